@@ -1,0 +1,34 @@
+# Everything below works on a machine with Python 3.11 to 3.13 and nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# One thread per process: two jobs with two threads each run far slower than one after the other.
+export OMP_NUM_THREADS ?= 1
+export MKL_NUM_THREADS ?= 1
+export NUMBA_NUM_THREADS ?= 2
+
+.PHONY: demo test lint notebooks docs clean
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[mkl,test]"
+	touch $@
+
+demo: $(VENV)/.installed  ## simulated H1+L1 data, shipped weights, a full report in out/demo
+	$(BIN)/gwsml demo --out out/demo
+
+test: $(VENV)/.installed  ## all tests and doctests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed  ## style, format, types, floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+notebooks: $(VENV)/.installed  ## execute the notebooks in place of reading them
+	$(BIN)/python notebooks/run.py
+
+clean:
+	rm -rf $(VENV) out

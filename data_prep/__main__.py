@@ -1,0 +1,28 @@
+"""`python -m data_prep COMMAND`: the recipes as commands."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from data_prep import eob
+
+
+def main() -> None:
+    """Parse the command line and run one recipe."""
+    parser = argparse.ArgumentParser(prog="python -m data_prep", description=main.__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("eob", help="SEOBNRv5HM training waveforms (needs pyseobnr: `make nr`)")
+    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--n", type=int, default=eob.EobConfig.n)
+    command.add_argument("--seed", type=int, default=eob.EobConfig.seed)
+    command.add_argument("--workers", type=int, default=2)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if arguments.command == "eob":
+        eob.generate(arguments.out, eob.EobConfig(n=arguments.n, seed=arguments.seed), arguments.workers)
+
+
+if __name__ == "__main__":
+    main()

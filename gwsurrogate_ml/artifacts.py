@@ -1,0 +1,158 @@
+"""Trained models on disk: a folder with `weights.safetensors` and `card.json`; no pickles.
+
+The card holds name, kind, version, parameter ranges, training data with checksums, seed, metrics and package versions. Loading
+checks the format version and the checksum of the weights. Folders are written under a temporary name and renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gwsurrogate_ml.errors import ArtifactError
+
+FORMAT_VERSION = 1
+SHIPPED = Path(__file__).parent / "models"
+
+
+def package_versions(*names: str) -> dict[str, str]:
+    """Versions of this package, Python and the named distributions, for cards and reports.
+
+    Examples
+    --------
+    >>> sorted(package_versions("numpy"))
+    ['gwsurrogate-ml', 'numpy', 'python']
+    """
+    versions = {"python": platform.python_version(), "gwsurrogate-ml": metadata.version("gwsurrogate-ml")}
+    return versions | {name: metadata.version(name) for name in names}
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def save(folder: Path, card: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Path:
+    """Write a model as `folder`/weights.safetensors and card.json, whole or not at all.
+
+    Parameters
+    ----------
+    folder : Path
+        replaced if it exists
+    card : mapping
+        JSON-serialisable; must hold `name` and `kind`; format version, checksum and versions are added
+    tensors : mapping of numpy arrays
+
+    Returns
+    -------
+    Path of the folder
+
+    Raises
+    ------
+    ArtifactError
+        if `card` lacks `name` or `kind`
+    """
+    from safetensors.numpy import save_file
+
+    for key in ("name", "kind"):
+        if key not in card:
+            raise ArtifactError(f"the card lacks {key!r}: every model says what it is")
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        weights = temporary / "weights.safetensors"
+        save_file({key: np.ascontiguousarray(value) for key, value in tensors.items()}, weights)
+        full = {
+            "format_version": FORMAT_VERSION,
+            **card,
+            "weights_sha256": sha256(weights),
+            "versions": package_versions("numpy", "scipy", "torch", "zuko", "sbi"),
+        }
+        (temporary / "card.json").write_text(json.dumps(full, indent=1) + "\n")
+        temporary.chmod(0o755)
+        old = folder.with_name(f".{folder.name}-old-{os.getpid()}")
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(temporary, folder)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def available() -> list[str]:
+    """Names of the shipped models.
+
+    Examples
+    --------
+    >>> isinstance(available(), list)
+    True
+    """
+    return sorted(path.parent.name for path in SHIPPED.glob("*/card.json"))
+
+
+def resolve(name_or_path: str | Path, kind: str) -> Path:
+    """Folder of a shipped model (by name) or of a user's (by path).
+
+    Raises
+    ------
+    ArtifactError
+        if there is neither, with the names that exist
+    """
+    for candidate in (Path(name_or_path), SHIPPED / str(name_or_path)):
+        if (candidate / "card.json").is_file():
+            return candidate
+    raise ArtifactError(
+        f"no {kind} {str(name_or_path)!r}: give a folder with card.json and weights.safetensors, or one of {available()}"
+    )
+
+
+def load(name_or_path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Card and tensors of a model, checked.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        a shipped model's name or a folder
+    kind : str
+        "surrogate", "estimator", "denoiser", ...: must equal the card's
+
+    Raises
+    ------
+    ArtifactError
+        unknown name, not a card, other format version, other kind, missing or altered weights
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    folder = resolve(name_or_path, kind)
+    try:
+        card = json.loads((folder / "card.json").read_text())
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{folder / 'card.json'} is not a model card ({error}): get the model again") from error
+    if not isinstance(card, dict) or card.get("format_version") != FORMAT_VERSION:
+        found = card.get("format_version") if isinstance(card, dict) else None
+        raise ArtifactError(f"{folder} has format version {found}, this package reads {FORMAT_VERSION}: retrain or update")
+    if card.get("kind") != kind:
+        raise ArtifactError(f"{folder} holds a model of kind {card.get('kind')!r}, not {kind!r}")
+    weights = folder / "weights.safetensors"
+    if not weights.is_file():
+        raise ArtifactError(f"{weights} is missing: get the model again")
+    if sha256(weights) != card.get("weights_sha256"):
+        raise ArtifactError(f"{weights} does not match the checksum in its card: it is damaged or foreign, get it again")
+    try:
+        return card, load_file(weights)
+    except SafetensorError as error:
+        raise ArtifactError(f"{weights} is not a safetensors file ({error}): get the model again") from error

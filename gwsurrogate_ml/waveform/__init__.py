@@ -1,0 +1,1 @@
+"""gwsurrogate_ml.waveform."""
