@@ -1,0 +1,35 @@
+"""Shared fixtures: where the real data lie, and one thread per process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class DataFolder:
+    """The folder of real data; asking for a file that is not there skips the test with a message naming it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def __call__(self, relative: str) -> Path:
+        path = self.root / relative
+        if not path.exists():
+            pytest.skip(f"real data missing: {path.name} (set GWSML_DATA to the folder that holds {relative})")
+        return path
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> DataFolder:
+    return DataFolder(Path(os.environ.get("GWSML_DATA", ROOT.parent / "shared" / "data")))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
