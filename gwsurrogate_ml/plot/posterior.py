@@ -1,0 +1,193 @@
+"""Figures of posterior samples: corner plot, sky map, and how evenly the importance weights are spread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.plot.style import BLACK, BLUE, ORANGE, RC, TRUTH_COLOUR, VERMILLION, axis_label, legend
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DEFAULT_CORNER = ("chirp_mass", "mass_ratio", "chi_1", "chi_2", "luminosity_distance", "theta_jn")
+SQUARE_DEGREES = 4 * np.pi * (180 / np.pi) ** 2
+
+
+def corner(
+    posterior: Mapping[str, np.ndarray],
+    parameters: Sequence[str] = DEFAULT_CORNER,
+    truths: Mapping[str, float] | None = None,
+) -> Figure:
+    """One- and two-dimensional marginal posteriors.
+
+    Contours hold 50 % and 90 % of the samples; dashed lines are the 5 %, 50 % and 95 % quantiles.
+
+    Parameters
+    ----------
+    posterior : DataFrame or mapping from parameter to (n,) array
+        equally weighted samples
+    parameters : sequence of str
+        those shown, in this order
+    truths : mapping from parameter to float, optional
+        true values, marked where known
+
+    Returns
+    -------
+    matplotlib Figure
+
+    Raises
+    ------
+    ConfigError
+        if a parameter is not among the samples
+    """
+    import corner as corner_package
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    missing = [name for name in parameters if name not in posterior]
+    if missing:
+        raise ConfigError(f"the posterior has no {missing[0]!r}: choose among {sorted(posterior)}")
+    samples = np.column_stack([np.asarray(posterior[name], dtype=np.float64) for name in parameters])
+    n = len(parameters)
+    with matplotlib.rc_context(RC | {"axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}):
+        figure = Figure(figsize=(1.55 * n + 0.8, 1.55 * n + 0.8))
+        corner_package.corner(
+            samples,
+            fig=figure,
+            bins=40,
+            labels=[axis_label(name) for name in parameters],
+            label_kwargs={"fontsize": 10},
+            labelpad=0.06,
+            truths=[None if truths is None else truths.get(name) for name in parameters],
+            truth_color=VERMILLION,
+            color=BLUE,
+            quantiles=(0.05, 0.5, 0.95),
+            levels=(0.5, 0.9),
+            smooth=1.0,
+            smooth1d=0.7,
+            plot_datapoints=False,
+            plot_density=False,
+            fill_contours=True,
+            no_fill_contours=False,
+            max_n_ticks=4,
+            hist_kwargs={"lw": 1.4},
+        )
+        axes = np.array(figure.axes).reshape(n, n)
+        for i, name in enumerate(parameters):
+            low, middle, high = np.quantile(samples[:, i], (0.05, 0.5, 0.95))
+            digits = max(0, 1 - int(np.floor(np.log10(max(0.5 * (high - low), 1e-12)))))
+            symbol = axis_label(name).split(" [")[0]
+            value = round(middle, digits) + 0.0  # + 0.0 turns -0.0 into 0.0
+            text = f"{symbol} = ${value:.{digits}f}_{{-{middle - low:.{digits}f}}}^{{+{high - middle:.{digits}f}}}$"
+            axes[i, i].set_title(text, fontsize=9.5, fontweight="normal", loc="center")
+    return figure
+
+
+def skymap(ra: np.ndarray, dec: np.ndarray, truth: tuple[float, float] | None = None, n_bins: int = 72) -> Figure:
+    """Probability over the sky in Mollweide projection, with the 50 % and 90 % credible regions and their areas.
+
+    The density is a histogram in cells of equal area (right ascension times sine of declination), smoothed by about one
+    cell.
+
+    Parameters
+    ----------
+    ra, dec : (n,) float64
+        right ascension and declination of equally weighted samples, rad
+    truth : (ra, dec), rad, optional
+    n_bins : int
+        cells along half of the equator and along sin(dec)
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+    from scipy.ndimage import gaussian_filter
+
+    ra_edges, z_edges = np.linspace(-np.pi, np.pi, 2 * n_bins + 1), np.linspace(-1.0, 1.0, n_bins + 1)
+    longitude = (np.asarray(ra, dtype=np.float64) + np.pi) % (2 * np.pi) - np.pi
+    counts, _, _ = np.histogram2d(longitude, np.sin(dec), bins=(ra_edges, z_edges))
+    density = gaussian_filter(counts, sigma=1.0, mode=("wrap", "nearest"))
+    density /= density.sum()
+    ordered = np.sort(density.ravel())[::-1]
+    cumulative = np.cumsum(ordered)
+    cells = {level: int(np.searchsorted(cumulative, level)) for level in (0.5, 0.9)}
+    area = {level: (cell + 1) * SQUARE_DEGREES / density.size for level, cell in cells.items()}
+    middle_ra, middle_dec = 0.5 * (ra_edges[1:] + ra_edges[:-1]), np.arcsin(0.5 * (z_edges[1:] + z_edges[:-1]))
+
+    with matplotlib.rc_context(RC | {"axes.axisbelow": False}):
+        figure = Figure(figsize=(7.6, 4.4), layout="constrained")
+        axis: Any = figure.add_subplot(projection="mollweide")
+        # Right ascension grows to the left, as seen from inside the sphere: plot at -ra.
+        grid = -ra_edges[::-1], np.arcsin(z_edges), density[::-1].T
+        axis.pcolormesh(*grid, cmap="Blues", rasterized=True)
+        axis.grid(True, color="#c8c8c8")
+        levels = sorted({ordered[cells[0.9]], ordered[cells[0.5]]})
+        axis.contour(-middle_ra[::-1], middle_dec, density[::-1].T, levels=levels, colors=BLACK, linewidths=(0.9, 1.4))
+        if truth is not None:
+            at = -((truth[0] + np.pi) % (2 * np.pi) - np.pi)
+            axis.plot(
+                [at], [truth[1]], marker="*", ms=13, color=VERMILLION, mec=BLACK, ls="none", label="true position"
+            )
+            legend(axis, loc="lower right", bbox_to_anchor=(1.0, -0.08))
+        hours = np.arange(-10, 12, 4)
+        axis.set_xticks(-hours * np.pi / 12)
+        axis.set_xticklabels([f"{hour % 24} h" for hour in hours])
+        axis.set_yticks(np.radians([-60, -30, 0, 30, 60]))
+        axis.set_title(f"50 % region {area[0.5]:,.0f} deg$^2$,  90 % region {area[0.9]:,.0f} deg$^2$", pad=14)
+        axis.set_xlabel("right ascension")
+        axis.set_ylabel("declination")
+    return figure
+
+
+def importance_weights(log_weights: np.ndarray, sample_efficiency: float, pareto_k: float) -> Figure:
+    """How evenly the weight is spread over the draws.
+
+    On the left a histogram of the weights, on the right the share of the weight that the heaviest draws carry.
+
+    Parameters
+    ----------
+    log_weights : (n,) float64
+        natural logarithms of the importance weights, up to a constant; -inf for draws outside the prior
+    sample_efficiency : float, 0 to 1
+        effective over drawn samples
+    pareto_k : float
+        shape of the generalised Pareto distribution fitted to the largest weights
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    finite = np.asarray(log_weights, dtype=np.float64)
+    finite = finite[np.isfinite(finite)]
+    weights = np.exp(finite - finite.max())
+    heaviest = np.sort(weights)[::-1]
+    share = np.concatenate([[0.0], np.cumsum(heaviest) / heaviest.sum()])
+    draws = np.arange(len(share)) / len(np.atleast_1d(log_weights))
+    with matplotlib.rc_context(RC):
+        figure = Figure(figsize=(7.6, 3.0), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        relative = np.log10(weights / weights.mean())
+        low = max(float(relative.min()), -4.0)
+        left.hist(np.clip(relative, low, None), bins=60, color=BLUE, histtype="stepfilled", alpha=0.8)
+        left.axvline(0.0, color=TRUTH_COLOUR, lw=0.9, ls=":", label="mean weight")
+        left.set_yscale("log")
+        left.set_xlabel(r"$\log_{10}$ (weight / mean weight)")
+        left.set_ylabel("number of draws")
+        left.set_title(f"largest weights: Pareto k = {pareto_k:.2f}")
+        legend(left, loc="upper left")
+        right.plot(100 * draws, 100 * share, color=BLUE, label="this run")
+        right.plot([0, 100], [0, 100], color=ORANGE, ls="--", label="equal weights (ideal)")
+        right.set_xlabel("heaviest draws [%]")
+        right.set_ylabel("share of the weight [%]")
+        right.set_title(f"sample efficiency {100 * sample_efficiency:.1f} %")
+        legend(right, loc="lower right")
+    return figure
