@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 from pathlib import Path
 
-from data_prep import eob
+from data_prep import eob, eob_at_nr
+
+DATA = Path(os.environ.get("GWSML_DATA", "../shared/data"))
 
 
 def main() -> None:
@@ -18,10 +21,17 @@ def main() -> None:
     command.add_argument("--n", type=int, default=eob.EobConfig.n)
     command.add_argument("--seed", type=int, default=eob.EobConfig.seed)
     command.add_argument("--workers", type=int, default=2)
+    command = commands.add_parser(
+        "eob-at-nr", help="SEOBNRv5HM at the parameters of the NR runs (needs pyseobnr: `make nr`)"
+    )
+    command.add_argument("--data", type=Path, default=DATA)
+    command.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if arguments.command == "eob":
         eob.generate(arguments.out, eob.EobConfig(n=arguments.n, seed=arguments.seed), arguments.workers)
+    elif arguments.command == "eob-at-nr":
+        eob_at_nr.generate(arguments.data, arguments.out)
 
 
 if __name__ == "__main__":

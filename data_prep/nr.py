@@ -1,0 +1,214 @@
+"""Numerical-relativity waveforms in one shape and one convention, and readers for tables of the (2,2) mode.
+
+Conventions are those of `gwsurrogate_ml.conventions`: body 1 is the heavier one, the phase of h22 falls with time, t = 0 is
+the spline-refined peak of |h22|, h means r h / M. Multi-mode files: `data_prep.nr_files`. Other shapes: `data_prep.nr_tables`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from scipy.interpolate import CubicSpline, make_interp_spline
+
+from gwsurrogate_ml.conventions import ModeKey
+from gwsurrogate_ml.errors import DataError
+
+
+@dataclass(frozen=True)
+class NRWaveform:
+    """One simulation: parameters, and modes as complex r h / M on `t` (M, increasing, |h22| peaks at 0).
+
+    `eccentricity` is None where the catalogue gives none or a sentinel. `meta` keeps what the source says beyond that,
+    and what was done: `swapped` (the bodies) and `conjugated` (the sense of rotation).
+    """
+
+    name: str
+    code: str
+    q: float
+    chi1: np.ndarray
+    chi2: np.ndarray
+    eccentricity: float | None
+    t: np.ndarray
+    modes: dict[ModeKey, np.ndarray]
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def mode(self, key: ModeKey) -> np.ndarray:
+        """The mode `key`; a mode the file does not hold raises `DataError` naming those it does."""
+        if key not in self.modes:
+            raise DataError(f"{self.name} has no mode {key}: it holds {sorted(self.modes)}")
+        return self.modes[key]
+
+    def h22_at(self, times: np.ndarray) -> np.ndarray:
+        """h22 at `times` (M) by quintic splines of amplitude and phase; complex128, NaN where the run has no data."""
+        h22 = self.mode((2, 2))
+        near = (self.t >= times[0] - 50) & (self.t <= times[-1] + 50)
+        t, h22 = self.t[near], h22[near]
+        amplitude = make_interp_spline(t, np.abs(h22), k=5)(times, extrapolate=False)
+        phase = make_interp_spline(t, np.unwrap(np.angle(h22)), k=5)(times, extrapolate=False)
+        return amplitude * np.exp(1j * phase)
+
+    @property
+    def in_plane_spin(self) -> float:
+        """Largest spin component in the orbital plane, dimensionless."""
+        return float(max(np.hypot(*self.chi1[:2]), np.hypot(*self.chi2[:2])))
+
+
+def phase_sense(t: np.ndarray, h22: np.ndarray) -> int:
+    """+1 where the phase of `h22` rises with time, -1 where it falls, weighted by |h22|^2 (so noise has no say).
+
+    Examples
+    --------
+    >>> t = np.arange(-50.0, 20.0)
+    >>> phase_sense(t, np.exp(-0.3j * t))
+    -1
+    """
+    turn = np.sum(np.imag(np.conj(h22[:-1]) * h22[1:]))
+    return 1 if turn > 0 else -1
+
+
+def peak_time(t: np.ndarray, amplitude: np.ndarray, name: str = "waveform") -> float:
+    """Time of the largest maximum of `amplitude`, refined by a spline of the samples around it.
+
+    Raises
+    ------
+    DataError
+        if the largest sample lies at an end: the merger is not in the data
+
+    Examples
+    --------
+    >>> t = np.arange(-50.0, 50.0)
+    >>> round(peak_time(t, np.exp(-(((t - 0.37) / 15) ** 2))), 4)
+    0.37
+    """
+    k = int(np.argmax(amplitude))
+    if k < 4 or k > len(t) - 5:
+        raise DataError(f"{name}: |h22| is largest at t = {t[k]:g}, an end of the data: the merger is missing")
+    window = slice(max(k - 20, 0), k + 21)
+    spline = CubicSpline(t[window], amplitude[window])
+    roots = spline.derivative().roots(extrapolate=False)
+    return float(roots[np.argmax(spline(roots))])
+
+
+def canonical(
+    name: str,
+    code: str,
+    masses: tuple[float, float],
+    spins: tuple[np.ndarray, np.ndarray],
+    eccentricity: float | None,
+    t: np.ndarray,
+    modes: Mapping[ModeKey, np.ndarray],
+    meta: Mapping[str, Any] | None = None,
+) -> NRWaveform:
+    """Bring a simulation to the project's conventions.
+
+    The bodies are swapped where the first is the lighter one, which turns the frame by pi about the z axis (odd-m modes and
+    in-plane spins change sign). All modes are conjugated where the phase of h22 rises. Times are shifted, never resampled.
+
+    Raises
+    ------
+    DataError
+        if a parameter or sample is not finite, times do not increase, (2,2) is missing, or the merger is not in the data
+    """
+    t = np.asarray(t, dtype=np.float64)
+    if (2, 2) not in modes:
+        raise DataError(f"{name} has no (2,2) mode: it holds {sorted(modes)}")
+    if t.ndim != 1 or t.size < 10 or not np.all(np.diff(t) > 0):
+        raise DataError(f"{name}: its {t.size} times do not increase, or are too few")
+    for key, h in modes.items():
+        if h.shape != t.shape or not np.all(np.isfinite(h)):
+            raise DataError(f"{name}: mode {key} has a gap or the wrong length ({h.shape} for {t.size} times)")
+    (m1, m2), (chi1, chi2) = masses, (np.asarray(s, dtype=np.float64) for s in spins)
+    if not (m1 > 0 and m2 > 0 and np.all(np.isfinite([*chi1, *chi2]))):
+        raise DataError(f"{name}: masses {masses} or spins {chi1}, {chi2} are no physical parameters")
+    out = {key: np.asarray(h, dtype=np.complex128) for key, h in modes.items()}
+    swapped = m1 < m2
+    if swapped:
+        m1, m2 = m2, m1
+        turn = np.array([-1.0, -1.0, 1.0])
+        chi1, chi2 = chi2 * turn, chi1 * turn
+        out = {(l, m): h * (-1) ** m for (l, m), h in out.items()}
+    conjugated = phase_sense(t, out[2, 2]) > 0
+    if conjugated:
+        out = {key: np.conj(h) for key, h in out.items()}
+    if eccentricity is not None and not 0 <= eccentricity < 1:
+        eccentricity = None
+    t = t - peak_time(t, np.abs(out[2, 2]), name)
+    note = dict(meta or {}) | {"swapped": bool(swapped), "conjugated": bool(conjugated)}
+    return NRWaveform(name, code, float(m1 / m2), chi1, chi2, eccentricity, t, out, note)
+
+
+def read_sxs_gatech(path: Path) -> list[NRWaveform]:
+    """The runs of `sxs_gatech_h22.npz`: (2,2) mode, t from -409 to 107 M in steps of 1 M.
+
+    Raises
+    ------
+    DataError
+        if the file is missing, truncated or lacks a column
+    """
+    table = load_npz(path, ("t", "h22", "name", "code", "mass1", "mass2", "eccentricity"))
+    spins = np.stack([table[f"spin{body}{axis}"] for body in (1, 2) for axis in "xyz"], axis=1)
+    extra = ("group", "Omega", "spin_type")
+    return [
+        canonical(
+            str(table["name"][i]),
+            str(table["code"][i]),
+            (float(table["mass1"][i]), float(table["mass2"][i])),
+            (spins[i, :3], spins[i, 3:]),
+            float(table["eccentricity"][i]),
+            table["t"],
+            {(2, 2): table["h22"][i]},
+            {key: table[key][i].item() for key in extra},
+        )
+        for i in range(len(table["name"]))
+    ]
+
+
+def read_spec_nonspinning(path: Path, step: float = 0.5) -> list[NRWaveform]:
+    """The 22 non-spinning SpEC runs behind `spec_nonspinning_h22_eim.h5`, exact at the greedy points, from -2750 to 100 M.
+
+    ``h_i(t) = sum_j B_j(t) amp_ji exp(+i phase_ji)`` (Blackman et al. 2015, arXiv:1502.07758); the file's Chebyshev nodes
+    are resampled to a uniform `step` in M by quintic splines of amplitude and phase. Sorted by q.
+
+    Raises
+    ------
+    DataError
+        if the file is missing, truncated or lacks a data set
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            basis, times, q = file["B"][()], file["times"][()], file["greedy_points"][()]
+            nodes = file["eim_amp"][()] * np.exp(1j * file["eim_phase"][()])
+    except (OSError, KeyError) as error:
+        raise DataError(f"{path} is missing, truncated or no empirical-interpolation model: {error}") from error
+    waveforms = nodes.T @ basis
+    grid = step * np.arange(np.ceil(times[0] / step), np.floor(times[-1] / step) + 1)
+    runs = []
+    for i in np.argsort(q):
+        amplitude = make_interp_spline(times, np.abs(waveforms[i]), k=5)(grid)
+        phase = make_interp_spline(times, np.unwrap(np.angle(waveforms[i])), k=5)(grid)
+        h22 = amplitude * np.exp(1j * phase)
+        zero = np.zeros(3)
+        masses = (q[i] / (1 + q[i]), 1 / (1 + q[i]))
+        name = f"SpEC-q{q[i]:.2f}"
+        runs.append(canonical(name, "SpEC", masses, (zero, zero), 0.0, grid, {(2, 2): h22}, {"greedy_index": int(i)}))
+    return runs
+
+
+def load_npz(path: Path, required: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
+    """All arrays of an npz file; `DataError` where it is missing, truncated, or lacks one of the `required` arrays."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            table = {key: file[key] for key in file.files}
+    except (
+        Exception
+    ) as error:  # numpy raises OSError, ValueError, EOFError, BadZipFile or zlib.error for a damaged file
+        raise DataError(f"{path} cannot be read: missing or truncated ({error}); fetch it again") from error
+    missing = [key for key in required if key not in table]
+    if missing:
+        raise DataError(f"{path} lacks {missing}: it holds {sorted(table)[:12]}")
+    return table
