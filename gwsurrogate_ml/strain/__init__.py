@@ -1,1 +1,1 @@
-"""gwsurrogate_ml.strain."""
+"""Strain: data around an event from files or GWOSC, PSDs, analysis segments, simulation, whitening, matched filter."""

@@ -1,0 +1,255 @@
+"""StrainData: the strain of several detectors around one event, checked once, with its true start times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.strain.detectors import require_known
+from gwsurrogate_ml.strain.read import read_strain
+from gwsurrogate_ml.strain.segment import AnalysisSegment, make_segment
+from gwsurrogate_ml.strain.spectrum import PsdSource, off_source_psd, trim
+
+if TYPE_CHECKING:
+    from gwpy.timeseries import TimeSeries
+
+
+@dataclass(frozen=True, eq=False)
+class StrainData:
+    """Strain of one or more detectors, at one rate, that holds the time of an event.
+
+    Attributes
+    ----------
+    series : dict of gwpy.timeseries.TimeSeries
+        by detector name, in the order given; all that was read, float64, NaN in gaps; start times are the data's own
+    gps : float, GPS s
+        nominal time of the event, inside the data of each detector
+    name : str
+        of the event, for titles and file names
+
+    Raises
+    ------
+    DataError
+        if a detector is unknown, rates differ, or `gps` lies outside the data (the message gives the span)
+
+    Examples
+    --------
+    >>> from gwpy.timeseries import TimeSeries
+    >>> noise = TimeSeries(1e-21 * np.random.default_rng(0).normal(size=32 * 2048), t0=1126259446, sample_rate=2048)
+    >>> data = StrainData.from_series({"H1": noise}, gps=1126259462.4)
+    >>> data.detectors, data.sampling_frequency
+    (('H1',), 2048.0)
+    >>> data.segment().strain.shape
+    (1, 4097)
+    """
+
+    series: dict[str, TimeSeries]
+    gps: float
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.series:
+            raise ConfigError("no detectors: give at least one, such as H1")
+        require_known(self.detectors)
+        if not np.isfinite(self.gps):
+            raise ConfigError(f"gps is {self.gps}: give the event's GPS time in seconds")
+        rates = {name: float(series.sample_rate.value) for name, series in self.series.items()}
+        if max(rates.values()) - min(rates.values()) > 1e-6 * max(rates.values()):
+            listed = ", ".join(f"{name} {rate:g} Hz" for name, rate in rates.items())
+            raise DataError(
+                f"detectors have different rates ({listed}): read files of one rate, or resample them with gwpy"
+            )
+        for name, series in self.series.items():
+            start = float(series.t0.value)
+            end = start + series.size / rates[name]
+            if not start <= self.gps < end:
+                raise DataError(
+                    f"{name}: GPS {self.gps:.3f} lies outside the data, which span {start:.3f} to {end:.3f}; "
+                    "check the time or read another file"
+                )
+
+    @property
+    def detectors(self) -> tuple[str, ...]:
+        """Names of the detectors, in the order given."""
+        return tuple(self.series)
+
+    @property
+    def sampling_frequency(self) -> float:
+        """Samples a second (Hz), the same for all detectors."""
+        return float(next(iter(self.series.values())).sample_rate.value)
+
+    @classmethod
+    def from_series(cls, series: Mapping[str, TimeSeries], gps: float, name: str = "") -> StrainData:
+        """From gwpy TimeSeries by detector name (strain, one rate, gaps as NaN) and the event's GPS time in s."""
+        from gwsurrogate_ml.strain.read import make_series
+
+        clean = {d: make_series(s.value, float(s.t0.value), float(s.sample_rate.value), d) for d, s in series.items()}
+        return cls(clean, float(gps), name)
+
+    @classmethod
+    def from_files(
+        cls,
+        files: Mapping[str, str | Path],
+        gps: float,
+        *,
+        name: str = "",
+        sampling_frequency: float | None = None,
+        start_time: float | None = None,
+        channels: Mapping[str, str] | None = None,
+    ) -> StrainData:
+        """From one file a detector: GWOSC HDF5, GWF, text, npy or npz, as the suffix says (see `read.read_strain`).
+
+        Parameters
+        ----------
+        files : mapping
+            detector name to path
+        gps : float, GPS s
+            time of the event
+        name : str
+            of the event
+        sampling_frequency, start_time : float, Hz and GPS s, optional
+            where the files hold strain alone
+        channels : mapping, optional
+            detector name to channel, where a GWF file holds several
+
+        Raises
+        ------
+        DataError
+            if a file is missing, empty, truncated or another detector's, rates differ, or `gps` lies outside the data
+        ConfigError
+            if a suffix is unknown, or a file without times comes without `sampling_frequency` and `start_time`
+        """
+        require_known(tuple(files))
+        series = {
+            detector: read_strain(
+                path,
+                detector,
+                sampling_frequency=sampling_frequency,
+                start_time=start_time,
+                channel=(channels or {}).get(detector),
+            )
+            for detector, path in files.items()
+        }
+        return cls(series, float(gps), name)
+
+    @classmethod
+    def from_gwosc(cls, event: str, detectors: Iterable[str] | None = None, **options: Any) -> StrainData:
+        """Public strain around an event of the Gravitational Wave Open Science Center, by the event's name.
+
+        Files are kept in the user's cache with their checksums and are read from there afterwards.
+
+        Parameters
+        ----------
+        event : str
+            such as "GW150914"
+        detectors : iterable of str, optional
+            all that have data of the event where left out
+        **options
+            `attempts`, `backoff` and `cache` of `gwosc.fetch_event`
+
+        Raises
+        ------
+        DataError
+            if the network cannot be reached, the event is unknown, or a detector has no data of it
+        """
+        from gwsurrogate_ml.strain.gwosc import fetch_event
+
+        wanted = None if detectors is None else tuple(detectors)
+        if wanted is not None:
+            require_known(wanted)
+        gps, files = fetch_event(event, wanted, **options)
+        return cls.from_files(files, gps, name=event)
+
+    def segment(
+        self,
+        duration: float = 4.0,
+        post_trigger: float = 2.0,
+        f_min: float = 20.0,
+        f_max: float = 1024.0,
+        roll_off: float = 0.4,
+        psd: PsdSource | Mapping[str, PsdSource] | None = None,
+        psd_span: float = 256.0,
+    ) -> AnalysisSegment:
+        """The segment a likelihood sees: ends `post_trigger` s after the event, Tukey-windowed, transformed, with PSDs.
+
+        Parameters
+        ----------
+        duration, post_trigger : float, s
+        f_min, f_max : float, Hz
+            the band; f_max at most the Nyquist frequency
+        roll_off : float, s
+            rise time of the Tukey window, alpha = 2 roll_off / duration
+        psd : source, or mapping of detector to source, optional
+            (frequencies, PSD) arrays, a file or the name of a curve (see `spectrum.load_psd`); where left out, the
+            median Welch PSD of the data around the segment, 4 s at a time (the duration where shorter), under the
+            same Tukey window
+        psd_span : float, s
+            use off-source data at most half of this away from the segment's middle
+
+        Returns
+        -------
+        AnalysisSegment
+
+        Raises
+        ------
+        DataError
+            if the segment sticks out of the data, touches a gap, is constant or saturated, the PSD does not cover the
+            band, or too little off-source data is there to make one
+        ConfigError
+            if a setting is impossible
+        """
+        return make_segment(
+            self,
+            duration=float(duration),
+            post_trigger=float(post_trigger),
+            f_min=float(f_min),
+            f_max=float(f_max),
+            roll_off=float(roll_off),
+            psd=psd,
+            psd_span=float(psd_span),
+        )
+
+    def off_source_psd(
+        self, detector: str, exclude: tuple[float, float], *, span: float = 256.0, roll_off: float | None = None
+    ) -> tuple[tuple[np.ndarray, np.ndarray], int]:
+        """Median Welch PSD of one detector outside an interval, as ((frequencies, psd), periodograms used).
+
+        Parameters
+        ----------
+        detector : str
+        exclude : (start, end), GPS s
+        span : float, s
+            use data at most half of this away from the middle of `exclude`
+        roll_off : float, s, optional
+            rise time of a Tukey window; Hann where left out. Strong lines leak under a Tukey window: data windowed so
+            need a PSD windowed so (on GW150914, L1's violin modes exceed a Hann PSD by factors of 1000)
+
+        Returns
+        -------
+        (frequencies, psd) : float64, Hz and 1/Hz
+            periodograms are 4 s long, or as long as `exclude` where that is shorter
+        count : int
+        """
+        series = self.series[detector]
+        length = min(4.0, exclude[1] - exclude[0])
+        window: str | np.ndarray = "hann"
+        if roll_off is not None:
+            from scipy.signal.windows import tukey
+
+            window = tukey(round(length * self.sampling_frequency), alpha=min(1.0, 2 * roll_off / length))
+        frequencies, psd, count = off_source_psd(
+            series.value,
+            self.sampling_frequency,
+            float(series.t0.value),
+            exclude=exclude,
+            segment_duration=length,
+            span=span,
+            window=window,
+            detector=detector,
+        )
+        return trim(frequencies, psd, detector), count

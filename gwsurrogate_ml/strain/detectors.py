@@ -1,0 +1,111 @@
+"""Detectors by name and their response to a signal: a thin layer over bilby's interferometers.
+
+Conventions are bilby's and LAL's: `ra`, `dec`, `psi` in radians, times in GPS seconds, and a positive time delay where
+the signal reaches the detector after the geocentre.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gwsurrogate_ml.errors import DataError
+
+
+@cache
+def known_detectors() -> tuple[str, ...]:
+    """Names of the single interferometers whose place and orientation bilby knows.
+
+    Examples
+    --------
+    >>> {"H1", "L1", "V1", "K1"} <= set(known_detectors())
+    True
+    """
+    import bilby.gw.detector
+
+    folder = Path(bilby.gw.detector.__file__).parent / "detectors"
+    # ET.interferometer describes a triangle: three interferometers under one name, not one strain channel.
+    return tuple(sorted(path.stem for path in folder.glob("*.interferometer") if path.stem != "ET"))
+
+
+def require_known(detectors: Mapping[str, object] | tuple[str, ...] | list[str]) -> None:
+    """Raise DataError, naming the first unknown detector and listing the known ones, unless all are known."""
+    for name in detectors:
+        if name not in known_detectors():
+            raise DataError(f"unknown detector {name!r}; known: {', '.join(known_detectors())}")
+
+
+def interferometer(name: str) -> Any:
+    """A new bilby Interferometer without data.
+
+    Raises
+    ------
+    DataError
+        if `name` is unknown
+    """
+    require_known([name])
+    from bilby.gw.detector import get_empty_interferometer
+
+    return get_empty_interferometer(name)
+
+
+def antenna_pattern(name: str, ra: float, dec: float, gps: float, psi: float) -> tuple[float, float]:
+    """F_plus and F_cross (dimensionless) of detector `name` at GPS time `gps`; angles in radians.
+
+    Examples
+    --------
+    >>> f_plus, f_cross = antenna_pattern("H1", 1.375, -1.2108, 1126259462.4, 2.659)
+    >>> f_plus**2 + f_cross**2 <= 1
+    True
+    """
+    detector = interferometer(name)
+    plus, cross = (detector.antenna_response(ra, dec, gps, psi, mode) for mode in ("plus", "cross"))
+    return float(plus), float(cross)
+
+
+def time_delay(name: str, ra: float, dec: float, gps: float) -> float:
+    """Seconds by which a signal from (`ra`, `dec`) reaches detector `name` after the geocentre, at GPS time `gps`.
+
+    Examples
+    --------
+    >>> abs(time_delay("H1", 1.375, -1.2108, 1126259462.4)) < 0.0213
+    True
+    """
+    return float(interferometer(name).time_delay_from_geocenter(ra, dec, gps))
+
+
+def project(
+    name: str,
+    h_plus: np.ndarray,
+    h_cross: np.ndarray,
+    parameters: Mapping[str, float],
+    frequencies: np.ndarray,
+    start_time: float,
+) -> np.ndarray:
+    """Strain in detector `name` of a signal given by its polarizations with the merger at t = 0 of their segment.
+
+    ``(F_plus h_plus + F_cross h_cross) exp(-2 pi i f (geocent_time + delay - start_time))``, as bilby's
+    `get_detector_response`.
+
+    Parameters
+    ----------
+    h_plus, h_cross : (n_f,) complex128, 1/Hz
+    parameters : mapping with ra, dec, psi (rad), geocent_time (GPS s)
+    frequencies : (n_f,) float64, Hz
+    start_time : float, GPS s
+        start of the segment the result belongs to
+
+    Returns
+    -------
+    (n_f,) complex128, 1/Hz
+    """
+    detector = interferometer(name)
+    ra, dec, psi, gps = (float(parameters[key]) for key in ("ra", "dec", "psi", "geocent_time"))
+    plus, cross = (detector.antenna_response(ra, dec, gps, psi, mode) for mode in ("plus", "cross"))
+    # The two GPS times first: their difference keeps the delay's microseconds, their sum with it would not.
+    shift = (gps - start_time) + detector.time_delay_from_geocenter(ra, dec, gps)
+    return (plus * h_plus + cross * h_cross) * np.exp(-2j * np.pi * shift * frequencies)

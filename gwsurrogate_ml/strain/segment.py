@@ -1,0 +1,237 @@
+"""The stretch of data a likelihood sees: windowed, transformed, with its PSD, as bilby (2.6 and later) holds it.
+
+``d(f) = rfft(w x) / f_s`` with a Tukey window w (alpha = 2 roll_off / duration) and no factor for the power it takes
+away: older versions of bilby had one, which scaled the likelihood by 1 - 5 alpha / 8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.strain.detectors import interferometer
+from gwsurrogate_ml.strain.spectrum import (
+    MAX_STUCK,
+    PsdSource,
+    per_detector,
+    psd_on_grid,
+    stuck_fraction,
+)
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.strain.data import StrainData
+
+
+@dataclass(frozen=True, eq=False)
+class AnalysisSegment:
+    """Frequency-domain data and PSDs of one segment in one band, detectors first.
+
+    Attributes
+    ----------
+    detectors : tuple of str, length n_det
+    gps : float, GPS s
+        nominal time of the event
+    start_time : float, GPS s
+        time of the first sample, the zero of the phases of `strain`
+    duration : float, s
+    f_min, f_max : float, Hz
+        the band; `frequencies` ends at f_max
+    roll_off : float, s
+        rise time of the Tukey window
+    frequencies : (n_f,) float64, Hz
+        0 to f_max inclusive in steps of 1/duration
+    strain : (n_det, n_f) complex128, 1/Hz
+        transform of the windowed strain; not zeroed outside the band
+    psd : (n_det, n_f) float64, 1/Hz
+        one-sided; inf where unusable
+    mask : (n_f,) bool
+        f_min <= f <= f_max, bilby's frequency_mask
+    psd_segments : tuple of int, length n_det
+        periodograms behind each PSD; 0 where the PSD was given
+    """
+
+    detectors: tuple[str, ...]
+    gps: float
+    start_time: float
+    duration: float
+    f_min: float
+    f_max: float
+    roll_off: float
+    frequencies: np.ndarray
+    strain: np.ndarray
+    psd: np.ndarray
+    mask: np.ndarray
+    psd_segments: tuple[int, ...] = ()
+
+    @property
+    def sampling_frequency(self) -> float:
+        """Rate (Hz) at which a waveform's transform has these frequencies: 2 f_max, which may be below the data's."""
+        return 2 * self.f_max
+
+    def noise_log_likelihood(self) -> float:
+        """Whittle log likelihood of the data being noise, -(1/2) sum 4 df |d|^2 / S over the band: bilby's value."""
+        power = np.abs(self.strain[:, self.mask]) ** 2 / self.psd[:, self.mask]
+        return float(-2.0 / self.duration * np.sum(power))
+
+    def whitened(self, strain: np.ndarray | None = None) -> np.ndarray:
+        """Strain divided by the ASD, in the band, in the time domain.
+
+        Parameters
+        ----------
+        strain : (..., n_det, n_f) complex, 1/Hz, optional
+            detector strain to whiten, such as a template's; the data where left out
+
+        Returns
+        -------
+        (..., n_det, n_t) float64, n_t = 2 f_max duration
+            noise that filled the whole band up to f_max would have unit variance; sample 0 lies at `start_time`
+        """
+        strain = self.strain if strain is None else strain
+        n = 2 * (self.frequencies.size - 1)
+        weight = np.where(self.mask, np.sqrt(2.0 * n / self.duration / self.psd), 0.0)
+        return np.fft.irfft(strain * weight, n=n, axis=-1)
+
+    def to_bilby(self) -> Any:
+        """A bilby InterferometerList with this strain, these PSDs, this band and these times.
+
+        Its sampling frequency is 2 f_max, so that its frequency array is `frequencies`.
+        """
+        from bilby.gw.detector import InterferometerList, PowerSpectralDensity
+
+        interferometers = []
+        for name, strain, psd in zip(self.detectors, self.strain, self.psd, strict=True):
+            detector = interferometer(name)
+            detector.minimum_frequency, detector.maximum_frequency = self.f_min, self.f_max
+            detector.strain_data.roll_off = self.roll_off
+            detector.set_strain_data_from_frequency_domain_strain(
+                strain.copy(),
+                sampling_frequency=self.sampling_frequency,
+                duration=self.duration,
+                start_time=self.start_time,
+            )
+            # bilby interpolates linearly, and inf in an interval makes NaN of its finite end: give the finite bins
+            # alone, beyond them bilby itself puts inf.
+            finite = np.isfinite(psd)
+            detector.power_spectral_density = PowerSpectralDensity(
+                frequency_array=self.frequencies[finite], psd_array=psd[finite]
+            )
+            interferometers.append(detector)
+        return InterferometerList(interferometers)
+
+
+def make_segment(
+    data: StrainData,
+    *,
+    duration: float = 4.0,
+    post_trigger: float = 2.0,
+    f_min: float = 20.0,
+    f_max: float = 1024.0,
+    roll_off: float = 0.4,
+    psd: PsdSource | Mapping[str, PsdSource] | None = None,
+    psd_span: float = 256.0,
+) -> AnalysisSegment:
+    """Cut, window and transform the segment that ends `post_trigger` s after the event; see `StrainData.segment`."""
+    rate = data.sampling_frequency
+    _check_band(duration, post_trigger, f_min, f_max, roll_off, rate)
+    length, n_f = round(duration * rate), round(duration * f_max) + 1
+    wanted = data.gps + post_trigger - duration
+    starts, pieces = [], []
+    for name in data.detectors:
+        series = data.series[name]
+        t0 = float(series.t0.value)
+        # The sample at or before the wanted time, as gwpy crops; 0.01 absorbs float64's rounding of GPS times.
+        begin = int(np.floor((wanted - t0) * rate + 0.01))
+        if begin < 0 or begin + length > series.size:
+            raise DataError(
+                f"{name}: the segment {wanted:.3f} to {wanted + duration:.3f} sticks out of the data "
+                f"({t0:.3f} to {t0 + series.size / rate:.3f}); change duration or post_trigger, or read a longer file"
+            )
+        piece = np.asarray(series.value[begin : begin + length], np.float64)
+        _check_piece(piece, name, wanted, duration)
+        starts.append(t0 + begin / rate)
+        pieces.append(piece)
+    if max(starts) - min(starts) > 1e-6:
+        raise DataError(
+            f"{', '.join(data.detectors)}: samples are taken {max(starts) - min(starts):.2e} s apart; "
+            "resample the detectors onto one time grid"
+        )
+    frequencies = np.arange(n_f) / duration
+    psds, counts = _psds(data, frequencies, starts[0], duration, f_min, f_max, roll_off, psd, psd_span)
+    from scipy.signal.windows import tukey
+
+    window = tukey(length, alpha=2 * roll_off / duration)
+    return AnalysisSegment(
+        detectors=data.detectors,
+        gps=data.gps,
+        start_time=starts[0],
+        duration=duration,
+        f_min=f_min,
+        f_max=f_max,
+        roll_off=roll_off,
+        frequencies=frequencies,
+        strain=np.stack([np.fft.rfft(window * piece)[:n_f] / rate for piece in pieces]),
+        psd=psds,
+        mask=(frequencies >= f_min) & (frequencies <= f_max),
+        psd_segments=counts,
+    )
+
+
+def _check_band(duration: float, post_trigger: float, f_min: float, f_max: float, roll_off: float, rate: float) -> None:
+    if not duration > 0 or not 0 < post_trigger < duration:
+        raise ConfigError(
+            f"duration={duration:g} s and post_trigger={post_trigger:g} s: need 0 < post_trigger < duration"
+        )
+    if not 0 <= roll_off <= duration / 2:
+        raise ConfigError(f"roll_off={roll_off:g} s: need 0 to half of the duration {duration:g} s")
+    if not 0 < f_min < f_max:
+        raise ConfigError(f"f_min={f_min:g} Hz and f_max={f_max:g} Hz: need 0 < f_min < f_max")
+    if f_max > rate / 2:
+        raise ConfigError(f"f_max={f_max:g} Hz is above the Nyquist frequency {rate / 2:g} Hz of the data; lower f_max")
+    for name, value in (("f_max", f_max), ("sampling frequency", rate)):
+        if abs(value * duration - round(value * duration)) > 1e-6:
+            raise ConfigError(
+                f"{name}={value:g} Hz is no multiple of 1/duration = {1 / duration:g} Hz; change f_max or duration"
+            )
+
+
+def _check_piece(piece: np.ndarray, name: str, start: float, duration: float) -> None:
+    bad = ~np.isfinite(piece)
+    if bad.any():
+        raise DataError(
+            f"{name}: {bad.sum()} of {piece.size} samples of the segment {start:.3f} to {start + duration:.3f} are NaN "
+            "or fail data quality (a gap); choose another time, a shorter duration, or leave the detector out"
+        )
+    if (fraction := stuck_fraction(piece)) > MAX_STUCK:
+        raise DataError(
+            f"{name}: {100 * fraction:.0f} % of the samples of the segment at {start:.3f} repeat the one before: "
+            "the data are constant or saturated; leave the detector out"
+        )
+
+
+def _psds(
+    data: StrainData,
+    frequencies: np.ndarray,
+    start: float,
+    duration: float,
+    f_min: float,
+    f_max: float,
+    roll_off: float,
+    source: PsdSource | Mapping[str, PsdSource] | None,
+    span: float,
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """PSDs (n_det, n_f) on `frequencies`, and how many periodograms each is made of."""
+    curves: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    counts = dict.fromkeys(data.detectors, 0)
+    if source is not None:
+        curves = per_detector(source, data.detectors)
+    else:
+        for name in data.detectors:
+            curves[name], counts[name] = data.off_source_psd(
+                name, (start, start + duration), span=span, roll_off=roll_off
+            )
+    rows = [psd_on_grid(*curves[name], frequencies, f_min=f_min, f_max=f_max, detector=name) for name in data.detectors]
+    return np.stack(rows), tuple(counts.values())

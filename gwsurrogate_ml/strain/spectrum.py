@@ -1,0 +1,312 @@
+"""Noise power spectral densities: from off-source strain (median Welch), from files, arrays and named design curves.
+
+All PSDs are one-sided, in 1/Hz. Median Welch: Allen et al. 2012 (FINDCHIRP, arXiv:gr-qc/0509116), appendix B.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.kernels import psd as psd_kernels
+
+PsdSource = str | Path | tuple[np.ndarray, np.ndarray]
+"""Name of a curve, path of a text file, or (frequencies in Hz, PSD in 1/Hz)."""
+
+ALIASES = {
+    "aLIGO": "aLIGO_ZERO_DET_high_P_asd.txt",
+    "aLIGO_design": "aLIGO_ZERO_DET_high_P_asd.txt",
+    "aLIGO_O4": "aLIGO_O4_high_asd.txt",
+    "AdV": "AdV_asd.txt",
+    "KAGRA": "KAGRA_design_asd.txt",
+}
+"""Short names of curves that bilby ships."""
+
+MIN_OFF_SOURCE = 4
+"""Fewest off-source stretches that make a median PSD."""
+MAX_STUCK = 0.01
+"""Largest fraction of samples equal to the one before: digitised noise has none, a stuck or clipped channel many."""
+
+
+def stuck_fraction(x: np.ndarray) -> float:
+    """Fraction of the samples of `x` (n,) that equal the sample before: 1 for constant data, about 0 for noise.
+
+    Examples
+    --------
+    >>> stuck_fraction(np.array([0.1, 0.3, 0.3, 0.3, 0.2]))
+    0.5
+    """
+    return float(np.mean(x[1:] == x[:-1]))
+
+
+def off_source_psd(
+    strain: np.ndarray,
+    sampling_frequency: float,
+    start_time: float,
+    *,
+    exclude: tuple[float, float],
+    segment_duration: float,
+    span: float = 256.0,
+    window: str | np.ndarray = "hann",
+    detector: str = "",
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Median Welch PSD of the strain outside a time interval; stretches overlap by half, those with a gap are skipped.
+
+    Parameters
+    ----------
+    strain : (n,) float64
+        gaps are NaN
+    sampling_frequency : float, Hz
+    start_time : float, GPS s
+        time of the first sample
+    exclude : (start, end), GPS s
+        the on-source interval, of which no sample is used
+    segment_duration : float, s
+        length of one periodogram; the resolution is its inverse
+    span : float, s
+        use data at most half of this away from the middle of `exclude`
+    window : "hann" or (n,) float64
+        of n = segment_duration * sampling_frequency samples
+    detector : str
+        for messages
+
+    Returns
+    -------
+    frequencies : (n_f,) float64, Hz
+    psd : (n_f,) float64, 1/Hz
+    n_segments : int
+        periodograms used
+
+    Raises
+    ------
+    DataError
+        if fewer than four periodograms fit, or the data are constant or saturated
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(1).normal(size=32 * 256)
+    >>> frequencies, psd, n = off_source_psd(x, 256.0, 0.0, exclude=(14.0, 18.0), segment_duration=4.0)
+    >>> n, float(frequencies[1]), bool(abs(psd[4:].mean() * 128 - 1) < 0.1)
+    (12, 0.25, True)
+    """
+    length = round(segment_duration * sampling_frequency)
+    middle = 0.5 * (exclude[0] + exclude[1])
+    low, high = (round((t - start_time) * sampling_frequency) for t in (middle - span / 2, middle + span / 2))
+    low, high = max(low, 0), min(high, strain.size)
+    on = [round((t - start_time) * sampling_frequency) for t in exclude]
+    chunks: list[np.ndarray] = []
+    stuck = 0
+    for first, last in ((low, min(on[0], high)), (max(on[1], low), high)):
+        for begin in range(first, last - length + 1, max(length // 2, 1)):
+            chunk = strain[begin : begin + length]
+            if not np.isfinite(chunk).all():
+                continue
+            if stuck_fraction(chunk) > MAX_STUCK:
+                stuck += 1
+                continue
+            chunks.append(chunk)
+    if len(chunks) < MIN_OFF_SOURCE:
+        found = f"{len(chunks)} usable off-source stretches of {segment_duration:g} s"
+        if stuck:
+            raise DataError(
+                f"{detector}: {found}, {stuck} are constant or saturated: the channel is dead; use other data"
+            )
+        raise DataError(
+            f"{detector}: {found} (overlapping by half, off the {exclude[1] - exclude[0]:g} s analysed and off gaps), "
+            f"at least {MIN_OFF_SOURCE} are needed for a PSD; read a longer file or pass a PSD"
+        )
+    # The stretches overlap already: laid end to end, Welch without overlap takes exactly these and none across a seam.
+    frequencies, psd = psd_kernels.welch(
+        np.concatenate(chunks), sampling_frequency, segment_duration, overlap=0.0, average="median", window=window
+    )
+    return frequencies, psd, len(chunks)
+
+
+def load_psd(source: PsdSource) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies (Hz) and one-sided PSD (1/Hz) of a curve, where it is finite and positive.
+
+    Parameters
+    ----------
+    source : str, path, or (frequencies, psd)
+        arrays; or a text file of two columns whose name says ``asd`` or ``psd`` (or is prefixed ``asd:`` or ``psd:``);
+        or the name of a curve: one of ALIASES, a noise curve of bilby (such as ``aLIGO_ZERO_DET_high_P_asd``) or an
+        analytic PSD of pycbc (such as ``aLIGOZeroDetHighPower``)
+
+    Returns
+    -------
+    frequencies, psd : (n,) float64, frequencies ascending
+
+    Raises
+    ------
+    DataError
+        if the file is missing, no table, or its values are not those of an ASD or PSD of strain
+    ConfigError
+        if the name is unknown, or a file's name does not say whether it is an ASD or a PSD
+
+    Examples
+    --------
+    >>> frequencies, psd = load_psd("aLIGO")
+    >>> bool(3e-24 < psd[frequencies.searchsorted(100.0)] ** 0.5 < 6e-24)
+    True
+    """
+    if isinstance(source, tuple):
+        frequencies, psd = (np.asarray(a, np.float64) for a in source)
+        label = "the PSD given"
+    else:
+        frequencies, psd = _load_named(str(source))
+        label = str(source)
+    if frequencies.ndim != 1 or frequencies.shape != psd.shape:
+        raise DataError(
+            f"{label}: frequencies {frequencies.shape} and PSD {psd.shape} must be one-dimensional and of one length"
+        )
+    frequencies, psd = trim(frequencies, psd, label)
+    if psd.min() > 1e-30:
+        raise DataError(
+            f"{label}: the smallest value is {psd.min():.2g}, no PSD of strain (1/Hz): is it an ASD? pass its square"
+        )
+    return frequencies, psd
+
+
+def trim(frequencies: np.ndarray, psd: np.ndarray, label: str = "") -> tuple[np.ndarray, np.ndarray]:
+    """Drop the ends where the PSD is 0, inf or NaN: curves mark so what they leave out, often the first and last bin.
+
+    Raises
+    ------
+    DataError
+        if such values occur between good ones, or fewer than two ascending frequencies remain
+
+    Examples
+    --------
+    >>> trim(np.array([0.0, 1.0, 2.0, 3.0]), np.array([0.0, 1e-46, 2e-46, np.inf]))
+    (array([1., 2.]), array([1.e-46, 2.e-46]))
+    """
+    good = np.flatnonzero(np.isfinite(frequencies) & np.isfinite(psd) & (psd > 0))
+    if good.size < 2:
+        raise DataError(f"{label}: the PSD needs at least two frequencies where it is positive and finite")
+    inside = slice(good[0], good[-1] + 1)
+    if good.size != good[-1] + 1 - good[0]:
+        hole = int(good[np.flatnonzero(np.diff(good) > 1)[0]]) + 1
+        raise DataError(
+            f"{label}: the PSD is {psd[hole]:g} at {frequencies[hole]:g} Hz, between good values; mend the curve"
+        )
+    if np.any(np.diff(frequencies[inside]) <= 0):
+        raise DataError(f"{label}: the PSD's frequencies do not ascend; sort them and drop doubles")
+    return frequencies[inside], psd[inside]
+
+
+def _load_named(source: str) -> tuple[np.ndarray, np.ndarray]:
+    kind, colon, rest = source.partition(":")
+    kind, path = (kind.lower(), Path(rest)) if colon and kind.lower() in ("asd", "psd") else ("", Path(source))
+    if not path.is_file():
+        curves = _bilby_curves()
+        name = ALIASES.get(source, source)
+        name = name if name.endswith(".txt") else f"{name}.txt"
+        if name in curves:
+            kind, path = "", curves[name]
+        elif source in _pycbc_curves():
+            return _pycbc_curve(source)
+        elif path.suffix or len(path.parts) > 1:
+            raise DataError(f"no PSD file {path}; check the path")
+        else:
+            raise ConfigError(
+                f"unknown noise curve {source!r}; known: {', '.join((*ALIASES, *sorted(curves)))} and pycbc's names"
+            )
+    if not kind:
+        named = [k for k in ("asd", "psd") if k in path.name.lower()]
+        if len(named) != 1:
+            raise ConfigError(
+                f"{path.name}: an ASD or a PSD? name the file accordingly, or give 'asd:{path}' or 'psd:{path}'"
+            )
+        kind = named[0]
+    try:
+        table = np.loadtxt(path, comments="#", ndmin=2)
+    except (OSError, ValueError, UnicodeDecodeError) as error:
+        raise DataError(f"{path.name} is not a table of frequency and {kind.upper()} ({error})") from error
+    if table.ndim != 2 or table.shape[1] < 2:
+        raise DataError(f"{path.name} needs two columns, frequency (Hz) and {kind.upper()}; it has {table.shape[1]}")
+    values = table[:, 1]
+    if kind == "asd" and np.any(values > 0) and values[values > 0].min() < 1e-30:
+        raise DataError(
+            f"{path.name}: {values[values > 0].min():.1g} is too small for an ASD: is it a PSD? give 'psd:{path}'"
+        )
+    return table[:, 0], values**2 if kind == "asd" else values
+
+
+def _bilby_curves() -> dict[str, Path]:
+    import bilby.gw.detector
+
+    folder = Path(bilby.gw.detector.__file__).parent / "noise_curves"
+    return {path.name: path for path in folder.glob("*.txt") if "asd" in path.name or "psd" in path.name}
+
+
+def _pycbc_curves() -> tuple[str, ...]:
+    import pycbc.psd
+
+    return tuple(pycbc.psd.get_psd_model_list())
+
+
+def _pycbc_curve(name: str) -> tuple[np.ndarray, np.ndarray]:
+    import pycbc.psd
+
+    series = pycbc.psd.from_string(name, 8 * 4096 + 1, 0.125, 8.0)
+    return np.asarray(series.sample_frequencies), np.asarray(series, np.float64)
+
+
+def per_detector(
+    sources: PsdSource | Mapping[str, PsdSource], detectors: tuple[str, ...]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Load one PSD a detector from a mapping, or the same for all from a single source.
+
+    Raises
+    ------
+    ConfigError
+        if a mapping leaves out a detector
+    """
+    if isinstance(sources, Mapping):
+        missing = [d for d in detectors if d not in sources]
+        if missing:
+            raise ConfigError(f"no PSD for {', '.join(missing)}; the psd given has {', '.join(sources) or 'none'}")
+        return {d: load_psd(sources[d]) for d in detectors}
+    curve = load_psd(sources)
+    return dict.fromkeys(detectors, curve)
+
+
+def psd_on_grid(
+    frequencies: np.ndarray, psd: np.ndarray, grid: np.ndarray, *, f_min: float, f_max: float, detector: str = ""
+) -> np.ndarray:
+    """PSD interpolated linearly (as bilby) to `grid`; inf where the curve ends, which must not be inside the band.
+
+    A curve may end one step of its own short of the band (the last bin is often left out); those bins are inf.
+
+    Parameters
+    ----------
+    frequencies, psd : (n,) float64
+        as `load_psd` returns them: Hz ascending and 1/Hz, finite and positive
+    grid : (n_f,) float64, Hz
+    f_min, f_max : float, Hz
+        the band that must be covered
+
+    Returns
+    -------
+    (n_f,) float64, 1/Hz
+
+    Raises
+    ------
+    DataError
+        if the curve does not cover the band
+
+    Examples
+    --------
+    >>> psd_on_grid(np.array([20.0, 40.0]), np.array([2e-46, 4e-46]), np.array([0.0, 30.0, 50.0]), f_min=20, f_max=40)
+    array([  inf, 3.e-46,   inf])
+    """
+    first, last = frequencies[0], frequencies[-1]
+    if first > f_min + (frequencies[1] - first) or last < f_max - (last - frequencies[-2]) * (1 + 1e-9):
+        raise DataError(
+            f"{detector}: the PSD covers {first:g} to {last:g} Hz, the analysis needs {f_min:g} to {f_max:g} Hz; "
+            "pass another PSD, or change f_min or f_max"
+        )
+    return np.interp(grid, frequencies, psd, left=np.inf, right=np.inf)
