@@ -1,0 +1,60 @@
+"""Small compiled loops of the spectral kernels; every one has a plain numpy reference in the tests.
+
+Compiled on first use and cached on disk (`cache=True`); they release the GIL and keep no state.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def windowed_rows(
+    x: np.ndarray, start: int, stride: int, weights: np.ndarray, detrend: bool, out: np.ndarray
+) -> None:  # pragma: no cover - compiled
+    """Rows of `out` become ``(x[s : s + n] - mean) * weights`` with s = start + row * stride; the mean in float64."""
+    rows, n = out.shape
+    for r in range(rows):
+        segment = x[start + r * stride : start + r * stride + n]
+        mean = 0.0
+        if detrend:
+            for i in range(n):
+                mean += segment[i]
+            mean /= n
+        for i in range(n):
+            out[r, i] = (segment[i] - mean) * weights[i]
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def power_rows(z: np.ndarray, out: np.ndarray) -> None:  # pragma: no cover - compiled
+    """``out = |z|^2`` without the temporaries numpy makes."""
+    rows, n = z.shape
+    for r in range(rows):
+        for i in range(n):
+            re, im = z[r, i].real, z[r, i].imag
+            out[r, i] = re * re + im * im
+
+
+@njit(cache=True, nogil=True)
+def lerp_uniform(values: np.ndarray, step: float, length: int) -> np.ndarray:  # pragma: no cover - compiled
+    """`values` at positions ``step * arange(length)`` (in samples), linear in between, the last value beyond the end.
+
+    At a grid point the value itself is returned, so that an infinity does not turn into NaN.
+    """
+    out = np.empty(length, dtype=np.float64)
+    last = values.size - 1
+    for i in range(length):
+        position = i * step
+        k = int(position)
+        if k >= last:
+            out[i] = values[last]
+            continue
+        w = position - k
+        if w == 0.0:
+            out[i] = values[k]
+        elif values[k] == np.inf or values[k + 1] == np.inf:
+            out[i] = np.inf
+        else:
+            out[i] = values[k] + w * (values[k + 1] - values[k])
+    return out

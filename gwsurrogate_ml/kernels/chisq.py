@@ -1,0 +1,106 @@
+"""Power chi-squared: does the SNR collect over frequency as the template says? (Allen 2005, arXiv:gr-qc/0405045)
+
+p bins that each hold 1/p of sigma^2; chi^2 = p sum_l |z_l|^2 - |z|^2 with 2p - 2 degrees of freedom. Evaluated at
+chosen times by a direct sum whose phases are float64 and re-anchored: single-precision rotators elsewhere cost 1e-4.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.kernels import _checks
+from gwsurrogate_ml.kernels._filter import binned_sums, correlate
+from gwsurrogate_ml.kernels.matched_filter import _explain, _same_length
+
+
+def power_chisq_edges(template: np.ndarray, psd: np.ndarray, kmin: int, kmax: int, n_bins: int) -> np.ndarray:
+    """Frequency indices that cut the band into bins of equal sigma^2.
+
+    Returns
+    -------
+    int64 (n_bins + 1,), from the first frequency with power to `kmax`; bins may be empty where one frequency holds more
+    than its share
+
+    Examples
+    --------
+    >>> power_chisq_edges(np.ones(9, complex), np.ones(9), 1, 8, 7)
+    array([1, 2, 3, 4, 5, 6, 7, 8])
+    """
+    h = template[kmin:kmax]
+    # 1/S first: |h|^2 of unscaled strain in single precision would underflow.
+    cumulative = np.cumsum((h.real.astype(np.float64) ** 2 + h.imag.astype(np.float64) ** 2) / psd[kmin:kmax])
+    inner = np.searchsorted(cumulative, np.arange(n_bins) * (cumulative[-1] / n_bins), side="right")
+    return np.append(inner + kmin, kmax).astype(np.int64)
+
+
+def power_chisq(
+    template: np.ndarray,
+    data: np.ndarray,
+    psd: np.ndarray,
+    delta_f: float,
+    f_low: float,
+    n_bins: int,
+    indices: np.ndarray,
+    *,
+    f_high: float | None = None,
+) -> tuple[np.ndarray, int]:
+    """Power chi-squared at given samples.
+
+    Parameters
+    ----------
+    template, data, psd, delta_f, f_low, f_high
+        as in `matched_filter.matched_filter`
+    n_bins : int, >= 2
+    indices : int or float array (n,)
+        times in samples of the full-rate SNR series; a fraction is allowed (a refined peak)
+
+    Returns
+    -------
+    chisq : float64 (n,); divide by `dof` for the reduced one, about 1 for noise and for a matching signal
+    dof : int, ``2 n_bins - 2``
+
+    Raises
+    ------
+    DataError
+        as `matched_filter`; or if an index lies outside the series
+    ConfigError
+        if `n_bins` is below 2 or above the number of frequencies in the band
+
+    Notes
+    -----
+    Exact to about 1e-12 of |z|^2 in float64 input. Source: arXiv:gr-qc/0405045; edges as in pycbc.
+
+    Examples
+    --------
+    >>> h = np.fft.rfft(np.eye(1, 64)[0])
+    >>> chisq, dof = power_chisq(h, 5 * h, np.ones(33), 1.0, 0.0, 4, np.array([0]))
+    >>> bool(chisq[0] < 1.0), dof                    # 31 frequencies do not divide evenly by 4: not quite zero
+    (False, 6)
+    """
+    h, s, noise = _checks.spectrum(template, "template"), _checks.spectrum(data, "data"), _checks.one_sided(psd, "psd")
+    _same_length(h, s, noise)
+    kmin, kmax = _checks.band(f_low, f_high, delta_f, noise.size)
+    n_bins = int(n_bins)
+    if not 2 <= n_bins <= kmax - kmin:
+        raise ConfigError(
+            f"n_bins is {n_bins}: choose at least 2 and at most the {kmax - kmin} frequencies of the band"
+        )
+    positions = np.atleast_1d(np.asarray(indices))
+    n = 2 * (noise.size - 1)
+    if positions.dtype.kind not in "iuf" or positions.ndim != 1:
+        raise DataError(
+            f"indices has dtype {positions.dtype} and shape {positions.shape}: a list of sample numbers is needed"
+        )
+    if positions.size and not (positions.min() >= 0 and positions.max() < n):
+        raise DataError(f"indices run from {positions.min()} to {positions.max()}: the series has samples 0 to {n - 1}")
+    correlation = np.zeros(kmax, dtype=np.complex128)
+    hh, ss, valid = correlate(h, s, noise, kmin, kmax, correlation)
+    if not (valid and np.isfinite(hh) and np.isfinite(ss) and hh > 0):
+        _explain(h, s, noise, kmin, kmax, delta_f)
+    edges = power_chisq_edges(h, noise, kmin, kmax, n_bins)
+    sums = np.empty((positions.size, n_bins), dtype=np.complex128)
+    binned_sums(correlation, edges, positions.astype(np.float64), n, sums)
+    z = sums * (4.0 * delta_f / np.sqrt(4.0 * delta_f * hh))
+    total = z.sum(axis=1)
+    return n_bins * np.sum(z.real**2 + z.imag**2, axis=1) - (total.real**2 + total.imag**2), 2 * n_bins - 2

@@ -1,0 +1,111 @@
+"""Fourier transforms: the one place where the backend is picked (MKL where `mkl_fft` is installed, else scipy.fft).
+
+numpy's signs and normalisation. Single precision stays single in both backends, which `numpy.fft` does not promise.
+No plan or workspace is kept here: MKL caches its descriptors per thread, pocketfft its twiddles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Transform = Callable[..., np.ndarray]
+
+
+def _pick() -> tuple[str, Any]:
+    """Name and module of the fastest backend that can be imported."""
+    try:
+        import mkl_fft
+    except ImportError:
+        import scipy.fft
+
+        return "scipy", scipy.fft
+    return "mkl", mkl_fft
+
+
+_NAME, _BACKEND = _pick()
+
+
+def backend_name() -> str:
+    """Name of the FFT backend in use: ``"mkl"`` or ``"scipy"``.
+
+    MKL takes its number of threads from ``MKL_NUM_THREADS``: pin it to 1 where the caller itself runs threads.
+
+    Examples
+    --------
+    >>> backend_name() in ("mkl", "scipy")
+    True
+    """
+    return _NAME
+
+
+def rfft(x: np.ndarray, n: int | None = None, axis: int = -1) -> np.ndarray:
+    """One-sided transform of real samples; float32 gives complex64, float64 complex128.
+
+    Parameters
+    ----------
+    x : real array (..., n_t)
+    n : int, optional
+        length of the transform; `x` is cut or padded with zeros to it
+
+    Returns
+    -------
+    complex array (..., n // 2 + 1), not normalised
+
+    Examples
+    --------
+    >>> rfft(np.ones(4)).real
+    array([4., 0., 0.])
+    """
+    return _BACKEND.rfft(x, n=n, axis=axis)
+
+
+def irfft(x: np.ndarray, n: int, axis: int = -1) -> np.ndarray:
+    """Real samples from a one-sided spectrum, divided by `n`, the number of samples (required: odd and even differ).
+
+    Examples
+    --------
+    >>> irfft(rfft(np.array([1.0, 2.0, 3.0])), 3)
+    array([1., 2., 3.])
+    """
+    return _BACKEND.irfft(x, n=n, axis=axis)
+
+
+def fft(x: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Complex transform, not normalised; single precision is kept.
+
+    Examples
+    --------
+    >>> fft(np.array([1.0, 0.0])).real
+    array([1., 1.])
+    """
+    return _BACKEND.fft(x, axis=axis)
+
+
+def ifft(x: np.ndarray, axis: int = -1, norm: str = "backward") -> np.ndarray:
+    """Inverse complex transform; `norm` is numpy's: "backward" divides by the length, "forward" does not.
+
+    Examples
+    --------
+    >>> ifft(fft(np.array([1.0, 2.0]))).real
+    array([1., 2.])
+    """
+    return _BACKEND.ifft(x, axis=axis, norm=norm)
+
+
+def next_fast_length(n: int) -> int:
+    """Smallest length >= `n` with no prime factor above 5: fast, and even for `n` > 1, in both backends.
+
+    Examples
+    --------
+    >>> next_fast_length(1021)
+    1024
+    """
+    import scipy.fft
+
+    n = int(scipy.fft.next_fast_len(n, real=True))
+    while n > 1 and n % 2:
+        n = int(scipy.fft.next_fast_len(n + 1, real=True))
+    return n

@@ -1,0 +1,336 @@
+"""Whitening with a linear-phase filter of limited length, offline and as a stream.
+
+The filter is the inverse ASD, truncated in the time domain to `fduration` with a Hann window (arXiv:gr-qc/0509116,
+section VII), exactly as gwpy's ``TimeSeries.whiten`` builds it. Scaled by ``sqrt(2 / sample_rate)``: noise with that
+ASD comes out with unit variance. Half of `fduration` is corrupt at each end of the result: see `valid_slice`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.kernels import _checks, fft, psd
+
+_TAPER = 5
+"""Bins tapered at DC and Nyquist of the transfer function (gwpy's choice)."""
+
+
+def whitening_filter(
+    asd: np.ndarray,
+    sample_rate: float,
+    fduration: float = 2.0,
+    *,
+    duration: float | None = None,
+    highpass: float | None = None,
+) -> np.ndarray:
+    """Taps of the whitening filter, symmetric about tap ``n_taps / 2 - 1``.
+
+    Parameters
+    ----------
+    asd : real array (n,), one-sided, 1/sqrt(Hz), from 0 Hz to Nyquist
+    sample_rate : float, Hz
+    fduration : float, s
+        length of the filter, an even number of samples
+    duration : float, s, optional
+        the ASD is interpolated to ``1 / duration`` before it is inverted; by default it is taken as it is
+    highpass : float, Hz, optional
+        the transfer function is zero below it
+
+    Returns
+    -------
+    float64 (n_taps,), scaled so that noise with this ASD gets unit variance
+
+    Raises
+    ------
+    DataError
+        if the ASD is not positive above the high-pass corner
+    ConfigError
+        if the filter is longer than `duration`, or not an even number of samples
+
+    Examples
+    --------
+    >>> taps = whitening_filter(np.full(513, np.sqrt(2 / 1024)), 1024.0, 0.5)      # white noise of unit variance
+    >>> bool(np.argmax(taps) == 255 and abs(np.sum(taps**2) - 1) < 0.1)
+    True
+    """
+    values = _checks.one_sided(asd, "asd").astype(np.float64, copy=False)
+    n_taps = _checks.samples(fduration, sample_rate, "fduration")
+    old_delta_f = 0.5 * sample_rate / (values.size - 1)
+    if duration is not None:
+        n = _checks.samples(duration, sample_rate, "duration")
+        delta_f = sample_rate / n
+        # An odd number of samples has no bin at Nyquist; the grid of the nearest even length serves (as in gwpy).
+        values = psd.interpolate(values, old_delta_f, delta_f)
+    else:
+        delta_f = old_delta_f
+    n = 2 * (values.size - 1)
+    if n_taps % 2 or n_taps < 2 * _TAPER or n_taps > n:
+        raise ConfigError(
+            f"fduration = {fduration:g} s is {n_taps} samples: choose an even number from {2 * _TAPER} to {n} "
+            f"({n / sample_rate:g} s, set by the data or by the ASD's resolution)"
+        )
+    corner = 0
+    if highpass is not None:
+        corner, _ = _checks.band(highpass, None, delta_f, values.size)
+    # DC is tapered to zero below, so a zero ASD there does no harm (detrended data have one).
+    _checks.require_positive_band(values, "asd", max(corner, 1), values.size, delta_f)
+    transfer = np.zeros(values.size)
+    usable = values[corner:] > 0
+    transfer[corner:][usable] = 1.0 / values[corner:][usable]
+    ramp = 0.5 * (1.0 - np.cos(np.pi * np.arange(_TAPER) / (_TAPER - 0.5)))
+    transfer[corner : corner + _TAPER] *= ramp
+    transfer[-_TAPER:] *= ramp[::-1]
+    impulse = fft.irfft(transfer.astype(np.complex128), n)
+    half = n_taps // 2
+    taper = _hann(n_taps)
+    taps = np.concatenate([impulse[n - half + 1 :] * taper[1:half], impulse[: half + 1] * np.append(taper[half:], 0.0)])
+    return taps * np.sqrt(2.0 / sample_rate)
+
+
+def _hann(n: int) -> np.ndarray:
+    """Periodic Hann window."""
+    return 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(n) / n)
+
+
+def valid_slice(n_samples: int, sample_rate: float, fduration: float) -> slice:
+    """The part of a whitened series that is not corrupt: half of `fduration` is cut at each end.
+
+    The taper at the ends of the data leaves an echo with the weight of the filter's own faint ends for another half of
+    `fduration`; cut `fduration` where that matters.
+
+    Raises
+    ------
+    DataError
+        if nothing is left
+
+    Examples
+    --------
+    >>> valid_slice(4096 * 32, 4096.0, 2.0)
+    slice(4096, 126976, None)
+    """
+    half = _checks.samples(fduration, sample_rate, "fduration") // 2
+    if 2 * half >= n_samples:
+        raise DataError(
+            f"{n_samples / sample_rate:g} s of data, no longer than fduration = {fduration:g} s: all of it is corrupt"
+        )
+    return slice(half, n_samples - half)
+
+
+def whiten(
+    x: np.ndarray,
+    sample_rate: float,
+    asd: np.ndarray | None = None,
+    *,
+    segment_duration: float = 4.0,
+    fduration: float = 2.0,
+    highpass: float | None = None,
+    detrend: bool = True,
+) -> np.ndarray:
+    """Whitened series of the same length and start time, unit variance for noise with the given ASD.
+
+    Parameters
+    ----------
+    x : real array (n_t,)
+        float32 is filtered in single precision (high-pass it first), anything else in float64
+    sample_rate : float, Hz
+    asd : real array (n,), one-sided, 1/sqrt(Hz), from 0 Hz to Nyquist, optional
+        default: square root of the median Welch estimate of `x` with segments of `segment_duration`, half overlapping
+    segment_duration : float, s
+        used only where no `asd` is given
+    fduration : float, s
+        length of the filter
+    highpass : float, Hz, optional
+    detrend : bool
+        remove the mean of `x` first
+
+    Returns
+    -------
+    real array (n_t,), dtype of the checked `x`; ``fduration / 2`` at each end is corrupt (see `valid_slice`)
+
+    Raises
+    ------
+    DataError
+        if `x` is not finite or no longer than `fduration`, or the ASD is not positive above the corner
+    ConfigError
+        if `fduration` is longer than `segment_duration` (the ASD cannot define such a filter)
+
+    Notes
+    -----
+    Equal to ``gwpy.timeseries.TimeSeries.whiten(segment_duration, segment_duration / 2, fduration=fduration)``.
+    Over-whitening (dividing by the ASD once more) corrupts twice as much.
+
+    Examples
+    --------
+    >>> x = 1e-21 * np.random.default_rng(0).standard_normal(64 * 512)
+    >>> w = whiten(x, 512.0)[valid_slice(x.size, 512.0, 2.0)]
+    >>> bool(abs(np.std(w) - 1) < 0.05)
+    True
+    """
+    series = _checks.real_series(x, "x")
+    keep = valid_slice(series.size, sample_rate, fduration)
+    if asd is None:
+        if fduration > segment_duration:
+            raise ConfigError(
+                f"fduration = {fduration:g} s exceeds segment_duration = {segment_duration:g} s: an ASD from such "
+                "segments cannot define the filter; lower fduration or raise segment_duration"
+            )
+        _, power = psd.welch(series, sample_rate, segment_duration)
+        asd = np.sqrt(power)
+    taps = whitening_filter(asd, sample_rate, fduration, duration=series.size / sample_rate, highpass=highpass)
+    half = keep.start
+    n_taps = taps.size
+    # Zeros before and after make the filter's middle tap meet each sample: the result is not shifted.
+    padded = np.zeros(series.size + n_taps - 1, dtype=series.dtype)
+    inner = padded[half : half + series.size]
+    inner[:] = series - series.mean(dtype=np.float64) if detrend else series
+    ends = _hann(n_taps)
+    inner[:half] *= ends[:half]
+    inner[-half:] *= ends[half:]
+    return _overlap_save(padded, _response(taps, _block_length(series.size, n_taps), series.dtype), n_taps)
+
+
+class _Response(NamedTuple):
+    """A filter's one-sided transfer function for transforms of `n_fft` samples."""
+
+    values: np.ndarray
+    n_fft: int
+
+
+def _block_length(n_out: int, n_taps: int) -> int:
+    """Transform length of the overlap-save blocks: about eight filters, less where the data are short."""
+    return fft.next_fast_length(min(8 * n_taps, n_out + n_taps - 1))
+
+
+def _response(taps: np.ndarray, n_fft: int, dtype: np.dtype) -> _Response:
+    padded = np.zeros(n_fft, dtype=dtype)
+    padded[: taps.size] = taps
+    values = fft.rfft(padded)
+    values.setflags(write=False)
+    return _Response(values, n_fft)
+
+
+def _overlap_save(padded: np.ndarray, response: _Response, n_taps: int) -> np.ndarray:
+    """Convolution of `padded` with the filter where it overlaps fully: ``padded.size - n_taps + 1`` samples."""
+    n_out = padded.size - n_taps + 1
+    step = response.n_fft - n_taps + 1
+    out = np.empty(n_out, dtype=padded.dtype)
+    for start in range(0, n_out, step):
+        block = padded[start : start + response.n_fft]
+        stop = min(start + step, n_out)
+        spectrum = fft.rfft(block, n=response.n_fft)
+        spectrum *= response.values
+        out[start:stop] = fft.irfft(spectrum, response.n_fft)[n_taps - 1 : n_taps - 1 + stop - start]
+    return out
+
+
+class WhitenerState(NamedTuple):
+    """What a stream carries from one chunk to the next; never changed in place.
+
+    Attributes
+    ----------
+    history : (n_taps - 1,) the last input samples
+    n_seen : int, number of input samples so far
+    """
+
+    history: np.ndarray
+    n_seen: int
+
+
+class StreamingWhitener:
+    """Whitens a stream chunk by chunk: a pure step, state in and state out; one whitener serves many streams.
+
+    The filter is the one `whiten` uses, so the output equals the offline result, `delay` samples later, once `warm_up`
+    samples are in. (Offline, a mean is removed from the whole series; a stream cannot know it: use `highpass`.)
+
+    Parameters
+    ----------
+    asd : real array (n,), one-sided, 1/sqrt(Hz), from 0 Hz to Nyquist
+    sample_rate : float, Hz
+    fduration : float, s
+        length of the filter; half of it is the latency
+    duration : float, s, optional
+        the ASD is interpolated to ``1 / duration``; give the length of a series to reproduce its offline whitening
+    highpass : float, Hz, optional
+    chunk_duration : float, s
+        expected length of a chunk; it sets the transform length and nothing else
+    dtype : float64 or float32
+
+    Attributes
+    ----------
+    taps : float64 (n_taps,)
+    delay : int, samples; output k belongs to input k - delay
+    warm_up : int, samples; outputs before it have seen the zeros before the stream's start
+
+    Raises
+    ------
+    DataError, ConfigError
+        as `whitening_filter`
+
+    Examples
+    --------
+    >>> whitener = StreamingWhitener(np.full(513, np.sqrt(2 / 1024)), 1024.0, 0.5)
+    >>> state = whitener.initial_state()
+    >>> state, out = whitener.step(state, np.zeros(100))
+    >>> out.size, state.n_seen, whitener.delay
+    (100, 100, 255)
+    """
+
+    def __init__(
+        self,
+        asd: np.ndarray,
+        sample_rate: float,
+        fduration: float = 2.0,
+        *,
+        duration: float | None = None,
+        highpass: float | None = None,
+        chunk_duration: float = 1.0,
+        dtype: np.dtype | type = np.float64,
+    ) -> None:
+        if np.dtype(dtype) not in (np.dtype(np.float64), np.dtype(np.float32)):
+            raise ConfigError(f"dtype is {np.dtype(dtype)}: choose float64 or float32")
+        self.taps = whitening_filter(asd, sample_rate, fduration, duration=duration, highpass=highpass)
+        self.taps.setflags(write=False)
+        self.sample_rate = float(sample_rate)
+        self.delay = self.taps.size // 2 - 1
+        self.warm_up = self.taps.size - 1
+        chunk = max(1, int(_checks.positive(chunk_duration, "chunk_duration", "s") * sample_rate))
+        self._response = _response(self.taps, _block_length(chunk, self.taps.size), np.dtype(dtype))
+        self._dtype = np.dtype(dtype)
+
+    def initial_state(self) -> WhitenerState:
+        """State of a stream that has not begun: a history of zeros."""
+        return WhitenerState(np.zeros(self.warm_up, dtype=self._dtype), 0)
+
+    def step(self, state: WhitenerState, chunk: np.ndarray) -> tuple[WhitenerState, np.ndarray]:
+        """Whiten the next chunk, of any length.
+
+        Parameters
+        ----------
+        state : WhitenerState
+            from `initial_state` or the step before; left as it is
+        chunk : real array (n,)
+
+        Returns
+        -------
+        state : WhitenerState
+        whitened : array (n,), output k belongs to input ``state.n_seen + k - delay`` of the stream
+
+        Raises
+        ------
+        DataError
+            if the chunk is empty, not real, or not finite, or the state belongs to another filter
+        """
+        samples = _checks.real_series(chunk, "chunk").astype(self._dtype, copy=False)
+        if state.history.shape != (self.warm_up,):
+            raise DataError(
+                f"the state holds {state.history.size} samples, this filter needs {self.warm_up}: "
+                "start each whitener from its own initial_state()"
+            )
+        padded = np.concatenate([state.history.astype(self._dtype, copy=False), samples])
+        whitened = _overlap_save(padded, self._response, self.taps.size)
+        history = padded[padded.size - self.warm_up :].copy()
+        history.setflags(write=False)
+        return WhitenerState(history, state.n_seen + samples.size), whitened
