@@ -7,7 +7,7 @@ import logging
 import os
 from pathlib import Path
 
-from data_prep import eob, eob_at_nr
+from data_prep import eob, eob_at_nr, nr_training
 
 DATA = Path(os.environ.get("GWSML_DATA", "../shared/data"))
 
@@ -26,12 +26,18 @@ def main() -> None:
     )
     command.add_argument("--data", type=Path, default=DATA)
     command.add_argument("--out", type=Path, required=True)
+    command = commands.add_parser("nr", help="quality-controlled table of NR runs for training")
+    command.add_argument("--data", type=Path, default=DATA)
+    command.add_argument("--eob-at-nr", type=Path, required=True)
+    command.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if arguments.command == "eob":
         eob.generate(arguments.out, eob.EobConfig(n=arguments.n, seed=arguments.seed), arguments.workers)
     elif arguments.command == "eob-at-nr":
         eob_at_nr.generate(arguments.data, arguments.out)
+    elif arguments.command == "nr":
+        nr_training.build(arguments.data, arguments.eob_at_nr, arguments.out)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 import numpy as np
 
 from data_prep import eob
-from data_prep.nr import NRWaveform, load_npz, read_spec_nonspinning, read_sxs_gatech
+from data_prep.nr import NRWaveform, load_npz, read_spec_nonspinning, read_sxs_gatech, save_npz
 from gwsurrogate_ml.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -27,10 +26,10 @@ def times_for(run: NRWaveform) -> np.ndarray:
 
 
 def generate(data: Path, out: Path) -> None:
-    """Write h22 of SEOBNRv5HM for every aligned run of `data`/nr to `out` (npz), resumable by deleting nothing.
+    """Write h22 of SEOBNRv5HM for every aligned run of `data`/nr to the npz file `out`; a minute on one core.
 
-    Arrays: `name` (n,), `parameters` (n, 3) of (q, chi1, chi2); `t` (n_t,), `h22` (n, n_t) for the runs of the SXS/GT table;
-    `spec_*` for the long non-spinning SpEC runs. A run whose parameters the model refuses is NaN, with a warning.
+    Arrays for the runs of the SXS/GT table: `name` (n,), `parameters` (n, 3) of (q, chi1, chi2), `t` (n_t,) and `h22`
+    (n, n_t); `spec_*` for the long non-spinning SpEC runs. Parameters the model refuses give NaN and a warning.
 
     Raises
     ------
@@ -46,7 +45,7 @@ def generate(data: Path, out: Path) -> None:
         parameters = np.array([[r.q, r.chi1[2], r.chi2[2]] for r in runs])
         for i, run in enumerate(runs):
             try:
-                pieces = eob.one_waveform(*parameters[i], times)
+                pieces = eob.one_waveform(run.q, run.chi1[2], run.chi2[2], times)
                 h22[i] = -pieces["amp22"] * np.exp(-1j * pieces["phase22"])
             except (RuntimeError, ValueError) as error:
                 log.warning("%s: no reference waveform (%s)", run.name, error)
@@ -58,10 +57,7 @@ def generate(data: Path, out: Path) -> None:
             f"{prefix}t": times,
             f"{prefix}h22": h22,
         }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_suffix(".tmp.npz")
-    np.savez(temporary, **arrays)
-    os.replace(temporary, out)
+    save_npz(out, arrays)
     log.info("%d reference waveforms written to %s", len(table) + len(long), out)
 
 

@@ -1,11 +1,12 @@
 """Numerical-relativity waveforms in one shape and one convention, and readers for tables of the (2,2) mode.
 
-Conventions are those of `gwsurrogate_ml.conventions`: body 1 is the heavier one, the phase of h22 falls with time, t = 0 is
-the spline-refined peak of |h22|, h means r h / M. Multi-mode files: `data_prep.nr_files`. Other shapes: `data_prep.nr_tables`.
+Conventions are those of `gwsurrogate_ml.conventions`: body 1 is the heavier one, the phase of h22 falls, t = 0
+is the spline-refined peak of |h22|, h means r h / M. Files with many modes are read in `data_prep.nr_files`.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from scipy.interpolate import CubicSpline, make_interp_spline
+from scipy.interpolate import PPoly, make_interp_spline
 
 from gwsurrogate_ml.conventions import ModeKey
 from gwsurrogate_ml.errors import DataError
@@ -89,7 +90,7 @@ def peak_time(t: np.ndarray, amplitude: np.ndarray, name: str = "waveform") -> f
     if k < 4 or k > len(t) - 5:
         raise DataError(f"{name}: |h22| is largest at t = {t[k]:g}, an end of the data: the merger is missing")
     window = slice(max(k - 20, 0), k + 21)
-    spline = CubicSpline(t[window], amplitude[window])
+    spline = PPoly.from_spline(make_interp_spline(t[window], amplitude[window], k=5))
     roots = spline.derivative().roots(extrapolate=False)
     return float(roots[np.argmax(spline(roots))])
 
@@ -106,13 +107,14 @@ def canonical(
 ) -> NRWaveform:
     """Bring a simulation to the project's conventions.
 
-    The bodies are swapped where the first is the lighter one, which turns the frame by pi about the z axis (odd-m modes and
-    in-plane spins change sign). All modes are conjugated where the phase of h22 rises. Times are shifted, never resampled.
+    The bodies are swapped where the first is the lighter one, which turns the frame by pi about the z axis (odd-m modes
+    and in-plane spins change sign). All modes are conjugated where the phase of h22 rises. Times are shifted, never
+    resampled.
 
     Raises
     ------
     DataError
-        if a parameter or sample is not finite, times do not increase, (2,2) is missing, or the merger is not in the data
+        if a parameter or sample is not finite, times do not increase, (2,2) or the merger is missing
     """
     t = np.asarray(t, dtype=np.float64)
     if (2, 2) not in modes:
@@ -162,17 +164,17 @@ def read_sxs_gatech(path: Path) -> list[NRWaveform]:
             float(table["eccentricity"][i]),
             table["t"],
             {(2, 2): table["h22"][i]},
-            {key: table[key][i].item() for key in extra},
+            {key: table[key][i].item() for key in extra} | {"mass_sum": float(table["mass1"][i] + table["mass2"][i])},
         )
         for i in range(len(table["name"]))
     ]
 
 
 def read_spec_nonspinning(path: Path, step: float = 0.5) -> list[NRWaveform]:
-    """The 22 non-spinning SpEC runs behind `spec_nonspinning_h22_eim.h5`, exact at the greedy points, from -2750 to 100 M.
+    """The 22 non-spinning SpEC runs behind `spec_nonspinning_h22_eim.h5`, t from -2750 to 100 M, sorted by q.
 
-    ``h_i(t) = sum_j B_j(t) amp_ji exp(+i phase_ji)`` (Blackman et al. 2015, arXiv:1502.07758); the file's Chebyshev nodes
-    are resampled to a uniform `step` in M by quintic splines of amplitude and phase. Sorted by q.
+    ``h_i(t) = sum_j B_j(t) amp_ji exp(+i phase_ji)`` (Blackman et al. 2015, arXiv:1502.07758) is exact at the greedy
+    points. The file's Chebyshev nodes are resampled to a uniform `step` in M by quintic splines of amplitude and phase.
 
     Raises
     ------
@@ -197,6 +199,14 @@ def read_spec_nonspinning(path: Path, step: float = 0.5) -> list[NRWaveform]:
         name = f"SpEC-q{q[i]:.2f}"
         runs.append(canonical(name, "SpEC", masses, (zero, zero), 0.0, grid, {(2, 2): h22}, {"greedy_index": int(i)}))
     return runs
+
+
+def save_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write an npz file whole or not at all, making its folder where needed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp.npz")
+    np.savez(temporary, **arrays)  # type: ignore[arg-type]
+    os.replace(temporary, path)
 
 
 def load_npz(path: Path, required: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
