@@ -103,7 +103,7 @@ def component_masses(chirp_mass: np.ndarray, mass_ratio: np.ndarray) -> tuple[np
     return total / (1 + mass_ratio), total * mass_ratio / (1 + mass_ratio)
 
 
-def chirp_mass_from_components(mass_1: np.ndarray, mass_2: np.ndarray) -> np.ndarray:
+def chirp_mass_from_components(mass_1: np.ndarray | float, mass_2: np.ndarray | float) -> np.ndarray:
     """Chirp mass (m1 m2)^(3/5) / (m1 + m2)^(1/5) in the unit of the masses.
 
     Examples
@@ -115,7 +115,7 @@ def chirp_mass_from_components(mass_1: np.ndarray, mass_2: np.ndarray) -> np.nda
     return (mass_1 * mass_2) ** 0.6 / (mass_1 + mass_2) ** 0.2
 
 
-def effective_spin(q: np.ndarray, chi1: np.ndarray, chi2: np.ndarray) -> np.ndarray:
+def effective_spin(q: np.ndarray | float, chi1: np.ndarray | float, chi2: np.ndarray | float) -> np.ndarray:
     """chi_eff = (m1 chi1 + m2 chi2) / (m1 + m2) with q = m1 / m2.
 
     Examples

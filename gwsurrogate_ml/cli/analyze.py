@@ -1,0 +1,67 @@
+"""`gwsml analyze`: from an event's strain to its posterior and a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gwsurrogate_ml.cli.console import ProgressReport
+from gwsurrogate_ml.cli.options import Draws, Duration, Estimator, FMax, FMin, Json, Seed, parse_strain
+from gwsurrogate_ml.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.strain.data import StrainData
+
+
+def analyze(
+    event: Annotated[str | None, typer.Argument(help="An event of gwosc.org, such as GW150914.")] = None,
+    strain: Annotated[
+        list[str] | None, typer.Option("--strain", help="DETECTOR=FILE (GWOSC HDF5, GWF, text, npy); once a detector.")
+    ] = None,
+    gps: Annotated[float | None, typer.Option("--gps", help="GPS time of the event in s; with --strain.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Output folder; default out/EVENT.")] = None,
+    estimator: Estimator = "bbh-h1l1",
+    n_draws: Draws = 50_000,
+    duration: Duration = 4.0,
+    f_min: FMin = 20.0,
+    f_max: FMax = 1024.0,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Posterior, evidence, matched filter and a report of one event, from gwosc.org or from files."""
+    from gwsurrogate_ml.cli.output import output_folder
+    from gwsurrogate_ml.cli.pipeline import Settings, announce, run_into
+
+    if event and strain:
+        raise ConfigError("give either an event name or --strain and --gps, not both")
+    files = parse_strain(strain or [])
+    if not event and not files:
+        raise ConfigError("nothing to analyse: give an event name, or --strain H1=FILE --strain L1=FILE --gps T")
+    if files and gps is None:
+        raise ConfigError("--strain needs --gps: the event's GPS time in s")
+    if event and gps is not None:
+        raise ConfigError("--gps goes with --strain: an event's time comes from gwosc.org")
+    settings = Settings(estimator, n_draws, seed, duration, f_min, f_max)
+    source = (
+        [event] if event else [w for d, p in files.items() for w in ("--strain", f"{d}={p}")] + ["--gps", repr(gps)]
+    )
+    folder = out or Path("out") / (event or f"GPS{gps:.0f}")
+    command = ["analyze", *(str(word) for word in source), *settings.options(), "--out", str(folder)]
+    with output_folder(folder, {"command": "analyze"}) as output, ProgressReport() as progress:
+        with progress.stage("reading the strain"):
+            data = _read(event, files, gps, estimator)
+        summary = run_into(output, data, settings, command, progress, files=files)
+    announce(folder, summary, as_json)
+
+
+def _read(event: str | None, files: dict[str, Path], gps: float | None, estimator: str) -> StrainData:
+    from gwsurrogate_ml.strain.data import StrainData
+
+    if event:
+        import gwsurrogate_ml as gw
+
+        return StrainData.from_gwosc(event, detectors=gw.load_estimator(estimator).detectors)
+    assert gps is not None  # checked by the caller
+    return StrainData.from_files(files, gps=gps)

@@ -1,0 +1,116 @@
+"""The figures of a report, with their captions."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from gwsurrogate_ml import plot
+from gwsurrogate_ml.cli.report import Picture
+from gwsurrogate_ml.cli.signals import detector_signals, draw_parameters, whitened_band
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from gwsurrogate_ml.cli.pipeline import Run
+
+BAND_DRAWS = 300
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as PNG bytes."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=130)
+    return stream.getvalue()
+
+
+def _strain(run: Run) -> Figure:
+    start = run.segment.start_time
+    return plot.strain(run.data.series, run.data.gps, (start, start + run.segment.duration))
+
+
+def _whitened(run: Run) -> Figure:
+    return plot.whitened(run.data.whiten(), run.data.gps)
+
+
+def _q_transform(run: Run) -> Figure:
+    return plot.q_transform(run.data.series, run.data.gps)
+
+
+def _snr(run: Run) -> Figure:
+    peaks = {name: peak.time for name, peak in run.filtered.items()}
+    return plot.snr({name: peak.series for name, peak in run.filtered.items()}, run.data.gps, peaks)
+
+
+def _waveform(run: Run) -> Figure:
+    draws = draw_parameters(run.result.posterior, BAND_DRAWS, seed=0)
+    times, data, bands = whitened_band(run.model, draws, run.segment)
+    truth = None
+    if run.truths:
+        wave = run.segment.whitened(detector_signals(run.model, [run.truths], run.segment))[0]
+        truth = dict(zip(run.segment.detectors, wave, strict=True))
+    return plot.waveform_band(times, data, bands, run.data.gps, truth)
+
+
+def _corner(run: Run) -> Figure:
+    return plot.corner(run.result.posterior, truths=run.truths or None)
+
+
+def _skymap(run: Run) -> Figure:
+    truth = (run.truths["ra"], run.truths["dec"]) if run.truths else None
+    return plot.skymap(run.result.posterior["ra"], run.result.posterior["dec"], truth)
+
+
+def _weights(run: Run) -> Figure:
+    result = run.result
+    return plot.importance_weights(result.log_weights, result.sample_efficiency, result.pareto_k)
+
+
+FIGURES: dict[str, tuple[str, Callable[[Run], Figure], str]] = {
+    "q_transform": (
+        "signal",
+        _q_transform,
+        "Energy in time and frequency relative to the noise (Q-transform). A merger of two black holes sweeps upwards.",
+    ),
+    "snr": (
+        "signal",
+        _snr,
+        "Matched-filter signal-to-noise ratio of each detector around the event, for the best-fitting template.",
+    ),
+    "waveform": (
+        "posterior",
+        _waveform,
+        f"Whitened data of the analysed band and the waveforms of {BAND_DRAWS} posterior draws: median and 90 % band.",
+    ),
+    "corner": (
+        "posterior",
+        _corner,
+        "Marginal posteriors; contours hold 50 % and 90 %, dashed lines are the 5 %, 50 % and 95 % quantiles. "
+        "Masses are in the detector frame.",
+    ),
+    "skymap": (
+        "posterior",
+        _skymap,
+        "Position on the sky (Mollweide projection, right ascension growing to the left), 50 % and 90 % regions.",
+    ),
+    "strain": (
+        "signal",
+        _strain,
+        "Strain as read; the analysed segment is shaded. The rest serves to measure the noise.",
+    ),
+    "whitened": ("signal", _whitened, "Strain divided by the noise's amplitude spectrum, in standard deviations."),
+    "weights": (
+        "diagnostics",
+        _weights,
+        "Importance weights. Left: how much single draws count. Right: the share of the weight that the heaviest draws "
+        "carry; the closer to the diagonal, the better the network's proposal.",
+    ),
+}
+
+
+def pictures(run: Run) -> Iterator[Picture]:
+    """The report's figures one by one, each rendered when it is asked for."""
+    for name, (section, draw, caption) in FIGURES.items():
+        extra = " The dashed line is the true signal." if name == "waveform" and run.truths else ""
+        yield Picture(name, png(draw(run)), caption + extra, section)

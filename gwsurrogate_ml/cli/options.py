@@ -1,0 +1,43 @@
+"""Options that several commands share, and how ``H1=FILE`` is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gwsurrogate_ml.errors import ConfigError
+
+Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON on stdout.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random numbers.")]
+Draws = Annotated[int, typer.Option("--n-draws", min=100, help="Draws from the network, each weighted exactly.")]
+Estimator = Annotated[str, typer.Option("--estimator", help="A shipped estimator's name, or a folder.")]
+Duration = Annotated[float, typer.Option("--duration", help="Length of the analysed segment in s.")]
+FMin = Annotated[float, typer.Option("--f-min", help="Lower end of the band in Hz.")]
+FMax = Annotated[float, typer.Option("--f-max", help="Upper end of the band in Hz.")]
+
+
+def parse_strain(pairs: Sequence[str]) -> dict[str, Path]:
+    """Files by detector from ``DETECTOR=FILE`` words.
+
+    Raises
+    ------
+    ConfigError
+        if a word has no ``=`` or a detector comes twice
+
+    Examples
+    --------
+    >>> parse_strain(["H1=a.hdf5"])
+    {'H1': PosixPath('a.hdf5')}
+    """
+    files: dict[str, Path] = {}
+    for pair in pairs:
+        detector, equals, path = pair.partition("=")
+        if not equals or not detector or not path:
+            raise ConfigError(f"--strain {pair!r}: write DETECTOR=FILE, such as H1=strain.hdf5")
+        if detector in files:
+            raise ConfigError(f"--strain names {detector} twice: give one file a detector")
+        files[detector] = Path(path)
+    return files

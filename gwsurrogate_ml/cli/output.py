@@ -1,0 +1,144 @@
+"""Output folders: written whole or not at all, and never over files that are not this program's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gwsurrogate_ml.errors import ConfigError
+
+PROGRAM = "gwsml"
+CONFIG = "config.json"
+
+
+class Output:
+    """A folder being written: put files into `path`; `config` ends up as its config.json."""
+
+    def __init__(self, path: Path, config: dict[str, Any]) -> None:
+        self.path = path
+        self.config = config
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as indented JSON; numbers that are not finite become null, as JSON knows none.
+
+    Examples
+    --------
+    >>> import tempfile; path = Path(tempfile.mkdtemp()) / "a.json"
+    >>> write_json(path, {"a": float("nan")}); json.loads(path.read_text())
+    {'a': None}
+    """
+    path.write_text(json.dumps(plain(content), indent=1, allow_nan=False) + "\n")
+
+
+def plain(content: Any) -> Any:
+    """`content` with numpy scalars, arrays, paths and non-finite numbers turned into what JSON knows."""
+    if isinstance(content, Mapping):
+        return {str(key): plain(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [plain(value) for value in content]
+    if hasattr(content, "tolist"):
+        return plain(content.tolist())
+    if isinstance(content, float) and not abs(content) < float("inf"):
+        return None
+    if isinstance(content, (str, int, float, bool)) or content is None:
+        return content
+    return str(content)
+
+
+def own_files(folder: Path) -> set[str] | None:
+    """Names of the files in an earlier output of this program; None where `folder` is none."""
+    try:
+        config = json.loads((folder / CONFIG).read_text())
+        return {*config["files"], CONFIG} if config["program"] == PROGRAM else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Raise ConfigError unless `folder` is absent, empty, or holds only what an earlier run of this program wrote."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ConfigError(f"--out {folder} is a file: name a folder that is new, empty, or an earlier output of gwsml")
+    present = {entry.name for entry in folder.iterdir()}
+    if not present:
+        return
+    own = own_files(folder)
+    if own is None:
+        raise ConfigError(f"--out {folder} holds files that gwsml did not write: name another folder or empty this one")
+    if foreign := sorted(present - own):
+        raise ConfigError(
+            f"--out {folder} is an earlier output but also holds {foreign[0]!r}: move it or name another folder"
+        )
+
+
+@contextmanager
+def output_folder(out: str | Path, config: Mapping[str, Any]) -> Iterator[Output]:
+    """A temporary folder beside `out` that takes its name when the block ends well, and vanishes when it does not.
+
+    Parameters
+    ----------
+    out : path
+        new, empty, or an earlier output of this program, which is then replaced
+    config : mapping
+        start of the folder's config.json; the program's name and the list of files are added
+
+    Raises
+    ------
+    ConfigError
+        if `out` cannot be written, or holds files that this program did not write
+    """
+    out = Path(out).expanduser().resolve()
+    _refuse_foreign(out)
+    new_parents = [parent for parent in out.parents if not parent.exists()]
+    temporary: Path | None = None
+    try:
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        except OSError as error:
+            raise ConfigError(
+                f"--out {out} cannot be written ({error.strerror or error}): name a folder where you may write"
+            ) from error
+        temporary.chmod(0o777 & ~_umask())  # mkdtemp makes it private
+        output = Output(temporary, {"program": PROGRAM, **config})
+        yield output
+        files = sorted(path.name for path in temporary.iterdir())
+        write_json(temporary / CONFIG, output.config | {"files": files})
+        _refuse_foreign(out)  # a long run: somebody may have put files there meanwhile
+        _replace(temporary, out)
+    finally:
+        if temporary is not None and temporary.exists():
+            shutil.rmtree(temporary, ignore_errors=True)
+        if not out.exists():
+            for parent in new_parents:  # deepest first
+                if parent.exists() and not any(parent.iterdir()):
+                    parent.rmdir()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _replace(new: Path, folder: Path) -> None:
+    """Give `new` the name `folder`; an earlier output there is removed after the rename, not before."""
+    if not folder.exists():
+        os.replace(new, folder)
+        return
+    old = folder.with_name(f".{folder.name}-old-{os.getpid()}")
+    os.replace(folder, old)
+    try:
+        os.replace(new, folder)
+    except OSError:
+        os.replace(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,218 @@
+"""From strain to a report folder: what `gwsml analyze` and `gwsml demo` share."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from gwsurrogate_ml.cli.console import ProgressReport, stdout
+from gwsurrogate_ml.cli.output import Output, plain, write_json
+from gwsurrogate_ml.cli.report import CARDS, DESCRIPTIONS, Report, digits_for, number, render
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.strain.data import StrainData
+    from gwsurrogate_ml.strain.segment import AnalysisSegment
+
+PACKAGES = ("numpy", "scipy", "numba", "torch", "zuko", "sbi", "gwpy", "bilby", "pycbc", "lalsuite", "astropy")
+GWOSC_NOTE = (
+    "This work makes use of data from the Gravitational Wave Open Science Center (gwosc.org), a service of the LIGO "
+    "Scientific Collaboration, the Virgo Collaboration and KAGRA."
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to analyse: with the data and the versions, all that fixes the result.
+
+    Attributes
+    ----------
+    estimator : str
+        shipped name or folder
+    n_draws : int
+    seed : int
+    duration : float, s
+    f_min, f_max : float, Hz
+    """
+
+    estimator: str = "bbh-h1l1"
+    n_draws: int = 50_000
+    seed: int = 0
+    duration: float = 4.0
+    f_min: float = 20.0
+    f_max: float = 1024.0
+
+    def options(self) -> list[str]:
+        """The settings as command-line options.
+
+        Examples
+        --------
+        >>> Settings().options()[:4]
+        ['--estimator', 'bbh-h1l1', '--n-draws', '50000']
+        """
+        words: list[str] = []
+        for key, value in asdict(self).items():
+            words += [f"--{key.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
+        return words
+
+
+@dataclass(frozen=True)
+class Run:
+    """One analysis: data, result, and what the figures need.
+
+    Attributes
+    ----------
+    data, segment : what was analysed
+    result : posterior and its diagnostics
+    model : waveform model of the estimator
+    filtered : mapping from detector to the matched filter's peak (`snr`, `time`, `chisq_per_dof`, `series`)
+    truths : mapping from parameter to its true value; empty unless the data are simulated
+    """
+
+    data: StrainData
+    segment: AnalysisSegment
+    result: Any
+    model: Any
+    filtered: Mapping[str, Any]
+    truths: Mapping[str, float] = field(default_factory=dict)
+
+
+def analyse(
+    data: StrainData, settings: Settings, progress: ProgressReport, truths: Mapping[str, float] | None = None
+) -> Run:
+    """Posterior of `data`, and its matched filter with the posterior's best-fitting waveform."""
+    segment = data.segment(duration=settings.duration, f_min=settings.f_min, f_max=settings.f_max)
+    with progress.stage("loading the estimator"):
+        import gwsurrogate_ml as gw
+
+        estimator = gw.load_estimator(settings.estimator)
+    result = estimator.sample(segment, n=settings.n_draws, seed=settings.seed, progress=progress)
+    with progress.stage("matched filter"):
+        filtered = best_fit_filter(data, segment, result.posterior, estimator.model)
+    return Run(data, segment, result, estimator.model, filtered, truths or {})
+
+
+def best_fit_filter(data: StrainData, segment: AnalysisSegment, posterior: Any, model: Any) -> Mapping[str, Any]:
+    """Matched filter of each detector with the waveform of the posterior's draw of highest likelihood."""
+    raise NotImplementedError
+
+
+def summarise(run: Run) -> dict[str, Any]:
+    """The content of summary.json."""
+    filtered: dict[str, Any] = {
+        name: {"snr": float(peak.snr), "time": float(peak.time), "chisq_per_dof": float(peak.chisq_per_dof)}
+        for name, peak in run.filtered.items()
+    }
+    filtered["network_snr"] = sum(peak["snr"] ** 2 for peak in filtered.values()) ** 0.5
+    return {"matched_filter": filtered, **run.result.summary()}
+
+
+def run_into(
+    output: Output,
+    data: StrainData,
+    settings: Settings,
+    command: Sequence[str],
+    progress: ProgressReport,
+    *,
+    files: Mapping[str, Path] | None = None,
+    truths: Mapping[str, float] | None = None,
+    acknowledgement: str = "",
+) -> dict[str, Any]:
+    """Analyse `data` and write everything into the folder of `output`.
+
+    Parameters
+    ----------
+    output : Output
+        gets result.json, summary.json, report.html, the figures and, at its end, config.json
+    data, settings
+    command : sequence of str
+        words after ``gwsml`` that repeat the run
+    progress : callable (stage, done, total)
+    files : mapping from detector to path, optional
+        where the strain came from; their checksums go into config.json
+    truths : mapping from parameter to true value, optional
+    acknowledgement : str
+        for the foot of the report
+
+    Returns
+    -------
+    dict, the content of summary.json
+    """
+    from gwsurrogate_ml.artifacts import package_versions, sha256
+    from gwsurrogate_ml.cli.figures import FIGURES, pictures
+
+    run = analyse(data, settings, progress, truths)
+    summary = plain(summarise(run))
+    drawn = []
+    for picture in pictures(run):
+        (output.path / f"{picture.name}.png").write_bytes(picture.png)
+        drawn.append(picture)
+        progress("drawing figures", len(drawn), len(FIGURES))
+    versions = package_versions(*PACKAGES)
+    words = shlex.join(["gwsml", *command])
+    date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    output.config.update(
+        {
+            "repeat": words,
+            "date": date,
+            "event": {"name": data.name, "gps": data.gps, "detectors": list(data.detectors)},
+            "settings": asdict(settings),
+            "strain": {name: {"file": str(path), "sha256": sha256(path)} for name, path in (files or {}).items()},
+            "truths": dict(run.truths),
+            "inference": plain(run.result.meta),
+            "versions": versions,
+        }
+    )
+    write_json(output.path / "summary.json", summary)
+    run.result.to_bilby().save_to_file(filename=str(output.path / "result.json"), overwrite=True)
+    report = Report(
+        title=data.name or f"Event at GPS {data.gps:.1f}",
+        gps=data.gps,
+        detectors=data.detectors,
+        summary=summary,
+        pictures=drawn,
+        command=words,
+        provenance={
+            "seed": str(settings.seed),
+            **{f"strain {name}": str(path) for name, path in (files or {}).items()},
+            "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        },
+        version=versions["gwsurrogate-ml"],
+        date=date,
+        truths=run.truths,
+        extrinsic_ess=run.result.extrinsic_ess,
+        acknowledgement=acknowledgement,
+    )
+    (output.path / "report.html").write_text(render(report), encoding="utf-8")
+    return summary
+
+
+def announce(folder: Path, summary: Mapping[str, Any], as_json: bool) -> None:
+    """Print the key results, or all of them as JSON, and say what was written and where."""
+    if as_json:
+        typer.echo(json.dumps(summary, indent=1))
+        return
+    from rich.table import Table
+
+    table = Table("", "median", "90 % interval", "")
+    for key in (*CARDS, "mass_ratio", "mass_1_source", "mass_2_source"):
+        if key in summary["posterior"]:
+            low, middle, high = (summary["posterior"][key][edge] for edge in ("lower_90", "median", "upper_90"))
+            digits = digits_for(0.5 * (high - low))
+            name, unit = DESCRIPTIONS[key]
+            table.add_row(name, number(middle, digits), f"{number(low, digits)} to {number(high, digits)}", unit)
+    console, run, filtered = stdout(), summary["inference"], summary["matched_filter"]
+    console.print(table)
+    snr = ", ".join(f"{name} {peak['snr']:.1f}" for name, peak in filtered.items() if name != "network_snr")
+    console.print(f"SNR: {snr}, network {filtered['network_snr']:.1f}")
+    console.print(
+        f"{run['n_draws']} draws, sample efficiency {100 * run['sample_efficiency']:.1f} %, "
+        f"Pareto k {run['pareto_k']:.2f}, log Bayes factor {run['log_bayes_factor']:.1f}"
+    )
+    console.print(f"wrote {folder}: report.html, summary.json, result.json, config.json and figures", soft_wrap=True)

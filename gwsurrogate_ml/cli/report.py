@@ -1,0 +1,263 @@
+"""The HTML report: one self-contained file, its figures inside as base64 PNGs.
+
+All numbers come from the dictionary that is also written as summary.json, so that the two cannot disagree.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from string import Template
+from typing import Any
+
+DESCRIPTIONS = {
+    "chirp_mass": ("chirp mass", "M☉"),
+    "mass_ratio": ("mass ratio m₂/m₁", ""),
+    "mass_1": ("heavier mass", "M☉"),
+    "mass_2": ("lighter mass", "M☉"),
+    "total_mass": ("total mass", "M☉"),
+    "chi_1": ("spin of the heavier body χ₁", ""),
+    "chi_2": ("spin of the lighter body χ₂", ""),
+    "chi_eff": ("effective spin χ_eff", ""),
+    "luminosity_distance": ("luminosity distance", "Mpc"),
+    "redshift": ("redshift", ""),
+    "chirp_mass_source": ("chirp mass, source", "M☉"),
+    "mass_1_source": ("heavier mass, source", "M☉"),
+    "mass_2_source": ("lighter mass, source", "M☉"),
+    "total_mass_source": ("total mass, source", "M☉"),
+    "theta_jn": ("inclination θ_JN", "rad"),
+    "psi": ("polarization angle ψ", "rad"),
+    "phase": ("orbital phase", "rad"),
+    "ra": ("right ascension", "rad"),
+    "dec": ("declination", "rad"),
+    "geocent_time": ("time at the geocentre", "GPS s"),
+}
+CARDS = ("chirp_mass", "total_mass_source", "luminosity_distance", "chi_eff")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the report: file name without suffix, PNG bytes, caption, and the section it belongs to."""
+
+    name: str
+    png: bytes
+    caption: str
+    section: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `render` needs; `summary` has the layout of summary.json."""
+
+    title: str
+    gps: float
+    detectors: Sequence[str]
+    summary: Mapping[str, Any]
+    pictures: Sequence[Picture]
+    command: str
+    provenance: Mapping[str, str]
+    version: str
+    date: str
+    truths: Mapping[str, float] = field(default_factory=dict)
+    extrinsic_ess: float | None = None
+    acknowledgement: str = ""
+
+
+def digits_for(width: float) -> int:
+    """Decimal places that show two digits of `width`.
+
+    Examples
+    --------
+    >>> digits_for(3.1), digits_for(0.31), digits_for(250.0)
+    (1, 2, 0)
+    """
+    return 3 if not width > 0 else max(0, 1 - math.floor(math.log10(width)))
+
+
+def number(value: float, digits: int) -> str:
+    """`value` with `digits` decimals, without a negative zero.
+
+    Examples
+    --------
+    >>> number(-0.001, 2)
+    '0.00'
+    """
+    return f"{round(float(value), digits) + 0.0:.{digits}f}"
+
+
+def _row(cells: Iterable[str], tag: str = "td") -> str:
+    return "<tr>" + "".join(f"<{tag}>{cell}</{tag}>" for cell in cells) + "</tr>"
+
+
+def _name(parameter: str) -> tuple[str, str]:
+    name, unit = DESCRIPTIONS.get(parameter, (parameter.replace("_", " "), ""))
+    return html.escape(name).replace("_eff", "<sub>eff</sub>").replace("_JN", "<sub>JN</sub>"), unit
+
+
+def parameter_table(posterior: Mapping[str, Mapping[str, float]], truths: Mapping[str, float]) -> str:
+    """Rows of median and 90 % interval; with the true value and whether the interval holds it, where it is known.
+
+    Parameters
+    ----------
+    posterior : mapping from parameter to {"median", "lower_90", "upper_90"}
+    truths : mapping from parameter to its true value; may be empty
+    """
+    heads = [
+        "parameter",
+        *(["true"] if truths else []),
+        "median",
+        "90 % interval",
+        *(["inside"] if truths else []),
+        "unit",
+    ]
+    rows = [f"<thead>{_row(heads, 'th')}</thead>"]
+    known = [key for key in DESCRIPTIONS if key in posterior]
+    for key in known + [key for key in posterior if key not in DESCRIPTIONS]:
+        low, middle, high = (float(posterior[key][edge]) for edge in ("lower_90", "median", "upper_90"))
+        digits = digits_for(0.5 * (high - low))
+        name, unit = _name(key)
+        cells = [name, number(middle, digits), f"{number(low, digits)} to {number(high, digits)}", unit]
+        if truths:
+            truth = truths.get(key)
+            cells.insert(1, "" if truth is None else number(truth, digits))
+            cells.insert(4, "" if truth is None else ("yes" if low <= truth <= high else "no"))
+        rows.append(_row(cells))
+    return "\n".join(rows)
+
+
+def _cards(summary: Mapping[str, Any]) -> str:
+    cards = []
+    for key in CARDS:
+        if key not in summary["posterior"]:
+            continue
+        low, middle, high = (float(summary["posterior"][key][edge]) for edge in ("lower_90", "median", "upper_90"))
+        digits = digits_for(0.5 * (high - low))
+        name, unit = _name(key)
+        cards.append((name, f"{number(middle, digits)} {unit}", f"{number(low, digits)} to {number(high, digits)}"))
+    snr = summary["matched_filter"]["network_snr"]
+    cards.append(("network SNR", number(snr, 1), "matched filter"))
+    return "\n".join(
+        f'<div class="card"><div class="name">{name}</div><div class="value">{value}</div><div class="range">{span}</div></div>'
+        for name, value, span in cards
+    )
+
+
+def _matched_filter(summary: Mapping[str, Any], gps: float) -> str:
+    rows = [f"<thead>{_row(['detector', 'SNR', 'time [GPS s]', 'from trigger [ms]', 'χ² / dof'], 'th')}</thead>"]
+    filtered = summary["matched_filter"]
+    for detector, peak in filtered.items():
+        if detector != "network_snr":
+            after = 1e3 * (peak["time"] - gps)
+            chisq = number(peak["chisq_per_dof"], 2)
+            rows.append(_row([detector, number(peak["snr"], 2), f"{peak['time']:.4f}", f"{after:+.1f}", chisq]))
+    rows.append(_row(["network", number(filtered["network_snr"], 2), "", "", ""]))
+    return "\n".join(rows)
+
+
+def read_efficiency(efficiency: float, n_draws: int) -> tuple[str, str]:
+    """Grade ("good", "fair", "bad") and plain-language reading of the sample efficiency.
+
+    Examples
+    --------
+    >>> read_efficiency(0.8, 50000)[0], read_efficiency(0.02, 50000)[0]
+    ('good', 'bad')
+    """
+    worth = f"{n_draws:,} weighted draws are worth {efficiency * n_draws:,.0f} independent ones"
+    if efficiency >= 0.4:
+        return "good", f"The network's proposal matches the exact posterior well: {worth}."
+    if efficiency >= 0.05:
+        return "fair", f"The proposal covers the posterior but does not match it closely: {worth}. Intervals are sound."
+    return "bad", f"The proposal matches poorly: {worth}. Draw more, or use an estimator trained for such data."
+
+
+def read_pareto_k(k: float) -> tuple[str, str]:
+    """Grade and reading of the Pareto shape of the largest weights (Vehtari et al. 2024, arXiv:1507.02646).
+
+    Examples
+    --------
+    >>> [read_pareto_k(k)[0] for k in (0.2, 0.6, 0.9)]
+    ['good', 'fair', 'bad']
+    """
+    if k < 0.5:
+        return (
+            "good",
+            "The largest weights fall off fast: means, intervals and evidence, with their errors, can be relied on.",
+        )
+    if k < 0.7:
+        return "fair", "The weights have a long tail: results are usable, their quoted errors somewhat optimistic."
+    return (
+        "bad",
+        "A few draws carry most of the weight: do not quote these numbers. Draw more, or check data and prior.",
+    )
+
+
+def _diagnostics(report: Report) -> str:
+    run = report.summary["inference"]
+    efficiency, k = float(run["sample_efficiency"]), float(run["pareto_k"])
+    rows = [
+        ("sample efficiency", f"{100 * efficiency:.1f} %", *read_efficiency(efficiency, int(run["n_draws"]))),
+        ("Pareto k", number(k, 2), *read_pareto_k(k)),
+    ]
+    if report.extrinsic_ess is not None:
+        ess = report.extrinsic_ess
+        grade = "good" if ess >= 100 else "fair" if ess >= 20 else "bad"
+        text = "Effective points in the integral over sky position, arrival time, inclination and polarization, per intrinsic draw."
+        rows.append(("extrinsic points", f"{ess:,.0f}", grade, text))
+    for detector, peak in report.summary["matched_filter"].items():
+        if detector == "network_snr":
+            continue
+        chisq = float(peak["chisq_per_dof"])
+        grade = "good" if chisq < 1.8 else "fair" if chisq < 3 else "bad"
+        said = {"good": "Consistent with", "fair": "Some tension with", "bad": "Not consistent with"}[grade]
+        rows.append((f"χ² / dof in {detector}", number(chisq, 2), grade, f"{said} signal plus Gaussian noise."))
+    evidence = f"{float(run['log_evidence']):.2f} ± {float(run['log_evidence_error']):.3f}"
+    bayes = f"{float(run['log_bayes_factor']):.1f}"
+    words = "Natural logarithm; signal against Gaussian noise alone. Not the probability of an astrophysical origin."
+    table = [_row([name, value, f'<span class="mark {g}">{g}</span>', text]) for name, value, g, text in rows]
+    table += [_row(["log evidence", evidence, "", "With the error of the importance-sampling average."])]
+    table += [_row(["log Bayes factor", bayes, "", words])]
+    return "\n".join(table)
+
+
+def _figures(pictures: Sequence[Picture], section: str) -> str:
+    parts = []
+    for picture in pictures:
+        if picture.section == section:
+            data, caption = base64.b64encode(picture.png).decode("ascii"), html.escape(picture.caption)
+            image = f'<img src="data:image/png;base64,{data}" alt="{caption}">'
+            parts.append(f"<figure>{image}<figcaption>{caption}</figcaption></figure>")
+    return "\n".join(parts)
+
+
+def render(report: Report) -> str:
+    """The report as one HTML page without outside references."""
+    template = Template(resources.files(__package__).joinpath("report_template.html").read_text(encoding="utf-8"))
+    truth_note = ""
+    if report.truths:
+        truth_note = '<p class="soft">Simulated data: &ldquo;true&rdquo; is what was put in. A 90 % interval misses the truth one time in ten.</p>'
+    seconds = float(report.summary["inference"]["seconds"])
+    subtitle = (
+        f"GPS {report.gps:.3f} &middot; {' '.join(report.detectors)} &middot; "
+        f"{int(report.summary['inference']['n_draws']):,} exact draws in {seconds:.1f} s"
+    )
+    return template.substitute(
+        title=html.escape(report.title),
+        subtitle=subtitle,
+        cards=_cards(report.summary),
+        parameters=parameter_table(report.summary["posterior"], report.truths),
+        truth_note=truth_note,
+        matched_filter=_matched_filter(report.summary, report.gps),
+        signal_figures=_figures(report.pictures, "signal"),
+        posterior_figures=_figures(report.pictures, "posterior"),
+        diagnostics=_diagnostics(report),
+        diagnostic_figures=_figures(report.pictures, "diagnostics"),
+        command=html.escape(report.command),
+        provenance="\n".join(_row([html.escape(key), html.escape(value)]) for key, value in report.provenance.items()),
+        version=html.escape(report.version),
+        date=html.escape(report.date),
+        acknowledgement=html.escape(report.acknowledgement),
+    )
