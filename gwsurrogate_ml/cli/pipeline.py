@@ -155,6 +155,8 @@ def run_into(
         drawn.append(picture)
         progress("drawing figures", len(drawn), len(FIGURES))
     versions = package_versions(*PACKAGES)
+    # Files inside the output folder are named relative to it: the folder still has its temporary name.
+    shown = {name: path.name if path.parent == output.path else str(path) for name, path in (files or {}).items()}
     words = shlex.join(["gwsml", *command])
     date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     output.config.update(
@@ -163,7 +165,7 @@ def run_into(
             "date": date,
             "event": {"name": data.name, "gps": data.gps, "detectors": list(data.detectors)},
             "settings": asdict(settings),
-            "strain": {name: {"file": str(path), "sha256": sha256(path)} for name, path in (files or {}).items()},
+            "strain": {name: {"file": shown[name], "sha256": sha256(path)} for name, path in (files or {}).items()},
             "truths": dict(run.truths),
             "inference": plain(run.result.meta),
             "versions": versions,
@@ -180,7 +182,7 @@ def run_into(
         command=words,
         provenance={
             "seed": str(settings.seed),
-            **{f"strain {name}": str(path) for name, path in (files or {}).items()},
+            **{f"strain {name}": path for name, path in shown.items()},
             "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
         },
         version=versions["gwsurrogate-ml"],

@@ -141,7 +141,8 @@ def _cards(summary: Mapping[str, Any]) -> str:
     snr = summary["matched_filter"]["network_snr"]
     cards.append(("network SNR", number(snr, 1), "matched filter"))
     return "\n".join(
-        f'<div class="card"><div class="name">{name}</div><div class="value">{value}</div><div class="range">{span}</div></div>'
+        f'<div class="card"><div class="name">{name}</div><div class="value">{value}</div>'
+        f'<div class="range">{span}</div></div>'
         for name, value, span in cards
     )
 
@@ -205,7 +206,9 @@ def _diagnostics(report: Report) -> str:
     if report.extrinsic_ess is not None:
         ess = report.extrinsic_ess
         grade = "good" if ess >= 100 else "fair" if ess >= 20 else "bad"
-        text = "Effective points in the integral over sky position, arrival time, inclination and polarization, per intrinsic draw."
+        text = (
+            "Effective points per intrinsic draw in the integral over sky, arrival time, inclination and polarization."
+        )
         rows.append(("extrinsic points", f"{ess:,.0f}", grade, text))
     for detector, peak in report.summary["matched_filter"].items():
         if detector == "network_snr":
@@ -238,7 +241,10 @@ def render(report: Report) -> str:
     template = Template(resources.files(__package__).joinpath("report_template.html").read_text(encoding="utf-8"))
     truth_note = ""
     if report.truths:
-        truth_note = '<p class="soft">Simulated data: &ldquo;true&rdquo; is what was put in. A 90 % interval misses the truth one time in ten.</p>'
+        truth_note = (
+            '<p class="soft">Simulated data: &ldquo;true&rdquo; is what was put in. '
+            "A 90 % interval misses the truth one time in ten.</p>"
+        )
     seconds = float(report.summary["inference"]["seconds"])
     subtitle = (
         f"GPS {report.gps:.3f} &middot; {' '.join(report.detectors)} &middot; "
