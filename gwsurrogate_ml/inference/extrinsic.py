@@ -1,0 +1,359 @@
+"""Integrals over the seven extrinsic parameters of a (2,2) signal in two detectors, by shared quasi-random points.
+
+Arrival times, sky ring, polarisation and inclination are summed over weighted points; phase and distance come from a table (`distance`).
+Isotropic sky and uniform time make the arrival times (t_1, t_2) uniform where |t_1 - t_2| is below the light travel time, and the azimuth
+around the baseline uniform. Many Sobol points are weighed once at a few likely binaries, and the few thousand that are kept are drawn by
+those weights, so that nearly all of them count (arXiv:2404.02435 uses adaptive importance sampling to the same end).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from gwsurrogate_ml.inference.distance import RHO_MIN, RHO_STEP, TAU_MAX, TAU_MIN, TAU_STEP, DistanceTable
+from gwsurrogate_ml.inference.geometry import Network, amplitudes
+
+TEMPER = 0.6
+"""Power to which the likelihood of each detector's arrival time is raised in the proposal: wider than the posterior."""
+FLOOR = 0.02
+"""Share of arrival times drawn uniformly over the window."""
+SKIP = 25.0
+"""A point whose largest possible term lies this far (in log) below the largest so far is skipped: e^-25 of the sum."""
+_TAPS = 6
+
+
+@dataclass(frozen=True)
+class TimeWindow:
+    """Arrival times at which matched-filter series are tabulated, s from the start of the segment.
+
+    Parameters
+    ----------
+    start : float, s
+    step : float, s
+    size : int
+    """
+
+    start: float
+    step: float
+    size: int
+
+    @property
+    def times(self) -> np.ndarray:
+        """(size,) float64, s."""
+        return self.start + self.step * np.arange(self.size)
+
+
+@dataclass(frozen=True)
+class ExtrinsicPoints:
+    """Weighted points over arrival times, sky ring, polarisation and inclination: ``integral ~ sum exp(log_weight) L``.
+
+    Parameters
+    ----------
+    times : (M, 2) float64, s from the segment's start
+    geocentre : (M,) float64, s from the segment's start
+    direction : (M, 3) unit vectors, Earth-fixed
+    psi : (M,) rad, folded into [0, pi/2); cos_theta : (M,)
+    amplitude : (M, 2) complex128, `geometry.amplitudes`
+    log_weight : (M,) float64
+    """
+
+    times: np.ndarray
+    geocentre: np.ndarray
+    direction: np.ndarray
+    psi: np.ndarray
+    cos_theta: np.ndarray
+    amplitude: np.ndarray
+    log_weight: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.log_weight)
+
+    def take(self, index: np.ndarray, log_weight: np.ndarray) -> ExtrinsicPoints:
+        """The chosen points with new weights."""
+        fields = (self.times, self.geocentre, self.direction, self.psi, self.cos_theta, self.amplitude)
+        return ExtrinsicPoints(*(field[index] for field in fields), log_weight)
+
+    def packed(self, window: TimeWindow) -> tuple[np.ndarray, ...]:
+        """Arrays as the compiled loops read them: left index and weights of the interpolation, conj(A), |A|^2, weights, times."""
+        position = (self.times - window.start) / window.step
+        left = np.floor(position).astype(np.int64) - (_TAPS // 2 - 1)
+        return (
+            left,
+            _lagrange(position - left),
+            np.ascontiguousarray(np.conj(self.amplitude)),
+            np.abs(self.amplitude) ** 2,
+            self.log_weight,
+            self.geocentre,
+        )
+
+
+def _lagrange(x: np.ndarray) -> np.ndarray:
+    """Weights of the polynomial through nodes 0..5 at positions `x`: (..., 6)."""
+    nodes = np.arange(_TAPS)
+    weights = np.ones((*x.shape, _TAPS))
+    for j in nodes:
+        for k in nodes[nodes != j]:
+            weights[..., j] *= (x - k) / (j - k)
+    return weights
+
+
+def quasi_random(
+    network: Network, window: TimeWindow, rho_squared: np.ndarray, half_width: float, log2_n: int, seed: int
+) -> ExtrinsicPoints:
+    """Scrambled Sobol points over the extrinsic prior, arrival times concentrated where the data want them.
+
+    Parameters
+    ----------
+    network : Network of two detectors
+    window : TimeWindow
+    rho_squared : (2, window.size) squared signal-to-noise series of each detector
+    half_width : float, s
+        half width of the uniform prior on the geocentre time
+    log2_n : int
+        2**log2_n points
+    seed : int
+
+    Returns
+    -------
+    ExtrinsicPoints, weighted by prior / proposal / number of points
+    """
+    from scipy.stats import qmc
+
+    u = qmc.Sobol(5, scramble=True, seed=np.random.default_rng(seed)).random_base2(log2_n)
+    n, size, travel = len(u), window.size, network.light_travel_time
+    log_p = TEMPER * 0.5 * (rho_squared[0][:, None] + rho_squared[1][None, :])
+    lag = window.step * (np.arange(size)[:, None] - np.arange(size)[None, :])
+    # The interpolation needs a margin on either side; a cell counts if any part of it is causal.
+    inner = (np.arange(size) >= _TAPS // 2) & (np.arange(size) < size - _TAPS // 2)
+    allowed = (np.abs(lag) <= travel + window.step) & inner[:, None] & inner[None, :]
+    p = np.where(allowed, np.exp(log_p - log_p[allowed].max()), 0.0)
+    p = (1 - FLOOR) * p / p.sum() + FLOOR * allowed / allowed.sum()
+
+    flat = np.concatenate([[0.0], np.cumsum(p.ravel())])
+    edges = flat[:: size].copy()
+    row = np.clip(np.searchsorted(edges, u[:, 0] * edges[-1], side="right") - 1, 0, size - 1)
+    row_mass = edges[row + 1] - edges[row]
+    within_row = (u[:, 0] * edges[-1] - edges[row]) / row_mass
+    target = edges[row] + u[:, 1] * row_mass
+    cell = np.clip(np.searchsorted(flat, target, side="right") - 1, row * size, (row + 1) * size - 1)
+    column = cell - row * size
+    within_cell = np.clip((target - flat[cell]) / p.ravel()[cell], 0.0, 1.0)
+    times = window.start + window.step * (np.stack([row + within_row, column + within_cell], axis=1) - 0.5)
+
+    delay = times[:, 0] - times[:, 1]
+    azimuth, psi, cos_theta = 2 * np.pi * u[:, 2], np.pi / 2 * u[:, 3], 2 * u[:, 4] - 1
+    direction = network.ring_direction(delay, azimuth)
+    geocentre = times[:, 0] - network.delays(direction)[:, 0]
+    causal = np.abs(delay) <= travel
+    log_prior = -np.log(2 * half_width) - np.log(2 * travel)
+    log_proposal = np.log(p.ravel()[cell]) - 2 * np.log(window.step)
+    log_weight = log_prior - log_proposal - np.log(n)
+    amplitude = amplitudes(*network.patterns(direction, psi), cos_theta)
+    points = ExtrinsicPoints(times, geocentre, direction, psi, cos_theta, amplitude, log_weight)
+    return points.take(np.flatnonzero(causal), log_weight[causal])
+
+
+def keep_best(points: ExtrinsicPoints, log_likelihood: np.ndarray, size: int, rng: np.random.Generator) -> ExtrinsicPoints:
+    """Systematic draw of `size` points by a mixture of posterior weight, its square root's and the prior's.
+
+    Parameters
+    ----------
+    points : ExtrinsicPoints
+    log_likelihood : (len(points),) mean likelihood over a few likely binaries, each normalised to its integral
+    size : int
+
+    Returns
+    -------
+    ExtrinsicPoints whose weighted sum has the expectation of the full set's
+    """
+    log_w = points.log_weight
+
+    def share(log_g: np.ndarray) -> np.ndarray:
+        g = np.exp(log_g - log_g.max())
+        return g / g.sum()
+
+    chance = 0.75 * share(log_w + log_likelihood) + 0.2 * share(log_w + 0.5 * log_likelihood) + 0.05 * share(log_w)
+    cdf = np.cumsum(chance)
+    index = np.searchsorted(cdf, (np.arange(size) + rng.random()) / size * cdf[-1], side="right")
+    index = np.minimum(index, len(points) - 1)
+    return points.take(index, log_w[index] - np.log(size * chance[index] / cdf[-1]))
+
+
+@numba.njit(cache=True, inline="always")
+def _table(values: np.ndarray, rho: float, tau: float) -> float:
+    """Catmull-Rom interpolation in (rho, tau), clamped at the edges of tau (flat to the left, negligible to the right)."""
+    x = (rho - RHO_MIN) / RHO_STEP
+    y = (min(max(tau, TAU_MIN + TAU_STEP), TAU_MAX - 2.001 * TAU_STEP) - TAU_MIN) / TAU_STEP
+    x = min(max(x, 1.0), values.shape[0] - 2.001)
+    i, j = int(x), int(y)
+    a, b = x - i, y - j
+    b0, b1 = b * (-0.5 + b * (1 - 0.5 * b)), 1 + b * b * (1.5 * b - 2.5)
+    b2, b3 = b * (0.5 + b * (2 - 1.5 * b)), b * b * (0.5 * b - 0.5)
+    total = 0.0
+    for k in range(4):
+        if k == 0:
+            w = a * (-0.5 + a * (1 - 0.5 * a))
+        elif k == 1:
+            w = 1 + a * a * (1.5 * a - 2.5)
+        elif k == 2:
+            w = a * (0.5 + a * (2 - 1.5 * a))
+        else:
+            w = a * a * (0.5 * a - 0.5)
+        line = values[i + k - 1]
+        total += w * (b0 * line[j - 1] + b1 * line[j] + b2 * line[j + 1] + b3 * line[j + 2])
+    return total
+
+
+@numba.njit(cache=True, inline="always")
+def _match(series, power, shift, left, weights, conj_a, a_squared, e):  # type: ignore[no-untyped-def]
+    """Sum over detectors of conj(A) z and of |A|^2 sigma^2 at point `e` for one binary."""
+    re, im, total = 0.0, 0.0, 0.0
+    for d in range(2):
+        z = 0.0 + 0.0j
+        start = left[e, d] + shift
+        for k in range(6):
+            z += weights[e, d, k] * series[d, start + k]
+        z *= conj_a[e, d]
+        re += z.real
+        im += z.imag
+        total += a_squared[e, d] * power[d]
+    return re, im, total
+
+
+@numba.njit(cache=True, inline="always")
+def _log_term(series, power, shift, packed, e, table, log_d_max, t_low, t_high, step, enough):  # type: ignore[no-untyped-def]
+    """Log of weight times likelihood of one point, -inf where the prior forbids it or it falls below `enough`."""
+    left, weights, conj_a, a_squared, log_weight, geocentre = packed
+    time = geocentre[e] + shift * step
+    if time < t_low or time > t_high or left[e, 0] + shift < 0 or left[e, 1] + shift < 0:
+        return -np.inf
+    if left[e, 0] + shift + 6 > series.shape[1] or left[e, 1] + shift + 6 > series.shape[1]:
+        return -np.inf
+    re, im, h = _match(series, power, shift, left, weights, conj_a, a_squared, e)
+    k_squared = max(re * re + im * im, 1e-300)
+    half = 0.5 * k_squared / h
+    # Phase and distance integrate to less than the likelihood's maximum.
+    if log_weight[e] + half < enough:
+        return -np.inf
+    rho = np.sqrt(2 * half)
+    log_y = np.log(h) - 0.5 * np.log(k_squared) - log_d_max
+    return log_weight[e] + half + 3 * log_y + _table(table, rho, rho * log_y)
+
+
+@numba.njit(cache=True, nogil=True)
+def _marginal_loop(series, power, shift, packed, table, log_d_max, t_low, t_high, step):  # type: ignore[no-untyped-def]
+    n, m = series.shape[0], len(packed[4])
+    log_total, effective = np.empty(n), np.empty(n)
+    for i in range(n):
+        top, s1, s2 = -np.inf, 0.0, 0.0
+        for e in range(m):
+            term = _log_term(
+                series[i], power[i], shift[i], packed, e, table, log_d_max, t_low, t_high, step, top - SKIP
+            )
+            if term == -np.inf:
+                continue
+            if term > top:
+                scale = np.exp(top - term)
+                s1, s2, top = s1 * scale + 1.0, s2 * scale * scale + 1.0, term
+            else:
+                w = np.exp(term - top)
+                s1 += w
+                s2 += w * w
+        log_total[i] = top + np.log(s1) if s1 > 0 else -np.inf
+        effective[i] = s1 * s1 / s2 if s2 > 0 else 0.0
+    return log_total, effective
+
+
+@numba.njit(cache=True, nogil=True)
+def _terms_loop(series, power, shift, packed, table, log_d_max, t_low, t_high, step):  # type: ignore[no-untyped-def]
+    n, m = series.shape[0], len(packed[4])
+    out = np.empty((n, m))
+    for i in range(n):
+        for e in range(m):
+            out[i, e] = _log_term(
+                series[i], power[i], shift[i], packed, e, table, log_d_max, t_low, t_high, step, -np.inf
+            )
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _choose_loop(series, power, shift, packed, table, log_d_max, t_low, t_high, step, log_total, u):  # type: ignore[no-untyped-def]
+    n, m = series.shape[0], len(packed[4])
+    index = np.empty(n, np.int64)
+    match = np.empty(n, np.complex128)
+    norm = np.empty(n)
+    for i in range(n):
+        so_far, chosen = 0.0, -1
+        for e in range(m):
+            term = _log_term(
+                series[i], power[i], shift[i], packed, e, table, log_d_max, t_low, t_high, step, log_total[i] - SKIP
+            )
+            if term == -np.inf:
+                continue
+            so_far += np.exp(term - log_total[i])
+            chosen = e
+            if so_far >= u[i]:
+                break
+        index[i] = chosen
+        re, im, h = _match(series[i], power[i], shift[i], packed[0], packed[1], packed[2], packed[3], max(chosen, 0))
+        match[i] = complex(re, im)
+        norm[i] = h
+    return index, match, norm
+
+
+@dataclass(frozen=True)
+class ExtrinsicIntegral:
+    """The likelihood of binaries with all extrinsic parameters integrated out, over one set of points.
+
+    Parameters
+    ----------
+    points : ExtrinsicPoints
+    window : TimeWindow
+        times of the series given to the methods
+    table : DistanceTable
+    time_limits : (low, high) of the geocentre time, s from the segment's start
+    """
+
+    points: ExtrinsicPoints
+    window: TimeWindow
+    table: DistanceTable
+    time_limits: tuple[float, float]
+
+    def _arguments(self) -> tuple:
+        return (
+            self.points.packed(self.window),
+            self.table.values,
+            float(np.log(self.table.maximum)),
+            *self.time_limits,
+            self.window.step,
+        )
+
+    def marginal(self, series: np.ndarray, power: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log marginal likelihood ratio and effective number of points of each binary.
+
+        Parameters
+        ----------
+        series : (N, 2, window.size) complex128, <h|d>(t) at 1 Mpc, face-on
+        power : (N, 2) float64, <h|h> at 1 Mpc
+        shift : (N,) int
+            steps by which every point's times are moved for this binary
+
+        Returns
+        -------
+        (N,), (N,) float64
+        """
+        return _marginal_loop(series, power, shift, *self._arguments())
+
+    def terms(self, series: np.ndarray, power: np.ndarray, shift: np.ndarray) -> np.ndarray:
+        """Log of weight times likelihood of every point: (N, M); for choosing points and for tests."""
+        return _terms_loop(series, power, shift, *self._arguments())
+
+    def choose(
+        self, series: np.ndarray, power: np.ndarray, shift: np.ndarray, log_total: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One point from each binary's conditional distribution: its index, match K e^{i arg} and power H there, each (N,)."""
+        u = rng.random(len(series))
+        return _choose_loop(series, power, shift, *self._arguments(), log_total, u)
