@@ -39,7 +39,7 @@ def _q_transform(run: Run) -> Figure:
 
 
 def _snr(run: Run) -> Figure:
-    peaks = {name: peak.time for name, peak in run.filtered.items()}
+    peaks = {name: (peak.time, peak.snr) for name, peak in run.filtered.items()}
     return plot.snr({name: peak.series for name, peak in run.filtered.items()}, run.data.gps, peaks)
 
 

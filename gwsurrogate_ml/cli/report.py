@@ -206,9 +206,7 @@ def _diagnostics(report: Report) -> str:
     if report.extrinsic_ess is not None:
         ess = report.extrinsic_ess
         grade = "good" if ess >= 100 else "fair" if ess >= 20 else "bad"
-        text = (
-            "Effective points per intrinsic draw in the integral over sky, arrival time, inclination and polarization."
-        )
+        text = "Effective points per intrinsic draw in the integral over sky, time, inclination and polarization."
         rows.append(("extrinsic points", f"{ess:,.0f}", grade, text))
     for detector, peak in report.summary["matched_filter"].items():
         if detector == "network_snr":

@@ -161,7 +161,7 @@ def q_transform(
 def snr(
     series: Mapping[str, TimeSeries],
     gps: float,
-    peaks: Mapping[str, float] | None = None,
+    peaks: Mapping[str, tuple[float, float]] | None = None,
     window: tuple[float, float] = (-0.15, 0.15),
 ) -> Figure:
     """Magnitude of the matched-filter SNR around the event, one panel a detector.
@@ -171,8 +171,8 @@ def snr(
     series : mapping from detector to gwpy TimeSeries
         SNR, complex or its magnitude
     gps : float, GPS s
-    peaks : mapping from detector to GPS s, optional
-        peak times, marked and labelled with the SNR there
+    peaks : mapping from detector to (GPS s, SNR), optional
+        peaks between samples, marked and labelled
     window : (start, end)
         stretch shown, in s from `gps`
 
@@ -189,8 +189,7 @@ def snr(
             rho = np.abs(values)
             axis.plot(times, rho, color=detector_colour(detector))
             if peaks and detector in peaks:
-                at = peaks[detector] - gps
-                height = float(np.interp(at, times, rho))
+                at, height = peaks[detector][0] - gps, peaks[detector][1]
                 axis.plot([at], [height], marker="v", color=BLACK, ms=6, ls="none", clip_on=False)
                 note = f"SNR {height:.1f} at {1e3 * at:+.1f} ms"
                 axis.annotate(note, (at, height), xytext=(8, -4), textcoords="offset points", va="top")

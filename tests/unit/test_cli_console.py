@@ -1,0 +1,94 @@
+"""Errors, warnings, interrupts and progress on the terminal."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import warnings
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from gwsurrogate_ml.cli.console import OrderlyGroup, ProgressReport
+from gwsurrogate_ml.errors import DataError, DomainWarning
+
+runner = CliRunner()
+
+
+def make_app() -> typer.Typer:
+    app = typer.Typer(cls=OrderlyGroup, pretty_exceptions_enable=False)
+
+    @app.command()
+    def fail() -> None:
+        raise DataError("H1: file is [broken]\n  get it again")
+
+    @app.command()
+    def warn() -> None:
+        warnings.warn("chi_1 is 0.95: extrapolated", DomainWarning, stacklevel=1)
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+        logging.getLogger("gwsurrogate_ml.strain").warning("H1 fails CAT2")
+        typer.echo("result")
+
+    @app.command()
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    @app.command()
+    def terminate() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    return app
+
+
+def test_error_is_one_line_on_stderr_with_status_2() -> None:
+    result = runner.invoke(make_app(), ["fail"])
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr == "gwsml: error: H1: file is [broken] get it again\n"
+
+
+def test_warnings_are_one_line_each_and_leave_stdout_alone() -> None:
+    result = runner.invoke(make_app(), ["warn"])
+    assert result.exit_code == 0
+    assert result.stdout == "result\n"
+    assert result.stderr.splitlines() == [
+        "gwsml: warning: chi_1 is 0.95: extrapolated",
+        "gwsml: warning: H1 fails CAT2",
+    ]
+
+
+def test_interrupt_ends_with_130() -> None:
+    result = runner.invoke(make_app(), ["interrupt"])
+    assert result.exit_code == 130
+    assert "Traceback" not in result.stderr
+
+
+def test_termination_ends_with_143_and_the_handler_is_restored() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    result = runner.invoke(make_app(), ["terminate"])
+    assert result.exit_code == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_progress_without_a_terminal_is_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with ProgressReport(every=0.0) as progress:
+        progress("drawing", 0, 4)
+        progress("drawing", 2, 4)
+        progress("drawing", 4, 4)
+        with progress.stage("loading"):
+            pass
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "drawing"
+    assert lines[1].startswith("drawing: 2/4, about ")
+    assert lines[1].endswith(" s left")
+    assert lines[2].startswith("drawing: done in ")
+    assert lines[3] == "loading"
+
+
+def test_progress_spares_lines_between_first_and_last(capsys: pytest.CaptureFixture[str]) -> None:
+    with ProgressReport(every=60.0) as progress:
+        for done in range(101):
+            progress("drawing", done, 100)
+    assert len(capsys.readouterr().err.splitlines()) == 2

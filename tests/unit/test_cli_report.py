@@ -1,0 +1,122 @@
+"""The HTML report says what summary.json says, is self-contained, and reads its diagnostics honestly."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from gwsurrogate_ml.cli.report import Picture, Report, read_efficiency, read_pareto_k, render
+
+SUMMARY: dict[str, Any] = {
+    "matched_filter": {
+        "H1": {"snr": 19.51, "time": 1126259462.4241, "chisq_per_dof": 1.07},
+        "L1": {"snr": 13.22, "time": 1126259462.4172, "chisq_per_dof": 3.4},
+        "network_snr": 23.57,
+    },
+    "posterior": {
+        "chirp_mass": {"median": 30.52, "lower_90": 28.9, "upper_90": 32.1},
+        "chi_eff": {"median": -0.012, "lower_90": -0.14, "upper_90": 0.1},
+        "kick": {"median": 1.0, "lower_90": 0.5, "upper_90": 2.0},
+    },
+    "inference": {
+        "n_draws": 50000, "sample_efficiency": 0.812, "pareto_k": 0.21, "log_evidence": -8000.25,
+        "log_evidence_error": 0.002, "log_bayes_factor": 283.44, "seconds": 12.3,
+    },
+}  # fmt: skip
+PNG = b"\x89PNG\r\n\x1a\nnot really"
+
+
+def make(**changes: Any) -> str:
+    given: dict[str, Any] = {
+        "title": "GW<150914>",
+        "gps": 1126259462.4,
+        "detectors": ("H1", "L1"),
+        "summary": SUMMARY,
+        "pictures": [Picture("snr", PNG, "SNR & time", "signal")],
+        "command": "gwsml analyze --strain 'H1=a b.hdf5'",
+        "provenance": {"seed": "0"},
+        "version": "0.1.0",
+        "date": "2026-01-01",
+    }
+    return render(Report(**(given | changes)))
+
+
+class Checker(HTMLParser):
+    """Collects texts and outside references, and insists that tags are balanced."""
+
+    void = frozenset({"meta", "img", "link", "br", "input"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.references: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.references += [value or "" for key, value in attrs if key in ("src", "href")]
+        if tag not in self.void:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def parse(page: str) -> Checker:
+    checker = Checker()
+    checker.feed(page)
+    return checker
+
+
+def test_page_is_balanced_escaped_and_self_contained() -> None:
+    checker = parse(make())
+    assert checker.open == []
+    assert all(reference.startswith("data:image/png;base64,") for reference in checker.references)
+    assert len(checker.references) == 1
+    assert "GW<150914>" in "".join(checker.text)
+    assert "gwsml analyze --strain 'H1=a b.hdf5'" in "".join(checker.text)
+    assert "$" not in make()
+
+
+def test_numbers_are_those_of_the_summary() -> None:
+    text = re.sub(r"\s+", " ", " ".join(parse(make()).text))
+    for shown in ("30.5", "28.9 to 32.1", "19.51", "13.22", "23.57", "81.2 %", "283.4", "-0.01", "-0.14 to 0.10"):
+        assert shown in text, shown
+
+
+def test_parameters_without_description_are_shown_too() -> None:
+    assert "kick" in make()
+
+
+def test_truths_add_columns_that_say_inside_or_not() -> None:
+    assert "<th>inside</th>" not in make()
+    text = " ".join(parse(make(truths={"chirp_mass": 33.0, "chi_eff": 0.05})).text).split()
+    assert "<th>inside</th>" in make(truths={"chirp_mass": 33.0})
+    row = text[text.index("Parameters") :]
+    assert row.index("no") < row.index("yes")  # chirp mass outside comes before chi_eff inside
+
+
+@pytest.mark.parametrize(("k", "grade"), [(0.2, "good"), (0.65, "fair"), (0.71, "bad"), (float("inf"), "bad")])
+def test_pareto_k_is_graded_by_the_published_thresholds(k: float, grade: str) -> None:
+    assert read_pareto_k(k)[0] == grade
+
+
+def test_low_efficiency_is_called_bad_and_counted() -> None:
+    grade, text = read_efficiency(0.01, 50_000)
+    assert grade == "bad"
+    assert "500 independent" in text
+
+
+def test_bad_pareto_k_shows_in_the_page() -> None:
+    worse = SUMMARY | {"inference": SUMMARY["inference"] | {"pareto_k": 0.9}}
+    assert "do not quote" in make(summary=worse)
+    assert "do not quote" not in make()
+
+
+def test_bad_chi_squared_shows_in_the_page() -> None:
+    assert "Not consistent with" in make()
