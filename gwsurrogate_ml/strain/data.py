@@ -13,7 +13,7 @@ from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.strain.detectors import require_known
 from gwsurrogate_ml.strain.read import read_strain
 from gwsurrogate_ml.strain.segment import AnalysisSegment, make_segment
-from gwsurrogate_ml.strain.spectrum import PsdSource, off_source_psd, trim
+from gwsurrogate_ml.strain.spectrum import MAX_STUCK, PsdSource, off_source_psd, stuck_fraction, trim
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
@@ -213,6 +213,38 @@ class StrainData:
             psd=psd,
             psd_span=float(psd_span),
         )
+
+    def stretch(self, detector: str, span: float = 64.0) -> TimeSeries:
+        """Data of one detector around the event without a gap: at most `span` s, whole seconds where longer than one.
+
+        Raises
+        ------
+        DataError
+            if the event's sample is in a gap, or the stretch is constant or saturated
+        """
+        series, rate = self.series[detector], self.sampling_frequency
+        event = int((self.gps - float(series.t0.value)) * rate)
+        bad = np.flatnonzero(~np.isfinite(series.value))
+        if event in bad:
+            raise DataError(f"{detector}: GPS {self.gps:.3f} lies in a gap of the data; leave the detector out")
+        position = int(np.searchsorted(bad, event))
+        begin = max(bad[position - 1] + 1 if position else 0, event - round(span * rate / 2), 0)
+        end = min(bad[position] if position < bad.size else series.size, event + round(span * rate / 2))
+        second = round(rate)
+        length = (end - begin) // second * second or (end - begin) // 2 * 2
+        piece = series[begin : begin + length]
+        if length > 1 and (fraction := stuck_fraction(piece.value)) > MAX_STUCK:
+            raise DataError(
+                f"{detector}: {100 * fraction:.0f} % of the samples around GPS {self.gps:.3f} repeat the one before: "
+                "the data are constant or saturated; leave the detector out"
+            )
+        return piece
+
+    def whiten(self, **options: Any) -> dict[str, TimeSeries]:
+        """Whitened strain around the event by detector, corrupted edges cut off; options of `filtering.whiten`."""
+        from gwsurrogate_ml.strain.filtering import whiten
+
+        return whiten(self, **options)
 
     def off_source_psd(
         self, detector: str, exclude: tuple[float, float], *, span: float = 256.0, roll_off: float | None = None

@@ -1,0 +1,295 @@
+"""Whitening and the matched filter on StrainData: the kernels with times, detectors and gaps taken care of.
+
+Both cut off what the filters corrupt: half of `fduration` at each end of whitened data, the whole filter duration at
+each end of an SNR series, since dividing by the PSD filters twice (FINDCHIRP, arXiv:gr-qc/0509116, section VII).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.kernels import chisq as chisq_kernels
+from gwsurrogate_ml.kernels import matched_filter as filter_kernels
+from gwsurrogate_ml.kernels import psd as psd_kernels
+from gwsurrogate_ml.kernels import whiten as whiten_kernels
+from gwsurrogate_ml.strain.read import make_series
+from gwsurrogate_ml.strain.signal import Waveform, evaluate
+from gwsurrogate_ml.strain.spectrum import PsdSource, per_detector, psd_on_grid
+
+if TYPE_CHECKING:
+    from gwpy.timeseries import TimeSeries
+    from matplotlib.figure import Figure
+
+    from gwsurrogate_ml.strain.data import StrainData
+
+ON_SOURCE = 2.0
+"""Seconds on each side of the event that are left out of the PSD of a matched filter."""
+
+
+def whiten(
+    data: StrainData,
+    *,
+    psd: PsdSource | Mapping[str, PsdSource] | None = None,
+    segment_duration: float = 4.0,
+    fduration: float = 2.0,
+    highpass: float | None = None,
+    span: float = 64.0,
+) -> dict[str, TimeSeries]:
+    """Whitened strain around the event, of unit variance for noise, without the edges that the filter corrupts.
+
+    Parameters
+    ----------
+    data : StrainData
+    psd : source, or mapping of detector to source, optional
+        see `spectrum.load_psd`; the median Welch PSD of the stretch itself where left out
+    segment_duration : float, s
+        of that Welch estimate
+    fduration : float, s
+        length of the whitening filter
+    highpass : float, Hz, optional
+        zero below
+    span : float, s
+        use at most this much data around the event; less where a gap is nearer
+
+    Returns
+    -------
+    dict of gwpy.timeseries.TimeSeries, dimensionless, by detector
+
+    Raises
+    ------
+    DataError
+        if the event lies in a gap or so near to an edge that whitening corrupts it
+    """
+    curves = {} if psd is None else per_detector(psd, data.detectors)
+    rate = data.sampling_frequency
+    result = {}
+    for name in data.detectors:
+        series = data.stretch(name, span)
+        start = float(series.t0.value)
+        _require_margin(data, name, series, fduration / 2, "whitening")
+        asd = None
+        if name in curves:
+            grid = np.arange(round(segment_duration * rate / 2) + 1) / segment_duration
+            asd = np.sqrt(np.interp(grid, *curves[name]))
+        elif series.size < segment_duration * rate:
+            raise DataError(
+                f"{name}: {series.size / rate:g} s without a gap around the event are too short for an ASD from "
+                f"{segment_duration:g} s segments; lower segment_duration or pass a PSD"
+            )
+        white = whiten_kernels.whiten(
+            series.value, rate, asd, segment_duration=segment_duration, fduration=fduration, highpass=highpass
+        )
+        keep = whiten_kernels.valid_slice(white.size, rate, fduration)
+        result[name] = make_series(white[keep], start + keep.start / rate, rate, name)
+    return result
+
+
+@dataclass(frozen=True, eq=False)
+class DetectorSnr:
+    """Matched-filter output of one detector.
+
+    Attributes
+    ----------
+    snr : gwpy.timeseries.TimeSeries, complex128
+        SNR against the GPS time of the template's t = 0; edges that the filter corrupts are cut off
+    peak_snr : float
+        largest |snr| near the event, refined between samples
+    time : float, GPS s
+        where that is
+    phase : float, rad
+        of the complex SNR there
+    chisq_per_dof : float
+        power chi-squared there over its degrees of freedom: about 1 for noise plus the template
+    sigma : float
+        optimal SNR of the template as given (for a model: at 1 Mpc)
+    """
+
+    snr: TimeSeries
+    peak_snr: float
+    time: float
+    phase: float
+    chisq_per_dof: float
+    sigma: float
+
+
+@dataclass(frozen=True, eq=False)
+class MatchedFilterResult:
+    """Matched-filter output of all detectors, `detectors[name]`, for one template around one event."""
+
+    gps: float
+    detectors: dict[str, DetectorSnr]
+
+    @property
+    def network_snr(self) -> float:
+        """Root of the sum of the squared peak SNRs, each detector at its own peak."""
+        return float(np.sqrt(sum(d.peak_snr**2 for d in self.detectors.values())))
+
+    def summary(self) -> dict[str, Any]:
+        """Plain numbers: per detector `snr`, `time` (GPS s), `chisq_per_dof`, `phase` (rad); and `network_snr`."""
+        result: dict[str, Any] = {
+            name: {"snr": d.peak_snr, "time": d.time, "chisq_per_dof": d.chisq_per_dof, "phase": d.phase}
+            for name, d in self.detectors.items()
+        }
+        return {**result, "network_snr": self.network_snr}
+
+    def plot(self) -> Figure:
+        """|SNR| around the event, one panel a detector."""
+        from gwsurrogate_ml.plot import series as figures
+
+        snr = {name: d.snr for name, d in self.detectors.items()}
+        return figures.snr(snr, self.gps, {name: (d.time, d.peak_snr) for name, d in self.detectors.items()})
+
+
+def matched_filter(
+    data: StrainData,
+    template: np.ndarray | Waveform,
+    parameters: Mapping[str, float] | None = None,
+    *,
+    f_min: float = 20.0,
+    f_max: float | None = None,
+    psd: PsdSource | Mapping[str, PsdSource] | None = None,
+    filter_duration: float = 4.0,
+    window: float = 0.1,
+    n_bins: int = 16,
+    span: float = 64.0,
+) -> MatchedFilterResult:
+    """Matched filter of one template in every detector, and the loudest time near the event.
+
+    Parameters
+    ----------
+    data : StrainData
+    template : complex array (n_f,), or a waveform model
+        array: one-sided transform (1/Hz) of h_plus with the peak at t = 0, from DC to the Nyquist frequency of the
+        data, of any duration up to the data's. Model: see `signal.Waveform`
+    parameters : mapping, optional
+        for a model: masses (Msun, detector frame) and spins by bilby's names; no others matter
+    f_min, f_max : float, Hz
+        band of the filter; f_max is 1024 Hz, or the Nyquist frequency where lower, where left out
+    psd : source, or mapping of detector to source, optional
+        see `spectrum.load_psd`; the median Welch PSD (Hann, 4 s) without the 4 s about the event where left out
+    filter_duration : float, s
+        length to which the inverse ASD is truncated
+    window : float, s
+        look for the peak at most this far from the event's time
+    n_bins : int
+        bins of the power chi-squared
+    span : float, s
+        use at most this much data around the event; less where a gap is nearer
+
+    Returns
+    -------
+    MatchedFilterResult
+
+    Raises
+    ------
+    DataError
+        if the event is in a gap or too near an edge, the PSD does not cover the band or cannot be made
+    ConfigError
+        if the template does not fit the data, or an argument is impossible
+    """
+    rate = data.sampling_frequency
+    f_max = min(1024.0, rate / 2) if f_max is None else float(f_max)
+    if not 0 < f_min < f_max <= rate / 2:
+        raise ConfigError(f"f_min={f_min:g} and f_max={f_max:g} Hz: need 0 < f_min < f_max <= Nyquist, {rate / 2:g} Hz")
+    if not window > 0:
+        raise ConfigError(f"window={window:g} s: must be positive")
+    curves = {} if psd is None else per_detector(psd, data.detectors)
+    templates: dict[int, np.ndarray] = {}
+    result = {}
+    for name in data.detectors:
+        series = data.stretch(name, span)
+        _require_margin(data, name, series, filter_duration + window, "the matched filter")
+        n = series.size
+        if n not in templates:
+            templates[n] = _template(template, parameters, n, rate, f_min)
+        curve = curves[name] if name in curves else data.off_source_psd(name, _around(data.gps), span=256.0)[0]
+        grid = np.arange(n // 2 + 1) * (rate / n)
+        # Coverage is checked here; beyond the band the curve is held, as the truncation needs finite values.
+        psd_on_grid(*curve, grid, f_min=f_min, f_max=f_max, detector=name)
+        smooth = psd_kernels.inverse_spectrum_truncation(np.interp(grid, *curve), rate / n, filter_duration, f_min)
+        result[name] = _filter(data.gps, series, templates[n], smooth, f_min, f_max, filter_duration, window, n_bins)
+    return MatchedFilterResult(data.gps, result)
+
+
+def _around(gps: float) -> tuple[float, float]:
+    return gps - ON_SOURCE, gps + ON_SOURCE
+
+
+def _filter(
+    gps: float,
+    series: TimeSeries,
+    template: np.ndarray,
+    psd: np.ndarray,
+    f_min: float,
+    f_max: float,
+    filter_duration: float,
+    window: float,
+    n_bins: int,
+) -> DetectorSnr:
+    rate, start = float(series.sample_rate.value), float(series.t0.value)
+    delta_f = rate / series.size
+    from scipy.signal.windows import tukey
+
+    # Half a second each side, inside what is cut off below: else the jump from the last sample to the first rings.
+    taper = tukey(series.size, alpha=min(1.0, rate / series.size))
+    strain = np.fft.rfft(series.value * taper) / rate
+    output = filter_kernels.matched_filter(template, strain, psd, delta_f, f_min, f_max)
+    offset = gps - start
+    peak = output.peak(offset - window, offset + window)
+    chisq, dof = chisq_kernels.power_chisq(
+        template, strain, psd, delta_f, f_min, n_bins, np.array([peak.time / output.delta_t]), f_high=f_max
+    )
+    keep = whiten_kernels.valid_slice(series.size, rate, 2 * filter_duration)
+    from gwpy.timeseries import TimeSeries
+
+    snr = TimeSeries(output.snr[keep], t0=start + keep.start / rate, sample_rate=rate, name=series.name)
+    return DetectorSnr(
+        snr=snr,
+        peak_snr=abs(peak.snr),
+        time=start + peak.time,
+        phase=float(np.angle(peak.snr)),
+        chisq_per_dof=float(chisq[0]) / dof,
+        sigma=output.sigma,
+    )
+
+
+def _template(
+    template: np.ndarray | Waveform, parameters: Mapping[str, float] | None, n: int, rate: float, f_min: float
+) -> np.ndarray:
+    """One-sided transform (n // 2 + 1,) of the template for `n` samples of data."""
+    if isinstance(template, np.ndarray):
+        if parameters is not None:
+            raise ConfigError("parameters belong to a waveform model: the template given is an array, leave them out")
+        m = 2 * (template.size - 1)
+        if template.ndim != 1 or not np.iscomplexobj(template) or m < 2 or m > n:
+            raise ConfigError(
+                f"template of shape {template.shape}, {template.dtype}: need a complex one-sided transform of 2 to {n} "
+                f"samples at {rate:g} Hz"
+            )
+        if m == n:
+            return template.astype(np.complex128)
+        # The peak is at t = 0 and the inspiral wraps around the end: lengthen in the middle.
+        short = np.fft.irfft(template, m)
+        longer = np.zeros(n)
+        longer[: m // 2], longer[n - (m - m // 2) :] = short[: m // 2], short[m // 2 :]
+        return np.fft.rfft(longer)
+    if not hasattr(template, "frequency_domain"):
+        raise ConfigError(f"template is {type(template).__name__}: give a numpy array or a waveform model")
+    if parameters is None:
+        raise ConfigError("a waveform model as template needs parameters: mass_1, mass_2, chi_1, chi_2")
+    return evaluate(template, parameters, duration=n / rate, sampling_frequency=rate, f_min=f_min)
+
+
+def _require_margin(data: StrainData, name: str, series: TimeSeries, margin: float, what: str) -> None:
+    start = float(series.t0.value)
+    end = start + series.size / data.sampling_frequency
+    if not start + margin < data.gps < end - margin:
+        raise DataError(
+            f"{name}: {what} needs {margin:g} s without a gap on both sides of GPS {data.gps:.3f}; "
+            f"there are {data.gps - start:.2f} s before and {end - data.gps:.2f} s after; use more data"
+        )

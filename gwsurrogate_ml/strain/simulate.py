@@ -1,0 +1,155 @@
+"""Simulated strain: stationary Gaussian noise with given PSDs, and a signal projected onto the detectors as bilby does.
+
+Noise is drawn in the frequency domain over the whole stretch, E|n_k|^2 = S_k T / 2: it is continuous, so that a segment
+can be cut from its middle and off-source data around it give the PSD, as with real data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.strain.data import StrainData
+from gwsurrogate_ml.strain.detectors import project, require_known
+from gwsurrogate_ml.strain.read import make_series
+from gwsurrogate_ml.strain.signal import Waveform, evaluate, inspiral_time, polarizations
+from gwsurrogate_ml.strain.spectrum import PsdSource, per_detector
+
+GPS = 1126259462.4
+"""Time of simulated noise where neither a signal nor the caller names one."""
+EXTRINSIC = ("luminosity_distance", "theta_jn", "phase", "psi", "ra", "dec")
+
+
+def simulate(
+    parameters: Mapping[str, float] | None,
+    waveform: Waveform | None = None,
+    detectors: Sequence[str] = ("H1", "L1"),
+    psds: PsdSource | Mapping[str, PsdSource] = "aLIGO",
+    *,
+    duration: float = 32.0,
+    sampling_frequency: float = 4096.0,
+    gps: float | None = None,
+    seed: int = 0,
+    f_min: float = 20.0,
+    zero_noise: bool = False,
+    name: str = "simulated",
+) -> StrainData:
+    """Strain of several detectors with coloured Gaussian noise and, if wanted, one binary's signal.
+
+    Parameters
+    ----------
+    parameters : mapping, or None for noise alone
+        bilby's names: mass_1 and mass_2 (or chirp_mass and mass_ratio; Msun, detector frame), chi_1, chi_2,
+        luminosity_distance (Mpc), theta_jn, phase, psi, ra, dec (rad), geocent_time (GPS s; `gps` where left out)
+    waveform : model with `frequency_domain` (see `signal.Waveform`), needed with `parameters`
+    detectors : sequence of str
+    psds : source, or mapping of detector to source
+        see `spectrum.load_psd`; beyond its ends a curve is continued with its last value
+    duration : float, s
+        length of the data, whose middle second holds `gps`
+    sampling_frequency : float, Hz
+    gps : float, GPS s, optional
+        the event's time in the result; `geocent_time`, or GPS, where left out
+    seed : int
+        the same seed gives the same noise, detector by detector in the order given
+    f_min : float, Hz
+        where the signal's (2,2) mode starts
+    zero_noise : bool
+        leave the noise out
+    name : str
+
+    Returns
+    -------
+    StrainData
+
+    Raises
+    ------
+    ConfigError
+        if a parameter or the model is missing, or the signal is longer than the data before the event
+    DataError
+        if a detector is unknown, a PSD cannot be read, or `gps` lies outside the data
+
+    Examples
+    --------
+    >>> data = simulate(None, duration=16, sampling_frequency=1024, seed=3)
+    >>> data.detectors, data.series["L1"].duration
+    (('H1', 'L1'), <Quantity 16. s>)
+    """
+    require_known(tuple(detectors))
+    n = round(duration * sampling_frequency)
+    if n < 2 or n % 2 or abs(n - duration * sampling_frequency) > 1e-6:
+        raise ConfigError(f"duration={duration:g} s at {sampling_frequency:g} Hz must be an even number of samples")
+    if gps is None:
+        gps = float((parameters or {}).get("geocent_time", GPS))
+    start = float(np.floor(gps - duration / 2 + 0.5))
+    frequencies = np.arange(n // 2 + 1) / duration
+    strain = dict.fromkeys(detectors, np.zeros(frequencies.size, np.complex128))
+    if not zero_noise:
+        curves = per_detector(psds, tuple(detectors))
+        children = np.random.SeedSequence(seed).spawn(len(detectors))
+        for detector, child in zip(detectors, children, strict=True):
+            psd = np.interp(frequencies, *curves[detector])
+            strain[detector] = coloured_noise(psd, duration, np.random.default_rng(child))
+    if parameters is not None:
+        signal = _signal(
+            parameters, waveform, tuple(detectors), gps, start, duration, sampling_frequency, f_min, frequencies
+        )
+        strain = {detector: strain[detector] + signal[detector] for detector in detectors}
+    series = {
+        detector: make_series(
+            np.fft.irfft(strain[detector], n) * sampling_frequency, start, sampling_frequency, detector
+        )
+        for detector in detectors
+    }
+    return StrainData(series, gps, name)
+
+
+def coloured_noise(psd: np.ndarray, duration: float, rng: np.random.Generator) -> np.ndarray:
+    """Transform of Gaussian noise, E|n|^2 = psd duration / 2, zero at DC and Nyquist.
+
+    Parameters
+    ----------
+    psd : (n_f,) float64, 1/Hz, one-sided, from DC to Nyquist
+    duration : float, s
+    rng : numpy Generator
+
+    Returns
+    -------
+    (n_f,) complex128, 1/Hz
+    """
+    noise = rng.standard_normal((2, psd.size))
+    coloured = (noise[0] + 1j * noise[1]) * np.sqrt(psd * duration) / 2
+    coloured[[0, -1]] = 0
+    return coloured
+
+
+def _signal(
+    parameters: Mapping[str, float],
+    waveform: Waveform | None,
+    detectors: tuple[str, ...],
+    gps: float,
+    start: float,
+    duration: float,
+    sampling_frequency: float,
+    f_min: float,
+    frequencies: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Projected signal (n_f,) 1/Hz a detector."""
+    if waveform is None:
+        raise ConfigError("parameters without a waveform model: pass waveform=gwsurrogate_ml.load_surrogate()")
+    missing = [key for key in EXTRINSIC if key not in parameters]
+    if missing:
+        raise ConfigError(f"signal parameters missing: {', '.join(missing)}")
+    parameters = {"geocent_time": gps, **parameters}
+    # The segment is periodic: a longer inspiral would come out at its end.
+    before, needed = parameters["geocent_time"] - start, inspiral_time(parameters, f_min)
+    if not 0.1 < before < duration - 0.1 or needed > before:
+        raise ConfigError(
+            f"the signal lasts {needed:.1f} s from f_min={f_min:g} Hz and merges {before:.1f} s after the start of "
+            f"{duration:g} s of data; raise duration or f_min"
+        )
+    h = evaluate(waveform, parameters, duration=duration, sampling_frequency=sampling_frequency, f_min=f_min)
+    h_plus, h_cross = polarizations(h, parameters)
+    return {d: project(d, h_plus, h_cross, parameters, frequencies, start) for d in detectors}
