@@ -104,12 +104,13 @@ def canonical(
     t: np.ndarray,
     modes: Mapping[ModeKey, np.ndarray],
     meta: Mapping[str, Any] | None = None,
+    align: bool = True,
 ) -> NRWaveform:
     """Bring a simulation to the project's conventions.
 
     The bodies are swapped where the first is the lighter one, which turns the frame by pi about the z axis (odd-m modes
     and in-plane spins change sign). All modes are conjugated where the phase of h22 rises. Times are shifted, never
-    resampled.
+    resampled; `align=False` keeps the file's own times, for fragments without a merger.
 
     Raises
     ------
@@ -139,8 +140,9 @@ def canonical(
         out = {key: np.conj(h) for key, h in out.items()}
     if eccentricity is not None and not 0 <= eccentricity < 1:
         eccentricity = None
-    t = t - peak_time(t, np.abs(out[2, 2]), name)
-    note = dict(meta or {}) | {"swapped": bool(swapped), "conjugated": bool(conjugated)}
+    if align:
+        t = t - peak_time(t, np.abs(out[2, 2]), name)
+    note = dict(meta or {}) | {"swapped": bool(swapped), "conjugated": bool(conjugated), "aligned": align}
     return NRWaveform(name, code, float(m1 / m2), chi1, chi2, eccentricity, t, out, note)
 
 

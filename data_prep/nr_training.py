@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.interpolate import make_interp_spline
 
-from data_prep import eob_at_nr
+from data_prep import eob_at_nr, nr_report
 from data_prep.nr import NRWaveform, read_spec_nonspinning, read_sxs_gatech, save_npz
 from data_prep.quality import QualityConfig, Reference, Verdict, cluster_parameters, clusters, judge
 from gwsurrogate_ml.errors import DataError
@@ -95,6 +95,8 @@ def build(data: Path, eob_file: Path, out: Path, config: QualityConfig | None = 
         "spec_reference_mismatch": _spread(spec["reference_mismatch"]),
     }
     (out / "report.json").write_text(json.dumps(report, indent=1))
+    (out / "report.md").write_text(nr_report.markdown(report))
+    nr_report.figures(report, out)
     log.info("%d of %d runs kept; %s written", len(kept), len(runs), out / "nr.npz")
     return report
 

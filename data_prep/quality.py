@@ -1,6 +1,6 @@
 """Which numerical-relativity runs to believe, decided by measurements on the waveforms and never by a list of names.
 
-Aligned runs are compared with a reference model and with their neighbours in parameter space. The neighbour test carries
+Aligned runs are compared with a reference model and with their neighbours in parameter space. The neighbour test takes
 a neighbour's difference from the reference over to the run's own parameters, ``ref_i h_j / ref_j``: what is left is the
 run's own error plus the change of the reference's error over a short distance.
 """
