@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def windowed_rows(
     x: np.ndarray, start: int, stride: int, weights: np.ndarray, detrend: bool, out: np.ndarray
 ) -> None:  # pragma: no cover - compiled
@@ -26,7 +26,7 @@ def windowed_rows(
             out[r, i] = (segment[i] - mean) * weights[i]
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def power_rows(z: np.ndarray, out: np.ndarray) -> None:  # pragma: no cover - compiled
     """``out = |z|^2`` without the temporaries numpy makes."""
     rows, n = z.shape
@@ -36,7 +36,7 @@ def power_rows(z: np.ndarray, out: np.ndarray) -> None:  # pragma: no cover - co
             out[r, i] = re * re + im * im
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def lerp_uniform(values: np.ndarray, step: float, length: int) -> np.ndarray:  # pragma: no cover - compiled
     """`values` at positions ``step * arange(length)`` (in samples), linear in between, the last value beyond the end.
 

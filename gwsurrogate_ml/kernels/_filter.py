@@ -2,7 +2,7 @@
 
 Compiled on first use and cached on disk; they release the GIL and keep no state. Arithmetic is float64 in registers
 whatever the arrays hold: the loops wait for memory, so it costs next to nothing. `fastmath` is limited to reordering,
-because NaN and infinities must survive to be noticed.
+because NaN and infinities must survive to be noticed; a division by zero gives an infinity for the same reason.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numba import njit
 _REORDER = {"reassoc", "contract", "nsz", "arcp"}
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
 def correlate(
     template: np.ndarray, data: np.ndarray, psd: np.ndarray, kmin: int, kmax: int, out: np.ndarray
 ) -> tuple[float, float, bool]:  # pragma: no cover - compiled
@@ -33,7 +33,7 @@ def correlate(
     return hh, ss, bad == 0
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
 def correlate_whitened(
     template: np.ndarray, over_whitened: np.ndarray, weights: np.ndarray, kmin: int, kmax: int, out: np.ndarray
 ) -> float:  # pragma: no cover - compiled
@@ -47,7 +47,7 @@ def correlate_whitened(
     return hh
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def cluster(z: np.ndarray, threshold: float, window: int) -> np.ndarray:  # pragma: no cover - compiled
     """Samples with |z| >= threshold that no sample within `window` on either side exceeds; ties go to the first.
 
@@ -86,7 +86,7 @@ def cluster(z: np.ndarray, threshold: float, window: int) -> np.ndarray:  # prag
     return index[keep]
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
 def binned_sums(
     correlation: np.ndarray, edges: np.ndarray, positions: np.ndarray, n_time: int, out: np.ndarray
 ) -> None:  # pragma: no cover - compiled

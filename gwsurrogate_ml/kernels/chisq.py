@@ -11,7 +11,7 @@ import numpy as np
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import _checks
 from gwsurrogate_ml.kernels._filter import binned_sums, correlate
-from gwsurrogate_ml.kernels.matched_filter import _explain, _same_length
+from gwsurrogate_ml.kernels.matched_filter import _common, _explain, _same_length
 
 
 def power_chisq_edges(template: np.ndarray, psd: np.ndarray, kmin: int, kmax: int, n_bins: int) -> np.ndarray:
@@ -94,6 +94,7 @@ def power_chisq(
         )
     if positions.size and not (positions.min() >= 0 and positions.max() < n):
         raise DataError(f"indices run from {positions.min()} to {positions.max()}: the series has samples 0 to {n - 1}")
+    h, s = _common(h, s)
     correlation = np.zeros(kmax, dtype=np.complex128)
     hh, ss, valid = correlate(h, s, noise, kmin, kmax, correlation)
     if not (valid and np.isfinite(hh) and np.isfinite(ss) and hh > 0):

@@ -19,7 +19,7 @@ import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import _checks, fft
-from gwsurrogate_ml.kernels._filter import cluster, correlate, correlate_whitened
+from gwsurrogate_ml.kernels._filter import binned_sums, cluster, correlate, correlate_whitened
 
 _SINC_HALF_WIDTH = 24
 _KAISER_BETA = 10.0
@@ -32,7 +32,7 @@ TRIGGER_DTYPE = np.dtype(
 
 
 class Peak(NamedTuple):
-    """A maximum of |snr| between samples: `time` in s from the start of the segment, complex `snr`, `position` in samples."""
+    """A maximum of |snr| between samples: `time` in s from the segment's start, complex `snr`, `position` (samples)."""
 
     time: float
     snr: complex
@@ -48,34 +48,43 @@ class SnrSeries:
     snr : complex (n_t,), dimensionless; |snr| is the SNR, its angle the phase of the signal relative to the template
     sigma : float, SNR of the template itself (optimal SNR)
     delta_t : float, s, time between samples
-    band_center : float, Hz, middle of the band the series occupies; by default a quarter of the sampling rate, right
-        for a full-rate series, which holds the frequencies from zero to Nyquist
+    spectrum : complex (n_t,), optional
+        the correlation conj(h) s / S that a decimated series came from: its samples alone are too sparse to interpolate
     """
 
     snr: np.ndarray
     sigma: float
     delta_t: float
-    band_center: float | None = None
+    spectrum: np.ndarray | None = None
 
     def at(self, time: float) -> complex:
-        """SNR at any time (s from the start of the segment), by a Kaiser-windowed sinc around the middle of the band.
+        """SNR at any time (s from the start of the segment).
 
-        Better than 1e-6 of the peak for a full-rate series, which is oversampled twofold. A decimated one needs a band
-        that leaves room to its new sampling rate.
+        A full-rate series, which is oversampled twofold, is interpolated with a Kaiser-windowed sinc to 1e-6 of its
+        peak; a decimated one is evaluated exactly, from its spectrum.
         """
         return self._at(time / self.delta_t)
 
     def _at(self, position: float) -> complex:
         """Band-limited value at `position` in samples; the series is periodic."""
-        center = 0.25 if self.band_center is None else self.band_center * self.delta_t
+        if self.spectrum is not None:
+            return self._exact(position)
         index = int(np.floor(position)) + np.arange(1 - _SINC_HALF_WIDTH, _SINC_HALF_WIDTH + 1)
         x = position - index
         kaiser = np.i0(_KAISER_BETA * np.sqrt(np.clip(1.0 - (x / _SINC_HALF_WIDTH) ** 2, 0.0, None))) / np.i0(
             _KAISER_BETA
         )
-        # The middle of the band is moved to zero frequency for the sinc and back.
-        weights = np.sinc(x) * kaiser * np.exp(2j * np.pi * center * x)
+        # Only frequencies from zero to half the sampling rate are there: their middle is moved to zero and back.
+        weights = np.sinc(x) * kaiser * np.exp(0.5j * np.pi * x)
         return complex(np.sum(self.snr[index % self.snr.size].astype(np.complex128) * weights))
+
+    def _exact(self, position: float) -> complex:
+        """The defining sum at `position` in samples."""
+        assert self.spectrum is not None
+        n = self.snr.size
+        total = np.empty((1, 1), dtype=np.complex128)
+        binned_sums(self.spectrum, np.array([0, n]), np.array([position]), n, total)
+        return complex(total[0, 0] * 4.0 / (n * self.delta_t * self.sigma))
 
     def peak(self, start: float | None = None, stop: float | None = None) -> Peak:
         """The loudest time, refined between the samples.
@@ -175,14 +184,15 @@ def matched_filter(
     kmin, kmax = _checks.band(f_low, f_high, delta_f, noise.size)
     n = 2 * (noise.size - 1)
     n_out = _output_length(n, decimate, kmax)
-    correlation = np.zeros(n_out, dtype=_common(h, s))
+    h, s = _common(h, s)
+    correlation = np.zeros(n_out, dtype=h.dtype)
     hh, ss, valid = correlate(h, s, noise, kmin, kmax, correlation)
     if not (valid and np.isfinite(hh) and np.isfinite(ss) and hh > 0):
         _explain(h, s, noise, kmin, kmax, delta_f)
     sigma = float(np.sqrt(4.0 * delta_f * hh))
     snr = fft.ifft(correlation, norm="forward")
     snr *= 4.0 * delta_f / sigma
-    return SnrSeries(snr, sigma, decimate / (n * delta_f), None if decimate == 1 else 0.5 * (kmin + kmax) * delta_f)
+    return SnrSeries(snr, sigma, decimate / (n * delta_f), None if decimate == 1 else correlation)
 
 
 def filter_bank(
@@ -250,7 +260,8 @@ def filter_bank(
     n = 2 * (noise.size - 1)
     delta_t = 1.0 / (n * delta_f)
     reach = round(window / delta_t)
-    dtype = _common(bank, s)
+    bank, s = _common(bank, s)
+    dtype = bank.dtype
     weights = np.zeros(noise.size)
     weights[kmin:kmax] = 1.0 / noise[kmin:kmax]
     # s / S is about 1e24 for strain: within float32's range, while 1 / S = 1e46 is not and stays float64.
@@ -277,8 +288,10 @@ def filter_bank(
         return np.concatenate(list(pool.map(triggers, rows)))
 
 
-def _common(h: np.ndarray, s: np.ndarray) -> type[np.complexfloating]:
-    return np.complex64 if h.dtype == s.dtype == np.complex64 else np.complex128
+def _common(h: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both in one dtype, complex64 only if both are: fewer combinations to compile."""
+    dtype = np.result_type(h, s)
+    return h.astype(dtype, copy=False), s.astype(dtype, copy=False)
 
 
 def _same_length(h: np.ndarray, s: np.ndarray, noise: np.ndarray) -> None:

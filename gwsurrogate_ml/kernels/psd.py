@@ -3,7 +3,7 @@
 Allen et al. 2012 (FINDCHIRP, arXiv:gr-qc/0509116), section VII and appendix B. Conventions: scipy's and gwpy's
 (periodic Hann window, the mean of each segment removed, segments counted from the first sample). pycbc differs in three
 points: symmetric Hann, no detrending, and what does not fit is dropped at both ends; ``window=numpy.hanning(n),
-detrend=False`` gives its numbers wherever the segments fit exactly. DC and Nyquist are not doubled: the same in all of them.
+detrend=False`` gives its numbers wherever the segments fit exactly. All agree that DC and Nyquist are not doubled.
 """
 
 from __future__ import annotations
@@ -257,7 +257,7 @@ def inverse_spectrum_truncation(
     >>> bool(abs(s[256] - 1) < 1e-3)
     True
     """
-    values = _checks.one_sided(psd, "psd").astype(np.float64, copy=False)
+    values = _checks.one_sided(psd, "psd")
     kmin, kmax = _checks.band(low_frequency_cutoff, None, delta_f, values.size)
     n = 2 * (values.size - 1)
     n_filter = round(_checks.positive(max_filter_duration, "max_filter_duration", "s") * n * delta_f)
@@ -269,6 +269,7 @@ def inverse_spectrum_truncation(
     if window not in ("hann", None):
         raise ConfigError(f"window is {window!r}: choose 'hann' or None")
     _checks.require_positive_band(values, "psd", kmin, kmax, delta_f)
+    values = values.astype(np.float64, copy=False)
     # Scaled so that the filter is of order one: 1/ASD of 1e23 squared would leave float64 little room.
     reference = float(np.min(values[kmin:kmax]))
     inverse_asd = np.zeros(values.size, dtype=np.complex128)
