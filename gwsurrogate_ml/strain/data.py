@@ -247,7 +247,13 @@ class StrainData:
         return whiten(self, **options)
 
     def off_source_psd(
-        self, detector: str, exclude: tuple[float, float], *, span: float = 256.0, roll_off: float | None = None
+        self,
+        detector: str,
+        exclude: tuple[float, float],
+        *,
+        segment_duration: float = 4.0,
+        span: float = 256.0,
+        roll_off: float | None = None,
     ) -> tuple[tuple[np.ndarray, np.ndarray], int]:
         """Median Welch PSD of one detector outside an interval, as ((frequencies, psd), periodograms used).
 
@@ -255,6 +261,8 @@ class StrainData:
         ----------
         detector : str
         exclude : (start, end), GPS s
+        segment_duration : float, s
+            of one periodogram
         span : float, s
             use data at most half of this away from the middle of `exclude`
         roll_off : float, s, optional
@@ -264,22 +272,22 @@ class StrainData:
         Returns
         -------
         (frequencies, psd) : float64, Hz and 1/Hz
-            periodograms are 4 s long, or as long as `exclude` where that is shorter
         count : int
         """
         series = self.series[detector]
-        length = min(4.0, exclude[1] - exclude[0])
         window: str | np.ndarray = "hann"
         if roll_off is not None:
             from scipy.signal.windows import tukey
 
-            window = tukey(round(length * self.sampling_frequency), alpha=min(1.0, 2 * roll_off / length))
+            window = tukey(
+                round(segment_duration * self.sampling_frequency), alpha=min(1.0, 2 * roll_off / segment_duration)
+            )
         frequencies, psd, count = off_source_psd(
             series.value,
             self.sampling_frequency,
             float(series.t0.value),
             exclude=exclude,
-            segment_duration=length,
+            segment_duration=segment_duration,
             span=span,
             window=window,
             detector=detector,

@@ -231,7 +231,7 @@ def _psds(
     else:
         for name in data.detectors:
             curves[name], counts[name] = data.off_source_psd(
-                name, (start, start + duration), span=span, roll_off=roll_off
+                name, (start, start + duration), segment_duration=min(4.0, duration), span=span, roll_off=roll_off
             )
     rows = [psd_on_grid(*curves[name], frequencies, f_min=f_min, f_max=f_max, detector=name) for name in data.detectors]
     return np.stack(rows), tuple(counts.values())
