@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.cli.pipeline import Run
 
 BAND_DRAWS = 300
+DISPLAY_BAND = (35.0, 350.0)
+"""Hz; where the signals of heavy binaries stand out of whitened noise, as in the figures of arXiv:1602.03837."""
 
 
 def png(figure: Figure) -> bytes:
@@ -31,7 +33,9 @@ def _strain(run: Run) -> Figure:
 
 
 def _whitened(run: Run) -> Figure:
-    return plot.whitened(run.data.whiten(), run.data.gps)
+    low, high = DISPLAY_BAND
+    top = min(high, 0.45 * run.data.sampling_frequency)
+    return plot.whitened({name: series.bandpass(low, top) for name, series in run.data.whiten().items()}, run.data.gps)
 
 
 def _q_transform(run: Run) -> Figure:
@@ -39,8 +43,7 @@ def _q_transform(run: Run) -> Figure:
 
 
 def _snr(run: Run) -> Figure:
-    peaks = {name: (peak.time, peak.snr) for name, peak in run.filtered.items()}
-    return plot.snr({name: peak.series for name, peak in run.filtered.items()}, run.data.gps, peaks)
+    return run.filtered.plot()
 
 
 def _waveform(run: Run) -> Figure:
@@ -99,7 +102,12 @@ FIGURES: dict[str, tuple[str, Callable[[Run], Figure], str]] = {
         _strain,
         "Strain as read; the analysed segment is shaded. The rest serves to measure the noise.",
     ),
-    "whitened": ("signal", _whitened, "Strain divided by the noise's amplitude spectrum, in standard deviations."),
+    "whitened": (
+        "signal",
+        _whitened,
+        "Strain divided by the noise's amplitude spectrum, "
+        "shown from 35 to 350 Hz; unit: the standard deviation of the noise of all frequencies.",
+    ),
     "weights": (
         "diagnostics",
         _weights,

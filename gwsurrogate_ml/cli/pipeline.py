@@ -18,6 +18,7 @@ from gwsurrogate_ml.cli.report import CARDS, DESCRIPTIONS, Report, digits_for, n
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.strain.data import StrainData
+    from gwsurrogate_ml.strain.filtering import MatchedFilterResult
     from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 PACKAGES = ("numpy", "scipy", "numba", "torch", "zuko", "sbi", "gwpy", "bilby", "pycbc", "lalsuite", "astropy")
@@ -71,7 +72,7 @@ class Run:
     data, segment : what was analysed
     result : posterior and its diagnostics
     model : waveform model of the estimator
-    filtered : mapping from detector to the matched filter's peak (`snr`, `time`, `chisq_per_dof`, `series`)
+    filtered : matched filter with the posterior's waveform of highest likelihood
     truths : mapping from parameter to its true value; empty unless the data are simulated
     """
 
@@ -79,7 +80,7 @@ class Run:
     segment: AnalysisSegment
     result: Any
     model: Any
-    filtered: Mapping[str, Any]
+    filtered: MatchedFilterResult
     truths: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -94,23 +95,20 @@ def analyse(
         estimator = gw.load_estimator(settings.estimator)
     result = estimator.sample(segment, n=settings.n_draws, seed=settings.seed, progress=progress)
     with progress.stage("matched filter"):
-        filtered = best_fit_filter(data, segment, result.posterior, estimator.model)
+        from gwsurrogate_ml.strain.filtering import matched_filter
+
+        best = result.posterior.loc[result.posterior["log_likelihood"].idxmax()]
+        filtered = matched_filter(data, estimator.model, best, f_min=settings.f_min, f_max=settings.f_max)
     return Run(data, segment, result, estimator.model, filtered, truths or {})
 
 
-def best_fit_filter(data: StrainData, segment: AnalysisSegment, posterior: Any, model: Any) -> Mapping[str, Any]:
-    """Matched filter of each detector with the waveform of the posterior's draw of highest likelihood."""
-    raise NotImplementedError
-
-
 def summarise(run: Run) -> dict[str, Any]:
-    """The content of summary.json."""
+    """The content of summary.json: the matched filter's peaks, the posterior's quantiles, the run's diagnostics."""
     filtered: dict[str, Any] = {
-        name: {"snr": float(peak.snr), "time": float(peak.time), "chisq_per_dof": float(peak.chisq_per_dof)}
-        for name, peak in run.filtered.items()
+        name: {"snr": peak.peak_snr, "time": peak.time, "chisq_per_dof": peak.chisq_per_dof}
+        for name, peak in run.filtered.detectors.items()
     }
-    filtered["network_snr"] = sum(peak["snr"] ** 2 for peak in filtered.values()) ** 0.5
-    return {"matched_filter": filtered, **run.result.summary()}
+    return {"matched_filter": filtered | {"network_snr": run.filtered.network_snr}, **run.result.summary()}
 
 
 def run_into(

@@ -49,9 +49,6 @@ def face_on(model: Any, parameters: Sequence[Mapping[str, float]], segment: Anal
 def detector_signals(model: Any, parameters: Sequence[Mapping[str, float]], segment: AnalysisSegment) -> np.ndarray:
     """Strain of each set of parameters in each detector of `segment`.
 
-    A (2,2)-only waveform in the frequency domain, f > 0: ``h_plus = (1 + c^2) / 2 h exp(2 i phase)`` and
-    ``h_cross = -i c h exp(2 i phase)``, c = cos(theta_jn), as LAL's and bilby's with the same `phase`.
-
     Parameters
     ----------
     model : waveform model with `frequency_domain`
@@ -62,12 +59,11 @@ def detector_signals(model: Any, parameters: Sequence[Mapping[str, float]], segm
     (n, n_det, n_f) complex128, 1/Hz
     """
     from gwsurrogate_ml.strain.detectors import project
+    from gwsurrogate_ml.strain.signal import polarizations
 
     signals = np.empty((len(parameters), len(segment.detectors), len(segment.frequencies)), dtype=np.complex128)
     for i, (row, wave) in enumerate(zip(parameters, face_on(model, parameters, segment), strict=True)):
-        cosine = np.cos(row["theta_jn"])
-        turned = wave * np.exp(2j * row["phase"]) / row["luminosity_distance"]
-        plus, cross = 0.5 * (1 + cosine**2) * turned, -1j * cosine * turned
+        plus, cross = polarizations(wave, row)
         for j, detector in enumerate(segment.detectors):
             signals[i, j] = project(detector, plus, cross, row, segment.frequencies, segment.start_time)
     return signals
