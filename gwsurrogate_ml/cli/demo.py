@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 GPS = 1126259462.4
 DETECTORS = ("H1", "L1")
+NAME = "Simulated event like GW150914"
 PSD = "aLIGOEarlyHighSensitivityP1200087"
 SIGNAL = {
     "mass_1": 39.0,
@@ -60,7 +61,9 @@ def simulate_data(seed: int) -> StrainData:
     import gwsurrogate_ml as gw
     from gwsurrogate_ml.strain.simulate import simulate
 
-    return simulate(SIGNAL, gw.load_surrogate(), detectors=DETECTORS, psds=PSD, duration=32.0, gps=GPS, seed=seed)
+    return simulate(
+        SIGNAL, gw.load_surrogate(), detectors=DETECTORS, psds=PSD, duration=32.0, gps=GPS, seed=seed, name=NAME
+    )
 
 
 def true_parameters() -> dict[str, float]:

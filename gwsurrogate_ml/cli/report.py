@@ -36,6 +36,8 @@ DESCRIPTIONS = {
     "dec": ("declination", "rad"),
     "geocent_time": ("time at the geocentre", "GPS s"),
 }
+CYCLIC = ("phase", "psi")
+"""Angles without a beginning, hardly measured: a median and an interval would mislead."""
 CARDS = ("chirp_mass", "total_mass_source", "luminosity_distance", "chi_eff")
 
 
@@ -95,7 +97,8 @@ def _row(cells: Iterable[str], tag: str = "td") -> str:
 
 def _name(parameter: str) -> tuple[str, str]:
     name, unit = DESCRIPTIONS.get(parameter, (parameter.replace("_", " "), ""))
-    return html.escape(name).replace("_eff", "<sub>eff</sub>").replace("_JN", "<sub>JN</sub>"), unit
+    name = html.escape(name).replace("_eff", "<sub>eff</sub>").replace("_JN", "<sub>JN</sub>")
+    return name, unit.replace("☉", "<sub>☉</sub>")
 
 
 def parameter_table(posterior: Mapping[str, Mapping[str, float]], truths: Mapping[str, float]) -> str:
@@ -115,7 +118,7 @@ def parameter_table(posterior: Mapping[str, Mapping[str, float]], truths: Mappin
         "unit",
     ]
     rows = [f"<thead>{_row(heads, 'th')}</thead>"]
-    known = [key for key in DESCRIPTIONS if key in posterior]
+    known = [key for key in DESCRIPTIONS if key in posterior and key not in CYCLIC]
     for key in known + [key for key in posterior if key not in DESCRIPTIONS]:
         low, middle, high = (float(posterior[key][edge]) for edge in ("lower_90", "median", "upper_90"))
         digits = digits_for(0.5 * (high - low))
