@@ -34,6 +34,8 @@ class QualityConfig:
     """A run whose best agreement is worse is bad: good GT runs lie at 1e-3, the reference's own worst is 1.4e-3."""
     reference_error: float = 1.5e-3
     """Worst mismatch of the reference against good runs: a larger one counts as the run's own error."""
+    sigma_min: float = 1e-6
+    """Smallest error credited to a run: two copies of one simulation agree exactly, and that says nothing."""
     cluster_tolerance: float = 1e-3
     """In eta and in each spin component: closer runs are near-duplicates and share a cluster."""
     neighbours: int = 4
@@ -273,7 +275,7 @@ def _decide(verdicts: list[Verdict], config: QualityConfig) -> None:
         floor = float(np.median(duplicates or [v.best for v in members] or [np.nan]))
         for v in members:
             own = v.best if v.best > config.reference_error else 0.0
-            v.sigma = max(floor, own, 0.0 if np.isnan(v.duplicate_mismatch) else v.duplicate_mismatch)
+            v.sigma = max(config.sigma_min, floor, own, 0.0 if np.isnan(v.duplicate_mismatch) else v.duplicate_mismatch)
     smallest = min((v.sigma for v in kept), default=np.nan)
     for v in kept:
         v.weight = float(smallest / v.sigma)
