@@ -40,7 +40,9 @@ def knots(duration: float = 22_000.0, ringdown: float = 130.0) -> np.ndarray:
 
     The spacing keeps the error of a cubic spline through amplitude and phase below 1e-6 (5/384 h^4 |f''''|).
     """
-    late = np.concatenate([np.arange(-100.0, -30.0, 2.0), np.arange(-30.0, 60.0, 1.0), np.arange(60.0, ringdown + 1, 2.0)])
+    late = np.concatenate(
+        [np.arange(-100.0, -30.0, 2.0), np.arange(-30.0, 60.0, 1.0), np.arange(60.0, ringdown + 1, 2.0)]
+    )
     n_early = int(np.ceil(np.log(duration / 100.0) / np.log1p(0.02)))
     early = -np.geomspace(duration, 100.0, n_early + 1)[:-1]
     return np.concatenate([early, late])
@@ -63,7 +65,9 @@ def initial_frequency(q: float, chi1: float, chi2: float, duration: float) -> fl
     omega = (5 / (256 * eta * duration)) ** (3 / 8)
     for _ in range(20):
         v2 = omega ** (2 / 3)
-        time = 5 / (256 * eta) * v2**-4 * (1 + (743 / 252 + 11 / 3 * eta) * v2 - (32 / 5 * np.pi - 8 / 5 * beta) * v2**1.5)
+        time = (
+            5 / (256 * eta) * v2**-4 * (1 + (743 / 252 + 11 / 3 * eta) * v2 - (32 / 5 * np.pi - 8 / 5 * beta) * v2**1.5)
+        )
         omega *= (max(time, 0.2 * duration) / duration) ** (3 / 8)
     return float(omega)
 
@@ -132,6 +136,7 @@ def generate(out: Path, config: EobConfig, workers: int = 2) -> None:
         raise ValueError(f"{card} holds another configuration: use another folder or delete this one")
     card.write_text(text)
     times = knots(config.duration, config.ringdown)
+    np.save(out / "times.npy", times)
     parameters = design(config)
     jobs = [
         (i, parameters[i * config.chunk : (i + 1) * config.chunk], times, out / f"chunk_{i:05d}.npz")
@@ -142,18 +147,3 @@ def generate(out: Path, config: EobConfig, workers: int = 2) -> None:
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         for done, index in enumerate(pool.imap_unordered(_chunk, missing), 1):
             log.info("chunk %d written, %d of %d", index, done, len(missing))
-
-
-def load(out: Path) -> dict[str, np.ndarray]:
-    """The finished set as arrays: `times`, `parameters` (n, 3), `amp22`, `phase22` (n, n_t), `coorbital` (n, 6, n_t).
-
-    A run still under way gives what is there so far.
-    """
-    config = EobConfig(**json.loads((out / "config.json").read_text()))
-    chunks = [np.load(path) for path in sorted(out.glob("chunk_?????.npz"))]
-    if not chunks:
-        raise FileNotFoundError(f"no chunk in {out}: run `python -m data_prep eob --out {out}` first")
-    keys = ("parameters", "amp22", "phase22", "coorbital")
-    return {"times": knots(config.duration, config.ringdown)} | {
-        key: np.concatenate([chunk[key] for chunk in chunks]) for key in keys
-    }

@@ -1,0 +1,49 @@
+"""gwsurrogate_ml: neural surrogates of numerical relativity, exact inference, and fast strain processing.
+
+The public names below are imported on first use, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Any
+
+_PUBLIC = {
+    "StrainData": "gwsurrogate_ml.strain",
+    "matched_filter": "gwsurrogate_ml.strain",
+    "Surrogate": "gwsurrogate_ml.surrogate.model",
+    "load_surrogate": "gwsurrogate_ml.surrogate.model",
+    "Estimator": "gwsurrogate_ml.inference",
+    "load_estimator": "gwsurrogate_ml.inference",
+    "train_estimator": "gwsurrogate_ml.inference",
+}
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.inference import Estimator, load_estimator, train_estimator
+    from gwsurrogate_ml.strain import StrainData, matched_filter
+    from gwsurrogate_ml.surrogate.model import Surrogate, load_surrogate
+
+__all__ = [
+    "Estimator",
+    "StrainData",
+    "Surrogate",
+    "load_estimator",
+    "load_surrogate",
+    "matched_filter",
+    "train_estimator",
+]
+__version__ = metadata.version("gwsurrogate-ml")
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public object when it is first asked for."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Public names, for completion."""
+    return sorted({*globals(), *_PUBLIC})

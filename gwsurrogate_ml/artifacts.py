@@ -81,6 +81,7 @@ def save(folder: Path, card: Mapping[str, Any], tensors: Mapping[str, np.ndarray
             "versions": package_versions("numpy", "scipy", "torch", "zuko", "sbi"),
         }
         (temporary / "card.json").write_text(json.dumps(full, indent=1) + "\n")
+        weights.chmod(0o644)
         temporary.chmod(0o755)
         old = folder.with_name(f".{folder.name}-old-{os.getpid()}")
         if folder.exists():
@@ -144,14 +145,18 @@ def load(name_or_path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str,
         raise ArtifactError(f"{folder / 'card.json'} is not a model card ({error}): get the model again") from error
     if not isinstance(card, dict) or card.get("format_version") != FORMAT_VERSION:
         found = card.get("format_version") if isinstance(card, dict) else None
-        raise ArtifactError(f"{folder} has format version {found}, this package reads {FORMAT_VERSION}: retrain or update")
+        raise ArtifactError(
+            f"{folder} has format version {found}, this package reads {FORMAT_VERSION}: retrain or update"
+        )
     if card.get("kind") != kind:
         raise ArtifactError(f"{folder} holds a model of kind {card.get('kind')!r}, not {kind!r}")
     weights = folder / "weights.safetensors"
     if not weights.is_file():
         raise ArtifactError(f"{weights} is missing: get the model again")
     if sha256(weights) != card.get("weights_sha256"):
-        raise ArtifactError(f"{weights} does not match the checksum in its card: it is damaged or foreign, get it again")
+        raise ArtifactError(
+            f"{weights} does not match the checksum in its card: it is damaged or foreign, get it again"
+        )
     try:
         return card, load_file(weights)
     except SafetensorError as error:

@@ -4,7 +4,7 @@ Signs and phases
 ----------------
 - ``h = h_plus - i h_cross`` and ``h(t, theta, phi) = (M / D) sum_lm h_lm(t) -2Y_lm(theta, phi)``; `h_lm` is dimensionless
   ``r h / M`` and time is in units of the total mass M.
-- ``h_22 = -A exp(-2 i phi_orb)`` with A > 0: LAL's sign. The orbital phase grows with time, so the phase of `h_22` falls.
+- ``h_22 = A exp(-2 i phi_orb)`` with A > 0. The orbital phase grows with time, so the phase of `h_22` falls.
 - t = 0 is the spline-refined maximum of the sum over the model's modes of |h_lm|^2.
 - The reference moment is t = 0: there the stored modes have orbital phase zero. A physical waveform with bilby's
   parameters (`theta_jn`, `phase`) is evaluated in the direction ``theta = theta_jn``, ``phi = pi/2 - phase``, as in LAL; hence

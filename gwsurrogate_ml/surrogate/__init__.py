@@ -1,1 +1,1 @@
-"""gwsurrogate_ml.surrogate."""
+"""Surrogates of numerical relativity: coordinates, post-Newtonian baseline, networks, the model and its training."""

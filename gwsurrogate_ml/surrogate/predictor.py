@@ -1,0 +1,96 @@
+"""From parameters to amplitude and phase of the (2,2) mode at the knots: the learned part of the surrogate.
+
+``log A = log A_PN + stage 1 + stage 2`` and the same for the phase. Stage 1 is a Chebyshev polynomial of low degree plus
+an ensemble of small networks, both giving coefficients of an SVD basis, trained on SEOBNRv5HM. Stage 2 is a Gaussian process
+(a radial-basis-function network once trained) for numerical relativity minus stage 1. The same code runs on numpy arrays
+and torch tensors.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from gwsurrogate_ml.surrogate import baseline
+from gwsurrogate_ml.surrogate.coordinates import N_FEATURES, features, split
+
+Array = Any
+Tensors = dict[str, Any]
+
+
+def chebyshev_exponents(degree: int) -> list[tuple[int, ...]]:
+    """Degrees of the polynomial's terms in the four features; chi_a^2 is of second order in the spins and counts twice."""
+    order = range(degree + 1)
+    return [e for e in itertools.product(order, repeat=N_FEATURES) if e[0] + e[1] + e[2] + 2 * e[3] <= degree]
+
+
+def chebyshev_terms(x: Array, degree: int, xp: Any = np) -> Array:
+    """Products of Chebyshev polynomials (N, n_terms) of the features `x` (N, 4), up to total `degree`."""
+    powers = [xp.ones_like(x), x]
+    for _ in range(2, degree + 1):
+        powers.append(2.0 * x * powers[-1] - powers[-2])
+    terms = [
+        powers[e[0]][:, 0] * powers[e[1]][:, 1] * powers[e[2]][:, 2] * powers[e[3]][:, 3]
+        for e in chebyshev_exponents(degree)
+    ]
+    return xp.stack(terms, 1)
+
+
+def networks(x: Array, tensors: Tensors, xp: Any = np) -> Array:
+    """Outputs (n_members, N, n_basis) of the stage-1 ensemble: SiLU layers, all members in one product."""
+    hidden = (x - tensors["stage1.input_mean"]) / tensors["stage1.input_scale"]
+    hidden = hidden[None]
+    last = sum(1 for key in tensors if key.startswith("stage1.weight")) - 1
+    for layer in range(last + 1):
+        hidden = hidden @ tensors[f"stage1.weight{layer}"] + tensors[f"stage1.bias{layer}"]
+        if layer < last:
+            hidden = hidden / (1.0 + xp.exp(-hidden))
+    return hidden * tensors["stage1.output_scale"]
+
+
+def stage1_coefficients(x: Array, tensors: Tensors, degree: int, xp: Any = np) -> Array:
+    """Coefficients (N, n_basis) of the stage-1 basis at features `x`: polynomial plus the ensemble's mean."""
+    polynomial = chebyshev_terms(x, degree, xp) @ tensors["stage1.polynomial"]
+    return polynomial + networks(x, tensors, xp).mean(0)
+
+
+def radial_basis(x: Array, tensors: Tensors, prefix: str, xp: Any = np) -> Array:
+    """Mean of the Gaussian processes stored under `prefix`, one for each basis vector: (N, n_basis)."""
+    columns = []
+    for j in range(tensors[f"{prefix}.alpha"].shape[0]):
+        scale = tensors[f"{prefix}.length"][j]
+        a, b = x / scale, tensors[f"{prefix}.centres"] / scale
+        distance = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2.0 * a @ b.T
+        columns.append(xp.exp(-0.5 * distance) @ tensors[f"{prefix}.alpha"][j])
+    return xp.stack(columns, 1)
+
+
+def log_amplitude_and_phase(parameters: Array, tensors: Tensors, degree: int, xp: Any = np) -> tuple[Array, Array]:
+    """log |h22| and the phase (growing, arbitrary constant), each (N, n_knots), for `parameters` (N, 3) = (q, chi1, chi2)."""
+    eta, m1, _, chi1, chi2 = split(parameters)
+    t = tensors["knots"]
+    x = features(parameters, xp)
+    learned = tensors["stage1.mean"] + stage1_coefficients(x, tensors, degree, xp) @ tensors["stage1.basis"]
+    for prefix in ("stage2", "stage2_long"):
+        if f"{prefix}.basis" in tensors:
+            learned = learned + radial_basis(x, tensors, prefix, xp) @ tensors[f"{prefix}.basis"]
+    n = t.shape[0]
+    phase = baseline.phase(t, eta, m1, chi1, chi2, xp) + learned[:, :n]
+    return xp.log(baseline.amplitude(t, eta)) + learned[:, n:], phase
+
+
+def peak_shift(log_amplitude: Array, centre: int) -> Array:
+    """Time in M of the maximum near knot `centre` (t = 0, spacing 1 M), (N, 1): quartic through five knots, three Newton steps."""
+    m2, m1, p0, p1, p2 = (log_amplitude[:, centre + k : centre + k + 1] for k in (-2, -1, 0, 1, 2))
+    c1 = (8.0 * (p1 - m1) - (p2 - m2)) / 12.0
+    c2 = (16.0 * (p1 + m1) - (p2 + m2) - 30.0 * p0) / 24.0
+    c3 = ((p2 - m2) - 2.0 * (p1 - m1)) / 12.0
+    c4 = ((p2 + m2) - 4.0 * (p1 + m1) + 6.0 * p0) / 24.0
+    shift = -c1 / (2.0 * c2)
+    for _ in range(2):
+        slope = c1 + shift * (2.0 * c2 + shift * (3.0 * c3 + shift * 4.0 * c4))
+        curvature = 2.0 * c2 + shift * (6.0 * c3 + shift * 12.0 * c4)
+        shift = shift - slope / curvature
+    return shift

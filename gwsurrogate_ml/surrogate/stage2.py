@@ -1,0 +1,190 @@
+"""Stage 2: numerical relativity minus stage 1, by Gaussian processes on a few principal components.
+
+Each simulation is first brought to the model's gauge: the time and phase shift that bring it closest (amplitude-weighted least
+squares). What remains is a phase and a relative amplitude as functions of time; their principal components are regressed on
+the exchange-symmetric coordinates with an RBF kernel and a fitted noise, scaled by each run's quality. Before the data
+begin, the frequency residual fades out. Long simulations then get a second, narrower correction of the same form.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from gwsurrogate_ml.errors import DataError
+from gwsurrogate_ml.surrogate.coordinates import features
+
+
+@dataclass(frozen=True)
+class Runs:
+    """(2,2) modes of simulations on one uniform time grid, in the package's conventions.
+
+    Attributes
+    ----------
+    t : (n_t,) float64, M, 0 at the peak
+    parameters : (n, 3) float64, q >= 1, chi1, chi2
+    h22 : (n, n_t) complex128
+    weight : (n,) float64, 1 for the best runs, smaller where the run's own error is larger
+    cluster : (n,) int, equal for near-duplicates; splits go by it
+    name : (n,) str
+    """
+
+    t: np.ndarray
+    parameters: np.ndarray
+    h22: np.ndarray
+    weight: np.ndarray
+    cluster: np.ndarray
+    name: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Runs:
+        """The runs selected by a mask or an index array."""
+        return Runs(
+            self.t, self.parameters[rows], self.h22[rows], self.weight[rows], self.cluster[rows], self.name[rows]
+        )
+
+
+def load_runs(path: str, prefix: str = "") -> Runs:
+    """Runs of the table written by `python -m data_prep nr`; `prefix` "spec_" gives the long non-spinning ones.
+
+    Raises
+    ------
+    DataError
+        if the file cannot be read or lacks a column
+    """
+    try:
+        with np.load(path) as table:
+            t, q, chi1, chi2 = (table[prefix + key] for key in ("t", "q", "chi1", "chi2"))
+            return Runs(
+                t,
+                np.column_stack([q, chi1, chi2]),
+                *(table[prefix + key] for key in ("h22", "weight", "cluster", "name")),
+            )
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(f"{path} is not a table of NR runs ({error}): make it by `python -m data_prep nr`") from error
+
+
+def residuals(
+    runs: Runs, log_amplitude: np.ndarray, phase: np.ndarray, window: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Phase and log-amplitude residuals (n, n_t) of `runs` to a model at the same times, in the closest gauge.
+
+    Parameters
+    ----------
+    runs : Runs
+    log_amplitude, phase : (n, n_t) float64
+        the model's, phase growing
+    window : (float, float)
+        M, where the gauge is fitted
+    """
+    t = runs.t
+    inside = (t >= window[0]) & (t <= window[1])
+    phases, amplitudes = np.empty(phase.shape), np.empty(phase.shape)
+    for i, h in enumerate(runs.h22):
+        nr_log_amplitude = CubicSpline(t, np.log(np.abs(h)))
+        nr_phase = CubicSpline(t, -np.unwrap(np.angle(h)))
+        weight = np.exp(log_amplitude[i]) * inside
+        shift = 0.0
+        for _ in range(20):
+            at = np.clip(t + shift, t[0], t[-1])
+            design = np.column_stack([nr_phase(at, 1), np.ones_like(t)]) * weight[:, None]
+            step = np.linalg.lstsq(design, -(nr_phase(at) - phase[i]) * weight, rcond=None)[0]
+            shift += step[0]
+            if abs(step[0]) < 1e-8:
+                break
+        at = np.clip(t + shift, t[0], t[-1])
+        difference = nr_phase(at) - phase[i]
+        phases[i] = difference - np.sum(difference * weight**2) / np.sum(weight**2)
+        amplitudes[i] = nr_log_amplitude(at) - log_amplitude[i]
+    return phases, amplitudes
+
+
+def fit(
+    runs: Runs,
+    log_amplitude: np.ndarray,
+    phase: np.ndarray,
+    knots: np.ndarray,
+    *,
+    n_basis: int,
+    window: tuple[float, float],
+    fade: float,
+    spin_length: float | None = None,
+) -> dict[str, np.ndarray]:
+    """Fit one correction.
+
+    Parameters
+    ----------
+    runs : Runs
+    log_amplitude, phase : (n, n_t)
+        the model so far at the runs' parameters and times
+    knots : (n_k,)
+        M, where the correction is wanted
+    n_basis : int
+    window : (float, float)
+        M, where data are trusted; outside, the correction is continued
+    fade : float
+        M, e-folding time over which it fades before the window
+    spin_length : float, optional
+        fixed correlation length of the spin coordinates (where all runs are non-spinning nothing can be learned of it)
+
+    Returns
+    -------
+    dict
+        `centres` (n, 4), `length` (n_basis, 4), `alpha` (n_basis, n), `basis` (n_basis, 2 n_k): see `predictor.radial_basis`
+    """
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+
+    d_phase, d_log_amplitude = residuals(runs, log_amplitude, phase, window)
+    inside = (runs.t >= window[0]) & (runs.t <= window[1])
+    t = runs.t[inside]
+    weight = np.exp(log_amplitude).mean(0)[inside]
+    both = np.concatenate([d_phase[:, inside] * weight, d_log_amplitude[:, inside] * weight], axis=1)
+    quality = np.sqrt(runs.weight)[:, None]
+    _, _, vectors = np.linalg.svd(both * quality, full_matrices=False)
+    vectors = vectors[:n_basis]
+    coefficients = both @ vectors.T
+    n = len(t)
+    basis = np.concatenate(
+        [
+            np.stack([_continue(t, v[:n] / weight, knots, fade, phase=True) for v in vectors]),
+            np.stack([_continue(t, v[n:] / weight, knots, fade, phase=False) for v in vectors]),
+        ],
+        axis=1,
+    )
+    x = features(runs.parameters)
+    start = np.ones(x.shape[1])
+    bounds = [(0.1, 20.0)] * x.shape[1]
+    if spin_length is not None:
+        start[1:], bounds[1:] = spin_length, [(spin_length, spin_length)] * (x.shape[1] - 1)
+    lengths, alphas = np.empty((n_basis, x.shape[1])), np.empty((n_basis, len(x)))
+    for j in range(n_basis):
+        scale = np.sqrt(np.average(coefficients[:, j] ** 2, weights=runs.weight))
+        kernel = ConstantKernel(1.0, (1e-2, 1e3)) * RBF(start, bounds) + WhiteKernel(0.05, (1e-6, 2.0))
+        # A poor run's extra noise; the best ones (weight 1) have the fitted white noise alone.
+        extra = 0.02 * (1.0 / runs.weight - 1.0) + 1e-10
+        process = GaussianProcessRegressor(kernel, alpha=extra)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # lengths at their bounds are meant: directions without information
+            process.fit(x, coefficients[:, j] / scale)
+        product = process.kernel_.k1
+        lengths[j] = product.k2.length_scale
+        alphas[j] = process.alpha_ * product.k1.constant_value * scale
+    return {"centres": x, "length": lengths, "alpha": alphas, "basis": basis}
+
+
+def _continue(t: np.ndarray, values: np.ndarray, knots: np.ndarray, fade: float, *, phase: bool) -> np.ndarray:
+    """A residual known at `t` (n,), at all `knots`: held after the end, faded out before the start.
+
+    Before the start a phase residual keeps its slope for about `fade` and then a constant; an amplitude residual goes to zero.
+    """
+    inner = CubicSpline(t, values)(np.clip(knots, t[0], t[-1]))
+    early = np.minimum(knots - t[0], 0.0)
+    decay = np.exp(early / fade)
+    if not phase:
+        return inner * decay
+    first = t < t[0] + 100.0
+    slope = np.polyfit(t[first], values[first], 1)[0]
+    return inner - slope * fade * (1.0 - decay)

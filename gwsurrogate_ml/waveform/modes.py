@@ -1,0 +1,53 @@
+"""A container of spin-weighted spherical-harmonic modes: times in M and complex r h / M, in the package's conventions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from gwsurrogate_ml.conventions import ModeKey
+from gwsurrogate_ml.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Modes of one waveform.
+
+    Attributes
+    ----------
+    t : (n,) float64
+        times in units of the total mass M, 0 at the peak
+    data : dict of (l, m) to (n,) complex128
+        r h_lm / M for m >= 0; negative m follow from reflection symmetry when asked for
+
+    Examples
+    --------
+    >>> modes = Modes(np.array([0.0]), {(2, 2): np.array([1j])})
+    >>> modes[2, -2]
+    array([0.-1.j])
+    """
+
+    t: np.ndarray
+    data: dict[ModeKey, np.ndarray]
+
+    def __getitem__(self, key: ModeKey) -> np.ndarray:
+        """h_lm; for m < 0 by h_{l,-m} = (-1)^l conj(h_lm), which holds for spins along the orbital angular momentum."""
+        l, m = key
+        if (l, abs(m)) not in self.data:
+            raise ConfigError(f"no mode {key}: this waveform has {sorted(self.data)} and their negative m")
+        h = self.data[l, abs(m)]
+        return h if m >= 0 else (-1) ** l * np.conj(h)
+
+    def __iter__(self) -> Iterator[ModeKey]:
+        """The stored keys, m >= 0."""
+        return iter(self.data)
+
+    def amplitude(self, key: ModeKey) -> np.ndarray:
+        """|h_lm|, (n,) float64."""
+        return np.abs(self[key])
+
+    def phase(self, key: ModeKey) -> np.ndarray:
+        """Unwrapped phase that grows with time: -arg h_lm, (n,) float64 in radians."""
+        return -np.unwrap(np.angle(self[key]))
