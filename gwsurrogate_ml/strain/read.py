@@ -190,6 +190,8 @@ def _apply_quality(
 def _read_gwf(path: Path, detector: str, channel: str | None) -> TimeSeries:
     from gwpy.timeseries import TimeSeries
 
+    if not _is_whole_frame(path):
+        raise DataError(f"{detector}: {path.name} is truncated or no frame file; download or copy it again")
     try:
         if channel is None:
             channel = _strain_channel(path, detector)
@@ -204,6 +206,19 @@ def _read_gwf(path: Path, detector: str, channel: str | None) -> TimeSeries:
     except Exception as error:
         raise DataError(f"{detector}: cannot read {path.name}, it is truncated or no frame file ({error})") from error
     return make_series(series.value, series.t0.value, series.sample_rate.value, detector)
+
+
+def _is_whole_frame(path: Path) -> bool:
+    """Whether a file opens with the frame format's magic and its last structure, FrEndOfFile, states the file's size.
+
+    LAL's frame library crashes on truncated files, so this is looked at first (format: LIGO-T970130).
+    """
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        magic = file.read(4)
+        file.seek(max(0, size - 64))
+        tail = file.read()
+    return magic == b"IGWD" and (size.to_bytes(8, "little") in tail or size.to_bytes(8, "big") in tail)
 
 
 def _strain_channel(path: Path, detector: str) -> str:

@@ -1,0 +1,132 @@
+"""Whitening and matched filter on StrainData: times survive, corrupted edges and gaps do not get in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.strain.data import StrainData
+from gwsurrogate_ml.strain.filtering import matched_filter
+from gwsurrogate_ml.strain.read import make_series
+from gwsurrogate_ml.strain.simulate import simulate
+
+RATE, GPS = 1024.0, 1126259462.4
+
+
+@pytest.fixture(scope="module")
+def noise() -> StrainData:
+    return simulate(None, sampling_frequency=RATE, gps=GPS, seed=2)
+
+
+def burst(n: int) -> np.ndarray:
+    f = np.arange(n // 2 + 1) * RATE / n
+    return 1e-22 * np.exp(-0.5 * ((f - 100.0) / 20.0) ** 2) + 0j
+
+
+def with_burst(data: StrainData, at: float) -> StrainData:
+    """`data` with a burst of SNR about 20 whose peak lies at GPS `at` in every detector."""
+    series = {}
+    for name, x in data.series.items():
+        f = np.arange(x.size // 2 + 1) * RATE / x.size
+        signal = np.fft.irfft(3 * burst(x.size) * np.exp(-2j * np.pi * f * (at - x.t0.value)), x.size) * RATE
+        series[name] = make_series(x.value + signal, x.t0.value, RATE, name)
+    return StrainData.from_series(series, gps=data.gps)
+
+
+def test_whitened_noise_has_unit_variance_and_a_click_stays_in_place(noise):
+    white = noise.whiten()
+    for series in white.values():
+        assert abs(series.value.std() - 1) < 0.1
+    strain = noise.series["H1"].value.copy()
+    strain[20000] += 1e-18
+    clicked = StrainData.from_series({"H1": make_series(strain, noise.series["H1"].t0.value, RATE, "H1")}, gps=GPS)
+    series = clicked.whiten()["H1"]
+    peak = series.t0.value + np.argmax(np.abs(series.value)) / RATE
+    assert peak == noise.series["H1"].t0.value + 20000 / RATE
+
+
+def test_whitening_crops_the_corrupted_edges(noise):
+    series = noise.whiten(fduration=2.0)["L1"]
+    assert series.t0.value == noise.series["L1"].t0.value + 1
+    assert series.size == 30 * RATE
+
+
+def test_whitening_with_a_given_psd_uses_it(noise):
+    known = noise.whiten(psd="aLIGO", highpass=20.0)["H1"].value
+    estimated = noise.whiten(highpass=20.0)["H1"].value
+    assert abs(known.std() - 1) < 0.1
+    assert 0.9 < np.corrcoef(known, estimated)[0, 1] < 0.9999
+
+
+@pytest.mark.parametrize("at", [GPS, GPS + 0.0371, GPS - 0.0992])
+def test_a_burst_is_found_at_its_time(noise, at):
+    data = with_burst(noise, at)
+    result = matched_filter(data, burst(32 * int(RATE)))
+    for found in result.detectors.values():
+        assert abs(found.time - at) < 1e-3
+        assert found.peak_snr > 8
+        assert abs(found.phase) < 0.3
+        nearest = found.snr.value[round((found.time - found.snr.t0.value) * RATE)]
+        assert abs(abs(nearest) / found.peak_snr - 1) < 0.05
+    assert result.network_snr == pytest.approx(np.hypot(*(d.peak_snr for d in result.detectors.values())))
+    assert result.summary()["H1"]["snr"] == result.detectors["H1"].peak_snr
+
+
+def test_a_shorter_template_gives_the_same(noise):
+    data = with_burst(noise, GPS)
+    long, short = (matched_filter(data, burst(s * int(RATE))).detectors["H1"] for s in (32, 4))
+    assert short.peak_snr == pytest.approx(long.peak_snr, rel=1e-6)
+    assert short.time == pytest.approx(long.time, abs=1e-6)
+
+
+def test_noise_has_unit_variance_in_each_quadrature(noise):
+    snr = matched_filter(noise, burst(32 * int(RATE))).detectors["H1"].snr.value
+    # The burst decorrelates in about 10 ms: 24 s hold some 2000 values.
+    assert abs(np.mean(np.abs(snr) ** 2) / 2 - 1) < 0.15
+
+
+def test_edges_of_the_snr_series_are_cut(noise):
+    snr = matched_filter(noise, burst(32 * int(RATE))).detectors["H1"].snr
+    assert snr.t0.value == noise.series["H1"].t0.value + 4
+    assert snr.size == 24 * RATE
+
+
+def test_gaps_far_from_the_event_do_not_matter_and_near_ones_are_refused(noise):
+    series = noise.series["H1"]
+
+    def gap(at: float) -> StrainData:
+        strain = series.value.copy()
+        strain[int((at - series.t0.value) * RATE)] = np.nan
+        return StrainData.from_series({"H1": make_series(strain, series.t0.value, RATE, "H1")}, gps=GPS)
+
+    result = matched_filter(with_burst(gap(GPS + 8), GPS), burst(4 * int(RATE)))
+    assert np.isfinite(result.detectors["H1"].snr.value).all()
+    with pytest.raises(DataError, match=r"H1: the matched filter needs 4.1 s without a gap"):
+        matched_filter(gap(GPS + 2), burst(4 * int(RATE)))
+    with pytest.raises(DataError, match=r"H1: whitening needs 1 s without a gap"):
+        gap(GPS + 0.5).whiten()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ((np.ones(16385),), {}, "complex one-sided transform"),
+        ((np.ones(99999, complex),), {}, "complex one-sided transform"),
+        ((burst(4096), {"mass_1": 30}), {}, "belong to a waveform model"),
+        (("IMRPhenomD",), {}, "give a numpy array or a waveform model"),
+        ((burst(4096),), {"f_max": 600.0}, "Nyquist"),
+        ((burst(4096),), {"window": 0.0}, "window"),
+    ],
+)
+def test_templates_and_bands_that_do_not_fit_are_refused(noise, arguments, options, message):
+    with pytest.raises(ConfigError, match=message):
+        matched_filter(noise, *arguments, **options)
+
+
+def test_the_result_plots_itself(noise):
+    figure = matched_filter(noise, burst(4096)).plot()
+    assert len(figure.axes) >= 2
+    import matplotlib.pyplot as plt
+
+    plt.close(figure)
