@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 export NUMBA_NUM_THREADS ?= 2
 
-.PHONY: demo test lint notebooks docs clean
+.PHONY: demo test lint notebooks docs nr clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,20 @@ lint: $(VENV)/.installed  ## style, format, types, floors
 
 notebooks: $(VENV)/.installed  ## execute the notebooks in place of reading them
 	$(BIN)/python notebooks/run.py
+
+NR := .venv-nr/bin
+.venv-nr/.installed:
+	@command -v gsl-config > /dev/null || { echo "GSL is missing, pyseobnr needs it: apt-get install libgsl-dev"; exit 1; }
+	$(PYTHON) -m venv .venv-nr
+	$(NR)/pip install --quiet "setuptools==78.1.0" "setuptools_scm<9" cython swig numpy
+	$(NR)/pip install --quiet --no-build-isolation pygsl_lite==0.1.8
+	$(NR)/pip install --quiet pyseobnr sxs
+	$(NR)/pip install --quiet --no-deps -e .
+	touch $@
+
+nr: .venv-nr/.installed  ## NR training table and report in out/nr, from GWSML_DATA (needs libgsl-dev: apt-get install libgsl-dev)
+	$(NR)/python -m data_prep eob-at-nr --out out/nr/eob_at_nr.npz
+	$(NR)/python -m data_prep nr --eob-at-nr out/nr/eob_at_nr.npz --out out/nr
 
 clean:
 	rm -rf $(VENV) out
