@@ -95,7 +95,7 @@ def power_chisq(
     if positions.size and not (positions.min() >= 0 and positions.max() < n):
         raise DataError(f"indices run from {positions.min()} to {positions.max()}: the series has samples 0 to {n - 1}")
     h, s = _common(h, s)
-    correlation = np.zeros(kmax, dtype=np.complex128)
+    correlation = np.empty(kmax, dtype=h.dtype)
     hh, ss, valid = correlate(h, s, noise, kmin, kmax, correlation)
     if not (valid and np.isfinite(hh) and np.isfinite(ss) and hh > 0):
         _explain(h, s, noise, kmin, kmax, delta_f)

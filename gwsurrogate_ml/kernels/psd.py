@@ -16,6 +16,7 @@ from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import _checks, fft
 from gwsurrogate_ml.kernels._compiled import lerp_uniform, power_rows, windowed_rows
 from gwsurrogate_ml.kernels._median import column_median
+from gwsurrogate_ml.kernels._pruned import impulse_response, response_power
 
 Average = Literal["median", "mean", "median-mean"]
 
@@ -167,9 +168,10 @@ def _segment_powers(
     power = np.empty((n_segments, n // 2 + 1), dtype=series.dtype)
     rows = max(1, _BATCH_SAMPLES // n)
     scaled = weights * scale
+    buffer = np.empty((min(rows, n_segments), n), dtype=series.dtype)
     for first in range(0, n_segments, rows):
         last = min(first + rows, n_segments)
-        frames = np.empty((last - first, n), dtype=series.dtype)
+        frames = buffer[: last - first]
         windowed_rows(series, first * stride, stride, scaled, detrend, frames)
         power_rows(fft.rfft(frames), power[first:last])
     return power, scale**-2
@@ -272,16 +274,17 @@ def inverse_spectrum_truncation(
     values = values.astype(np.float64, copy=False)
     # Scaled so that the filter is of order one: 1/ASD of 1e23 squared would leave float64 little room.
     reference = float(np.min(values[kmin:kmax]))
-    inverse_asd = np.zeros(values.size, dtype=np.complex128)
-    inverse_asd[kmin:kmax] = np.sqrt(reference / values[kmin:kmax])
-    impulse = fft.irfft(inverse_asd, n)
+    inverse_asd = np.zeros(values.size)
+    np.divide(reference, values[kmin:kmax], out=inverse_asd[kmin:kmax])
+    np.sqrt(inverse_asd, out=inverse_asd)
     half = n_filter // 2
+    impulse = impulse_response(inverse_asd, n, half + 1)
+    # Samples -half ... half - 1, as pycbc keeps them: an odd length loses one, and its taper is off centre by half a one.
+    taps = np.concatenate([impulse[:0:-1], impulse[:half]])
     if window == "hann":
         taper = np.hanning(n_filter)
-        impulse[:half] *= taper[-half:]
-        impulse[n - half :] *= taper[:half]
-    impulse[half : n - half] = 0.0
-    response = fft.rfft(impulse)
-    power = response.real**2 + response.imag**2
+        taps[:half] *= taper[:half]
+        taps[half:] *= taper[-half:]
+    power = response_power(taps, -half, n)
     with np.errstate(divide="ignore"):
-        return reference / power
+        return np.divide(reference, power, out=power)

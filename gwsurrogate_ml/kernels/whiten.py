@@ -13,6 +13,7 @@ import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import _checks, fft, psd
+from gwsurrogate_ml.kernels._pruned import impulse_response
 
 _TAPER = 5
 """Bins tapered at DC and Nyquist of the transfer function (gwpy's choice)."""
@@ -78,15 +79,15 @@ def whitening_filter(
     # DC is tapered to zero below, so a zero ASD there does no harm (detrended data have one).
     _checks.require_positive_band(values, "asd", max(corner, 1), values.size, delta_f)
     transfer = np.zeros(values.size)
-    usable = values[corner:] > 0
-    transfer[corner:][usable] = 1.0 / values[corner:][usable]
+    np.divide(1.0, values[corner:], out=transfer[corner:], where=values[corner:] > 0)
     ramp = 0.5 * (1.0 - np.cos(np.pi * np.arange(_TAPER) / (_TAPER - 0.5)))
     transfer[corner : corner + _TAPER] *= ramp
     transfer[-_TAPER:] *= ramp[::-1]
-    impulse = fft.irfft(transfer.astype(np.complex128), n)
     half = n_taps // 2
+    impulse = impulse_response(transfer, n, half)
+    # Lags 1 - half ... half; the window is zero at the last one, so the filter is symmetric about lag zero.
     taper = _hann(n_taps)
-    taps = np.concatenate([impulse[n - half + 1 :] * taper[1:half], impulse[: half + 1] * np.append(taper[half:], 0.0)])
+    taps = np.concatenate([impulse[:0:-1] * taper[1:half], impulse * taper[half:], [0.0]])
     return taps * np.sqrt(2.0 / sample_rate)
 
 
@@ -185,7 +186,9 @@ def whiten(
     # Zeros before and after make the filter's middle tap meet each sample: the result is not shifted.
     padded = np.zeros(series.size + n_taps - 1, dtype=series.dtype)
     inner = padded[half : half + series.size]
-    inner[:] = series - series.mean(dtype=np.float64) if detrend else series
+    inner[:] = series
+    if detrend:
+        inner -= series.dtype.type(series.mean(dtype=np.float64))
     ends = _hann(n_taps)
     inner[:half] *= ends[:half]
     inner[-half:] *= ends[half:]

@@ -8,6 +8,7 @@ import pytest
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import psd
 from gwsurrogate_ml.kernels._median import column_median
+from gwsurrogate_ml.kernels._pruned import impulse_response, response_power
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 6, 31])
@@ -186,3 +187,15 @@ def test_an_infinite_psd_switches_frequencies_off():
     out = psd.inverse_spectrum_truncation(s, 0.125, 8.0, 10.0, window=None)
     assert np.all(np.isfinite(out[100:390]))
     assert np.all(out[402:418] > 1e20)
+
+
+@pytest.mark.parametrize(("n", "n_taps"), [(4096, 64), (4096, 4096), (3000, 100), (2 * 1021, 50), (1 << 15, 66)])
+def test_short_filters_come_from_long_spectra_as_by_the_long_transform(n, n_taps):
+    rng = np.random.default_rng(n)
+    transfer = rng.exponential(size=n // 2 + 1)
+    keep = n_taps // 2 + 1
+    np.testing.assert_allclose(impulse_response(transfer, n, keep), np.fft.irfft(transfer, n)[:keep], atol=1e-14)
+    taps = rng.standard_normal(n_taps)
+    placed = np.roll(np.r_[taps, np.zeros(n - n_taps)], -n_taps // 3)
+    expected = np.abs(np.fft.rfft(placed)) ** 2
+    np.testing.assert_allclose(response_power(taps, -n_taps // 3, n), expected, atol=1e-12 * expected.max())
