@@ -188,6 +188,17 @@ def test_a_frame_with_several_strain_channels_asks_which(tmp_path, strain):
     np.testing.assert_array_equal(series.value, strain)
 
 
+def test_a_frame_without_a_reader_names_the_remedy(tmp_path, strain, monkeypatch):
+    path = write_gwpy(tmp_path / "x.gwf", strain)
+
+    def no_backend(*args, **kwargs):
+        raise ImportError("no GWF backend")
+
+    monkeypatch.setattr("gwpy.io.gwf.iter_channel_names", no_backend)
+    with pytest.raises(DataError, match=r"no reader for frame files .* GWOSC's HDF5 file"):
+        read_strain(path, "H1")
+
+
 def test_strain_alone_needs_rate_and_start(tmp_path, strain):
     np.save(tmp_path / "x.npy", strain)
     with pytest.raises(ConfigError, match="sampling_frequency and start_time"):
