@@ -18,7 +18,10 @@ def _card(name: str) -> dict[str, Any]:
     from gwsurrogate_ml import artifacts
 
     folder = artifacts.resolve(name, "model")
-    kind = json.loads((folder / "card.json").read_text()).get("kind", "model")
+    try:
+        kind = json.loads((folder / "card.json").read_text())["kind"]
+    except (ValueError, KeyError, TypeError):
+        kind = "model"  # loading says what is wrong with the card
     card, _ = artifacts.load(folder, kind)
     return card
 
@@ -56,7 +59,9 @@ def info(
         return
     from rich.table import Table
 
-    table = Table("key", "value", show_lines=False)
+    table = Table()
+    for heading in ("key", "value"):
+        table.add_column(heading, overflow="fold")
     for key, value in _flat(plain(card)).items():
         table.add_row(key, value)
     stdout().print(table)

@@ -46,7 +46,7 @@ def test_band_of_equal_draws_is_a_line_on_the_noiseless_data(segment: AnalysisSe
 def test_band_holds_ninety_percent_of_the_draws(segment: AnalysisSegment) -> None:
     rng = np.random.default_rng(5)
     draws = [SIGNAL | {"luminosity_distance": d} for d in rng.uniform(300, 500, 200)]
-    times, _, bands = whitened_band(MODEL, draws, segment)
+    _, _, bands = whitened_band(MODEL, draws, segment)
     waves = segment.whitened(detector_signals(MODEL, draws, segment))[:, 0]
     peak = np.argmax(np.abs(waves[0]))
     lower, _, upper = bands["H1"][:, peak]

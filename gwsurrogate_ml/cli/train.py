@@ -1,0 +1,133 @@
+"""`gwsml train`: train a surrogate or an estimator from a configuration; a killed run resumes where it stopped."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gwsurrogate_ml.cli.console import ProgressReport, stdout
+from gwsurrogate_ml.errors import ConfigError
+
+app = typer.Typer(help="Train models; a killed run resumes.", no_args_is_help=True)
+
+Config = Annotated[str, typer.Argument(help="A TOML file, or the name of a shipped configuration.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder of the model; default out/CONFIG.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, in place of the file's; may be repeated.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed in place of the configuration's.")]
+
+
+def parse_overrides(pairs: Sequence[str], seed: int | None = None) -> dict[str, Any]:
+    """Nested mapping from ``key.sub=value`` words; values are read as TOML, and as text where they are none.
+
+    Raises
+    ------
+    ConfigError
+        if a word has no ``=``
+
+    Examples
+    --------
+    >>> parse_overrides(["epochs=3", "training.rates=[1, 2]", "eob=../data"], seed=7)
+    {'epochs': 3, 'training': {'rates': [1, 2]}, 'eob': '../data', 'seed': 7}
+    """
+    result: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set {pair!r}: write KEY=VALUE, such as epochs=100")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        *parents, last = key.split(".")
+        place = result
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = value
+    return result if seed is None else result | {"seed": seed}
+
+
+def model_folder(out: Path | None, config: str) -> Path:
+    """Folder to write a model to, checked: it is replaced at the end, so it must be new, empty or a model.
+
+    Raises
+    ------
+    ConfigError
+        if it holds anything but a model, or cannot be written
+    """
+    folder = out or Path("out") / Path(config).stem
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"--out {folder} is a file: name a folder that is new, empty, or a model to replace")
+    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if foreign := sorted(present - {"card.json", "weights.safetensors"}):
+        raise ConfigError(f"--out {folder} holds {foreign[0]!r}, which is no part of a model: name another folder")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--out {folder} cannot be written ({error.strerror}): name another folder") from error
+    return folder
+
+
+@app.command("surrogate")
+def surrogate(config: Config, out: Out = None, sets: Sets = None, seed: Seed = None) -> None:
+    """Train a surrogate on the sets that `python -m data_prep` makes."""
+    from gwsurrogate_ml.surrogate.train import load_config, train_surrogate
+
+    settings = load_config(config, parse_overrides(sets or [], seed))
+    folder = model_folder(out, config)
+    with ProgressReport() as progress:
+        train_surrogate(settings, folder, progress)
+    stdout().print(f"wrote {folder}: card.json, weights.safetensors", soft_wrap=True)
+
+
+@app.command("estimator")
+def estimator(config: Config, out: Out = None, sets: Sets = None, seed: Seed = None) -> None:
+    """Train an estimator on signals of a surrogate in simulated noise."""
+    from gwsurrogate_ml.inference.config import read_config
+    from gwsurrogate_ml.inference.training import train_estimator
+
+    settings = read_config(merged(config_file(config), parse_overrides(sets or [], seed)))
+    folder = model_folder(out, config)
+    with ProgressReport() as progress:
+        train_estimator(settings, folder, progress=progress)
+    stdout().print(f"wrote {folder}: card.json, weights.safetensors", soft_wrap=True)
+
+
+def config_file(name_or_path: str) -> dict[str, Any]:
+    """Content of a TOML file, or of a shipped configuration by name.
+
+    Raises
+    ------
+    ConfigError
+        if there is no such file, or it is not TOML
+    """
+    import gwsurrogate_ml
+
+    path, shipped = Path(name_or_path), Path(gwsurrogate_ml.__file__).parent / "configs"
+    if not path.is_file():
+        path = shipped / f"{name_or_path}.toml"
+    if not path.is_file():
+        names = sorted(file.stem for file in shipped.glob("*.toml"))
+        raise ConfigError(f"no configuration {name_or_path!r}: give a TOML file or one of {names}")
+    try:
+        return tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+
+
+def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` in place, tables merged key by key.
+
+    Examples
+    --------
+    >>> merged({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}})
+    {'a': {'b': 1, 'c': 3}}
+    """
+    result = dict(base)
+    for key, value in changes.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if both else value
+    return result
