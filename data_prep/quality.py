@@ -222,7 +222,7 @@ def _neighbours(
         raise DataError(
             "no run is good enough to compare the others with: check the reference model and its conventions"
         )
-    # The better half of the codes' runs set the standard: a run is measured against those at least as good as typical.
+    # Runs of the more accurate code set the standard; those of the other would only add their own error.
     level = {
         c: np.median([verdicts[i].reference_mismatch for i in good if verdicts[i].code == c])
         for c in _codes(verdicts, good)
