@@ -11,7 +11,7 @@ import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.strain.detectors import require_known
-from gwsurrogate_ml.strain.read import read_strain
+from gwsurrogate_ml.strain.read import make_series, read_strain
 from gwsurrogate_ml.strain.segment import AnalysisSegment, make_segment
 from gwsurrogate_ml.strain.spectrum import MAX_STUCK, PsdSource, off_source_psd, stuck_fraction, trim
 
@@ -86,8 +86,6 @@ class StrainData:
     @classmethod
     def from_series(cls, series: Mapping[str, TimeSeries], gps: float, name: str = "") -> StrainData:
         """From gwpy TimeSeries by detector name (strain, one rate, gaps as NaN) and the event's GPS time in s."""
-        from gwsurrogate_ml.strain.read import make_series
-
         clean = {d: make_series(s.value, float(s.t0.value), float(s.sample_rate.value), d) for d, s in series.items()}
         return cls(clean, float(gps), name)
 

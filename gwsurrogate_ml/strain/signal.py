@@ -85,7 +85,7 @@ def inspiral_time(parameters: Mapping[str, float], f_min: float) -> float:
     Examples
     --------
     >>> round(inspiral_time({"mass_1": 36, "mass_2": 29}, 20.0), 2)
-    0.86
+    0.85
     """
     mass_1, mass_2, _, _ = intrinsic(parameters)
     chirp = MTSUN_SI * float(chirp_mass_from_components(np.asarray(mass_1), np.asarray(mass_2)))
