@@ -24,53 +24,65 @@ def _split(n: int, n_taps: int) -> int:
     return 1
 
 
+_RESIDUES = 8
+"""Residues treated together: eight neighbours are one cache line of the long spectrum, and their rows stay in cache."""
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def _fold(transfer: np.ndarray, split: int, rows: np.ndarray) -> None:  # pragma: no cover - compiled
-    """``rows[r, q] = A[R q + r]`` of the symmetric two-sided spectrum."""
+def _fold(transfer: np.ndarray, split: int, first: int, rows: np.ndarray) -> None:  # pragma: no cover - compiled
+    """``rows[i, q] = A[R q + first + i]`` of the symmetric two-sided spectrum."""
     n = split * rows.shape[1]
     for q in range(rows.shape[1]):
-        for r in range(rows.shape[0]):
-            k = split * q + r
-            rows[r, q] = transfer[min(k, n - k)]
+        for i in range(rows.shape[0]):
+            k = split * q + first + i
+            rows[i, q] = transfer[min(k, n - k)]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def _gather(spectra: np.ndarray, n: int, split: int, out: np.ndarray) -> None:  # pragma: no cover - compiled
-    """``out[j] = (1/N) sum_r exp(2 pi i r j / N) conj(F_r[j])`` over all R residues, from the first R / 2 + 1."""
-    step, power = np.empty(out.size, np.complex128), np.ones(out.size, np.complex128)
-    for j in range(out.size):
-        step[j] = complex(np.cos(2 * np.pi * j / n), np.sin(2 * np.pi * j / n))
-        out[j] = 0.0
-    for r in range(spectra.shape[0]):
-        weight = 1.0 if r == 0 or 2 * r == split else 2.0
-        row = spectra[r]
+def _gather(
+    spectra: np.ndarray, n: int, split: int, first: int, phasor: np.ndarray, out: np.ndarray
+) -> None:  # pragma: no cover - compiled
+    """Add ``(1/N) exp(2 pi i r j / N) conj(F_r[j])`` for residues r = first + i, and for R - r, which is its conjugate.
+
+    `phasor` (2, n_keep) holds ``exp(2 pi i j / N)`` and its power r; it is advanced.
+    """
+    step, power = phasor[0], phasor[1]
+    for i in range(spectra.shape[0]):
+        r = first + i
+        weight = (1.0 if r == 0 or 2 * r == split else 2.0) / n
+        row = spectra[i]
         for j in range(out.size):
-            out[j] += weight * (power[j].real * row[j].real + power[j].imag * row[j].imag) / n
+            out[j] += weight * (power[j].real * row[j].real + power[j].imag * row[j].imag)
             power[j] *= step[j]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def _modulate(taps: np.ndarray, first: int, n: int, rows: np.ndarray) -> None:  # pragma: no cover - compiled
-    """``rows[r, j mod L] = x[j] exp(-2 pi i r j / N)`` for samples j = first, first + 1, ..."""
-    length = rows.shape[1]
-    for t in range(taps.size):
-        j = first + t
-        place = j if j >= 0 else j + length
-        step = complex(np.cos(2 * np.pi * j / n), -np.sin(2 * np.pi * j / n))
-        value = complex(taps[t], 0.0)
-        for r in range(rows.shape[0]):
-            rows[r, place] = value
-            value *= step
+def _modulate(state: np.ndarray, start: int, rows: np.ndarray) -> None:  # pragma: no cover - compiled
+    """``rows[i, j mod L] = x[j] exp(-2 pi i (r + i) j / N)`` for samples j = start, start + 1, ...
+
+    `state` (2, n_taps) holds ``exp(-2 pi i j / N)`` and x[j] times its power r; it is advanced.
+    """
+    length, n_taps = rows.shape[1], state.shape[1]
+    step, value = state[0], state[1]
+    before = min(max(-start, 0), n_taps)
+    for i in range(rows.shape[0]):
+        row = rows[i]
+        for t in range(before):
+            row[length + start + t] = value[t]
+            value[t] *= step[t]
+        for t in range(before, n_taps):
+            row[start + t] = value[t]
+            value[t] *= step[t]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def _scatter_power(spectra: np.ndarray, split: int, out: np.ndarray) -> None:  # pragma: no cover - compiled
-    """``out[k] = |X_r[q]|^2`` at k = R q + r, or at N - k where that is the one-sided frequency."""
+def _scatter_power(spectra: np.ndarray, split: int, first: int, out: np.ndarray) -> None:  # pragma: no cover - compiled
+    """``out[k] = |X_r[q]|^2`` at k = R q + r, r = first + i, or at N - k where that is the one-sided frequency."""
     n = split * spectra.shape[1]
     for q in range(spectra.shape[1]):
-        for r in range(spectra.shape[0]):
-            k = split * q + r
-            out[min(k, n - k)] = spectra[r, q].real ** 2 + spectra[r, q].imag ** 2
+        for i in range(spectra.shape[0]):
+            k = split * q + first + i
+            out[min(k, n - k)] = spectra[i, q].real ** 2 + spectra[i, q].imag ** 2
 
 
 def impulse_response(transfer: np.ndarray, n: int, n_keep: int) -> np.ndarray:
@@ -92,21 +104,26 @@ def impulse_response(transfer: np.ndarray, n: int, n_keep: int) -> np.ndarray:
     array([1., 0., 0.])
     """
     split = _split(n, 2 * n_keep)
-    rows = np.empty((split // 2 + 1, n // split))
-    _fold(transfer, split, rows)
-    out = np.empty(n_keep)
-    _gather(fft.rfft(rows), n, split, out)
+    needed = split // 2 + 1
+    buffer = np.empty((min(needed, _RESIDUES), n // split))
+    out = np.zeros(n_keep)
+    phasor = np.ones((2, n_keep), dtype=np.complex128)
+    phasor[0] = np.exp(2j * np.pi / n * np.arange(n_keep))
+    for first in range(0, needed, _RESIDUES):
+        rows = buffer[: needed - first]
+        _fold(transfer, split, first, rows)
+        _gather(fft.rfft(rows), n, split, first, phasor, out)
     return out
 
 
-def response_power(taps: np.ndarray, first: int, n: int) -> np.ndarray:
+def response_power(taps: np.ndarray, start: int, n: int) -> np.ndarray:
     """Squared modulus of the one-sided transfer function of a short filter, at the frequencies of `n` samples.
 
     Parameters
     ----------
     taps : float64 (n_taps,)
-        samples `first`, `first` + 1, ... of the filter, `first` <= 0 for one that starts before zero lag
-    first : int
+        samples `start`, `start` + 1, ... of the filter; `start` < 0 for one that begins before zero lag
+    start : int
     n : int, even, at least n_taps
 
     Returns
@@ -119,8 +136,14 @@ def response_power(taps: np.ndarray, first: int, n: int) -> np.ndarray:
     array([4., 2., 0.])
     """
     split = _split(n, taps.size)
-    rows = np.zeros((split // 2 + 1, n // split), dtype=np.complex128)
-    _modulate(taps, first, n, rows)
+    needed = split // 2 + 1
+    buffer = np.zeros((min(needed, _RESIDUES), n // split), dtype=np.complex128)
     out = np.empty(n // 2 + 1)
-    _scatter_power(fft.fft(rows), split, out)
+    state = np.empty((2, taps.size), dtype=np.complex128)
+    state[0] = np.exp(-2j * np.pi / n * np.arange(start, start + taps.size))
+    state[1] = taps
+    for first in range(0, needed, _RESIDUES):
+        rows = buffer[: needed - first]
+        _modulate(state, start, rows)
+        _scatter_power(fft.fft(rows), split, first, out)
     return out

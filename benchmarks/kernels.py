@@ -1,0 +1,328 @@
+"""The kernels beside pycbc and gwpy: one process, one thread each, alternating A B A B, medians and ratios.
+
+    python benchmarks/kernels.py [--quick] [--repeat N] [--only NAME ...] [--first-call] [--json FILE]
+
+Threads are pinned before anything is imported (an unpinned OpenMP loop of the peer is twenty times slower and would
+fake a gain), pycbc runs on MKL where `mkl` is installed (named in the output), every pair is warmed up, and each line
+states how far the two results are apart. On one thread the clock is the process's CPU time, which other load on the
+machine disturbs less than wall time; GWSML_BENCH_THREADS=2 measures wall time on two threads. `--first-call` measures
+import and compilation in a fresh process with an empty compile cache, and again with the cache filled.
+"""
+
+# ruff: noqa: E402
+from __future__ import annotations
+
+import os
+
+THREADS = os.environ.get("GWSML_BENCH_THREADS", "1")
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[variable] = THREADS
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+DYN_RANGE = 5.902958103587057e20
+
+
+@dataclass
+class Line:
+    """One comparison: medians in ms, peer / ours, and the largest relative difference of the results."""
+
+    name: str
+    peer: str
+    ours_ms: float
+    peer_ms: float
+    ratio: float
+    difference: float
+
+
+def alternate(ours: Callable[[], Any], peer: Callable[[], Any], repeat: int) -> tuple[float, float]:
+    """Median times in ms of both, called in turn after one warm-up each."""
+    clock = time.process_time if THREADS == "1" else time.perf_counter
+    ours(), peer()
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(repeat):
+        for collected, call in zip(times, (ours, peer), strict=True):
+            start = clock()
+            call()
+            collected.append(clock() - start)
+    return 1e3 * float(np.median(times[0])), 1e3 * float(np.median(times[1]))
+
+
+def spread(a: np.ndarray, b: np.ndarray) -> float:
+    """Largest difference relative to the largest value of `b`."""
+    return float(np.max(np.abs(np.asarray(a) - np.asarray(b))) / np.max(np.abs(b)))
+
+
+class Bench:
+    """Collects and prints the comparisons."""
+
+    def __init__(self, quick: bool, repeat: int, only: list[str] | None) -> None:
+        self.quick, self.repeat, self.only = quick, repeat, only
+        self.lines: list[Line] = []
+
+    def add(
+        self, name: str, peer_name: str, ours: Callable[[], Any], peer: Callable[[], Any], difference: float
+    ) -> None:
+        """Time both sides and print a line."""
+        if self.only and not any(part in name for part in self.only):
+            return
+        a, b = alternate(ours, peer, self.repeat)
+        self.lines.append(Line(name, peer_name, a, b, b / a, difference))
+        print(f"{name:<44}{peer_name:<34}{a:>9.2f}{b:>9.2f}{b / a:>8.2f}{difference:>11.1e}", flush=True)
+
+
+def noise_psd(n_freq: int, delta_f: float) -> np.ndarray:
+    f = np.maximum(np.arange(n_freq) * delta_f, 5.0)
+    return 1e-46 * ((20 / f) ** 8 + (40 / f) ** 4 + 1 + (f / 300) ** 2)
+
+
+def bench_spectra(bench: Bench, duration: int, rate: int) -> None:
+    import pycbc.psd
+    from gwpy.timeseries import TimeSeries
+    from pycbc.types import FrequencySeries
+    from pycbc.types import TimeSeries as PycbcSeries
+
+    from gwsurrogate_ml.kernels import psd, whiten
+
+    n = duration * rate
+    x = 1e-21 * np.random.default_rng(0).standard_normal(n)
+    x32 = (x * DYN_RANGE).astype(np.float32)
+    gw, pc, pc32 = TimeSeries(x, sample_rate=rate), PycbcSeries(x, delta_t=1 / rate), PycbcSeries(x32, delta_t=1 / rate)
+    symmetric = np.hanning(4 * rate)
+    label = f"{duration} s at {rate} Hz"
+
+    peer32 = lambda: pycbc.psd.welch(pc32, 4 * rate, 2 * rate).numpy()  # noqa: E731
+    peer64 = lambda: pycbc.psd.welch(pc, 4 * rate, 2 * rate).numpy()  # noqa: E731
+    same = {"window": symmetric, "detrend": False}
+    bench.add(
+        f"welch median f32, {label}",
+        "pycbc.psd.welch f32",
+        lambda: psd.welch(x32, rate, 4.0),
+        peer32,
+        spread(psd.welch(x32, rate, 4.0, **same)[1], peer32()),
+    )
+    bench.add(
+        f"welch median f64, {label}",
+        "pycbc.psd.welch f64",
+        lambda: psd.welch(x, rate, 4.0),
+        peer64,
+        spread(psd.welch(x, rate, 4.0, **same)[1], peer64()),
+    )
+    peer_gw = lambda: gw.psd(4, 2, method="median").value  # noqa: E731
+    bench.add(
+        f"welch median f64, {label}",
+        "gwpy TimeSeries.psd",
+        lambda: psd.welch(x, rate, 4.0),
+        peer_gw,
+        spread(psd.welch(x, rate, 4.0)[1], peer_gw()),
+    )
+
+    peer_w = lambda: gw.whiten(4, 2, highpass=20).value  # noqa: E731
+    ours_w = lambda: whiten.whiten(x, rate, highpass=20.0)  # noqa: E731
+    bench.add(f"whiten f64, {label}", "gwpy TimeSeries.whiten(4, 2)", ours_w, peer_w, spread(ours_w(), peer_w()))
+    x32u = x.astype(np.float32)
+    ours_w32 = lambda: whiten.whiten(x32u, rate, highpass=20.0)  # noqa: E731
+    bench.add(f"whiten f32, {label}", "gwpy TimeSeries.whiten(4, 2)", ours_w32, peer_w, spread(ours_w32(), peer_w()))
+    peer_pw = lambda: pc32.whiten(4, 2, remove_corrupted=False, low_frequency_cutoff=20.0)  # noqa: E731
+    bench.add(f"whiten f32, {label}", "pycbc TimeSeries.whiten f32 (*)", ours_w32, peer_pw, float("nan"))
+
+    s, df = noise_psd(n // 2 + 1, 1 / duration), 1 / duration
+    fs = FrequencySeries(s, delta_f=df)
+    peer_i = lambda: pycbc.psd.inverse_spectrum_truncation(  # noqa: E731
+        fs, 4 * rate, low_frequency_cutoff=20.0, trunc_method="hann"
+    ).numpy()
+    ours_i = lambda: psd.inverse_spectrum_truncation(s, df, 4.0, 20.0)  # noqa: E731
+    k = slice(20 * duration, -1)
+    bench.add(
+        f"inverse-spectrum truncation, {label}",
+        "pycbc f64",
+        ours_i,
+        peer_i,
+        float(np.max(np.abs(ours_i()[k] / peer_i()[k] - 1))),
+    )
+
+
+def simulated(duration: int, rate: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Template, data, PSD (scaled by DYN_RANGE, its square) and delta_f."""
+    from pycbc.waveform import get_fd_waveform
+
+    n, df = duration * rate, 1 / duration
+    s = noise_psd(n // 2 + 1, df) * DYN_RANGE**2
+    h, _ = get_fd_waveform(approximant="IMRPhenomD", mass1=20, mass2=15, delta_f=df, f_lower=20, f_final=rate / 2)
+    h.resize(n // 2 + 1)
+    template = h.numpy() * DYN_RANGE / 300
+    rng = np.random.default_rng(1)
+    noise = np.sqrt(s * duration) / 2 * (rng.standard_normal(s.size) + 1j * rng.standard_normal(s.size))
+    return template, noise + template * np.exp(-2j * np.pi * np.arange(s.size) * df * duration / 3), s, df
+
+
+def bench_filter(bench: Bench, duration: int, rate: int) -> None:
+    import pycbc.filter
+    import pycbc.vetoes.chisq as peer_chisq
+    from pycbc.types import FrequencySeries
+
+    from gwsurrogate_ml.kernels import chisq, fft
+    from gwsurrogate_ml.kernels import matched_filter as mf
+
+    template, data, s, df = simulated(duration, rate)
+    label = f"{duration} s at {rate} Hz"
+    n = duration * rate
+    for name, cplx, real in (("c64", np.complex64, np.float32), ("c128", np.complex128, np.float64)):
+        h, d, p = template.astype(cplx), data.astype(cplx), s.astype(real)
+        ph, pd, pp = (FrequencySeries(a, delta_f=df) for a in (h, d, p))
+        peer = lambda: pycbc.filter.matched_filter(ph, pd, pp, low_frequency_cutoff=20.0)  # noqa: B023, E731
+        full = lambda: mf.matched_filter(h, d, p, df, 20.0)  # noqa: B023, E731
+        half = lambda: mf.matched_filter(h, d, p, df, 20.0, decimate=2)  # noqa: B023, E731
+        reference = peer().numpy()
+        bench.add(f"matched filter {name}, {label}", "pycbc matched_filter", full, peer, spread(full().snr, reference))
+        bench.add(
+            f"  half-length transform {name}", "pycbc matched_filter", half, peer, spread(half().snr, reference[::2])
+        )
+        bare = np.zeros(n // 2, cplx)
+        bare[:1000] = 1
+        bench.add(f"  half-length transform {name}", "bare half-length inverse FFT", half, lambda: fft.ifft(bare), 0.0)  # noqa: B023
+
+    h, d, p = template.astype(np.complex64), data.astype(np.complex64), s.astype(np.float32)
+    ph, pd, pp = (FrequencySeries(a, delta_f=df) for a in (h, d, p))
+    points = np.sort(np.random.default_rng(2).choice(n, 100, replace=False))
+    bins = peer_chisq.power_chisq_bins(ph, 16, pp, 20.0)
+    snr, corr, norm = pycbc.filter.matched_filter_core(ph, pd, pp, 20.0)
+    chosen = snr.numpy()[points]
+    peer = lambda: peer_chisq.power_chisq_at_points_from_precomputed(corr, chosen, norm, bins, points)  # noqa: E731
+    exact = chisq.power_chisq(template, data, s, df, 20.0, 16, points)[0]
+    ours = lambda: chisq.power_chisq(h, d, p, df, 20.0, 16, points)[0]  # noqa: E731
+    bench.add(
+        f"chi-squared at 100 points c64, {label}",
+        "pycbc at points (correlation given)",
+        ours,
+        peer,
+        float(np.max(np.abs(ours() / exact - 1))),
+    )
+    print(
+        f"{'':<44}error of ours and of the peer against float64: "
+        f"{np.max(np.abs(ours() / exact - 1)):.1e}, {np.max(np.abs(peer() / exact - 1)):.1e}"
+    )
+
+
+def bench_bank(bench: Bench, n_templates: int, duration: int, rate: int) -> None:
+    from pycbc.filter import MatchedFilterControl, sigmasq
+    from pycbc.types import FrequencySeries, zeros
+
+    from gwsurrogate_ml.kernels import matched_filter as mf
+
+    template, data, s, df = simulated(duration, rate)
+    n = duration * rate
+    warp = np.linspace(-1, 1, n_templates)[:, None] * (np.arange(s.size) * df / 100)[None]
+    bank = (template[None] * np.exp(1j * warp)).astype(np.complex64)
+    d, p = data.astype(np.complex64), s.astype(np.float32)
+    memory = zeros(s.size, dtype=np.complex64)
+    over_whitened = FrequencySeries(d / p, delta_f=df)
+    over_whitened.analyze = slice(0, n)
+    over_whitened.cumulative_index = 0
+    peer_psd = FrequencySeries(p, delta_f=df)
+    control = MatchedFilterControl(20.0, None, 5.5, n, df, np.complex64, [over_whitened], memory, True)
+    norms = [sigmasq(FrequencySeries(h, delta_f=df), peer_psd, 20.0) for h in bank]
+
+    def peer() -> list[tuple[int, int]]:
+        found = []
+        for row in range(n_templates):
+            memory.data[:] = bank[row]
+            _, _, _, index, _ = control.matched_filter_and_cluster(0, norms[row], rate // 4)
+            found += [(row, int(i)) for i in index]
+        return found
+
+    def ours() -> np.ndarray:
+        return mf.filter_bank(bank, d, p, df, 20.0, threshold=5.5, window=0.25)
+
+    found = {(int(t["template"]), int(t["index"])) for t in ours()}
+    missed = len(set(peer()) - found) / max(1, len(peer()))
+    bench.add(
+        f"bank of {n_templates}, {duration} s at {rate} Hz",
+        "pycbc MatchedFilterControl (norms given)",
+        ours,
+        peer,
+        missed,
+    )
+
+
+FIRST_CALL = """
+import time, numpy as np
+t0 = time.perf_counter()
+from gwsurrogate_ml.kernels import psd, whiten, matched_filter as mf, chisq
+t1 = time.perf_counter()
+x = np.random.default_rng(0).standard_normal(65536)
+psd.welch(x, 1024.0, 4.0); t2 = time.perf_counter()
+whiten.whiten(x, 1024.0); t3 = time.perf_counter()
+h = np.fft.rfft(x); s = np.ones(h.size)
+mf.matched_filter(h, h, s, 1 / 64, 20.0); t4 = time.perf_counter()
+mf.filter_bank(h[None], h, s, 1 / 64, 20.0, threshold=5.0, window=0.1); t5 = time.perf_counter()
+chisq.power_chisq(h, h, s, 1 / 64, 20.0, 16, [0]); t6 = time.perf_counter()
+import json
+print(json.dumps(dict(zip(["import", "welch", "whiten", "matched_filter", "filter_bank", "power_chisq"],
+    np.round(np.diff([t0, t1, t2, t3, t4, t5, t6]), 3).tolist()))))
+"""
+
+
+def first_call() -> dict[str, dict[str, float]]:
+    """Seconds of the first call of each kernel: with an empty compile cache, and in the next process."""
+    with tempfile.TemporaryDirectory() as cache:
+        environment = os.environ | {"NUMBA_CACHE_DIR": cache}
+        runs = [
+            subprocess.run([sys.executable, "-c", FIRST_CALL], env=environment, capture_output=True, check=True)
+            for _ in range(2)
+        ]
+    return {name: json.loads(run.stdout) for name, run in zip(("empty cache", "next process"), runs, strict=True)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="small sizes, a few seconds")
+    parser.add_argument("--repeat", type=int, default=None, help="calls of each side (default 15, quick 5)")
+    parser.add_argument("--only", nargs="*", help="parts of the names to run")
+    parser.add_argument("--first-call", action="store_true", help="also time compilation")
+    parser.add_argument("--json", type=Path, help="write the results here")
+    arguments = parser.parse_args()
+    bench = Bench(arguments.quick, arguments.repeat or (5 if arguments.quick else 15), arguments.only)
+
+    from pycbc.fft.backend_support import get_backend
+
+    from gwsurrogate_ml.kernels import fft
+
+    machine = {
+        "cpu": platform.processor() or platform.machine(),
+        "python": platform.python_version(),
+        "threads": THREADS,
+        "fft": fft.backend_name(),
+        "pycbc_fft": get_backend().__name__.rsplit(".", 1)[-1],
+    }
+    print(json.dumps(machine))
+    print(f"{'kernel':<44}{'peer':<34}{'ours ms':>9}{'peer ms':>9}{'ratio':>8}{'difference':>11}")
+    bench_spectra(bench, 32 if arguments.quick else 256, 4096)
+    bench_filter(bench, 16 if arguments.quick else 64, 4096)
+    bench_bank(bench, 4 if arguments.quick else 32, 32 if arguments.quick else 256, 2048)
+    print("(*) another filter than gwpy's: no difference is stated")
+    report: dict[str, Any] = {"machine": machine, "lines": [asdict(line) for line in bench.lines]}
+    if arguments.first_call:
+        report["first_call_s"] = first_call()
+        print(json.dumps(report["first_call_s"], indent=1))
+    if arguments.json:
+        temporary = arguments.json.with_suffix(".tmp")
+        temporary.write_text(json.dumps(report, indent=1))
+        temporary.replace(arguments.json)
+        print(f"wrote {arguments.json}")
+
+
+if __name__ == "__main__":
+    main()
