@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gwsurrogate_ml.cli.console import ProgressReport
-from gwsurrogate_ml.cli.options import Draws, Duration, Estimator, FMax, FMin, Json, Seed, parse_strain
+from gwsurrogate_ml.cli.options import Draws, Duration, Estimator, FMax, FMin, Json, Seed, parse_detectors
 from gwsurrogate_ml.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ def analyze(
     ] = None,
     gps: Annotated[float | None, typer.Option("--gps", help="GPS time of the event in s; with --strain.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Output folder; default out/EVENT.")] = None,
+    psd: Annotated[
+        list[str] | None,
+        typer.Option("--psd", help="DETECTOR=FILE or a curve's name; default: measured off the event from the strain."),
+    ] = None,
     estimator: Estimator = "bbh-h1l1",
     n_draws: Draws = 50_000,
     duration: Duration = 4.0,
@@ -36,14 +40,14 @@ def analyze(
 
     if event and strain:
         raise ConfigError("give either an event name or --strain and --gps, not both")
-    files = parse_strain(strain or [])
+    files = {name: Path(path) for name, path in parse_detectors("--strain", strain or []).items()}
     if not event and not files:
         raise ConfigError("nothing to analyse: give an event name, or --strain H1=FILE --strain L1=FILE --gps T")
     if files and gps is None:
         raise ConfigError("--strain needs --gps: the event's GPS time in s")
     if event and gps is not None:
         raise ConfigError("--gps goes with --strain: an event's time comes from gwosc.org")
-    settings = Settings(estimator, n_draws, seed, duration, f_min, f_max)
+    settings = Settings(estimator, n_draws, seed, duration, f_min, f_max, parse_detectors("--psd", psd or []))
     source = (
         [event] if event else [w for d, p in files.items() for w in ("--strain", f"{d}={p}")] + ["--gps", repr(gps)]
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,8 +18,8 @@ FMin = Annotated[float, typer.Option("--f-min", help="Lower end of the band in H
 FMax = Annotated[float, typer.Option("--f-max", help="Upper end of the band in Hz.")]
 
 
-def parse_strain(pairs: Sequence[str]) -> dict[str, Path]:
-    """Files by detector from ``DETECTOR=FILE`` words.
+def parse_detectors(option: str, pairs: Sequence[str]) -> dict[str, str]:
+    """Values by detector from the ``DETECTOR=VALUE`` words of `option`.
 
     Raises
     ------
@@ -29,15 +28,15 @@ def parse_strain(pairs: Sequence[str]) -> dict[str, Path]:
 
     Examples
     --------
-    >>> parse_strain(["H1=a.hdf5"])
-    {'H1': PosixPath('a.hdf5')}
+    >>> parse_detectors("--strain", ["H1=a.hdf5"])
+    {'H1': 'a.hdf5'}
     """
-    files: dict[str, Path] = {}
+    values: dict[str, str] = {}
     for pair in pairs:
-        detector, equals, path = pair.partition("=")
-        if not equals or not detector or not path:
-            raise ConfigError(f"--strain {pair!r}: write DETECTOR=FILE, such as H1=strain.hdf5")
-        if detector in files:
-            raise ConfigError(f"--strain names {detector} twice: give one file a detector")
-        files[detector] = Path(path)
-    return files
+        detector, equals, value = pair.partition("=")
+        if not equals or not detector or not value:
+            raise ConfigError(f"{option} {pair!r}: write DETECTOR=FILE, such as H1=file")
+        if detector in values:
+            raise ConfigError(f"{option} names {detector} twice: give one file a detector")
+        values[detector] = value
+    return values

@@ -40,6 +40,7 @@ class Settings:
     seed : int
     duration : float, s
     f_min, f_max : float, Hz
+    psd : mapping from detector to a PSD file or the name of a curve; empty: measured from the strain
     """
 
     estimator: str = "bbh-h1l1"
@@ -48,6 +49,7 @@ class Settings:
     duration: float = 4.0
     f_min: float = 20.0
     f_max: float = 1024.0
+    psd: Mapping[str, str] = field(default_factory=dict)
 
     def options(self) -> list[str]:
         """The settings as command-line options.
@@ -59,8 +61,9 @@ class Settings:
         """
         words: list[str] = []
         for key, value in asdict(self).items():
-            words += [f"--{key.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
-        return words
+            if key != "psd":
+                words += [f"--{key.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
+        return words + [word for name, source in self.psd.items() for word in ("--psd", f"{name}={source}")]
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,9 @@ def analyse(
     data: StrainData, settings: Settings, progress: ProgressReport, truths: Mapping[str, float] | None = None
 ) -> Run:
     """Posterior of `data`, and its matched filter with the posterior's best-fitting waveform."""
-    segment = data.segment(duration=settings.duration, f_min=settings.f_min, f_max=settings.f_max)
+    segment = data.segment(
+        duration=settings.duration, f_min=settings.f_min, f_max=settings.f_max, psd=dict(settings.psd) or None
+    )
     with progress.stage("loading the estimator"):
         import gwsurrogate_ml as gw
 
@@ -98,7 +103,9 @@ def analyse(
         from gwsurrogate_ml.strain.filtering import matched_filter
 
         best = result.posterior.loc[result.posterior["log_likelihood"].idxmax()]
-        filtered = matched_filter(data, estimator.model, best, f_min=settings.f_min, f_max=settings.f_max)
+        filtered = matched_filter(
+            data, estimator.model, best, f_min=settings.f_min, f_max=settings.f_max, psd=dict(settings.psd) or None
+        )
     return Run(data, segment, result, estimator.model, filtered, truths or {})
 
 
@@ -164,6 +171,7 @@ def run_into(
             "event": {"name": data.name, "gps": data.gps, "detectors": list(data.detectors)},
             "settings": asdict(settings),
             "strain": {name: {"file": shown[name], "sha256": sha256(path)} for name, path in (files or {}).items()},
+            "psd_sha256": {name: sha256(Path(file)) for name, file in settings.psd.items() if Path(file).is_file()},
             "truths": dict(run.truths),
             "inference": plain(run.result.meta),
             "versions": versions,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -93,9 +94,21 @@ def test_band_above_nyquist_is_refused(files: FILES, tmp_path: Path) -> None:
     assert_refused(result, tmp_path, "f_max", "Nyquist", "1024")
 
 
+def test_psd_that_does_not_cover_the_band_is_named(files: FILES, tmp_path: Path) -> None:
+    frequencies = np.linspace(50, 500, 200)
+    curve = tmp_path / "psd" / "H1_psd.txt"
+    curve.parent.mkdir()
+    np.savetxt(curve, np.column_stack([frequencies, np.full(200, 1e-46)]))
+    result = analyze(files, tmp_path / "out", "--psd", f"H1={curve}", "--psd", "L1=aLIGO")
+    shutil.rmtree(curve.parent)
+    assert_refused(result, tmp_path, "H1", "PSD", "50")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        (("--psd", "H1=aLIGO"), "L1"),
+        (("--psd", "H1=aLIGO", "--psd", "L1=nonsense"), "nonsense"),
         (("--duration", "-4"), "duration"),
         (("--duration", "64"), "segment"),
         (("--f-min", "0"), "f_min"),
