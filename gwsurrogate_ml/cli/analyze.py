@@ -66,6 +66,6 @@ def _read(event: str | None, files: dict[str, Path], gps: float | None, estimato
     if event:
         import gwsurrogate_ml as gw
 
-        return StrainData.from_gwosc(event, detectors=gw.load_estimator(estimator).detectors)
+        return StrainData.from_gwosc(event, detectors=gw.load_estimator(estimator).config.segment.detectors)
     assert gps is not None  # checked by the caller
     return StrainData.from_files(files, gps=gps)

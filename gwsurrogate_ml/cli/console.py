@@ -146,6 +146,8 @@ class ProgressReport:
         if self._bars is not None:
             if stage not in self._tasks:
                 self._tasks[stage] = self._bars.add_task(stage, total=total)
+            elif self._bars.tasks[self._tasks[stage]].finished and done < total:
+                self._bars.reset(self._tasks[stage])  # a stage that comes again starts anew
             self._bars.update(self._tasks[stage], completed=done, total=total)
             return
         now = time.monotonic()
@@ -154,12 +156,11 @@ class ProgressReport:
         finished = done >= total
         if not first and not finished and now - self._last[stage] < self.every:
             return
-        if first and finished and total == 1:
-            return  # announced before and done at once: nothing to say
         self._last[stage] = now
         line = stage if done == 0 else f"{stage}: {done}/{total}"
         if finished:
-            line = f"{stage}: done in {now - started:.1f} s"
+            del self._started[stage]  # a stage that comes again starts anew
+            line = f"{stage}: done" if first else f"{stage}: done in {now - started:.1f} s"
         elif done > 0 and now > started:
             line += f", about {(now - started) * (total - done) / done:.0f} s left"
         self.console.print(line, markup=False, soft_wrap=True)

@@ -87,6 +87,16 @@ def test_progress_without_a_terminal_is_plain_lines(capsys: pytest.CaptureFixtur
     assert lines[3] == "loading"
 
 
+def test_a_stage_that_comes_again_starts_anew(capsys: pytest.CaptureFixture[str]) -> None:
+    with ProgressReport() as progress:
+        for _ in range(2):
+            progress("pilot", 0, 4)
+            progress("pilot", 4, 4)
+        progress("pilot", 4, 4)
+    lines = [line.split(" in ")[0] for line in capsys.readouterr().err.splitlines()]
+    assert lines == ["pilot", "pilot: done", "pilot", "pilot: done", "pilot: done"]
+
+
 def test_progress_spares_lines_between_first_and_last(capsys: pytest.CaptureFixture[str]) -> None:
     with ProgressReport(every=60.0) as progress:
         for done in range(101):
