@@ -46,7 +46,7 @@ def generate(data: Path, out: Path) -> None:
         for i, run in enumerate(runs):
             try:
                 pieces = eob.one_waveform(run.q, run.chi1[2], run.chi2[2], times)
-                h22[i] = -pieces["amp22"] * np.exp(-1j * pieces["phase22"])
+                h22[i] = pieces["amp22"] * np.exp(-1j * pieces["phase22"])
             except (RuntimeError, ValueError) as error:
                 log.warning("%s: no reference waveform (%s)", run.name, error)
             if i % 20 == 0:

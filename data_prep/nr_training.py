@@ -56,7 +56,7 @@ def build(data: Path, eob_file: Path, out: Path, config: QualityConfig | None = 
 
     `nr.npz` holds for the n kept runs of the SXS/GT table: `name`, `code`, `q`, `chi1`, `chi2`, `eccentricity` (NaN:
     unknown), `weight`, `sigma`, `cluster`, `reference_mismatch` (n,); `t` (n_t,) in M; `amp22`, `phase22`, `h22` =
-    -amp22 exp(-i phase22) (n, n_t) and the reference `eob_h22` in the same form. The long non-spinning SpEC runs follow
+    amp22 exp(-i phase22) (n, n_t) and the reference `eob_h22` in the same form. The long non-spinning SpEC runs follow
     as `spec_*`. Cluster numbers are common to both, since some runs are the same binary.
 
     Raises
@@ -114,10 +114,10 @@ def _columns(runs: list[NRWaveform], times: np.ndarray, reference: Reference) ->
         "chi1": np.array([run.chi1[2] for run in runs]),
         "chi2": np.array([run.chi2[2] for run in runs]),
         "t": times,
-        "h22": -amplitude * np.exp(-1j * phase),
+        "h22": amplitude * np.exp(-1j * phase),
         "amp22": amplitude,
         "phase22": phase,
-        "eob_h22": -model_amplitude * np.exp(-1j * model_phase),
+        "eob_h22": model_amplitude * np.exp(-1j * model_phase),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from gwsurrogate_ml.surrogate.domain import check_parameters
 from gwsurrogate_ml.surrogate.predictor import log_amplitude_and_phase, peak_shift
 from gwsurrogate_ml.waveform.conditioning import segment_times, start_taper
 from gwsurrogate_ml.waveform.modes import Modes
-from gwsurrogate_ml.waveform.spline import hermite, hermite_cosine, hermite_torch, slope_matrix
+from gwsurrogate_ml.waveform.spline import hermite, hermite_cosine, hermite_torch, slope_matrix, slopes
 
 if TYPE_CHECKING:
     import torch
@@ -24,6 +25,17 @@ if TYPE_CHECKING:
 
 DEFAULT = "nr22"
 _Y22 = np.sqrt(5.0 / (4.0 * np.pi))
+
+
+@dataclass(frozen=True)
+class _Knots:
+    """Splines of N waveforms at the knots: amplitude and phase of (2,2), their slopes (N, n_knots), and the peak's time (N,)."""
+
+    amplitude: np.ndarray
+    amplitude_slope: np.ndarray
+    phase: np.ndarray
+    phase_slope: np.ndarray
+    shift: np.ndarray
 
 
 class Surrogate:
@@ -52,7 +64,7 @@ class Surrogate:
         self._degree = int(card["degree"])
         self.knots = self._tensors["knots"]
         self._centre = int(np.flatnonzero(self.knots == 0.0)[0])
-        self._slopes = slope_matrix(self.knots).T.copy()
+        self._slope_matrix = slope_matrix(self.knots).T.copy()
         # The peak moves by a fraction of an M when stage 2 is added: keep a margin to both ends of the knots.
         self.t_min, self.t_max = float(self.knots[0]) + 5.0, float(self.knots[-1]) - 5.0
 
@@ -79,12 +91,10 @@ class Surrogate:
             unknown keyword, wrong shape of `times`
         """
         parameters = np.array([[float(require_q(q, unknown)), float(chi1), float(chi2)]])
-        amplitude, phase, shift = self._at_knots(parameters)
+        k = self._at_knots(parameters)
         times = np.arange(np.ceil(self.t_min), self.t_max) if times is None else np.asarray(times, dtype=np.float64)
         self._check_times(times)
-        at = times + shift[0, 0]
-        a = hermite(self.knots, amplitude[0], amplitude[0] @ self._slopes, at)
-        p = hermite(self.knots, phase[0], phase[0] @ self._slopes, at)
+        a, p = self._amplitude_and_phase(k, times)
         return Modes(times, {(2, 2): a * np.exp(-1j * p)})
 
     def batch(self, parameters: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
@@ -113,14 +123,14 @@ class Surrogate:
             raise ConfigError(f"times have shape {tuple(times.shape)}: give (n,) or (N, n) with N = {len(parameters)}")
         self._check_times(times.detach().cpu().numpy(), ndim=times.ndim)
         dtype = torch.float64
-        tensors, slopes = self._on(parameters.device)
+        tensors, to_slopes = self._on(parameters.device)
         log_amplitude, phase = log_amplitude_and_phase(parameters.to(dtype), tensors, self._degree, torch)
         amplitude = torch.exp(log_amplitude)
         shift = peak_shift(log_amplitude, self._centre)
         knots = tensors["knots"]
         at = times.to(dtype).expand(len(parameters), -1) + shift
-        a = hermite_torch(knots, amplitude, amplitude @ slopes, at)
-        phase_slopes = phase @ slopes
+        a = hermite_torch(knots, amplitude, amplitude @ to_slopes, at)
+        phase_slopes = phase @ to_slopes
         p = hermite_torch(knots, phase, phase_slopes, at) - hermite_torch(knots, phase, phase_slopes, shift)
         return torch.polar(a, -p)[:, None, :]
 
@@ -164,14 +174,13 @@ class Surrogate:
             if not np.isfinite(value):
                 raise ConfigError(f"{name} is {value}: give a finite angle in radians")
         parameters, total = self._physical(mass_1, mass_2, chi_1, chi_2)
-        amplitude, orbital2, shift = self._at_knots(parameters)
+        k = self._at_knots(parameters)
         unit = float(total[0]) * MTSUN_SI
-        start = self._start(orbital2, shift, unit, f_min, parameters)[0]
+        start = self._start(k, total * MTSUN_SI, f_min, parameters)[0]
         first = int(np.ceil(start * unit * sampling_frequency))
         last = int(np.floor(self.t_max * unit * sampling_frequency))
-        at = np.arange(first, last + 1) / sampling_frequency / unit + shift[0, 0]
-        a = hermite(self.knots, amplitude[0], amplitude[0] @ self._slopes, at)
-        p = hermite(self.knots, orbital2[0], orbital2[0] @ self._slopes, at) + 2.0 * phase
+        a, p = self._amplitude_and_phase(k, np.arange(first, last + 1) / sampling_frequency / unit)
+        p += 2.0 * phase
         scale = -_Y22 * unit / (luminosity_distance * MPC_SECONDS)  # -1 = exp(2i pi/2), from the azimuth pi/2 - phase
         c = np.cos(theta_jn)
         keywords = {"t0": first / sampling_frequency, "sample_rate": sampling_frequency}
@@ -215,10 +224,9 @@ class Surrogate:
             outside the domain, or too short for `f_min` or for `duration`
         """
         parameters, total = self._physical(mass_1, mass_2, chi_1, chi_2)
-        amplitude, phase, shift = self._at_knots(parameters)
+        k = self._at_knots(parameters)
         unit = total * MTSUN_SI
-        reach = self._start(phase, shift, unit, f_min, parameters) * unit
-        amplitude_slopes, phase_slopes = amplitude @ self._slopes, phase @ self._slopes
+        reach = self._start(k, unit, f_min, parameters) * unit
         n = round(duration * sampling_frequency)
         out = np.empty((len(total), n // 2 + 1), dtype=np.complex128)
         series = np.zeros(n)
@@ -234,11 +242,11 @@ class Surrogate:
             part = np.empty(before + after)
             hermite_cosine(
                 self.knots,
-                amplitude[i],
-                amplitude_slopes[i],
-                phase[i],
-                phase_slopes[i],
-                shift[i, 0] - before * step,
+                k.amplitude[i],
+                k.amplitude_slope[i],
+                k.phase[i],
+                k.phase_slope[i],
+                k.shift[i] - before * step,
                 step,
                 part,
             )
@@ -256,54 +264,55 @@ class Surrogate:
     def smallest_total_mass(self, q: float, chi1: float, chi2: float, f_min: float) -> float:
         """Smallest total mass (solar masses, detector frame) for which the model reaches down to `f_min` (Hz)."""
         parameters = np.array([[float(require_q(q)), float(chi1), float(chi2)]])
-        _, phase, shift = self._at_knots(parameters)
-        return float(self._lowest_omega(phase, shift)[0] / (2 * np.pi * f_min) / MTSUN_SI)
+        return float(self._lowest_omega(self._at_knots(parameters))[0] / (2 * np.pi * f_min) / MTSUN_SI)
 
-    def _at_knots(self, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Amplitude, phase (0 at the peak) (N, n_knots) and the peak's time (N, 1) in the knots' frame."""
+    def _at_knots(self, parameters: np.ndarray) -> _Knots:
+        """The splines of `parameters` (N, 3), phase 0 at the peak."""
         check_parameters(parameters, self.info["ranges"])
         log_amplitude, phase = log_amplitude_and_phase(parameters, self._tensors, self._degree)
-        shift = peak_shift(log_amplitude, self._centre)
-        slopes = phase @ self._slopes
-        at_peak = [hermite(self.knots, phase[i], slopes[i], shift[i]) for i in range(len(phase))]
-        return np.exp(log_amplitude), phase - np.array(at_peak).reshape(-1, 1), shift
+        shift = peak_shift(log_amplitude, self._centre)[:, 0]
+        amplitude = np.exp(log_amplitude)
+        phase_slope = slopes(self.knots, phase)
+        at_peak = [hermite(self.knots, p, s, x) for p, s, x in zip(phase, phase_slope, shift[:, None], strict=True)]
+        return _Knots(
+            amplitude, slopes(self.knots, amplitude), phase - np.reshape(at_peak, (-1, 1)), phase_slope, shift
+        )
 
-    def _lowest_omega(self, phase: np.ndarray, shift: np.ndarray) -> np.ndarray:
-        """Angular frequency (rad / M) of the (2,2) mode at the earliest usable time, (N,)."""
-        slopes = phase @ self._slopes
-        first = np.searchsorted(self.knots, self.t_min, side="right")
-        return slopes[:, first]
+    def _amplitude_and_phase(self, k: _Knots, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Amplitude and phase (n,) of the first waveform of `k` at `times` in M from its peak."""
+        at = times + k.shift[0]
+        return (
+            hermite(self.knots, k.amplitude[0], k.amplitude_slope[0], at),
+            hermite(self.knots, k.phase[0], k.phase_slope[0], at),
+        )
 
-    def _start(
-        self, phase: np.ndarray, shift: np.ndarray, unit: np.ndarray | float, f_min: float, parameters: np.ndarray
-    ) -> np.ndarray:
-        """Time in M (N,) at which the (2,2) mode passes `f_min`."""
+    def _lowest_omega(self, k: _Knots) -> np.ndarray:
+        """Angular frequency (rad / M) of the (2,2) mode at the earliest usable knot, (N,)."""
+        return k.phase_slope[:, np.searchsorted(self.knots, self.t_min, side="right")]
+
+    def _start(self, k: _Knots, unit: np.ndarray, f_min: float, parameters: np.ndarray) -> np.ndarray:
+        """Time in M (N,) at which the (2,2) mode passes `f_min`; `unit` (N,) is the total mass in seconds."""
         if not (np.isfinite(f_min) and f_min > 0):
             raise ConfigError(f"f_min is {f_min}: give a positive frequency in Hz")
-        wanted = 2 * np.pi * f_min * np.broadcast_to(unit, len(phase))
-        omega = phase @ self._slopes
-        lowest = self._lowest_omega(phase, shift)
+        wanted = 2 * np.pi * f_min * unit
+        lowest, highest = self._lowest_omega(k), k.phase_slope[:, self._centre]
         if np.any(short := lowest > wanted):
-            i = int(np.argmax(lowest - wanted))
-            mass = lowest[i] / (2 * np.pi * f_min) / MTSUN_SI
+            i = int(np.argmax(lowest / wanted))
             q, chi1, chi2 = parameters[i]
             raise DomainError(
-                f"the model does not reach down to f_min = {f_min:g} Hz for total mass "
-                f"{np.broadcast_to(unit, len(phase))[i] / MTSUN_SI:g} (q {q:g}, chi1 {chi1:g}, chi2 {chi2:g}): the smallest total "
-                f"mass for this f_min is {mass:.1f} solar masses; raise f_min or the mass ({int(short.sum())} such waveforms)"
+                f"the model does not reach down to f_min = {f_min:g} Hz for total mass {unit[i] / MTSUN_SI:g} (q {q:g}, chi1 "
+                f"{chi1:g}, chi2 {chi2:g}): the smallest total mass for this f_min is "
+                f"{lowest[i] / (2 * np.pi * f_min) / MTSUN_SI:.1f} solar masses; raise f_min or the mass "
+                f"({int(short.sum())} such waveforms)"
             )
-        centre = self._centre
-        highest = omega[:, centre]
         if np.any(highest < wanted):
-            i = int(np.argmin(highest - wanted))
-            peak = highest[i] / wanted[i] * f_min
+            peak = f_min * float(np.min(highest / wanted))
             raise DomainError(f"f_min = {f_min:g} Hz lies above the frequency at the peak, {peak:.1f} Hz: lower f_min")
-        starts = np.empty(len(phase))
-        for i in range(len(phase)):
-            j = int(np.searchsorted(omega[i, : centre + 1], wanted[i]))
-            j = min(max(j, 1), centre)
-            x = (wanted[i] - omega[i, j - 1]) / (omega[i, j] - omega[i, j - 1])
-            starts[i] = self.knots[j - 1] + x * (self.knots[j] - self.knots[j - 1]) - shift[i, 0]
+        starts = np.empty(len(unit))
+        for i, omega in enumerate(k.phase_slope):
+            j = max(int(np.searchsorted(omega[: self._centre + 1], wanted[i])), 1)
+            x = (wanted[i] - omega[j - 1]) / (omega[j] - omega[j - 1])
+            starts[i] = self.knots[j - 1] + x * (self.knots[j] - self.knots[j - 1]) - k.shift[i]
         return starts
 
     def _physical(self, mass_1: Any, mass_2: Any, chi_1: Any, chi_2: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -339,7 +348,7 @@ class Surrogate:
 
         if device not in self._devices:
             tensors = {key: torch.as_tensor(value, device=device) for key, value in self._tensors.items()}
-            self._devices[device] = tensors, torch.as_tensor(self._slopes, device=device)
+            self._devices[device] = tensors, torch.as_tensor(self._slope_matrix, device=device)
         return self._devices[device]
 
 
