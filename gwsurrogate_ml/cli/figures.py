@@ -6,9 +6,11 @@ import io
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from gwsurrogate_ml import plot
 from gwsurrogate_ml.cli.report import Picture
-from gwsurrogate_ml.cli.signals import detector_signals, draw_parameters, whitened_band
+from gwsurrogate_ml.conventions import PARAMETERS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,12 +49,18 @@ def _snr(run: Run) -> Figure:
 
 
 def _waveform(run: Run) -> Figure:
-    draws = draw_parameters(run.result.posterior, BAND_DRAWS, seed=0)
-    times, data, bands = whitened_band(run.model, draws, run.segment)
+    from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
+    from gwsurrogate_ml.inference.result import whitened_bands
+
+    segment = run.segment
+    posterior = run.result.posterior
+    draws = posterior.sample(min(BAND_DRAWS, len(posterior)), random_state=0)
+    bands, times = whitened_bands(draws, segment, run.model)
     truth = None
     if run.truths:
-        wave = run.segment.whitened(detector_signals(run.model, [run.truths], run.segment))[0]
-        truth = dict(zip(run.segment.detectors, wave, strict=True))
+        signal = SegmentLikelihood(segment, run.model).signals({key: np.array([run.truths[key]]) for key in PARAMETERS})
+        truth = dict(zip(segment.detectors, segment.whitened(signal)[0], strict=True))
+    data = dict(zip(segment.detectors, segment.whitened(), strict=True))
     return plot.waveform_band(times, data, bands, run.data.gps, truth)
 
 

@@ -174,6 +174,7 @@ def run_into(
             "psd_sha256": {name: sha256(Path(file)) for name, file in settings.psd.items() if Path(file).is_file()},
             "truths": dict(run.truths),
             "inference": plain(run.result.meta),
+            "cosmology": "Planck15",
             "versions": versions,
         }
     )

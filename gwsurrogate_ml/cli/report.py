@@ -30,14 +30,13 @@ DESCRIPTIONS = {
     "mass_2_source": ("lighter mass, source", "M☉"),
     "total_mass_source": ("total mass, source", "M☉"),
     "theta_jn": ("inclination θ_JN", "rad"),
-    "psi": ("polarization angle ψ", "rad"),
-    "phase": ("orbital phase", "rad"),
     "ra": ("right ascension", "rad"),
     "dec": ("declination", "rad"),
     "geocent_time": ("time at the geocentre", "GPS s"),
+    "network_snr": ("network SNR, optimal", ""),
 }
-CYCLIC = ("phase", "psi")
-"""Angles without a beginning, hardly measured: a median and an interval would mislead."""
+HIDDEN = ("phase", "psi", "log_likelihood", "log_likelihood_ratio")
+"""Left out of the table: angles without a beginning, whose median would mislead, and what is no parameter."""
 CARDS = ("chirp_mass", "total_mass_source", "luminosity_distance", "chi_eff")
 
 
@@ -118,8 +117,8 @@ def parameter_table(posterior: Mapping[str, Mapping[str, float]], truths: Mappin
         "unit",
     ]
     rows = [f"<thead>{_row(heads, 'th')}</thead>"]
-    known = [key for key in DESCRIPTIONS if key in posterior and key not in CYCLIC]
-    for key in known + [key for key in posterior if key not in DESCRIPTIONS]:
+    known = [key for key in DESCRIPTIONS if key in posterior]
+    for key in known + [key for key in posterior if key not in DESCRIPTIONS and key not in HIDDEN]:
         low, middle, high = (float(posterior[key][edge]) for edge in ("lower_90", "median", "upper_90"))
         digits = digits_for(0.5 * (high - low))
         name, unit = _name(key)
