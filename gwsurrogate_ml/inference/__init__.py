@@ -1,1 +1,51 @@
-"""gwsurrogate_ml.inference."""
+"""Inference: priors, simulator, neural estimator, exact likelihood, importance sampling, results."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_PUBLIC = {
+    "BinaryPrior": "priors",
+    "Estimator": "estimator",
+    "EstimatorConfig": "config",
+    "LalModel": "lal_model",
+    "Result": "result",
+    "SamplingOptions": "estimator",
+    "SegmentLikelihood": "likelihood",
+    "load_estimator": "estimator",
+    "source_model": "bilby_source",
+    "train_estimator": "training",
+}
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.inference.bilby_source import source_model
+    from gwsurrogate_ml.inference.config import EstimatorConfig
+    from gwsurrogate_ml.inference.estimator import Estimator, SamplingOptions, load_estimator
+    from gwsurrogate_ml.inference.lal_model import LalModel
+    from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
+    from gwsurrogate_ml.inference.priors import BinaryPrior
+    from gwsurrogate_ml.inference.result import Result
+    from gwsurrogate_ml.inference.training import train_estimator
+
+__all__ = [
+    "BinaryPrior",
+    "Estimator",
+    "EstimatorConfig",
+    "LalModel",
+    "Result",
+    "SamplingOptions",
+    "SegmentLikelihood",
+    "load_estimator",
+    "source_model",
+    "train_estimator",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public object when it is first asked for: torch and bilby are slow to load."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    globals()[name] = value
+    return value

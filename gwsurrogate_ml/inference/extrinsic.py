@@ -133,7 +133,7 @@ def quasi_random(
     p = (1 - FLOOR) * p / p.sum() + FLOOR * allowed / allowed.sum()
 
     flat = np.concatenate([[0.0], np.cumsum(p.ravel())])
-    edges = flat[:: size].copy()
+    edges = flat[::size].copy()
     row = np.clip(np.searchsorted(edges, u[:, 0] * edges[-1], side="right") - 1, 0, size - 1)
     row_mass = edges[row + 1] - edges[row]
     within_row = (u[:, 0] * edges[-1] - edges[row]) / row_mass
@@ -156,7 +156,9 @@ def quasi_random(
     return points.take(np.flatnonzero(causal), log_weight[causal])
 
 
-def keep_best(points: ExtrinsicPoints, log_likelihood: np.ndarray, size: int, rng: np.random.Generator) -> ExtrinsicPoints:
+def keep_best(
+    points: ExtrinsicPoints, log_likelihood: np.ndarray, size: int, rng: np.random.Generator
+) -> ExtrinsicPoints:
     """Systematic draw of `size` points by a mixture of posterior weight, its square root's and the prior's.
 
     Parameters

@@ -92,7 +92,9 @@ class SegmentLikelihood:
         """z_d(t) = 4 df sum d conj(h) / S exp(2 pi i f t): (N, n_f) to (N, n_det, window.size), exactly at the window's times."""
         h = np.conj(waveforms[:, self.band])
         turns = np.exp(2j * np.pi * np.outer(self.frequencies[self.band], window.times))
-        return np.stack([h @ ((w * d)[self.band, None] * turns) for w, d in zip(self.weight, self.strain, strict=True)], 1)
+        return np.stack(
+            [h @ ((w * d)[self.band, None] * turns) for w, d in zip(self.weight, self.strain, strict=True)], 1
+        )
 
     def log_likelihood_ratio(self, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
         """Log likelihood less that of noise, for N draws of the eleven parameters of `conventions.PARAMETERS`.
@@ -105,19 +107,23 @@ class SegmentLikelihood:
         -------
         (N,) float64
         """
+        signals = self.signals(parameters)
+        out = np.zeros(len(signals))
+        for d, (weight, strain) in enumerate(zip(self.weight[:, self.band], self.strain[:, self.band], strict=True)):
+            signal = signals[:, d, self.band]
+            out += np.real(np.conj(signal) @ (weight * strain)) - 0.5 * (signal.real**2 + signal.imag**2) @ weight
+        return out
+
+    def signals(self, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Strain (N, n_det, n_f) complex128 in 1/Hz of N draws of the eleven parameters, as bilby's `get_detector_response`."""
         p = {key: np.atleast_1d(np.asarray(value, dtype=np.float64)) for key, value in parameters.items()}
         theta = np.stack([p["chirp_mass"], p["mass_ratio"], p["chi_1"], p["chi_2"]], axis=1)
         direction = earth_direction(p["ra"], p["dec"], p["geocent_time"])
         a = amplitudes(*self.network.patterns(direction, p["psi"]), np.cos(p["theta_jn"]))
         a = a * (np.exp(2j * p["phase"]) / p["luminosity_distance"])[:, None]
         times = (p["geocent_time"] - self.segment.start_time)[:, None] + self.network.delays(direction)
-        h = self.waveforms(theta)[:, self.band]
-        f = self.frequencies[self.band]
-        out = np.zeros(len(theta))
-        for d, (weight, strain) in enumerate(zip(self.weight[:, self.band], self.strain[:, self.band], strict=True)):
-            signal = a[:, d, None] * h * np.exp(-2j * np.pi * times[:, d, None] * f)
-            out += np.real(np.conj(signal) @ (weight * strain)) - 0.5 * (signal.real**2 + signal.imag**2) @ weight
-        return out
+        turns = np.exp(-2j * np.pi * times[:, :, None] * self.frequencies)
+        return a[:, :, None] * self.waveforms(theta)[:, None, :] * turns
 
 
 class ReducedLikelihood:
@@ -157,8 +163,11 @@ class ReducedLikelihood:
         share = np.append(np.cumsum((singular**2)[::-1])[::-1][1:], 0.0) / len(examples)
         n = int(np.searchsorted(-share, -self.tolerance)) + 1
         # Rows of V^H span the waveforms (h = c V^H): its transpose, not its conjugate, holds them as columns.
-        self._basis = np.hstack([self._basis, vectors[:n].T])
-        self._basis, _ = np.linalg.qr(self._basis)
+        fresh = vectors[:n].T
+        for _ in range(2):  # twice is enough for orthogonality to rounding error; earlier vectors must not change
+            fresh = fresh - self._basis @ (np.conj(self._basis).T @ fresh)
+            fresh, _ = np.linalg.qr(fresh)
+        self._basis = np.hstack([self._basis, fresh])
         likelihood = self.likelihood
         turns = np.exp(2j * np.pi * np.outer(likelihood.frequencies[band], self.window.times))
         self._filters = [

@@ -1,0 +1,168 @@
+"""Waveforms aligned to a reference and compressed, once for all PSDs.
+
+A bank of face-on waveforms is shifted in time and phase so that it best resembles a reference, and projected on the leading directions of the
+ensemble, whitened by a curve more sensitive at low frequency than most. In that space a small shift in time is a diagonal matrix (the basis is
+rotated to diagonalise frequency), whitening by any PSD followed by projection on the network's basis is one small matrix, and noise is N(0, 1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gwsurrogate_ml.inference.psds import design_psd, reference_psd
+
+MAX_SHIFT = 4e-3
+"""Largest time shift in s the compressed waveforms are built to bear."""
+
+ALIGNMENT_BAND = 400.0
+"""Frequencies above this (Hz) hold next to no power of the binaries in question and are left out of the alignment."""
+
+
+def alignment(waveforms: np.ndarray, reference: np.ndarray, frequencies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Time and phase by which waveforms lag a reference, by weighted least squares on their phase difference.
+
+    Weights are |h| |h_ref| / S of the reference PSD. Unlike the maximum of the overlap, this varies smoothly over the parameter space: it never
+    jumps by a cycle.
+
+    Parameters
+    ----------
+    waveforms : (N, n_b) complex128, in a band of `frequencies`
+    reference : (n_b,) complex128
+    frequencies : (n_b,) Hz, rising, > 0
+
+    Returns
+    -------
+    delay : (N,) s
+    phase : (N,) rad
+        ``h exp(2 pi i f delay - i phase)`` is aligned with the reference
+    """
+    low = frequencies <= ALIGNMENT_BAND
+    waveforms, reference, frequencies = waveforms[:, low], reference[low], frequencies[low]
+    product = waveforms * np.conj(reference)
+    magnitude = np.abs(product)
+    weight = magnitude / reference_psd(frequencies)
+    weight /= weight.sum(axis=1, keepdims=True)
+    # Unwrap from step to step: where the magnitude is negligible the steps are rounding noise and are set to the mean step.
+    step = product[:, 1:] * np.conj(product[:, :-1])
+    mean_step = np.sum(step * weight[:, 1:], axis=1, keepdims=True)
+    step = np.where(magnitude[:, 1:] > 1e-6 * magnitude.max(axis=1, keepdims=True), step, mean_step)
+    turns = np.angle(product[:, :1]) + np.concatenate(
+        [np.zeros((len(product), 1)), np.cumsum(np.angle(step), axis=1)], axis=1
+    )
+    mean_f = weight @ frequencies
+    centred = frequencies - mean_f[:, None]
+    mean_turn = np.sum(weight * turns, axis=1)
+    slope = np.sum(weight * centred * turns, axis=1) / np.sum(weight * centred**2, axis=1)
+    return -slope / (2 * np.pi), mean_turn - slope * mean_f
+
+
+def align(waveforms: np.ndarray, reference: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
+    """Waveforms (N, n_b) aligned in time and phase with the reference (see `alignment`)."""
+    delay, phase = alignment(waveforms, reference, frequencies)
+    return waveforms * np.exp(1j * (2 * np.pi * frequencies * delay[:, None] - phase[:, None]))
+
+
+def leading_directions(rows: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """The `size` leading right singular directions of complex `rows` (N, n) as columns (n, size): ``rows ~ (rows conj(V)) V^T``.
+
+    By the randomised range finder with one power iteration (Halko et al. 2011).
+    """
+    n_rows = len(rows)
+    probe = rng.normal(size=(n_rows, size + 20)) + 1j * rng.normal(size=(n_rows, size + 20))
+    q, _ = np.linalg.qr(np.conj(rows).T @ probe.astype(rows.dtype))
+    q, _ = np.linalg.qr(np.conj(rows).T @ (rows @ q))
+    small = rows @ q
+    _, _, vectors = np.linalg.svd(np.linalg.qr(small)[1], full_matrices=False)
+    # rows = U S W^H with W = q @ vectors^H: what spans the rows is conj(W).
+    return np.conj(q @ np.conj(vectors[:size]).T)
+
+
+@dataclass(frozen=True)
+class CompressedBank:
+    """Aligned waveforms as coefficients in a basis in which frequency is diagonal.
+
+    Parameters
+    ----------
+    theta : (N, 4) float64, columns `INTRINSIC`
+    coefficients : (N, K) complex64
+    basis : (n_b, K) complex128
+        whitened waveform = basis @ coefficients
+    whitening : (n_b,) float64
+        what waveforms (1/Hz, 1 Mpc) were multiplied with
+    tones : (K,) float64, Hz
+        a delay t multiplies coefficients by exp(-2 pi i tones t)
+    frequencies : (n_b,) float64, Hz
+    reference : (n_b,) complex128, 1/Hz
+    captured : float
+        mean share of whitened power the basis holds
+    """
+
+    theta: np.ndarray
+    coefficients: np.ndarray
+    basis: np.ndarray
+    whitening: np.ndarray
+    tones: np.ndarray
+    frequencies: np.ndarray
+    reference: np.ndarray
+    captured: float
+
+    def projector(self, psd: np.ndarray, network_basis: np.ndarray, df: float) -> np.ndarray:
+        """Matrix (K_net, K) from coefficients to the projection on `network_basis` (n_b, K_net) of waveforms whitened by `psd`."""
+        return (np.conj(network_basis).T * (np.sqrt(4 * df / psd) / self.whitening)) @ self.basis
+
+    def whitened(self, index: np.ndarray, delay: np.ndarray, psd: np.ndarray, df: float) -> np.ndarray:
+        """Waveforms (N, n_b) of the bank, delayed by `delay` s and whitened by `psd` (n_b,) or (N, n_b)."""
+        shifted = self.coefficients[index] * np.exp(-2j * np.pi * self.tones * delay[:, None])
+        return (shifted @ self.basis.T) * (np.sqrt(4 * df / psd) / self.whitening)
+
+
+def whitening_curve(frequencies: np.ndarray, df: float) -> np.ndarray:
+    """Factor (n_b,) that whitens by the design sensitivity: sqrt(4 df / S)."""
+    return np.sqrt(4 * df / design_psd("aLIGO_ZERO_DET_high_P_asd", frequencies))
+
+
+def build_basis(
+    examples: np.ndarray, frequencies: np.ndarray, df: float, size: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Basis and tones of aligned waveforms and their small delays.
+
+    Parameters
+    ----------
+    examples : (N, n_b) complex128, aligned
+    size : int
+        number K of basis vectors
+
+    Returns
+    -------
+    basis : (n_b, K) complex128; tones : (K,) float64, Hz
+    """
+    white = examples * whitening_curve(frequencies, df)
+    white /= np.linalg.norm(white, axis=1, keepdims=True)
+    white = white * np.exp(-2j * np.pi * frequencies * rng.uniform(-MAX_SHIFT, MAX_SHIFT, len(white))[:, None])
+    v = leading_directions(white, size, rng)
+    tones, rotation = np.linalg.eigh((np.conj(v).T * frequencies) @ v)
+    return v @ rotation, tones
+
+
+def network_basis(
+    bank: CompressedBank,
+    psds: np.ndarray,
+    df: float,
+    size: int,
+    rng: np.random.Generator,
+    n: int = 1500,
+    jitter: float = 1.2e-3,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Orthonormal basis (n_b, size) of the bank whitened by random ones of `psds`, and the shares of power it holds (n,).
+
+    Waveforms are delayed by up to `jitter` s either way.
+    """
+    index = rng.integers(len(bank.theta), size=2 * n)
+    delay = rng.uniform(-jitter, jitter, 2 * n)
+    white = bank.whitened(index, delay, psds[rng.integers(len(psds), size=2 * n)], df)
+    white /= np.linalg.norm(white, axis=1, keepdims=True)
+    basis = leading_directions(white[:n], size, rng)
+    held = np.sum(np.abs(white[n:] @ np.conj(basis)) ** 2, axis=1)
+    return basis, held

@@ -1,0 +1,409 @@
+"""The estimator as users see it: strain in, an exact posterior out.
+
+A trained network proposes chirp mass, mass ratio and spins; every draw is weighted with the exact likelihood, in which the other seven parameters are
+integrated; where the network's proposal fits badly, a flow fitted to this event refines it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.errors import ConfigError, DomainError, DomainWarning
+from gwsurrogate_ml.inference.config import EstimatorConfig
+from gwsurrogate_ml.inference.importance import (
+    WeightSummary,
+    check_weights,
+    effective_size,
+    mixture_log_density,
+    resample,
+    summarise,
+)
+from gwsurrogate_ml.inference.likelihood import SegmentLikelihood, WaveformModel
+from gwsurrogate_ml.inference.refine import FlowProposal, Proposal, fit_flow
+from gwsurrogate_ml.inference.result import Result, make_result
+from gwsurrogate_ml.inference.sampling import Evaluated, EventSampler
+from gwsurrogate_ml.inference.search import Found, search
+from gwsurrogate_ml.inference.simulator import band_frequencies, features, n_features
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.strain import AnalysisSegment, StrainData
+
+logger = logging.getLogger(__name__)
+DEFAULT = "bbh-h1l1"
+QUIET = 6.0
+"""Network signal-to-noise ratio below which noise alone often reaches the loudest template: no signal."""
+EDGE_SHARE = 0.02
+"""Outermost share of the range of chirp mass in which a posterior density above `EDGE_DENSITY` of its peak counts as cut off."""
+EDGE_DENSITY = 0.25
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How an event is sampled.
+
+    Parameters
+    ----------
+    pilot : int
+        draws with which the network's proposal is judged
+    refine_below : float
+        efficiency of the pilot below which a flow is fitted to this event
+    max_rounds : int
+        most refinements
+    n_sets, n_points : int
+        sets of extrinsic points and points in each
+    max_posterior : int
+        most equally weighted draws returned
+    on_edge : "raise" or "warn"
+        what to do with a posterior cut off by the prior on chirp mass
+    """
+
+    pilot: int = 4096
+    refine_below: float = 0.7
+    max_rounds: int = 3
+    n_sets: int = 8
+    n_points: int = 2048
+    max_posterior: int = 20_000
+    on_edge: str = "raise"
+
+
+class Estimator:
+    """A trained network with its surrogate, ready to analyse events.
+
+    Parameters
+    ----------
+    card, tensors : as `artifacts.load` returns them
+    model : WaveformModel, optional
+        instead of the surrogate named in the card
+
+    Examples
+    --------
+    >>> estimator = load_estimator()                                   # doctest: +SKIP
+    >>> result = estimator.sample(StrainData.from_gwosc("GW150914"))   # doctest: +SKIP
+    """
+
+    def __init__(
+        self, card: dict[str, Any], tensors: dict[str, np.ndarray], model: WaveformModel | None = None
+    ) -> None:
+        import torch
+
+        from gwsurrogate_ml.inference.network import PosteriorNetwork
+
+        self.info = card
+        self.config = EstimatorConfig.model_validate(card["config"])
+        self._model = model
+        self.network = PosteriorNetwork(n_features(self.config), self.config.network)
+        state = {
+            k.removeprefix("network."): torch.from_numpy(v.copy())
+            for k, v in tensors.items()
+            if k.startswith("network.")
+        }
+        self.network.load_state_dict(state)
+        self.network.eval()
+        self._basis = tensors["basis.real"].astype(np.float64) + 1j * tensors["basis.imag"]
+        self._reference = tensors["reference.real"] + 1j * tensors["reference.imag"]
+        self._band, self._frequencies = band_frequencies(self.config)
+
+    @cached_property
+    def model(self) -> WaveformModel:
+        """The waveform model the likelihood uses: the surrogate the network was trained on."""
+        if self._model is not None:
+            return self._model
+        from gwsurrogate_ml.inference.training import load_model
+
+        model, identity = load_model(self.config.surrogate)
+        trained = self.info["training_data"]["surrogate"].get("weights_sha256")
+        if trained and identity.get("weights_sha256") != trained:
+            # The weights of the draws use the present surrogate, so the result stays exact: only the efficiency can suffer.
+            logger.warning("the surrogate %s is not the one this estimator was trained on", self.config.surrogate)
+        return model
+
+    @property
+    def prior(self) -> Any:
+        """The prior of the results: `BinaryPrior`."""
+        return self.config.prior
+
+    def require_segment(self, segment: AnalysisSegment) -> None:
+        """Raise unless the segment is one this estimator was trained for.
+
+        Raises
+        ------
+        DomainError
+            other detectors
+        ConfigError
+            other duration or band
+        """
+        wanted = self.config.segment
+        if tuple(segment.detectors) != tuple(wanted.detectors):
+            raise DomainError(
+                f"the data are of {', '.join(segment.detectors)}, this estimator was trained for {', '.join(wanted.detectors)}: "
+                "pass those detectors or train an estimator for these"
+            )
+        for name in ("duration", "f_min", "f_max"):
+            if abs(getattr(segment, name) - getattr(wanted, name)) > 1e-9:
+                raise ConfigError(
+                    f"the segment has {name} = {getattr(segment, name):g}, this estimator was trained for {getattr(wanted, name):g}: "
+                    f"make the segment with {name}={getattr(wanted, name):g}"
+                )
+
+    def observe(self, likelihood: SegmentLikelihood, found: Found) -> Any:
+        """The features (F,) of the data as the network takes them: whitened, aligned at the found times, projected."""
+        import torch
+
+        from gwsurrogate_ml.inference.psds import band_ratios
+
+        whitening = np.sqrt(likelihood.weight[:, self._band])
+        turns = np.exp(2j * np.pi * self._frequencies * found.aligned[:, None])
+        projected = (whitening * likelihood.strain[:, self._band] * turns) @ np.conj(self._basis)
+        rotation = (whitening * self._reference) @ np.conj(self._basis)
+        bands = band_ratios(likelihood.segment.psd[:, self._band], self._frequencies)
+        delay = (found.aligned[0] - found.aligned[1]) / 0.01
+        return features(
+            torch.from_numpy(projected)[None],
+            torch.from_numpy(rotation)[None],
+            torch.tensor([delay]),
+            torch.from_numpy(bands)[None],
+        )[0]
+
+    def sample(
+        self,
+        data: StrainData | AnalysisSegment,
+        n: int = 50_000,
+        seed: int = 0,
+        progress: Callable[[str, int, int], None] | None = None,
+        options: SamplingOptions | None = None,
+    ) -> Result:
+        """The posterior of an event by importance sampling.
+
+        Parameters
+        ----------
+        data : StrainData or AnalysisSegment
+            of the detectors in `info`; StrainData are cut and transformed as the estimator was trained
+        n : int
+            draws of the intrinsic parameters that are weighted
+        seed : int
+            same seed, same result
+        progress : callable, optional
+            ``progress(stage, done, total)``
+        options : SamplingOptions, optional
+
+        Returns
+        -------
+        Result
+
+        Raises
+        ------
+        DomainError
+            other detectors, no signal, or a posterior that the prior on chirp mass cuts off
+        ConfigError
+            a segment of other duration or band
+        DataError
+            data that are not finite
+        """
+        started = time.perf_counter()
+        options = options or SamplingOptions()
+        if n < 100:
+            raise ConfigError(f"n is {n}: weights need at least 100 draws")
+        segment = data if hasattr(data, "psd") else self._segment(data)  # type: ignore[arg-type]
+        self.require_segment(segment)
+        likelihood = SegmentLikelihood(segment, self.model)
+        report = progress or (lambda stage, done, total: None)
+        found = search(
+            likelihood, self.prior, self._reference, self._band, seed, lambda done, total: report("search", done, total)
+        )
+        self._check_loudness(found)
+        sampler = EventSampler(
+            likelihood, self.prior, found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report
+        )
+        network = FlowProposal(self.network.distribution(self.observe(likelihood, found)))
+        draws, log_weights, rounds = self._weigh(sampler, network, n, seed, options, report)
+        summary = summarise(log_weights)
+        self._check_edges(draws, log_weights, options)
+        size = int(min(max(summary.effective, 100), options.max_posterior))
+        posterior = sampler.complete(draws, log_weights, size, seed + 4)
+        meta = {
+            "estimator": self.info["name"],
+            "estimator_sha256": self.info.get("weights_sha256"),
+            "surrogate": self.info["training_data"]["surrogate"],
+            "prior": self.prior.model_dump(mode="json"),
+            "seed": seed,
+            "options": asdict(options),
+            "rounds": rounds,
+            "basis_size": sampler.reduced.size if sampler.reduced else 0,
+            "search": {
+                "snr": dict(zip(segment.detectors, map(float, found.snr), strict=True)),
+                "time": {
+                    name: float(segment.start_time + t) for name, t in zip(segment.detectors, found.times, strict=True)
+                },
+                "chirp_mass": float(found.theta[0]),
+            },
+            "segment": {
+                "detectors": list(segment.detectors),
+                "gps": segment.gps,
+                "start_time": segment.start_time,
+                "duration": segment.duration,
+                "f_min": segment.f_min,
+                "f_max": segment.f_max,
+                "roll_off": segment.roll_off,
+            },
+            "versions": artifacts.package_versions("numpy", "scipy", "torch", "zuko", "bilby"),
+        }
+        return make_result(
+            draws,
+            log_weights,
+            summary,
+            posterior,
+            likelihood,
+            options.n_sets,
+            meta,
+            lambda: time.perf_counter() - started,
+        )
+
+    def _segment(self, data: StrainData) -> AnalysisSegment:
+        wanted = self.config.segment
+        missing = [name for name in wanted.detectors if name not in data.detectors]
+        if missing:
+            raise DomainError(
+                f"the data lack {', '.join(missing)}: this estimator was trained for {' and '.join(wanted.detectors)} together"
+            )
+        if tuple(data.detectors) != tuple(wanted.detectors):
+            raise DomainError(
+                f"the data are of {', '.join(data.detectors)}, this estimator was trained for {', '.join(wanted.detectors)}: "
+                "pass those detectors alone, in this order"
+            )
+        return data.segment(duration=wanted.duration, f_min=wanted.f_min, f_max=wanted.f_max)
+
+    def _check_loudness(self, found: Found) -> None:
+        low, high = self.info["ranges"]["network_snr"]
+        if found.network_snr < QUIET:
+            raise DomainError(
+                f"no signal: the loudest template reaches a network signal-to-noise ratio of {found.network_snr:.1f} within "
+                f"{self.prior.time_half_width:g} s of the given time, noise alone often reaches {QUIET:g}; check the GPS time"
+            )
+        if not low <= found.network_snr <= high:
+            warnings.warn(
+                f"network signal-to-noise ratio {found.network_snr:.1f} lies outside the trained range {low:g} to {high:g}: "
+                "watch efficiency and Pareto-k",
+                DomainWarning,
+                stacklevel=3,
+            )
+
+    def _weigh(
+        self,
+        sampler: EventSampler,
+        network: Proposal,
+        n: int,
+        seed: int,
+        options: SamplingOptions,
+        report: Callable[[str, int, int], None],
+    ) -> tuple[Evaluated, np.ndarray, list[dict[str, Any]]]:
+        """Pilot, refinement where it pays, and the final `n` draws with their weights."""
+        prior = self.prior
+        pilot_n = min(options.pilot, n)
+        z = network.draw(pilot_n, seed + 1)
+        known = sampler.coefficients(prior.from_normal(z), "pilot")
+        # Points for the loudest template first; then, once weights are known, for the likely binaries.
+        c, power = sampler.coefficients(sampler.found.theta[None], "pilot")
+        sampler.build_sets(c, power, log2_n=15)
+        pilot = sampler.evaluate(z, "pilot", known)
+        log_weights = pilot.log_likelihood + prior.log_normal(z) - network.log_density(z)
+        check_weights(log_weights)
+        likely = np.unique(resample(log_weights, 8, np.random.default_rng(seed + 2)))
+        sampler.build_sets(pilot.coefficients[likely], pilot.power[likely])
+        pilot = sampler.evaluate(z, "pilot", (pilot.coefficients, pilot.power))
+        proposals: list[Proposal] = [network]
+        log_weights = pilot.log_likelihood + prior.log_normal(z) - network.log_density(z)
+        best, best_share = network, effective_size(log_weights) / pilot_n
+        rounds: list[dict[str, Any]] = [self._round("network", summarise(log_weights))]
+        pool, pool_weights = pilot, log_weights
+        while best_share < options.refine_below and len(rounds) <= options.max_rounds and pilot_n < n:
+            number = len(rounds)
+            proposal = fit_flow(
+                pool.z, pool_weights, seed + 10 * number, progress=lambda done, total: report("refinement", done, total)
+            )
+            proposals.append(proposal)
+            fresh = sampler.evaluate(proposal.draw(pilot_n, seed + 10 * number + 1), "refinement pilot")
+            own = fresh.log_likelihood + prior.log_normal(fresh.z) - proposal.log_density(fresh.z)
+            rounds.append(self._round(f"refinement {number}", summarise(own)))
+            share = effective_size(own) / pilot_n
+            better = share > best_share
+            improved = share > 1.1 * best_share
+            if better:
+                best, best_share = proposal, share
+            pool = _join([pool, fresh])
+            pool_weights = pool.log_likelihood + prior.log_normal(pool.z) - self._mixture(pool.z, proposals, pilot_n)
+            if not improved:
+                break
+        # The final draws come from the best proposal alone: earlier pilots chose it, so they stay out of the estimate.
+        draws = sampler.evaluate(best.draw(n, seed + 3), "waveforms")
+        return draws, draws.log_likelihood + prior.log_normal(draws.z) - best.log_density(draws.z), rounds
+
+    @staticmethod
+    def _mixture(z: np.ndarray, proposals: list[Proposal], count: int) -> np.ndarray:
+        densities = np.stack([p.log_density(z) for p in proposals])
+        return mixture_log_density(densities, np.full(len(proposals), count))
+
+    @staticmethod
+    def _round(name: str, summary: WeightSummary) -> dict[str, Any]:
+        return {
+            "proposal": name,
+            "efficiency": summary.efficiency,
+            "pareto_k": summary.pareto_k,
+            "log_evidence": summary.log_evidence,
+        }
+
+    def _check_edges(self, draws: Evaluated, log_weights: np.ndarray, options: SamplingOptions) -> None:
+        """Refuse a posterior that the prior's bound on chirp mass cuts off; note the other bounds in passing."""
+        low, high = self.prior.chirp_mass
+        weights = np.exp(log_weights - log_weights.max())
+        edges = np.linspace(low, high, round(1 / EDGE_SHARE) + 1)
+        density, _ = np.histogram(draws.theta[:, 0], bins=edges, weights=weights)
+        for bound, share, word in ((low, density[0], "low"), (high, density[-1], "high")):
+            if share > EDGE_DENSITY * density.max():
+                message = (
+                    f"the posterior of the detector-frame chirp mass is cut off at the {word} end of the prior, {bound:g} solar masses "
+                    f"(prior {low:g} to {high:g}): the signal's chirp mass probably lies outside; use an estimator trained for it"
+                )
+                if options.on_edge == "raise":
+                    raise DomainError(message)
+                warnings.warn(message, DomainWarning, stacklevel=3)
+
+
+def _join(parts: list[Evaluated]) -> Evaluated:
+    """Rounds one after the other; coefficients padded to the largest basis."""
+    size = max(part.coefficients.shape[1] for part in parts)
+    coefficients = [np.pad(p.coefficients, ((0, 0), (0, size - p.coefficients.shape[1]))) for p in parts]
+    fields = ("power", "shift", "part", "log_likelihood", "effective")
+    rest = {name: np.concatenate([getattr(p, name) for p in parts]) for name in fields}
+    return Evaluated(
+        np.concatenate([p.z for p in parts]),
+        np.concatenate([p.theta for p in parts]),
+        np.concatenate(coefficients),
+        **rest,
+    )
+
+
+def load_estimator(name_or_path: str | Path = DEFAULT, model: WaveformModel | None = None) -> Estimator:
+    """A trained estimator: a shipped one by name, or a folder written by `gwsml train estimator`.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+    model : WaveformModel, optional
+        waveform model for the likelihood instead of the surrogate the network was trained on: the result is exact for it
+
+    Raises
+    ------
+    ArtifactError
+        unknown name, foreign or damaged files
+    """
+    return Estimator(*artifacts.load(name_or_path, "estimator"), model=model)

@@ -1,0 +1,85 @@
+"""The conditional neural spline flow over normal-score parameters, and a small flow without conditions for refinement."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from gwsurrogate_ml.inference.config import NetworkConfig
+
+DIMENSION = 4
+
+
+class Residual(nn.Module):
+    """x + W2 gelu(W1 norm(x))."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, width) to (n, width)."""
+        return x + self.body(x)
+
+
+class Embedding(nn.Module):
+    """Standardise, then residual blocks: (n, F) to (n, context)."""
+
+    def __init__(self, n_in: int, config: NetworkConfig) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(n_in))
+        self.register_buffer("scale", torch.ones(n_in))
+        self.body = nn.Sequential(
+            nn.Linear(n_in, config.width),
+            *[Residual(config.width) for _ in range(config.blocks)],
+            nn.LayerNorm(config.width),
+            nn.Linear(config.width, config.context),
+        )
+
+    def standardise(self, features: torch.Tensor) -> None:
+        """Fix the affine standardisation from a sample of features (n, F)."""
+        self.mean = features.mean(dim=0)
+        self.scale = features.std(dim=0).clamp(min=1e-3)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(n, F) to (n, context)."""
+        return self.body((features - self.mean) / self.scale)
+
+
+class PosteriorNetwork(nn.Module):
+    """q(z | features): a zuko neural spline flow (autoregressive, orders fixed) on the embedded features.
+
+    Parameters
+    ----------
+    n_in : int
+        length of the features
+    config : NetworkConfig
+    """
+
+    def __init__(self, n_in: int, config: NetworkConfig) -> None:
+        import zuko
+
+        super().__init__()
+        self.embedding = Embedding(n_in, config)
+        self.flow = zuko.flows.NSF(
+            DIMENSION,
+            config.context,
+            transforms=config.transforms,
+            hidden_features=config.hidden,
+            bins=config.bins,
+        )
+
+    def loss(self, z: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """-log q(z | features), (n,)."""
+        return -self.flow(self.embedding(features)).log_prob(z)
+
+    def distribution(self, features: torch.Tensor) -> torch.distributions.Distribution:
+        """The distribution of z (4,) given one observation's features (F,)."""
+        return self.flow(self.embedding(features[None])[0])
+
+
+def unconditional_flow(transforms: int = 3, hidden: tuple[int, ...] = (64, 64), bins: int = 8) -> nn.Module:
+    """A small spline flow over 4 dimensions, for the refinement of one event."""
+    import zuko
+
+    return zuko.flows.NSF(DIMENSION, 0, transforms=transforms, hidden_features=hidden, bins=bins)

@@ -1,0 +1,302 @@
+"""What an analysis returns: draws, weights, evidence and how far to trust them; conversion to bilby, files, figures."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS, component_masses
+from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.inference.importance import WeightSummary, log_sum
+
+if TYPE_CHECKING:
+    from bilby.gw.result import CBCResult
+    from matplotlib.figure import Figure
+
+    from gwsurrogate_ml.inference.likelihood import SegmentLikelihood, WaveformModel
+    from gwsurrogate_ml.inference.sampling import Evaluated
+    from gwsurrogate_ml.strain import AnalysisSegment
+
+_SCALARS = (
+    "n_draws",
+    "sample_efficiency",
+    "pareto_k",
+    "log_evidence",
+    "log_evidence_error",
+    "log_noise_evidence",
+    "extrinsic_ess",
+    "seconds",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Posterior of one event.
+
+    Parameters
+    ----------
+    posterior : DataFrame
+        equally weighted draws: the eleven parameters of `conventions.PARAMETERS` (bilby's names and units, masses detector-frame) and
+        mass_1, mass_2, total_mass, chi_eff, chirp_mass_source, mass_1_source, mass_2_source, total_mass_source, redshift (Planck15),
+        network_snr (optimal), log_likelihood (with the noise term, as bilby reports it) and log_likelihood_ratio
+    weighted : DataFrame
+        all `n_draws` draws of the intrinsic parameters with `log_weight`, `log_likelihood_ratio` (marginal over the other seven) and
+        `extrinsic_ess`
+    n_draws : int
+    sample_efficiency : float, effective draws / `n_draws`
+    pareto_k : float, tail of the weights: < 0.5 good, > 0.7 not to be trusted
+    log_evidence, log_evidence_error, log_noise_evidence : float
+        the error is the larger of the weights' and of the scatter between extrinsic sets
+    extrinsic_ess : float
+        effective extrinsic points behind one draw, posterior mean
+    seconds : float, wall time
+    meta : dict
+        versions, seeds, checksums, settings, rounds
+    """
+
+    posterior: pd.DataFrame
+    weighted: pd.DataFrame
+    n_draws: int
+    sample_efficiency: float
+    pareto_k: float
+    log_evidence: float
+    log_evidence_error: float
+    log_noise_evidence: float
+    extrinsic_ess: float
+    seconds: float
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def log_bayes_factor(self) -> float:
+        """Log evidence of a signal against noise."""
+        return self.log_evidence - self.log_noise_evidence
+
+    @property
+    def log_weights(self) -> np.ndarray:
+        """Log importance weights of all draws, (n_draws,)."""
+        return self.weighted["log_weight"].to_numpy()
+
+    def summary(self) -> dict[str, dict[str, Any]]:
+        """The parts "posterior" and "inference" of summary.json: medians and 90 % intervals; diagnostics."""
+        quantiles = self.posterior.quantile([0.5, 0.05, 0.95])
+        posterior = {
+            name: dict(zip(("median", "lower_90", "upper_90"), map(float, quantiles[name]), strict=True))
+            for name in self.posterior.columns
+        }
+        inference = {name: getattr(self, name) for name in _SCALARS} | {"log_bayes_factor": self.log_bayes_factor}
+        return {"posterior": posterior, "inference": inference}
+
+    def to_bilby(self, label: str = "gwsurrogate_ml") -> CBCResult:
+        """The same as a bilby `CBCResult`, with prior and meta data."""
+        from bilby.gw.result import CBCResult
+
+        from gwsurrogate_ml.inference.priors import BinaryPrior
+
+        segment = self.meta.get("segment", {})
+        prior = (
+            BinaryPrior.model_validate(self.meta["prior"]).to_bilby(segment["gps"]) if "prior" in self.meta else None
+        )
+        detectors = {name: {} for name in segment.get("detectors", [])}
+        likelihood = {
+            "type": "GravitationalWaveTransient",
+            "interferometers": detectors,
+            "phase_marginalization": False,
+            "distance_marginalization": False,
+            "time_marginalization": False,
+            "waveform_arguments": {"minimum_frequency": segment.get("f_min")},
+        }
+        return CBCResult(
+            label=label,
+            sampler="gwsurrogate_ml",
+            search_parameter_keys=list(PARAMETERS),
+            priors=prior,
+            posterior=self.posterior.copy(),
+            samples=self.posterior[list(PARAMETERS)].to_numpy(),
+            log_evidence=self.log_evidence,
+            log_evidence_err=self.log_evidence_error,
+            log_noise_evidence=self.log_noise_evidence,
+            log_bayes_factor=self.log_bayes_factor,
+            num_likelihood_evaluations=self.n_draws,
+            sampling_time=self.seconds,
+            meta_data={
+                "likelihood": likelihood,
+                "gwsurrogate_ml": _plain(self.meta | {k: getattr(self, k) for k in _SCALARS}),
+            },
+        )
+
+    def save(self, path: str | Path) -> Path:
+        """Write to a .json or .h5/.hdf5 file, whole or not at all; `Result.load` reads it.
+
+        Raises
+        ------
+        ConfigError
+            for another suffix
+        """
+        path = Path(path)
+        scalars = {name: getattr(self, name) for name in _SCALARS}
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        try:
+            if path.suffix == ".json":
+                tables = {
+                    k: {c: t[c].tolist() for c in t}
+                    for k, t in (("posterior", self.posterior), ("weighted", self.weighted))
+                }
+                Path(name).write_text(json.dumps({**scalars, "meta": _plain(self.meta), **tables}))
+            elif path.suffix in (".h5", ".hdf5"):
+                import h5py
+
+                with h5py.File(name, "w") as file:
+                    for table, frame in (("posterior", self.posterior), ("weighted", self.weighted)):
+                        group = file.create_group(table)
+                        for column in frame:
+                            group.create_dataset(str(column), data=frame[column].to_numpy(), compression="gzip")
+                    file.attrs.update(scalars | {"meta": json.dumps(_plain(self.meta))})
+            else:
+                raise ConfigError(f"{path}: name a .json, .h5 or .hdf5 file")
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Result:
+        """Read what `save` wrote."""
+        path = Path(path)
+        if path.suffix == ".json":
+            stored = json.loads(path.read_text())
+            tables = {name: pd.DataFrame(stored.pop(name)) for name in ("posterior", "weighted")}
+            return cls(**tables, **stored)
+        import h5py
+
+        with h5py.File(path) as file:
+            tables = {
+                name: pd.DataFrame({key: value[:] for key, value in file[name].items()})
+                for name in ("posterior", "weighted")
+            }
+            scalars = {name: file.attrs[name].item() for name in _SCALARS}
+            return cls(**tables, **scalars, meta=json.loads(file.attrs["meta"]))
+
+    def plot_corner(self, **options: Any) -> Figure:
+        """Corner plot of the posterior: `plot.corner`."""
+        from gwsurrogate_ml import plot
+
+        return plot.corner(self.posterior, **options)
+
+    def plot_waveform(self, segment: AnalysisSegment, model: WaveformModel | None = None, n: int = 200) -> Figure:
+        """Whitened data with the posterior's 90 % band: `plot.waveform_band`.
+
+        Parameters
+        ----------
+        segment : AnalysisSegment
+            the data analysed
+        model : WaveformModel, optional
+            by default the surrogate of the analysis
+        n : int
+            posterior draws behind the band
+        """
+        from gwsurrogate_ml import plot
+        from gwsurrogate_ml.inference.training import load_model
+
+        model = load_model(self.meta["surrogate"]["name"])[0] if model is None else model
+        bands, times = whitened_bands(self.posterior.iloc[: min(n, len(self.posterior))], segment, model)
+        data = dict(zip(segment.detectors, segment.whitened(), strict=True))
+        return plot.waveform_band(times, data, bands, segment.gps)
+
+    def plot_skymap(self) -> Figure:
+        """Posterior of the sky position: `plot.skymap`."""
+        from gwsurrogate_ml import plot
+
+        return plot.skymap(self.posterior["ra"].to_numpy(), self.posterior["dec"].to_numpy())
+
+
+def whitened_bands(
+    posterior: pd.DataFrame, segment: AnalysisSegment, model: WaveformModel
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """5 %, 50 % and 95 % quantiles (3, n) of the whitened waveforms of posterior draws in each detector, and GPS times (n,)."""
+    from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
+
+    signals = SegmentLikelihood(segment, model).signals({name: posterior[name].to_numpy() for name in PARAMETERS})
+    white = segment.whitened(signals)
+    quantiles = np.quantile(white, (0.05, 0.5, 0.95), axis=0)
+    n = white.shape[-1]
+    times = segment.start_time + np.arange(n) * segment.duration / n
+    return {name: quantiles[:, d] for d, name in enumerate(segment.detectors)}, times
+
+
+def _plain(value: Any) -> Any:
+    """JSON-serialisable copy."""
+    return json.loads(json.dumps(value, default=lambda x: x.item() if hasattr(x, "item") else str(x)))
+
+
+def derived(parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Masses, effective spin, redshift (astropy's Planck15, as bilby's default) and source-frame masses."""
+    from bilby.gw.conversion import luminosity_distance_to_redshift
+
+    mass_1, mass_2 = component_masses(parameters["chirp_mass"], parameters["mass_ratio"])
+    # Inverting the distance is slow: interpolate it, monotone and smooth, on nodes.
+    distance = parameters["luminosity_distance"]
+    nodes = np.geomspace(distance.min() * 0.999, distance.max() * 1.001, 400)
+    redshift = np.interp(distance, nodes, luminosity_distance_to_redshift(nodes, "Planck15"))
+    source = {"mass_1": mass_1, "mass_2": mass_2, "total_mass": mass_1 + mass_2, "chirp_mass": parameters["chirp_mass"]}
+    return {
+        "mass_1": mass_1,
+        "mass_2": mass_2,
+        "total_mass": mass_1 + mass_2,
+        "chi_eff": (mass_1 * parameters["chi_1"] + mass_2 * parameters["chi_2"]) / (mass_1 + mass_2),
+        "redshift": redshift,
+        **{f"{name}_source": mass / (1 + redshift) for name, mass in source.items()},
+    }
+
+
+def make_result(
+    draws: Evaluated,
+    log_weights: np.ndarray,
+    summary: WeightSummary,
+    posterior: Mapping[str, np.ndarray],
+    likelihood: SegmentLikelihood,
+    n_sets: int,
+    meta: dict[str, Any],
+    clock: Callable[[], float],
+) -> Result:
+    """Assemble a `Result` from weighted intrinsic draws and completed posterior draws."""
+    noise = likelihood.log_noise_evidence
+    columns = {name: posterior[name] for name in PARAMETERS}
+    frame = pd.DataFrame(
+        columns
+        | derived(columns)
+        | {
+            "network_snr": posterior["network_snr"],
+            "log_likelihood": posterior["log_likelihood"] + noise,
+            "log_likelihood_ratio": posterior["log_likelihood"],
+        }
+    )
+    weighted = pd.DataFrame(
+        dict(zip(INTRINSIC, draws.theta.T, strict=True))
+        | {"log_weight": log_weights, "log_likelihood_ratio": draws.log_likelihood, "extrinsic_ess": draws.effective}
+    )
+    weights = np.exp(log_weights - log_weights.max())
+    by_set = np.array([log_sum(log_weights[draws.part == k]) - np.log(np.sum(draws.part == k)) for k in range(n_sets)])
+    scatter = float(np.std(np.exp(by_set - summary.log_evidence), ddof=1) / np.sqrt(n_sets)) if n_sets > 1 else 0.0
+    return Result(
+        posterior=frame,
+        weighted=weighted,
+        n_draws=len(log_weights),
+        sample_efficiency=summary.efficiency,
+        pareto_k=summary.pareto_k,
+        log_evidence=summary.log_evidence + noise,
+        log_evidence_error=max(summary.log_evidence_error, scatter),
+        log_noise_evidence=noise,
+        extrinsic_ess=float(np.sum(weights * draws.effective) / np.sum(weights)),
+        seconds=clock(),
+        meta=meta | {"log_evidence_by_extrinsic_set": (by_set + noise).tolist(), "log_evidence_set_scatter": scatter},
+    )

@@ -1,0 +1,260 @@
+"""One event from proposal to weighted draws: waveforms, marginal likelihoods, weights, refinement, extrinsic draws.
+
+The extrinsic integral uses several independent randomised sets of points, each for its own share of the draws: their errors are not shared, and the
+scatter of the evidence between them is reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from gwsurrogate_ml.errors import GwsmlError
+from gwsurrogate_ml.inference.distance import DistanceTable, draw_distance, draw_phase
+from gwsurrogate_ml.inference.extrinsic import ExtrinsicIntegral, ExtrinsicPoints, TimeWindow, keep_best, quasi_random
+from gwsurrogate_ml.inference.geometry import sky_angles
+from gwsurrogate_ml.inference.importance import check_weights, log_sum, resample
+from gwsurrogate_ml.inference.likelihood import ReducedLikelihood, SegmentLikelihood
+from gwsurrogate_ml.inference.priors import BinaryPrior
+from gwsurrogate_ml.inference.search import Found
+
+TIME_STEP = 1 / 8192
+"""Step in s of the matched-filter series, which are interpolated between: six points, of signals below 500 Hz."""
+MARGIN = 8e-3
+"""Room in s beyond the light travel time on either side of the window of arrival times."""
+LOST_POWER = 2e-7
+"""Share of a waveform's whitened power the event's basis may lose before it is extended."""
+_CHUNK = 512
+
+
+@dataclass
+class Evaluated:
+    """Draws with all that was computed of them: normal scores, parameters, coefficients, powers, shifts, marginal likelihoods.
+
+    `part` says which set of extrinsic points each draw used.
+    """
+
+    z: np.ndarray
+    theta: np.ndarray
+    coefficients: np.ndarray
+    power: np.ndarray
+    shift: np.ndarray
+    part: np.ndarray
+    log_likelihood: np.ndarray
+    effective: np.ndarray
+
+
+class EventSampler:
+    """The state of one event's analysis.
+
+    Parameters
+    ----------
+    likelihood : SegmentLikelihood
+    prior : BinaryPrior
+    found : Found
+        the loudest template: fixes the window of arrival times
+    n_sets : int, sets of extrinsic points; n_points : int, points in each
+    seed : int
+    progress : callable, optional, ``progress(stage, done, total)``
+    """
+
+    def __init__(
+        self,
+        likelihood: SegmentLikelihood,
+        prior: BinaryPrior,
+        found: Found,
+        *,
+        n_sets: int = 8,
+        n_points: int = 2048,
+        seed: int = 0,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> None:
+        self.likelihood, self.prior, self.found = likelihood, prior, found
+        self.n_sets, self.n_points, self.seed = n_sets, n_points, seed
+        self.progress = progress or (lambda stage, done, total: None)
+        travel = likelihood.network.light_travel_time
+        low, high = found.times.min() - travel - MARGIN, found.times.max() + travel + MARGIN
+        self.window = TimeWindow(float(low), TIME_STEP, int(np.ceil((high - low) / TIME_STEP)))
+        centre = likelihood.segment.gps - likelihood.segment.start_time
+        self.time_limits = (centre - prior.time_half_width, centre + prior.time_half_width)
+        self.table = DistanceTable.build(prior.luminosity_distance, 1.25 * found.network_snr + 8)
+        self.reduced: ReducedLikelihood | None = None
+        self.sets: list[ExtrinsicIntegral] = []
+
+    def coefficients(self, theta: np.ndarray, stage: str) -> tuple[np.ndarray, np.ndarray]:
+        """Coefficients (N, K) and powers (N, 2) of binaries (N, 4), extending the event's basis until it holds them."""
+        coefficients, powers = [], []
+        for start in range(0, len(theta), _CHUNK):
+            h = self.likelihood.waveforms(theta[start : start + _CHUNK])
+            if self.reduced is None:
+                self.reduced = ReducedLikelihood(
+                    self.likelihood, self.window, np.concatenate([h, self.found.waveform[None]])
+                )
+            c, power, lost = self.reduced.project(h)
+            if np.any(lost > LOST_POWER):
+                self.reduced.extend(h[lost > LOST_POWER])
+                c, power, lost = self.reduced.project(h)
+                if np.any(lost > LOST_POWER):
+                    raise GwsmlError(
+                        f"the event's basis loses {lost.max():.1e} of a waveform's power after it was extended"
+                    )
+            coefficients.append(c)
+            powers.append(power)
+            self.progress(stage, min(start + _CHUNK, len(theta)), len(theta))
+        size = self.reduced.size if self.reduced else 0
+        # An extension appends directions: earlier coefficients are zero there.
+        padded = [np.pad(c, ((0, 0), (0, size - c.shape[1]))) for c in coefficients]
+        return np.concatenate(padded), np.concatenate(powers)
+
+    def _series(self, coefficients: np.ndarray) -> np.ndarray:
+        assert self.reduced is not None
+        c = np.pad(coefficients, ((0, 0), (0, self.reduced.size - coefficients.shape[1])))
+        return self.reduced.series(c)
+
+    def _shift(self, series: np.ndarray, power: np.ndarray) -> np.ndarray:
+        """Steps by which each binary's arrival is late against the loudest template's, delays between detectors kept."""
+        position = np.round((self.found.times - self.window.start) / self.window.step).astype(int)
+        reach = int(0.8 * MARGIN / self.window.step)
+        offsets = np.arange(-reach, reach + 1)
+        rho = sum(np.abs(series[:, d, position[d] + offsets]) ** 2 / power[:, d, None] for d in range(2))
+        return offsets[np.argmax(rho, axis=1)]
+
+    def build_sets(self, coefficients: np.ndarray, power: np.ndarray, log2_n: int = 16) -> None:
+        """Choose the extrinsic points that count for the given likely binaries (P, K), (P, 2)."""
+        series = self._series(coefficients)
+        shift = self._shift(series, power)
+        # Series as seen from each binary's own arrival, so that they can be averaged.
+        size = self.window.size
+        rho_squared = np.zeros((2, size))
+        for z, s, p in zip(series, shift, power, strict=True):
+            rolled = np.abs(np.roll(z, -s, axis=1)) ** 2 / p[:, None]
+            rho_squared += rolled / len(series)
+        self.sets = []
+        sequence = np.random.SeedSequence([self.seed, 77, len(coefficients)]).spawn(self.n_sets)
+        for number, child in enumerate(sequence):
+            points_seed, choice_seed = child.generate_state(2)
+            points = quasi_random(
+                self.likelihood.network, self.window, rho_squared, self.prior.time_half_width, log2_n, int(points_seed)
+            )
+            full = ExtrinsicIntegral(points, self.window, self.table, self.time_limits)
+            mean = self._mean_likelihood(full, points, series, power, shift)
+            kept = keep_best(points, mean, self.n_points, np.random.default_rng(int(choice_seed)))
+            self.sets.append(ExtrinsicIntegral(kept, self.window, self.table, self.time_limits))
+            self.progress("extrinsic points", number + 1, self.n_sets)
+
+    @staticmethod
+    def _mean_likelihood(
+        full: ExtrinsicIntegral, points: ExtrinsicPoints, series: np.ndarray, power: np.ndarray, shift: np.ndarray
+    ) -> np.ndarray:
+        """Log of the mean over binaries of the likelihood at every point, each binary normalised to its integral."""
+        # A likelihood over its integral is at most the inverse of the prior's share it fills: no overflow.
+        mean = np.zeros(len(points))
+        for i in range(len(series)):
+            terms = full.terms(series[i : i + 1], power[i : i + 1], shift[i : i + 1])[0]
+            total = log_sum(terms)
+            if np.isfinite(total):
+                mean += np.exp(terms - points.log_weight - total)
+        if not np.any(mean > 0):
+            raise GwsmlError("no arrival time of the prior fits the data: check the event's GPS time")
+        with np.errstate(divide="ignore"):
+            return np.log(mean / len(series))
+
+    def evaluate(self, z: np.ndarray, stage: str, known: tuple[np.ndarray, np.ndarray] | None = None) -> Evaluated:
+        """Marginal likelihoods of draws (N, 4) in normal scores, extrinsic sets taken in turn.
+
+        Parameters
+        ----------
+        z : (N, 4)
+        stage : str
+            name for progress
+        known : (coefficients, powers), optional
+            of the same draws, from an earlier call
+        """
+        theta = self.prior.from_normal(z)
+        coefficients, power = self.coefficients(theta, stage) if known is None else known
+        n = len(z)
+        part = np.arange(n) % self.n_sets
+        log_likelihood, effective, shift = np.empty(n), np.empty(n), np.empty(n, dtype=np.int64)
+        for number, integral in enumerate(self.sets):
+            rows = np.flatnonzero(part == number)
+            for start in range(0, len(rows), _CHUNK):
+                chunk = rows[start : start + _CHUNK]
+                series = self._series(coefficients[chunk])
+                shift[chunk] = self._shift(series, power[chunk])
+                log_likelihood[chunk], effective[chunk] = integral.marginal(series, power[chunk], shift[chunk])
+            self.progress(stage + ": extrinsic integral", number + 1, self.n_sets)
+        return Evaluated(z, theta, coefficients, power, shift, part, log_likelihood, effective)
+
+    def complete(self, draws: Evaluated, log_weights: np.ndarray, size: int, seed: int) -> dict[str, np.ndarray]:
+        """Equally weighted draws of all eleven parameters.
+
+        Parameters
+        ----------
+        draws : Evaluated; log_weights : (N,)
+        size : int
+            number of draws returned
+        seed : int
+
+        Returns
+        -------
+        dict of (size,) arrays: the eleven parameters, `log_likelihood` (ratio to noise), `network_snr` (optimal) and
+        `draw`, the row of `draws` each came from
+        """
+        rng = np.random.default_rng(seed)
+        check_weights(log_weights)
+        index = resample(log_weights, size, rng)
+        names = (
+            "luminosity_distance",
+            "theta_jn",
+            "phase",
+            "psi",
+            "ra",
+            "dec",
+            "geocent_time",
+            "log_likelihood",
+            "network_snr",
+        )
+        out = {name: np.empty(size) for name in names}
+        for number, integral in enumerate(self.sets):
+            mine = np.flatnonzero(draws.part[index] == number)
+            for start in range(0, len(mine), _CHUNK):
+                at = mine[start : start + _CHUNK]
+                rows = index[at]
+                values = self._complete_chunk(draws, rows, integral, rng)
+                for name, value in values.items():
+                    out[name][at] = value
+            self.progress("extrinsic draws", number + 1, self.n_sets)
+        for column, name in enumerate(("chirp_mass", "mass_ratio", "chi_1", "chi_2")):
+            out[name] = draws.theta[index, column]
+        out["draw"] = index
+        return out
+
+    def _complete_chunk(
+        self, draws: Evaluated, rows: np.ndarray, integral: ExtrinsicIntegral, rng: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        series, shift = self._series(draws.coefficients[rows]), draws.shift[rows]
+        chosen, match, power = integral.choose(series, draws.power[rows], shift, draws.log_likelihood[rows], rng)
+        if np.any(chosen < 0):
+            raise GwsmlError("a kept draw has no extrinsic point: a fault in the extrinsic integral")
+        points = integral.points
+        # psi was folded into [0, pi/2): adding pi/2 turns the sign of A, hence of the match.
+        flip = rng.integers(0, 2, len(rows))
+        match = np.where(flip == 1, -match, match)
+        distance = draw_distance(np.abs(match), power, self.prior.luminosity_distance, rng)
+        phase = draw_phase(match, distance, rng)
+        start = self.likelihood.segment.start_time
+        geocent_time = start + (points.geocentre[chosen] + shift * self.window.step)
+        ra, dec = sky_angles(points.direction[chosen], geocent_time)
+        return {
+            "luminosity_distance": distance,
+            "theta_jn": np.arccos(points.cos_theta[chosen]),
+            "phase": phase,
+            "psi": points.psi[chosen] + flip * np.pi / 2,
+            "ra": ra,
+            "dec": dec,
+            "geocent_time": geocent_time,
+            "log_likelihood": np.real(np.exp(-2j * phase) * match) / distance - 0.5 * power / distance**2,
+            "network_snr": np.sqrt(power) / distance,
+        }

@@ -1,0 +1,138 @@
+"""Where the signal is: a coarse matched filter over the prior, giving arrival times, signal-to-noise ratios and the alignment of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import qmc
+
+from gwsurrogate_ml.inference.basis import alignment
+from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
+from gwsurrogate_ml.inference.priors import BinaryPrior
+
+_SETTLE = 4
+
+
+@dataclass(frozen=True)
+class Found:
+    """The loudest template.
+
+    Parameters
+    ----------
+    theta : (4,) its `INTRINSIC` parameters
+    waveform : (n_f,) complex128, face-on at 1 Mpc
+    times : (2,) arrival of its peak in each detector, s from the segment's start
+    aligned : (2,) the same, less the template's lag behind the reference waveform: where the data are aligned
+    snr : (2,) matched-filter signal-to-noise ratios; network_snr : float
+    """
+
+    theta: np.ndarray
+    waveform: np.ndarray
+    times: np.ndarray
+    aligned: np.ndarray
+    snr: np.ndarray
+
+    @property
+    def network_snr(self) -> float:
+        """Root of the sum of squares."""
+        return float(np.linalg.norm(self.snr))
+
+
+def _peaks(likelihood: SegmentLikelihood, h: np.ndarray, centre: float, half_width: float, rate: float) -> tuple:
+    """Best pair of arrival times, causal between detectors, for each waveform: times (N, 2), snr (N, 2)."""
+    n = round(rate * likelihood.segment.duration)
+    grid = np.zeros((len(h), n), dtype=np.complex128)
+    sigma = np.sqrt(likelihood.power(h))
+    rho = []
+    first = max(round((centre - half_width) * rate), 0)
+    last = min(round((centre + half_width) * rate), n - 1)
+    for d, (weight, strain) in enumerate(zip(likelihood.weight, likelihood.strain, strict=True)):
+        grid[:] = 0
+        grid[:, : h.shape[1]] = np.conj(h) * (weight * strain)
+        rho.append(np.abs(np.fft.ifft(grid, axis=1)[:, first : last + 1] * n) / sigma[:, d, None])
+    lag = int(np.ceil(likelihood.network.light_travel_time * rate)) + 1
+    other = rho[1].copy()
+    # Sliding maximum of the second detector over the light travel time.
+    from scipy.ndimage import maximum_filter1d
+
+    other = maximum_filter1d(rho[1], 2 * lag + 1, axis=1, mode="constant")
+    best = np.argmax(rho[0] ** 2 + other**2, axis=1)
+    times, snr = np.empty((len(h), 2)), np.empty((len(h), 2))
+    for i, j in enumerate(best):
+        low = max(j - lag, 0)
+        k = low + int(np.argmax(rho[1][i, low : j + lag + 1]))
+        for d, index in enumerate((j, k)):
+            offset, height = _parabola(rho[d][i], index)
+            times[i, d] = (first + index + offset) / rate
+            snr[i, d] = height
+    return times, snr
+
+
+def _parabola(y: np.ndarray, i: int) -> tuple[float, float]:
+    """Offset (in samples) and height of the maximum of the parabola through three points."""
+    if not 0 < i < len(y) - 1:
+        return 0.0, float(y[i])
+    a, b, c = y[i - 1], y[i], y[i + 1]
+    curvature = a - 2 * b + c
+    if curvature >= 0:
+        return 0.0, float(b)
+    offset = float(np.clip(0.5 * (a - c) / curvature, -0.5, 0.5))
+    return offset, float(b - 0.25 * (a - c) * offset)
+
+
+def search(
+    likelihood: SegmentLikelihood,
+    prior: BinaryPrior,
+    reference: np.ndarray,
+    band: np.ndarray,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> Found:
+    """Filter with a quasi-random bank over the prior, then with templates ever closer to the loudest.
+
+    Parameters
+    ----------
+    likelihood : SegmentLikelihood
+    prior : BinaryPrior
+    reference : (n_b,) complex128
+        the waveform to align with, on the frequencies `band`
+    band : (n_b,) int, indices of the analysis band
+    seed : int
+
+    Returns
+    -------
+    Found
+    """
+    segment = likelihood.segment
+    centre = segment.gps - segment.start_time
+    # Arrival at a detector differs from that at the geocentre by at most 21 ms.
+    half_width = prior.time_half_width + 0.0213
+    rate = 2 * float(likelihood.frequencies[-1])
+    u = qmc.Sobol(4, scramble=True, seed=np.random.default_rng(seed)).random(256)
+    best: tuple[float, np.ndarray] | None = None
+    found = None
+    scale, base = 1.0, None
+    for round_ in range(_SETTLE):
+        if base is None:
+            theta = prior.from_uniform(u)
+        else:
+            width = 0.35 * 0.45**round_
+            theta = prior.from_uniform(np.clip(base + width * (u[:64] - 0.5), 0, 1))
+        for start in range(0, len(theta), 64):
+            part = theta[start : start + 64]
+            h = likelihood.waveforms(part)
+            times, snr = _peaks(likelihood, h, centre, half_width, rate)
+            loudest = int(np.argmax(np.sum(snr**2, axis=1)))
+            total = float(np.sum(snr[loudest] ** 2))
+            if best is None or total > best[0]:
+                best = (total, part[loudest])
+                delay, _ = alignment(h[loudest : loudest + 1, band], reference, likelihood.frequencies[band])
+                found = Found(part[loudest], h[loudest], times[loudest], times[loudest] + delay[0], snr[loudest])
+        assert best is not None
+        base = prior.to_uniform(best[1][None])[0]
+        if progress:
+            progress(round_ + 1, _SETTLE)
+    assert found is not None
+    return found

@@ -1,0 +1,275 @@
+"""Training of the estimator's network: simulate, step, average, checkpoint; deterministic for a seed and resumable at any moment.
+
+Batch k is simulated from the generator of (seed, k), so that a resumed run sees exactly the batches an uninterrupted one would have seen.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.errors import ArtifactError, ConfigError
+from gwsurrogate_ml.inference.basis import CompressedBank
+from gwsurrogate_ml.inference.config import EstimatorConfig, read_config
+from gwsurrogate_ml.inference.lal_model import LalModel
+from gwsurrogate_ml.inference.likelihood import WaveformModel
+from gwsurrogate_ml.inference.network import PosteriorNetwork
+from gwsurrogate_ml.inference.priors import require_inside
+from gwsurrogate_ml.inference.simulator import Simulator, build_bank, n_features
+
+logger = logging.getLogger(__name__)
+Progress = Callable[[str, int, int], None]
+_BANK_STREAM, _SIMULATOR_STREAM, _VALIDATION_STREAM = 1, 2, 3
+
+
+def load_model(name: str) -> tuple[WaveformModel, dict[str, Any]]:
+    """The waveform model a configuration names, and what identifies it: a surrogate by name or path, or "lal:APPROXIMANT"."""
+    if name.startswith("lal:"):
+        return LalModel(name.removeprefix("lal:")), {"name": name}
+    import gwsurrogate_ml as gw
+
+    surrogate = gw.load_surrogate(name)
+    folder = artifacts.resolve(name, "surrogate")
+    card = json.loads((folder / "card.json").read_text())
+    return surrogate, {"name": card["name"], "version": card.get("version"), "weights_sha256": card["weights_sha256"]}
+
+
+def train_estimator(
+    config: EstimatorConfig | dict[str, Any] | str | Path,
+    out: str | Path,
+    *,
+    model: WaveformModel | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Train an estimator and write it to `out`; resumes where an earlier run of the same configuration stopped.
+
+    Parameters
+    ----------
+    config : EstimatorConfig, mapping, or path of a TOML or JSON file
+    out : path
+        folder of the model; checkpoints, the bank and `log.jsonl` live in `out`.training until the end, the log stays
+    model : WaveformModel, optional
+        instead of loading `config.surrogate`
+    progress : callable, optional
+        called as ``progress(stage, done, total)`` with stages "bank" and "train"
+
+    Returns
+    -------
+    Path of the folder with weights.safetensors and card.json
+
+    Raises
+    ------
+    ConfigError
+        impossible settings, a prior the surrogate does not cover, or another configuration's checkpoint in the way
+    """
+    config = read_config(config)
+    out = Path(out)
+    if model is None:
+        model, identity = load_model(config.surrogate)
+    else:
+        identity = {"name": getattr(model, "name", type(model).__name__)}
+    _check_coverage(config, model)
+    work = out.with_name(out.name + ".training")
+    work.mkdir(parents=True, exist_ok=True)
+    _claim(work, config, identity)
+    started = time.monotonic()
+    bank = cached_bank(work, model, config, progress)
+    simulator = Simulator(
+        config, bank, np.random.default_rng([config.seed, _SIMULATOR_STREAM]), holdout=min(2000, len(bank.theta) // 10)
+    )
+    network, metrics = _optimise(config, simulator, work, progress, started)
+    card, tensors = describe(config, simulator, network, identity, metrics)
+    folder = artifacts.save(out, card, tensors)
+    (work / "checkpoint.pt").unlink(missing_ok=True)
+    (work / "bank.npz").unlink(missing_ok=True)
+    return folder
+
+
+def _check_coverage(config: EstimatorConfig, model: WaveformModel) -> None:
+    limits = getattr(model, "limits", None)
+    if isinstance(limits, dict):
+        require_inside(config.prior, limits, config.surrogate)
+
+
+def _claim(work: Path, config: EstimatorConfig, identity: dict[str, Any]) -> None:
+    """Record whose checkpoints these are; refuse another configuration's."""
+    claim = json.dumps({"config": config.model_dump(mode="json"), "surrogate": identity}, indent=1, sort_keys=True)
+    path = work / "config.json"
+    if path.exists() and path.read_text() != claim:
+        raise ConfigError(
+            f"{work} holds the unfinished training of another configuration: delete it or choose another --out"
+        )
+    _write(path, claim.encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)
+
+
+def cached_bank(work: Path, model: WaveformModel, config: EstimatorConfig, progress: Progress | None) -> CompressedBank:
+    """The bank of waveforms, from the training folder if it is there."""
+    path = work / "bank.npz"
+    names = ("theta", "coefficients", "basis", "whitening", "tones", "frequencies", "reference", "captured")
+    if path.exists():
+        with np.load(path) as stored:
+            return CompressedBank(*(stored[name] if name != "captured" else float(stored[name]) for name in names))
+    bank = build_bank(model, config, np.random.default_rng([config.seed, _BANK_STREAM]), progress)
+    temporary = work / f".bank-{os.getpid()}.npz"
+    np.savez(temporary, **{name: getattr(bank, name) for name in names})
+    os.replace(temporary, path)
+    return bank
+
+
+def _learning_rate(step: int, config: EstimatorConfig) -> float:
+    """Factor on the learning rate: linear warm-up, then half a cosine to zero."""
+    t = config.training
+    if step < t.warm_up:
+        return (step + 1) / t.warm_up
+    return 0.5 * (1 + float(np.cos(np.pi * (step - t.warm_up) / max(t.steps - t.warm_up, 1))))
+
+
+def _optimise(
+    config: EstimatorConfig, simulator: Simulator, work: Path, progress: Progress | None, started: float
+) -> tuple[PosteriorNetwork, dict[str, Any]]:
+    t = config.training
+    torch.manual_seed(config.seed)
+    network = PosteriorNetwork(n_features(config), config.network)
+    validation = simulator.batch(4096, np.random.default_rng([config.seed, _VALIDATION_STREAM]), validation=True)
+    network.embedding.standardise(validation.features)
+    average = {key: value.clone() for key, value in network.state_dict().items()}
+    optimiser = torch.optim.AdamW(network.parameters(), lr=t.learning_rate, weight_decay=t.weight_decay)
+    first, seconds = 0, 0.0
+    checkpoint = work / "checkpoint.pt"
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        network.load_state_dict(state["network"])
+        optimiser.load_state_dict(state["optimiser"])
+        average, first, seconds = state["average"], state["step"], state["seconds"]
+        logger.info("resuming at step %d of %d", first, t.steps)
+    losses: list[float] = []
+    log = work / "log.jsonl"
+    validation_loss = float("nan")
+    for step in range(first, t.steps):
+        batch = simulator.batch(t.batch, np.random.default_rng([config.seed, 10, step]))
+        loss = network.loss(batch.z, batch.features).mean()
+        if not torch.isfinite(loss):
+            raise ArtifactError(f"the loss is {loss.item()} at step {step}: lower training.learning_rate")
+        for group in optimiser.param_groups:
+            group["lr"] = t.learning_rate * _learning_rate(step, config)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), t.clip)
+        optimiser.step()
+        with torch.no_grad():
+            decay = min(t.ema, (step + 1) / (step + 10))
+            for key, value in network.state_dict().items():
+                if value.dtype.is_floating_point:
+                    average[key].lerp_(value, 1 - decay)
+        losses.append(float(loss.detach()))
+        done = step + 1
+        if done % t.log_every == 0 or done == t.steps:
+            validation_loss = _evaluate(config, network, average, validation)
+            line = {
+                "step": done,
+                "samples": done * t.batch,
+                "loss": float(np.mean(losses)),
+                "validation_loss": validation_loss,
+                "learning_rate": optimiser.param_groups[0]["lr"],
+                "seconds": round(seconds + time.monotonic() - started, 1),
+            }
+            losses.clear()
+            with log.open("a") as stream:
+                stream.write(json.dumps(line) + "\n")
+            logger.info("step %(step)d: loss %(loss).3f, validation %(validation_loss).3f", line)
+        if done % t.checkpoint_every == 0 and done < t.steps:
+            _save_checkpoint(
+                checkpoint, network, optimiser, average, done, seconds + time.monotonic() - started
+            )
+        if progress:
+            progress("train", done, t.steps)
+    network.load_state_dict(average)
+    total = seconds + time.monotonic() - started
+    metrics = {
+        "validation_loss": validation_loss,
+        "prior_loss": float(-np.mean(config.prior.log_normal(validation.z.double().numpy()))),
+        "validation": f"mean -log q of {len(validation.z)} simulated observations of binaries not trained on, nats",
+        "samples": t.steps * t.batch,
+        "seconds": round(total, 1),
+        "threads": torch.get_num_threads(),
+        "bank_captured_power": simulator.bank.captured,
+        "network_basis_captured_power": simulator.captured,
+    }
+    return network.eval(), metrics
+
+
+def _save_checkpoint(path: Path, network, optimiser, average, step: int, seconds: float) -> None:  # type: ignore[no-untyped-def]
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    torch.save(
+        {
+            "network": network.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "average": average,
+            "step": step,
+            "seconds": seconds,
+        },
+        temporary,
+    )
+    os.replace(temporary, path)
+
+
+@torch.no_grad()
+def _evaluate(config: EstimatorConfig, network: PosteriorNetwork, average: dict, validation: Any) -> float:
+    """Loss of the averaged weights on the validation set."""
+    current = {key: value.clone() for key, value in network.state_dict().items()}
+    network.load_state_dict(average)
+    loss = float(network.loss(validation.z, validation.features).mean())
+    network.load_state_dict(current)
+    return loss
+
+
+def describe(
+    config: EstimatorConfig,
+    simulator: Simulator,
+    network: PosteriorNetwork,
+    identity: dict[str, Any],
+    metrics: dict[str, Any],
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Card and tensors of an estimator."""
+    tensors = {f"network.{key}": value.numpy() for key, value in network.state_dict().items() if value is not None}
+    basis = simulator.basis
+    # float32 holds the basis to 1e-7: it defines the features, it does not enter the likelihood.
+    tensors |= {"basis.real": basis.real.astype(np.float32), "basis.imag": basis.imag.astype(np.float32)}
+    reference = simulator.bank.reference
+    tensors |= {"reference.real": reference.real.copy(), "reference.imag": reference.imag.copy()}
+    prior = config.prior
+    card = {
+        "name": config.name,
+        "kind": "estimator",
+        "version": 1,
+        "parameters": "chirp_mass, mass_ratio, chi_1, chi_2 (detector frame, solar masses); the other seven integrated",
+        "ranges": {name: list(bounds) for name, bounds in prior.bounds().items()}
+        | {"luminosity_distance": list(prior.luminosity_distance), "network_snr": [8.0, 40.0]},
+        "units": {"chirp_mass": "solar mass", "luminosity_distance": "Mpc", "frequency": "Hz", "time": "s"},
+        "config": config.model_dump(mode="json"),
+        "training_data": {
+            "surrogate": identity,
+            "bank": f"{len(simulator.bank.theta)} waveforms drawn from the prior",
+            "psds": f"{config.simulator.psds} random mixtures of bilby's LIGO design curves per detector",
+            "fingerprint": sha256(simulator.bank.theta.tobytes()).hexdigest(),
+        },
+        "seed": config.seed,
+        "metrics": metrics,
+    }
+    return card, tensors
