@@ -1,7 +1,6 @@
 """Compiled loops of the matched filter and the chi-squared test; every one has a plain numpy reference in the tests.
 
-Compiled on first use and cached on disk; they release the GIL and keep no state. Arithmetic is float64 in registers
-whatever the arrays hold: the loops wait for memory, so it costs next to nothing. `fastmath` is limited to reordering,
+Compiled on first use and cached on disk; they release the GIL and keep no state. `fastmath` is limited to reordering,
 because NaN and infinities must survive to be noticed; a division by zero gives an infinity for the same reason.
 """
 
@@ -13,58 +12,99 @@ from numba import njit
 _REORDER = {"reassoc", "contract", "nsz", "arcp"}
 
 
+_SPAN = 256
+"""Frequencies or times handled together: the weights of a span stay in the first cache, and its loops are vectorised."""
+
+
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
 def correlate(
     template: np.ndarray, data: np.ndarray, psd: np.ndarray, kmin: int, kmax: int, out: np.ndarray
 ) -> tuple[float, float, bool]:  # pragma: no cover - compiled
-    """``out[k] = conj(h_k) s_k / S_k`` in the band; returns sum |h|^2 / S, sum |s|^2 / S and whether all S > 0."""
-    hh = 0.0
-    ss = 0.0
-    bad = 0
-    for k in range(kmin, kmax):
-        s = np.float64(psd[k])
-        bad += not (s > 0.0)
-        w = 1.0 / s
-        hr, hi = np.float64(template[k].real), np.float64(template[k].imag)
-        dr, di = np.float64(data[k].real), np.float64(data[k].imag)
-        out[k] = complex((hr * dr + hi * di) * w, (hr * di - hi * dr) * w)
-        hh += (hr * hr + hi * hi) * w
-        ss += (dr * dr + di * di) * w
-    return hh, ss, bad == 0
+    """``out[k] = conj(h_k) s_k / S_k`` in the band; returns sum |h|^2 / S, sum |s|^2 / S and whether all S > 0.
+
+    The arrays are real views of complex ones (re, im, re, ...), which the compiler vectorises better. Products are
+    formed in the precision of `psd`, and added up in float64 over spans.
+    """
+    one = psd.dtype.type(1)
+    weight = np.empty(_SPAN, psd.dtype)
+    total_h, total_s, bad = 0.0, 0.0, 0
+    for start in range(kmin, kmax, _SPAN):
+        n = min(_SPAN, kmax - start)
+        noise = psd[start : start + n]
+        h, s = template[2 * start : 2 * (start + n)], data[2 * start : 2 * (start + n)]
+        z = out[2 * start : 2 * (start + n)]
+        for i in range(n):
+            weight[i] = one / noise[i]
+        for i in range(n):
+            bad += not (noise[i] > 0)
+        hh, ss = one * 0, one * 0
+        for i in range(n):
+            hr, hi, sr, si = h[2 * i] * one, h[2 * i + 1] * one, s[2 * i] * one, s[2 * i + 1] * one
+            z[2 * i] = (hr * sr + hi * si) * weight[i]
+            z[2 * i + 1] = (hr * si - hi * sr) * weight[i]
+            hh += (hr * hr + hi * hi) * weight[i]
+            ss += (sr * sr + si * si) * weight[i]
+        total_h += hh
+        total_s += ss
+    return total_h, total_s, bad == 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
 def correlate_whitened(
     template: np.ndarray, over_whitened: np.ndarray, weights: np.ndarray, kmin: int, kmax: int, out: np.ndarray
 ) -> float:  # pragma: no cover - compiled
-    """``out[k] = conj(h_k) d_k`` in the band for data divided by the PSD before; returns sum |h|^2 weights."""
+    """``out[k] = conj(h_k) d_k`` for data divided by the PSD before; returns sum |h|^2 weights. Real views, as above."""
     hh = 0.0
     for k in range(kmin, kmax):
-        hr, hi = np.float64(template[k].real), np.float64(template[k].imag)
-        dr, di = np.float64(over_whitened[k].real), np.float64(over_whitened[k].imag)
-        out[k] = complex(hr * dr + hi * di, hr * di - hi * dr)
+        hr, hi, dr, di = template[2 * k], template[2 * k + 1], over_whitened[2 * k], over_whitened[2 * k + 1]
+        out[2 * k] = hr * dr + hi * di
+        out[2 * k + 1] = hr * di - hi * dr
+    for k in range(kmin, kmax):
+        hr, hi = np.float64(template[2 * k]), np.float64(template[2 * k + 1])
         hh += (hr * hr + hi * hi) * weights[k]
     return hh
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
+def _loud_spans(z: np.ndarray, floor: float, loud: np.ndarray) -> int:  # pragma: no cover - compiled
+    """Mark and count the spans where some |z|^2 >= floor is possible; `z` is a real view.
+
+    If |z|^2 >= floor then one component's square is at least half of it: a test without the pairing of components.
+    """
+    count = 0
+    half = z.dtype.type(0.4999 * floor)
+    for b in range(loud.size):
+        part = z[2 * _SPAN * b : min(2 * _SPAN * (b + 1), z.size)]
+        over = 0
+        for i in range(part.size):
+            over += part[i] * part[i] >= half
+        loud[b] = over > 0
+        count += over > 0
+    return count
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def cluster(z: np.ndarray, threshold: float, window: int) -> np.ndarray:  # pragma: no cover - compiled
     """Samples with |z| >= threshold that no sample within `window` on either side exceeds; ties go to the first.
 
-    The nearest earlier (later) sample that is louder decides, and a stack finds it in one pass for all.
+    `z` is a real view of a complex series. The nearest earlier (later) sample that is louder decides, and a stack finds
+    it in one pass for all.
     """
     floor = threshold * threshold
-    n = 0
-    for i in range(z.size):
-        n += z[i].real * z[i].real + z[i].imag * z[i].imag >= floor
+    loud = np.empty((z.size // 2 + _SPAN - 1) // _SPAN, np.bool_)
+    n = _SPAN * _loud_spans(z, floor, loud)
     index = np.empty(n, np.int64)
     power = np.empty(n, np.float64)
     n = 0
-    for i in range(z.size):
-        p = z[i].real * z[i].real + z[i].imag * z[i].imag
-        if p >= floor:
-            index[n], power[n] = i, p
-            n += 1
+    for b in range(loud.size):
+        if not loud[b]:
+            continue
+        for i in range(_SPAN * b, min(_SPAN * (b + 1), z.size // 2)):
+            p = z[2 * i] * z[2 * i] + z[2 * i + 1] * z[2 * i + 1]
+            if p >= floor:
+                index[n], power[n] = i, p
+                n += 1
+    index, power = index[:n], power[:n]
     keep = np.ones(n, np.bool_)
     stack = np.empty(n, np.int64)
     top = 0

@@ -11,7 +11,7 @@ import numpy as np
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import _checks
 from gwsurrogate_ml.kernels._filter import binned_sums, correlate
-from gwsurrogate_ml.kernels.matched_filter import _common, _explain, _same_length
+from gwsurrogate_ml.kernels.matched_filter import _common, _explain, _real, _same_length
 
 
 def power_chisq_edges(template: np.ndarray, psd: np.ndarray, kmin: int, kmax: int, n_bins: int) -> np.ndarray:
@@ -96,7 +96,7 @@ def power_chisq(
         raise DataError(f"indices run from {positions.min()} to {positions.max()}: the series has samples 0 to {n - 1}")
     h, s = _common(h, s)
     correlation = np.empty(kmax, dtype=h.dtype)
-    hh, ss, valid = correlate(h, s, noise, kmin, kmax, correlation)
+    hh, ss, valid = correlate(_real(h), _real(s), noise, kmin, kmax, _real(correlation))
     if not (valid and np.isfinite(hh) and np.isfinite(ss) and hh > 0):
         _explain(h, s, noise, kmin, kmax, delta_f)
     edges = power_chisq_edges(h, noise, kmin, kmax, n_bins)
