@@ -55,13 +55,17 @@ def correlate_whitened(
 ) -> float:  # pragma: no cover - compiled
     """``out[k] = conj(h_k) d_k`` for data divided by the PSD before; returns sum |h|^2 weights. Real views, as above."""
     hh = 0.0
-    for k in range(kmin, kmax):
-        hr, hi, dr, di = template[2 * k], template[2 * k + 1], over_whitened[2 * k], over_whitened[2 * k + 1]
-        out[2 * k] = hr * dr + hi * di
-        out[2 * k + 1] = hr * di - hi * dr
-    for k in range(kmin, kmax):
-        hr, hi = np.float64(template[2 * k]), np.float64(template[2 * k + 1])
-        hh += (hr * hr + hi * hi) * weights[k]
+    for start in range(kmin, kmax, _SPAN):
+        n = min(_SPAN, kmax - start)
+        h, d = template[2 * start : 2 * (start + n)], over_whitened[2 * start : 2 * (start + n)]
+        z, w = out[2 * start : 2 * (start + n)], weights[start : start + n]
+        for i in range(n):
+            hr, hi, dr, di = h[2 * i], h[2 * i + 1], d[2 * i], d[2 * i + 1]
+            z[2 * i] = hr * dr + hi * di
+            z[2 * i + 1] = hr * di - hi * dr
+        for i in range(n):
+            hr, hi = np.float64(h[2 * i]), np.float64(h[2 * i + 1])
+            hh += (hr * hr + hi * hi) * w[i]
     return hh
 
 

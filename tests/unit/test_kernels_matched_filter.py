@@ -256,3 +256,36 @@ def test_a_bank_refuses_bad_input(change, error, message):
     } | change
     with pytest.raises(error, match=message):
         mf.filter_bank(**arguments)
+
+
+def test_a_decimated_series_is_exact_between_its_samples():
+    h, s = chirp(), noise(12) + shifted(chirp(), 5.0)
+    series = mf.matched_filter(h, s, PSD, DF, 20.0, decimate=2)
+    for position in (0.0, 0.7, 5119.73, N - 0.2):
+        z, _ = brute_force(h, s, 20.0, None, position)
+        assert series.at(position / RATE) == pytest.approx(z, abs=1e-11)
+
+
+def test_views_read_only_arrays_and_mixed_precision_give_the_same_numbers():
+    h, s = chirp(), noise(13)
+    reference = mf.matched_filter(h, s, PSD, DF, 20.0).snr
+    strided = np.repeat(h, 2)[::2]
+    frozen = s.copy()
+    frozen.setflags(write=False)
+    np.testing.assert_array_equal(mf.matched_filter(strided, frozen, PSD, DF, 20.0).snr, reference)
+    mixed = mf.matched_filter(h.astype(np.complex64), s, PSD, DF, 20.0).snr
+    assert mixed.dtype == np.complex128
+    np.testing.assert_allclose(mixed, reference, atol=1e-6 * np.abs(reference).max())
+
+
+def test_input_is_left_as_it_was_and_calls_share_nothing():
+    from concurrent.futures import ThreadPoolExecutor
+
+    h, data = chirp(), [noise(seed) for seed in range(20, 28)]
+    copies = [s.copy() for s in data]
+    one_by_one = [mf.matched_filter(h, s, PSD, DF, 20.0).snr for s in data]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda s: mf.matched_filter(h, s, PSD, DF, 20.0).snr, data))
+    for a, b, s, copy in zip(one_by_one, together, data, copies, strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(s, copy)
