@@ -23,7 +23,7 @@ import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DomainError
 
-MTSUN_SI = 4.925491025543576e-06
+MTSUN_SI = 4.925490947641267e-06
 """One solar mass in seconds (lal.MTSUN_SI)."""
 C_SI = 299792458.0
 """Speed of light in m / s."""

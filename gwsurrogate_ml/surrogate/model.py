@@ -52,8 +52,8 @@ class Surrogate:
     --------
     >>> sur = load_surrogate()
     >>> modes = sur(q=1.5, chi1=0.3, chi2=-0.1)
-    >>> round(float(abs(modes[2, 2]).max()), 2)
-    0.39
+    >>> bool(0.37 < abs(modes[2, 2]).max() < 0.38)
+    True
     """
 
     modes: tuple[ModeKey, ...] = ((2, 2),)

@@ -153,7 +153,7 @@ def test_the_training_table_is_written_whole_and_reported(data_dir, table, tmp_p
         zero = int(np.flatnonzero(out["t"] == 0)[0])
         np.testing.assert_allclose(out["phase22"][:, zero], 0, atol=1e-12)
         np.testing.assert_allclose(out["h22"][:, zero].imag, 0, atol=1e-12)
-        assert np.all(out["h22"][:, zero].real < 0)
+        assert np.all(out["h22"][:, zero].real > 0)
         equal = (out["q"] < 1.001) & (np.abs(out["chi1"]) < 1e-4) & (np.abs(out["chi2"]) < 1e-4)
         assert set(out["cluster"][equal]) == {out["spec_cluster"][0]}  # one binary, one cluster, in both tables
     report = json.loads((tmp_path / "out" / "report.json").read_text())

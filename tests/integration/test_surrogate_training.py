@@ -1,0 +1,129 @@
+"""Training a surrogate: from a set on disk to an artefact, killed and resumed, deterministic, refusing what it cannot use."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gwsurrogate_ml as gw
+from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.surrogate import stage2
+from gwsurrogate_ml.surrogate.train import load_config, train_surrogate
+
+SMALL = {"members": 1, "width": 24, "depth": 2, "n_basis": 10, "batch_size": 32, "q_max": 4.0, "q_hard": 4.5}
+
+
+@pytest.fixture(scope="module")
+def training_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small set in the format of `python -m data_prep eob`, made with the shipped model."""
+    folder = tmp_path_factory.mktemp("eob")
+    sur = gw.load_surrogate()
+    t = sur.knots[(sur.knots > -3000) & (sur.knots < 100)]
+    rng = np.random.default_rng(0)
+    parameters = np.column_stack([rng.uniform(1, 4.4, 400), rng.uniform(-0.6, 0.6, (400, 2))])
+    modes = [sur(*row, times=t) for row in parameters]
+    amplitude = np.array([m.amplitude((2, 2)) for m in modes])
+    phase = np.array([m.phase((2, 2)) for m in modes])
+    np.save(folder / "times.npy", t)
+    for i in range(4):
+        rows = slice(100 * i, 100 * i + 100)
+        np.savez(folder / f"chunk_{i:05d}.npz", parameters=parameters[rows], amp22=amplitude[rows], phase22=phase[rows])
+    return folder
+
+
+def test_a_small_training_reproduces_its_teacher(training_set: Path, tmp_path: Path) -> None:
+    config = load_config("nr22", {"eob": training_set, "epochs": 200, **SMALL})
+    stages = []
+    folder = train_surrogate(config, tmp_path / "small", lambda stage, done, total: stages.append((stage, done, total)))
+    assert stages[-1] == ("stage 1", 200, 200)
+    student, teacher = gw.load_surrogate(folder), gw.load_surrogate()
+    t = np.arange(-2900.0, 90.0)
+    a, b = (m(q=2.1, chi1=0.2, chi2=-0.3, times=t)[2, 2] for m in (student, teacher))
+    overlap = abs(np.vdot(a, b)) / np.linalg.norm(a) / np.linalg.norm(b)
+    assert overlap > 0.999
+    assert student.info["training"]["eob_waveforms"] == 400
+
+
+def test_a_killed_training_resumes_to_the_same_weights(training_set: Path, tmp_path: Path) -> None:
+    config = load_config("nr22", {"eob": training_set, "epochs": 200, **SMALL})
+    script = (
+        "import sys, torch; torch.set_num_threads(1)\n"
+        "from pathlib import Path\n"
+        "from gwsurrogate_ml.surrogate.train import SurrogateConfig, train_surrogate\n"
+        "train_surrogate(SurrogateConfig.model_validate_json(sys.argv[1]), Path(sys.argv[2]))\n"
+    )
+    killed = tmp_path / "killed"
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, config.model_dump_json(), str(killed)], env=dict(os.environ)
+    )
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("killed.checkpoints/*/member0.pt")):
+        assert process.poll() is None, "training ended before its first checkpoint"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not killed.exists()
+    train_surrogate(config, killed)
+    train_surrogate(config, tmp_path / "whole")
+    one, two = (artifacts.load(folder, "surrogate")[1] for folder in (killed, tmp_path / "whole"))
+    for key in one:
+        np.testing.assert_array_equal(one[key], two[key])
+
+
+def test_stage_two_learns_a_planted_difference_and_fades_before_the_data() -> None:
+    sur = gw.load_surrogate()
+    t = np.arange(-408.0, 107.0)
+    rng = np.random.default_rng(1)
+    parameters = np.column_stack([rng.uniform(1, 5, 60), rng.uniform(-0.7, 0.7, (60, 2))])
+    modes = [sur(*row, times=t) for row in parameters]
+    phase = np.array([m.phase((2, 2)) for m in modes])
+    log_amplitude = np.log([m.amplitude((2, 2)) for m in modes])
+    size = parameters[:, [1]] + parameters[:, [2]]
+    planted = 0.05 * size * np.tanh(t / 30)
+    runs = stage2.Runs(
+        t,
+        parameters,
+        np.exp(log_amplitude + 0.02 * size - 1j * (phase + planted)),
+        np.ones(60),
+        np.arange(60),
+        np.array([f"run{i}" for i in range(60)]),
+    )
+    d_phase, d_log_amplitude = stage2.residuals(runs, log_amplitude, phase, (-395, 90))
+    fit = stage2.fit(runs, log_amplitude, phase, sur.knots, n_basis=3, window=(-395, 90), fade=300.0)
+    from gwsurrogate_ml.surrogate.coordinates import features
+    from gwsurrogate_ml.surrogate.predictor import radial_basis
+
+    tensors = {f"s.{key}": value for key, value in fit.items()}
+    learned = radial_basis(features(parameters), tensors, "s") @ fit["basis"]
+    n = len(sur.knots)
+    inside = (sur.knots > -390) & (sur.knots < 30)
+    rows = np.searchsorted(t, np.round(sur.knots[inside]))
+    assert np.std(learned[:, :n][:, inside] - d_phase[:, rows]) < 0.1 * np.std(d_phase[:, rows])
+    assert np.std(learned[:, n:][:, inside] - d_log_amplitude[:, rows]) < 0.1 * np.std(d_log_amplitude[:, rows])
+    early = sur.knots < -5000
+    assert np.max(np.abs(learned[:, n:][:, early])) < 1e-6
+    assert np.max(np.ptp(learned[:, :n][:, early], axis=1)) < 1e-6  # a constant phase carries no physics
+
+
+def test_what_cannot_be_trained_on_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="eob"):
+        load_config("nr22")
+    with pytest.raises(ConfigError, match="nonsense"):
+        load_config("nr22", {"eob": tmp_path, "nonsense": 1})
+    with pytest.raises(ConfigError, match="no configuration 'nowhere'"):
+        load_config("nowhere")
+    with pytest.raises(DataError, match="python -m data_prep eob"):
+        train_surrogate(load_config("nr22", {"eob": tmp_path}), tmp_path / "out")
+    (tmp_path / "bad.npz").write_bytes(b"not a zip")
+    with pytest.raises(DataError, match="python -m data_prep nr"):
+        stage2.load_runs(str(tmp_path / "bad.npz"))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.npz"]
