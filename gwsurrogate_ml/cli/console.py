@@ -157,6 +157,8 @@ class ProgressReport:
         if not first and not finished and now - self._last[stage] < self.every:
             return
         self._last[stage] = now
+        if first and done > 0 and not finished:
+            return  # the next call can say how fast it goes
         line = stage if done == 0 else f"{stage}: {done}/{total}"
         if finished:
             del self._started[stage]  # a stage that comes again starts anew

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -179,6 +180,7 @@ def run_into(
         }
     )
     write_json(output.path / "summary.json", summary)
+    logging.getLogger("bilby").setLevel(logging.WARNING)
     run.result.to_bilby().save_to_file(filename=str(output.path / "result.json"), overwrite=True)
     report = Report(
         title=data.name or f"Event at GPS {data.gps:.1f}",

@@ -207,7 +207,7 @@ def waveform_band(
     bands: Mapping[str, np.ndarray],
     gps: float,
     truth: Mapping[str, np.ndarray] | None = None,
-    window: tuple[float, float] = (-0.2, 0.06),
+    window: tuple[float, float] = (-0.1, 0.04),
 ) -> Figure:
     """Whitened data with the posterior's waveforms over it: median and 90 % band, one panel a detector.
 
@@ -223,7 +223,7 @@ def waveform_band(
     truth : mapping from detector to (n,) float64, optional
         whitened true signal, where it is known
     window : (start, end)
-        stretch shown, in s from `gps`
+        stretch shown, in s from the largest value of the medians
 
     Returns
     -------
@@ -232,20 +232,22 @@ def waveform_band(
     import matplotlib
 
     relative = np.asarray(times, dtype=np.float64) - gps
-    inside = (relative >= window[0]) & (relative <= window[1])
+    peak = relative[np.argmax(np.max([np.abs(band[1]) for band in bands.values()], axis=0))]
+    start, end = peak + window[0], peak + window[1]
+    inside = (relative >= start) & (relative <= end)
     with matplotlib.rc_context(RC):
-        figure, axes = panels(len(data), height=2.1, sharey=True)
+        figure, axes = panels(len(data), height=2.3, sharey=True)
         for axis, (detector, values) in zip(axes, data.items(), strict=True):
             lower, median, upper = np.asarray(bands[detector])[:, inside]
             colour = detector_colour(detector)
             axis.plot(relative[inside], np.asarray(values)[inside], color=DATA_COLOUR, lw=0.7, label="whitened data")
-            axis.fill_between(relative[inside], lower, upper, color=colour, alpha=0.45, lw=0, label="90 % band")
-            axis.plot(relative[inside], median, color=colour, lw=1.2, label="median")
+            axis.fill_between(relative[inside], lower, upper, color=colour, alpha=0.6, lw=0, label="90 % band")
+            axis.plot(relative[inside], median, color=colour, lw=0.5, label="median")
             if truth:
                 axis.plot(relative[inside], truth[detector][inside], color=BLACK, lw=1.0, ls="--", label="true signal")
             axis.set_ylabel(r"whitened strain [$\sigma$]")
             axis.set_title(detector)
-            axis.set_xlim(window)
+            axis.set_xlim(start, end)
         legend(axes[0], loc="lower left", ncols=4, bbox_to_anchor=(0.12, 1.0))
         _time_label(axes[-1], gps)
     return figure
