@@ -9,8 +9,8 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
-    "StrainData": "gwsurrogate_ml.strain",
-    "matched_filter": "gwsurrogate_ml.strain",
+    "StrainData": "gwsurrogate_ml.strain.data",
+    "matched_filter": "gwsurrogate_ml.strain.filtering",
     "Surrogate": "gwsurrogate_ml.surrogate.model",
     "load_surrogate": "gwsurrogate_ml.surrogate.model",
     "Estimator": "gwsurrogate_ml.inference",
@@ -20,7 +20,8 @@ _PUBLIC = {
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference import Estimator, load_estimator, train_estimator
-    from gwsurrogate_ml.strain import StrainData, matched_filter
+    from gwsurrogate_ml.strain.data import StrainData
+    from gwsurrogate_ml.strain.filtering import matched_filter
     from gwsurrogate_ml.surrogate.model import Surrogate, load_surrogate
 
 __all__ = [
