@@ -136,16 +136,14 @@ _BLOCK = 512
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
 def binned_sums(
-    correlation: np.ndarray, edges: np.ndarray, positions: np.ndarray, n_time: int, out: np.ndarray
+    real: np.ndarray, imag: np.ndarray, edges: np.ndarray, positions: np.ndarray, n_time: int, out: np.ndarray
 ) -> None:  # pragma: no cover - compiled
     """``out[i, l] = sum_{edges[l] <= k < edges[l+1]} c_k exp(2 pi i k positions[i] / n_time)``.
 
     The phase is that of the block's first frequency, reduced modulo one turn in float64 before the sine is taken, times a
-    table of 512 steps: the error stays at rounding level however long the series is. A complex64 correlation is summed in
+    table of 512 steps: the error stays at rounding level however long the series is. A float32 correlation is summed in
     float32 inside a block (about 1e-7) and in float64 across blocks.
     """
-    first, last = edges[0], edges[-1]
-    real, imag = np.ascontiguousarray(correlation[first:last].real), np.ascontiguousarray(correlation[first:last].imag)
     n_points = positions.size
     table_r, table_i = np.empty((n_points, _BLOCK), real.dtype), np.empty((n_points, _BLOCK), real.dtype)
     step_r, step_i = np.empty(_BLOCK), np.empty(_BLOCK)
@@ -161,13 +159,15 @@ def binned_sums(
                 step_r[filled + b] = step_r[b] * c - step_i[b] * s
                 step_i[filled + b] = step_r[b] * s + step_i[b] * c
             filled *= 2
-        table_r[p], table_i[p] = step_r, step_i
-    out[:] = 0.0
+        for b in range(_BLOCK):
+            table_r[p, b], table_i[p, b] = step_r[b], step_i[b]
+        for l in range(out.shape[1]):
+            out[p, l] = 0.0
     zero = real.dtype.type(0)
     for l in range(edges.size - 1):
         for start in range(edges[l], edges[l + 1], _BLOCK):
             n = min(_BLOCK, edges[l + 1] - start)
-            block_r, block_i = real[start - first : start - first + n], imag[start - first : start - first + n]
+            block_r, block_i = real[start : start + n], imag[start : start + n]
             for p in range(n_points):
                 row_r, row_i = table_r[p], table_i[p]
                 sum_r, sum_i = zero, zero

@@ -11,7 +11,7 @@ import numpy as np
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import _checks
 from gwsurrogate_ml.kernels._filter import binned_sums, correlate
-from gwsurrogate_ml.kernels.matched_filter import _common, _explain, _real, _same_length
+from gwsurrogate_ml.kernels.matched_filter import _common, _explain, _real, _same_length, _split
 
 
 def power_chisq_edges(template: np.ndarray, psd: np.ndarray, kmin: int, kmax: int, n_bins: int) -> np.ndarray:
@@ -95,13 +95,13 @@ def power_chisq(
     if positions.size and not (positions.min() >= 0 and positions.max() < n):
         raise DataError(f"indices run from {positions.min()} to {positions.max()}: the series has samples 0 to {n - 1}")
     h, s = _common(h, s)
-    correlation = np.empty(kmax, dtype=h.dtype)
+    correlation = np.zeros(kmax, dtype=h.dtype)
     hh, ss, valid = correlate(_real(h), _real(s), noise, kmin, kmax, _real(correlation))
     if not (valid and np.isfinite(hh) and np.isfinite(ss) and hh > 0):
         _explain(h, s, noise, kmin, kmax, delta_f)
     edges = power_chisq_edges(h, noise, kmin, kmax, n_bins)
     sums = np.empty((positions.size, n_bins), dtype=np.complex128)
-    binned_sums(correlation, edges, positions.astype(np.float64), n, sums)
+    binned_sums(*_split(correlation), edges, positions.astype(np.float64), n, sums)
     z = sums * (4.0 * delta_f / np.sqrt(4.0 * delta_f * hh))
     total = z.sum(axis=1)
     return n_bins * np.sum(z.real**2 + z.imag**2, axis=1) - (total.real**2 + total.imag**2), 2 * n_bins - 2

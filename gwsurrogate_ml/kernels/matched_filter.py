@@ -83,7 +83,7 @@ class SnrSeries:
         assert self.spectrum is not None
         n = self.snr.size
         total = np.empty((1, 1), dtype=np.complex128)
-        binned_sums(self.spectrum, np.array([0, n]), np.array([position]), n, total)
+        binned_sums(*_split(self.spectrum), np.array([0, n]), np.array([position]), n, total)
         return complex(total[0, 0] * 4.0 / (n * self.delta_t * self.sigma))
 
     def peak(self, start: float | None = None, stop: float | None = None) -> Peak:
@@ -296,6 +296,11 @@ def filter_bank(
         return np.concatenate(several(parts[0]))
     with ThreadPoolExecutor(len(parts)) as pool:
         return np.concatenate([found for part in pool.map(several, parts) for found in part])
+
+
+def _split(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Real and imaginary parts as contiguous arrays."""
+    return np.ascontiguousarray(z.real), np.ascontiguousarray(z.imag)
 
 
 def _real(z: np.ndarray) -> np.ndarray:

@@ -139,8 +139,21 @@ def welch(
     return np.arange(psd.size) * (sample_rate / n_segment), psd
 
 
+def periodic_hann(n: int) -> np.ndarray:
+    """Hann window of period `n`: the first of `n` samples is zero, the last is not (scipy's and gwpy's).
+
+    Examples
+    --------
+    >>> periodic_hann(4)
+    array([0. , 0.5, 1. , 0.5])
+    """
+    return 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(n) / n)
+
+
 def _window(window: str | np.ndarray, n: int) -> np.ndarray:
     """Window samples in float64."""
+    if isinstance(window, str) and window == "hann":
+        return periodic_hann(n)  # the default must not cost the second that importing scipy.signal takes
     if isinstance(window, str):
         from scipy.signal import get_window
 

@@ -86,14 +86,9 @@ def whitening_filter(
     half = n_taps // 2
     impulse = impulse_response(transfer, n, half)
     # Lags 1 - half ... half; the window is zero at the last one, so the filter is symmetric about lag zero.
-    taper = _hann(n_taps)
+    taper = psd.periodic_hann(n_taps)
     taps = np.concatenate([impulse[:0:-1] * taper[1:half], impulse * taper[half:], [0.0]])
     return taps * np.sqrt(2.0 / sample_rate)
-
-
-def _hann(n: int) -> np.ndarray:
-    """Periodic Hann window."""
-    return 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(n) / n)
 
 
 def valid_slice(n_samples: int, sample_rate: float, fduration: float) -> slice:
@@ -189,7 +184,7 @@ def whiten(
     inner[:] = series
     if detrend:
         inner -= series.dtype.type(series.mean(dtype=np.float64))
-    ends = _hann(n_taps)
+    ends = psd.periodic_hann(n_taps)
     inner[:half] *= ends[:half]
     inner[-half:] *= ends[half:]
     return _overlap_save(padded, _response(taps, _block_length(series.size, n_taps), series.dtype), n_taps)
