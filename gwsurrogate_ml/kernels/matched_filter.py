@@ -123,7 +123,7 @@ class SnrSeries:
         i = first + int(np.argmax(window.real**2 + window.imag**2))
         found = minimize_scalar(
             lambda position: -abs(self._at(position)),
-            bounds=(i - 1.0, i + 1.0),
+            bounds=(max(i - 1.0, 0.0), min(i + 1.0, n - 1.0)),
             method="bounded",
             options={"xatol": 1e-6},
         )
