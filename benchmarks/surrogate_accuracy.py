@@ -18,63 +18,29 @@ import json
 from pathlib import Path
 
 import numpy as np
-from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.interpolate import CubicSpline
 
-import gwsurrogate_ml as gw
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.surrogate import stage1, stage2
-from gwsurrogate_ml.surrogate.train import SurrogateConfig, add_stage2, evaluate
+from gwsurrogate_ml.surrogate.config import SurrogateConfig
+from gwsurrogate_ml.surrogate.validation import clusters, cross_validate, percentiles, waveforms
 from gwsurrogate_ml.waveform.compare import psd_mismatch, white_mismatch
 
-PERCENTILES = (50, 75, 90, 99, 100)
 
-
-def percentiles(values: np.ndarray) -> dict[str, float]:
-    """Median, upper percentiles and maximum of `values`."""
-    return {str(p): float(np.percentile(values, p)) for p in PERCENTILES}
-
-
-def clusters(parameters: np.ndarray, tolerance: float) -> np.ndarray:
-    """Labels of groups linked by steps below `tolerance` in the largest of |d eta|, |d chi1|, |d chi2|."""
-    q = parameters[:, 0]
-    points = np.column_stack([q / (1 + q) ** 2, parameters[:, 1:]])
-    equal = np.isclose(q, 1.0, atol=0.02)
-    points[equal, 1:] = np.sort(points[equal, 1:], axis=1)
-    return fcluster(linkage(points, "single", metric="chebyshev"), tolerance, criterion="distance")
-
-
-def without_stage2(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The stage-1 part of a model."""
-    return {key: value for key, value in tensors.items() if not key.startswith("stage2")}
-
-
-def waveform(tensors: dict[str, np.ndarray], degree: int, parameters: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """h22 (n, n_t) of a model given by its tensors, in the knots' time frame."""
-    log_amplitude, phase = evaluate(tensors, degree, parameters, t)
-    return np.exp(log_amplitude - 1j * phase)
-
-
-def sxs(runs: stage2.Runs, eob: np.ndarray, tensors: dict[str, np.ndarray], config: SurrogateConfig, isolation: float) -> dict:
+def sxs(
+    runs: stage2.Runs, eob: np.ndarray, tensors: dict[str, np.ndarray], config: SurrogateConfig, isolation: float
+) -> dict:
     """Eight-fold cross-validation over the SpEC-code runs of the table, beside SEOBNRv5HM on the same runs."""
     code = np.array([name.startswith("SXS") for name in runs.name])
+    h, ours = cross_validate(tensors, runs, config, isolation)
+    first = waveforms(tensors, config.degree, runs.parameters, runs.t)
+    window = (runs.t >= stage2.NR_WINDOW[0]) & (runs.t <= stage2.NR_WINDOW[1])
+    amplitude = np.abs(np.linalg.norm(h[:, window], axis=1) / np.linalg.norm(runs.h22[:, window], axis=1) - 1)
     label = clusters(runs.parameters, isolation)
-    order = np.random.default_rng(config.seed).permutation(np.unique(label))
-    fold = {c: i % 8 for i, c in enumerate(order)}
-    folds = np.array([fold[c] for c in label])
-    ours, theirs, stage_one, amplitude = (np.full(len(code), np.nan) for _ in range(4))
-    first = waveform(tensors, config.degree, runs.parameters, runs.t)
-    for k in range(8):
-        model = add_stage2(tensors, runs.take(folds != k), None, config)
-        for i in np.flatnonzero((folds == k) & code):
-            h = waveform(model, config.degree, runs.parameters[i : i + 1], runs.t)[0]
-            ours[i] = white_mismatch(runs.t, runs.h22[i], h)
-            theirs[i] = white_mismatch(runs.t, runs.h22[i], eob[i])
-            stage_one[i] = white_mismatch(runs.t, runs.h22[i], first[i])
-            window = (runs.t >= -395) & (runs.t <= 90)
-            norm = [np.linalg.norm(x[window]) for x in (h, runs.h22[i])]
-            amplitude[i] = abs(norm[0] / norm[1] - 1)
-    ours, theirs, stage_one, amplitude = (x[code] for x in (ours, theirs, stage_one, amplitude))
+    rows = np.flatnonzero(code)
+    theirs = np.array([white_mismatch(runs.t, runs.h22[i], eob[i], stage2.NR_WINDOW) for i in rows])
+    stage_one = np.array([white_mismatch(runs.t, runs.h22[i], first[i], stage2.NR_WINDOW) for i in rows])
+    ours, amplitude = ours[code], amplitude[code]
     worst = np.argsort(ours)[::-1][:8]
     names, parameters = runs.name[code], runs.parameters[code]
     return {
@@ -87,7 +53,9 @@ def sxs(runs: stage2.Runs, eob: np.ndarray, tensors: dict[str, np.ndarray], conf
         "ratio_median": float(np.median(ours) / np.median(theirs)),
         "ratio_p90": float(np.percentile(ours, 90) / np.percentile(theirs, 90)),
         "amplitude_error": percentiles(amplitude),
-        "worst": [[str(names[i]), *np.round(parameters[i], 3).tolist(), float(ours[i]), float(theirs[i])] for i in worst],
+        "worst": [
+            [str(names[i]), *np.round(parameters[i], 3).tolist(), float(ours[i]), float(theirs[i])] for i in worst
+        ],
     }
 
 
@@ -101,7 +69,9 @@ def spec(
     psd = pycbc.psd.aLIGOZeroDetHighPower(len(frequencies), 0.25, 5.0).numpy()
     psd[psd == 0] = np.inf
     order = np.argsort(long_runs.parameters[:, 0])[1:-1]
-    result: dict[str, dict] = {f"{mass}": {"surrogate": [], "SEOBNRv5HM": [], "spline_log_q": []} for mass in (70, 120, 200)}
+    result: dict[str, dict] = {
+        f"{mass}": {"surrogate": [], "SEOBNRv5HM": [], "spline_log_q": []} for mass in (70, 120, 200)
+    }
     log_q = np.log(long_runs.parameters[:, 0])
     amplitude = np.abs(long_runs.h22)
     phase = -np.unwrap(np.angle(long_runs.h22), axis=1)
@@ -112,8 +82,8 @@ def spec(
         theirs = runs.parameters[:, 0] / (1 + runs.parameters[:, 0]) ** 2
         near = (np.abs(theirs - eta) < 1e-3) & np.all(np.abs(runs.parameters[:, 1:]) < 1e-3, axis=1)
         others = np.delete(np.arange(len(log_q)), i)
-        model = add_stage2(tensors, runs.take(~near), long_runs.take(others), config)
-        h = waveform(model, config.degree, long_runs.parameters[i : i + 1], long_runs.t)[0]
+        model = stage2.add(tensors, runs.take(~near), long_runs.take(others), config)
+        h = waveforms(model, config.degree, long_runs.parameters[i : i + 1], long_runs.t)[0]
         others = others[np.argsort(log_q[others])]
         a = CubicSpline(log_q[others], amplitude[others])(log_q[i])
         p = CubicSpline(log_q[others], phase[others])(log_q[i])
@@ -128,7 +98,7 @@ def spec(
     }
 
 
-def against_eob(folder: Path, model: gw.Surrogate, stage_one: dict[str, np.ndarray], config: SurrogateConfig) -> dict:
+def against_eob(folder: Path, stage_one: dict[str, np.ndarray], config: SurrogateConfig) -> dict:
     """Validation waveforms of the EOB set: white-noise mismatch and phase error over the model's length."""
     data = stage1.load_eob(folder)
     held = np.random.default_rng(config.seed).random(len(data["parameters"])) < config.validation_fraction
@@ -137,7 +107,7 @@ def against_eob(folder: Path, model: gw.Surrogate, stage_one: dict[str, np.ndarr
     out: dict[str, dict] = {"n": len(rows)}
     for start in (-10_000.0, -1_000.0):
         t = np.arange(start - 20, 110.0, 0.5)
-        h1 = waveform(stage_one, config.degree, data["parameters"][rows], t)
+        h1 = waveforms(stage_one, config.degree, data["parameters"][rows], t)
         mismatch = []
         for i, h in zip(rows, h1, strict=True):
             a = CubicSpline(data["times"], data["amp22"][i])(t)
@@ -159,7 +129,7 @@ def main() -> None:
     card, tensors = artifacts.load(arguments.model, "surrogate")
     tensors = {key: value.astype(np.float64) for key, value in tensors.items()}
     config = SurrogateConfig(**card["config"], eob=arguments.eob or Path(), nr=arguments.nr)
-    stage_one = without_stage2(tensors)
+    stage_one = {key: value for key, value in tensors.items() if not key.startswith("stage2")}
     runs, long_runs = stage2.load_runs(str(arguments.nr)), stage2.load_runs(str(arguments.nr), "spec_")
     with np.load(arguments.nr) as table:
         eob, long_eob = table["eob_h22"], table["spec_eob_h22"]
@@ -171,7 +141,7 @@ def main() -> None:
         "spec_leave_one_out": spec(runs, long_runs, long_eob, stage_one, config),
     }
     if arguments.eob:
-        result["eob_validation"] = against_eob(arguments.eob, gw.load_surrogate(arguments.model), stage_one, config)
+        result["eob_validation"] = against_eob(arguments.eob, stage_one, config)
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "surrogate_accuracy.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))

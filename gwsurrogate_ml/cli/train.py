@@ -74,7 +74,8 @@ def model_folder(out: Path | None, config: str) -> Path:
 @app.command("surrogate")
 def surrogate(config: Config, out: Out = None, sets: Sets = None, seed: Seed = None) -> None:
     """Train a surrogate on the sets that `python -m data_prep` makes."""
-    from gwsurrogate_ml.surrogate.train import load_config, train_surrogate
+    from gwsurrogate_ml.surrogate.config import load_config
+    from gwsurrogate_ml.surrogate.train import train_surrogate
 
     settings = load_config(config, parse_overrides(sets or [], seed))
     folder = model_folder(out, config)

@@ -15,7 +15,14 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from gwsurrogate_ml.errors import DataError
+from gwsurrogate_ml.surrogate.config import SurrogateConfig
 from gwsurrogate_ml.surrogate.coordinates import features
+from gwsurrogate_ml.surrogate.predictor import log_amplitude_and_phase
+
+NR_WINDOW = (-395.0, 90.0)
+"""Where the table of short runs is trusted, M."""
+LONG_WINDOW = (-2740.0, 90.0)
+"""Where the long non-spinning runs are trusted, M."""
 
 
 @dataclass(frozen=True)
@@ -188,3 +195,34 @@ def _continue(t: np.ndarray, values: np.ndarray, knots: np.ndarray, fade: float,
     first = t < t[0] + 100.0
     slope = np.polyfit(t[first], values[first], 1)[0]
     return inner - slope * fade * (1.0 - decay)
+
+
+def evaluate(
+    tensors: dict[str, np.ndarray], degree: int, parameters: np.ndarray, t: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """log |h22| and phase (n, n_t) of a half-built model at times `t` in the knots' frame."""
+    log_amplitude, phase = log_amplitude_and_phase(parameters, tensors, degree)
+    return CubicSpline(tensors["knots"], log_amplitude, axis=1)(t), CubicSpline(tensors["knots"], phase, axis=1)(t)
+
+
+def add(
+    tensors: dict[str, np.ndarray], runs: Runs, long_runs: Runs | None, config: SurrogateConfig
+) -> dict[str, np.ndarray]:
+    """Stage-1 tensors of a model with the corrections to numerical relativity added; the input is left as it is."""
+    out = dict(tensors)
+    model = evaluate(out, config.degree, runs.parameters, runs.t)
+    correction = fit(runs, *model, out["knots"], n_basis=config.stage2_basis, window=NR_WINDOW, fade=300.0)
+    out |= {f"stage2.{key}": value for key, value in correction.items()}
+    if long_runs is not None:
+        model = evaluate(out, config.degree, long_runs.parameters, long_runs.t)
+        correction = fit(
+            long_runs,
+            *model,
+            out["knots"],
+            n_basis=config.stage2_long_basis,
+            window=LONG_WINDOW,
+            fade=1000.0,
+            spin_length=0.3,
+        )
+        out |= {f"stage2_long.{key}": value for key, value in correction.items()}
+    return out

@@ -16,7 +16,8 @@ import gwsurrogate_ml as gw
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.surrogate import stage2
-from gwsurrogate_ml.surrogate.train import load_config, train_surrogate
+from gwsurrogate_ml.surrogate.config import load_config
+from gwsurrogate_ml.surrogate.train import train_surrogate
 
 SMALL = {"members": 1, "width": 24, "depth": 2, "n_basis": 10, "batch_size": 32, "q_max": 4.0, "q_hard": 4.5}
 
@@ -57,7 +58,8 @@ def test_a_killed_training_resumes_to_the_same_weights(training_set: Path, tmp_p
     script = (
         "import sys, torch; torch.set_num_threads(1)\n"
         "from pathlib import Path\n"
-        "from gwsurrogate_ml.surrogate.train import SurrogateConfig, train_surrogate\n"
+        "from gwsurrogate_ml.surrogate.config import SurrogateConfig\n"
+        "from gwsurrogate_ml.surrogate.train import train_surrogate\n"
         "train_surrogate(SurrogateConfig.model_validate_json(sys.argv[1]), Path(sys.argv[2]))\n"
     )
     killed = tmp_path / "killed"

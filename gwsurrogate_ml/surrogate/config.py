@@ -1,0 +1,67 @@
+"""Configuration of a surrogate's training: one TOML file; unknown keys are refused."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gwsurrogate_ml.errors import ConfigError
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+class SurrogateConfig(BaseModel):
+    """What a surrogate is trained on and how; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    version: str = "1"
+    eob: Path = Field(description="folder written by `python -m data_prep eob`")
+    nr: Path | None = Field(
+        default=None, description="table written by `python -m data_prep nr`; without it, stage 1 alone"
+    )
+    q_max: float = 10.0
+    chi_max: float = 0.9
+    q_hard: float = 10.5
+    chi_hard: float = 0.93
+    degree: int = 4
+    n_basis: int = 24
+    width: int = 192
+    depth: int = 3
+    members: int = 3
+    epochs: int = 400
+    batch_size: int = 256
+    learning_rate: float = 3e-3
+    validation_fraction: float = 0.05
+    stage2_basis: int = 8
+    stage2_long_basis: int = 4
+    seed: int = 20150914
+
+
+def load_config(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> SurrogateConfig:
+    """A configuration from a TOML file or a shipped one by name, with single keys overridden.
+
+    Raises
+    ------
+    ConfigError
+        if there is no such file, it is not TOML, or a key is unknown, missing or of the wrong type
+    """
+    path = Path(name_or_path)
+    if not path.is_file():
+        path = CONFIGS / f"{name_or_path}.toml"
+    if not path.is_file():
+        names = sorted(p.stem for p in CONFIGS.glob("*.toml"))
+        raise ConfigError(f"no configuration {str(name_or_path)!r}: give a TOML file or one of {names}")
+    try:
+        return SurrogateConfig(**{**tomllib.loads(path.read_text()), **(overrides or {})})
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{path}: {key!r}: {first['msg']} (set it in the file or by --set {key}=VALUE)") from error
