@@ -1,0 +1,166 @@
+"""`gwsml analyze` and `gwsml demo` from strain to the report folder, with the shipped models and few draws."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from gwsurrogate_ml.cli.main import app
+
+DRAWS = "2000"
+WRITTEN = {
+    "config.json", "corner.png", "q_transform.png", "report.html", "result.json", "skymap.png", "snr.png", "strain.png",
+    "summary.json", "waveform.png", "weights.png", "whitened.png",
+}  # fmt: skip
+
+
+def invoke(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words))
+
+
+def strain_options(data_dir, start: int, detectors: str = "HL") -> list[str]:
+    files = {f"{x}1": data_dir(f"strain/{x}-{x}1_LOSC_4_V2-{start}-32.hdf5") for x in detectors}
+    return [word for name, path in files.items() for word in ("--strain", f"{name}={path}")]
+
+
+def assert_refused(result: Result, folder: Path, *said: str) -> None:
+    assert result.exit_code == 2, result.output
+    errors = [line for line in result.stderr.splitlines() if line.startswith("gwsml: error:")]
+    assert len(errors) == 1
+    assert "Traceback" not in result.output
+    for words in said:
+        assert words in errors[0]
+    assert list(folder.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def gw150914(data_dir, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    out = tmp_path_factory.mktemp("analyze") / "GW150914"
+    options = strain_options(data_dir, 1126259446)
+    words = ["analyze", *options, "--gps", "1126259462.4", "--n-draws", DRAWS, "--json", "--out", str(out)]
+    result = invoke(*words)
+    assert result.exit_code == 0, result.output
+    return out, result
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("demo") / "demo"
+    result = invoke("demo", "--n-draws", DRAWS, "--out", str(out))
+    assert result.exit_code == 0, result.output
+    return out
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def test_gw150914_is_found_with_its_published_snr_and_chirp_mass(gw150914: tuple[Path, Result]) -> None:
+    summary = read(gw150914[0] / "summary.json")
+    filtered = summary["matched_filter"]
+    assert 18 < filtered["H1"]["snr"] < 21
+    assert 12.5 < filtered["L1"]["snr"] < 15.2
+    assert filtered["network_snr"] == pytest.approx((filtered["H1"]["snr"] ** 2 + filtered["L1"]["snr"] ** 2) ** 0.5)
+    assert filtered["H1"]["time"] - filtered["L1"]["time"] == pytest.approx(0.0071, abs=0.001)
+    assert all(0.3 < filtered[name]["chisq_per_dof"] < 2.5 for name in ("H1", "L1"))
+    mass = summary["posterior"]["chirp_mass"]
+    assert mass["median"] == pytest.approx(30.4, abs=1.0)
+    assert 2.0 < mass["upper_90"] - mass["lower_90"] < 5.5
+
+
+def test_summary_has_the_documented_layout(gw150914: tuple[Path, Result]) -> None:
+    out, result = gw150914
+    summary = read(out / "summary.json")
+    assert set(summary) == {"matched_filter", "posterior", "inference"}
+    assert set(summary["matched_filter"]) == {"H1", "L1", "network_snr"}
+    assert set(summary["matched_filter"]["L1"]) == {"snr", "time", "chisq_per_dof"}
+    assert all(set(row) == {"median", "lower_90", "upper_90"} for row in summary["posterior"].values())
+    assert {"chirp_mass", "mass_1_source", "chi_eff", "luminosity_distance", "ra"} <= set(summary["posterior"])
+    assert {
+        "n_draws", "sample_efficiency", "pareto_k", "log_evidence", "log_evidence_error", "log_bayes_factor", "seconds",
+    } <= set(summary["inference"])  # fmt: skip
+    assert summary["inference"]["n_draws"] == int(DRAWS)
+    assert json.loads(result.stdout) == summary  # --json prints the results and nothing else on stdout
+
+
+def test_folder_is_complete_and_bilby_reads_the_result(gw150914: tuple[Path, Result]) -> None:
+    from bilby.gw.result import CBCResult
+
+    out, _ = gw150914
+    assert {path.name for path in out.iterdir()} == WRITTEN
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+    result = CBCResult.from_json(str(out / "result.json"))
+    summary = read(out / "summary.json")
+    assert result.posterior["chirp_mass"].median() == pytest.approx(summary["posterior"]["chirp_mass"]["median"])
+    assert result.log_evidence == pytest.approx(summary["inference"]["log_evidence"])
+
+
+def test_config_repeats_the_run_exactly(gw150914: tuple[Path, Result], tmp_path: Path) -> None:
+    out, _ = gw150914
+    config = read(out / "config.json")
+    assert config["settings"]["seed"] == 0
+    assert len(config["strain"]["H1"]["sha256"]) == 64
+    assert {"torch", "bilby", "gwsurrogate-ml"} <= set(config["versions"])
+    program, *words = config["repeat"].split()
+    assert program == "gwsml"
+    words[words.index("--out") + 1] = str(tmp_path / "again")
+    assert invoke(*words).exit_code == 0
+    first, second = read(out / "summary.json"), read(tmp_path / "again" / "summary.json")
+    for summary in (first, second):
+        summary["inference"].pop("seconds")
+    assert first == second
+
+
+def test_report_shows_the_numbers_of_the_summary(gw150914: tuple[Path, Result]) -> None:
+    out, _ = gw150914
+    page, summary = (out / "report.html").read_text(), read(out / "summary.json")
+    assert f"{summary['posterior']['chirp_mass']['median']:.1f}" in page
+    assert f"{summary['matched_filter']['network_snr']:.2f}" in page
+    assert page.count("data:image/png;base64,") == len([name for name in WRITTEN if name.endswith(".png")])
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_lvt151012_lies_outside_the_prior_and_is_refused(data_dir, tmp_path: Path) -> None:
+    options = strain_options(data_dir, 1128678884)
+    words = ["analyze", *options, "--gps", "1128678900.44", "--n-draws", DRAWS, "--out", str(tmp_path / "out")]
+    assert_refused(invoke(*words), tmp_path, "chirp mass", "prior")
+
+
+def test_one_detector_of_two_is_refused(data_dir, tmp_path: Path) -> None:
+    words = ["--gps", "1126259462.4", "--n-draws", DRAWS, "--out", str(tmp_path / "out")]
+    assert_refused(invoke("analyze", *strain_options(data_dir, 1126259446, "H"), *words), tmp_path, "H1", "L1")
+
+
+def test_a_time_without_signal_is_refused(data_dir, tmp_path: Path) -> None:
+    words = ["--gps", "1126259456.4", "--n-draws", DRAWS, "--out", str(tmp_path / "out")]
+    result = invoke("analyze", *strain_options(data_dir, 1126259446), *words)
+    assert_refused(result, tmp_path, "no signal", "GPS")
+
+
+def test_demo_recovers_what_it_put_in(demo: Path) -> None:
+    assert {path.name for path in demo.iterdir()} == WRITTEN | {"H1_simulated.hdf5", "L1_simulated.hdf5"}
+    summary, truths = read(demo / "summary.json"), read(demo / "config.json")["truths"]
+    inside = [
+        row["lower_90"] <= truths[name] <= row["upper_90"]
+        for name, row in summary["posterior"].items()
+        if name in ("chirp_mass", "mass_ratio", "chi_eff", "luminosity_distance", "geocent_time", "total_mass_source")
+    ]
+    assert len(inside) == 6
+    assert sum(inside) >= 4
+    page = (demo / "report.html").read_text()
+    assert "<th>true</th>" in page
+    assert "The dashed line is the true signal" in page
+
+
+def test_demo_needs_no_data_folder_and_its_files_can_be_analysed(demo: Path, tmp_path: Path) -> None:
+    strain = [word for name in ("H1", "L1") for word in ("--strain", f"{name}={demo / f'{name}_simulated.hdf5'}")]
+    options = ["--gps", "1126259462.4", "--seed", "1", "--n-draws", DRAWS, "--out", str(tmp_path / "again")]
+    assert invoke("analyze", *strain, *options).exit_code == 0
+    first, second = read(demo / "summary.json"), read(tmp_path / "again" / "summary.json")
+    assert second["posterior"]["chirp_mass"]["median"] == pytest.approx(
+        first["posterior"]["chirp_mass"]["median"], rel=1e-6
+    )
