@@ -73,7 +73,7 @@ class Bench:
         self.lines: list[Line] = []
 
     def add(
-        self, name: str, peer_name: str, ours: Callable[[], Any], peer: Callable[[], Any], difference: float
+        self, name: str, peer_name: str, ours: Callable[[], Any], peer: Callable[[], Any], difference: float | None
     ) -> None:
         """Time both sides and print a line."""
         if self.only and not any(part in name for part in self.only):
