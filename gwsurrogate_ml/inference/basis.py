@@ -1,8 +1,9 @@
 """Waveforms aligned to a reference and compressed, once for all PSDs.
 
-A bank of face-on waveforms is shifted in time and phase so that it best resembles a reference, and projected on the leading directions of the
-ensemble, whitened by a curve more sensitive at low frequency than most. In that space a small shift in time is a diagonal matrix (the basis is
-rotated to diagonalise frequency), whitening by any PSD followed by projection on the network's basis is one small matrix, and noise is N(0, 1).
+A bank of face-on waveforms is shifted in time and phase so that it best resembles a reference, and projected on the
+leading directions of the ensemble, whitened by a curve more sensitive at low frequency than most. In that space a
+small shift in time is a diagonal matrix (the basis is rotated to diagonalise frequency), whitening by any PSD
+followed by projection on the network's basis is one small matrix, and noise is N(0, 1).
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ ALIGNMENT_BAND = 400.0
 def alignment(waveforms: np.ndarray, reference: np.ndarray, frequencies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Time and phase by which waveforms lag a reference, by weighted least squares on their phase difference.
 
-    Weights are |h| |h_ref| / S of the reference PSD. Unlike the maximum of the overlap, this varies smoothly over the parameter space: it never
-    jumps by a cycle.
+    Weights are |h| |h_ref| / S of the reference PSD. Unlike the maximum of the overlap, this varies smoothly over the
+    parameter space: it never jumps by a cycle.
 
     Parameters
     ----------
@@ -44,7 +45,8 @@ def alignment(waveforms: np.ndarray, reference: np.ndarray, frequencies: np.ndar
     magnitude = np.abs(product)
     weight = magnitude / reference_psd(frequencies)
     weight /= weight.sum(axis=1, keepdims=True)
-    # Unwrap from step to step: where the magnitude is negligible the steps are rounding noise and are set to the mean step.
+    # Unwrap from step to step: where the magnitude is negligible the steps are rounding noise and are set to the mean
+    # step.
     step = product[:, 1:] * np.conj(product[:, :-1])
     mean_step = np.sum(step * weight[:, 1:], axis=1, keepdims=True)
     step = np.where(magnitude[:, 1:] > 1e-6 * magnitude.max(axis=1, keepdims=True), step, mean_step)
@@ -65,7 +67,8 @@ def align(waveforms: np.ndarray, reference: np.ndarray, frequencies: np.ndarray)
 
 
 def leading_directions(rows: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """The `size` leading right singular directions of complex `rows` (N, n) as columns (n, size): ``rows ~ (rows conj(V)) V^T``.
+    """The `size` leading right singular directions of complex `rows` (N, n) as columns (n, size): ``rows ~ (rows
+    conj(V)) V^T``.
 
     By the randomised range finder with one power iteration (Halko et al. 2011).
     """
@@ -109,7 +112,9 @@ class CompressedBank:
     captured: float
 
     def projector(self, psd: np.ndarray, network_basis: np.ndarray, df: float) -> np.ndarray:
-        """Matrix (K_net, K) from coefficients to the projection on `network_basis` (n_b, K_net) of waveforms whitened by `psd`."""
+        """Matrix (K_net, K) from coefficients to the projection on `network_basis` (n_b, K_net) of waveforms whitened
+        by `psd`.
+        """
         return (np.conj(network_basis).T * (np.sqrt(4 * df / psd) / self.whitening)) @ self.basis
 
     def whitened(self, index: np.ndarray, delay: np.ndarray, psd: np.ndarray, df: float) -> np.ndarray:
@@ -155,7 +160,8 @@ def network_basis(
     n: int = 1500,
     jitter: float = 1.2e-3,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Orthonormal basis (n_b, size) of the bank whitened by random ones of `psds`, and the shares of power it holds (n,).
+    """Orthonormal basis (n_b, size) of the bank whitened by random ones of `psds`, and the shares of power it holds
+    (n,).
 
     Waveforms are delayed by up to `jitter` s either way.
     """

@@ -16,7 +16,8 @@ def source_model(model: WaveformModel) -> Callable[..., dict[str, np.ndarray]]:
     """Function for ``bilby.gw.WaveformGenerator(frequency_domain_source_model=...)``.
 
     The generator's ``waveform_arguments`` may hold `minimum_frequency` (Hz, default 20). Use
-    `bilby.gw.conversion.convert_to_lal_binary_black_hole_parameters` as its parameter conversion to sample in chirp mass and mass ratio.
+    `bilby.gw.conversion.convert_to_lal_binary_black_hole_parameters` as its parameter conversion to sample in chirp
+    mass and mass ratio.
 
     Parameters
     ----------
@@ -26,7 +27,8 @@ def source_model(model: WaveformModel) -> Callable[..., dict[str, np.ndarray]]:
     Returns
     -------
     callable
-        of (frequency_array, mass_1, mass_2, chi_1, chi_2, luminosity_distance, theta_jn, phase), giving {"plus", "cross"}
+        of (frequency_array, mass_1, mass_2, chi_1, chi_2, luminosity_distance, theta_jn, phase), giving {"plus",
+        "cross"}
 
     Examples
     --------

@@ -26,9 +26,9 @@ class SegmentConfig(_Strict):
     """
 
     detectors: tuple[str, str] = ("H1", "L1")
-    duration: float = Field(4.0, gt=0)
-    f_min: float = Field(20.0, gt=0)
-    f_max: float = Field(1024.0, gt=0)
+    duration: float = Field(default=4.0, gt=0)
+    f_min: float = Field(default=20.0, gt=0)
+    f_max: float = Field(default=1024.0, gt=0)
 
 
 class SimulatorConfig(_Strict):
@@ -36,18 +36,18 @@ class SimulatorConfig(_Strict):
 
     Parameters
     ----------
-    bank_size : int, waveforms of the bank; basis_size : its basis; network_basis_size : coefficients per detector the network sees
-    psds : int, random PSDs per detector; snr : (low, high) optimal network signal-to-noise ratio
-    groups : int, pairs of PSDs per batch; pool : int, candidates per simulated signal
+    bank_size : int, waveforms of the bank; basis_size : its basis; network_basis_size : coefficients per detector the
+    network sees psds : int, random PSDs per detector; snr : (low, high) optimal network signal-to-noise ratio groups
+    : int, pairs of PSDs per batch; pool : int, candidates per simulated signal
     """
 
-    bank_size: int = Field(80_000, ge=100)
-    basis_size: int = Field(90, ge=8)
-    network_basis_size: int = Field(36, ge=4)
-    psds: int = Field(256, ge=2)
+    bank_size: int = Field(default=80_000, ge=100)
+    basis_size: int = Field(default=90, ge=8)
+    network_basis_size: int = Field(default=36, ge=4)
+    psds: int = Field(default=256, ge=2)
     snr: tuple[float, float] = (7.5, 42.0)
-    groups: int = Field(16, ge=1)
-    pool: int = Field(16, ge=2)
+    groups: int = Field(default=16, ge=1)
+    pool: int = Field(default=16, ge=2)
 
 
 class NetworkConfig(_Strict):
@@ -70,15 +70,15 @@ class TrainingConfig(_Strict):
     checkpoint_every, log_every : steps between checkpoints and between lines of the log
     """
 
-    steps: int = Field(8000, ge=1)
-    batch: int = Field(2048, ge=2)
-    learning_rate: float = Field(1e-3, gt=0)
+    steps: int = Field(default=8000, ge=1)
+    batch: int = Field(default=2048, ge=2)
+    learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = 1e-4
     warm_up: int = 200
-    ema: float = Field(0.999, ge=0, lt=1)
-    clip: float = Field(5.0, gt=0)
-    checkpoint_every: int = Field(500, ge=1)
-    log_every: int = Field(100, ge=1)
+    ema: float = Field(default=0.999, ge=0, lt=1)
+    clip: float = Field(default=5.0, gt=0)
+    checkpoint_every: int = Field(default=500, ge=1)
+    log_every: int = Field(default=100, ge=1)
 
 
 class EstimatorConfig(_Strict):

@@ -1,10 +1,11 @@
 """The likelihood of a signal with phase and distance integrated out, as a table.
 
-For phase-free match K = |sum_d conj(A_d) z_d| and power H = sum_d |A_d|^2 sigma_d^2 (both at 1 Mpc) the likelihood ratio at distance D is
-``I0(K / D) exp(-H / 2 D^2)``. With rho = K / sqrt(H) (the signal-to-noise ratio), D0 = H / K (the best distance), v = D0 / D, the integral over
-the prior ~ D^2 up to Dmax is ``3 y^3 int_y^inf v^-4 I0(rho^2 v) exp(-rho^2 v^2 / 2) dv`` with y = D0 / Dmax. Tabulated over rho and
-tau = rho ln y, in which it varies on the scale of one. The nearest distance of the prior is left out there (its share of the volume is below
-1e-7 for 10 Mpc in 3 Gpc) and respected when distances are drawn.
+For phase-free match K = |sum_d conj(A_d) z_d| and power H = sum_d |A_d|^2 sigma_d^2 (both at 1 Mpc) the likelihood
+ratio at distance D is ``I0(K / D) exp(-H / 2 D^2)``. With rho = K / sqrt(H) (the signal-to-noise ratio), D0 = H / K
+(the best distance), v = D0 / D, the integral over the prior ~ D^2 up to Dmax is ``3 y^3 int_y^inf v^-4 I0(rho^2 v)
+exp(-rho^2 v^2 / 2) dv`` with y = D0 / Dmax. Tabulated over rho and tau = rho ln y, in which it varies on the scale of
+one. The nearest distance of the prior is left out there (its share of the volume is below 1e-7 for 10 Mpc in 3 Gpc)
+and respected when distances are drawn.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import i0e
 
-TAU_MIN, TAU_MAX, TAU_STEP = -14.0, 30.0, 0.1
+TAU_MIN, TAU_MAX, TAU_STEP = -30.0, 30.0, 0.1
 RHO_MIN, RHO_STEP = 0.5, 0.25
 _REFINE = 8
 
@@ -34,6 +35,11 @@ class DistanceTable:
     maximum: float
 
     @property
+    def packed(self) -> tuple[np.ndarray, float, float, float, float]:
+        """Values and grid for compiled loops, which must not bake the grid in: their cache outlives changes of this file."""
+        return self.values, RHO_MIN, RHO_STEP, TAU_MIN, TAU_STEP
+
+    @property
     def rho_max(self) -> float:
         """Largest signal-to-noise ratio the table may be asked for."""
         return RHO_MIN + RHO_STEP * (self.values.shape[0] - 3)
@@ -50,7 +56,8 @@ class DistanceTable:
         for row, r in zip(values, rho, strict=True):
             log_v = np.minimum(tau / r, 100.0)
             v = np.exp(log_v)
-            # v^-4 dv = v^-3 d(tau) / rho; the exponent is written without cancellation: rho^2 (v - v^2/2 - 1/2) = -rho^2 (v - 1)^2 / 2
+            # v^-4 dv = v^-3 d(tau) / rho; the exponent is written without cancellation: rho^2 (v - v^2/2 - 1/2) =
+            # -rho^2 (v - 1)^2 / 2
             integrand = -3 * log_v - np.log(r) - 0.5 * r**2 * (v - 1) ** 2 + np.log(i0e(r**2 * v))
             pairs = np.logaddexp(integrand[:-1], integrand[1:]) + np.log(step / 2)
             tail = np.logaddexp.accumulate(pairs[::-1])[::-1]
@@ -63,7 +70,8 @@ class DistanceTable:
 def draw_distance(
     k: np.ndarray, h: np.ndarray, distance: tuple[float, float], rng: np.random.Generator, n_nodes: int = 400
 ) -> np.ndarray:
-    """Distances (N,) in Mpc from ``D^2 I0(K / D) exp(-H / 2 D^2)`` on `distance`, by inverting the cumulative sum on nodes.
+    """Distances (N,) in Mpc from ``D^2 I0(K / D) exp(-H / 2 D^2)`` on `distance`, by inverting the cumulative sum on
+    nodes.
 
     Parameters
     ----------

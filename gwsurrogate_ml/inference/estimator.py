@@ -1,7 +1,8 @@
 """The estimator as users see it: strain in, an exact posterior out.
 
-A trained network proposes chirp mass, mass ratio and spins; every draw is weighted with the exact likelihood, in which the other seven parameters are
-integrated; where the network's proposal fits badly, a flow fitted to this event refines it.
+A trained network proposes chirp mass, mass ratio and spins; every draw is weighted with the exact likelihood, in
+which the other seven parameters are integrated; where the network's proposal fits badly, a flow fitted to this event
+refines it.
 """
 
 from __future__ import annotations
@@ -36,15 +37,20 @@ from gwsurrogate_ml.inference.search import Found, search
 from gwsurrogate_ml.inference.simulator import band_frequencies, features, n_features
 
 if TYPE_CHECKING:
-    from gwsurrogate_ml.strain import AnalysisSegment, StrainData
+    from gwsurrogate_ml.strain.data import StrainData
+    from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 logger = logging.getLogger(__name__)
 DEFAULT = "bbh-h1l1"
-QUIET = 6.0
+QUIET = 7.0
 """Network signal-to-noise ratio below which noise alone often reaches the loudest template: no signal."""
 EDGE_SHARE = 0.02
-"""Outermost share of the range of chirp mass in which a posterior density above `EDGE_DENSITY` of its peak counts as cut off."""
+"""Outermost share of the range of chirp mass in which a posterior density above `EDGE_DENSITY` of its peak counts as
+cut off.
+"""
 EDGE_DENSITY = 0.25
+EDGE_PILOT = 150
+"""Effective draws the pilot needs before it alone may refuse an event."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,8 @@ class Estimator:
         model, identity = load_model(self.config.surrogate)
         trained = self.info["training_data"]["surrogate"].get("weights_sha256")
         if trained and identity.get("weights_sha256") != trained:
-            # The weights of the draws use the present surrogate, so the result stays exact: only the efficiency can suffer.
+            # The weights of the draws use the present surrogate, so the result stays exact: only the efficiency can
+            # suffer.
             logger.warning("the surrogate %s is not the one this estimator was trained on", self.config.surrogate)
         return model
 
@@ -151,8 +158,8 @@ class Estimator:
         for name in ("duration", "f_min", "f_max"):
             if abs(getattr(segment, name) - getattr(wanted, name)) > 1e-9:
                 raise ConfigError(
-                    f"the segment has {name} = {getattr(segment, name):g}, this estimator was trained for {getattr(wanted, name):g}: "
-                    f"make the segment with {name}={getattr(wanted, name):g}"
+                    f"the segment has {name} = {getattr(segment, name):g}, this estimator was trained for "
+                    f"{getattr(wanted, name):g}: make the segment with {name}={getattr(wanted, name):g}"
                 )
 
     def observe(self, likelihood: SegmentLikelihood, found: Found) -> Any:
@@ -213,7 +220,7 @@ class Estimator:
         options = options or SamplingOptions()
         if n < 100:
             raise ConfigError(f"n is {n}: weights need at least 100 draws")
-        segment = data if hasattr(data, "psd") else self._segment(data)  # type: ignore[arg-type]
+        segment = self._segment(data)
         self.require_segment(segment)
         likelihood = SegmentLikelihood(segment, self.model)
         report = progress or (lambda stage, done, total: None)
@@ -227,7 +234,7 @@ class Estimator:
         network = FlowProposal(self.network.distribution(self.observe(likelihood, found)))
         draws, log_weights, rounds = self._weigh(sampler, network, n, seed, options, report)
         summary = summarise(log_weights)
-        self._check_edges(draws, log_weights, options)
+        self._check_edges(draws.theta, log_weights, options)
         size = int(min(max(summary.effective, 100), options.max_posterior))
         posterior = sampler.complete(draws, log_weights, size, seed + 4)
         meta = {
@@ -268,7 +275,11 @@ class Estimator:
             lambda: time.perf_counter() - started,
         )
 
-    def _segment(self, data: StrainData) -> AnalysisSegment:
+    def _segment(self, data: StrainData | AnalysisSegment) -> AnalysisSegment:
+        from gwsurrogate_ml.strain.segment import AnalysisSegment
+
+        if isinstance(data, AnalysisSegment):
+            return data
         wanted = self.config.segment
         missing = [name for name in wanted.detectors if name not in data.detectors]
         if missing:
@@ -323,6 +334,9 @@ class Estimator:
         proposals: list[Proposal] = [network]
         log_weights = pilot.log_likelihood + prior.log_normal(z) - network.log_density(z)
         best, best_share = network, effective_size(log_weights) / pilot_n
+        if best_share * pilot_n > EDGE_PILOT and options.on_edge == "raise":
+            # No need to spend minutes on an event that will be refused.
+            self._check_edges(pilot.theta, log_weights, options)
         rounds: list[dict[str, Any]] = [self._round("network", summarise(log_weights))]
         pool, pool_weights = pilot, log_weights
         while best_share < options.refine_below and len(rounds) <= options.max_rounds and pilot_n < n:
@@ -361,17 +375,18 @@ class Estimator:
             "log_evidence": summary.log_evidence,
         }
 
-    def _check_edges(self, draws: Evaluated, log_weights: np.ndarray, options: SamplingOptions) -> None:
-        """Refuse a posterior that the prior's bound on chirp mass cuts off; note the other bounds in passing."""
+    def _check_edges(self, theta: np.ndarray, log_weights: np.ndarray, options: SamplingOptions) -> None:
+        """Refuse a posterior that the prior's bound on chirp mass cuts off (those of mass ratio and spins often do)."""
         low, high = self.prior.chirp_mass
         weights = np.exp(log_weights - log_weights.max())
         edges = np.linspace(low, high, round(1 / EDGE_SHARE) + 1)
-        density, _ = np.histogram(draws.theta[:, 0], bins=edges, weights=weights)
+        density, _ = np.histogram(theta[:, 0], bins=edges, weights=weights)
         for bound, share, word in ((low, density[0], "low"), (high, density[-1], "high")):
             if share > EDGE_DENSITY * density.max():
                 message = (
-                    f"the posterior of the detector-frame chirp mass is cut off at the {word} end of the prior, {bound:g} solar masses "
-                    f"(prior {low:g} to {high:g}): the signal's chirp mass probably lies outside; use an estimator trained for it"
+                    f"the posterior of the detector-frame chirp mass is cut off at the {word} end of the prior, {bound:g} "
+                    f"solar masses (prior {low:g} to {high:g}): the signal's chirp mass probably lies outside; use an "
+                    "estimator trained for it"
                 )
                 if options.on_edge == "raise":
                     raise DomainError(message)
@@ -399,7 +414,8 @@ def load_estimator(name_or_path: str | Path = DEFAULT, model: WaveformModel | No
     ----------
     name_or_path : str or Path
     model : WaveformModel, optional
-        waveform model for the likelihood instead of the surrogate the network was trained on: the result is exact for it
+        waveform model for the likelihood instead of the surrogate the network was trained on: the result is exact for
+        it
 
     Raises
     ------

@@ -1,9 +1,10 @@
 """Integrals over the seven extrinsic parameters of a (2,2) signal in two detectors, by shared quasi-random points.
 
-Arrival times, sky ring, polarisation and inclination are summed over weighted points; phase and distance come from a table (`distance`).
-Isotropic sky and uniform time make the arrival times (t_1, t_2) uniform where |t_1 - t_2| is below the light travel time, and the azimuth
-around the baseline uniform. Many Sobol points are weighed once at a few likely binaries, and the few thousand that are kept are drawn by
-those weights, so that nearly all of them count (arXiv:2404.02435 uses adaptive importance sampling to the same end).
+Arrival times, sky ring, polarisation and inclination are summed over weighted points; phase and distance come from a
+table (`distance`). Isotropic sky and uniform time make the arrival times (t_1, t_2) uniform where |t_1 - t_2| is
+below the light travel time, and the azimuth around the baseline uniform. Many Sobol points are weighed once at a few
+likely binaries, and the few thousand that are kept are drawn by those weights, so that nearly all of them count
+(arXiv:2404.02435 uses adaptive importance sampling to the same end).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from gwsurrogate_ml.inference.distance import RHO_MIN, RHO_STEP, TAU_MAX, TAU_MIN, TAU_STEP, DistanceTable
+from gwsurrogate_ml.inference.distance import DistanceTable
 from gwsurrogate_ml.inference.geometry import Network, amplitudes
 
 TEMPER = 0.6
@@ -74,10 +75,13 @@ class ExtrinsicPoints:
     def take(self, index: np.ndarray, log_weight: np.ndarray) -> ExtrinsicPoints:
         """The chosen points with new weights."""
         fields = (self.times, self.geocentre, self.direction, self.psi, self.cos_theta, self.amplitude)
-        return ExtrinsicPoints(*(field[index] for field in fields), log_weight)
+        times, geocentre, direction, psi, cos_theta, amplitude = (field[index] for field in fields)
+        return ExtrinsicPoints(times, geocentre, direction, psi, cos_theta, amplitude, log_weight)
 
     def packed(self, window: TimeWindow) -> tuple[np.ndarray, ...]:
-        """Arrays as the compiled loops read them: left index and weights of the interpolation, conj(A), |A|^2, weights, times."""
+        """Arrays as the compiled loops read them: left index and weights of the interpolation, conj(A), |A|^2,
+        weights, times.
+        """
         position = (self.times - window.start) / window.step
         left = np.floor(position).astype(np.int64) - (_TAPS // 2 - 1)
         return (
@@ -185,11 +189,13 @@ def keep_best(
 
 
 @numba.njit(cache=True, inline="always")
-def _table(values: np.ndarray, rho: float, tau: float) -> float:
-    """Catmull-Rom interpolation in (rho, tau), clamped at the edges of tau (flat to the left, negligible to the right)."""
-    x = (rho - RHO_MIN) / RHO_STEP
-    y = (min(max(tau, TAU_MIN + TAU_STEP), TAU_MAX - 2.001 * TAU_STEP) - TAU_MIN) / TAU_STEP
-    x = min(max(x, 1.0), values.shape[0] - 2.001)
+def _table(packed: tuple[np.ndarray, float, float, float, float], rho: float, tau: float) -> float:
+    """Catmull-Rom interpolation in (rho, tau), clamped at the edges of tau (flat to the left, negligible to the
+    right).
+    """
+    values, rho_min, rho_step, tau_min, tau_step = packed
+    x = min(max((rho - rho_min) / rho_step, 1.0), values.shape[0] - 2.001)
+    y = min(max((tau - tau_min) / tau_step, 1.0), values.shape[1] - 2.001)
     i, j = int(x), int(y)
     a, b = x - i, y - j
     b0, b1 = b * (-0.5 + b * (1 - 0.5 * b)), 1 + b * b * (1.5 * b - 2.5)
@@ -327,7 +333,7 @@ class ExtrinsicIntegral:
     def _arguments(self) -> tuple:
         return (
             self.points.packed(self.window),
-            self.table.values,
+            self.table.packed,
             float(np.log(self.table.maximum)),
             *self.time_limits,
             self.window.step,
@@ -356,6 +362,9 @@ class ExtrinsicIntegral:
     def choose(
         self, series: np.ndarray, power: np.ndarray, shift: np.ndarray, log_total: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One point from each binary's conditional distribution: its index, match K e^{i arg} and power H there, each (N,)."""
+        """One point from each binary's conditional distribution: its index, match K e^{i arg} and power H there, each
+        (N,).
+        """
+        packed, table, log_d_max, low, high, step = self._arguments()
         u = rng.random(len(series))
-        return _choose_loop(series, power, shift, *self._arguments(), log_total, u)
+        return _choose_loop(series, power, shift, packed, table, log_d_max, low, high, step, log_total, u)

@@ -1,7 +1,8 @@
 """Where two detectors see a signal from: antenna patterns, delays and the sky as rings around their baseline.
 
-Directions are unit vectors in the Earth-fixed frame (bilby's: x through Greenwich, z through the north pole), so that nothing here depends on
-the time of day; right ascension enters only by `right_ascension`, with Greenwich mean sidereal time.
+Directions are unit vectors in the Earth-fixed frame (bilby's: x through Greenwich, z through the north pole), so that
+nothing here depends on the time of day; right ascension enters only by `right_ascension`, with Greenwich mean
+sidereal time.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ class Network:
         return -direction @ self.vertices.T / C_SI
 
     def patterns(self, direction: np.ndarray, psi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """F_plus and F_cross, each (N, n_det), for unit vectors (N, 3) towards the source and polarisation angles (N,)."""
+        """F_plus and F_cross, each (N, n_det), for unit vectors (N, 3) towards the source and polarisation angles
+        (N,).
+        """
         horizontal = np.maximum(np.hypot(direction[:, 0], direction[:, 1]), 1e-300)
         cos_phi, sin_phi = direction[:, 0] / horizontal, direction[:, 1] / horizontal
         cos_theta, sin_theta = direction[:, 2], horizontal
@@ -71,7 +74,8 @@ class Network:
         return contract[0] - contract[1], 2 * contract[2]
 
     def ring_direction(self, delay: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
-        """Unit vectors (N, 3) towards sources that reach the first detector `delay` s after the second, at `azimuth` (rad).
+        """Unit vectors (N, 3) towards sources that reach the first detector `delay` s after the second, at `azimuth`
+        (rad).
 
         Isotropic directions have `delay` uniform in +-`light_travel_time` and `azimuth` uniform, independently.
         """
@@ -90,9 +94,11 @@ class Network:
 
 
 def amplitudes(f_plus: np.ndarray, f_cross: np.ndarray, cos_theta_jn: np.ndarray) -> np.ndarray:
-    """Complex factors A of a (2,2) signal: detector strain is ``A exp(2i phase) h(f) / distance`` at positive frequencies.
+    """Complex factors A of a (2,2) signal: detector strain is ``A exp(2i phase) h(f) / distance`` at positive
+    frequencies.
 
-    With h = h+ - i hx (`conventions`): ``h+ = (1 + c^2)/2 h`` and ``hx = -i c h`` where `h` is the face-on h+, c = cos(theta_jn).
+    With h = h+ - i hx (`conventions`): ``h+ = (1 + c^2)/2 h`` and ``hx = -i c h`` where `h` is the face-on h+, c =
+    cos(theta_jn).
 
     Parameters
     ----------

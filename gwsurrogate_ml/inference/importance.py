@@ -44,7 +44,9 @@ def log_sum(log_weights: np.ndarray) -> float:
 
 
 def check_weights(log_weights: np.ndarray) -> None:
-    """Raise GwsmlError for NaN or +inf, or if all weights vanish: each is a bug or a signal outside the prior, never noise."""
+    """Raise GwsmlError for NaN or +inf, or if all weights vanish: each is a bug or a signal outside the prior, never
+    noise.
+    """
     if np.any(np.isnan(log_weights)) or np.any(log_weights == np.inf):
         bad = int(np.sum(np.isnan(log_weights) | (log_weights == np.inf)))
         raise GwsmlError(
@@ -72,7 +74,8 @@ def generalised_pareto_fit(x: np.ndarray) -> tuple[float, float]:
     theta = 1 / x[-1] + (1 - np.sqrt(m / (np.arange(1, m + 1) - 0.5))) / (3 * quartile)
     k = np.mean(np.log1p(-theta[:, None] * x), axis=1)
     log_likelihood = n * (np.log(-theta / k) - k - 1)
-    weight = 1 / np.sum(np.exp(log_likelihood - log_likelihood[:, None]), axis=1)
+    with np.errstate(over="ignore"):  # an unlikely candidate's weight underflows to zero
+        weight = 1 / np.sum(np.exp(log_likelihood - log_likelihood[:, None]), axis=1)
     best = np.sum(theta * weight)
     shape = float(np.mean(np.log1p(-best * x)))
     return shape, float(-shape / best)
@@ -81,8 +84,8 @@ def generalised_pareto_fit(x: np.ndarray) -> tuple[float, float]:
 def pareto_k(log_weights: np.ndarray) -> float:
     """Shape of the tail of the weights: below 0.5 the variance exists, above 0.7 the result is not to be trusted.
 
-    The largest ``min(N/5, 3 sqrt(N))`` weights are fitted, and the fit is drawn to 1/2 as by ten prior observations (Vehtari et al.,
-    arXiv:1507.02646).
+    The largest ``min(N/5, 3 sqrt(N))`` weights are fitted, and the fit is drawn to 1/2 as by ten prior observations
+    (Vehtari et al., arXiv:1507.02646).
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""Any frequency-domain approximant of LALSimulation with the interface of a surrogate, to compare with or to train on."""
+"""Any frequency-domain approximant of LALSimulation with the interface of a surrogate, to compare with or to train
+on.
+"""
 
 from __future__ import annotations
 

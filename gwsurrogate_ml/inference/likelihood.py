@@ -1,7 +1,8 @@
 """The Whittle likelihood of aligned-spin (2,2) signals in a segment, exact and in an event's own reduced basis.
 
-``log L - log L_noise = sum_d <d|h> - <h|h>/2`` with ``<a|b> = 4 df Re sum_k conj(a_k) b_k / S_k`` over bilby's frequency mask: the likelihood of
-`bilby.gw.GravitationalWaveTransient` (2.6 and later: no window factor). All sums are in float64.
+``log L - log L_noise = sum_d <d|h> - <h|h>/2`` with ``<a|b> = 4 df Re sum_k conj(a_k) b_k / S_k`` over bilby's
+frequency mask: the likelihood of `bilby.gw.GravitationalWaveTransient` (2.6 and later: no window factor). All sums
+are in float64.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from gwsurrogate_ml.inference.extrinsic import TimeWindow
 from gwsurrogate_ml.inference.geometry import Network, amplitudes, earth_direction
 
 if TYPE_CHECKING:
-    from gwsurrogate_ml.strain import AnalysisSegment
+    from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 
 class WaveformModel(Protocol):
@@ -89,7 +90,9 @@ class SegmentLikelihood:
         return (h.real**2 + h.imag**2) @ self.weight[:, self.band].T
 
     def series(self, waveforms: np.ndarray, window: TimeWindow) -> np.ndarray:
-        """z_d(t) = 4 df sum d conj(h) / S exp(2 pi i f t): (N, n_f) to (N, n_det, window.size), exactly at the window's times."""
+        """z_d(t) = 4 df sum d conj(h) / S exp(2 pi i f t): (N, n_f) to (N, n_det, window.size), exactly at the
+        window's times.
+        """
         h = np.conj(waveforms[:, self.band])
         turns = np.exp(2j * np.pi * np.outer(self.frequencies[self.band], window.times))
         return np.stack(
@@ -115,7 +118,9 @@ class SegmentLikelihood:
         return out
 
     def signals(self, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Strain (N, n_det, n_f) complex128 in 1/Hz of N draws of the eleven parameters, as bilby's `get_detector_response`."""
+        """Strain (N, n_det, n_f) complex128 in 1/Hz of N draws of the eleven parameters, as bilby's
+        `get_detector_response`.
+        """
         p = {key: np.atleast_1d(np.asarray(value, dtype=np.float64)) for key, value in parameters.items()}
         theta = np.stack([p["chirp_mass"], p["mass_ratio"], p["chi_1"], p["chi_2"]], axis=1)
         direction = earth_direction(p["ra"], p["dec"], p["geocent_time"])

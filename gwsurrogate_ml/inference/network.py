@@ -1,4 +1,6 @@
-"""The conditional neural spline flow over normal-score parameters, and a small flow without conditions for refinement."""
+"""The conditional neural spline flow over normal-score parameters, and a small flow without conditions for
+refinement.
+"""
 
 from __future__ import annotations
 

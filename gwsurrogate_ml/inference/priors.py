@@ -1,7 +1,8 @@
 """The prior of an aligned-spin binary and its exact map to coordinates in which it is a unit normal.
 
-Masses are uniform in the components (hence ``p(Mc) ~ Mc`` and ``p(q) ~ (1 + q)^(2/5) q^(-6/5)``, independent), spins are uniform along the
-orbital angular momentum, luminosity distance goes as d^2, orientation and sky are isotropic, arrival time is uniform around the event.
+Masses are uniform in the components (hence ``p(Mc) ~ Mc`` and ``p(q) ~ (1 + q)^(2/5) q^(-6/5)``, independent), spins
+are uniform along the orbital angular momentum, luminosity distance goes as d^2, orientation and sky are isotropic,
+arrival time is uniform around the event.
 """
 
 from __future__ import annotations
@@ -68,9 +69,9 @@ class BinaryPrior(BaseModel):
                 raise ValueError(f"{name} is ({low}, {high}): give (low, high) with low < high")
         if self.chirp_mass[0] <= 0 or self.luminosity_distance[0] <= 0 or self.time_half_width <= 0:
             raise ValueError("chirp_mass, luminosity_distance and time_half_width must be positive")
-        if not (0 < self.mass_ratio[0] and self.mass_ratio[1] <= 1):
+        if not (self.mass_ratio[0] > 0 and self.mass_ratio[1] <= 1):
             raise ValueError(f"mass_ratio is {self.mass_ratio}: m2/m1 lies in (0, 1]")
-        if not (-1 < self.chi[0] and self.chi[1] < 1):
+        if not (self.chi[0] > -1 and self.chi[1] < 1):
             raise ValueError(f"chi is {self.chi}: dimensionless spins lie in (-1, 1)")
         return self
 
@@ -133,8 +134,9 @@ class BinaryPrior(BaseModel):
     def to_normal(self, theta: np.ndarray) -> np.ndarray:
         """Coordinates in which the prior is N(0, 1)^4: chirp mass, mass ratio, an effective spin, the orthogonal spin.
 
-        The normal scores (u1, u2) of the spins are rotated by the angle of (1, q): the first is then, for mild spins, proportional to
-        chi_eff up to its scale. A rotation by an angle that depends on q alone keeps the normal prior and has Jacobian 1.
+        The normal scores (u1, u2) of the spins are rotated by the angle of (1, q): the first is then, for mild spins,
+        proportional to chi_eff up to its scale. A rotation by an angle that depends on q alone keeps the normal prior
+        and has Jacobian 1.
 
         Parameters
         ----------

@@ -1,7 +1,8 @@
 """Random detector sensitivities to train on: public design curves, mixed, bent and with lines added.
 
-Everything is derived from the curves that ship with bilby, so that training needs no data. The ensemble spans the shapes of the LIGO detectors
-from the first observing run (twice to three times the mid design below 30 Hz, strong lines) to the design.
+Everything is derived from the curves that ship with bilby, so that training needs no data. The ensemble spans the
+shapes of the LIGO detectors from the first observing run (twice to three times the mid design below 30 Hz, strong
+lines) to the design.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def _curve(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def design_psd(name: str, frequencies: np.ndarray) -> np.ndarray:
-    """PSD (n_f,) in 1/Hz of a curve in bilby's folder of noise curves, interpolated in logarithms at `frequencies` > 0 (Hz)."""
+    """PSD (n_f,) in 1/Hz of a curve in bilby's folder of noise curves, interpolated in logarithms at `frequencies` >
+    0 (Hz).
+    """
     log_f, log_asd = _curve(name)
     return np.exp(2 * np.interp(np.log(frequencies), log_f, log_asd))
 

@@ -80,8 +80,8 @@ def fit_flow(
 ) -> FlowProposal:
     """Fit a small spline flow to weighted draws of one event.
 
-    Draws are whitened by their weighted covariance (widened by `inflate`), resampled by weight with a little normal `noise` so that repeated
-    heavy draws do not become spikes.
+    Draws are whitened by their weighted covariance (widened by `inflate`), resampled by weight with a little normal
+    `noise` so that repeated heavy draws do not become spikes.
 
     Parameters
     ----------

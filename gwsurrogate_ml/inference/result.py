@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from gwsurrogate_ml.inference.likelihood import SegmentLikelihood, WaveformModel
     from gwsurrogate_ml.inference.sampling import Evaluated
-    from gwsurrogate_ml.strain import AnalysisSegment
+    from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 _SCALARS = (
     "n_draws",
@@ -44,12 +44,13 @@ class Result:
     Parameters
     ----------
     posterior : DataFrame
-        equally weighted draws: the eleven parameters of `conventions.PARAMETERS` (bilby's names and units, masses detector-frame) and
-        mass_1, mass_2, total_mass, chi_eff, chirp_mass_source, mass_1_source, mass_2_source, total_mass_source, redshift (Planck15),
-        network_snr (optimal), log_likelihood (with the noise term, as bilby reports it) and log_likelihood_ratio
+        equally weighted draws: the eleven parameters of `conventions.PARAMETERS` (bilby's names and units, masses
+        detector-frame) and mass_1, mass_2, total_mass, chi_eff, chirp_mass_source, mass_1_source, mass_2_source,
+        total_mass_source, redshift (Planck15), network_snr (optimal), log_likelihood (with the noise term, as bilby
+        reports it) and log_likelihood_ratio
     weighted : DataFrame
-        all `n_draws` draws of the intrinsic parameters with `log_weight`, `log_likelihood_ratio` (marginal over the other seven) and
-        `extrinsic_ess`
+        all `n_draws` draws of the intrinsic parameters with `log_weight`, `log_likelihood_ratio` (marginal over the
+        other seven) and `extrinsic_ess`
     n_draws : int
     sample_efficiency : float, effective draws / `n_draws`
     pareto_k : float, tail of the weights: < 0.5 good, > 0.7 not to be trusted
@@ -104,7 +105,7 @@ class Result:
         prior = (
             BinaryPrior.model_validate(self.meta["prior"]).to_bilby(segment["gps"]) if "prior" in self.meta else None
         )
-        detectors = {name: {} for name in segment.get("detectors", [])}
+        detectors: dict[str, dict] = {name: {} for name in segment.get("detectors", [])}
         likelihood = {
             "type": "GravitationalWaveTransient",
             "interferometers": detectors,
@@ -222,7 +223,9 @@ class Result:
 def whitened_bands(
     posterior: pd.DataFrame, segment: AnalysisSegment, model: WaveformModel
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """5 %, 50 % and 95 % quantiles (3, n) of the whitened waveforms of posterior draws in each detector, and GPS times (n,)."""
+    """5 %, 50 % and 95 % quantiles (3, n) of the whitened waveforms of posterior draws in each detector, and GPS
+    times (n,).
+    """
     from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
 
     signals = SegmentLikelihood(segment, model).signals({name: posterior[name].to_numpy() for name in PARAMETERS})

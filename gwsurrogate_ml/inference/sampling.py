@@ -1,7 +1,7 @@
 """One event from proposal to weighted draws: waveforms, marginal likelihoods, weights, refinement, extrinsic draws.
 
-The extrinsic integral uses several independent randomised sets of points, each for its own share of the draws: their errors are not shared, and the
-scatter of the evidence between them is reported.
+The extrinsic integral uses several independent randomised sets of points, each for its own share of the draws: their
+errors are not shared, and the scatter of the evidence between them is reported.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _CHUNK = 512
 
 @dataclass
 class Evaluated:
-    """Draws with all that was computed of them: normal scores, parameters, coefficients, powers, shifts, marginal likelihoods.
+    """Draws with all that was computed of them: normal scores, parameters, coefficients, powers, shifts, marginal
+    likelihoods.
 
     `part` says which set of extrinsic points each draw used.
     """

@@ -1,4 +1,6 @@
-"""Where the signal is: a coarse matched filter over the prior, giving arrival times, signal-to-noise ratios and the alignment of the data."""
+"""Where the signal is: a coarse matched filter over the prior, giving arrival times, signal-to-noise ratios and the
+alignment of the data.
+"""
 
 from __future__ import annotations
 
@@ -113,7 +115,7 @@ def search(
     u = qmc.Sobol(4, scramble=True, seed=np.random.default_rng(seed)).random(256)
     best: tuple[float, np.ndarray] | None = None
     found = None
-    scale, base = 1.0, None
+    base = None
     for round_ in range(_SETTLE):
         if base is None:
             theta = prior.from_uniform(u)

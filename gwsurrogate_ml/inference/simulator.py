@@ -1,8 +1,9 @@
 """Millions of simulated observations, on the fly, as the network sees them.
 
-Binaries come from a bank of compressed waveforms (`basis`), sensitivities from an ensemble (`psds`), orientation and sky from their priors; the
-projected noise is exactly N(0, 1). Signals are drawn as the prior has them at given signal-to-noise ratio: with density ~ R^3, R the distance
-at which the signal has unit signal-to-noise ratio, because volume grows as distance cubed; the ratio itself is drawn log-uniformly.
+Binaries come from a bank of compressed waveforms (`basis`), sensitivities from an ensemble (`psds`), orientation and
+sky from their priors; the projected noise is exactly N(0, 1). Signals are drawn as the prior has them at given
+signal-to-noise ratio: with density ~ R^3, R the distance at which the signal has unit signal-to-noise ratio, because
+volume grows as distance cubed; the ratio itself is drawn log-uniformly.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _ORIENTATIONS = 300_000
 
 
 def reference_binary(config: EstimatorConfig) -> np.ndarray:
-    """Parameters (1, 4) of the waveform others are aligned with: geometric mean chirp mass, mild mass ratio, no spins."""
+    """Parameters (1, 4) of the waveform others are aligned with: geometric mean chirp mass, mild mass ratio, no
+    spins.
+    """
     low, high = config.prior.chirp_mass
     return np.array([[np.sqrt(low * high), np.clip(0.8, *config.prior.mass_ratio), 0.0, 0.0]])
 
@@ -103,7 +106,9 @@ def build_bank(
 
 @dataclass(frozen=True)
 class Batch:
-    """Simulated observations: normal-score parameters (n, 4), features (n, F), optimal network SNR (n,), row of the bank (n,)."""
+    """Simulated observations: normal-score parameters (n, 4), features (n, F), optimal network SNR (n,), row of the
+    bank (n,).
+    """
 
     z: torch.Tensor
     features: torch.Tensor
@@ -183,7 +188,9 @@ class Simulator:
         self._amplitude, self._lag = self._orientations(rng)
 
     def _orientations(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Amplitudes at 1 Mpc (n, 2) and delays (n,) of many isotropic sources, drawn once: drawing them anew costs more than all else."""
+        """Amplitudes at 1 Mpc (n, 2) and delays (n,) of many isotropic sources, drawn once: drawing them anew costs
+        more than all else.
+        """
         network, n = Network.of(self.config.segment.detectors), _ORIENTATIONS
         direction = rng.normal(size=(n, 3))
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
@@ -241,7 +248,8 @@ class Simulator:
                 projected.append(signal)
             clean = torch.stack(projected, dim=1)
             noise = torch.randn((*clean.shape, 2), generator=generator)
-            # The data are aligned at (true time - error): the signal sits late by the error, the measured delay is off by it.
+            # The data are aligned at (true time - error): the signal sits late by the error, the measured delay is
+            # off by it.
             measured = lag - (error[:, 0] - error[:, 1])
             parts.append(
                 (
@@ -260,7 +268,9 @@ class Simulator:
 
     @staticmethod
     def _timing_error(rho: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Errors (n, 2) in s of the measured arrival times: noise, a template that differs, and in quiet detectors a wrong peak."""
+        """Errors (n, 2) in s of the measured arrival times: noise, a template that differs, and in quiet detectors a
+        wrong peak.
+        """
         spread = np.hypot(1 / (2 * np.pi * BANDWIDTH * np.maximum(rho, 1.5)), 3e-4)
         error = rng.normal(size=rho.shape) * spread
         wrong = rng.random(rho.shape) < 0.6 * np.exp(-((rho / 3.5) ** 2))

@@ -1,6 +1,8 @@
-"""Training of the estimator's network: simulate, step, average, checkpoint; deterministic for a seed and resumable at any moment.
+"""Training of the estimator's network: simulate, step, average, checkpoint; deterministic for a seed and resumable at
+any moment.
 
-Batch k is simulated from the generator of (seed, k), so that a resumed run sees exactly the batches an uninterrupted one would have seen.
+Batch k is simulated from the generator of (seed, k), so that a resumed run sees exactly the batches an uninterrupted
+one would have seen.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ _BANK_STREAM, _SIMULATOR_STREAM, _VALIDATION_STREAM = 1, 2, 3
 
 
 def load_model(name: str) -> tuple[WaveformModel, dict[str, Any]]:
-    """The waveform model a configuration names, and what identifies it: a surrogate by name or path, or "lal:APPROXIMANT"."""
+    """The waveform model a configuration names, and what identifies it: a surrogate by name or path, or
+    "lal:APPROXIMANT".
+    """
     if name.startswith("lal:"):
         return LalModel(name.removeprefix("lal:")), {"name": name}
     import gwsurrogate_ml as gw
@@ -124,7 +128,8 @@ def cached_bank(work: Path, model: WaveformModel, config: EstimatorConfig, progr
     names = ("theta", "coefficients", "basis", "whitening", "tones", "frequencies", "reference", "captured")
     if path.exists():
         with np.load(path) as stored:
-            return CompressedBank(*(stored[name] if name != "captured" else float(stored[name]) for name in names))
+            fields = {name: stored[name] for name in names}
+        return CompressedBank(**fields | {"captured": float(fields["captured"])})
     bank = build_bank(model, config, np.random.default_rng([config.seed, _BANK_STREAM]), progress)
     temporary = work / f".bank-{os.getpid()}.npz"
     np.savez(temporary, **{name: getattr(bank, name) for name in names})
@@ -194,9 +199,7 @@ def _optimise(
                 stream.write(json.dumps(line) + "\n")
             logger.info("step %(step)d: loss %(loss).3f, validation %(validation_loss).3f", line)
         if done % t.checkpoint_every == 0 and done < t.steps:
-            _save_checkpoint(
-                checkpoint, network, optimiser, average, done, seconds + time.monotonic() - started
-            )
+            _save_checkpoint(checkpoint, network, optimiser, average, done, seconds + time.monotonic() - started)
         if progress:
             progress("train", done, t.steps)
     network.load_state_dict(average)
