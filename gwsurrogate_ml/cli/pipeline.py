@@ -13,9 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from gwsurrogate_ml.cli.console import ProgressReport, stdout
+from gwsurrogate_ml.cli.console import ProgressReport, complain, stdout
 from gwsurrogate_ml.cli.output import Output, plain, write_json
-from gwsurrogate_ml.cli.report import CARDS, DESCRIPTIONS, Report, digits_for, number, render
+from gwsurrogate_ml.cli.report import (
+    CARDS,
+    DESCRIPTIONS,
+    Report,
+    digits_for,
+    number,
+    read_efficiency,
+    read_pareto_k,
+    render,
+)
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.strain.data import StrainData
@@ -154,7 +163,7 @@ def run_into(
     from gwsurrogate_ml.cli.figures import FIGURES, pictures
 
     run = analyse(data, settings, progress, truths)
-    summary = plain(summarise(run))
+    summary = summarise(run)
     drawn = []
     for picture in pictures(run):
         (output.path / f"{picture.name}.png").write_bytes(picture.png)
@@ -205,9 +214,19 @@ def run_into(
 
 
 def announce(folder: Path, summary: Mapping[str, Any], as_json: bool) -> None:
-    """Print the key results, or all of them as JSON, and say what was written and where."""
+    """Print the key results, or all of them as JSON, and say what was written and where; warn of bad diagnostics."""
+    run, filtered = summary["inference"], summary["matched_filter"]
+    for value, (grade, reading) in (
+        (f"Pareto k {run['pareto_k']:.2f}", read_pareto_k(run["pareto_k"])),
+        (
+            f"sample efficiency {run['sample_efficiency']:.1%}",
+            read_efficiency(run["sample_efficiency"], run["n_draws"]),
+        ),
+    ):
+        if grade == "bad":
+            complain("warning", f"{value}: {reading}")
     if as_json:
-        typer.echo(json.dumps(summary, indent=1))
+        typer.echo(json.dumps(plain(summary), indent=1))
         return
     from rich.table import Table
 
@@ -218,7 +237,7 @@ def announce(folder: Path, summary: Mapping[str, Any], as_json: bool) -> None:
             digits = digits_for(0.5 * (high - low))
             name, unit = DESCRIPTIONS[key]
             table.add_row(name, number(middle, digits), f"{number(low, digits)} to {number(high, digits)}", unit)
-    console, run, filtered = stdout(), summary["inference"], summary["matched_filter"]
+    console = stdout()
     console.print(table)
     snr = ", ".join(f"{name} {peak['snr']:.1f}" for name, peak in filtered.items() if name != "network_snr")
     console.print(f"SNR: {snr}, network {filtered['network_snr']:.1f}")

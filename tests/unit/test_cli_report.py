@@ -118,5 +118,12 @@ def test_bad_pareto_k_shows_in_the_page() -> None:
     assert "do not quote" not in make()
 
 
+def test_diagnostics_that_are_not_finite_are_bad_not_an_error() -> None:
+    worse = SUMMARY | {
+        "inference": SUMMARY["inference"] | {"pareto_k": float("inf"), "log_evidence_error": float("nan")}
+    }
+    assert "do not quote" in make(summary=worse)
+
+
 def test_bad_chi_squared_shows_in_the_page() -> None:
     assert "Not consistent with" in make()
