@@ -158,7 +158,7 @@ def _train_member(
     checkpoints: Path,
     progress: Progress | None,
 ) -> list[np.ndarray]:
-    """One network of the ensemble: weights and biases in order, float64; resumes from its checkpoint."""
+    """One network of the ensemble: weights and biases in order, float32; resumes from its checkpoint."""
     import torch
 
     torch.manual_seed(config.seed + index)
@@ -204,4 +204,4 @@ def _train_member(
             log.info("member %d epoch %d loss %.3e", index, epoch + 1, float(loss.detach()))
         if progress:
             progress("stage 1", index * config.epochs + epoch + 1, config.members * config.epochs)
-    return [p.detach().double().numpy() for p in net.parameters()]
+    return [p.detach().numpy() for p in net.parameters()]
