@@ -1,0 +1,170 @@
+"""The compressed simulator against full-length data; PSD ensemble; alignment; compression."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from gwsurrogate_ml.conventions import PARAMETERS
+from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.inference import basis, psds, simulator
+from gwsurrogate_ml.inference.config import EstimatorConfig, read_config
+from gwsurrogate_ml.inference.diagnostics import random_psds, simulate_segment
+from gwsurrogate_ml.inference.geometry import Network, amplitudes, earth_direction
+from gwsurrogate_ml.inference.lal_model import LalModel
+from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
+
+SMALL = {
+    "surrogate": "lal:IMRPhenomD",
+    "segment": {"f_max": 512.0},
+    "simulator": {"bank_size": 400, "basis_size": 70, "network_basis_size": 32, "psds": 4, "groups": 2, "pool": 4},
+    "training": {"steps": 24, "batch": 64, "checkpoint_every": 8, "log_every": 8, "warm_up": 4},
+}
+
+
+@pytest.fixture(scope="module")
+def config() -> EstimatorConfig:
+    return read_config(SMALL)
+
+
+@pytest.fixture(scope="module")
+def sim(config: EstimatorConfig) -> simulator.Simulator:
+    bank = simulator.build_bank(LalModel(), config, np.random.default_rng(0))
+    return simulator.Simulator(config, bank, np.random.default_rng(1), holdout=100)
+
+
+def test_bank_and_network_basis_hold_the_power(sim: simulator.Simulator) -> None:
+    assert sim.bank.captured > 1 - 1e-6  # observed 1 - 1e-8
+    # Lines make whitened waveforms jagged: what is lost there the network does not see.
+    assert sim.captured > 0.985  # observed 0.993
+
+
+def test_compressed_waveforms_equal_the_model_shifted_and_whitened(
+    sim: simulator.Simulator, config: EstimatorConfig
+) -> None:
+    bank, df = sim.bank, 1 / config.segment.duration
+    index = np.array([3, 50, 399])
+    delay = np.array([-3e-3, 1e-4, 2e-3])
+    psd = psds.random_psd(bank.frequencies, np.random.default_rng(4))
+    h = basis.align(simulator.face_on(LalModel(), bank.theta[index], config), bank.reference, bank.frequencies)
+    expected = h * np.exp(-2j * np.pi * bank.frequencies * delay[:, None]) * np.sqrt(4 * df / psd)
+    got = bank.whitened(index, delay, psd, df)
+    lost = np.sum(np.abs(got - expected) ** 2, axis=1) / np.sum(np.abs(expected) ** 2, axis=1)
+    assert lost.max() < 1e-5  # observed 1e-7
+
+
+def test_alignment_undoes_a_shift_and_a_turn(config: EstimatorConfig) -> None:
+    _, f = simulator.band_frequencies(config)
+    reference = simulator.face_on(LalModel(), simulator.reference_binary(config), config)[0]
+    moved = reference * np.exp(-2j * np.pi * f * 0.0123 + 0.7j)
+    delay, phase = basis.alignment(moved[None], reference, f)
+    assert delay[0] == pytest.approx(0.0123, abs=1e-9)
+    assert np.mod(phase[0], 2 * np.pi) == pytest.approx(0.7, abs=1e-6)
+
+
+def test_alignment_is_smooth_in_the_parameters(config: EstimatorConfig) -> None:
+    _, f = simulator.band_frequencies(config)
+    reference = simulator.face_on(LalModel(), simulator.reference_binary(config), config)[0]
+    chirp_mass = np.linspace(20, 45, 101)
+    theta = np.column_stack([chirp_mass, np.full((101, 3), [0.6, 0.3, -0.2])])
+    delay, _ = basis.alignment(simulator.face_on(LalModel(), theta, config), reference, f)
+    # A jump by a cycle would be some 10 ms; from one step to the next the delay moves by less than 2 ms.
+    assert np.abs(np.diff(delay)).max() < 2e-3
+    assert np.abs(np.diff(delay, 2)).max() < 2e-4
+
+
+def test_features_of_full_length_data_equal_the_simulators(sim: simulator.Simulator, config: EstimatorConfig) -> None:
+    """The way of the event (full strain, whitened and projected) and the way of the training give the same network input."""
+    rng = np.random.default_rng(7)
+    model, bank, df = LalModel(), sim.bank, 1 / config.segment.duration
+    prior = config.prior.to_bilby(1187008882.4)
+    parameters = {name: float(value) for name, value in prior.sample().items()} | {"luminosity_distance": 400.0}
+    parameters |= dict(zip(PARAMETERS[:4], bank.theta[17], strict=True))
+    psd = random_psds(config.segment, rng)
+    segment = simulate_segment(parameters, model, psd, config.segment, None)
+    likelihood = SegmentLikelihood(segment, model)
+    band, f = simulator.band_frequencies(config)
+
+    direction = earth_direction(*(np.array([parameters[k]]) for k in ("ra", "dec", "geocent_time")))
+    network = Network.of(config.segment.detectors)
+    a = amplitudes(*network.patterns(direction, np.array([parameters["psi"]])), np.cos([parameters["theta_jn"]]))[0]
+    a = a * np.exp(2j * parameters["phase"]) / parameters["luminosity_distance"]
+    error = np.array([5e-4, -8e-4])
+    lag, _ = basis.alignment(likelihood.waveforms(bank.theta[17:18])[:, band], bank.reference, f)
+    arrival = parameters["geocent_time"] - segment.start_time + network.delays(direction)[0]
+    aligned = arrival + lag[0] - error
+
+    turns = np.exp(2j * np.pi * f * aligned[:, None])
+    projected = (np.sqrt(likelihood.weight[:, band]) * segment.strain[:, band] * turns) @ np.conj(sim.basis)
+    simulated = np.stack(
+        [
+            bank.projector(psd[d, band], sim.basis, df)
+            @ (a[d] * bank.coefficients[17] * np.exp(-2j * np.pi * bank.tones * error[d]))
+            for d in range(2)
+        ]
+    )
+    # The simulator drops the common phase, which the features rotate out.
+    phase = np.sum(np.conj(simulated) * projected, axis=1)
+    turned = projected * np.conj(phase / np.abs(phase))[:, None]
+    assert np.abs(turned - simulated).max() < 2e-3 * np.abs(simulated).max()
+
+    rotation = torch.from_numpy((np.sqrt(likelihood.weight[:, band]) * bank.reference) @ np.conj(sim.basis))[None]
+    bands = torch.from_numpy(psds.band_ratios(psd[:, band], f))[None]
+    delay = torch.tensor([(aligned[0] - aligned[1]) / 0.01])
+    ours = simulator.features(torch.from_numpy(projected)[None], rotation, delay, bands)
+    theirs = simulator.features(torch.from_numpy(simulated)[None], rotation, delay, bands)
+    assert torch.allclose(ours, theirs, atol=5e-3 * float(theirs.abs().max()))
+
+
+def test_projected_noise_is_unit_normal(sim: simulator.Simulator, config: EstimatorConfig) -> None:
+    rng = np.random.default_rng(9)
+    band, _ = simulator.band_frequencies(config)
+    values = []
+    for _ in range(40):
+        psd = random_psds(config.segment, rng)
+        segment = simulate_segment(None, LalModel(), psd, config.segment, rng)
+        whitened = np.sqrt(4 / config.segment.duration / psd[:, band]) * segment.strain[:, band]
+        values.append(whitened @ np.conj(sim.basis))
+    values = np.array(values).ravel()
+    assert np.std(values.real) == pytest.approx(1, abs=0.05)
+    assert np.std(values.imag) == pytest.approx(1, abs=0.05)
+
+
+def test_signals_have_the_loudness_asked_for_and_lie_within_the_prior(
+    sim: simulator.Simulator, config: EstimatorConfig
+) -> None:
+    batch = sim.batch(256, np.random.default_rng(0))
+    low, high = config.simulator.snr
+    assert batch.features.shape == (256, simulator.n_features(config))
+    assert torch.all(torch.isfinite(batch.features))
+    assert float(batch.snr.min()) >= low - 1e-3
+    assert float(batch.snr.max()) <= high + 1e-3
+    assert int(batch.index.max()) < 300  # the last 100 are held out
+    held_out = sim.batch(256, np.random.default_rng(0), validation=True)
+    assert int(held_out.index.min()) >= 300
+
+
+def test_ensemble_of_psds_holds_the_first_run_and_the_design(data_dir) -> None:  # type: ignore[no-untyped-def]
+    f = np.arange(80, 4097) / 4
+    rng = np.random.default_rng(0)
+    ensemble = psds.band_ratios(np.array([psds.random_psd(f, rng) for _ in range(200)]), f)
+    low, high = np.quantile(ensemble, (0.005, 0.995), axis=0)
+    for name in ("GWTC1_GW150914_PSD_H1.dat", "GWTC1_GW150914_PSD_L1.dat"):
+        table = np.loadtxt(data_dir(f"psd/{name}"))
+        psd = np.exp(np.interp(np.log(f), np.log(table[:, 0]), np.log(table[:, 1])))
+        ratios = psds.band_ratios(psd, f)
+        assert np.all((ratios > low) & (ratios < high)), name
+    design = psds.band_ratios(psds.design_psd("aLIGO_ZERO_DET_high_P_asd", f), f)
+    assert np.all((design > low) & (design < high))
+
+
+def test_configuration_names_what_is_wrong(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ConfigError, match=r"training\.step"):
+        read_config({"training": {"step": 3}})
+    with pytest.raises(ConfigError, match="cannot read"):
+        read_config(tmp_path / "absent.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("name = [")
+    with pytest.raises(ConfigError, match="neither TOML nor JSON"):
+        read_config(broken)
