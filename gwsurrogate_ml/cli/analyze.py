@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from gwsurrogate_ml.cli.console import ProgressReport
 from gwsurrogate_ml.cli.options import Draws, Duration, Estimator, FMax, FMin, Json, Seed, parse_detectors
 from gwsurrogate_ml.errors import ConfigError
-
-if TYPE_CHECKING:
-    from gwsurrogate_ml.strain.data import StrainData
 
 
 def analyze(
@@ -36,7 +33,7 @@ def analyze(
 ) -> None:
     """Posterior, evidence, matched filter and a report of one event, from gwosc.org or from files."""
     from gwsurrogate_ml.cli.output import output_folder
-    from gwsurrogate_ml.cli.pipeline import Settings, announce, run_into
+    from gwsurrogate_ml.cli.pipeline import GWOSC_NOTE, Settings, announce, run_into
 
     if event and strain:
         raise ConfigError("give either an event name or --strain and --gps, not both")
@@ -55,17 +52,21 @@ def analyze(
     command = ["analyze", *(str(word) for word in source), *settings.options(), "--out", str(folder)]
     with output_folder(folder, {"command": "analyze"}) as output, ProgressReport() as progress:
         with progress.stage("reading the strain"):
-            data = _read(event, files, gps, estimator)
-        summary = run_into(output, data, settings, command, progress, files=files)
+            from gwsurrogate_ml.strain.data import StrainData
+
+            if event:
+                gps, files = _fetch(event, estimator)
+            assert gps is not None  # given with the files, or found with the event
+            data = StrainData.from_files(files, gps, name=event or "")
+        public = all("LOSC" in path.name or "GWOSC" in path.name for path in files.values())
+        note = GWOSC_NOTE if public else ""
+        summary = run_into(output, data, settings, command, progress, files=files, acknowledgement=note)
     announce(folder, summary, as_json)
 
 
-def _read(event: str | None, files: dict[str, Path], gps: float | None, estimator: str) -> StrainData:
-    from gwsurrogate_ml.strain.data import StrainData
+def _fetch(event: str, estimator: str) -> tuple[float, dict[str, Path]]:
+    """GPS time and strain files of an event, of the detectors that the estimator needs."""
+    import gwsurrogate_ml as gw
+    from gwsurrogate_ml.strain.gwosc import fetch_event
 
-    if event:
-        import gwsurrogate_ml as gw
-
-        return StrainData.from_gwosc(event, detectors=gw.load_estimator(estimator).config.segment.detectors)
-    assert gps is not None  # checked by the caller
-    return StrainData.from_files(files, gps=gps)
+    return fetch_event(event, tuple(gw.load_estimator(estimator).config.segment.detectors))

@@ -32,6 +32,16 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 PACKAGES = ("numpy", "scipy", "numba", "torch", "zuko", "sbi", "gwpy", "bilby", "pycbc", "lalsuite", "astropy")
+DIAGNOSTICS = (
+    "n_draws",
+    "sample_efficiency",
+    "pareto_k",
+    "log_evidence",
+    "log_evidence_error",
+    "log_bayes_factor",
+    "seconds",
+)
+"""What summary.json says of the inference: a contract."""
 GWOSC_NOTE = (
     "This work makes use of data from the Gravitational Wave Open Science Center (gwosc.org), a service of the LIGO "
     "Scientific Collaboration, the Virgo Collaboration and KAGRA."
@@ -125,7 +135,12 @@ def summarise(run: Run) -> dict[str, Any]:
         name: {"snr": peak.peak_snr, "time": peak.time, "chisq_per_dof": peak.chisq_per_dof}
         for name, peak in run.filtered.detectors.items()
     }
-    return {"matched_filter": filtered | {"network_snr": run.filtered.network_snr}, **run.result.summary()}
+    found = run.result.summary()
+    return {
+        "matched_filter": filtered | {"network_snr": run.filtered.network_snr},
+        "posterior": {name: row for name, row in found["posterior"].items() if not name.startswith("log_likelihood")},
+        "inference": {name: found["inference"][name] for name in DIAGNOSTICS},
+    }
 
 
 def run_into(

@@ -35,8 +35,8 @@ DESCRIPTIONS = {
     "geocent_time": ("time at the geocentre", "GPS s"),
     "network_snr": ("network SNR, optimal", ""),
 }
-HIDDEN = ("phase", "psi", "log_likelihood", "log_likelihood_ratio")
-"""Left out of the table: angles without a beginning, whose median would mislead, and what is no parameter."""
+HIDDEN = ("phase", "psi")
+"""Left out of the table: angles without a beginning, whose median would mislead."""
 CARDS = ("chirp_mass", "total_mass_source", "luminosity_distance", "chi_eff")
 
 
