@@ -84,7 +84,7 @@ def orderly() -> Iterator[None]:
         complain("error", str(error))
         raise typer.Exit(EXIT_ERROR) from None
     except KeyboardInterrupt:
-        complain("error", "interrupted; nothing was written")
+        complain("error", "interrupted; the output folder was not written")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     finally:
         signal.signal(signal.SIGTERM, previous)

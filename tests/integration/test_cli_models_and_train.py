@@ -89,3 +89,22 @@ def test_training_does_not_replace_foreign_files(tmp_path: Path) -> None:
 
 def test_overrides_are_key_value_words() -> None:
     assert_refused(run("train", "surrogate", "nr22", "--set", "epochs"), "KEY=VALUE")
+
+
+def test_training_an_estimator_writes_a_model_that_tells_its_settings(tmp_path: Path) -> None:
+    config = tmp_path / "tiny.toml"
+    config.write_text(
+        'name = "tiny"\nsurrogate = "lal:IMRPhenomD"\n[segment]\nf_max = 512.0\n'
+        "[simulator]\nbank_size = 300\nbasis_size = 60\nnetwork_basis_size = 20\npsds = 3\ngroups = 2\npool = 4\n"
+        "[network]\nwidth = 16\nblocks = 1\ncontext = 8\ntransforms = 1\nhidden = [8]\n"
+        "[training]\nsteps = 50\nbatch = 32\nwarm_up = 1\n"
+    )
+    out = tmp_path / "model"
+    words = ["--set", "training.steps=3", "--seed", "7", "--out", str(out)]
+    result = run("train", "estimator", str(config), *words)
+    assert result.exit_code == 0, result.output
+    assert "train: done" in result.stderr
+    card = json.loads(run("models", "info", str(out), "--json").stdout)
+    assert card["config"]["training"]["steps"] == 3
+    assert card["config"]["seed"] == 7
+    assert card["config"]["network"]["width"] == 16
