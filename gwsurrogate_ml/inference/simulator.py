@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from gwsurrogate_ml.conventions import component_masses
+from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference import basis as compression
 from gwsurrogate_ml.inference.config import EstimatorConfig
 from gwsurrogate_ml.inference.geometry import Network, amplitudes
@@ -69,7 +70,7 @@ def build_bank(
 
     Raises
     ------
-    RuntimeError
+    ConfigError
         if the basis holds less than 99.99 % of the whitened power: it would be lost silently otherwise
     """
     size, df = config.simulator.bank_size, 1 / config.segment.duration
@@ -96,7 +97,7 @@ def build_bank(
         if progress:
             progress("bank", part.stop, size)
     if lost.mean() > 1e-4:
-        raise RuntimeError(
+        raise ConfigError(
             f"the basis of the bank loses {lost.mean():.1e} of the whitened power: raise simulator.basis_size"
         )
     return compression.CompressedBank(
@@ -172,8 +173,9 @@ class Simulator:
         self.basis, held = compression.network_basis(bank, psds, df, config.simulator.network_basis_size, rng)
         self.captured = float(np.median(held))
         if self.captured < 0.95:
-            raise RuntimeError(
-                f"the network's basis holds only {self.captured:.3f} of the power of the whitened waveforms"
+            raise ConfigError(
+                f"the network's basis holds only {self.captured:.3f} of the power of the whitened waveforms: "
+                "raise simulator.network_basis_size"
             )
         projectors = np.array([bank.projector(psd, self.basis, df) for psd in psds])
         reference = np.array([np.conj(self.basis).T @ (np.sqrt(4 * df / psd) * bank.reference) for psd in psds])
