@@ -76,7 +76,7 @@ def one_waveform(q: float, chi1: float, chi2: float, times: np.ndarray) -> dict[
     """SEOBNRv5HM modes at `times` (M; 0 at the spline-refined peak of |h22|).
 
     Returns `amp22`, `phase22` (float64, (n,); h22 = amp22 exp(-i phase22), phase zero at t = 0) and `coorbital`
-    (complex64, (6, n)): h_lm exp(i m phase22 / 2) for the other `MODES`.
+    (complex64, (6, n)) for the other `MODES`: h_lm = coorbital exp(-i m phase22 / 2) once the orbital phase is zero at t = 0.
     """
     from pyseobnr.generate_waveform import generate_modes_opt
 
@@ -100,13 +100,15 @@ def one_waveform(q: float, chi1: float, chi2: float, times: np.ndarray) -> dict[
     late = int(np.searchsorted(t, peak - 200.0))
     last = min(len(t), int(np.searchsorted(t, peak + times[-1])) + 20)
     keep = np.concatenate([np.arange(first, late, 10), np.arange(late, last)])
+    # The orbital phase starts near zero, where h22 ~ -exp(-2i phi): unwrapped from there, its branch (and with it the sign
+    # of the odd-m modes) is the same for every binary.
+    full = (np.pi - np.unwrap(np.angle(-h22)))[keep]
     t = t[keep] - peak
-    phase = -np.unwrap(np.angle(h22[keep]))
-    phase -= CubicSpline(t, phase)(0.0)
+    phase = full - CubicSpline(t, full)(0.0)
     amp22 = CubicSpline(t, np.abs(h22[keep]))(times)
     phase22 = CubicSpline(t, phase)(times)
     coorbital = np.stack(
-        [CubicSpline(t, modes[f"{l},{m}"][keep] * np.exp(0.5j * m * phase))(times) for l, m in MODES[1:]]
+        [CubicSpline(t, modes[f"{l},{m}"][keep] * np.exp(0.5j * m * full))(times) for l, m in MODES[1:]]
     )
     return {"amp22": amp22, "phase22": phase22, "coorbital": coorbital.astype(np.complex64)}
 
