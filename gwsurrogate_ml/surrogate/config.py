@@ -38,6 +38,8 @@ class SurrogateConfig(BaseModel):
     batch_size: int = 256
     learning_rate: float = 3e-3
     validation_fraction: float = 0.05
+    higher_modes: tuple[tuple[int, int], ...] = ()
+    higher_basis: int = 12
     stage2_basis: int = 8
     stage2_long_basis: int = 4
     seed: int = 20150914

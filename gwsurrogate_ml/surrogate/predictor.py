@@ -38,16 +38,16 @@ def chebyshev_terms(x: Array, degree: int, xp: Any = np) -> Array:
     return xp.stack(terms, 1)
 
 
-def networks(x: Array, tensors: Tensors, xp: Any = np) -> Array:
-    """Outputs (n_members, N, n_basis) of the stage-1 ensemble: SiLU layers, all members in one product."""
-    hidden = (x - tensors["stage1.input_mean"]) / tensors["stage1.input_scale"]
+def networks(x: Array, tensors: Tensors, xp: Any = np, prefix: str = "stage1") -> Array:
+    """Outputs (n_members, N, n_outputs) of the ensemble stored under `prefix`: SiLU layers, all members in one product."""
+    hidden = (x - tensors[f"{prefix}.input_mean"]) / tensors[f"{prefix}.input_scale"]
     hidden = hidden[None]
-    last = sum(1 for key in tensors if key.startswith("stage1.weight")) - 1
+    last = sum(1 for key in tensors if key.startswith(f"{prefix}.weight")) - 1
     for layer in range(last + 1):
-        hidden = hidden @ tensors[f"stage1.weight{layer}"] + tensors[f"stage1.bias{layer}"]
+        hidden = hidden @ tensors[f"{prefix}.weight{layer}"] + tensors[f"{prefix}.bias{layer}"]
         if layer < last:
             hidden = hidden / (1.0 + xp.exp(-hidden))
-    return hidden * tensors["stage1.output_scale"]
+    return hidden * tensors[f"{prefix}.output_scale"]
 
 
 def stage1_coefficients(x: Array, tensors: Tensors, degree: int, xp: Any = np) -> Array:

@@ -6,10 +6,6 @@ weighted by the expected amplitude after the peak, so that the faint end of the 
 
 from __future__ import annotations
 
-import itertools
-import logging
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +14,21 @@ import numpy as np
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.surrogate import baseline
 from gwsurrogate_ml.surrogate.coordinates import features, split
+from gwsurrogate_ml.surrogate.ensemble import Ensemble, Progress
 from gwsurrogate_ml.surrogate.predictor import chebyshev_terms, stage1_coefficients
 
-log = logging.getLogger(__name__)
-
-Progress = Callable[[str, int, int], None]
 LOG_AMPLITUDE_WEIGHT = 2.0
 """How much more a radian's worth of relative amplitude error costs than a radian of phase error in the loss."""
 
 
-def load_eob(folder: Path) -> dict[str, np.ndarray]:
+def load_eob(folder: Path, higher_modes: bool = False) -> dict[str, np.ndarray]:
     """Training waveforms written by `python -m data_prep eob`.
 
     Returns
     -------
     dict
-        `times` (n_t,) in M, `parameters` (n, 3), `amp22` and `phase22` (n, n_t) float64
+        `times` (n_t,) in M, `parameters` (n, 3), `amp22` and `phase22` (n, n_t) float64, and with `higher_modes` `coorbital`
+        (n, 6, n_t) complex64
 
     Raises
     ------
@@ -44,7 +39,8 @@ def load_eob(folder: Path) -> dict[str, np.ndarray]:
     chunks = sorted(folder.glob("chunk_?????.npz"))
     if not chunks or not (folder / "times.npy").exists():
         raise DataError(f"{folder} holds no training waveforms: make them by `python -m data_prep eob --out {folder}`")
-    out: dict[str, list[np.ndarray]] = {"parameters": [], "amp22": [], "phase22": []}
+    keys = ["parameters", "amp22", "phase22"] + ["coorbital"] * higher_modes
+    out: dict[str, list[np.ndarray]] = {key: [] for key in keys}
     for path in chunks:
         with np.load(path) as chunk:
             for key, rows in out.items():
@@ -121,13 +117,8 @@ def train(
     }
     inputs = (x - tensors["stage1.input_mean"]) / tensors["stage1.input_scale"]
     outputs = rest / tensors["stage1.output_scale"]
-    members = [
-        _train_member(k, inputs[~held], outputs[~held], tensors["stage1.output_scale"], config, checkpoints, progress)
-        for k in range(config.members)
-    ]
-    for layer in range(config.depth + 1):
-        tensors[f"stage1.weight{layer}"] = np.stack([member[2 * layer].T for member in members])
-        tensors[f"stage1.bias{layer}"] = np.stack([member[2 * layer + 1][None] for member in members])
+    members = Ensemble("stage1", "stage 1", config, checkpoints, progress)
+    tensors |= members.train(inputs[~held], outputs[~held], tensors["stage1.output_scale"])
     return tensors, _errors(targets[held], x[held], tensors, weight, config.degree)
 
 
@@ -147,61 +138,3 @@ def _errors(
         "phase_rms_rad": {str(p): float(np.percentile(np.sqrt((phase**2).mean(1)), p)) for p in (50, 90, 99)},
         "log_amplitude_rms": {str(p): float(np.percentile(np.sqrt((amplitude**2).mean(1)), p)) for p in (50, 90, 99)},
     }
-
-
-def _train_member(
-    index: int,
-    inputs: np.ndarray,
-    outputs: np.ndarray,
-    scale: np.ndarray,
-    config: Any,
-    checkpoints: Path,
-    progress: Progress | None,
-) -> list[np.ndarray]:
-    """One network of the ensemble: weights and biases in order, float32; resumes from its checkpoint."""
-    import torch
-
-    torch.manual_seed(config.seed + index)
-    layers: list[torch.nn.Module] = []
-    sizes = [inputs.shape[1], *[config.width] * config.depth, outputs.shape[1]]
-    for a, b in itertools.pairwise(sizes):
-        layers += [torch.nn.Linear(a, b), torch.nn.SiLU()]
-    net = torch.nn.Sequential(*layers[:-1])
-    x, y = torch.tensor(inputs, dtype=torch.float32), torch.tensor(outputs, dtype=torch.float32)
-    weight = torch.tensor(scale / scale.max(), dtype=torch.float32)
-    steps = len(x) // config.batch_size
-    optimizer = torch.optim.Adam(net.parameters(), lr=config.learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=config.epochs * steps, pct_start=0.05
-    )
-    path = checkpoints / f"member{index}.pt"
-    begin = 0
-    if path.exists():
-        state = torch.load(path, weights_only=True)
-        net.load_state_dict(state["net"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-        begin = state["epoch"]
-        log.info("member %d resumes at epoch %d", index, begin)
-    for epoch in range(begin, config.epochs):
-        order = torch.randperm(len(x), generator=torch.Generator().manual_seed(config.seed + 1000 * index + epoch))
-        for i in range(steps):
-            rows = order[i * config.batch_size : (i + 1) * config.batch_size]
-            loss = (weight * (net(x[rows]) - y[rows]) ** 2).mean()
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-        if (epoch + 1) % 20 == 0 or epoch + 1 == config.epochs:
-            state = {
-                "net": net.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "schedule": schedule.state_dict(),
-                "epoch": epoch + 1,
-            }
-            torch.save(state, path.with_suffix(".tmp"))
-            os.replace(path.with_suffix(".tmp"), path)
-            log.info("member %d epoch %d loss %.3e", index, epoch + 1, float(loss.detach()))
-        if progress:
-            progress("stage 1", index * config.epochs + epoch + 1, config.members * config.epochs)
-    return [p.detach().numpy() for p in net.parameters()]

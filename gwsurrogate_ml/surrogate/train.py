@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.surrogate import stage1, stage2, validation
+from gwsurrogate_ml.surrogate import higher, stage1, stage2, validation
 from gwsurrogate_ml.surrogate.config import SurrogateConfig
+from gwsurrogate_ml.surrogate.ensemble import Progress
 
 
-def train_surrogate(config: SurrogateConfig, out: Path, progress: stage1.Progress | None = None) -> Path:
+def train_surrogate(config: SurrogateConfig, out: Path, progress: Progress | None = None) -> Path:
     """Train and write a surrogate to the folder `out`; a killed run resumes from `out`.checkpoints.
 
     Parameters
@@ -33,7 +34,7 @@ def train_surrogate(config: SurrogateConfig, out: Path, progress: stage1.Progres
         if the training set or the NR table cannot be read
     """
     begin = time.monotonic()
-    data = stage1.load_eob(config.eob)
+    data = stage1.load_eob(config.eob, bool(config.higher_modes))
     runs = stage2.load_runs(str(config.nr)) if config.nr else None
     long_runs = stage2.load_runs(str(config.nr), "spec_") if config.nr else None
     # Only what makes the networks identifies the checkpoints: stage 2 can be repeated without training anew.
@@ -43,6 +44,11 @@ def train_surrogate(config: SurrogateConfig, out: Path, progress: stage1.Progres
     checkpoints.mkdir(parents=True, exist_ok=True)
     tensors, errors = stage1.train(data, config, checkpoints, progress)
     metrics: dict[str, Any] = {"stage1_validation": errors}
+    if config.higher_modes:
+        more, metrics["higher_modes_validation"] = higher.train(
+            data, config.higher_modes, config, checkpoints, progress
+        )
+        tensors |= more
     training = {"eob_waveforms": len(data["parameters"]), "eob_model": "SEOBNRv5HM (pyseobnr)"}
     if runs is not None and config.nr is not None:
         if progress:
@@ -70,7 +76,7 @@ def train_surrogate(config: SurrogateConfig, out: Path, progress: stage1.Progres
         "name": config.name,
         "kind": "surrogate",
         "version": config.version,
-        "modes": [[2, 2]],
+        "modes": [[2, 2], *config.higher_modes],
         "degree": config.degree,
         "ranges": ranges,
         "times_M": [float(data["times"][0]), float(data["times"][-1])],

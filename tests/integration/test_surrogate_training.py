@@ -67,7 +67,7 @@ def test_a_killed_training_resumes_to_the_same_weights(training_set: Path, tmp_p
         [sys.executable, "-c", script, config.model_dump_json(), str(killed)], env=dict(os.environ)
     )
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("killed.checkpoints/*/member0.pt")):
+    while not list(tmp_path.glob("killed.checkpoints/*/stage1-member0.pt")):
         assert process.poll() is None, "training ended before its first checkpoint"
         assert time.monotonic() < deadline
         time.sleep(0.02)
