@@ -7,7 +7,7 @@ import logging
 import os
 from pathlib import Path
 
-from data_prep import eob, eob_at_nr, nr_training
+from data_prep import eob, eob_at_nr, nr_training, remnants
 
 DATA = Path(os.environ.get("GWSML_DATA", "../shared/data"))
 
@@ -30,6 +30,9 @@ def main() -> None:
     command.add_argument("--data", type=Path, default=DATA)
     command.add_argument("--eob-at-nr", type=Path, required=True)
     command.add_argument("--out", type=Path, required=True)
+    command = commands.add_parser("remnants", help="cleaned table of remnants from the SXS and RIT catalogues")
+    command.add_argument("--data", type=Path, default=DATA)
+    command.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if arguments.command == "eob":
@@ -38,6 +41,8 @@ def main() -> None:
         eob_at_nr.generate(arguments.data, arguments.out)
     elif arguments.command == "nr":
         nr_training.build(arguments.data, arguments.eob_at_nr, arguments.out)
+    elif arguments.command == "remnants":
+        remnants.build(arguments.data, arguments.out)
 
 
 if __name__ == "__main__":

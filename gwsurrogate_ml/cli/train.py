@@ -1,4 +1,4 @@
-"""`gwsml train`: train a surrogate or an estimator from a configuration; a killed run resumes where it stopped."""
+"""`gwsml train`: train a surrogate, an estimator or a remnant model from a configuration; a killed run resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -94,6 +94,18 @@ def estimator(config: Config, out: Out = None, sets: Sets = None, seed: Seed = N
     folder = model_folder(out, config)
     with ProgressReport() as progress:
         train_estimator(settings, folder, progress=progress)
+    stdout().print(f"wrote {folder}: card.json, weights.safetensors", soft_wrap=True)
+
+
+@app.command("remnant")
+def remnant(config: Config, out: Out = None, sets: Sets = None, seed: Seed = None) -> None:
+    """Train a remnant model on the table that `python -m data_prep remnants` makes."""
+    from gwsurrogate_ml.surrogate.remnant_training import read_config, train_remnant
+
+    settings = read_config(merged(config_file(config), parse_overrides(sets or [], seed)))
+    folder = model_folder(out, config)
+    with ProgressReport() as progress:
+        train_remnant(settings, folder, progress)
     stdout().print(f"wrote {folder}: card.json, weights.safetensors", soft_wrap=True)
 
 
