@@ -1,0 +1,326 @@
+"""The witness cleaner on held-out data against the known optimum; streams, gaps and bad input."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import gwsurrogate_ml as gw
+from gwsurrogate_ml.denoise.channels import read_channels
+from gwsurrogate_ml.denoise.features import Feature
+from gwsurrogate_ml.denoise.fitting import passband
+from gwsurrogate_ml.denoise.metrics import binary_power, matched_filter_snr, snr_gain
+from gwsurrogate_ml.denoise.mock import Mock, MockData, preset
+from gwsurrogate_ml.denoise.stream import joined
+from gwsurrogate_ml.denoise.witness import WitnessCleaner
+from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError, DomainWarning
+from gwsurrogate_ml.kernels.psd import welch
+
+RATE = 512.0
+
+
+@pytest.fixture(scope="module")
+def mock() -> Mock:
+    return preset("o3_like", sampling_frequency=RATE)
+
+
+@pytest.fixture(scope="module")
+def training(mock: Mock) -> MockData:
+    return mock.draw(1024.0, 1)
+
+
+@pytest.fixture(scope="module")
+def held_out(mock: Mock) -> MockData:
+    return mock.draw(256.0, 2)
+
+
+@pytest.fixture(scope="module")
+def cleaner(training: MockData) -> WitnessCleaner:
+    return WitnessCleaner.fit(training.strain, training.witnesses)
+
+
+def cropped(data: MockData, first: int, last: int):  # type: ignore[no-untyped-def]
+    return data.strain[first:last], {name: series[first:last] for name, series in data.witnesses.items()}
+
+
+def test_nine_tenths_of_the_attainable_gain_on_data_not_trained_on(
+    mock: Mock, held_out: MockData, cleaner: WitnessCleaner
+) -> None:
+    frame = cleaner.apply(held_out.strain, held_out.witnesses)
+    use = frame.subtracted
+    f, raw = welch(held_out.strain.value[use], RATE, 4.0, average="mean")
+    clean = welch(frame.strain[use], RATE, 4.0, average="mean")[1]
+    best = welch((held_out.strain.value - held_out.best)[use], RATE, 4.0, average="mean")[1]
+    power = binary_power(f, 30, 30)
+    gain, attainable = snr_gain(f, raw, clean, power), snr_gain(f, raw, best, power)
+    assert np.log(gain) > 0.9 * np.log(attainable)  # observed 0.96
+    assert gain > 1.216
+    for low, high in ((20, 40), (52, 68), (80, 140)):
+        assert mock.score(f, clean, band=(low, high), reference_psd=raw) > 0.85
+
+
+def test_nothing_is_done_where_nothing_couples(training: MockData, held_out: MockData) -> None:
+    data = preset("null", sampling_frequency=RATE).draw(256.0, 3)
+    refused = gw.WitnessCleaner.fit(data.strain, data.witnesses)
+    assert not any(band["subtracted"] for band in refused.card["bands"])
+    assert np.array_equal(refused(data.strain, data.witnesses).value, data.strain.value)
+    _, frame = refused.step(refused.start(data.strain.t0.value), data.strain, data.witnesses)
+    assert not frame.subtracted.any()
+
+
+def test_witnesses_shifted_in_time_change_the_snr_by_less_than_two_per_mille(training: MockData) -> None:
+    n = round(30 * RATE)
+    shifted = {}
+    for name, series in training.witnesses.items():
+        shifted[name] = series.copy()
+        shifted[name].value[:] = np.roll(series.value, n)
+    cleaner = WitnessCleaner.fit(training.strain, shifted)
+    frame = cleaner.apply(training.strain, shifted)
+    f, raw = welch(training.strain.value, RATE, 4.0, average="mean")
+    clean = welch(frame.strain, RATE, 4.0, average="mean")[1]
+    assert snr_gain(f, raw, clean, binary_power(f, 30, 30)) == pytest.approx(1.0, abs=0.002)
+
+
+def test_a_cleaner_that_would_do_harm_hands_the_strain_back(held_out: MockData, cleaner: WitnessCleaner) -> None:
+    shifted = {name: series.copy() for name, series in held_out.witnesses.items()}
+    for series in shifted.values():
+        series.value[:] = np.roll(series.value, round(30 * RATE))
+    with pytest.warns(DomainWarning, match="nothing was subtracted"):
+        out = cleaner(held_out.strain, shifted)
+    assert np.array_equal(out.value, held_out.strain.value)
+    assert "cleaned" not in out.name
+
+
+def test_signal_in_training_and_in_test_is_not_subtracted(
+    training: MockData, held_out: MockData, cleaner: WitnessCleaner
+) -> None:
+    """A loud chirp once a minute in the training data; another in the test data, cleaned with and without."""
+    n = round(4 * RATE)
+    t = np.arange(n) / RATE
+    chirp = 3e-22 * np.sin(2 * np.pi * (20 * t + 8 * t**2)) * np.hanning(n)
+    loud = training.strain.copy()
+    for first in range(0, len(loud) - n, round(60 * RATE)):
+        loud.value[first : first + n] += chirp
+    fitted = WitnessCleaner.fit(loud, training.witnesses)
+    strain = held_out.strain.copy()
+    first = round(100 * RATE)
+    strain.value[first : first + n] += chirp
+    f, psd = welch(held_out.strain.value - held_out.best, RATE, 4.0)
+    with_signal = fitted.apply(strain, held_out.witnesses).strain
+    without = fitted.apply(held_out.strain, held_out.witnesses).strain
+    recovered = (with_signal - without)[first : first + n]
+    snr = matched_filter_snr(recovered, chirp, psd, RATE)
+    assert snr.real == pytest.approx(matched_filter_snr(chirp, chirp, psd, RATE).real, rel=1e-9)
+    # The filters themselves must not have learnt the signal: the noise left is as in a quiet training.
+    quiet = cleaner.apply(held_out.strain, held_out.witnesses).strain
+    power = binary_power(f, 30, 30)
+    after = [welch(x[5000:-5000], RATE, 4.0, average="mean")[1] for x in (quiet, without)]
+    assert snr_gain(f, after[0], after[1], power) == pytest.approx(1.0, abs=0.005)
+
+
+@pytest.mark.parametrize(("frame_duration", "span"), [(1.0, 60.0), (1 / 16, 24.0)])
+def test_stream_equals_offline(held_out: MockData, cleaner: WitnessCleaner, frame_duration: float, span: float) -> None:
+    n, size = round(span * RATE), round(frame_duration * RATE)
+    strain, witnesses = cropped(held_out, 0, n)
+    offline = cleaner.apply(strain, witnesses)
+    state, frames = cleaner.start(float(strain.t0.value)), []
+    for first in range(0, n, size):
+        chunk, parts = cropped(held_out, first, first + size)
+        state, frame = cleaner.step(state, chunk, parts)
+        frames.append(frame)
+    stream = joined(frames, cleaner.plan.delay)
+    length = stream.strain.size
+    scale = np.abs(offline.strain).max()
+    assert np.abs(stream.strain - offline.strain[:length]).max() < 1e-9 * scale  # asked for: 1e-5
+    assert np.array_equal(stream.weight, offline.weight[:length])
+    assert stream.subtracted.any()
+    assert frames[1].start_time == pytest.approx(strain.t0.value + frame_duration - cleaner.latency, abs=1e-6)
+
+
+def test_gaps_pass_through_flagged_and_change_nothing_elsewhere(held_out: MockData, cleaner: WitnessCleaner) -> None:
+    n, reach = round(120 * RATE), cleaner.plan.delay
+    strain, witnesses = cropped(held_out, 0, n)
+    clean = cleaner.apply(strain, witnesses)
+    first, last = round(60 * RATE), round(61 * RATE)
+    broken = {name: series.copy() for name, series in witnesses.items()}
+    broken["TILT"].value[first:last] = np.nan
+    frame = cleaner.apply(strain, broken)
+    assert np.array_equal(frame.strain[first:last], strain.value[first:last])
+    assert not frame.weight[first:last].any()
+    far = np.ones(n, bool)
+    far[first - reach : last + reach] = False
+    assert frame.strain[far] == pytest.approx(clean.strain[far], abs=1e-9 * np.abs(clean.strain).max())
+    assert np.array_equal(frame.subtracted[far], clean.subtracted[far])
+    ramp = np.diff(frame.weight)
+    assert np.abs(ramp).max() < 0.05  # no step between raw and cleaned
+
+
+@pytest.mark.parametrize("fault", ["stuck", "incredible"])
+def test_a_witness_that_fails_switches_the_subtraction_off(
+    held_out: MockData, cleaner: WitnessCleaner, fault: str
+) -> None:
+    strain, witnesses = cropped(held_out, 0, round(60 * RATE))
+    series = witnesses["JITTER"].copy()
+    first, last = round(30 * RATE), round(31 * RATE)
+    series.value[first:last] = series.value[first] if fault == "stuck" else 1e6
+    frame = cleaner.apply(strain, witnesses | {"JITTER": series})
+    assert np.array_equal(frame.strain[first:last], strain.value[first:last])
+
+
+def test_nan_strain_stays_nan_and_unflagged_as_clean(held_out: MockData, cleaner: WitnessCleaner) -> None:
+    strain, witnesses = cropped(held_out, 0, round(40 * RATE))
+    strain = strain.copy()
+    strain.value[10000:10100] = np.nan
+    frame = cleaner.apply(strain, witnesses)
+    assert np.array_equal(np.flatnonzero(np.isnan(frame.strain)), np.arange(10000, 10100))
+    assert not frame.subtracted[10000:10100].any()
+
+
+def test_frames_dropped_or_out_of_order(held_out: MockData, cleaner: WitnessCleaner) -> None:
+    size = round(RATE)
+    state = cleaner.start(float(held_out.strain.t0.value))
+    state, _ = cleaner.step(state, *cropped(held_out, 0, size))
+    with pytest.raises(DataError, match="out of order"):
+        cleaner.step(state, *cropped(held_out, 0, size))
+    after, frame = cleaner.step(state, *cropped(held_out, 3 * size, 4 * size))
+    assert frame.strain.size == 3 * size
+    assert after.next_time == pytest.approx(held_out.strain.t0.value + 4)
+    with pytest.raises(DataError, match="begin anew"):
+        cleaner.step(state, *cropped(held_out, 100 * size, 101 * size))
+
+
+def test_bands_join_without_a_step(training: MockData) -> None:
+    f = np.linspace(0, 200, 4001)
+    total = passband(f, (10, 50)) + passband(f, (50, 75)) + passband(f, (75, 150))
+    assert total[(f > 11) & (f < 149)] == pytest.approx(np.ones(((f > 11) & (f < 149)).sum()))
+    strain, witnesses = cropped(training, 0, round(512 * RATE))
+    options = {"resolutions": (4.0,)}
+    one = WitnessCleaner.fit(strain, witnesses, [(12.0, 150.0)], **options).apply(strain, witnesses)
+    two = WitnessCleaner.fit(strain, witnesses, [(12.0, 35.0), (35.0, 150.0)], **options).apply(strain, witnesses)
+    g, a = welch(one.strain[5000:-5000], RATE, 2.0)
+    b = welch(two.strain[5000:-5000], RATE, 2.0)[1]
+    near = (g > 30) & (g < 40)
+    assert b[near] == pytest.approx(a[near], rel=0.02)
+
+
+def test_saved_and_loaded_it_does_the_same(tmp_path, held_out: MockData, cleaner: WitnessCleaner) -> None:  # type: ignore[no-untyped-def]
+    strain, witnesses = cropped(held_out, 0, round(30 * RATE))
+    folder = cleaner.save(tmp_path / "model")
+    again = WitnessCleaner.load(folder)
+    assert np.array_equal(again.apply(strain, witnesses).strain, cleaner.apply(strain, witnesses).strain)
+    out = again(strain, witnesses)
+    assert out.name == "strain cleaned by witness-cleaner 1"
+    card = json.loads((folder / "card.json").read_text())
+    assert card["kind"] == "witness_cleaner"
+    assert card["training"]["duration"] == 1024
+    (folder / "weights.safetensors").write_bytes(b"x")
+    with pytest.raises(ArtifactError, match="checksum"):
+        WitnessCleaner.load(folder)
+    with pytest.raises(ArtifactError, match="surrogate"):
+        WitnessCleaner.load("nr22")
+
+
+def test_channels_from_files(tmp_path, held_out: MockData, cleaner: WitnessCleaner) -> None:  # type: ignore[no-untyped-def]
+    from gwpy.timeseries import TimeSeriesDict
+
+    strain, witnesses = cropped(held_out, 0, round(24 * RATE))
+    channels = TimeSeriesDict({f"H1:{name}": series for name, series in witnesses.items()})
+    for name, series in channels.items():
+        series.name = name
+    expected = cleaner.apply(strain, witnesses).strain
+    for suffix in ("hdf5", "gwf"):
+        path = tmp_path / f"witnesses.{suffix}"
+        channels.write(path)
+        found = read_channels(path, list(channels))
+        renamed = {name.removeprefix("H1:"): series for name, series in found.items()}
+        assert cleaner.apply(strain, renamed).strain == pytest.approx(expected, abs=1e-30)
+        with pytest.raises(DataError, match="H1:NONE"):
+            read_channels(path, ["H1:NONE"])
+    with pytest.raises(DataError, match="no file"):
+        read_channels(tmp_path / "none.gwf", ["A"])
+
+
+def bad_missing(strain, witnesses):  # type: ignore[no-untyped-def]
+    return strain, {}
+
+
+def bad_dead(strain, witnesses):  # type: ignore[no-untyped-def]
+    dead = witnesses["TILT"] * 0.0
+    return strain, witnesses | {"TILT": dead}
+
+
+def bad_saturated(strain, witnesses):  # type: ignore[no-untyped-def]
+    series = witnesses["TILT"].copy()
+    np.clip(series.value, -series.value.std(), series.value.std(), out=series.value)
+    return strain, witnesses | {"TILT": series}
+
+
+def bad_rate(strain, witnesses):  # type: ignore[no-untyped-def]
+    return strain, witnesses | {"TILT": witnesses["TILT"][::2]}
+
+
+def bad_span(strain, witnesses):  # type: ignore[no-untyped-def]
+    return strain, witnesses | {"TILT": witnesses["TILT"][:-100]}
+
+
+def bad_gap(strain, witnesses):  # type: ignore[no-untyped-def]
+    series = witnesses["TILT"].copy()
+    series.value[: len(series) * 2 // 3] = np.nan
+    return strain, witnesses | {"TILT": series}
+
+
+def bad_short(strain, witnesses):  # type: ignore[no-untyped-def]
+    return strain[:4000], {name: series[:4000] for name, series in witnesses.items()}
+
+
+def bad_type(strain, witnesses):  # type: ignore[no-untyped-def]
+    return strain, {name: series.value for name, series in witnesses.items()}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (bad_missing, "no witness channel given"),
+        (bad_dead, "'TILT' is constant.*leave it out"),
+        (bad_saturated, "'TILT' is stuck or saturated"),
+        (bad_rate, "sampled at 256 Hz.*resample"),
+        (bad_span, "read the whole span"),
+        (bad_gap, "'TILT' is a gap for 67%"),
+        (bad_short, "too short"),
+        (bad_type, "give a gwpy TimeSeries"),
+    ],
+)
+def test_bad_data_are_refused_before_fitting(held_out: MockData, spoil, message: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(DataError, match=message):
+        WitnessCleaner.fit(*spoil(*cropped(held_out, 0, round(64 * RATE))))
+
+
+def test_gaps_in_training_are_left_out(training: MockData) -> None:
+    strain, witnesses = cropped(training, 0, round(512 * RATE))
+    strain = strain.copy()
+    strain.value[50000:52000] = np.nan
+    fitted = WitnessCleaner.fit(strain, witnesses)
+    assert all(band["subtracted"] for band in fitted.card["bands"])
+    assert np.isfinite(fitted.plan.taps).all()
+
+
+def test_a_model_for_other_channels_or_rates_says_so(held_out: MockData, cleaner: WitnessCleaner) -> None:
+    strain, witnesses = cropped(held_out, 0, round(30 * RATE))
+    with pytest.raises(DataError, match="'STAGE' is missing"):
+        cleaner.apply(strain, {name: series for name, series in witnesses.items() if name != "STAGE"})
+    slow = {name: series[::2] for name, series in witnesses.items()}
+    with pytest.raises(DataError, match="fitted at 512 Hz"):
+        cleaner.apply(strain[::2], slow)
+
+
+@pytest.mark.parametrize("bands", [[], [(50, 40)], [(10, 50), (40, 60)], [(10, 256)]])
+def test_impossible_bands_are_refused(held_out: MockData, bands: list[tuple[float, float]]) -> None:
+    with pytest.raises(ConfigError, match="band"):
+        WitnessCleaner.fit(held_out.strain, held_out.witnesses, bands)
+
+
+def test_unknown_channel_of_a_feature_is_refused(held_out: MockData) -> None:
+    with pytest.raises(ConfigError, match="needs channel 'X'"):
+        WitnessCleaner.fit(held_out.strain, held_out.witnesses, features=[Feature("linear", ("X",))])
