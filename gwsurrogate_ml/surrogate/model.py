@@ -13,11 +13,20 @@ from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, ModeKey, require_q
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.kernels import fft
+from gwsurrogate_ml.surrogate import higher
 from gwsurrogate_ml.surrogate.domain import check_parameters
 from gwsurrogate_ml.surrogate.predictor import log_amplitude_and_phase, peak_shift
 from gwsurrogate_ml.waveform.conditioning import segment_times, start_taper
 from gwsurrogate_ml.waveform.modes import Modes
-from gwsurrogate_ml.waveform.spline import hermite, hermite_cosine, hermite_torch, slope_matrix, slopes
+from gwsurrogate_ml.waveform.polarizations import harmonics, rotating_sums
+from gwsurrogate_ml.waveform.spline import (
+    hermite,
+    hermite_cosine,
+    hermite_rotating,
+    hermite_torch,
+    slope_matrix,
+    slopes,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -29,13 +38,15 @@ _Y22 = np.sqrt(5.0 / (4.0 * np.pi))
 
 @dataclass(frozen=True)
 class _Knots:
-    """Splines of N waveforms at the knots: amplitude and phase of (2,2), their slopes (N, n_knots), and the peak's time (N,)."""
+    """N waveforms at the knots: amplitude and phase of (2,2) with slopes (N, n_knots), the peak's time (N,), and the real and
+    imaginary parts of the other modes in the co-orbital frame (N, n_modes - 1, 2, n_knots)."""
 
     amplitude: np.ndarray
     amplitude_slope: np.ndarray
     phase: np.ndarray
     phase_slope: np.ndarray
     shift: np.ndarray
+    higher: np.ndarray
 
 
 class Surrogate:
@@ -56,10 +67,9 @@ class Surrogate:
     True
     """
 
-    modes: tuple[ModeKey, ...] = ((2, 2),)
-
     def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         self.info = card
+        self.modes: tuple[ModeKey, ...] = tuple((int(l), int(m)) for l, m in card["modes"])
         self._tensors = {key: np.asarray(value, dtype=np.float64) for key, value in tensors.items()}
         self._degree = int(card["degree"])
         self.knots = self._tensors["knots"]
@@ -81,7 +91,7 @@ class Surrogate:
         Returns
         -------
         Modes
-            `t` in M; `modes[2, 2]` complex128 (n,)
+            `t` in M; `modes[l, m]` complex128 (n,)
 
         Raises
         ------
@@ -94,8 +104,15 @@ class Surrogate:
         k = self._at_knots(parameters)
         times = np.arange(np.ceil(self.t_min), self.t_max) if times is None else np.asarray(times, dtype=np.float64)
         self._check_times(times)
-        a, p = self._amplitude_and_phase(k, times)
-        return Modes(times, {(2, 2): a * np.exp(-1j * p)})
+        at = times + k.shift[0]
+        phase = hermite(self.knots, k.phase[0], k.phase_slope[0], at)
+        data = {(2, 2): hermite(self.knots, k.amplitude[0], k.amplitude_slope[0], at) * np.exp(-1j * phase)}
+        for (l, m), parts in zip(self.modes[1:], k.higher[0], strict=True):
+            real, imaginary = (
+                hermite(self.knots, *pair, at) for pair in zip(parts, slopes(self.knots, parts), strict=True)
+            )
+            data[l, m] = (real + 1j * imaginary) * np.exp(-0.5j * m * phase)
+        return Modes(times, data)
 
     def batch(self, parameters: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         """Modes of many binaries in torch, on the device of `parameters`, differentiable in parameters and times.
@@ -125,14 +142,20 @@ class Surrogate:
         dtype = torch.float64
         tensors, to_slopes = self._on(parameters.device)
         log_amplitude, phase = log_amplitude_and_phase(parameters.to(dtype), tensors, self._degree, torch)
-        amplitude = torch.exp(log_amplitude)
-        shift = peak_shift(log_amplitude, self._centre)
+        more = self._higher(parameters.to(dtype), tensors, torch)
+        shift = peak_shift(self._log_total(log_amplitude, more, torch), self._centre)
         knots = tensors["knots"]
         at = times.to(dtype).expand(len(parameters), -1) + shift
-        a = hermite_torch(knots, amplitude, amplitude @ to_slopes, at)
-        phase_slopes = phase @ to_slopes
-        p = hermite_torch(knots, phase, phase_slopes, at) - hermite_torch(knots, phase, phase_slopes, shift)
-        return torch.polar(a, -p)[:, None, :]
+
+        def spline(values: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+            return hermite_torch(knots, values, values @ to_slopes, where)
+
+        angle = spline(phase, at) - spline(phase, shift)
+        out = [torch.polar(spline(torch.exp(log_amplitude), at), -angle)]
+        for j, (_, m) in enumerate(self.modes[1:]):
+            turn = torch.polar(torch.ones_like(angle), -0.5 * m * angle)
+            out.append(torch.complex(spline(more[:, j, 0], at), spline(more[:, j, 1], at)) * turn)
+        return torch.stack(out, 1)
 
     def polarizations(
         self,
@@ -167,27 +190,57 @@ class Surrogate:
         """
         from gwpy.timeseries import TimeSeries
 
-        for name, value in (("luminosity_distance", luminosity_distance), ("sampling_frequency", sampling_frequency)):
-            if not (np.isfinite(value) and value > 0):
-                raise ConfigError(f"{name} is {value}: give a positive number")
-        for name, value in (("theta_jn", theta_jn), ("phase", phase)):
-            if not np.isfinite(value):
-                raise ConfigError(f"{name} is {value}: give a finite angle in radians")
+        self._check_positive(luminosity_distance=luminosity_distance, sampling_frequency=sampling_frequency)
         parameters, total = self._physical(mass_1, mass_2, chi_1, chi_2)
         k = self._at_knots(parameters)
         unit = float(total[0]) * MTSUN_SI
         start = self._start(k, total * MTSUN_SI, f_min, parameters)[0]
         first = int(np.ceil(start * unit * sampling_frequency))
         last = int(np.floor(self.t_max * unit * sampling_frequency))
-        a, p = self._amplitude_and_phase(k, np.arange(first, last + 1) / sampling_frequency / unit)
-        p += 2.0 * phase
-        scale = -_Y22 * unit / (luminosity_distance * MPC_SECONDS)  # -1 = exp(2i pi/2), from the azimuth pi/2 - phase
-        c = np.cos(theta_jn)
+        out = np.empty(last - first + 1, dtype=np.complex128)
+        self._observed(k, theta_jn, phase, first / sampling_frequency / unit, 1 / sampling_frequency / unit, out)
+        out *= unit / (luminosity_distance * MPC_SECONDS)
         keywords = {"t0": first / sampling_frequency, "sample_rate": sampling_frequency}
-        return (
-            TimeSeries(scale * 0.5 * (1 + c**2) * a * np.cos(p), name="h_plus", **keywords),
-            TimeSeries(scale * c * a * np.sin(p), name="h_cross", **keywords),
-        )
+        return TimeSeries(out.real, name="h_plus", **keywords), TimeSeries(-out.imag, name="h_cross", **keywords)
+
+    def frequency_domain_polarizations(
+        self,
+        *,
+        mass_1: float,
+        mass_2: float,
+        chi_1: float,
+        chi_2: float,
+        luminosity_distance: float,
+        theta_jn: float,
+        phase: float,
+        f_min: float,
+        sampling_frequency: float,
+        duration: float,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Fourier transforms (1/Hz) of plus and cross polarization with all modes, on an analysis segment.
+
+        Parameters
+        ----------
+        as for `polarizations`, and `duration` (s); time and conditioning as for `frequency_domain`
+
+        Returns
+        -------
+        h_plus, h_cross : (duration * sampling_frequency / 2 + 1,) complex128
+        """
+        self._check_positive(luminosity_distance=luminosity_distance, sampling_frequency=sampling_frequency)
+        parameters, total = self._physical(mass_1, mass_2, chi_1, chi_2)
+        k = self._at_knots(parameters)
+        unit = float(total[0]) * MTSUN_SI
+        reach = float(self._start(k, total * MTSUN_SI, f_min, parameters)[0]) * unit
+        before, after = self._segment(duration, sampling_frequency, unit, reach, f_min)
+        step = 1.0 / sampling_frequency / unit
+        part = np.empty(before + after, dtype=np.complex128)
+        self._observed(k, theta_jn, phase, -before * step, step, part)
+        self._taper(part, before, reach, sampling_frequency)
+        series = np.zeros(round(duration * sampling_frequency), dtype=np.complex128)
+        series[:after], series[len(series) - before :] = part[before:], part[:before]
+        series *= unit / (luminosity_distance * MPC_SECONDS) / sampling_frequency
+        return fft.rfft(series.real.copy()), fft.rfft(-series.imag)
 
     def frequency_domain(
         self,
@@ -200,7 +253,7 @@ class Surrogate:
         sampling_frequency: float,
         f_min: float,
     ) -> np.ndarray:
-        """Fourier transform of h_plus for `theta_jn` = 0, `phase` = 0, at 1 Mpc, on an analysis segment.
+        """Fourier transform of the (2,2) mode's h_plus for `theta_jn` = 0, `phase` = 0, at 1 Mpc, on an analysis segment.
 
         For any orientation h_plus = (1 + c^2) / 2 h exp(2i phase) and h_cross = -i c h exp(2i phase), c = cos(theta_jn).
 
@@ -231,13 +284,7 @@ class Surrogate:
         out = np.empty((len(total), n // 2 + 1), dtype=np.complex128)
         series = np.zeros(n)
         for i in range(len(total)):
-            before, after = segment_times(duration, sampling_frequency, self.t_max * unit[i])
-            before = min(before, int(-self.t_min * unit[i] * sampling_frequency))
-            if -before / sampling_frequency >= reach[i]:
-                raise DomainError(
-                    f"the signal (total mass {total[i]:g}, q {parameters[i, 0]:g}) is {-reach[i]:.2f} s long from {f_min:g} Hz: "
-                    f"the segment of {duration:g} s is too short, take a longer duration or a higher f_min"
-                )
+            before, after = self._segment(duration, sampling_frequency, unit[i], reach[i], f_min)
             step = 1.0 / sampling_frequency / unit[i]
             part = np.empty(before + after)
             hermite_cosine(
@@ -250,10 +297,7 @@ class Surrogate:
                 step,
                 part,
             )
-            # Taper over 90 % of the way from the first sample to f_min, but no longer than 0.4 s.
-            room = reach[i] + before / sampling_frequency
-            ramp = max(2, int(min(0.9 * room, 0.4) * sampling_frequency))
-            part[:ramp] *= start_taper(np.arange(ramp, dtype=np.float64), 0.0, float(ramp))
+            self._taper(part, before, reach[i], sampling_frequency)
             series[:] = 0.0
             series[:after] = part[before:]
             series[n - before :] = part[:before]
@@ -266,25 +310,73 @@ class Surrogate:
         parameters = np.array([[float(require_q(q)), float(chi1), float(chi2)]])
         return float(self._lowest_omega(self._at_knots(parameters))[0] / (2 * np.pi * f_min) / MTSUN_SI)
 
+    def _higher(self, parameters: Any, tensors: dict[str, Any], xp: Any) -> Any:
+        """Real and imaginary parts (N, n_modes - 1, 2, n_knots) of the modes beside (2,2), co-orbital."""
+        if len(self.modes) == 1:
+            return xp.zeros((len(parameters), 0, 2, len(self.knots)))
+        return higher.coorbital(parameters, tensors, self._degree, self.modes[1:], xp)
+
+    @staticmethod
+    def _log_total(log_amplitude: Any, more: Any, xp: Any) -> Any:
+        """log of sqrt(sum of |h_lm|^2), (N, n_knots): what peaks at t = 0."""
+        if more.shape[1] == 0:
+            return log_amplitude
+        return 0.5 * xp.log(xp.exp(2.0 * log_amplitude) + (more**2).sum((1, 2)))
+
     def _at_knots(self, parameters: np.ndarray) -> _Knots:
-        """The splines of `parameters` (N, 3), phase 0 at the peak."""
+        """The waveforms of `parameters` (N, 3) at the knots, phase 0 at the peak."""
         check_parameters(parameters, self.info["ranges"])
         log_amplitude, phase = log_amplitude_and_phase(parameters, self._tensors, self._degree)
-        shift = peak_shift(log_amplitude, self._centre)[:, 0]
+        more = self._higher(parameters, self._tensors, np)
+        shift = peak_shift(self._log_total(log_amplitude, more, np), self._centre)[:, 0]
         amplitude = np.exp(log_amplitude)
         phase_slope = slopes(self.knots, phase)
         at_peak = [hermite(self.knots, p, s, x) for p, s, x in zip(phase, phase_slope, shift[:, None], strict=True)]
-        return _Knots(
-            amplitude, slopes(self.knots, amplitude), phase - np.reshape(at_peak, (-1, 1)), phase_slope, shift
+        phase = phase - np.reshape(at_peak, (-1, 1))
+        return _Knots(amplitude, slopes(self.knots, amplitude), phase, phase_slope, shift, more)
+
+    def _observed(self, k: _Knots, theta_jn: float, phase: float, first: float, step: float, out: np.ndarray) -> None:
+        """Write h_plus - i h_cross of the first waveform of `k`, in units of M / distance, at uniform times in M."""
+        y = harmonics(self.modes, theta_jn, phase)
+        modes = np.concatenate([k.amplitude[:1].astype(np.complex128), k.higher[0, :, 0] + 1j * k.higher[0, :, 1]])
+        orders, falling, rising = rotating_sums(modes, self.modes, y)
+        both = np.concatenate([falling, rising])
+        slope = slopes(self.knots, np.concatenate([both.real, both.imag]))
+        slope = slope[: len(both)] + 1j * slope[len(both) :]
+        n = len(orders)
+        hermite_rotating(
+            self.knots,
+            k.phase[0],
+            k.phase_slope[0],
+            orders,
+            falling,
+            slope[:n],
+            rising,
+            slope[n:],
+            first + k.shift[0],
+            step,
+            out,
         )
 
-    def _amplitude_and_phase(self, k: _Knots, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Amplitude and phase (n,) of the first waveform of `k` at `times` in M from its peak."""
-        at = times + k.shift[0]
-        return (
-            hermite(self.knots, k.amplitude[0], k.amplitude_slope[0], at),
-            hermite(self.knots, k.phase[0], k.phase_slope[0], at),
-        )
+    def _segment(
+        self, duration: float, sampling_frequency: float, unit: float, reach: float, f_min: float
+    ) -> tuple[int, int]:
+        """Samples before and from the peak on a segment of `duration` (s), checked to hold the signal from `f_min` on."""
+        before, after = segment_times(duration, sampling_frequency, self.t_max * unit)
+        before = min(before, int(-self.t_min * unit * sampling_frequency))
+        if -before / sampling_frequency >= reach:
+            raise DomainError(
+                f"the signal of total mass {unit / MTSUN_SI:g} is {-reach:.2f} s long from {f_min:g} Hz: the segment of "
+                f"{duration:g} s is too short, take a longer duration or a higher f_min"
+            )
+        return before, after
+
+    @staticmethod
+    def _taper(part: np.ndarray, before: int, reach: float, sampling_frequency: float) -> None:
+        """Taper `part` in place over 90 % of the way from the first sample to f_min, but over no more than 0.4 s."""
+        room = reach + before / sampling_frequency
+        ramp = max(2, int(min(0.9 * room, 0.4) * sampling_frequency))
+        part[:ramp] *= start_taper(np.arange(ramp, dtype=np.float64), 0.0, float(ramp))
 
     def _lowest_omega(self, k: _Knots) -> np.ndarray:
         """Angular frequency (rad / M) of the (2,2) mode at the earliest usable knot, (N,)."""
@@ -329,6 +421,12 @@ class Surrogate:
                 f"mass_1 = {m1[i]:g} < mass_2 = {m2[i]:g}: mass_1 is the heavier body, swap masses and spins"
             )
         return np.column_stack([m1 / m2, c1, c2]), m1 + m2
+
+    @staticmethod
+    def _check_positive(**values: float) -> None:
+        for name, value in values.items():
+            if not (np.isfinite(value) and value > 0):
+                raise ConfigError(f"{name} is {value}: give a positive number")
 
     def _check_times(self, times: np.ndarray, ndim: int = 1) -> None:
         if times.ndim != ndim or not np.all(np.isfinite(times)):

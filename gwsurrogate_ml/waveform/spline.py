@@ -132,6 +132,52 @@ def hermite_cosine(
         out[k] = value * np.cos(angle)
 
 
+@numba.njit(cache=True, nogil=True)
+def hermite_rotating(
+    knots: np.ndarray,
+    phase: np.ndarray,
+    phase_slope: np.ndarray,
+    orders: np.ndarray,
+    falling: np.ndarray,
+    falling_slope: np.ndarray,
+    rising: np.ndarray,
+    rising_slope: np.ndarray,
+    first: float,
+    step: float,
+    out: np.ndarray,
+) -> None:
+    """Write sum_m [falling_m exp(-i m phase / 2) + rising_m exp(+i m phase / 2)] at ``first + step * k`` into `out` (n,) complex.
+
+    `phase` (n_knots,) is that of the (2,2) mode; `orders` (M,) the integers m > 0; `falling` and `rising` (M, n_knots)
+    complex amplitudes that vary slowly, with their slopes.
+    """
+    j = 0
+    last = knots.size - 2
+    for k in range(out.size):
+        t = first + step * k
+        while j < last and knots[j + 1] <= t:
+            j += 1
+        h = knots[j + 1] - knots[j]
+        x = (t - knots[j]) / h
+        y = 1.0 - x
+        # Hermite weights of the two values and the two slopes.
+        v0, v1 = y * y * (1.0 + 2.0 * x), x * x * (1.0 + 2.0 * y)
+        s0, s1 = h * x * y * y, -h * x * x * y
+        half = 0.5 * (v0 * phase[j] + v1 * phase[j + 1] + s0 * phase_slope[j] + s1 * phase_slope[j + 1])
+        turn = complex(np.cos(half), -np.sin(half))
+        power = 1.0 + 0.0j
+        done = 0
+        total = 0.0j
+        for i in range(orders.size):
+            while done < orders[i]:
+                power *= turn
+                done += 1
+            a = v0 * falling[i, j] + v1 * falling[i, j + 1] + s0 * falling_slope[i, j] + s1 * falling_slope[i, j + 1]
+            b = v0 * rising[i, j] + v1 * rising[i, j + 1] + s0 * rising_slope[i, j] + s1 * rising_slope[i, j + 1]
+            total += a * power + b * power.conjugate()
+        out[k] = total
+
+
 def hermite_torch(knots: torch.Tensor, values: torch.Tensor, slopes: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
     """Splines with `values` and `slopes` (N, n_knots) at `times` (N, n): (N, n), differentiable in all but the knots."""
     import torch
