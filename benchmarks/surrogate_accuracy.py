@@ -19,10 +19,12 @@ from pathlib import Path
 
 import numpy as np
 from scipy.interpolate import CubicSpline
+from scipy.stats import spearmanr
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.surrogate import stage1, stage2
 from gwsurrogate_ml.surrogate.config import SurrogateConfig
+from gwsurrogate_ml.surrogate.uncertainty import coverage
 from gwsurrogate_ml.surrogate.validation import clusters, cross_validate, percentiles, waveforms
 from gwsurrogate_ml.waveform.compare import psd_mismatch, white_mismatch
 
@@ -32,7 +34,7 @@ def sxs(
 ) -> dict:
     """Eight-fold cross-validation over the SpEC-code runs of the table, beside SEOBNRv5HM on the same runs."""
     code = np.array([name.startswith("SXS") for name in runs.name])
-    h, ours = cross_validate(tensors, runs, config, isolation)
+    h, ours, expected = cross_validate(tensors, runs, config, isolation)
     first = waveforms(tensors, config.degree, runs.parameters, runs.t)
     window = (runs.t >= stage2.NR_WINDOW[0]) & (runs.t <= stage2.NR_WINDOW[1])
     amplitude = np.abs(np.linalg.norm(h[:, window], axis=1) / np.linalg.norm(runs.h22[:, window], axis=1) - 1)
@@ -40,7 +42,7 @@ def sxs(
     rows = np.flatnonzero(code)
     theirs = np.array([white_mismatch(runs.t, runs.h22[i], eob[i], stage2.NR_WINDOW) for i in rows])
     stage_one = np.array([white_mismatch(runs.t, runs.h22[i], first[i], stage2.NR_WINDOW) for i in rows])
-    ours, amplitude = ours[code], amplitude[code]
+    ours, amplitude, expected = ours[code], amplitude[code], expected[code]
     worst = np.argsort(ours)[::-1][:8]
     names, parameters = runs.name[code], runs.parameters[code]
     return {
@@ -53,6 +55,10 @@ def sxs(
         "ratio_median": float(np.median(ours) / np.median(theirs)),
         "ratio_p90": float(np.percentile(ours, 90) / np.percentile(theirs, 90)),
         "amplitude_error": percentiles(amplitude),
+        "error_estimate": {
+            "share_below_predicted_90": coverage(ours, expected, label[code]),
+            "rank_correlation": float(spearmanr(ours, expected).statistic),
+        },
         "worst": [
             [str(names[i]), *np.round(parameters[i], 3).tolist(), float(ours[i]), float(theirs[i])] for i in worst
         ],

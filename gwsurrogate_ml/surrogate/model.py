@@ -16,6 +16,7 @@ from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.surrogate import higher
 from gwsurrogate_ml.surrogate.domain import check_parameters
 from gwsurrogate_ml.surrogate.predictor import log_amplitude_and_phase, peak_shift
+from gwsurrogate_ml.surrogate.uncertainty import ErrorEstimate, expected_mismatch, mode_spread
 from gwsurrogate_ml.waveform.conditioning import segment_times, start_taper
 from gwsurrogate_ml.waveform.modes import Modes
 from gwsurrogate_ml.waveform.polarizations import harmonics, rotating_sums
@@ -304,6 +305,40 @@ class Surrogate:
             scale = -_Y22 * unit[i] / MPC_SECONDS / sampling_frequency
             out[i] = scale * fft.rfft(series)
         return out
+
+    def error_estimate(self, q: float, chi1: float, chi2: float, **unknown: object) -> ErrorEstimate:
+        """What the model expects its own error to be for one binary; see `uncertainty`.
+
+        Parameters
+        ----------
+        q, chi1, chi2 : float, as for a waveform
+
+        Returns
+        -------
+        ErrorEstimate
+            expected mismatch to numerical relativity, its 90 % bound, and the networks' spread in each higher mode
+
+        Raises
+        ------
+        ConfigError
+            if the model was trained without numerical relativity, or before it kept what the estimate needs
+        DomainError
+            as for a waveform
+        """
+        parameters = np.array([[float(require_q(q, unknown)), float(chi1), float(chi2)]])
+        check_parameters(parameters, self.info["ranges"])
+        factor = self.info.get("error_factor_90")
+        if factor is None:
+            raise ConfigError(
+                f"the model {self.info['name']!r} carries no error estimate: train it with an NR table (--set nr=FILE)"
+            )
+        expected = float(expected_mismatch(parameters, self._tensors)[0])
+        spread = (
+            mode_spread(parameters, self._tensors, self._degree, self.modes[1:])[0]
+            if len(self.modes) > 1
+            else np.empty(0)
+        )
+        return ErrorEstimate(expected, factor * expected, dict(zip(self.modes[1:], spread.tolist(), strict=True)))
 
     def smallest_total_mass(self, q: float, chi1: float, chi2: float, f_min: float) -> float:
         """Smallest total mass (solar masses, detector frame) for which the model reaches down to `f_min` (Hz)."""

@@ -139,7 +139,8 @@ def fit(
     Returns
     -------
     dict
-        `centres` (n, 4), `length` (n_basis, 4), `alpha` (n_basis, n), `basis` (n_basis, 2 n_k): see `predictor.radial_basis`
+        `centres` (n, 4), `length` (n_basis, 4), `alpha` (n_basis, n), `basis` (n_basis, 2 n_k): see `predictor.radial_basis`;
+        `constant` (n_basis,), `noise` (n_basis, n), `norm` (1,), `floor` (1,): see `uncertainty`
     """
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
@@ -166,12 +167,13 @@ def fit(
     bounds = [(0.1, 20.0)] * x.shape[1]
     if spin_length is not None:
         start[1:], bounds[1:] = spin_length, [(spin_length, spin_length)] * (x.shape[1] - 1)
-    lengths, alphas = np.empty((n_basis, x.shape[1])), np.empty((n_basis, len(x)))
+    # A poor run's extra noise; the best ones (weight 1) have the fitted white noise alone.
+    extra = 0.02 * (1.0 / runs.weight - 1.0) + 1e-10
+    lengths, alphas, noises = (np.empty((n_basis, k)) for k in (x.shape[1], len(x), len(x)))
+    constants = np.empty(n_basis)
     for j in range(n_basis):
         scale = np.sqrt(np.average(coefficients[:, j] ** 2, weights=runs.weight))
         kernel = ConstantKernel(1.0, (1e-2, 1e3)) * RBF(start, bounds) + WhiteKernel(0.05, (1e-6, 2.0))
-        # A poor run's extra noise; the best ones (weight 1) have the fitted white noise alone.
-        extra = 0.02 * (1.0 / runs.weight - 1.0) + 1e-10
         process = GaussianProcessRegressor(kernel, alpha=extra)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # lengths at their bounds are meant: directions without information
@@ -179,7 +181,22 @@ def fit(
         product = process.kernel_.k1
         lengths[j] = product.k2.length_scale
         alphas[j] = process.alpha_ * product.k1.constant_value * scale
-    return {"centres": x, "length": lengths, "alpha": alphas, "basis": basis}
+        constants[j] = product.k1.constant_value * scale**2
+        noises[j] = (process.kernel_.k2.noise_level + extra) * scale**2
+    # To second order a mismatch is half the weighted mean square of phase and relative-amplitude errors; the basis is
+    # orthonormal under the weight, so that variances of coefficients add up. What the basis leaves out is a floor.
+    norm = 2.0 * np.sum(weight**2)
+    rest = np.sum((both - coefficients @ vectors) ** 2, axis=1) / norm
+    return {
+        "centres": x,
+        "length": lengths,
+        "alpha": alphas,
+        "basis": basis,
+        "constant": constants,
+        "noise": noises,
+        "norm": np.array([norm]),
+        "floor": np.array([np.average(rest, weights=runs.weight)]),
+    }
 
 
 def _continue(t: np.ndarray, values: np.ndarray, knots: np.ndarray, fade: float, *, phase: bool) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.surrogate import higher, stage1, stage2, validation
+from gwsurrogate_ml.surrogate import higher, stage1, stage2, uncertainty, validation
 from gwsurrogate_ml.surrogate.config import SurrogateConfig
 from gwsurrogate_ml.surrogate.ensemble import Progress
 
@@ -49,21 +49,24 @@ def train_surrogate(config: SurrogateConfig, out: Path, progress: Progress | Non
             data, config.higher_modes, config, checkpoints, progress
         )
         tensors |= more
+    factor = None
     training = {"eob_waveforms": len(data["parameters"]), "eob_model": "SEOBNRv5HM (pyseobnr)"}
     if runs is not None and config.nr is not None:
         if progress:
             progress("stage 2", 0, 1)
         best = runs.weight > 0.1  # the others' own errors would be measured instead
+        table = {}
+        for isolation in (1e-3, 1e-2):
+            _, mismatch, expected = validation.cross_validate(tensors, runs, config, isolation)
+            table[str(isolation)] = validation.percentiles(mismatch[best])
+        label = validation.clusters(runs.parameters[best], isolation)
         metrics["nr_cross_validation"] = {
             "how": "8 folds by parameter cluster, white-noise mismatch, t in [-395, 90] M, runs of good quality",
             "n": int(best.sum()),
-            "mismatch_by_isolation": {
-                str(isolation): validation.percentiles(
-                    validation.cross_validate(tensors, runs, config, isolation)[1][best]
-                )
-                for isolation in (1e-3, 1e-2)
-            },
+            "mismatch_by_isolation": table,
+            "share_below_predicted_90": uncertainty.coverage(mismatch[best], expected[best], label),
         }
+        factor = uncertainty.calibration_factor(mismatch[best], expected[best])
         tensors = stage2.add(tensors, runs, long_runs, config)
         training |= {"nr_runs": len(runs.name), "nr_sha256": artifacts.sha256(config.nr)}
         if progress:
@@ -84,6 +87,7 @@ def train_surrogate(config: SurrogateConfig, out: Path, progress: Progress | Non
         "training": training,
         "config": config.model_dump(mode="json", exclude={"eob", "nr"}),
         "metrics": metrics,
+        "error_factor_90": factor,
         "seconds": round(time.monotonic() - begin, 1),
     }
     return artifacts.save(out, card, tensors)

@@ -11,6 +11,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 
 from gwsurrogate_ml.surrogate import stage2
 from gwsurrogate_ml.surrogate.config import SurrogateConfig
+from gwsurrogate_ml.surrogate.uncertainty import expected_mismatch
 from gwsurrogate_ml.waveform.compare import white_mismatch
 
 
@@ -42,7 +43,7 @@ def waveforms(tensors: dict[str, np.ndarray], degree: int, parameters: np.ndarra
 
 def cross_validate(
     tensors: dict[str, np.ndarray], runs: stage2.Runs, config: SurrogateConfig, isolation: float, folds: int = 8
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Predictions of every run by a stage 2 that has not seen its cluster.
 
     Parameters
@@ -60,6 +61,8 @@ def cross_validate(
     h22 : (n, n_t) complex128 at `runs.t`
     mismatch : (n,) float64
         white noise, t in [-395, 90] M, over time and phase shifts
+    expected : (n,) float64
+        what the model itself expects that mismatch to be, before calibration
     """
     first = {key: value for key, value in tensors.items() if not key.startswith("stage2")}
     label = clusters(runs.parameters, isolation)
@@ -67,11 +70,13 @@ def cross_validate(
     fold = dict(zip(order.tolist(), (np.arange(len(order)) % folds).tolist(), strict=True))
     member = np.array([fold[c] for c in label])
     h22 = np.empty(runs.h22.shape, dtype=np.complex128)
+    expected = np.empty(len(runs.h22))
     for k in range(folds):
         model = stage2.add(first, runs.take(member != k), None, config)
         h22[member == k] = waveforms(model, config.degree, runs.parameters[member == k], runs.t)
+        expected[member == k] = expected_mismatch(runs.parameters[member == k], model)
     mismatch = [white_mismatch(runs.t, a, b, stage2.NR_WINDOW) for a, b in zip(runs.h22, h22, strict=True)]
-    return h22, np.array(mismatch)
+    return h22, np.array(mismatch), expected
 
 
 def percentiles(values: np.ndarray) -> dict[str, float]:
