@@ -65,6 +65,9 @@ class SamplingOptions:
         efficiency of the pilot below which a flow is fitted to this event
     max_rounds : int
         most refinements
+    widen : float
+        factor on the width of the network's base distribution: with 1.06 GW150914 has efficiency 0.79 and Pareto-k 0.42, with 1
+        0.78 and 0.48
     n_sets, n_points : int
         sets of extrinsic points and points in each
     max_posterior : int
@@ -76,6 +79,7 @@ class SamplingOptions:
     pilot: int = 4096
     refine_below: float = 0.7
     max_rounds: int = 3
+    widen: float = 1.06
     n_sets: int = 8
     n_points: int = 2048
     max_posterior: int = 20_000
@@ -231,7 +235,7 @@ class Estimator:
         sampler = EventSampler(
             likelihood, self.prior, found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report
         )
-        network = FlowProposal(self.network.distribution(self.observe(likelihood, found)))
+        network = FlowProposal(self.network.distribution(self.observe(likelihood, found)), widen=options.widen)
         draws, log_weights, rounds = self._weigh(sampler, network, n, seed, options, report)
         summary = summarise(log_weights)
         self._check_edges(draws.theta, log_weights, options)

@@ -145,7 +145,7 @@ class ReducedLikelihood:
     """
 
     def __init__(
-        self, likelihood: SegmentLikelihood, window: TimeWindow, examples: np.ndarray, tolerance: float = 1e-10
+        self, likelihood: SegmentLikelihood, window: TimeWindow, examples: np.ndarray, tolerance: float = 1e-11
     ) -> None:
         self.likelihood, self.window, self.tolerance = likelihood, window, tolerance
         # One basis serves all detectors: whitened by the sum of their weights.

@@ -31,8 +31,10 @@ class FlowProposal:
 
     Parameters
     ----------
-    distribution : torch distribution over (4,)
+    distribution : zuko NormalizingFlow over (4,)
     mean : (4,); root : (4, 4) lower triangular
+    widen : float
+        factor on the standard deviation of the flow's base: slightly above 1 it lightens the tail of the weights
     """
 
     def __init__(
@@ -40,7 +42,13 @@ class FlowProposal:
         distribution: torch.distributions.Distribution,
         mean: np.ndarray | None = None,
         root: np.ndarray | None = None,
+        widen: float = 1.0,
     ) -> None:
+        if widen != 1.0:
+            from zuko.distributions import DiagNormal, NormalizingFlow
+
+            base = DiagNormal(torch.zeros(4), torch.full((4,), widen))
+            distribution = NormalizingFlow(distribution.transform, base)
         self._distribution = distribution
         self._mean = np.zeros(4) if mean is None else mean
         self._root = np.eye(4) if root is None else root

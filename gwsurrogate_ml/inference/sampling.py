@@ -24,7 +24,7 @@ TIME_STEP = 1 / 8192
 """Step in s of the matched-filter series, which are interpolated between: six points, of signals below 500 Hz."""
 MARGIN = 8e-3
 """Room in s beyond the light travel time on either side of the window of arrival times."""
-LOST_POWER = 2e-7
+LOST_POWER = 3e-8
 """Share of a waveform's whitened power the event's basis may lose before it is extended."""
 _CHUNK = 512
 
