@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 export NUMBA_NUM_THREADS ?= 2
 
-.PHONY: demo test lint notebooks docs nr clean
+.PHONY: demo test lint notebooks nr surrogate clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -43,6 +43,11 @@ NR := .venv-nr/bin
 nr: .venv-nr/.installed  ## NR training table and report in out/nr, from GWSML_DATA (needs libgsl-dev: apt-get install libgsl-dev)
 	$(NR)/python -m data_prep eob-at-nr --out out/nr/eob_at_nr.npz
 	$(NR)/python -m data_prep nr --eob-at-nr out/nr/eob_at_nr.npz --out out/nr
+
+surrogate: nr $(VENV)/.installed  ## the shipped surrogates from nothing: waveforms, NR table, training (about an hour on 2 cores); resumes
+	$(NR)/python -m data_prep eob --out out/eob
+	$(BIN)/gwsml train surrogate nr22 --set eob=out/eob --set nr=out/nr/nr.npz --out gwsurrogate_ml/models/nr22
+	$(BIN)/python benchmarks/surrogate_accuracy.py --nr out/nr/nr.npz --eob out/eob
 
 clean:
 	rm -rf $(VENV) out
