@@ -170,6 +170,7 @@ class Surrogate:
         phase: float,
         f_min: float,
         sampling_frequency: float,
+        f_ref: float | None = None,
     ) -> tuple[TimeSeries, TimeSeries]:
         """Plus and cross polarizations as gwpy TimeSeries in strain, epoch relative to the peak (t = 0).
 
@@ -178,9 +179,11 @@ class Surrogate:
         mass_1, mass_2 : float, solar masses (detector frame), mass_1 >= mass_2
         chi_1, chi_2 : float, aligned spins
         luminosity_distance : float, Mpc
-        theta_jn, phase : float, radians; `phase` is the orbital phase at t = 0
+        theta_jn, phase : float, radians; `phase` is the orbital phase at t = 0, or where `f_ref` says
         f_min : float, Hz, frequency of the (2,2) mode at which the series starts
         sampling_frequency : float, Hz
+        f_ref : float, Hz, optional
+            take `phase` as the orbital phase at the moment the (2,2) mode passes this frequency, as LAL does
 
         Raises
         ------
@@ -191,18 +194,78 @@ class Surrogate:
         """
         from gwpy.timeseries import TimeSeries
 
+        start, plus, cross = self.strain(
+            mass_1=mass_1,
+            mass_2=mass_2,
+            chi_1=chi_1,
+            chi_2=chi_2,
+            luminosity_distance=luminosity_distance,
+            theta_jn=theta_jn,
+            phase=phase,
+            f_min=f_min,
+            sampling_frequency=sampling_frequency,
+            f_ref=f_ref,
+        )
+        keywords = {"t0": start, "sample_rate": sampling_frequency}
+        return TimeSeries(plus, name="h_plus", **keywords), TimeSeries(cross, name="h_cross", **keywords)
+
+    def strain(
+        self,
+        *,
+        mass_1: float,
+        mass_2: float,
+        chi_1: float,
+        chi_2: float,
+        luminosity_distance: float,
+        theta_jn: float,
+        phase: float,
+        f_min: float,
+        sampling_frequency: float,
+        f_ref: float | None = None,
+        taper: bool = False,
+    ) -> tuple[float, np.ndarray, np.ndarray]:
+        """Plus and cross polarizations as bare arrays: what `polarizations` wraps, for callers with containers of their own.
+
+        Parameters
+        ----------
+        as for `polarizations`, and
+        taper : bool
+            start earlier, by up to 0.45 s where the model reaches so far, and rise smoothly before the (2,2) mode passes
+            `f_min`: the conditioning of `frequency_domain`
+
+        Returns
+        -------
+        start : float, s
+            time of the first sample; the peak is at 0
+        h_plus, h_cross : (n,) float64, strain
+        """
         self._check_positive(luminosity_distance=luminosity_distance, sampling_frequency=sampling_frequency)
         parameters, total = self._physical(mass_1, mass_2, chi_1, chi_2)
         k = self._at_knots(parameters)
         unit = float(total[0]) * MTSUN_SI
-        start = self._start(k, total * MTSUN_SI, f_min, parameters)[0]
-        first = int(np.ceil(start * unit * sampling_frequency))
+        reach = float(self._start(k, total * MTSUN_SI, f_min, parameters)[0]) * unit
+        begin = max(reach - 0.4 / 0.9, self.t_min * unit) if taper else reach
+        first = int(np.ceil(begin * sampling_frequency))
         last = int(np.floor(self.t_max * unit * sampling_frequency))
         out = np.empty(last - first + 1, dtype=np.complex128)
-        self._observed(k, theta_jn, phase, first / sampling_frequency / unit, 1 / sampling_frequency / unit, out)
+        turned = self._phase_at_peak(k, total * MTSUN_SI, phase, f_ref, parameters)
+        self._observed(k, theta_jn, turned, first / sampling_frequency / unit, 1 / sampling_frequency / unit, out)
+        if taper:
+            self._taper(out, -first, reach, sampling_frequency)
         out *= unit / (luminosity_distance * MPC_SECONDS)
-        keywords = {"t0": first / sampling_frequency, "sample_rate": sampling_frequency}
-        return TimeSeries(out.real, name="h_plus", **keywords), TimeSeries(-out.imag, name="h_cross", **keywords)
+        return first / sampling_frequency, out.real.copy(), -out.imag
+
+    def time_before_peak(self, *, mass_1: float, mass_2: float, chi_1: float, chi_2: float, f_min: float) -> float:
+        """Seconds from the moment the (2,2) mode passes `f_min` (Hz) to the peak; masses in solar masses (detector frame).
+
+        Raises
+        ------
+        DomainError
+            parameters outside the domain, or a waveform that does not reach down to `f_min`
+        """
+        parameters, total = self._physical(mass_1, mass_2, chi_1, chi_2)
+        unit = total * MTSUN_SI
+        return float(-(self._start(self._at_knots(parameters), unit, f_min, parameters) * unit)[0])
 
     def frequency_domain_polarizations(
         self,
@@ -217,6 +280,7 @@ class Surrogate:
         f_min: float,
         sampling_frequency: float,
         duration: float,
+        f_ref: float | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Fourier transforms (1/Hz) of plus and cross polarization with all modes, on an analysis segment.
 
@@ -235,6 +299,7 @@ class Surrogate:
         reach = float(self._start(k, total * MTSUN_SI, f_min, parameters)[0]) * unit
         before, after = self._segment(duration, sampling_frequency, unit, reach, f_min)
         step = 1.0 / sampling_frequency / unit
+        phase = self._phase_at_peak(k, total * MTSUN_SI, phase, f_ref, parameters)
         part = np.empty(before + after, dtype=np.complex128)
         self._observed(k, theta_jn, phase, -before * step, step, part)
         self._taper(part, before, reach, sampling_frequency)
@@ -417,24 +482,42 @@ class Surrogate:
         """Angular frequency (rad / M) of the (2,2) mode at the earliest usable knot, (N,)."""
         return k.phase_slope[:, np.searchsorted(self.knots, self.t_min, side="right")]
 
-    def _start(self, k: _Knots, unit: np.ndarray, f_min: float, parameters: np.ndarray) -> np.ndarray:
+    def _phase_at_peak(
+        self, k: _Knots, unit: np.ndarray, phase: float, f_ref: float | None, parameters: np.ndarray
+    ) -> float:
+        """Orbital phase at t = 0 of the first waveform when `phase` is that at the (2,2) frequency `f_ref` (Hz; None: t = 0)."""
+        if f_ref is None:
+            return phase
+        wanted, half = 2 * np.pi * f_ref * unit[0], 0.05
+        t = self._start(k, unit, f_ref, parameters, "f_ref")[:1] + k.shift[:1]
+        for _ in range(3):  # Newton on the spline itself: the start is linear between knots
+            near = hermite(self.knots, k.phase[0], k.phase_slope[0], t + half * np.array([-1.0, 0.0, 1.0]))
+            slope, curve = (near[2] - near[0]) / (2 * half), (near[2] - 2 * near[1] + near[0]) / half**2
+            t = t - (slope - wanted) / curve if abs(curve) > 1e-12 else t
+        return phase - 0.5 * float(hermite(self.knots, k.phase[0], k.phase_slope[0], t)[0])
+
+    def _start(
+        self, k: _Knots, unit: np.ndarray, f_min: float, parameters: np.ndarray, name: str = "f_min"
+    ) -> np.ndarray:
         """Time in M (N,) at which the (2,2) mode passes `f_min`; `unit` (N,) is the total mass in seconds."""
         if not (np.isfinite(f_min) and f_min > 0):
-            raise ConfigError(f"f_min is {f_min}: give a positive frequency in Hz")
+            raise ConfigError(f"{name} is {f_min}: give a positive frequency in Hz")
         wanted = 2 * np.pi * f_min * unit
         lowest, highest = self._lowest_omega(k), k.phase_slope[:, self._centre]
         if np.any(short := lowest > wanted):
             i = int(np.argmax(lowest / wanted))
             q, chi1, chi2 = parameters[i]
             raise DomainError(
-                f"the model does not reach down to f_min = {f_min:g} Hz for total mass {unit[i] / MTSUN_SI:g} (q {q:g}, chi1 "
-                f"{chi1:g}, chi2 {chi2:g}): the smallest total mass for this f_min is "
-                f"{lowest[i] / (2 * np.pi * f_min) / MTSUN_SI:.1f} solar masses; raise f_min or the mass "
+                f"the model does not reach down to {name} = {f_min:g} Hz for total mass {unit[i] / MTSUN_SI:g} (q {q:g}, chi1 "
+                f"{chi1:g}, chi2 {chi2:g}): the smallest total mass for this {name} is "
+                f"{lowest[i] / (2 * np.pi * f_min) / MTSUN_SI:.1f} solar masses; raise {name} or the mass "
                 f"({int(short.sum())} such waveforms)"
             )
         if np.any(highest < wanted):
             peak = f_min * float(np.min(highest / wanted))
-            raise DomainError(f"f_min = {f_min:g} Hz lies above the frequency at the peak, {peak:.1f} Hz: lower f_min")
+            raise DomainError(
+                f"{name} = {f_min:g} Hz lies above the frequency at the peak, {peak:.1f} Hz: lower {name}"
+            )
         starts = np.empty(len(unit))
         for i, omega in enumerate(k.phase_slope):
             j = max(int(np.searchsorted(omega[: self._centre + 1], wanted[i])), 1)
