@@ -129,7 +129,7 @@ def fit(
         if n_segment not in done:
             done[n_segment] = _filters(x, d, ok, n_segment, rate, bands)
         taps, used = done[n_segment]
-        joined += _banded(taps, band, n_taps, rate)
+        joined += banded(taps, band, n_taps, rate)
         frequencies = np.arange(used.shape[0]) * rate / n_segment
         inside = (frequencies >= band[0]) & (frequencies <= band[1])
         record[-1]["features"] = [str(f) for f, row in zip(tried, used.T, strict=True) if row[inside].any()]
@@ -209,7 +209,7 @@ def _held_back_power(
     return np.array([np.mean((after / before)[(f >= low) & (f <= high)]) for low, high in bands])
 
 
-def _banded(taps: np.ndarray, band: tuple[float, float], n_taps: int, rate: float) -> np.ndarray:
+def banded(taps: np.ndarray, band: tuple[float, float], n_taps: int, rate: float) -> np.ndarray:
     """Taps (k, n_taps) restricted to a band; n_taps odd, the middle one is zero lag."""
     n_fft = fft.next_fast_length(2 * n_taps)
     n_fft += n_fft % 2

@@ -1,0 +1,96 @@
+"""Figures of denoising: amplitude spectral densities before and after, beside the optimum; scores of several cleaners."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gwsurrogate_ml.plot.style import BLACK, BLUE, DATA_COLOUR, GREEN, ORANGE, RC, VERMILLION, legend, panels
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STYLES = ((BLUE, "-"), (VERMILLION, "--"), (GREEN, "-."), (ORANGE, ":"))
+
+
+def cleaning(
+    frequencies: np.ndarray,
+    raw: np.ndarray,
+    cleaned: Mapping[str, np.ndarray],
+    optimal: np.ndarray | None = None,
+    band: tuple[float, float] = (10.0, 300.0),
+    title: str = "",
+) -> Figure:
+    """ASD before and after cleaning, and the ratio of the two.
+
+    Parameters
+    ----------
+    frequencies : (n_f,) Hz
+    raw : (n_f,) one-sided PSD, 1/Hz
+    cleaned : mapping from label to PSD (n_f,), at most four
+    optimal : (n_f,) PSD of the best possible cleaning, where known
+    band : (low, high), Hz, shown
+    title : str
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    import matplotlib
+
+    use = (frequencies >= band[0]) & (frequencies <= band[1])
+    f = frequencies[use]
+    with matplotlib.rc_context(RC):
+        figure, (top, bottom) = panels(2, height=2.6)
+        top.loglog(f, np.sqrt(raw[use]), color=DATA_COLOUR, lw=1.6, label="raw")
+        for (label, psd), (colour, style) in zip(cleaned.items(), STYLES, strict=False):
+            top.loglog(f, np.sqrt(psd[use]), color=colour, ls=style, label=label)
+            bottom.semilogx(f, np.sqrt(psd[use] / raw[use]), color=colour, ls=style, label=label)
+        if optimal is not None:
+            top.loglog(f, np.sqrt(optimal[use]), color=BLACK, lw=0.8, ls=(0, (1, 1)), label="optimum")
+            bottom.semilogx(f, np.sqrt(optimal[use] / raw[use]), color=BLACK, lw=0.8, ls=(0, (1, 1)), label="optimum")
+        top.set_ylabel(r"ASD [$1/\sqrt{\mathrm{Hz}}$]")
+        top.set_title(title)
+        legend(top, loc="upper right", ncols=2)
+        bottom.axhline(1.0, color=BLACK, lw=0.6)
+        bottom.set_ylabel("ASD after / before")
+        bottom.set_xlabel("frequency [Hz]")
+        bottom.set_ylim(0.0, 1.4)
+        ticks = [tick for tick in (10, 20, 30, 50, 100, 200, 300, 500, 1000) if band[0] <= tick <= band[1]]
+        bottom.set_xticks(ticks, [str(tick) for tick in ticks])
+        bottom.set_xlim(*band)
+        bottom.minorticks_off()
+    return figure
+
+
+def scores(values: Mapping[str, float], target: float | None = None, title: str = "") -> Figure:
+    """Fraction of the attainable log-gain in SNR that each cleaner achieves, as bars with the numbers beside them.
+
+    Parameters
+    ----------
+    values : mapping from cleaner to score
+    target : float, optional, marked by a line
+    title : str
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    import matplotlib
+
+    names: Sequence[str] = list(values)
+    with matplotlib.rc_context(RC | {"axes.grid": False}):
+        figure, (axis,) = panels(1, height=0.42 * len(names) + 0.7)
+        heights = np.array([values[name] for name in names])
+        bars = axis.barh(np.arange(len(names))[::-1], heights, color=BLUE, height=0.62)
+        axis.bar_label(bars, [f"{value:.3f}" for value in heights], padding=3, fontsize=9)
+        axis.set_yticks(np.arange(len(names))[::-1], names)
+        axis.axvline(1.0, color=BLACK, lw=0.8)
+        if target is not None:
+            axis.axvline(target, color=VERMILLION, lw=0.9, ls="--")
+        axis.set_xlim(min(0.0, 1.1 * heights.min()), 1.18 * max(1.0, heights.max()))
+        axis.set_xlabel("fraction of the attainable log-gain in SNR")
+        axis.set_title(title)
+    return figure
