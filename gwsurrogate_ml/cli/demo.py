@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 GPS = 1126259462.4
 DETECTORS = ("H1", "L1")
 NAME = "Simulated event like GW150914"
-PSD = "aLIGOEarlyHighSensitivityP1200087"
+PSD = "aLIGO_early_high_asd"
+DURATION = 64.0
+"""Seconds: enough beside the analysed 4 s for a good estimate of the noise spectrum."""
 SIGNAL = {
     "mass_1": 39.0,
     "mass_2": 32.0,
     "chi_1": 0.3,
     "chi_2": -0.1,
-    "luminosity_distance": 500.0,
+    "luminosity_distance": 600.0,
     "theta_jn": 2.7,
     "phase": 1.2,
     "psi": 0.8,
@@ -38,7 +40,7 @@ def demo(
     out: Annotated[Path, typer.Option("--out", help="Output folder.")] = Path("out/demo"),
     estimator: Estimator = "bbh-h1l1",
     n_draws: Draws = 50_000,
-    seed: Seed = 1,
+    seed: Seed = 6,
     as_json: Json = False,
 ) -> None:
     """Simulate a GW150914-like signal in H1 and L1 noise, analyse it, and compare with the truth."""
@@ -57,12 +59,12 @@ def demo(
 
 
 def simulate_data(seed: int) -> StrainData:
-    """32 s of H1 and L1 noise with the signal of the shipped surrogate in it."""
+    """64 s of H1 and L1 noise with the signal of the shipped surrogate in it."""
     import gwsurrogate_ml as gw
     from gwsurrogate_ml.strain.simulate import simulate
 
     return simulate(
-        SIGNAL, gw.load_surrogate(), detectors=DETECTORS, psds=PSD, duration=32.0, gps=GPS, seed=seed, name=NAME
+        SIGNAL, gw.load_surrogate(), detectors=DETECTORS, psds=PSD, duration=DURATION, gps=GPS, seed=seed, name=NAME
     )
 
 
