@@ -11,7 +11,7 @@ _PUBLIC = {
     "EstimatorConfig": "config",
     "LalModel": "lal_model",
     "Result": "result",
-    "SamplingOptions": "estimator",
+    "SamplingOptions": "rounds",
     "SegmentLikelihood": "likelihood",
     "load_estimator": "estimator",
     "source_model": "bilby_source",
@@ -21,11 +21,12 @@ _PUBLIC = {
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.bilby_source import source_model
     from gwsurrogate_ml.inference.config import EstimatorConfig
-    from gwsurrogate_ml.inference.estimator import Estimator, SamplingOptions, load_estimator
+    from gwsurrogate_ml.inference.estimator import Estimator, load_estimator
     from gwsurrogate_ml.inference.lal_model import LalModel
     from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
     from gwsurrogate_ml.inference.priors import BinaryPrior
     from gwsurrogate_ml.inference.result import Result
+    from gwsurrogate_ml.inference.rounds import SamplingOptions
     from gwsurrogate_ml.inference.training import train_estimator
 
 __all__ = [

@@ -14,9 +14,10 @@ import numpy as np
 from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS
 from gwsurrogate_ml.errors import DomainError, DomainWarning
 from gwsurrogate_ml.inference.config import SegmentConfig
-from gwsurrogate_ml.inference.estimator import Estimator, SamplingOptions
+from gwsurrogate_ml.inference.estimator import Estimator
 from gwsurrogate_ml.inference.likelihood import SegmentLikelihood, WaveformModel
 from gwsurrogate_ml.inference.psds import random_psd
+from gwsurrogate_ml.inference.rounds import SamplingOptions
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 GPS = 1187008882.4

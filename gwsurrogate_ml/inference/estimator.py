@@ -11,7 +11,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,17 +22,13 @@ from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ConfigError, DomainError, DomainWarning
 from gwsurrogate_ml.inference.config import EstimatorConfig
 from gwsurrogate_ml.inference.importance import (
-    WeightSummary,
-    check_weights,
-    effective_size,
-    mixture_log_density,
-    resample,
     summarise,
 )
 from gwsurrogate_ml.inference.likelihood import SegmentLikelihood, WaveformModel
-from gwsurrogate_ml.inference.refine import FlowProposal, Proposal, fit_flow
+from gwsurrogate_ml.inference.refine import FlowProposal
 from gwsurrogate_ml.inference.result import Result, make_result
-from gwsurrogate_ml.inference.sampling import Evaluated, EventSampler
+from gwsurrogate_ml.inference.rounds import SamplingOptions, check_edges, weigh
+from gwsurrogate_ml.inference.sampling import EventSampler
 from gwsurrogate_ml.inference.search import Found, search
 from gwsurrogate_ml.inference.simulator import band_frequencies, features, n_features
 
@@ -44,46 +40,6 @@ logger = logging.getLogger(__name__)
 DEFAULT = "bbh-h1l1"
 QUIET = 7.0
 """Network signal-to-noise ratio below which noise alone often reaches the loudest template: no signal."""
-EDGE_SHARE = 0.02
-"""Outermost share of the range of chirp mass in which a posterior density above `EDGE_DENSITY` of its peak counts as
-cut off.
-"""
-EDGE_DENSITY = 0.25
-EDGE_PILOT = 150
-"""Effective draws the pilot needs before it alone may refuse an event."""
-
-
-@dataclass(frozen=True)
-class SamplingOptions:
-    """How an event is sampled.
-
-    Parameters
-    ----------
-    pilot : int
-        draws with which the network's proposal is judged
-    refine_below : float
-        efficiency of the pilot below which a flow is fitted to this event
-    max_rounds : int
-        most refinements
-    widen : float
-        factor on the width of the network's base distribution: with 1.06 GW150914 has efficiency 0.79 and Pareto-k 0.42, with 1
-        0.78 and 0.48
-    n_sets, n_points : int
-        sets of extrinsic points and points in each
-    max_posterior : int
-        most equally weighted draws returned
-    on_edge : "raise" or "warn"
-        what to do with a posterior cut off by the prior on chirp mass
-    """
-
-    pilot: int = 4096
-    refine_below: float = 0.7
-    max_rounds: int = 3
-    widen: float = 1.06
-    n_sets: int = 8
-    n_points: int = 2048
-    max_posterior: int = 20_000
-    on_edge: str = "raise"
 
 
 class Estimator:
@@ -236,9 +192,9 @@ class Estimator:
             likelihood, self.prior, found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report
         )
         network = FlowProposal(self.network.distribution(self.observe(likelihood, found)), widen=options.widen)
-        draws, log_weights, rounds = self._weigh(sampler, network, n, seed, options, report)
+        draws, log_weights, rounds = weigh(self.prior, sampler, network, n, seed, options, report)
         summary = summarise(log_weights)
-        self._check_edges(draws.theta, log_weights, options)
+        check_edges(self.prior, draws.theta, log_weights, options)
         size = int(min(max(summary.effective, 100), options.max_posterior))
         posterior = sampler.complete(draws, log_weights, size, seed + 4)
         meta = {
@@ -311,104 +267,6 @@ class Estimator:
                 DomainWarning,
                 stacklevel=3,
             )
-
-    def _weigh(
-        self,
-        sampler: EventSampler,
-        network: Proposal,
-        n: int,
-        seed: int,
-        options: SamplingOptions,
-        report: Callable[[str, int, int], None],
-    ) -> tuple[Evaluated, np.ndarray, list[dict[str, Any]]]:
-        """Pilot, refinement where it pays, and the final `n` draws with their weights."""
-        prior = self.prior
-        pilot_n = min(options.pilot, n)
-        z = network.draw(pilot_n, seed + 1)
-        known = sampler.coefficients(prior.from_normal(z), "pilot")
-        # Points for the loudest template first; then, once weights are known, for the likely binaries.
-        c, power = sampler.coefficients(sampler.found.theta[None], "pilot")
-        sampler.build_sets(c, power, log2_n=15)
-        pilot = sampler.evaluate(z, "pilot", known)
-        log_weights = pilot.log_likelihood + prior.log_normal(z) - network.log_density(z)
-        check_weights(log_weights)
-        likely = np.unique(resample(log_weights, 8, np.random.default_rng(seed + 2)))
-        sampler.build_sets(pilot.coefficients[likely], pilot.power[likely])
-        pilot = sampler.evaluate(z, "pilot", (pilot.coefficients, pilot.power))
-        proposals: list[Proposal] = [network]
-        log_weights = pilot.log_likelihood + prior.log_normal(z) - network.log_density(z)
-        best, best_share = network, effective_size(log_weights) / pilot_n
-        if best_share * pilot_n > EDGE_PILOT and options.on_edge == "raise":
-            # No need to spend minutes on an event that will be refused.
-            self._check_edges(pilot.theta, log_weights, options)
-        rounds: list[dict[str, Any]] = [self._round("network", summarise(log_weights))]
-        pool, pool_weights = pilot, log_weights
-        while best_share < options.refine_below and len(rounds) <= options.max_rounds and pilot_n < n:
-            number = len(rounds)
-            proposal = fit_flow(
-                pool.z, pool_weights, seed + 10 * number, progress=lambda done, total: report("refinement", done, total)
-            )
-            proposals.append(proposal)
-            fresh = sampler.evaluate(proposal.draw(pilot_n, seed + 10 * number + 1), "refinement pilot")
-            own = fresh.log_likelihood + prior.log_normal(fresh.z) - proposal.log_density(fresh.z)
-            rounds.append(self._round(f"refinement {number}", summarise(own)))
-            share = effective_size(own) / pilot_n
-            better = share > best_share
-            improved = share > 1.1 * best_share
-            if better:
-                best, best_share = proposal, share
-            pool = _join([pool, fresh])
-            pool_weights = pool.log_likelihood + prior.log_normal(pool.z) - self._mixture(pool.z, proposals, pilot_n)
-            if not improved:
-                break
-        # The final draws come from the best proposal alone: earlier pilots chose it, so they stay out of the estimate.
-        draws = sampler.evaluate(best.draw(n, seed + 3), "waveforms")
-        return draws, draws.log_likelihood + prior.log_normal(draws.z) - best.log_density(draws.z), rounds
-
-    @staticmethod
-    def _mixture(z: np.ndarray, proposals: list[Proposal], count: int) -> np.ndarray:
-        densities = np.stack([p.log_density(z) for p in proposals])
-        return mixture_log_density(densities, np.full(len(proposals), count))
-
-    @staticmethod
-    def _round(name: str, summary: WeightSummary) -> dict[str, Any]:
-        return {
-            "proposal": name,
-            "efficiency": summary.efficiency,
-            "pareto_k": summary.pareto_k,
-            "log_evidence": summary.log_evidence,
-        }
-
-    def _check_edges(self, theta: np.ndarray, log_weights: np.ndarray, options: SamplingOptions) -> None:
-        """Refuse a posterior that the prior's bound on chirp mass cuts off (those of mass ratio and spins often do)."""
-        low, high = self.prior.chirp_mass
-        weights = np.exp(log_weights - log_weights.max())
-        edges = np.linspace(low, high, round(1 / EDGE_SHARE) + 1)
-        density, _ = np.histogram(theta[:, 0], bins=edges, weights=weights)
-        for bound, share, word in ((low, density[0], "low"), (high, density[-1], "high")):
-            if share > EDGE_DENSITY * density.max():
-                message = (
-                    f"the posterior of the detector-frame chirp mass is cut off at the {word} end of the prior, {bound:g} "
-                    f"solar masses (prior {low:g} to {high:g}): the signal's chirp mass probably lies outside; use an "
-                    "estimator trained for it"
-                )
-                if options.on_edge == "raise":
-                    raise DomainError(message)
-                warnings.warn(message, DomainWarning, stacklevel=3)
-
-
-def _join(parts: list[Evaluated]) -> Evaluated:
-    """Rounds one after the other; coefficients padded to the largest basis."""
-    size = max(part.coefficients.shape[1] for part in parts)
-    coefficients = [np.pad(p.coefficients, ((0, 0), (0, size - p.coefficients.shape[1]))) for p in parts]
-    fields = ("power", "shift", "part", "log_likelihood", "effective")
-    rest = {name: np.concatenate([getattr(p, name) for p in parts]) for name in fields}
-    return Evaluated(
-        np.concatenate([p.z for p in parts]),
-        np.concatenate([p.theta for p in parts]),
-        np.concatenate(coefficients),
-        **rest,
-    )
 
 
 def load_estimator(name_or_path: str | Path = DEFAULT, model: WaveformModel | None = None) -> Estimator:

@@ -10,6 +10,7 @@ likely binaries, and the few thousand that are kept are drawn by those weights, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numba
 import numpy as np
@@ -330,6 +331,7 @@ class ExtrinsicIntegral:
     table: DistanceTable
     time_limits: tuple[float, float]
 
+    @cached_property
     def _arguments(self) -> tuple:
         return (
             self.points.packed(self.window),
@@ -353,11 +355,11 @@ class ExtrinsicIntegral:
         -------
         (N,), (N,) float64
         """
-        return _marginal_loop(series, power, shift, *self._arguments())
+        return _marginal_loop(series, power, shift, *self._arguments)
 
     def terms(self, series: np.ndarray, power: np.ndarray, shift: np.ndarray) -> np.ndarray:
         """Log of weight times likelihood of every point: (N, M); for choosing points and for tests."""
-        return _terms_loop(series, power, shift, *self._arguments())
+        return _terms_loop(series, power, shift, *self._arguments)
 
     def choose(
         self, series: np.ndarray, power: np.ndarray, shift: np.ndarray, log_total: np.ndarray, rng: np.random.Generator
@@ -365,6 +367,6 @@ class ExtrinsicIntegral:
         """One point from each binary's conditional distribution: its index, match K e^{i arg} and power H there, each
         (N,).
         """
-        packed, table, log_d_max, low, high, step = self._arguments()
+        packed, table, log_d_max, low, high, step = self._arguments
         u = rng.random(len(series))
         return _choose_loop(series, power, shift, packed, table, log_d_max, low, high, step, log_total, u)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from scipy.interpolate import CubicSpline
 
 from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS, component_masses
 from gwsurrogate_ml.errors import ConfigError
@@ -243,13 +244,16 @@ def _plain(value: Any) -> Any:
 
 def derived(parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Masses, effective spin, redshift (astropy's Planck15, as bilby's default) and source-frame masses."""
-    from bilby.gw.conversion import luminosity_distance_to_redshift
+    from bilby.gw.cosmology import get_cosmology
 
     mass_1, mass_2 = component_masses(parameters["chirp_mass"], parameters["mass_ratio"])
-    # Inverting the distance is slow: interpolate it, monotone and smooth, on nodes.
-    distance = parameters["luminosity_distance"]
-    nodes = np.geomspace(distance.min() * 0.999, distance.max() * 1.001, 400)
-    redshift = np.interp(distance, nodes, luminosity_distance_to_redshift(nodes, "Planck15"))
+    # The distance is a smooth, rising function of redshift: tabulate it and read it backwards.
+    distance, cosmology = parameters["luminosity_distance"], get_cosmology("Planck15")
+    grid = np.linspace(0.0, 0.1, 200)
+    while cosmology.luminosity_distance(grid[-1]).value < distance.max():
+        grid = grid * 2
+    table = cosmology.luminosity_distance(grid).value
+    redshift = CubicSpline(table, grid)(distance)
     source = {"mass_1": mass_1, "mass_2": mass_2, "total_mass": mass_1 + mass_2, "chirp_mass": parameters["chirp_mass"]}
     return {
         "mass_1": mass_1,

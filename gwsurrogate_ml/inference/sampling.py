@@ -27,6 +27,7 @@ MARGIN = 8e-3
 LOST_POWER = 3e-8
 """Share of a waveform's whitened power the event's basis may lose before it is extended."""
 _CHUNK = 512
+_EXAMPLES = 256
 
 
 @dataclass
@@ -90,9 +91,9 @@ class EventSampler:
         for start in range(0, len(theta), _CHUNK):
             h = self.likelihood.waveforms(theta[start : start + _CHUNK])
             if self.reduced is None:
-                self.reduced = ReducedLikelihood(
-                    self.likelihood, self.window, np.concatenate([h, self.found.waveform[None]])
-                )
+                # A few hundred waveforms span the event; the rest is caught by the check below.
+                examples = np.concatenate([h[:_EXAMPLES], self.found.waveform[None]])
+                self.reduced = ReducedLikelihood(self.likelihood, self.window, examples)
             c, power, lost = self.reduced.project(h)
             if np.any(lost > LOST_POWER):
                 self.reduced.extend(h[lost > LOST_POWER])

@@ -77,6 +77,10 @@ def test_posterior_lies_within_the_prior_and_masses_are_consistent(result: Resul
         assert np.all(np.isfinite(prior[name].ln_prob(result.posterior[name].to_numpy()))), name
     p = result.posterior
     assert np.allclose((p["mass_1"] * p["mass_2"]) ** 0.6 / (p["mass_1"] + p["mass_2"]) ** 0.2, p["chirp_mass"])
+    from bilby.gw.conversion import luminosity_distance_to_redshift
+
+    some = p["luminosity_distance"].to_numpy()[:20]
+    assert np.allclose(p["redshift"][:20], luminosity_distance_to_redshift(some, "Planck15"), rtol=1e-6)
     assert np.allclose(p["mass_1_source"] * (1 + p["redshift"]), p["mass_1"])
 
 
