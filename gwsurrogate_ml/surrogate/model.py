@@ -267,6 +267,18 @@ class Surrogate:
         unit = total * MTSUN_SI
         return float(-(self._start(self._at_knots(parameters), unit, f_min, parameters) * unit)[0])
 
+    def orbital_phase(self, *, mass_1: float, mass_2: float, chi_1: float, chi_2: float, frequency: float) -> float:
+        """Orbital phase (radians, 0 at the peak, negative before) at the moment the (2,2) mode passes `frequency` (Hz).
+
+        Raises
+        ------
+        DomainError
+            parameters outside the domain, or a frequency that the model does not reach down to or up to
+        """
+        parameters, total = self._physical(mass_1, mass_2, chi_1, chi_2)
+        k = self._at_knots(parameters)
+        return -self._phase_at_peak(k, total * MTSUN_SI, 0.0, frequency, parameters)
+
     def frequency_domain_polarizations(
         self,
         *,

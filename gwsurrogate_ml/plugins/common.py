@@ -1,0 +1,167 @@
+"""What the plug-ins share: names of approximants, the order of the bodies, refusals, and the grid in frequency."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.conventions import MTSUN_SI
+from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.surrogate.model import Surrogate, load_surrogate
+
+PREFIX = "GWSML_"
+"""An approximant's name, as peers see it, is this and a shipped surrogate's name in capitals."""
+
+
+@cache
+def model(approximant: str) -> Surrogate:
+    """The surrogate behind an approximant's name, loaded once.
+
+    Raises
+    ------
+    ConfigError
+        a name that does not begin as this package's do
+    ArtifactError
+        no such surrogate is shipped
+
+    Examples
+    --------
+    >>> model("GWSML_NR22").info["name"]
+    'nr22'
+    """
+    if not approximant.startswith(PREFIX):
+        raise ConfigError(f"{approximant!r} is no approximant of this package: their names begin with {PREFIX}")
+    name = approximant.removeprefix(PREFIX).lower()
+    artifacts.resolve(artifacts.SHIPPED / name, "surrogate")
+    return load_surrogate(artifacts.SHIPPED / name)
+
+
+def heavier_first(mass1: float, mass2: float, spin1: float, spin2: float) -> tuple[float, float, float, float]:
+    """Masses and spins with the heavier body first: the order of the arguments has no meaning, as in LAL's Phenom models.
+
+    Examples
+    --------
+    >>> heavier_first(20.0, 30.0, 0.1, -0.2)
+    (30.0, 20.0, -0.2, 0.1)
+    """
+    return (mass1, mass2, spin1, spin2) if mass1 >= mass2 else (mass2, mass1, spin2, spin1)
+
+
+def refuse(given: dict[str, Any], names: Iterable[str], why: str) -> None:
+    """Raise for the first of `names` that is given and is neither None, zero nor empty.
+
+    Raises
+    ------
+    ConfigError
+        naming the parameter and its value
+    """
+    for name in names:
+        value = given.get(name)
+        if value is None or (isinstance(value, str | list | tuple) and not value):
+            continue
+        if isinstance(value, str | list | tuple) or abs(float(value)) > 1e-8:
+            raise ConfigError(f"{name} = {value}: {why}")
+
+
+def same_modes(wanted: Iterable[tuple[int, int]], surrogate: Surrogate) -> None:
+    """Check that a request for modes, given as (l, m) of either sign of m, is for the modes the surrogate has.
+
+    Raises
+    ------
+    ConfigError
+        modes that it lacks, or a part of its modes
+    """
+    chosen = {(int(l), abs(int(m))) for l, m in wanted}
+    if chosen != set(surrogate.modes):
+        raise ConfigError(
+            f"modes {sorted(chosen)} are asked for: this approximant always sums {list(surrogate.modes)}; leave the "
+            "choice of modes out, or take single modes from the surrogate itself"
+        )
+
+
+def fourier_grid(
+    delta_f: float, f_max: float, total_mass: float, highest_m: int, signal: float
+) -> tuple[float, int, float]:
+    """Sampling frequency, thinning and duration of a segment whose Fourier transform holds every multiple of `delta_f`.
+
+    Parameters
+    ----------
+    delta_f : float, Hz
+    f_max : float, Hz
+        highest frequency wanted
+    total_mass : float, s
+    highest_m : int
+        of the modes summed: the band must hold their ringdown, else it would be folded back below `f_max`
+    signal : float, s
+        time the segment must hold
+
+    Returns
+    -------
+    sampling_frequency : float, Hz
+        twice a power of two times `delta_f`
+    thinning : int
+        power of two: of the segment's frequencies, every `thinning`-th is a multiple of `delta_f`
+    duration : float, s
+        ``thinning / delta_f``
+
+    Examples
+    --------
+    >>> fourier_grid(0.25, 1024.0, 65 * 4.925e-6, 2, 0.8)
+    (2048.0, 1, 4.0)
+    >>> fourier_grid(1.0, 256.0, 65 * 4.925e-6, 2, 1.8)
+    (2048.0, 2, 2.0)
+    """
+    needed = max(f_max, 0.13 * highest_m / total_mass)
+    bins = 1
+    while bins * delta_f < needed * (1 - 1e-9):
+        bins *= 2
+    thinning = 1
+    while thinning / delta_f < signal:
+        thinning *= 2
+    return 2 * bins * delta_f, thinning, thinning / delta_f
+
+
+def transforms(
+    surrogate: Surrogate, keywords: dict[str, float], delta_f: float, f_final: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fourier transforms of plus and cross at multiples of `delta_f`, as LAL's frequency-domain models give them.
+
+    Parameters
+    ----------
+    surrogate : Surrogate
+    keywords : dict
+        of `Surrogate.frequency_domain_polarizations`, but for the segment
+    delta_f : float, Hz
+    f_final : float, Hz
+        highest frequency; 0 for all of the ringdown
+
+    Returns
+    -------
+    h_plus, h_cross : (2^k + 1,) complex128, 1/Hz
+        the last bin at or above `f_final`; zero below `f_min` and above `f_final`; the peak at the start of ``1 / delta_f``
+    """
+    masses = {name: keywords[name] for name in ("mass_1", "mass_2", "chi_1", "chi_2", "f_min")}
+    unit = (keywords["mass_1"] + keywords["mass_2"]) * MTSUN_SI
+    signal = surrogate.time_before_peak(**masses) + 0.5 + surrogate.t_max * unit
+    highest_m = max(m for _, m in surrogate.modes)
+    sampling_frequency, thinning, duration = fourier_grid(delta_f, f_final, unit, highest_m, signal)
+    both = surrogate.frequency_domain_polarizations(
+        **keywords, sampling_frequency=sampling_frequency, duration=duration
+    )
+    bins = round(0.5 * sampling_frequency / delta_f)
+    first, last = int(np.ceil(keywords["f_min"] / delta_f - 1e-6)), bins
+    if f_final:
+        last = int(np.floor(f_final / delta_f + 1e-6))
+        while bins >= 2 * last:
+            bins //= 2
+    out = []
+    for h in both:
+        h = h[::thinning][: bins + 1].copy()
+        h[:first] = 0.0
+        h[last + 1 :] = 0.0
+        out.append(h)
+    return out[0], out[1]

@@ -1,0 +1,189 @@
+"""The shipped surrogates as gwsignal generators (entry point group `gwsignal_models`), and through them in bilby.
+
+    from lalsimulation.gwsignal.models import gwsignal_get_waveform_generator
+    generator = gwsignal_get_waveform_generator("GWSML_NR22")
+
+lalsimulation before it read entry points knows only its own names: call `register()` once in such a session, then the line
+above and ``bilby.gw.waveform_generator.GWSignalWaveformGenerator`` with ``waveform_approximant="GWSML_NR22"`` work there too.
+
+Conventions are gwsignal's: astropy units, h = h_plus - i h_cross, t = 0 at the peak. `phi_ref` is the orbital phase where the
+(2,2) mode's frequency is `f22_ref`; ``f22_ref = 0`` means the peak. Modes are strain, as LAL's: orbital phase 0 at `f22_ref`, to
+be summed in the direction (inclination, pi/2 - phi_ref). Fourier transforms have the epoch ``-1 / deltaF``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+from gwpy.frequencyseries import FrequencySeries
+from gwpy.timeseries import TimeSeries
+from lalsimulation.gwsignal.core.waveform import CompactBinaryCoalescenceGenerator
+
+from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI
+from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.plugins import common
+
+_IN_PLANE = ("spin1x", "spin1y", "spin2x", "spin2y")
+_NOT_STRAIGHT = ("eccentricity", "meanPerAno", "longAscNodes")
+_MATTER = (
+    *("lambda1", "lambda2", "TidalOctupolarLambda1", "TidalOctupolarLambda2", "TidalHexadecapolarLambda1"),
+    *("TidalHexadecapolarLambda2", "TidalQuadrupolarFMode1", "TidalQuadrupolarFMode2", "TidalOctupolarFMode1"),
+    "TidalOctupolarFMode2",
+)
+_FIXED = (*_IN_PLANE, *_NOT_STRAIGHT, *_MATTER)
+_FREE = (
+    *("mass1", "mass2", "spin1z", "spin2z", "distance", "inclination", "phi_ref", "f22_ref", "f22_start"),
+    *("deltaT", "deltaF", "f_max", "condition", "ModeArray"),
+)
+
+
+class Generator(CompactBinaryCoalescenceGenerator):
+    """A shipped surrogate as a gwsignal generator; use a subclass, which names the approximant.
+
+    Parameters are gwsignal's, with units; see the module for conventions. Masses come as `mass1` and `mass2` in either order,
+    spins as `spin1z` and `spin2z`. Polarizations in time start where the (2,2) mode passes `f22_start`, or with ``condition =
+    1`` up to 0.45 s before it with a taper; Fourier transforms are always tapered so.
+
+    Raises
+    ------
+    DomainError
+        parameters beyond the model's domain, or `f22_start` below what it reaches
+    ConfigError
+        spins in the plane, eccentricity, tides, other modes than the model's, or a parameter of another name
+    """
+
+    approximant = ""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__()
+        if kwargs:
+            raise ConfigError(f"{sorted(kwargs)[0]!r}: {self.approximant} has no options, leave it out")
+        self._implemented_domain = "time"
+        self._generation_domain = None
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What gwsignal and bilby ask about the model."""
+        return {
+            "type": "aligned_spin",
+            "f_ref_spin": True,
+            "modes": True,
+            "polarizations": True,
+            "implemented_domain": "time",
+            "generation_domain": self._generation_domain,
+            "approximant": self.approximant,
+            "implementation": "gwsurrogate_ml",
+            "conditioning_routines": "",
+        }
+
+    def generate_td_waveform(self, **parameters: Any) -> tuple[TimeSeries, TimeSeries]:
+        """Plus and cross polarization, gwpy TimeSeries of strain, epoch relative to the peak."""
+        surrogate, keywords, p = self._checked(parameters)
+        step = p["deltaT"].to_value(u.s)
+        taper = bool(parameters.get("condition", 0))
+        start, plus, cross = surrogate.strain(**keywords, sampling_frequency=1.0 / step, taper=taper)
+        return TimeSeries(plus, t0=start, dt=step, name="hplus"), TimeSeries(cross, t0=start, dt=step, name="hcross")
+
+    def generate_fd_waveform(self, **parameters: Any) -> tuple[FrequencySeries, FrequencySeries]:
+        """Fourier transforms of the polarizations, gwpy FrequencySeries in 1/Hz, from 0 to `f_max`."""
+        surrogate, keywords, p = self._checked(parameters)
+        delta_f, f_max = p["deltaF"].to_value(u.Hz), p["f_max"].to_value(u.Hz)
+        if not delta_f > 0:
+            raise ConfigError(f"deltaF is {delta_f}: give a positive step in Hz")
+        both = common.transforms(surrogate, keywords, delta_f, f_max)
+        bins = int(np.floor(f_max / delta_f + 1e-6)) + 1
+        plus, cross = (
+            FrequencySeries(h[:bins], df=delta_f, epoch=-1.0 / delta_f, name=name)
+            for h, name in zip(both, ("hplus", "hcross"), strict=True)
+        )
+        return plus, cross
+
+    def generate_td_modes(self, **parameters: Any) -> dict[tuple[int, int], TimeSeries]:
+        """Modes of both signs of m as strain, gwpy TimeSeries of complex numbers."""
+        surrogate, keywords, p = self._checked(parameters)
+        step = p["deltaT"].to_value(u.s)
+        binary = {name: keywords[name] for name in ("mass_1", "mass_2", "chi_1", "chi_2")}
+        unit = (keywords["mass_1"] + keywords["mass_2"]) * MTSUN_SI
+        first = int(np.ceil(-surrogate.time_before_peak(**binary, f_min=keywords["f_min"]) / step))
+        times = np.arange(first, int(np.floor(surrogate.t_max * unit / step)) + 1) * step
+        modes = surrogate(keywords["mass_1"] / keywords["mass_2"], keywords["chi_1"], keywords["chi_2"], times / unit)
+        turn = surrogate.orbital_phase(**binary, frequency=keywords["f_ref"]) if "f_ref" in keywords else 0.0
+        scale = unit / (keywords["luminosity_distance"] * MPC_SECONDS)
+        return {
+            (l, m): TimeSeries(scale * np.exp(1j * m * turn) * modes[l, m], t0=times[0], dt=step, name=f"h_{l}_{m}")
+            for l, positive in modes
+            for m in (positive, -positive)
+        }
+
+    def _checked(self, parameters: dict[str, Any]) -> tuple[Any, dict[str, float], dict[str, u.Quantity]]:
+        """The surrogate, its keywords but for the grid, and gwsignal's parameters with their defaults."""
+        for name in parameters:
+            if name not in _FREE and name not in _FIXED:
+                raise ConfigError(f"{name}: {self.approximant} does not know it, it takes {', '.join(_FREE)}")
+        surrogate = common.model(self.approximant)
+        modes = parameters.get("ModeArray")
+        if modes is not None:
+            common.same_modes(modes, surrogate)
+        self.parameter_check(units_sys="Cosmo", **{k: v for k, v in parameters.items() if k != "ModeArray"})
+        p = self.waveform_dict
+        values = {name: float(p[name].value) for name in _FIXED if name in p}
+        common.refuse(values, _IN_PLANE, "spins lie along the orbital angular momentum only, set it to 0")
+        common.refuse(values, _NOT_STRAIGHT, "the orbit is circular and its nodes have no meaning, set it to 0")
+        common.refuse(values, _MATTER, "the model is for black holes, leave it out")
+        m1, m2, chi1, chi2 = common.heavier_first(
+            p["mass1"].to_value(u.solMass), p["mass2"].to_value(u.solMass), float(p["spin1z"]), float(p["spin2z"])
+        )
+        f_ref = p["f22_ref"].to_value(u.Hz)
+        keywords = {
+            "mass_1": m1,
+            "mass_2": m2,
+            "chi_1": chi1,
+            "chi_2": chi2,
+            "luminosity_distance": p["distance"].to_value(u.Mpc),
+            "theta_jn": p["inclination"].to_value(u.rad),
+            "phase": p["phi_ref"].to_value(u.rad),
+            "f_min": p["f22_start"].to_value(u.Hz),
+            **({"f_ref": f_ref} if f_ref else {}),
+        }
+        return surrogate, keywords, p
+
+
+class NR22(Generator):
+    """The (2,2) surrogate `nr22`."""
+
+    approximant = "GWSML_NR22"
+
+
+GENERATORS: dict[str, type[Generator]] = {cls.approximant: cls for cls in (NR22,)}
+"""Approximant names to generators: what the entry points name, for `register`."""
+
+
+def register() -> None:
+    """Make gwsignal's own lookup find this package's approximants where lalsimulation does not read entry points.
+
+    Other names are looked up as before; a second call does nothing.
+
+    Examples
+    --------
+    >>> register()
+    >>> from lalsimulation.gwsignal.models import gwsignal_get_waveform_generator
+    >>> gwsignal_get_waveform_generator("GWSML_NR22").metadata["approximant"]
+    'GWSML_NR22'
+    """
+    import lalsimulation.gwsignal
+    from lalsimulation.gwsignal import models
+
+    theirs = models.gwsignal_get_waveform_generator
+    if getattr(theirs, "_knows_gwsml", False):
+        return
+
+    def gwsignal_get_waveform_generator(waveform_approximant: str, **kwargs: Any) -> Any:
+        if waveform_approximant in GENERATORS:
+            return GENERATORS[waveform_approximant](**kwargs)
+        return theirs(waveform_approximant, **kwargs)
+
+    gwsignal_get_waveform_generator._knows_gwsml = True  # type: ignore[attr-defined]
+    models.gwsignal_get_waveform_generator = gwsignal_get_waveform_generator
+    lalsimulation.gwsignal.gwsignal_get_waveform_generator = gwsignal_get_waveform_generator

@@ -1,0 +1,119 @@
+"""The shipped surrogates as time- and frequency-domain approximants of pycbc (entry points `pycbc.waveform.td`, `.fd`).
+
+    pycbc.waveform.get_td_waveform(approximant="GWSML_NR22", mass1=36, mass2=29, spin1z=0.3, delta_t=1 / 4096, f_lower=20)
+
+Conventions are LAL's: masses in solar masses (detector frame, either order), distance in Mpc, h = h_plus - i h_cross, the peak
+at t = 0. `coa_phase` is the orbital phase where the (2,2) mode's frequency is `f_ref`; with `f_ref` = 0, pycbc's default, it is
+the orbital phase at the peak, as its name says (and as in SEOBNRv4; IMRPhenom models take `f_lower` instead). `f_lower` is the
+frequency of the (2,2) mode at the start. In the frequency domain bins below `f_lower` and above `f_final` are zero, the epoch is
+``-1 / delta_f``, and a `delta_f` too coarse for the signal gives the samples of its transform all the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gwsurrogate_ml.errors import ConfigError
+
+# pycbc imports this module with itself: what costs time (numba, scipy, weights) is imported in the functions.
+if TYPE_CHECKING:
+    from pycbc.types import FrequencySeries, TimeSeries
+
+    from gwsurrogate_ml.surrogate.model import Surrogate
+
+_IN_PLANE = ("spin1x", "spin1y", "spin2x", "spin2y")
+_ECCENTRIC = ("eccentricity", "mean_per_ano")
+_MATTER = ("lambda", "quadfmode", "octufmode", "dquad_mon", "lambda_octu")
+_NO_MEANING = ("numrel_data", "modes_choice", "frame_axis", "side_bands")
+_ORDERS = ("phase_order", "spin_order", "tidal_order", "amplitude_order", "eccentricity_order")
+_NON_GR = ("dchi", "dalpha", "dbeta")
+
+
+def _checked(p: dict[str, Any]) -> tuple[Surrogate, dict[str, float]]:
+    """The surrogate, and its keywords but for those of the time or frequency grid."""
+    from gwsurrogate_ml.plugins.common import heavier_first, model, refuse, same_modes
+
+    surrogate = model(p["approximant"])
+    name = p["approximant"]
+    refuse(p, _IN_PLANE, f"{name} has spins along the orbital angular momentum only, set it to 0")
+    refuse(p, _ECCENTRIC, f"{name} is for circular orbits, set it to 0")
+    refuse(p, [k for k in p if k.startswith(_MATTER)], f"{name} is for black holes, leave it out")
+    refuse(p, _NO_MEANING, f"{name} has no such choice, leave it out")
+    refuse(p, [k for k in p if k.startswith(_NON_GR)], f"{name} is a model of general relativity, leave it out")
+    for key in _ORDERS:
+        if p.get(key, -1) not in (-1, None):
+            raise ConfigError(f"{key} = {p[key]}: {name} has no post-Newtonian orders to choose, leave it at -1")
+    if p.get("mode_array") is not None:
+        same_modes(p["mode_array"], surrogate)
+    m1, m2, chi1, chi2 = heavier_first(*(float(p.get(k) or 0.0) for k in ("mass1", "mass2", "spin1z", "spin2z")))
+    f_ref = float(p.get("f_ref") or 0.0)
+    return surrogate, {
+        "mass_1": m1,
+        "mass_2": m2,
+        "chi_1": chi1,
+        "chi_2": chi2,
+        "luminosity_distance": float(p["distance"]),
+        "theta_jn": float(p["inclination"]),
+        "phase": float(p["coa_phase"]),
+        "f_min": float(p["f_lower"]),
+        **({"f_ref": f_ref} if f_ref else {}),
+    }
+
+
+def _turned(plus: Any, cross: Any, long_asc_nodes: float | None) -> tuple[Any, Any]:
+    """Polarizations in axes turned by `long_asc_nodes`, in LAL's sense."""
+    if not long_asc_nodes:
+        return plus, cross
+    from math import cos, sin
+
+    c, s = cos(2.0 * long_asc_nodes), sin(2.0 * long_asc_nodes)
+    return c * plus + s * cross, c * cross - s * plus
+
+
+def td(**p: Any) -> tuple[TimeSeries, TimeSeries]:
+    """Plus and cross polarization for `pycbc.waveform.get_td_waveform`; see the module for the conventions.
+
+    Returns
+    -------
+    pair of pycbc TimeSeries, float64 strain, peak at t = 0
+
+    Raises
+    ------
+    DomainError
+        parameters beyond the model's domain, or `f_lower` below what it reaches
+    ConfigError
+        spins in the plane, eccentricity, tides, post-Newtonian orders, or other modes than the model's
+    """
+    from pycbc.types import TimeSeries
+
+    surrogate, keywords = _checked(p)
+    start, plus, cross = surrogate.strain(**keywords, sampling_frequency=1.0 / float(p["delta_t"]), taper=False)
+    plus, cross = _turned(plus, cross, p.get("long_asc_nodes"))
+    return tuple(TimeSeries(h, delta_t=p["delta_t"], epoch=start) for h in (plus, cross))
+
+
+def fd(**p: Any) -> tuple[FrequencySeries, FrequencySeries]:
+    """Fourier transforms of the polarizations for `pycbc.waveform.get_fd_waveform`; see the module for the conventions.
+
+    Returns
+    -------
+    pair of pycbc FrequencySeries, complex128 in 1/Hz; ``2^k + 1`` bins that hold `f_final` (by default the ringdown)
+
+    Raises
+    ------
+    DomainError, ConfigError
+        as for `td`
+    """
+    from pycbc.types import FrequencySeries
+
+    from gwsurrogate_ml.plugins.common import transforms
+
+    surrogate, keywords = _checked(p)
+    delta_f, f_final = float(p["delta_f"]), float(p.get("f_final") or 0.0)
+    if not delta_f > 0:
+        raise ConfigError(f"delta_f is {delta_f}: give a positive step in Hz")
+    if 0 < f_final <= keywords["f_min"]:
+        raise ConfigError(f"f_final = {f_final:g} Hz does not lie above f_lower = {keywords['f_min']:g} Hz")
+    plus, cross = transforms(surrogate, keywords, delta_f, f_final)
+    plus, cross = _turned(plus, cross, p.get("long_asc_nodes"))
+    return tuple(FrequencySeries(h, delta_f=delta_f, epoch=-1.0 / delta_f) for h in (plus, cross))
