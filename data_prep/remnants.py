@@ -9,7 +9,9 @@ Sources: SXS catalogue (Boyle et al. 2019, arXiv:1904.04831), RIT catalogue (Hea
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import json
 import logging
 from dataclasses import asdict, dataclass
@@ -216,6 +218,8 @@ def quality(runs: dict[str, np.ndarray], config: RemnantConfig) -> list[list[str
     usable = np.array([not r for r in reasons])
     for aligned in (True, False):
         chosen = np.flatnonzero(usable & (runs["aligned"] == aligned))
+        if len(chosen) < 2:
+            continue  # nothing to compare with
         for i, why in _inconsistent({key: value[chosen] for key, value in runs.items()}, config):
             reasons[chosen[i]].append(why)
     return reasons
@@ -251,8 +255,9 @@ def published_fits(q: np.ndarray, chi1: np.ndarray, chi2: np.ndarray) -> tuple[n
 
     m1, m2 = q / (1 + q), 1 / (1 + q)
     z1, z2 = chi1[:, 2], chi2[:, 2]
-    mass = nrutils.bbh_final_mass_non_precessing_UIB2016(m1, m2, z1, z2)
-    along = nrutils.bbh_final_spin_non_precessing_UIB2016(m1, m2, z1, z2)
+    with contextlib.redirect_stdout(io.StringIO()):  # the fits print that eta was rounded down to 1/4
+        mass = nrutils.bbh_final_mass_non_precessing_UIB2016(m1, m2, z1, z2)
+        along = nrutils.bbh_final_spin_non_precessing_UIB2016(m1, m2, z1, z2)
     plane = m1[:, None] ** 2 * chi1[:, :2] + m2[:, None] ** 2 * chi2[:, :2]
     return mass, np.sqrt(along**2 + np.sum(plane**2, axis=1))
 
