@@ -242,7 +242,8 @@ def _log_term(series, power, shift, packed, e, table, log_d_max, t_low, t_high, 
     if left[e, 0] + shift + 6 > series.shape[1] or left[e, 1] + shift + 6 > series.shape[1]:
         return -np.inf
     re, im, h = _match(series, power, shift, left, weights, conj_a, a_squared, e)
-    k_squared = max(re * re + im * im, 1e-300)
+    # Below the table's first row the match hardly matters: the power decides, and is kept.
+    k_squared = max(re * re + im * im, (table[1] + table[2]) ** 2 * h)
     half = 0.5 * k_squared / h
     # Phase and distance integrate to less than the likelihood's maximum.
     if log_weight[e] + half < enough:

@@ -84,6 +84,7 @@ def fit_flow(
     learning_rate: float = 4e-3,
     inflate: float = 1.05,
     noise: float = 0.03,
+    widen: float = 1.08,
     progress: Callable[[int, int], None] | None = None,
 ) -> FlowProposal:
     """Fit a small spline flow to weighted draws of one event.
@@ -95,6 +96,8 @@ def fit_flow(
     ----------
     z : (N, 4) draws; log_weights : (N,)
     seed : int
+    widen : float
+        see `FlowProposal`
     """
     rng = np.random.default_rng(seed)
     weights = np.exp(log_weights - log_weights.max())
@@ -120,4 +123,4 @@ def fit_flow(
             schedule.step()
             if progress:
                 progress(step + 1, steps)
-    return FlowProposal(flow.eval()(), mean, root)
+    return FlowProposal(flow.eval()(), mean, root, widen)

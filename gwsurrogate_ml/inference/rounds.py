@@ -31,7 +31,7 @@ EDGE_SHARE = 0.02
 cut off.
 """
 EDGE_DENSITY = 0.25
-GUARD = 0.15
+GUARD = 0.3
 """Share of the final draws taken from the network where a refined flow gives the rest."""
 EDGE_PILOT = 150
 """Effective draws the pilot needs before it alone may refuse an event."""
@@ -50,8 +50,7 @@ class SamplingOptions:
     max_rounds : int
         most refinements
     widen : float
-        factor on the width of the network's base distribution: with 1.06 GW150914 has efficiency 0.79 and Pareto-k
-        0.42, with 1 0.78 and 0.48
+        factor on the width of the network's base distribution; above 1 it trades a little efficiency for lighter tails
     n_sets, n_points : int
         sets of extrinsic points and points in each
     max_posterior : int
@@ -61,7 +60,7 @@ class SamplingOptions:
     """
 
     pilot: int = 4096
-    refine_below: float = 0.7
+    refine_below: float = 0.5
     max_rounds: int = 3
     widen: float = 1.06
     n_sets: int = 8

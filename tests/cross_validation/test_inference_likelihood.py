@@ -219,3 +219,24 @@ def test_distances_follow_their_conditional() -> None:
     u = np.interp(d, grid, cdf)
     assert abs(u.mean() - 0.5) < 4 / np.sqrt(12 * n)
     assert np.abs(np.histogram(u, bins=20, range=(0, 1))[0] / n - 0.05).max() < 0.007
+
+
+def test_points_without_match_are_no_better_than_the_prior_allows() -> None:
+    """A point with next to no match but much power has a likelihood below 1, however its best distance diverges."""
+    network = geometry.Network.of(("H1", "L1"))
+    window = extrinsic.TimeWindow(0.0, 1 / 8192, 60)
+    direction, psi, c = np.array([[0.0, 0.6, 0.8]]), np.zeros(1), np.ones(1)
+    a = geometry.amplitudes(*network.patterns(direction, psi), c)
+    table = DistanceTable.build((10.0, 3000.0), 20.0)
+    times = np.full((1, 2), 30 / 8192)
+    points = extrinsic.ExtrinsicPoints(times, times[:, 0], direction, psi, c, a, np.zeros(1))
+    integral = extrinsic.ExtrinsicIntegral(points, window, table, (-1.0, 1.0))
+    for sigma in (2e3, 1e4, 4e4):
+        power = np.full((1, 2), sigma**2)
+        h = float(np.sum(np.abs(a) ** 2 * power))
+        expected = quad(lambda d, h=h: 3 * d**2 / 3000.0**3 * np.exp(-0.5 * h / d**2), 1.0, 3000.0, epsabs=0)[0]
+        for tiny in (0.0, 1e-9, 1e-3):
+            series = np.full((1, 2, 60), tiny * sigma, dtype=np.complex128)
+            value, _ = integral.marginal(series, power, np.zeros(1, dtype=np.int64))
+            # The match is taken as 0.75 sigma where it is less: too much, but never more than exp(0.75^2 / 2).
+            assert np.log(expected) - 1e-3 <= value[0] <= 0.75**2 / 2
