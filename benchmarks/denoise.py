@@ -138,7 +138,7 @@ def figures(mock: Mock, cleaners: dict[str, ladder.Cleaner], climbed: dict[str, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="512 s of training, no autoencoder, one held-out seed")
-    parser.add_argument("--steps", type=int, default=800, help="training steps of the autoencoder baseline")
+    parser.add_argument("--steps", type=int, default=150, help="training steps of the autoencoder baseline")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     args = parser.parse_args()
     import torch

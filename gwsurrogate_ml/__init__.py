@@ -19,9 +19,12 @@ _PUBLIC = {
     "load_estimator": "gwsurrogate_ml.inference",
     "train_estimator": "gwsurrogate_ml.inference",
     "WitnessCleaner": "gwsurrogate_ml.denoise.witness",
+    "SignalDenoiser": "gwsurrogate_ml.denoise.signal",
+    "load_denoiser": "gwsurrogate_ml.denoise.signal",
 }
 
 if TYPE_CHECKING:
+    from gwsurrogate_ml.denoise.signal import SignalDenoiser, load_denoiser
     from gwsurrogate_ml.denoise.witness import WitnessCleaner
     from gwsurrogate_ml.inference import Estimator, load_estimator, train_estimator
     from gwsurrogate_ml.strain.data import StrainData
@@ -32,9 +35,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Estimator",
     "Remnant",
+    "SignalDenoiser",
     "StrainData",
     "Surrogate",
     "WitnessCleaner",
+    "load_denoiser",
     "load_estimator",
     "load_remnant",
     "load_surrogate",

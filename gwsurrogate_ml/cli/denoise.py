@@ -1,4 +1,4 @@
-"""`gwsml denoise witness`: subtract what witness channels explain, from files or on a mock with a known optimum."""
+"""`gwsml denoise`: subtract what witness channels explain, or recover a binary's signal from whitened strain."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gwsurrogate_ml.errors import ConfigError
 if TYPE_CHECKING:
     from gwsurrogate_ml.cli.console import ProgressReport
 
-app = typer.Typer(help="Subtract witnessed noise from strain.", no_args_is_help=True)
+app = typer.Typer(help="Subtract witnessed noise, or recover a signal.", no_args_is_help=True)
 
 HELD_OUT = 1_000_003
 """Added to a mock's seed for the data that it is judged on."""
@@ -40,7 +40,7 @@ def parse_bands(words: list[str] | None) -> list[tuple[float, float]] | None:
 
 @app.callback()
 def denoise() -> None:
-    """Subtract witnessed noise from strain."""
+    """Subtract witnessed noise, or recover a signal."""
 
 
 @app.command("witness")
@@ -182,3 +182,86 @@ def _write(folder: Path, raw: Any, clean: Any, optimum: tuple[np.ndarray, np.nda
         f, spectra[0][1], {"cleaned": spectra[1][1]}, best, (10.0, min(300.0, 0.45 * rate)), str(clean.name)
     )
     (folder / "asd.png").write_bytes(png(figure))
+
+
+@app.command("signal")
+def signal(
+    event: Annotated[str | None, typer.Argument(help="Name of an event at GWOSC.")] = None,
+    strain: Annotated[list[str] | None, typer.Option("--strain", help="DETECTOR=FILE; may be repeated.")] = None,
+    gps: Annotated[float | None, typer.Option("--gps", help="Time of the event in GPS s, with --strain.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Shipped name or folder of a denoiser.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="Output folder.")] = Path("out/denoise-signal"),
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """The binary black-hole signal in each detector's whitened strain, with its uncertainty."""
+    import gwsurrogate_ml as gw
+    from gwsurrogate_ml.artifacts import package_versions
+    from gwsurrogate_ml.cli.console import stdout
+    from gwsurrogate_ml.cli.figures import png
+    from gwsurrogate_ml.cli.options import parse_detectors
+    from gwsurrogate_ml.cli.output import output_folder, plain, write_json
+    from gwsurrogate_ml.denoise.event import denoise_event
+    from gwsurrogate_ml.denoise.signal import DEFAULT, load_denoiser
+    from gwsurrogate_ml.plot.denoise import reconstruction
+
+    if (event is None) == (not strain):
+        raise ConfigError("give either an event's name, or --strain DETECTOR=FILE with --gps")
+    if strain and gps is None:
+        raise ConfigError("--gps is missing: say when the event was")
+    config = {
+        "command": "denoise signal",
+        "event": event,
+        "strain": strain,
+        "gps": gps,
+        "model": model or DEFAULT,
+        "seed": seed,
+        "versions": package_versions("numpy", "gwpy"),
+    }
+    with output_folder(out, config) as output:
+        denoiser = load_denoiser(model or DEFAULT)
+        if event is not None:
+            data = gw.StrainData.from_gwosc(event)
+        else:
+            data = gw.StrainData.from_files(parse_detectors("--strain", strain or []), gps=float(gps or 0.0))
+        found = denoise_event(denoiser, data, seed)
+        summary = {
+            detector: {
+                "probability": part.result.probability,
+                "snr": part.result.snr,
+                "gps": part.start_time + part.result.time,
+                "log_bayes": part.result.log_bayes,
+                "out_of_distribution": part.result.ood,
+                "flagged": part.flagged,
+            }
+            for detector, part in found.items()
+        }
+        write_json(
+            output.path / "summary.json", {"model": f"{denoiser.card['name']} {denoiser.card['version']}", **summary}
+        )
+        arrays: dict[str, Any] = {
+            f"{detector}_{what}": values
+            for detector, part in found.items()
+            for what, values in (
+                ("times", part.times),
+                ("white", part.white),
+                ("signal", part.result.signal),
+                ("sigma", part.result.sigma),
+            )
+        }
+        np.savez(output.path / "signal.npz", **arrays)
+        panels = {
+            detector: (part.times, part.white, part.result.signal, part.result.sigma, None)
+            for detector, part in found.items()
+        }
+        (output.path / "signal.png").write_bytes(png(reconstruction(panels, data.gps)))
+    if as_json:
+        typer.echo(json.dumps(plain(summary), indent=1))
+        return
+    console = stdout()
+    for detector, row in summary.items():
+        flag = ", out of distribution: a glitch, or no binary of this kind" if row["flagged"] else ""
+        console.print(
+            f"{detector}: probability of a binary {row['probability']:.3f}, SNR {row['snr']:.1f} at GPS {row['gps']:.4f}{flag}"
+        )
+    console.print(f"wrote {out}: signal.npz, signal.png, summary.json, config.json", soft_wrap=True)

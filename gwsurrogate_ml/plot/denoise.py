@@ -94,3 +94,43 @@ def scores(values: Mapping[str, float], target: float | None = None, title: str 
         axis.set_xlabel("fraction of the attainable log-gain in SNR")
         axis.set_title(title)
     return figure
+
+
+def reconstruction(
+    panels_by_detector: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]],
+    gps: float,
+    window: tuple[float, float] = (-0.2, 0.08),
+) -> Figure:
+    """Denoised signal with its one-sigma band over the whitened strain, one panel a detector.
+
+    Parameters
+    ----------
+    panels_by_detector : mapping from detector to (time from `gps` in s, whitened strain, signal, sigma, reference or None),
+        each (n,)
+    gps : float, GPS s
+    window : (start, end), s from `gps`
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    import matplotlib
+
+    with matplotlib.rc_context(RC):
+        figure, axes = panels(len(panels_by_detector), height=2.1)
+        for axis, (detector, (t, white, signal, sigma, reference)) in zip(
+            axes, panels_by_detector.items(), strict=True
+        ):
+            use = (t >= window[0]) & (t <= window[1])
+            axis.plot(t[use], white[use], color=DATA_COLOUR, lw=0.7, label="whitened strain")
+            band = (signal[use] - sigma[use], signal[use] + sigma[use])
+            axis.fill_between(t[use], *band, color=BLUE, alpha=0.35, lw=0, label="68 % band")
+            axis.plot(t[use], signal[use], color=BLUE, label="denoised")
+            if reference is not None:
+                axis.plot(t[use], reference[use], color=BLACK, lw=0.9, ls="--", label="best-fit waveform")
+            axis.set_title(detector)
+            axis.set_ylabel("whitened strain [sigma]")
+            axis.margins(x=0)
+        legend(axes[0], loc="upper left", ncols=2)
+        axes[-1].set_xlabel(f"time from GPS {gps:.3f} [s]")
+    return figure
