@@ -112,7 +112,8 @@ def phase(t: Array, eta: Array, m1: Array, chi1: Array, chi2: Array, xp: Any = n
     (c2, c3, c4, c5, c6, c7), c6_log = _series(eta, m1, chi1, chi2)
     u = 0.5 * (eta * tau / 5.0) ** (-0.125)
     log_u = xp.log(u)
-    series = u**-5 * (-0.2 + u**2 * (-c2 / 3.0 + u * (-c3 / 2.0 - u * c4))) + c5 * log_u
+    inverse = 1.0 / u
+    series = inverse * (inverse**2) ** 2 * (-0.2 + u**2 * (-c2 / 3.0 + u * (-c3 / 2.0 - u * c4))) + c5 * log_u
     series = series + u * (c6 + c6_log * (log_u - 1.0) + u * c7 / 2.0)
     return 5.0 / (16.0 * eta) * series
 

@@ -206,7 +206,7 @@ class Surrogate:
             sampling_frequency=sampling_frequency,
             f_ref=f_ref,
         )
-        keywords = {"t0": start, "sample_rate": sampling_frequency}
+        keywords = {"t0": start, "dt": 1.0 / sampling_frequency, "copy": False}
         return TimeSeries(plus, name="h_plus", **keywords), TimeSeries(cross, name="h_cross", **keywords)
 
     def strain(
@@ -247,13 +247,13 @@ class Surrogate:
         begin = max(reach - 0.4 / 0.9, self.t_min * unit) if taper else reach
         first = int(np.ceil(begin * sampling_frequency))
         last = int(np.floor(self.t_max * unit * sampling_frequency))
-        out = np.empty(last - first + 1, dtype=np.complex128)
         turned = self._phase_at_peak(k, total * MTSUN_SI, phase, f_ref, parameters)
-        self._observed(k, theta_jn, turned, first / sampling_frequency / unit, 1 / sampling_frequency / unit, out)
+        step = 1.0 / sampling_frequency / unit
+        out = self._observed(k, theta_jn, turned, first * step, step, last - first + 1)
         if taper:
             self._taper(out, -first, reach, sampling_frequency)
         out *= unit / (luminosity_distance * MPC_SECONDS)
-        return first / sampling_frequency, out.real.copy(), -out.imag
+        return first / sampling_frequency, out[0], out[1]
 
     def time_before_peak(self, *, mass_1: float, mass_2: float, chi_1: float, chi_2: float, f_min: float) -> float:
         """Seconds from the moment the (2,2) mode passes `f_min` (Hz) to the peak; masses in solar masses (detector frame).
@@ -312,13 +312,12 @@ class Surrogate:
         before, after = self._segment(duration, sampling_frequency, unit, reach, f_min)
         step = 1.0 / sampling_frequency / unit
         phase = self._phase_at_peak(k, total * MTSUN_SI, phase, f_ref, parameters)
-        part = np.empty(before + after, dtype=np.complex128)
-        self._observed(k, theta_jn, phase, -before * step, step, part)
+        part = self._observed(k, theta_jn, phase, -before * step, step, before + after)
         self._taper(part, before, reach, sampling_frequency)
-        series = np.zeros(round(duration * sampling_frequency), dtype=np.complex128)
-        series[:after], series[len(series) - before :] = part[before:], part[:before]
+        series = np.zeros((2, round(duration * sampling_frequency)))
+        series[:, :after], series[:, series.shape[1] - before :] = part[:, before:], part[:, :before]
         series *= unit / (luminosity_distance * MPC_SECONDS) / sampling_frequency
-        return fft.rfft(series.real.copy()), fft.rfft(-series.imag)
+        return fft.rfft(series[0]), fft.rfft(series[1])
 
     def frequency_domain(
         self,
@@ -442,33 +441,33 @@ class Surrogate:
         more = self._higher(parameters, self._tensors, np)
         shift = peak_shift(self._log_total(log_amplitude, more, np), self._centre)[:, 0]
         amplitude = np.exp(log_amplitude)
-        phase_slope = slopes(self.knots, phase)
+        slope = slopes(self.knots, np.concatenate([phase, amplitude]))
+        phase_slope, amplitude_slope = slope[: len(phase)], slope[len(phase) :]
         at_peak = [hermite(self.knots, p, s, x) for p, s, x in zip(phase, phase_slope, shift[:, None], strict=True)]
         phase = phase - np.reshape(at_peak, (-1, 1))
-        return _Knots(amplitude, slopes(self.knots, amplitude), phase, phase_slope, shift, more)
+        return _Knots(amplitude, amplitude_slope, phase, phase_slope, shift, more)
 
-    def _observed(self, k: _Knots, theta_jn: float, phase: float, first: float, step: float, out: np.ndarray) -> None:
-        """Write h_plus - i h_cross of the first waveform of `k`, in units of M / distance, at uniform times in M."""
+    def _observed(self, k: _Knots, theta_jn: float, phase: float, first: float, step: float, n: int) -> np.ndarray:
+        """h_plus and h_cross (2, n) of the first waveform of `k`, in units of M / distance, at uniform times in M."""
         y = harmonics(self.modes, theta_jn, phase)
-        modes = np.concatenate([k.amplitude[:1].astype(np.complex128), k.higher[0, :, 0] + 1j * k.higher[0, :, 1]])
-        orders, falling, rising = rotating_sums(modes, self.modes, y)
-        both = np.concatenate([falling, rising])
-        slope = slopes(self.knots, np.concatenate([both.real, both.imag]))
-        slope = slope[: len(both)] + 1j * slope[len(both) :]
-        n = len(orders)
+        more = k.higher[0].reshape(-1, len(self.knots))
+        both = np.concatenate([more, slopes(self.knots, more)], 1).reshape(-1, 2, 2 * len(self.knots))
+        leading = np.concatenate([k.amplitude[:1], k.amplitude_slope[:1]], 1)
+        orders, weights = rotating_sums(np.concatenate([leading, both[:, 0] + 1j * both[:, 1]]), self.modes, y)
+        values, weight_slopes = weights[..., : len(self.knots)], weights[..., len(self.knots) :]
+        out = np.empty((2, n))
         hermite_rotating(
             self.knots,
             k.phase[0],
             k.phase_slope[0],
             orders,
-            falling,
-            slope[:n],
-            rising,
-            slope[n:],
+            np.ascontiguousarray(values),
+            np.ascontiguousarray(weight_slopes),
             first + k.shift[0],
             step,
-            out,
+            *out,
         )
+        return out
 
     def _segment(
         self, duration: float, sampling_frequency: float, unit: float, reach: float, f_min: float
@@ -488,7 +487,7 @@ class Surrogate:
         """Taper `part` in place over 90 % of the way from the first sample to f_min, but over no more than 0.4 s."""
         room = reach + before / sampling_frequency
         ramp = max(2, int(min(0.9 * room, 0.4) * sampling_frequency))
-        part[:ramp] *= start_taper(np.arange(ramp, dtype=np.float64), 0.0, float(ramp))
+        part[..., :ramp] *= start_taper(np.arange(ramp, dtype=np.float64), 0.0, float(ramp))
 
     def _lowest_omega(self, k: _Knots) -> np.ndarray:
         """Angular frequency (rad / M) of the (2,2) mode at the earliest usable knot, (N,)."""

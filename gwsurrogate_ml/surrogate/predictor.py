@@ -9,6 +9,7 @@ and torch tensors.
 from __future__ import annotations
 
 import itertools
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,16 +27,19 @@ def chebyshev_exponents(degree: int) -> list[tuple[int, ...]]:
     return [e for e in itertools.product(order, repeat=N_FEATURES) if e[0] + e[1] + e[2] + 2 * e[3] <= degree]
 
 
+@lru_cache
+def _exponent_table(degree: int) -> tuple[list[int], ...]:
+    return tuple(list(column) for column in zip(*chebyshev_exponents(degree), strict=True))
+
+
 def chebyshev_terms(x: Array, degree: int, xp: Any = np) -> Array:
     """Products of Chebyshev polynomials (N, n_terms) of the features `x` (N, 4), up to total `degree`."""
     powers = [xp.ones_like(x), x]
     for _ in range(2, degree + 1):
         powers.append(2.0 * x * powers[-1] - powers[-2])
-    terms = [
-        powers[e[0]][:, 0] * powers[e[1]][:, 1] * powers[e[2]][:, 2] * powers[e[3]][:, 3]
-        for e in chebyshev_exponents(degree)
-    ]
-    return xp.stack(terms, 1)
+    table = xp.stack(powers)
+    a, b, c, d = (table[rows, :, column] for column, rows in enumerate(_exponent_table(degree)))
+    return (a * b * c * d).T
 
 
 def networks(x: Array, tensors: Tensors, xp: Any = np, prefix: str = "stage1") -> Array:
@@ -58,13 +62,10 @@ def stage1_coefficients(x: Array, tensors: Tensors, degree: int, xp: Any = np) -
 
 def radial_basis(x: Array, tensors: Tensors, prefix: str, xp: Any = np) -> Array:
     """Mean of the Gaussian processes stored under `prefix`, one for each basis vector: (N, n_basis)."""
-    columns = []
-    for j in range(tensors[f"{prefix}.alpha"].shape[0]):
-        scale = tensors[f"{prefix}.length"][j]
-        a, b = x / scale, tensors[f"{prefix}.centres"] / scale
-        distance = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2.0 * a @ b.T
-        columns.append(xp.exp(-0.5 * distance) @ tensors[f"{prefix}.alpha"][j])
-    return xp.stack(columns, 1)
+    scale = tensors[f"{prefix}.length"][:, None, :]
+    a, b = x[None] / scale, tensors[f"{prefix}.centres"][None] / scale
+    distance = (a**2).sum(-1)[:, :, None] + (b**2).sum(-1)[:, None, :] - 2.0 * (a @ b.swapaxes(1, 2))
+    return (xp.exp(-0.5 * distance) @ tensors[f"{prefix}.alpha"][:, :, None])[:, :, 0].T
 
 
 def log_amplitude_and_phase(parameters: Array, tensors: Tensors, degree: int, xp: Any = np) -> tuple[Array, Array]:
@@ -77,6 +78,8 @@ def log_amplitude_and_phase(parameters: Array, tensors: Tensors, degree: int, xp
         if f"{prefix}.basis" in tensors:
             learned = learned + radial_basis(x, tensors, prefix, xp) @ tensors[f"{prefix}.basis"]
     n = t.shape[0]
+    if xp is np and len(parameters) == 1:  # numpy's overhead on arrays of one element is ten times a float's
+        eta, m1, chi1, chi2 = (float(value[0, 0]) for value in (eta, m1, chi1, chi2))
     phase = baseline.phase(t, eta, m1, chi1, chi2, xp) + learned[:, :n]
     return xp.log(baseline.amplitude(t, eta)) + learned[:, n:], phase
 

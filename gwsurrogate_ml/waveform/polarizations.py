@@ -48,27 +48,29 @@ def harmonics(modes: Sequence[ModeKey], theta_jn: float, phase: float) -> np.nda
     )
 
 
-def rotating_sums(coorbital: np.ndarray, modes: Sequence[ModeKey], y: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Amplitudes of exp(-i m phi) and exp(+i m phi) in h_plus - i h_cross, summed over l.
+def rotating_sums(coorbital: np.ndarray, modes: Sequence[ModeKey], y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of cos(m phi) and sin(m phi) in h_plus and in h_cross, summed over l; phi is the orbital phase.
+
+    With a_m and b_m the factors of exp(-i m phi) and exp(+i m phi) in h_plus - i h_cross, the latter from
+    h_{l,-m} = (-1)^l conj(h_lm), these are Re(a + b), Im(a - b) for h_plus and -Im(a + b), Re(a - b) for h_cross.
 
     Parameters
     ----------
     coorbital : (n_modes, n) complex128
-        h_lm exp(i m phi) for m > 0
+        h_lm exp(i m phi) for m > 0, or anything linear in it (slopes)
     modes : sequence of (l, m)
     y : (n_modes, 2) complex128, from `harmonics`
 
     Returns
     -------
     orders : (M,) int64, ascending
-    falling, rising : (M, n) complex128
-        the second from h_{l,-m} = (-1)^l conj(h_lm)
+    weights : (M, 4, n) float64
     """
     orders = np.array(sorted({m for _, m in modes}), dtype=np.int64)
-    falling = np.zeros((len(orders), coorbital.shape[1]), dtype=np.complex128)
-    rising = np.zeros_like(falling)
+    weights = np.zeros((len(orders), 4, coorbital.shape[1]))
     for k, (l, m) in enumerate(modes):
-        row = int(np.searchsorted(orders, m))
-        falling[row] += y[k, 0] * coorbital[k]
-        rising[row] += (-1) ** l * y[k, 1] * np.conj(coorbital[k])
-    return orders, falling, rising
+        row = weights[int(np.searchsorted(orders, m))]
+        a, b = y[k, 0] * coorbital[k], (-1) ** l * y[k, 1] * np.conj(coorbital[k])
+        total, difference = a + b, a - b
+        row += np.array([total.real, difference.imag, -total.imag, difference.real])
+    return orders, weights
