@@ -62,10 +62,12 @@ def stage1_coefficients(x: Array, tensors: Tensors, degree: int, xp: Any = np) -
 
 def radial_basis(x: Array, tensors: Tensors, prefix: str, xp: Any = np) -> Array:
     """Mean of the Gaussian processes stored under `prefix`, one for each basis vector: (N, n_basis)."""
-    scale = tensors[f"{prefix}.length"][:, None, :]
-    a, b = x[None] / scale, tensors[f"{prefix}.centres"][None] / scale
-    distance = (a**2).sum(-1)[:, :, None] + (b**2).sum(-1)[:, None, :] - 2.0 * (a @ b.swapaxes(1, 2))
-    return (xp.exp(-0.5 * distance) @ tensors[f"{prefix}.alpha"][:, :, None])[:, :, 0].T
+    weight, centres = tensors[f"{prefix}.length"] ** -2.0, tensors[f"{prefix}.centres"]
+    # (x - c)^2 / l^2 multiplied out: three small matrix products in place of an array over points, centres and features.
+    distance = (
+        (x**2 @ weight.T)[:, :, None] + (weight @ (centres**2).T)[None] - 2.0 * (x[:, None, :] * weight) @ centres.T
+    )
+    return xp.einsum("njc,jc->nj", xp.exp(-0.5 * distance), tensors[f"{prefix}.alpha"])
 
 
 def log_amplitude_and_phase(parameters: Array, tensors: Tensors, degree: int, xp: Any = np) -> tuple[Array, Array]:
@@ -87,6 +89,8 @@ def log_amplitude_and_phase(parameters: Array, tensors: Tensors, degree: int, xp
 def peak_shift(log_amplitude: Array, centre: int) -> Array:
     """Time in M of the maximum near knot `centre` (t = 0, spacing 1 M), (N, 1): quartic through five knots, three Newton steps."""
     m2, m1, p0, p1, p2 = (log_amplitude[:, centre + k : centre + k + 1] for k in (-2, -1, 0, 1, 2))
+    if one := isinstance(log_amplitude, np.ndarray) and len(log_amplitude) == 1:
+        m2, m1, p0, p1, p2 = (float(value[0, 0]) for value in (m2, m1, p0, p1, p2))
     c1 = (8.0 * (p1 - m1) - (p2 - m2)) / 12.0
     c2 = (16.0 * (p1 + m1) - (p2 + m2) - 30.0 * p0) / 24.0
     c3 = ((p2 - m2) - 2.0 * (p1 - m1)) / 12.0
@@ -96,4 +100,4 @@ def peak_shift(log_amplitude: Array, centre: int) -> Array:
         slope = c1 + shift * (2.0 * c2 + shift * (3.0 * c3 + shift * 4.0 * c4))
         curvature = 2.0 * c2 + shift * (6.0 * c3 + shift * 12.0 * c4)
         shift = shift - slope / curvature
-    return shift
+    return np.array([[shift]]) if one else shift
