@@ -17,6 +17,7 @@ from gwsurrogate_ml.surrogate.sparse_gp import SparseGP, condition, fit_hyper
 TARGETS = ("mass", "spin")
 # Angles over a quarter turn: the phase of the in-plane spins at merger is not known, the recoil is averaged over it.
 PHASES = np.cos((np.arange(16) + 0.5) * np.pi / 32)
+SUPERKICK_START = np.array([1.0, 0.0, 0.0])
 SPEED = 1e3
 """Recoils are fitted in units of 1000 km/s."""
 
@@ -84,6 +85,8 @@ def predict(parts: Parts, q: np.ndarray, chi1: np.ndarray, chi2: np.ndarray) -> 
         mass_variance[bent] += results[0][1]
         spin[bent] += results[1][0]
         spin_variance[bent] += results[1][1]
+    # Extremal bodies can overshoot by some 1e-4: no hole spins faster than an extremal one.
+    spin, spin_z = np.clip(spin, 0.0, 1.0), np.clip(spin_z, -1.0, 1.0)
     kick, kick_error = predict_kick(parts, q, chi1, chi2)
     return Prediction(mass, np.sqrt(mass_variance), spin, np.sqrt(spin_variance), spin_z, kick, kick_error)
 
@@ -108,8 +111,7 @@ def predict_kick(parts: Parts, q: np.ndarray, chi1: np.ndarray, chi2: np.ndarray
     terms, delta, antisymmetric = physics.recoil_terms(q, chi1[:, 2], chi2[:, 2])
     members = np.stack([_recoil(c, eta, terms, delta, antisymmetric) for c in parts.recoil])
     plane, spread = members.mean(0), np.sqrt(members.var(0) + parts.recoil_noise**2)
-    factors, difference = physics.superkick_terms(q, chi1, chi2)
-    along = eta**2 * difference * (factors @ parts.superkick)
+    along = physics.superkick_terms(q, chi1, chi2) @ parts.superkick
     speeds = np.sqrt(plane[:, None] ** 2 + (along[:, None] * PHASES) ** 2)
     return SPEED * speeds.mean(1), SPEED * np.sqrt(speeds.var(1) + spread**2)
 
@@ -137,7 +139,7 @@ def fit(
         processes[target] = condition(hyper, x, y, scales, n_points=n_points)
     plane = _fit_plane({key: value[~aligned] for key, value in runs.items()}, processes, n_plane_points, subset, seed)
     recoil, noise = _fit_recoil(straight, members, seed)
-    parts = Parts(processes, plane, recoil, noise, np.zeros(4))
+    parts = Parts(processes, plane, recoil, noise, np.zeros(len(SUPERKICK_START)))
     bent = ~aligned & np.isfinite(runs["kick"])
     superkick = _fit_superkick({key: value[bent] for key, value in runs.items()}, parts)
     return Parts(processes, plane, recoil, noise, superkick)
@@ -209,15 +211,14 @@ def _fit_recoil(runs: Mapping[str, np.ndarray], members: int, seed: int) -> tupl
 
 
 def _fit_superkick(runs: Mapping[str, np.ndarray], parts: Parts) -> np.ndarray:
-    """Coefficients (4,) such that the mean square over phases is that of the runs (gamma quasi-likelihood)."""
+    """Coefficients (3,) such that the mean square over phases is that of the runs (gamma quasi-likelihood)."""
     q, chi1, chi2 = runs["q"], runs["chi1"], runs["chi2"]
     plane = predict_kick(parts, q, chi1, chi2)[0] / SPEED
-    factors, difference = physics.superkick_terms(q, chi1, chi2)
-    eta = physics.masses(q)[2]
+    terms = physics.superkick_terms(q, chi1, chi2)
     square = (runs["kick"] / SPEED) ** 2
 
     def loss(c: np.ndarray) -> float:
-        mean = plane**2 + 0.5 * (eta**2 * difference * (factors @ c)) ** 2 + 1e-4
-        return float(np.sum(square / mean + np.log(mean)) + 1e-3 * np.sum(c**2))
+        mean = plane**2 + 0.5 * (terms @ c) ** 2 + 1e-3
+        return float(np.sum(square / mean + np.log(mean)) + 0.5 * np.sum(((c - SUPERKICK_START) / 0.4) ** 2))
 
-    return np.asarray(minimize(loss, np.array([60.0, 40.0, 0.0, 0.0]), method="L-BFGS-B").x)
+    return np.asarray(minimize(loss, SUPERKICK_START, method="BFGS").x)
