@@ -37,7 +37,7 @@ def test_table_is_clean_and_the_report_says_what_was_dropped(table: Path) -> Non
 
 def test_training_by_command_meets_the_targets_on_held_out_clusters(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "model"
-    sizes = {"folds": 2, "n_points": 80, "n_plane_points": 60, "subset": 100, "members": 2}
+    sizes = {"folds": 2, "n_points": 80, "n_plane_points": 50, "subset": 80, "members": 2}
     words = [word for key, value in sizes.items() for word in ("--set", f"{key}={value}")]
     result = CliRunner().invoke(
         app, ["train", "remnant", "remnant", "--set", f"runs={table}", *words, "--out", str(out)]
