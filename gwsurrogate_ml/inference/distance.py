@@ -15,14 +15,16 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import i0e
 
-TAU_MIN, TAU_MAX, TAU_STEP = -30.0, 30.0, 0.1
+TAU_MIN, TAU_MAX, TAU_STEP = -30.0, 30.0, 0.05
 RHO_MIN, RHO_STEP = 0.5, 0.25
-_REFINE = 8
+_REFINE = 4
 
 
 @dataclass(frozen=True)
 class DistanceTable:
-    """Log of the integral over phase and distance less rho^2 / 2 and 3 ln y, on a grid of (rho, tau).
+    """Log of the integral over phase and distance, on a grid of (rho, tau), less its steep parts.
+
+    These are rho^2 / 2, 3 ln y and, where the best distance lies beyond the prior (y > 1), -rho^2 (y - 1)^2 / 2.
 
     Parameters
     ----------
@@ -63,7 +65,8 @@ class DistanceTable:
             tail = np.logaddexp.accumulate(pairs[::-1])[::-1]
             row[:-1] = tail[::_REFINE]
             row[-1] = integrand[-1]
-            row += np.log(3.0)
+            # What falls steeply beyond the prior's edge is taken out: interpolating it would overshoot.
+            row += np.log(3.0) + 0.5 * r**2 * np.maximum(v[::_REFINE] - 1, 0.0) ** 2
         return cls(values, distance[1])
 
 

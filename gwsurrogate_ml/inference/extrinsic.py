@@ -250,7 +250,8 @@ def _log_term(series, power, shift, packed, e, table, log_d_max, t_low, t_high, 
         return -np.inf
     rho = np.sqrt(2 * half)
     log_y = np.log(h) - 0.5 * np.log(k_squared) - log_d_max
-    return log_weight[e] + half + 3 * log_y + _table(table, rho, rho * log_y)
+    beyond = np.exp(log_y) - 1 if log_y > 0 else 0.0
+    return log_weight[e] + half * (1 - beyond * beyond) + 3 * log_y + _table(table, rho, rho * log_y)
 
 
 @numba.njit(cache=True, nogil=True)
