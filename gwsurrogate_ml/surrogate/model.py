@@ -23,6 +23,7 @@ from gwsurrogate_ml.waveform.polarizations import harmonics, rotating_sums
 from gwsurrogate_ml.waveform.spline import (
     hermite,
     hermite_cosine,
+    hermite_modes,
     hermite_rotating,
     hermite_torch,
     slope_matrix,
@@ -105,18 +106,12 @@ class Surrogate:
         k = self._at_knots(parameters)
         times = np.arange(np.ceil(self.t_min), self.t_max) if times is None else np.asarray(times, dtype=np.float64)
         self._check_times(times)
-        at = times + k.shift[0]
-        phase = hermite(self.knots, k.phase[0], k.phase_slope[0], at)
-        data = {(2, 2): hermite(self.knots, k.amplitude[0], k.amplitude_slope[0], at) * np.exp(-1j * phase)}
-        for (l, m), parts in zip(self.modes[1:], k.higher[0], strict=True):
-            real, imaginary = (
-                hermite(self.knots, *pair, at) for pair in zip(parts, slopes(self.knots, parts), strict=True)
-            )
-            data[l, m] = (real + 1j * imaginary) * np.exp(-0.5j * m * phase)
-        return Modes(times, data)
+        return Modes(times, dict(zip(self.modes, self._at_times(k, 0, times), strict=True)))
 
     def batch(self, parameters: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         """Modes of many binaries in torch, on the device of `parameters`, differentiable in parameters and times.
+
+        On a CPU, where no gradient is asked for, compiled code gives the same numbers to rounding in a fraction of the time.
 
         Parameters
         ----------
@@ -141,6 +136,14 @@ class Surrogate:
             raise ConfigError(f"times have shape {tuple(times.shape)}: give (n,) or (N, n) with N = {len(parameters)}")
         self._check_times(times.detach().cpu().numpy(), ndim=times.ndim)
         dtype = torch.float64
+        wanted = torch.is_grad_enabled() and (parameters.requires_grad or times.requires_grad)
+        if parameters.device.type == "cpu" and not wanted:
+            k = self._at_knots(parameters.detach().to(dtype).numpy())
+            rows = times.detach().to("cpu", dtype).expand(len(parameters), -1).numpy()
+            result = np.empty((len(parameters), len(self.modes), rows.shape[1]), dtype=np.complex128)
+            for i, row in enumerate(rows):
+                self._at_times(k, i, row, result[i])
+            return torch.from_numpy(result)
         tensors, to_slopes = self._on(parameters.device)
         log_amplitude, phase = log_amplitude_and_phase(parameters.to(dtype), tensors, self._degree, torch)
         more = self._higher(parameters.to(dtype), tensors, torch)
@@ -446,6 +449,17 @@ class Surrogate:
         at_peak = [hermite(self.knots, p, s, x) for p, s, x in zip(phase, phase_slope, shift[:, None], strict=True)]
         phase = phase - np.reshape(at_peak, (-1, 1))
         return _Knots(amplitude, amplitude_slope, phase, phase_slope, shift, more)
+
+    def _at_times(self, k: _Knots, i: int, times: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Modes (n_modes, n) complex128 of the i-th waveform of `k` at `times` (n,) in M from its peak."""
+        out = np.empty((len(self.modes), len(times)), dtype=np.complex128) if out is None else out
+        n = len(self.knots)
+        parts, part_slopes = np.zeros((2, len(self.modes), 2, n))
+        parts[0, 0], part_slopes[0, 0] = k.amplitude[i], k.amplitude_slope[i]
+        parts[1:], part_slopes[1:] = k.higher[i], slopes(self.knots, k.higher[i].reshape(-1, n)).reshape(-1, 2, n)
+        orders = np.array([m for _, m in self.modes], dtype=np.int64)
+        hermite_modes(self.knots, k.phase[i], k.phase_slope[i], orders, parts, part_slopes, times + k.shift[i], out)
+        return out
 
     def _observed(self, k: _Knots, theta_jn: float, phase: float, first: float, step: float, n: int) -> np.ndarray:
         """h_plus and h_cross (2, n) of the first waveform of `k`, in units of M / distance, at uniform times in M."""

@@ -222,6 +222,48 @@ def hermite_rotating(
         plus[k], cross[k] = total_plus, total_cross
 
 
+@numba.njit(cache=True, nogil=True)
+def hermite_modes(
+    knots: np.ndarray,
+    phase: np.ndarray,
+    phase_slope: np.ndarray,
+    orders: np.ndarray,
+    parts: np.ndarray,
+    part_slopes: np.ndarray,
+    times: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Write the modes ``(re + i im) exp(-i m phase / 2)`` at `times` (n,), ascending or not, into `out` (n_modes, n) complex128.
+
+    `phase` (n_knots,) is that of the (2,2) mode; `orders` (n_modes,) each mode's m > 0; `parts` (n_modes, 2, n_knots) its real and
+    imaginary part in the co-orbital frame, with their slopes. All times must lie within the knots.
+    """
+    n = times.size
+    half, sine, cosine = np.empty(n), np.empty(n), np.empty(n)
+    index, fraction = locate(knots, times)
+    for k in range(n):
+        j, x = index[k], fraction[k]
+        h = knots[j + 1] - knots[j]
+        y = 1.0 - x
+        d = phase[j + 1] - phase[j]
+        half[k] = 0.5 * (phase[j] + x * (d + y * ((h * phase_slope[j] - d) * y + (d - h * phase_slope[j + 1]) * x)))
+    sine_cosine(half, sine, cosine)
+    for i in range(orders.size):
+        value, slope = parts[i], part_slopes[i]
+        for k in range(n):
+            j, x = index[k], fraction[k]
+            h = knots[j + 1] - knots[j]
+            y = 1.0 - x
+            v0, v1 = y * y * (1.0 + 2.0 * x), x * x * (1.0 + 2.0 * y)
+            s0, s1 = h * x * y * y, -h * x * x * y
+            re = v0 * value[0, j] + v1 * value[0, j + 1] + s0 * slope[0, j] + s1 * slope[0, j + 1]
+            im = v0 * value[1, j] + v1 * value[1, j + 1] + s0 * slope[1, j] + s1 * slope[1, j + 1]
+            c, s = cosine[k], sine[k]
+            for _ in range(1, orders[i]):
+                c, s = c * cosine[k] - s * sine[k], s * cosine[k] + c * sine[k]
+            out[i, k] = complex(re * c + im * s, im * c - re * s)
+
+
 def hermite_torch(knots: torch.Tensor, values: torch.Tensor, slopes: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
     """Splines with `values` and `slopes` (N, n_knots) at `times` (N, n): (N, n), differentiable in all but the knots."""
     import torch

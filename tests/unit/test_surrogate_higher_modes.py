@@ -59,7 +59,7 @@ def test_exchange_of_equal_masses_turns_odd_modes(sur: Surrogate) -> None:
 def test_torch_batch_equals_the_numpy_path_in_every_mode(sur: Surrogate) -> None:
     t = np.linspace(-18_000, 100, 501)
     parameters = np.array([[1.0, 0.1, 0.1], [2.5, 0.3, -0.6], [9.0, -0.4, 0.8]])
-    batch = sur.batch(torch.tensor(parameters), torch.tensor(t)).numpy()
+    batch = sur.batch(torch.tensor(parameters, requires_grad=True), torch.tensor(t)).detach().numpy()
     assert batch.shape == (3, 7, 501)
     for row, h in zip(parameters, batch, strict=True):
         modes = sur(*row, times=t)

@@ -24,10 +24,11 @@ def test_exchanging_equal_masses_changes_nothing(sur: gw.Surrogate) -> None:
         assert np.max(np.abs(one[2, 2] - two[2, 2])) < 1e-12
 
 
-def test_torch_batch_equals_the_numpy_path(sur: gw.Surrogate) -> None:
+@pytest.mark.parametrize("gradient", [True, False])
+def test_torch_batch_equals_the_numpy_path_with_and_without_gradient(sur: gw.Surrogate, gradient: bool) -> None:
     t = np.linspace(sur.t_min, sur.t_max, 3001)
     parameters = np.array([[1.0, 0.0, 0.0], [1.5, 0.3, -0.1], [7.9, -0.85, 0.7], [9.5, 0.8, 0.8]])
-    batch = sur.batch(torch.tensor(parameters), torch.tensor(t)).numpy()
+    batch = sur.batch(torch.tensor(parameters, requires_grad=gradient), torch.tensor(t)).detach().numpy()
     for row, h in zip(parameters, batch, strict=True):
         assert np.max(np.abs(sur(*row, times=t)[2, 2] - h[0])) < 1e-10
 
