@@ -22,7 +22,7 @@ from gwsurrogate_ml.conventions import PARAMETERS
 def table(records: list[dict]) -> str:
     """Markdown: KS p-value of every parameter's ranks, quantiles of efficiency and Pareto-k."""
     done = [record for record in records if "rank" in record]
-    lines = [f"{len(done)} events analysed, {len(records) - len(done)} too quiet or too loud in the data", ""]
+    lines = [f"{len(done)} events analysed, {len(records) - len(done)} without a signal in the data", ""]
     lines += ["| parameter | KS p | share in 90 % interval |", "|---|---|---|"]
     p_values = []
     for name in PARAMETERS:

@@ -1,9 +1,10 @@
 """The estimator's posterior of GW150914 against nested sampling of the same likelihood and prior.
 
-    python benchmarks/posterior.py reference --strain H1=FILE --strain L1=FILE     # dynesty, once; about 20 minutes
-    on a core python benchmarks/posterior.py compare   --strain H1=FILE --strain L1=FILE     # the table
+    python benchmarks/posterior.py reference --strain H1=FILE --strain L1=FILE   # dynesty, once: some 15 minutes
 
-The reference samples ten parameters (the phase is integrated out) with dynesty, in bilby's prior. Its likelihood is
+    python benchmarks/posterior.py compare --strain H1=FILE --strain L1=FILE     # the table
+
+The reference samples nine parameters (phase and distance are summed out) with dynesty, in bilby's prior. Its likelihood is
 evaluated for many walkers at a time, because the surrogate is four times faster in batches, and is compared with
 `bilby.gw.GravitationalWaveTransient` on the spot: the run stops unless they agree to 1e-6. Nothing of the estimator's
 extrinsic integral, tables, bases or flows is used. The comparison prints one-dimensional Jensen-Shannon divergences
@@ -20,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from scipy.special import i0e
+from scipy.special import i0e, logsumexp
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.conventions import INTRINSIC
@@ -36,14 +37,14 @@ COMPARED = (
 
 
 class BatchedLikelihood:
-    """Log likelihood ratio, phase integrated out, of points in the unit cube; calls from many threads become one batch.
+    """Log likelihood ratio of points in the unit cube, phase and distance summed out; calls from many threads are one batch.
 
-    Coordinates: quantiles of chirp mass, mass ratio, spins, distance; cos(theta_jn), psi, arrival at the first
-    detector, delay, azimuth. The arrival time stands for the geocentre's (same density): the limits of its prior are
-    a hundred standard deviations away.
+    Coordinates: quantiles of chirp mass, mass ratio, spins; cos(theta_jn), psi in [0, pi/2) (half a turn of the orbit makes up
+    for a quarter turn of psi), arrival at the first detector, delay, azimuth. The arrival time stands for the geocentre's (same
+    density): the limits of its prior are a hundred standard deviations away. Distance is summed over 800 nodes.
     """
 
-    n_dim = 10
+    n_dim = 9
 
     def __init__(self, segment, model, prior, walkers: int) -> None:  # type: ignore[no-untyped-def]
         self.exact, self.prior, self.walkers = SegmentLikelihood(segment, model), prior, walkers
@@ -54,42 +55,69 @@ class BatchedLikelihood:
         self.calls = 0
 
     def physical(self, u: np.ndarray) -> dict[str, np.ndarray]:
-        """Parameters of points (N, 10), phase left out."""
-        near, far = self.prior.luminosity_distance
+        """Parameters of points (N, 9), phase and distance left out."""
         network, segment = self.exact.network, self.exact.segment
         theta = self.prior.from_uniform(u[:, :4])
-        arrival = segment.gps + self.prior.time_half_width * (2 * u[:, 7] - 1)
-        direction = network.ring_direction(network.light_travel_time * (2 * u[:, 8] - 1), 2 * np.pi * u[:, 9])
+        arrival = segment.gps + self.prior.time_half_width * (2 * u[:, 6] - 1)
+        direction = network.ring_direction(network.light_travel_time * (2 * u[:, 7] - 1), 2 * np.pi * u[:, 8])
         gps = arrival - network.delays(direction)[:, 0]
         ra, dec = sky_angles(direction, gps)
         return dict(zip(INTRINSIC, theta.T, strict=True)) | {
-            "luminosity_distance": (near**3 + u[:, 4] * (far**3 - near**3)) ** (1 / 3),
-            "theta_jn": np.arccos(2 * u[:, 5] - 1),
-            "psi": np.pi * u[:, 6],
+            "theta_jn": np.arccos(2 * u[:, 4] - 1),
+            "psi": np.pi / 2 * u[:, 5],
             "geocent_time": gps,
             "ra": ra,
             "dec": dec,
             "direction": direction,
         }
 
-    def batch(self, u: np.ndarray) -> np.ndarray:
-        """(N, 10) to (N,)."""
+    def match_and_power(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """|<d|h>| with the phase free and <h|h> at 1 Mpc of points (N, 9), each (N,)."""
         p = self.physical(u)
         network, exact = self.exact.network, self.exact
-        a = (
-            amplitudes(*network.patterns(p["direction"], p["psi"]), np.cos(p["theta_jn"]))
-            / p["luminosity_distance"][:, None]
-        )
+        a = amplitudes(*network.patterns(p["direction"], p["psi"]), np.cos(p["theta_jn"]))
         times = (p["geocent_time"] - exact.segment.start_time)[:, None] + network.delays(p["direction"])
         h = exact.waveforms(np.stack([p[name] for name in INTRINSIC], axis=1))[:, exact.band]
-        match, power = 0.0, 0.0
+        match, power = np.zeros(len(u), dtype=complex), np.zeros(len(u))
         squared = h.real**2 + h.imag**2
         for d in range(2):
             series = np.einsum("nf,nf->n", np.conj(h) * self._filters[d], np.exp(self._turn * times[:, d, None]))
-            match = match + np.conj(a[:, d]) * series
-            power = power + np.abs(a[:, d]) ** 2 * (squared @ self._weights[d])
-        k = np.abs(match)
-        return np.log(i0e(k)) + k - 0.5 * power
+            match += np.conj(a[:, d]) * series
+            power += np.abs(a[:, d]) ** 2 * (squared @ self._weights[d])
+        return np.abs(match), power
+
+    def at_distance(self, match: np.ndarray, power: np.ndarray, distance: np.ndarray) -> np.ndarray:
+        """Log likelihood ratio, phase integrated out, at distances (Mpc) that broadcast with match and power."""
+        k = match / distance
+        return np.log(i0e(k)) + k - 0.5 * power / distance**2
+
+    def distances(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Nodes (n,) in Mpc and the log of the prior's share of each (trapezoid rule in log distance)."""
+        near, far = self.prior.luminosity_distance
+        nodes = np.geomspace(near, far, n)
+        share = nodes**3 * 3 / (far**3 - near**3) * np.log(far / near) / (n - 1)
+        share[[0, -1]] /= 2
+        return nodes, np.log(share)
+
+    def batch(self, u: np.ndarray) -> np.ndarray:
+        """(N, 9) to (N,)."""
+        match, power = self.match_and_power(u)
+        nodes, log_share = self.distances(800)
+        return logsumexp(self.at_distance(match[:, None], power[:, None], nodes) + log_share, axis=1)
+
+    def draw(self, u: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Parameters with distance from its conditional and psi unfolded."""
+        p = self.physical(u)
+        p.pop("direction")
+        match, power = self.match_and_power(u)
+        nodes, log_share = self.distances(8000)
+        distance = np.empty(len(u))
+        for i in range(len(u)):
+            log_p = self.at_distance(match[i], power[i], nodes) + log_share
+            cdf = np.cumsum(np.exp(log_p - log_p.max()))
+            distance[i] = np.interp(rng.random() * cdf[-1], cdf, nodes)
+        p["psi"] = p["psi"] + np.pi / 2 * rng.integers(0, 2, len(u))
+        return p | {"luminosity_distance": distance}
 
     def __call__(self, u: np.ndarray) -> float:
         """One point; waits until all walkers that are at work have asked, then one of them evaluates the batch."""
@@ -154,14 +182,11 @@ def check_against_bilby(likelihood: BatchedLikelihood, n: int = 20) -> float:
     )
     theirs = bilby.gw.GravitationalWaveTransient(interferometers, generator, phase_marginalization=True, priors=prior)
     u = np.random.default_rng(0).random((n, likelihood.n_dim))
-    u[:, 4] = 1e-3  # near, so that the differences are not small for lack of signal
-    ours = likelihood.batch(u)
-    p = likelihood.physical(u)
+    distance = np.geomspace(100.0, 1000.0, n)
+    ours = likelihood.at_distance(*likelihood.match_and_power(u), distance)
+    p = likelihood.physical(u) | {"luminosity_distance": distance, "phase": np.zeros(n)}
     p.pop("direction")
-    expected = [
-        theirs.log_likelihood_ratio({key: float(value[i]) for key, value in p.items()} | {"phase": 0.0})
-        for i in range(n)
-    ]
+    expected = [theirs.log_likelihood_ratio({key: float(value[i]) for key, value in p.items()}) for i in range(n)]
     # bilby tabulates log I0: compare relative to its argument's scale.
     worst = float(np.max(np.abs(ours - expected) / np.maximum(1.0, np.abs(expected))))
     if worst > 1e-5:
@@ -186,7 +211,7 @@ def run_reference(segment, estimator, n_live: int, walks: int, walkers: int, see
             sample="rwalk",
             walks=walks,
             bound="multi",
-            periodic=[6, 9],
+            periodic=[5, 8],
             pool=likelihood,
             queue_size=walkers,
             use_pool={"prior_transform": False, "update_bound": False},
@@ -195,8 +220,7 @@ def run_reference(segment, estimator, n_live: int, walks: int, walkers: int, see
         sampler.run_nested(dlogz=0.1, print_progress=False)
         results = sampler.results
         u = results.samples_equal(rstate=rng)
-        p = likelihood.physical(u)
-        p.pop("direction")
+        p = likelihood.draw(u, rng)
         n_effective = float(np.sum(results.importance_weights()) ** 2 / np.sum(results.importance_weights() ** 2))
         meta = {
             "log_bayes_factor": float(results.logz[-1]),
@@ -283,8 +307,8 @@ def main() -> None:
     parser.add_argument("--strain", action="append", required=True, help="DETECTOR=FILE, twice")
     parser.add_argument("--gps", type=float, default=1126259462.4)
     parser.add_argument("--estimator", default="bbh-h1l1")
-    parser.add_argument("--n-live", type=int, default=600)
-    parser.add_argument("--walks", type=int, default=25)
+    parser.add_argument("--n-live", type=int, default=500)
+    parser.add_argument("--walks", type=int, default=70)
     parser.add_argument("--walkers", type=int, default=50)
     parser.add_argument("--draws", type=int, default=50_000)
     parser.add_argument("--seed", type=int, default=0)

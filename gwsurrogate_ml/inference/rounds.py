@@ -49,6 +49,8 @@ class SamplingOptions:
         efficiency of the pilot below which a flow is fitted to this event
     max_rounds : int
         most refinements
+    refine_steps : int
+        optimiser steps of each refinement
     widen : float
         factor on the width of the network's base distribution; above 1 it trades a little efficiency for lighter tails
     n_sets, n_points : int
@@ -62,6 +64,7 @@ class SamplingOptions:
     pilot: int = 4096
     refine_below: float = 0.5
     max_rounds: int = 3
+    refine_steps: int = 250
     widen: float = 1.06
     n_sets: int = 8
     n_points: int = 2048
@@ -102,7 +105,11 @@ def weigh(
     while best_share < options.refine_below and len(rounds) <= options.max_rounds and pilot_n < n:
         number = len(rounds)
         proposal = fit_flow(
-            pool.z, pool_weights, seed + 10 * number, progress=lambda done, total: report("refinement", done, total)
+            pool.z,
+            pool_weights,
+            seed + 10 * number,
+            steps=options.refine_steps,
+            progress=lambda done, total: report("refinement", done, total),
         )
         proposals.append(proposal)
         fresh = sampler.evaluate(proposal.draw(pilot_n, seed + 10 * number + 1), "refinement pilot")

@@ -85,8 +85,8 @@ def test_posterior_lies_within_the_prior_and_masses_are_consistent(result: Resul
 
 
 def test_same_seed_same_result_and_another_seed_agrees(estimator: Estimator, segment, result: Result) -> None:  # type: ignore[no-untyped-def]
-    small = SamplingOptions(n_sets=2, n_points=512, pilot=400, refine_below=0.0)
-    first, second = (estimator.sample(segment, n=600, seed=9, options=small) for _ in range(2))
+    small = SamplingOptions(n_sets=2, n_points=512, pilot=250, refine_below=0.0)
+    first, second = (estimator.sample(segment, n=400, seed=9, options=small) for _ in range(2))
     assert first.log_evidence == second.log_evidence
     assert first.posterior.equals(second.posterior)
     spread = np.hypot(first.log_evidence_error, result.log_evidence_error)
@@ -123,11 +123,11 @@ def test_a_simulated_signal_is_found_where_it_is(estimator: Estimator) -> None:
 
 def test_refinement_raises_efficiency_and_keeps_the_evidence(estimator: Estimator, segment, result: Result) -> None:  # type: ignore[no-untyped-def]
     refined = estimator.sample(
-        segment, n=1500, options=replace(QUICK, refine_below=1.0, max_rounds=1, pilot=1200, widen=1.6)
+        segment, n=1500, options=replace(QUICK, refine_below=1.0, max_rounds=1, refine_steps=120, pilot=1200, widen=2.2)
     )
     assert len(refined.meta["rounds"]) == 2
     network, flow = refined.meta["rounds"]
-    assert flow["efficiency"] > network["efficiency"]  # widened on purpose to 0.2; observed 0.2 to 0.7
+    assert flow["efficiency"] > network["efficiency"]  # widened on purpose: 0.1; observed 0.3
     joint = np.hypot(refined.log_evidence_error, result.log_evidence_error)
     assert abs(refined.log_evidence - result.log_evidence) < 5 * joint
 
