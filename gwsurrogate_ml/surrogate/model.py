@@ -72,7 +72,7 @@ class Surrogate:
     def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         self.info = card
         self.modes: tuple[ModeKey, ...] = tuple((int(l), int(m)) for l, m in card["modes"])
-        self._tensors = {key: np.asarray(value, dtype=np.float64) for key, value in tensors.items()}
+        self._tensors = {key: _compact(key, np.asarray(value, dtype=np.float64)) for key, value in tensors.items()}
         self._degree = int(card["degree"])
         self.knots = self._tensors["knots"]
         self._centre = int(np.flatnonzero(self.knots == 0.0)[0])
@@ -588,9 +588,17 @@ class Surrogate:
         import torch
 
         if device not in self._devices:
-            tensors = {key: torch.as_tensor(value, device=device) for key, value in self._tensors.items()}
+            tensors = {
+                key: torch.as_tensor(value, dtype=torch.float64, device=device) for key, value in self._tensors.items()
+            }
             self._devices[device] = tensors, torch.as_tensor(self._slope_matrix, device=device)
         return self._devices[device]
+
+
+def _compact(key: str, value: np.ndarray) -> np.ndarray:
+    """Network weights as float32 where that loses nothing (they were trained so): one waveform's time goes into reading them."""
+    single = value.astype(np.float32) if ".weight" in key else value
+    return single if np.array_equal(single, value) else value
 
 
 def load_surrogate(name_or_path: str | Path = DEFAULT) -> Surrogate:

@@ -12,6 +12,7 @@ import itertools
 from functools import lru_cache
 from typing import Any
 
+import numba
 import numpy as np
 
 from gwsurrogate_ml.surrogate import baseline
@@ -42,13 +43,34 @@ def chebyshev_terms(x: Array, degree: int, xp: Any = np) -> Array:
     return (a * b * c * d).T
 
 
+@numba.njit(cache=True, nogil=True)
+def _one_layer(hidden: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Rows (M or 1, n_in) times matrices (M, n_in, n_out) float32 or float64, summed in float64: (M, n_out)."""
+    members, n_in, n_out = weight.shape
+    out = np.zeros((members, n_out))
+    for k in range(members):
+        row, matrix, total = hidden[min(k, hidden.shape[0] - 1)], weight[k], out[k]
+        fours = n_in - n_in % 4
+        for i in range(0, fours, 4):
+            a, b, c, d = row[i], row[i + 1], row[i + 2], row[i + 3]
+            for j in range(n_out):
+                total[j] += a * matrix[i, j] + b * matrix[i + 1, j] + c * matrix[i + 2, j] + d * matrix[i + 3, j]
+        for i in range(fours, n_in):
+            for j in range(n_out):
+                total[j] += row[i] * matrix[i, j]
+    return out
+
+
 def networks(x: Array, tensors: Tensors, xp: Any = np, prefix: str = "stage1") -> Array:
     """Outputs (n_members, N, n_outputs) of the ensemble stored under `prefix`: SiLU layers, all members in one product."""
     hidden = (x - tensors[f"{prefix}.input_mean"]) / tensors[f"{prefix}.input_scale"]
     hidden = hidden[None]
     last = sum(1 for key in tensors if key.startswith(f"{prefix}.weight")) - 1
+    one = xp is np and len(x) == 1  # the time goes into reading the weights: read them as they are stored
     for layer in range(last + 1):
-        hidden = hidden @ tensors[f"{prefix}.weight{layer}"] + tensors[f"{prefix}.bias{layer}"]
+        weight = tensors[f"{prefix}.weight{layer}"]
+        hidden = _one_layer(hidden[:, 0], weight)[:, None] if one else hidden @ weight
+        hidden = hidden + tensors[f"{prefix}.bias{layer}"]
         if layer < last:
             hidden = hidden / (1.0 + xp.exp(-hidden))
     return hidden * tensors[f"{prefix}.output_scale"]
