@@ -94,8 +94,8 @@ def train_estimator(
     network, metrics = _optimise(config, simulator, work, progress, started)
     card, tensors = describe(config, simulator, network, identity, metrics)
     folder = artifacts.save(out, card, tensors)
-    (work / "checkpoint.pt").unlink(missing_ok=True)
-    (work / "bank.npz").unlink(missing_ok=True)
+    for name in ("checkpoint.pt", "bank.npz", "config.json"):
+        (work / name).unlink(missing_ok=True)
     return folder
 
 
@@ -165,6 +165,8 @@ def _optimise(
         logger.info("resuming at step %d of %d", first, t.steps)
     losses: list[float] = []
     log = work / "log.jsonl"
+    if first == 0:
+        log.unlink(missing_ok=True)
     validation_loss = float("nan")
     for step in range(first, t.steps):
         batch = simulator.batch(t.batch, np.random.default_rng([config.seed, 10, step]))

@@ -69,6 +69,7 @@ def test_log_and_card_tell_the_story(trained: Path) -> None:
     lines = [json.loads(line) for line in (trained.parent / "tiny.training" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [5, 10, 15, 20]
     assert lines[-1]["validation_loss"] < lines[0]["validation_loss"]
+    assert [path.name for path in (trained.parent / "tiny.training").iterdir()] == ["log.jsonl"]
 
 
 def test_altered_weights_are_refused(trained: Path, tmp_path: Path) -> None:
