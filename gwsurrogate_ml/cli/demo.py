@@ -39,7 +39,7 @@ SIGNAL = {
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Output folder.")] = Path("out/demo"),
     estimator: Estimator = "bbh-h1l1",
-    n_draws: Draws = 50_000,
+    n_draws: Draws = 20_000,
     seed: Seed = 6,
     as_json: Json = False,
 ) -> None:
