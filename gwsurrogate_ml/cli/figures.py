@@ -79,6 +79,17 @@ def _weights(run: Run) -> Figure:
 
 
 FIGURES: dict[str, tuple[str, Callable[[Run], Figure], str]] = {
+    "strain": (
+        "signal",
+        _strain,
+        "Strain as read; the analysed segment is shaded. The rest serves to measure the noise.",
+    ),
+    "whitened": (
+        "signal",
+        _whitened,
+        "Strain divided by the noise's amplitude spectrum, "
+        "shown from 35 to 350 Hz; unit: the standard deviation of the noise of all frequencies.",
+    ),
     "q_transform": (
         "signal",
         _q_transform,
@@ -104,17 +115,6 @@ FIGURES: dict[str, tuple[str, Callable[[Run], Figure], str]] = {
         "posterior",
         _skymap,
         "Position on the sky (Mollweide projection, right ascension growing to the left), 50 % and 90 % regions.",
-    ),
-    "strain": (
-        "signal",
-        _strain,
-        "Strain as read; the analysed segment is shaded. The rest serves to measure the noise.",
-    ),
-    "whitened": (
-        "signal",
-        _whitened,
-        "Strain divided by the noise's amplitude spectrum, "
-        "shown from 35 to 350 Hz; unit: the standard deviation of the noise of all frequencies.",
     ),
     "weights": (
         "diagnostics",
