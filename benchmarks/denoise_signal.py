@@ -44,8 +44,10 @@ def stretches(data: Path, denoiser: SignalDenoiser, names: dict[str, float]) -> 
         with np.load(data / "strain" / f"{name}.npz", allow_pickle=True) as content:
             rate, event = 2.0 * float(content["frequencies"][-1]), float(content["tcoarse"])
             for detector, row in zip(str(content["detector_names"]), content["strain"], strict=False):
-                series = TimeSeries(np.fft.irfft(row.astype(complex)) * rate, sample_rate=rate, t0=0.0, name=detector)
-                found += calibration.noise_segments(denoiser, series, [(event - 3.0, event + 1.0)], margin=margin)
+                values = np.fft.irfft(row.astype(complex)) * rate
+                cut = slice(round(margin * rate), values.size - round(margin * rate))
+                series = TimeSeries(values[cut], sample_rate=rate, t0=margin, name=detector)
+                found += calibration.noise_segments(denoiser, series, [(event - 3.0, event + 1.0)])
     return found
 
 
@@ -147,11 +149,10 @@ def gw150914(denoiser: SignalDenoiser, data: Path, out: Path) -> dict[str, Any]:
     for detector in ("H1", "L1"):
         path = data / "strain" / f"{detector[0]}-{detector}_LOSC_4_V2-{gps}-32.hdf5"
         series = gw.StrainData.from_files({detector: path}, gps=event).series[detector]
-        psd = calibration.noise_segments(denoiser, series, [(event - 2.0, event + 0.5)])[0].psd
-        # A segment whose search interval holds the event, conditioned as the noise.
         rate, start = float(series.sample_rate.value), float(series.t0.value)
         first = round((event - 3.0 - start) * rate)
-        segment = calibration.one_segment(denoiser, series, first, psd)
+        segment = calibration.whitened(denoiser, series).segment(denoiser, first)
+        psd = segment.psd
         r = denoiser.reconstruct(segment.white, psd, calibration.RATE)
         white = templates / np.sqrt(psd)
         white /= np.sqrt(4.0 / DURATION * np.sum(np.abs(white) ** 2, axis=1))[:, None]
@@ -164,9 +165,12 @@ def gw150914(denoiser: SignalDenoiser, data: Path, out: Path) -> dict[str, Any]:
     result["best_fit"] = dict(zip(("mass_1", "mass_2", "chi_1", "chi_2"), samples[best].tolist(), strict=True))
     panels = {}
     for detector, (begin, r, (white, z, times), segment) in found.items():
-        k = int(np.argmax(np.abs(z[best])))
-        spectrum = z[best, k] * white[best] * np.exp(-2j * np.pi * denoiser.frequencies * times[k])
-        fit, raw = denoiser.series(np.stack([spectrum, segment.white]), calibration.RATE)
+        # Every sample's waveform at its own best time, amplitude and phase.
+        k = np.argmax(np.abs(z), axis=1)
+        turns = np.exp(-2j * np.pi * denoiser.frequencies * times[k][:, None])
+        fits = denoiser.series(z[np.arange(len(k)), k][:, None] * white * turns, calibration.RATE)
+        fit, raw = fits[best], denoiser.series(segment.white[None], calibration.RATE)[0]
+        low, high = np.quantile(fits, (0.05, 0.95), axis=0)
         result[detector] = {
             "overlap": float(r.signal @ fit / np.linalg.norm(r.signal) / np.linalg.norm(fit)),
             "amplitude_ratio": float(np.linalg.norm(r.signal) / np.linalg.norm(fit)),
@@ -177,7 +181,7 @@ def gw150914(denoiser: SignalDenoiser, data: Path, out: Path) -> dict[str, Any]:
             "gps": begin + r.time,
         }
         t = begin + np.arange(raw.size) / calibration.RATE - event
-        panels[detector] = (t, raw, r.signal, r.sigma, fit)
+        panels[detector] = (t, raw, r.signal, r.sigma, np.stack([low, fit, high]))
     reconstruction(panels, event).savefig(out / "denoise_gw150914.png")
     return result
 
@@ -197,6 +201,12 @@ def train(data: Path, folder: Path, n: int) -> SignalDenoiser:
     record = calibration.calibrate(denoiser, banks.build(surrogate, binaries(24, seed=5)), noise)
     denoiser.card |= {
         "calibration": record,
+        "ranges": {"mass_1": [10, 80], "mass_2": [10, 80], "chi_1": [-0.8, 0.8], "chi_2": [-0.8, 0.8]},
+        "units": {
+            "mass_1": "solar mass, detector frame",
+            "frequency": "Hz",
+            "signal": "standard deviations of whitened noise",
+        },
         "waveforms": "surrogate nr22, (2,2) mode",
         "noise": f"real noise around {', '.join(CALIBRATION)} (GWOSC)",
         "cpu_seconds": time.process_time() - start,
@@ -231,6 +241,9 @@ def main() -> None:
         print(f"SNR {snr:g}", json.dumps(result[f"SNR {snr:g}"]), flush=True)
     result["glitches"] = glitches(denoiser, noise, args.n, seed=77)
     print("glitches", json.dumps(result["glitches"]), flush=True)
+    if args.train:
+        denoiser.card["metrics"] = {"measured_by": "benchmarks/denoise_signal.py", **result}
+        denoiser.save(args.train)
     temporary = args.out / "denoise_signal.tmp"
     temporary.write_text(json.dumps(result, indent=1) + "\n")
     temporary.rename(args.out / "denoise_signal.json")

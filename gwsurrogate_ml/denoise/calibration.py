@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwsurrogate_ml.denoise.bank import Bank
-from gwsurrogate_ml.denoise.signal import DURATION, SEARCH, TAPER, Reconstruction, SignalDenoiser
+from gwsurrogate_ml.denoise.signal import DURATION, SEARCH, Reconstruction, SignalDenoiser
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.kernels import fft
-from gwsurrogate_ml.kernels.psd import median_bias
+from gwsurrogate_ml.kernels.psd import inverse_spectrum_truncation, median_bias, welch
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
 
 TEMPERATURES = (0.0, 0.001, 0.002, 0.004, 0.008)
 RATE = 1024.0
+FILTER = 2.0
+"""Length of the whitening filter, s."""
+LINE = 1.5
+"""Noise power in whitened data above which a frequency is taken for a line's, and weighted down."""
 STRONG = 0.1
 """Bands are judged where the signal exceeds this fraction of its maximum."""
 
@@ -156,7 +160,6 @@ def noise_segments(
     series: TimeSeries,
     exclude: Sequence[tuple[float, float]] = (),
     hop: float = SEARCH[1] - SEARCH[0],
-    margin: float = 0.0,
 ) -> list[Segment]:
     """Whitened segments of a real series, those that touch a gap or an excluded interval left out.
 
@@ -166,7 +169,6 @@ def noise_segments(
     series : gwpy TimeSeries of strain, at least 960 Hz
     exclude : sequence of (start, end), GPS s, such as known signals
     hop : float, s, between segments
-    margin : float, s, at both ends that is not used
 
     Raises
     ------
@@ -174,44 +176,75 @@ def noise_segments(
         if fewer than four segments are left
     """
     rate, start = float(series.sample_rate.value), float(series.t0.value)
-    values = np.asarray(series.value, np.float64)
-    usable = np.isfinite(values)
+    usable = _clear_of_gaps(np.isfinite(series.value), round(0.5 * FILTER * rate))
     for low, high in exclude:
         usable[max(0, round((low - start) * rate)) : max(0, round((high - start) * rate))] = False
-    edge = round(margin * rate)
-    usable[:edge] = usable[usable.size - edge :] = False
-    values = _without_wall(values, rate)
+    white = whitened(denoiser, series)
     size = round(DURATION * rate)
-    starts = [a for a in range(0, values.size - size + 1, round(hop * rate)) if usable[a : a + size].all()]
+    starts = [a for a in range(0, white.values.size - size + 1, round(hop * rate)) if usable[a : a + size].all()]
     if len(starts) < 4:
         raise DataError(
             f"{series.name}: {len(starts)} usable segments of {DURATION:g} s, 4 are needed: give a longer series"
         )
-    first = round(denoiser.frequencies[0] * DURATION)
-    bins = slice(first, first + denoiser.frequencies.size)
-    hann = np.hanning(size) / np.sqrt(0.375)
-    power = [np.abs(fft.rfft(values[a : a + size] * hann)[bins] / rate) ** 2 for a in starts]
-    psd = np.median(power, axis=0) / median_bias(len(starts)) * 2.0 / DURATION
-    return [Segment(_tapered(values, a, size, rate)[bins] / np.sqrt(psd), psd) for a in starts]
+    return [white.segment(denoiser, a) for a in starts]
 
 
-def one_segment(denoiser: SignalDenoiser, series: TimeSeries, first: int, psd: np.ndarray) -> Segment:
-    """The segment from sample `first` of a series on, whitened with `psd` (n_f,), conditioned as `noise_segments`."""
+@dataclass(frozen=True)
+class Whitened:
+    """A whole series whitened, (n,) at `rate` (Hz); `psd` and `excess` (n_f,) on the denoiser's frequencies.
+
+    `excess` is what lines leave behind after a whitening filter too short to resolve them: segments are divided by it, and it
+    is part of `psd`, with which waveforms are to be whitened.
+    """
+
+    values: np.ndarray
+    rate: float
+    psd: np.ndarray
+    excess: np.ndarray
+
+    def segment(self, denoiser: SignalDenoiser, first: int) -> Segment:
+        """The segment that begins at sample `first`."""
+        piece = self.values[first : first + round(DURATION * self.rate)]
+        return Segment(denoiser.transform(piece, self.rate) / np.sqrt(self.excess), self.psd)
+
+
+def whitened(denoiser: SignalDenoiser, series: TimeSeries) -> Whitened:
+    """Whiten a series: median Welch, its inverse truncated to FILTER in the time domain, then what lines leave behind.
+
+    Lines are taken out before any segment is cut, so that they do not leak. Half of FILTER is corrupt at each end and about
+    gaps.
+
+    Raises
+    ------
+    DataError
+        if the series is too short for a PSD
+    """
     rate = float(series.sample_rate.value)
-    values = _without_wall(np.asarray(series.value, np.float64), rate)
-    low = round(denoiser.frequencies[0] * DURATION)
-    spectrum = _tapered(values, first, round(DURATION * rate), rate)[low : low + denoiser.frequencies.size]
-    return Segment(spectrum / np.sqrt(psd), psd)
-
-
-def _without_wall(values: np.ndarray, rate: float) -> np.ndarray:
-    """Series without what lies below 12 Hz, smoothly up to 18 Hz: the seismic wall would leak through the taper."""
+    values = np.asarray(series.value, np.float64)
+    # The seismic wall would leak through the PSD's window.
     f = np.arange(values.size // 2 + 1) * rate / values.size
     wall = 0.5 - 0.5 * np.cos(np.pi * np.clip((f - 12.0) / 6.0, 0.0, 1.0))
-    return fft.irfft(fft.rfft(np.where(np.isfinite(values), values, 0.0)) * wall, values.size)
+    spectrum = fft.rfft(np.where(np.isfinite(values), values, 0.0)) * wall
+    _, psd = welch(fft.irfft(spectrum, values.size), rate, DURATION)
+    smooth = inverse_spectrum_truncation(np.maximum(psd, 1e-12 * psd.max()), 1.0 / DURATION, FILTER, 18.0)
+    gain = np.interp(f, np.arange(smooth.size) / DURATION, 1.0 / np.sqrt(smooth))
+    white = fft.irfft(spectrum * gain, values.size) * np.sqrt(2.0 / rate)
+    first = round(denoiser.frequencies[0] * DURATION)
+    size, edge = round(DURATION * rate), round(0.5 * FILTER * rate)
+    starts = range(edge, values.size - edge - size + 1, size // 2)
+    if len(starts) < 4:
+        raise DataError(f"{series.name}: {values.size / rate:g} s are too short for a PSD, give at least 12 s")
+    power = [np.abs(denoiser.transform(white[a : a + size], rate)) ** 2 for a in starts]
+    ratio = np.median(power, axis=0) / median_bias(len(starts)) / (0.5 * DURATION)
+    # Averaged over 1.25 Hz, as single bins scatter; only clear excesses count.
+    ratio = np.convolve(ratio, np.ones(5) / 5, "same")
+    excess = np.where(ratio > LINE, ratio, 1.0)
+    return Whitened(white, rate, smooth[first : first + denoiser.frequencies.size] * excess, excess)
 
 
-def _tapered(values: np.ndarray, first: int, size: int, rate: float) -> np.ndarray:
-    from scipy.signal.windows import tukey
-
-    return fft.rfft(values[first : first + size] * tukey(size, 2.0 * TAPER / DURATION)) / rate
+def _clear_of_gaps(usable: np.ndarray, reach: int) -> np.ndarray:
+    """(n,) bool: all usable within reach samples, and no closer to the ends than that."""
+    bad = np.concatenate([[0], np.cumsum(~usable)])
+    n, index = usable.size, np.arange(usable.size)
+    low, high = np.maximum(index - reach, 0), np.minimum(index + reach + 1, n)
+    return np.asarray((bad[high] == bad[low]) & (index >= reach) & (index < n - reach))

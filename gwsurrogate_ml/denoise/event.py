@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gwsurrogate_ml.denoise.calibration import RATE, noise_segments, one_segment
-from gwsurrogate_ml.denoise.signal import DURATION, SEARCH, Reconstruction, SignalDenoiser
+from gwsurrogate_ml.denoise.calibration import FILTER, RATE, whitened
+from gwsurrogate_ml.denoise.signal import DURATION, Reconstruction, SignalDenoiser
 from gwsurrogate_ml.errors import DataError
 
 if TYPE_CHECKING:
@@ -46,31 +46,30 @@ def denoise_event(denoiser: SignalDenoiser, data: StrainData, seed: int = 0) -> 
     ----------
     denoiser : SignalDenoiser
     data : StrainData
-        at least some ten seconds about the event, without gaps in the 4 s about it
+        at least some twenty seconds about the event, without gaps in the 6 s about it
     seed : int
 
     Raises
     ------
     DataError
-        if the segment about the event is not in the data or has a gap, or too little noise is left
+        if the segment about the event is not in the data or has a gap, or the data are too short for a PSD
     """
     found = {}
     for detector, series in data.series.items():
         start, rate = float(series.t0.value), float(series.sample_rate.value)
         first, size = round((data.gps - LEAD - start) * rate), round(DURATION * rate)
-        if first < 0 or first + size > len(series):
+        margin = round(0.5 * FILTER * rate)
+        if first < margin or first + size > len(series) - margin:
             raise DataError(
-                f"{detector}: GPS {data.gps - LEAD:.2f} to {data.gps - LEAD + DURATION:.2f} is needed, the data span "
+                f"{detector}: GPS {data.gps - LEAD - 1:.2f} to {data.gps - LEAD + DURATION + 1:.2f} is needed, the data span "
                 f"{start:.2f} to {start + len(series) / rate:.2f}: read a longer file"
             )
-        if not np.isfinite(series.value[first : first + size]).all():
+        if not np.isfinite(series.value[first - margin : first + size + margin]).all():
             raise DataError(
                 f"{detector}: there is a gap within {DURATION:g} s of the event: use another detector's data"
             )
-        event = (data.gps - LEAD + SEARCH[0], data.gps - LEAD + SEARCH[1])
-        psd = noise_segments(denoiser, series, [event])[0].psd
-        segment = one_segment(denoiser, series, first, psd)
-        result = denoiser.reconstruct(segment.white, psd, RATE, seed=seed)
+        segment = whitened(denoiser, series).segment(denoiser, first)
+        result = denoiser.reconstruct(segment.white, segment.psd, RATE, seed=seed)
         white = denoiser.series(segment.white[None], RATE)[0]
         begin = start + first / rate
         times = begin - data.gps + np.arange(white.size) / RATE

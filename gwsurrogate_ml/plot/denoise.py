@@ -101,12 +101,12 @@ def reconstruction(
     gps: float,
     window: tuple[float, float] = (-0.2, 0.08),
 ) -> Figure:
-    """Denoised signal with its one-sigma band over the whitened strain, one panel a detector.
+    """Denoised signal with its one-sigma band over the whitened strain and a posterior's waveforms, one panel a detector.
 
     Parameters
     ----------
-    panels_by_detector : mapping from detector to (time from `gps` in s, whitened strain, signal, sigma, reference or None),
-        each (n,)
+    panels_by_detector : mapping from detector to (time from `gps` in s, whitened strain, signal, sigma, each (n,), and
+        None or (3, n): 5 %, best fit and 95 % of a posterior's waveforms)
     gps : float, GPS s
     window : (start, end), s from `gps`
 
@@ -127,7 +127,9 @@ def reconstruction(
             axis.fill_between(t[use], *band, color=BLUE, alpha=0.35, lw=0, label="68 % band")
             axis.plot(t[use], signal[use], color=BLUE, label="denoised")
             if reference is not None:
-                axis.plot(t[use], reference[use], color=BLACK, lw=0.9, ls="--", label="best-fit waveform")
+                low, best, high = (curve[use] for curve in reference)
+                axis.fill_between(t[use], low, high, color=ORANGE, alpha=0.45, lw=0, label="posterior, 90 %")
+                axis.plot(t[use], best, color=BLACK, lw=0.9, ls="--", label="best-fit waveform")
             axis.set_title(detector)
             axis.set_ylabel("whitened strain [sigma]")
             axis.margins(x=0)
