@@ -14,6 +14,7 @@ import contextlib
 import io
 import json
 import logging
+import os
 import timeit
 from pathlib import Path
 from typing import Any
@@ -72,15 +73,18 @@ def duplicates(runs: dict[str, np.ndarray], rows: np.ndarray, quantity: str) -> 
 
 
 def speed() -> dict[str, float]:
-    """Milliseconds for one binary and microseconds for each of 10,000, errors included."""
+    """Milliseconds for one binary and microseconds for each of 10,000, errors included; and how busy the machine was."""
     model = gw.load_remnant()
     q, spins = np.linspace(1, 6, 10_000), np.linspace(-0.5, 0.5, 10_000)
     vectors = np.stack([spins, spins, spins], axis=1)
     one = {"aligned": lambda: model(1.5, 0.3, -0.1), "general": lambda: model(1.5, [0.3, 0.1, 0.2], -0.1)}
     many = {"aligned": lambda: model(q, spins, spins), "general": lambda: model(q, vectors, spins)}
-    return {f"one {k}, ms": 1e3 * min(timeit.repeat(f, number=50, repeat=5)) / 50 for k, f in one.items()} | {
-        f"10000 {k}, us each": 1e2 * min(timeit.repeat(f, number=1, repeat=3)) for k, f in many.items()
-    }
+    busy = {"load average": os.getloadavg()[0], "cores": float(os.cpu_count() or 1)}
+    return (
+        busy
+        | {f"one {k}, ms": 1e3 * min(timeit.repeat(f, number=50, repeat=5)) / 50 for k, f in one.items()}
+        | {f"10000 {k}, us each": 1e2 * min(timeit.repeat(f, number=1, repeat=3)) for k, f in many.items()}
+    )
 
 
 def measure(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarray]]:
