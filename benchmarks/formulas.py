@@ -2,7 +2,7 @@
 
     pip install "gwsurrogate-ml[formulas]"
     python -m data_prep remnants --out FOLDER
-    python benchmarks/formulas.py --runs FOLDER/remnants.npz [--generations 200] [--out benchmarks/results]
+    python benchmarks/formulas.py --runs FOLDER/remnants.npz [--generations 40] [--out benchmarks/results]
 
 Physics is put in first, so that every formula has the test-particle limit and exchange symmetry exactly:
     final spin        chi_f = s + eta f,     s = (m1^2 chi1 + m2^2 chi2) / M^2
@@ -351,7 +351,7 @@ def page(report: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, required=True, help="remnants.npz of `python -m data_prep remnants`")
-    parser.add_argument("--generations", type=int, default=200, help="generations of each search")
+    parser.add_argument("--generations", type=int, default=40, help="generations of each search")
     parser.add_argument("--seeds", type=int, default=2, help="independent searches for each target")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--page", type=Path, help="where to write the documentation page")
