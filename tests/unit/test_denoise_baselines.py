@@ -34,7 +34,7 @@ def test_each_step_up_in_features_gains() -> None:
 def test_autoencoder_learns_linear_coupling_in_a_few_steps() -> None:
     mock = preset("o3_like", sampling_frequency=512)
     data, held_out = mock.draw(128.0, 1), mock.draw(64.0, 2)
-    model = DeepClean.fit(data.strain, data.witnesses, (80.0, 140.0), steps=40, batch=8, duration=2.0)
+    model = DeepClean.fit(data.strain, data.witnesses, (80.0, 140.0), steps=25, batch=8, duration=2.0)
     rows = ladder.climb(mock, {"ae": model}, [2], duration=64.0)["cleaners"]
     assert rows["ae"]["asd_ratio"]["75-150 Hz"] < 0.95
     assert np.array_equal(model(held_out.strain, held_out.witnesses), model(held_out.strain, held_out.witnesses))
