@@ -112,7 +112,7 @@ def resolve(name_or_path: str | Path, kind: str) -> Path:
     ArtifactError
         if there is neither, with the names that exist
     """
-    for candidate in (Path(name_or_path), SHIPPED / str(name_or_path)):
+    for candidate in (SHIPPED / str(name_or_path), Path(name_or_path)):
         if (candidate / "card.json").is_file():
             return candidate
     raise ArtifactError(

@@ -37,7 +37,7 @@ def analyze(
 
     if event and strain:
         raise ConfigError("give either an event name or --strain and --gps, not both")
-    files = {name: Path(path) for name, path in parse_detectors("--strain", strain or []).items()}
+    files = {name: Path(path) for name, path in sorted(parse_detectors("--strain", strain or []).items())}
     if not event and not files:
         raise ConfigError("nothing to analyse: give an event name, or --strain H1=FILE --strain L1=FILE --gps T")
     if files and gps is None:

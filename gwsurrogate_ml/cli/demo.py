@@ -19,7 +19,7 @@ DETECTORS = ("H1", "L1")
 NAME = "Simulated event like GW150914"
 PSD = "aLIGO_early_high_asd"
 DURATION = 64.0
-"""Seconds: enough beside the analysed 4 s for a good estimate of the noise spectrum."""
+"""Seconds: beside the analysed 4 s, some 27 periodograms for the noise spectrum."""
 SIGNAL = {
     "mass_1": 39.0,
     "mass_2": 32.0,

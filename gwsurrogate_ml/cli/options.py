@@ -10,7 +10,7 @@ import typer
 from gwsurrogate_ml.errors import ConfigError
 
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON on stdout.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random numbers.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**62, help="Seed of all random numbers.")]
 Draws = Annotated[int, typer.Option("--n-draws", min=100, help="Draws from the network, each weighted exactly.")]
 Estimator = Annotated[str, typer.Option("--estimator", help="A shipped estimator's name, or a folder.")]
 Duration = Annotated[float, typer.Option("--duration", help="Length of the analysed segment in s.")]

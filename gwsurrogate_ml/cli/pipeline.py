@@ -222,6 +222,7 @@ def run_into(
         date=date,
         truths=run.truths,
         extrinsic_ess=run.result.extrinsic_ess,
+        psd_segments=min(run.segment.psd_segments, default=None),
         acknowledgement=acknowledgement,
     )
     (output.path / "report.html").write_text(render(report), encoding="utf-8")

@@ -17,7 +17,7 @@ app = typer.Typer(help="Train models; a killed run resumes.", no_args_is_help=Tr
 Config = Annotated[str, typer.Argument(help="A TOML file, or the name of a shipped configuration.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the model; default out/CONFIG.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, in place of the file's; may be repeated.")]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed in place of the configuration's.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, max=2**62, help="Seed in place of the configuration's.")]
 
 
 def parse_overrides(pairs: Sequence[str], seed: int | None = None) -> dict[str, Any]:
@@ -46,6 +46,8 @@ def parse_overrides(pairs: Sequence[str], seed: int | None = None) -> dict[str, 
         place = result
         for parent in parents:
             place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"--set {pair!r}: {parent!r} was given a value already, it cannot hold {last!r}")
         place[last] = value
     return result if seed is None else result | {"seed": seed}
 

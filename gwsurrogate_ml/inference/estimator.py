@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.errors import ConfigError, DomainError, DomainWarning
+from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError, DomainWarning
 from gwsurrogate_ml.inference.config import EstimatorConfig
 from gwsurrogate_ml.inference.importance import (
     summarise,
@@ -65,18 +65,29 @@ class Estimator:
         from gwsurrogate_ml.inference.network import PosteriorNetwork
 
         self.info = card
-        self.config = EstimatorConfig.model_validate(card["config"])
         self._model = model
-        self.network = PosteriorNetwork(n_features(self.config), self.config.network)
         state = {
             k.removeprefix("network."): torch.from_numpy(v.copy())
             for k, v in tensors.items()
             if k.startswith("network.")
         }
-        self.network.load_state_dict(state)
+        try:
+            self.config = EstimatorConfig.model_validate(card["config"])
+            self.network = PosteriorNetwork(n_features(self.config), self.config.network)
+            self.network.load_state_dict(state)
+            self._basis = tensors["basis.real"].astype(np.float64) + 1j * tensors["basis.imag"]
+            self._reference = tensors["reference.real"] + 1j * tensors["reference.imag"]
+        except (
+            KeyError,
+            ValueError,
+            RuntimeError,
+        ) as error:  # pydantic's errors are ValueErrors, torch's RuntimeErrors
+            first = str(error).strip().splitlines()[0]
+            raise ArtifactError(
+                f"estimator {card.get('name')!r}: its card and weights do not belong together or to this version ({first}): get "
+                "it again or train it anew"
+            ) from error
         self.network.eval()
-        self._basis = tensors["basis.real"].astype(np.float64) + 1j * tensors["basis.imag"]
-        self._reference = tensors["reference.real"] + 1j * tensors["reference.imag"]
         self._band, self._frequencies = band_frequencies(self.config)
 
     @cached_property

@@ -117,6 +117,7 @@ class Result:
         }
         return CBCResult(
             label=label,
+            outdir=".",
             sampler="gwsurrogate_ml",
             search_parameter_keys=list(PARAMETERS),
             priors=prior,

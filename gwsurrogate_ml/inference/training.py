@@ -265,7 +265,7 @@ def describe(
         "version": 1,
         "parameters": "chirp_mass, mass_ratio, chi_1, chi_2 (detector frame, solar masses); the other seven integrated",
         "ranges": {name: list(bounds) for name, bounds in prior.bounds().items()}
-        | {"luminosity_distance": list(prior.luminosity_distance), "network_snr": [8.0, 40.0]},
+        | {"luminosity_distance": list(prior.luminosity_distance), "network_snr": list(config.simulator.snr)},
         "units": {"chirp_mass": "solar mass", "luminosity_distance": "Mpc", "frequency": "Hz", "time": "s"},
         "config": config.model_dump(mode="json"),
         "training_data": {

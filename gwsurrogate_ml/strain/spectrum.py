@@ -304,7 +304,9 @@ def psd_on_grid(
     array([  inf, 3.e-46,   inf])
     """
     first, last = frequencies[0], frequencies[-1]
-    if first > f_min + (frequencies[1] - first) or last < f_max - (last - frequencies[-2]) * (1 + 1e-9):
+    # A curve may end one bin short (an unusable last bin is common), never more: lost bins would vanish from the likelihood.
+    step = float(grid[1] - grid[0]) * (1 + 1e-9)
+    if first > f_min or last < f_max - step:
         raise DataError(
             f"{detector}: the PSD covers {first:g} to {last:g} Hz, the analysis needs {f_min:g} to {f_max:g} Hz; "
             "pass another PSD, or change f_min or f_max"

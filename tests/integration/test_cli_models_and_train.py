@@ -89,6 +89,23 @@ def test_training_does_not_replace_foreign_files(tmp_path: Path) -> None:
 
 def test_overrides_are_key_value_words() -> None:
     assert_refused(run("train", "surrogate", "nr22", "--set", "epochs"), "KEY=VALUE")
+    assert_refused(run("train", "surrogate", "nr22", "--set", "a=3", "--set", "a.b=2"), "was given a value already")
+
+
+def test_an_estimator_whose_card_is_not_of_this_version_is_refused(tmp_path: Path) -> None:
+    import json
+    import shutil
+
+    from gwsurrogate_ml import artifacts, load_estimator
+    from gwsurrogate_ml.errors import ArtifactError
+
+    folder = tmp_path / "estimator"
+    shutil.copytree(artifacts.SHIPPED / "bbh-h1l1", folder)
+    card = json.loads((folder / "card.json").read_text())
+    card["config"]["network"]["surprise"] = 1
+    (folder / "card.json").write_text(json.dumps(card))
+    with pytest.raises(ArtifactError, match="train it anew"):
+        load_estimator(folder)
 
 
 def test_training_an_estimator_writes_a_model_that_tells_its_settings(tmp_path: Path) -> None:

@@ -127,3 +127,9 @@ def test_diagnostics_that_are_not_finite_are_bad_not_an_error() -> None:
 
 def test_bad_chi_squared_shows_in_the_page() -> None:
     assert "Not consistent with" in make()
+
+
+def test_a_spectrum_from_a_short_stretch_is_said_to_sharpen_the_likelihood() -> None:
+    assert "a tenth too narrow" in make(psd_segments=11)
+    assert "by about 2 %" in make(psd_segments=127)
+    assert "periodograms" not in make()

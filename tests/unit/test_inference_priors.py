@@ -70,3 +70,8 @@ def test_impossible_priors_are_refused(bad: dict) -> None:
 def test_prior_beyond_the_model_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"mass_ratio.*nr22"):
         require_inside(BinaryPrior(), {"mass_ratio": (0.2, 1.0)}, "nr22")
+
+
+def test_a_near_distance_that_the_evidence_would_ignore_is_refused() -> None:
+    with pytest.raises(ValueError, match="at most 2 % of the farthest"):
+        BinaryPrior(luminosity_distance=(500.0, 1000.0))

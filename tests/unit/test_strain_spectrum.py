@@ -79,3 +79,12 @@ def test_interpolation_is_bilbys():
     ours = psd_on_grid(FREQUENCIES, PSD, grid, f_min=20, f_max=1000)
     theirs = PowerSpectralDensity(frequency_array=FREQUENCIES, psd_array=PSD).get_power_spectral_density_array(grid)
     np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+def test_a_coarse_curve_may_not_lose_bins_at_the_start_of_the_band():
+    frequencies = np.arange(24.0, 2000.0, 5.0)
+    grid = np.arange(0.0, 1024.25, 0.25)
+    with pytest.raises(DataError, match=r"H1: the PSD covers 24 to"):
+        psd_on_grid(frequencies, np.full(len(frequencies), 1e-46), grid, f_min=20, f_max=1024, detector="H1")
+    psd = psd_on_grid(frequencies, np.full(len(frequencies), 1e-46), grid, f_min=24, f_max=1024, detector="H1")
+    assert np.all(np.isfinite(psd[grid >= 24]))
