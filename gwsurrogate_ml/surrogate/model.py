@@ -78,7 +78,7 @@ class Surrogate(GeometricSurrogate):
         DomainError
             parameters outside the domain, or a waveform that does not reach down to `f_min` (with the smallest total mass)
         ConfigError
-            mass_1 < mass_2, or numbers that are not positive
+            numbers that are not positive, or a sampling frequency too low for the ringdown
         """
         from gwpy.timeseries import TimeSeries
 
@@ -132,6 +132,12 @@ class Surrogate(GeometricSurrogate):
         k = self._at_knots(parameters)
         unit = float(total[0]) * MTSUN_SI
         reach = float(self._start(k, total * MTSUN_SI, f_min, parameters)[0]) * unit
+        highest = float(k.phase_slope[0].max()) / (2 * np.pi * unit)
+        if highest > 0.5 * sampling_frequency:
+            raise ConfigError(
+                f"sampling_frequency is {sampling_frequency:g} Hz: the ringdown reaches {highest:.0f} Hz "
+                f"and would be aliased; sample at {2 * highest:.0f} Hz or faster"
+            )
         begin = max(reach - 0.4 / 0.9, self.t_min * unit) if taper else reach
         first = int(np.ceil(begin * sampling_frequency))
         last = int(np.floor(self.t_max * unit * sampling_frequency))

@@ -158,6 +158,13 @@ def test_a_segment_shorter_than_the_signal_is_refused(sur: gw.Surrogate) -> None
         sur.frequency_domain(20.0, 18.0, 0.0, 0.0, duration=1.0, sampling_frequency=2048, f_min=20)
 
 
+def test_sampling_too_slow_for_the_ringdown_is_refused(sur: gw.Surrogate) -> None:
+    keywords = {"chi_1": 0.0, "chi_2": 0.0, "luminosity_distance": 1.0, "theta_jn": 0.0, "phase": 0.0, "f_min": 20.0}
+    with pytest.raises(ConfigError, match="would be aliased; sample at 5"):
+        sur.polarizations(mass_1=36, mass_2=29, sampling_frequency=64.0, **keywords)
+    assert len(sur.polarizations(mass_1=36, mass_2=29, sampling_frequency=1024.0, **keywords)[0]) > 500
+
+
 def test_unknown_mode_is_named(sur: gw.Surrogate) -> None:
     with pytest.raises(ConfigError, match=r"\(3, 3\)"):
         sur(q=1, chi1=0, chi2=0, times=np.array([0.0]))[3, 3]
