@@ -23,13 +23,10 @@ TIMEOUT = 600
 def execute(path: Path) -> None:
     """Run one notebook in its own kernel and write the executed copy."""
     import nbformat
-    from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
 
     notebook = nbformat.read(path, as_version=4)
-    # Local sockets rather than TCP: no open port, and no warning about one.
-    kernel = AsyncKernelManager(kernel_name="python3", transport="ipc")
-    client = NotebookClient(notebook, km=kernel, timeout=TIMEOUT, resources={"metadata": {"path": str(HERE)}})
+    client = NotebookClient(notebook, timeout=TIMEOUT, kernel_name="python3", resources={"metadata": {"path": str(HERE)}})
     OUT.mkdir(parents=True, exist_ok=True)
     try:
         client.execute()
