@@ -8,7 +8,7 @@ are in float64.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,27 +16,10 @@ from gwsurrogate_ml.conventions import component_masses
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.inference.extrinsic import TimeWindow
 from gwsurrogate_ml.inference.geometry import Network, amplitudes, earth_direction
+from gwsurrogate_ml.strain.signal import Waveform as WaveformModel
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.strain.segment import AnalysisSegment
-
-
-class WaveformModel(Protocol):
-    """What inference asks of a waveform model: `Surrogate.frequency_domain`."""
-
-    def frequency_domain(
-        self,
-        mass_1: np.ndarray,
-        mass_2: np.ndarray,
-        chi_1: np.ndarray,
-        chi_2: np.ndarray,
-        *,
-        duration: float,
-        sampling_frequency: float,
-        f_min: float,
-    ) -> np.ndarray:
-        """h_plus(f) at 1 Mpc, face-on, phase 0, peak at t = 0: (N, n_f) complex128, 1/Hz."""
-        ...
 
 
 class SegmentLikelihood:
