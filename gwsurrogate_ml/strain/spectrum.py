@@ -279,7 +279,7 @@ def psd_on_grid(
 ) -> np.ndarray:
     """PSD interpolated linearly (as bilby) to `grid`; inf where the curve ends, which must not be inside the band.
 
-    A curve may end one step of its own short of the band (the last bin is often left out); those bins are inf.
+    A curve may end one bin short of the band (the last bin is often left out), by half a Hz at most; those bins are inf.
 
     Parameters
     ----------
@@ -304,9 +304,10 @@ def psd_on_grid(
     array([  inf, 3.e-46,   inf])
     """
     first, last = frequencies[0], frequencies[-1]
-    # A curve may end one bin short (an unusable last bin is common), never more: lost bins would vanish from the likelihood.
-    step = float(grid[1] - grid[0]) * (1 + 1e-9)
-    if first > f_min or last < f_max - step:
+    # A curve may end one bin short (an unusable last bin is common), its own or the grid's, but never by more than half a Hz:
+    # lost bins would vanish from the likelihood.
+    bin_width = max(float(grid[1] - grid[0]), min(float(last - frequencies[-2]), 0.5)) * (1 + 1e-9)
+    if first > f_min * (1 + 1e-9) or last < f_max - bin_width:
         raise DataError(
             f"{detector}: the PSD covers {first:g} to {last:g} Hz, the analysis needs {f_min:g} to {f_max:g} Hz; "
             "pass another PSD, or change f_min or f_max"
