@@ -173,7 +173,7 @@ class GeometricSurrogate:
         factor = self.info.get("error_factor_90")
         if factor is None:
             raise ConfigError(
-                f"the model {self.info['name']!r} carries no error estimate: train it with an NR table (--set nr=FILE)"
+                f"the model {self.info['name']!r} carries no error estimate: train it anew with an NR table (--set nr=FILE)"
             )
         expected = float(expected_mismatch(parameters, self._tensors)[0])
         spread = (

@@ -18,6 +18,7 @@ from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.surrogate import stage2
 from gwsurrogate_ml.surrogate.config import load_config
 from gwsurrogate_ml.surrogate.train import train_surrogate
+from gwsurrogate_ml.waveform.compare import white_mismatch
 
 SMALL = {"members": 1, "width": 24, "depth": 2, "n_basis": 10, "batch_size": 32, "q_max": 4.0, "q_hard": 4.5}
 
@@ -114,6 +115,36 @@ def test_stage_two_learns_a_planted_difference_and_fades_before_the_data() -> No
     early = sur.knots < -5000
     assert np.max(np.abs(learned[:, n:][:, early])) < 1e-6
     assert np.max(np.ptp(learned[:, :n][:, early], axis=1)) < 1e-6  # a constant phase carries no physics
+
+
+def test_training_with_simulations_corrects_the_model_and_knows_its_error(training_set: Path, tmp_path: Path) -> None:
+    teacher = gw.load_surrogate()
+    rng = np.random.default_rng(5)
+    table: dict[str, np.ndarray] = {}
+    for prefix, t, parameters in (
+        ("", np.arange(-408.0, 98.0), np.column_stack([rng.uniform(1, 4, 40), rng.uniform(-0.5, 0.5, (40, 2))])),
+        ("spec_", np.arange(-2749.0, 98.0), np.column_stack([np.linspace(1, 4, 8), np.zeros((8, 2))])),
+    ):
+        # "Numerical relativity" here is the teacher, its phase bent at the peak by up to 0.15 rad for the most unequal masses.
+        lead = 0.05 * (parameters[:, :1] - 1) * np.tanh(t / 40)
+        h22 = np.array([teacher(*row, times=t)[2, 2] for row in parameters]) * np.exp(-1j * lead)
+        n = len(parameters)
+        columns = {"t": t, "q": parameters[:, 0], "chi1": parameters[:, 1], "chi2": parameters[:, 2], "h22": h22}
+        columns |= {"weight": np.ones(n), "cluster": np.arange(n), "name": np.array([f"run{i}" for i in range(n)])}
+        table |= {prefix + key: value for key, value in columns.items()}
+    np.savez(tmp_path / "nr.npz", **table)
+    settings = {"eob": training_set, "epochs": 200, "stage2_basis": 3, "stage2_long_basis": 2, **SMALL}
+    plain = gw.load_surrogate(train_surrogate(load_config("nr22", settings), tmp_path / "plain"))
+    settings["nr"] = tmp_path / "nr.npz"
+    full = gw.load_surrogate(train_surrogate(load_config("nr22", settings), tmp_path / "full"))
+    t, q = np.arange(-390.0, 80.0), 3.6
+    truth = teacher(q, 0.1, 0.2, times=t)[2, 2] * np.exp(-0.05j * (q - 1) * np.tanh(t / 40))
+    without, with_nr = (white_mismatch(t, truth, m(q, 0.1, 0.2, times=t)[2, 2], (-380, 70)) for m in (plain, full))
+    assert with_nr < 0.2 * without
+    near, far = full.error_estimate(2.5, 0.0, 0.0), full.error_estimate(2.5, 0.9, -0.9)
+    assert 0 < near.mismatch < far.mismatch
+    assert near.mismatch_90 == pytest.approx(full.info["error_factor_90"] * near.mismatch)
+    assert full.info["training"]["nr_runs"] == 40
 
 
 def test_what_cannot_be_trained_on_is_named(tmp_path: Path) -> None:
