@@ -200,23 +200,26 @@ def read_pareto_k(k: float) -> tuple[str, str]:
 
 
 def read_psd_segments(n: int) -> tuple[str, str]:
-    """Grade and reading of the number of periodograms behind an estimated noise spectrum.
+    """Grade and reading of the number of half-overlapping periodograms behind an estimated noise spectrum.
 
-    The median of n scatters, and the likelihood divides by it: on average it weighs the data by a factor too large.
+    The estimate is scaled so that the noise has unit power on average; what its scatter leaves is said here.
 
     Examples
     --------
-    >>> [read_psd_segments(n)[0] for n in (11, 63, 127)]
+    >>> [read_psd_segments(n)[0] for n in (11, 28, 124)]
     ['bad', 'fair', 'good']
     """
-    if n < 20:
-        return (
-            "bad",
-            "So short a stretch of noise makes the likelihood about a fifth too sharp and every interval about a tenth too "
-            "narrow, whatever the sampling error: give a longer file or a PSD.",
-        )
-    grade = "fair" if n < 100 else "good"
-    return grade, f"The scatter of the spectrum sharpens the likelihood by about {250 / n:.0f} %."
+    from gwsurrogate_ml.strain.scatter import excess_sharpness
+
+    # 0.21: power correlation of half-overlapping stretches under the default window.
+    narrow = 100 * (1 - (1 + excess_sharpness(max(n, 4), 0.21, max(n - 2, 0))) ** -0.5)
+    text = (
+        "Its mean effect on the likelihood is corrected for; its scatter still makes every interval about "
+        f"{narrow:.0f} % too narrow."
+    )
+    if narrow > 8:
+        return "bad", f"A short stretch of noise. {text} Give a longer file or a PSD."
+    return "fair" if narrow > 2 else "good", text
 
 
 def _diagnostics(report: Report) -> str:

@@ -174,8 +174,8 @@ def matched_filter(
     psd : source, or mapping of detector to source, optional
         see `spectrum.load_psd`; the median Welch PSD (Hann) without the 4 s about the event where left out
     psd_segment : float, s
-        of that estimate's periodograms. Its scatter inflates the SNR: from 32 s of data by 7 % with 4 s and by 3 %
-        with 2 s (measured on simulated noise)
+        of that estimate's periodograms. Its scatter is corrected for in the mean (see `scatter`), but weighs the data
+        less than optimally: shorter periodograms scatter less
     filter_duration : float, s
         length to which the inverse ASD is truncated
     window : float, s

@@ -129,7 +129,7 @@ def test_bad_chi_squared_shows_in_the_page() -> None:
     assert "Not consistent with" in make()
 
 
-def test_a_spectrum_from_a_short_stretch_is_said_to_sharpen_the_likelihood() -> None:
-    assert "a tenth too narrow" in make(psd_segments=11)
-    assert "by about 2 %" in make(psd_segments=127)
+def test_a_spectrum_from_a_short_stretch_is_said_to_narrow_the_intervals() -> None:
+    assert "about 12 % too narrow. Give a longer file" in make(psd_segments=11)
+    assert "about 1 % too narrow." in make(psd_segments=124)
     assert "periodograms" not in make()
