@@ -1,49 +1,96 @@
-"""`python -m data_prep COMMAND`: the recipes as commands."""
+"""`python -m data_prep COMMAND`: the recipes as commands. All settings of a model fit in one file: see docs/catalogues.md."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import os
+import sys
 from pathlib import Path
 
 from data_prep import eob, eob_at_nr, nr_training, remnants
+from data_prep.catalogues import KINDS, Source
+from data_prep.settings import Settings, read_settings
+from gwsurrogate_ml.errors import ConfigError, GwsmlError
 
 DATA = Path(os.environ.get("GWSML_DATA", "../shared/data"))
 
 
-def main() -> None:
-    """Parse the command line and run one recipe."""
-    parser = argparse.ArgumentParser(prog="python -m data_prep", description=main.__doc__)
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m data_prep", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("eob", help="SEOBNRv5HM training waveforms (needs pyseobnr: `make nr`)")
-    command.add_argument("--out", type=Path, required=True)
-    command.add_argument("--n", type=int, default=eob.EobConfig.n)
-    command.add_argument("--seed", type=int, default=eob.EobConfig.seed)
+    command = commands.add_parser("eob", help="SEOBNRv5HM training waveforms (needs pyseobnr: `make nr`); resumes")
+    command.add_argument("--config", type=Path, help="training configuration (TOML): ranges, and its table [data.eob]")
+    command.add_argument("--out", type=Path, help="folder; with --config the configuration's `eob`")
+    command.add_argument("--n", type=int)
+    command.add_argument("--seed", type=int)
     command.add_argument("--workers", type=int, default=2)
-    command = commands.add_parser(
-        "eob-at-nr", help="SEOBNRv5HM at the parameters of the NR runs (needs pyseobnr: `make nr`)"
-    )
-    command.add_argument("--data", type=Path, default=DATA)
-    command.add_argument("--out", type=Path, required=True)
-    command = commands.add_parser("nr", help="quality-controlled table of NR runs for training")
-    command.add_argument("--data", type=Path, default=DATA)
-    command.add_argument("--eob-at-nr", type=Path, required=True)
-    command.add_argument("--out", type=Path, required=True)
+    what = {
+        "eob-at-nr": "SEOBNRv5HM at the parameters of the NR runs (needs pyseobnr: `make nr`); resumes",
+        "nr": "quality-controlled table of NR runs for training",
+    }
+    for name, text in what.items():
+        command = commands.add_parser(name, help=text)
+        command.add_argument(
+            "--config", type=Path, help="training configuration (TOML): its [[data.catalogue]] and `nr`"
+        )
+        command.add_argument("--data", type=Path, default=DATA, help="folder of the project's own tables, the default")
+        command.add_argument("--from", dest="kind", choices=KINDS, help="read this kind of catalogue instead")
+        command.add_argument("--path", help="folder, file or pattern of the catalogue's files")
+        command.add_argument("--simulations", help='SXS:BBH:0305,SXS:BBH:0001 (with --from sxs), or "aligned"')
+        command.add_argument("--tag", help="version of the SXS catalogue; without it the latest")
+        command.add_argument("--out", type=Path, help="with --config beside the configuration's `nr`")
+        if name == "nr":
+            command.add_argument("--eob-at-nr", type=Path)
     command = commands.add_parser("remnants", help="cleaned table of remnants from the SXS and RIT catalogues")
     command.add_argument("--data", type=Path, default=DATA)
     command.add_argument("--out", type=Path, required=True)
-    arguments = parser.parse_args()
+    command.add_argument(
+        "--missing-eccentricity",
+        choices=remnants.MISSING,
+        default=remnants.RemnantConfig.missing_eccentricity,
+        help="what becomes of runs whose eccentricity is not known",
+    )
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line and run one recipe."""
+    given = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    if arguments.command == "eob":
-        eob.generate(arguments.out, eob.EobConfig(n=arguments.n, seed=arguments.seed), arguments.workers)
-    elif arguments.command == "eob-at-nr":
-        eob_at_nr.generate(arguments.data, arguments.out)
-    elif arguments.command == "nr":
-        nr_training.build(arguments.data, arguments.eob_at_nr, arguments.out)
-    elif arguments.command == "remnants":
-        remnants.build(arguments.data, arguments.out)
+    settings = read_settings(given.config) if getattr(given, "config", None) else Settings()
+    if given.command == "eob":
+        out = _needed(given.out or settings.eob_folder, "--out")
+        eob.generate(out, settings.eob_config(n=given.n, seed=given.seed), given.workers)
+    elif given.command == "remnants":
+        config = remnants.RemnantConfig(missing_eccentricity=given.missing_eccentricity)
+        remnants.build(given.data, given.out, config)
+    else:
+        sources = [_source(given)] if given.kind else settings.sources or [Source("tables", str(given.data))]
+        beside = settings.nr_folder
+        if given.command == "eob-at-nr":
+            eob_at_nr.generate(sources, _needed(given.out or (beside and beside / "eob_at_nr.npz"), "--out"))
+        else:
+            reference = _needed(given.eob_at_nr or (beside and beside / "eob_at_nr.npz"), "--eob-at-nr")
+            nr_training.build(given.data, reference, _needed(given.out or beside, "--out"), settings.quality, sources)
+
+
+def _source(given: argparse.Namespace) -> Source:
+    path = given.path or (str(given.data) if given.kind == "tables" else None)
+    names = given.simulations or ()
+    if isinstance(names, str) and names != "aligned":
+        names = tuple(name.strip() for name in names.split(",") if name.strip())
+    return Source(given.kind, path, names, given.tag)
+
+
+def _needed(path: Path | None, option: str) -> Path:
+    if path is None:
+        raise ConfigError(f"say where by {option}, or give a configuration by --config")
+    return path
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except GwsmlError as error:
+        sys.exit(f"{type(error).__name__}: {error}")

@@ -10,12 +10,15 @@ import json
 import logging
 import multiprocessing
 import os
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.stats import qmc
+
+from gwsurrogate_ml.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +120,8 @@ def _chunk(job: tuple[int, np.ndarray, np.ndarray, Path]) -> int:
     index, parameters, times, path = job
     rows = [one_waveform(*row, times) for row in parameters]
     stacked = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
-    temporary = path.with_suffix(".tmp.npz")
+    # The process in the name: a worker that outlived a killed run must not write into ours.
+    temporary = path.with_suffix(f".{os.getpid()}.tmp.npz")
     np.savez(temporary, parameters=parameters, **stacked)
     os.replace(temporary, path)
     return index
@@ -126,24 +130,37 @@ def _chunk(job: tuple[int, np.ndarray, np.ndarray, Path]) -> int:
 def generate(out: Path, config: EobConfig, workers: int = 2) -> None:
     """Write every missing chunk of `config` to the folder `out`, `workers` processes of one thread each.
 
+    A killed run resumes: chunks that are there are kept, and every chunk depends on the configuration alone.
+
     Raises
     ------
-    ValueError
+    ConfigError
         if `out` holds a set made with another config
+    DataError
+        if `out` holds a damaged chunk
     """
     out.mkdir(parents=True, exist_ok=True)
     card = out / "config.json"
     text = json.dumps(asdict(config), indent=1)
     if card.exists() and card.read_text() != text:
-        raise ValueError(f"{card} holds another configuration: use another folder or delete this one")
-    card.write_text(text)
+        raise ConfigError(f"{card} holds another configuration: use another folder or delete this one")
+    for stale in out.glob("*.tmp.npz"):
+        stale.unlink(missing_ok=True)
     times = knots(config.duration, config.ringdown)
-    np.save(out / "times.npy", times)
+    temporary = out / f"times.{os.getpid()}.tmp.npy"
+    np.save(temporary, times)
+    os.replace(temporary, out / "times.npy")
+    temporary = card.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(text)
+    os.replace(temporary, card)
     parameters = design(config)
     jobs = [
         (i, parameters[i * config.chunk : (i + 1) * config.chunk], times, out / f"chunk_{i:05d}.npz")
         for i in range(-(-config.n // config.chunk))
     ]
+    for path in (job[3] for job in jobs if job[3].exists()):
+        if not zipfile.is_zipfile(path):
+            raise DataError(f"{path} is damaged: delete it and run again")
     missing = [job for job in jobs if not job[3].exists()]
     log.info("%d of %d chunks to do", len(missing), len(jobs))
     with multiprocessing.get_context("spawn").Pool(workers) as pool:

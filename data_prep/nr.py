@@ -1,7 +1,8 @@
 """Numerical-relativity waveforms in one shape and one convention, and readers for tables of the (2,2) mode.
 
 Conventions are those of `gwsurrogate_ml.conventions`: body 1 is the heavier one, the phase of h22 falls, t = 0
-is the spline-refined peak of |h22|, h means r h / M. Files with many modes are read in `data_prep.nr_files`.
+is the spline-refined peak of |h22|, h means r h / M. Single simulations are read in `data_prep.lvcnr`, `data_prep.maya`,
+`data_prep.sxs_runs` and `data_prep.nr_files`; whole catalogues in `data_prep.catalogues`.
 """
 
 from __future__ import annotations
@@ -15,9 +16,13 @@ from typing import Any
 import h5py
 import numpy as np
 from scipy.interpolate import PPoly, make_interp_spline
+from scipy.ndimage import median_filter
 
 from gwsurrogate_ml.conventions import ModeKey
 from gwsurrogate_ml.errors import DataError
+
+SPIN_MAX = 1.01
+"""Longest dimensionless spin taken: measured on horizons of finite resolution, real runs reach 1.004."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class NRWaveform:
     """One simulation: parameters, and modes as complex r h / M on `t` (M, increasing, |h22| peaks at 0).
 
     `eccentricity` is None where the catalogue gives none or a sentinel. `meta` keeps what the source says beyond that,
-    and what was done: `swapped` (the bodies) and `conjugated` (the sense of rotation).
+    and what was done: `swapped` (the bodies), `conjugated` (the sense of rotation), `turned` (the orbit was clockwise).
     """
 
     name: str
@@ -37,6 +42,15 @@ class NRWaveform:
     t: np.ndarray
     modes: dict[ModeKey, np.ndarray]
     meta: dict[str, Any] = field(default_factory=dict)
+    relaxation_time: float | None = None
+    """M, on `t`: what came before, junk radiation, is cut. None where the source says nothing, or has cut it itself."""
+    remnant_mass: float | None = None
+    """Mass of the remnant in units of M."""
+    remnant_spin: np.ndarray | None = None
+    """(3,), dimensionless, in the frame of the spins."""
+    resolution: str | None = None
+    coarser: NRWaveform | None = None
+    """The same simulation at its second highest resolution: how far the two differ is the run's own error."""
 
     def mode(self, key: ModeKey) -> np.ndarray:
         """The mode `key`; a mode the file does not hold raises `DataError` naming those it does."""
@@ -105,71 +119,163 @@ def canonical(
     modes: Mapping[ModeKey, np.ndarray],
     meta: Mapping[str, Any] | None = None,
     align: bool = True,
+    *,
+    clockwise: bool = False,
+    relaxation_time: float | None = None,
+    remnant_mass: float | None = None,
+    remnant_spin: np.ndarray | None = None,
+    resolution: str | None = None,
 ) -> NRWaveform:
     """Bring a simulation to the project's conventions.
 
-    The bodies are swapped where the first is the lighter one, which turns the frame by pi about the z axis (odd-m modes
-    and in-plane spins change sign). All modes are conjugated where the phase of h22 rises. Times are shifted, never
-    resampled; `align=False` keeps the file's own times, for fragments without a merger.
+    Junk radiation before `relaxation_time` (on `t`) is cut. An orbit about -z (`clockwise`) is turned by pi about x. The
+    bodies are swapped where the first is the lighter one, which turns the frame by pi about z (odd-m modes and in-plane
+    spins change sign). All modes are conjugated where the phase of h22 still rises: the source's sign of i. Times are
+    shifted, never resampled; `align=False` keeps the file's own times, for fragments without a merger.
 
     Raises
     ------
     DataError
-        if a parameter or sample is not finite, times do not increase, (2,2) or the merger is missing
+        if a parameter or sample is not finite or not physical, times do not increase or have a gap, (2,2) or the merger
+        is missing
     """
     t = np.asarray(t, dtype=np.float64)
     if (2, 2) not in modes:
-        raise DataError(f"{name} has no (2,2) mode: it holds {sorted(modes)}")
-    if t.ndim != 1 or t.size < 10 or not np.all(np.diff(t) > 0):
-        raise DataError(f"{name}: its {t.size} times do not increase, or are too few")
+        raise DataError(f"{name} has no (2,2) mode: it holds {sorted(modes)}; leave it out")
+    check_times(name, t)
     for key, h in modes.items():
-        if h.shape != t.shape or not np.all(np.isfinite(h)):
+        if h.shape != t.shape:
             raise DataError(f"{name}: mode {key} has a gap or the wrong length ({h.shape} for {t.size} times)")
-    (m1, m2), (chi1, chi2) = masses, (np.asarray(s, dtype=np.float64) for s in spins)
-    if not (m1 > 0 and m2 > 0 and np.all(np.isfinite([*chi1, *chi2]))):
-        raise DataError(f"{name}: masses {masses} or spins {chi1}, {chi2} are no physical parameters")
+        if not np.all(np.isfinite(h)):
+            raise DataError(
+                f"{name}: mode {key} has a gap at t = {t[~np.isfinite(h)][0]:g} (not a number): fetch it again"
+            )
+    (m1, m2), (chi1, chi2) = check_bodies(name, masses, spins)
     out = {key: np.asarray(h, dtype=np.complex128) for key, h in modes.items()}
+    spin = None if remnant_spin is None else np.asarray(remnant_spin, dtype=np.float64)
+    if clockwise:
+        turn = np.array([1.0, -1.0, -1.0])
+        chi1, chi2, spin = chi1 * turn, chi2 * turn, None if spin is None else spin * turn
+        # h_lm -> (-1)^l h_l,-m, and where the file has m > 0 only, by reflection that is conj(h_lm).
+        out = {(l, m): (-1) ** l * out[l, -m] if (l, -m) in out else np.conj(h) for (l, m), h in out.items()}
     swapped = m1 < m2
     if swapped:
         m1, m2 = m2, m1
         turn = np.array([-1.0, -1.0, 1.0])
-        chi1, chi2 = chi2 * turn, chi1 * turn
+        chi1, chi2, spin = chi2 * turn, chi1 * turn, None if spin is None else spin * turn
         out = {(l, m): h * (-1) ** m for (l, m), h in out.items()}
     conjugated = phase_sense(t, out[2, 2]) > 0
     if conjugated:
         out = {key: np.conj(h) for key, h in out.items()}
     if eccentricity is not None and not 0 <= eccentricity < 1:
         eccentricity = None
+    if relaxation_time is not None and not (np.isfinite(relaxation_time) and relaxation_time > t[0]):
+        relaxation_time = None
+    if relaxation_time is not None:
+        if relaxation_time > t[-10]:
+            raise DataError(
+                f"{name}: the relaxation time {relaxation_time:g} lies beyond the data, which end at {t[-1]:g}"
+            )
+        relaxed = t >= relaxation_time
+        t, out = t[relaxed], {key: h[relaxed] for key, h in out.items()}
     if align:
-        t = t - peak_time(t, np.abs(out[2, 2]), name)
+        peak = peak_time(t, np.abs(out[2, 2]), name)
+        t = t - peak
+        relaxation_time = None if relaxation_time is None else relaxation_time - peak
     note = dict(meta or {}) | {"swapped": bool(swapped), "conjugated": bool(conjugated), "aligned": align}
-    return NRWaveform(name, code, float(m1 / m2), chi1, chi2, eccentricity, t, out, note)
+    note["turned"] = bool(clockwise)
+    return NRWaveform(
+        name, code, float(m1 / m2), chi1, chi2, eccentricity, t, out, note, relaxation_time, remnant_mass, spin, resolution
+    )  # fmt: skip
 
 
-def read_sxs_gatech(path: Path) -> list[NRWaveform]:
+def check_times(name: str, t: np.ndarray) -> None:
+    """Refuse times that do not increase, or that have a gap.
+
+    A gap is a step 1.5 times the others where these are equal, and 5 times those around it where they vary.
+
+    Raises
+    ------
+    DataError
+        naming the time
+
+    Examples
+    --------
+    >>> check_times("run", np.arange(50.0))
+    >>> check_times("run", np.delete(np.arange(50.0), 20))
+    Traceback (most recent call last):
+    gwsurrogate_ml.errors.DataError: run: a gap of 2 M after t = 19: fetch the run again, or leave it out
+    """
+    steps = np.diff(t) if t.ndim == 1 else np.array([])
+    if steps.size < 9 or not np.all(steps > 0):
+        where = f", first after t = {t[:-1][~(steps > 0)][0]:g}" if steps.size and not np.all(steps > 0) else ""
+        raise DataError(f"{name}: its {t.size} times do not increase, or are too few{where}")
+    typical = median_filter(steps, 21, mode="nearest")
+    uniform = np.mean(np.abs(steps - np.median(steps)) < 1e-6 * np.median(steps)) > 0.9
+    wide = np.flatnonzero(steps > (1.5 if uniform else 5.0) * typical)
+    if wide.size:
+        k = int(wide[0])
+        raise DataError(f"{name}: a gap of {steps[k]:g} M after t = {t[k]:g}: fetch the run again, or leave it out")
+
+
+def check_bodies(
+    name: str, masses: tuple[float, float], spins: tuple[np.ndarray, np.ndarray]
+) -> tuple[tuple[float, float], tuple[np.ndarray, np.ndarray]]:
+    """Masses and spin vectors as float64, refused with `DataError` where no black hole can have them.
+
+    Examples
+    --------
+    >>> check_bodies("run", (0.5, -0.5), (np.zeros(3), np.zeros(3)))
+    Traceback (most recent call last):
+    gwsurrogate_ml.errors.DataError: run: its masses are (0.5, -0.5): both must be positive; correct its metadata or leave it out
+    """
+    remedy = "correct its metadata or leave it out"
+    if not (masses[0] > 0 and masses[1] > 0 and np.all(np.isfinite(masses))):
+        raise DataError(f"{name}: its masses are {masses}: both must be positive; {remedy}")
+    chi = tuple(np.asarray(spin, dtype=np.float64) for spin in spins)
+    for body, spin in enumerate(chi, 1):
+        if spin.shape != (3,) or not np.linalg.norm(spin) <= SPIN_MAX:
+            raise DataError(
+                f"{name}: spin {body} is {spin.tolist()}: three numbers of length at most {SPIN_MAX}; {remedy}"
+            )
+    return masses, (chi[0], chi[1])
+
+
+def read_sxs_gatech(path: Path, unread: dict[str, str] | None = None) -> list[NRWaveform]:
     """The runs of `sxs_gatech_h22.npz`: (2,2) mode, t from -409 to 107 M in steps of 1 M.
+
+    A run that cannot be used raises; where `unread` is given it is left out instead, and its reason stored under its name.
 
     Raises
     ------
     DataError
         if the file is missing, truncated or lacks a column
     """
-    table = load_npz(path, ("t", "h22", "name", "code", "mass1", "mass2", "eccentricity"))
-    spins = np.stack([table[f"spin{body}{axis}"] for body in (1, 2) for axis in "xyz"], axis=1)
+    columns = [f"spin{body}{axis}" for body in (1, 2) for axis in "xyz"]
+    table = load_npz(path, ("t", "h22", "name", "code", "mass1", "mass2", "eccentricity", *columns))
+    spins = np.stack([table[column] for column in columns], axis=1)
     extra = ("group", "Omega", "spin_type")
-    return [
-        canonical(
-            str(table["name"][i]),
-            str(table["code"][i]),
-            (float(table["mass1"][i]), float(table["mass2"][i])),
-            (spins[i, :3], spins[i, 3:]),
-            float(table["eccentricity"][i]),
-            table["t"],
-            {(2, 2): table["h22"][i]},
-            {key: table[key][i].item() for key in extra} | {"mass_sum": float(table["mass1"][i] + table["mass2"][i])},
-        )
-        for i in range(len(table["name"]))
-    ]
+    runs = []
+    for i, name in enumerate(table["name"]):
+        note = {key: table[key][i].item() for key in extra if key in table}
+        try:
+            run = canonical(
+                str(name),
+                str(table["code"][i]),
+                (float(table["mass1"][i]), float(table["mass2"][i])),
+                (spins[i, :3], spins[i, 3:]),
+                float(table["eccentricity"][i]),
+                table["t"],
+                {(2, 2): table["h22"][i]},
+                note | {"mass_sum": float(table["mass1"][i] + table["mass2"][i])},
+            )
+        except DataError as error:
+            if unread is None:
+                raise DataError(f"{path}: {error}") from error
+            unread[str(name)] = str(error)
+            continue
+        runs.append(run)
+    return runs
 
 
 def read_spec_nonspinning(path: Path, step: float = 0.5) -> list[NRWaveform]:

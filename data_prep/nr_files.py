@@ -1,8 +1,4 @@
-"""Readers for single simulations and for tables other than (2,2)-only ones, into `data_prep.nr.NRWaveform`.
-
-LVCNR exchange format (Schmidt, Harry, Pfeiffer 2017, arXiv:1703.01076), SXS Cauchy-characteristic files through the
-package `sxs`, Georgia Tech polarizations around the merger, BAM psi4 in the frequency domain.
-"""
+"""Readers for two tables that are no time series of modes: polarizations around the merger, psi4 in the frequency domain."""
 
 from __future__ import annotations
 
@@ -12,98 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
-from scipy.interpolate import InterpolatedUnivariateSpline
 
 from data_prep.nr import NRWaveform, canonical, load_npz
 from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, ModeKey
-from gwsurrogate_ml.errors import ConfigError, DataError
-
-
-def read_lvcnr(path: Path, step: float = 0.25, align: bool = True) -> NRWaveform:
-    """A simulation in the LVCNR format: every mode stored as reduced-order splines of amplitude and phase.
-
-    Parameters
-    ----------
-    path : Path
-        HDF5 file with groups ``amp_l{l}_m{m}`` and ``phase_l{l}_m{m}``, each with knots X, values Y and degree
-    step : float, M
-        uniform step of the result over the time that all modes cover
-    align : bool
-        put the peak of |h22| at t = 0; False keeps the file's times, for a fragment without a merger
-
-    Returns
-    -------
-    NRWaveform, spins as in the file's frame; `meta` holds the file's attributes (LNhat among them)
-
-    Raises
-    ------
-    DataError
-        if the file is missing or truncated, lacks masses, spins, (2,2), half of a mode, or, with `align`, the merger
-    """
-    modes: dict[ModeKey, np.ndarray] = {}
-    try:
-        with h5py.File(path, "r") as file:
-            attributes = {key: _plain(value) for key, value in file.attrs.items()}
-            found = [re.fullmatch(r"amp_l(\d+)_m(-?\d+)", key) for key in file]
-            keys = sorted((int(match[1]), int(match[2])) for match in found if match)
-            splines = {(l, m): [_spline(file[f"{part}_l{l}_m{m}"]) for part in ("amp", "phase")] for l, m in keys}
-    except (OSError, KeyError) as error:
-        raise DataError(f"{path} is missing, truncated or not in the LVCNR format: {error}") from error
-    if (2, 2) not in splines:
-        raise DataError(f"{path} has no mode (2, 2): it holds {sorted(splines)}")
-    ends = np.array([s.get_knots()[[0, -1]] for pair in splines.values() for s in pair])
-    start, stop = ends[:, 0].max(), ends[:, 1].min()
-    t = start + step * np.arange(int((stop - start) / step) + 1)
-    for key, (amplitude, phase) in splines.items():
-        modes[key] = amplitude(t) * np.exp(1j * phase(t))
-    try:
-        prefix = "mass" if "mass1" in attributes else "horizon_mass"
-        masses = (float(attributes[f"{prefix}1"]), float(attributes[f"{prefix}2"]))
-        spins = tuple(np.array([float(attributes[f"spin{body}{axis}"]) for axis in "xyz"]) for body in (1, 2))
-    except KeyError as error:
-        raise DataError(f"{path} lacks the attribute {error}") from error
-    eccentricity = attributes.get("eccentricity")
-    return canonical(
-        str(attributes.get("name", path.stem)),
-        str(attributes.get("NR-code", "unknown")),
-        masses,
-        (spins[0], spins[1]),
-        float(eccentricity) if isinstance(eccentricity, int | float) else None,
-        t,
-        modes,
-        attributes,
-        align,
-    )
-
-
-def read_sxs(path: Path, q: float, chi1: np.ndarray, chi2: np.ndarray, eccentricity: float | None = None) -> NRWaveform:
-    """An SXS waveform (Cauchy-characteristic or extrapolated, any format `sxs.load` knows), all its modes.
-
-    The waveform file does not hold the binary's parameters: give them as the catalogue's metadata has them at the
-    relaxation time (`q` = mass1 / mass2, either way round). The `sxs` package lives in the environment of `make nr`.
-
-    Raises
-    ------
-    ConfigError
-        if `sxs` is not installed
-    DataError
-        if the file cannot be read, or not as waveform modes
-    """
-    try:
-        import sxs
-    except ImportError as error:
-        raise ConfigError("reading SXS waveforms needs the package sxs: make the environment with `make nr`") from error
-    if not path.exists():
-        raise DataError(f"{path} is missing")
-    try:
-        waveform = sxs.load(str(path))
-        modes = {(int(l), int(m)): np.array(waveform.data[:, i]) for i, (l, m) in enumerate(waveform.LM)}
-        t = np.array(waveform.t)
-    except Exception as error:  # sxs raises many types for damaged files
-        raise DataError(f"{path} cannot be read by sxs {sxs.__version__}: {error}") from error
-    return canonical(path.stem, "SpEC", (q, 1.0), (chi1, chi2), eccentricity, t, modes, {"sxs": sxs.__version__})
+from gwsurrogate_ml.errors import DataError
 
 
 def read_gatech_polarizations(path: Path, total_mass: float = 60.0, distance: float = 1.0) -> list[NRWaveform]:
@@ -169,16 +78,6 @@ class FrequencyDomainRun:
     phase_derivative: dict[ModeKey, np.ndarray]
     angles: dict[ModeKey, np.ndarray]
     meta: dict[str, Any] = field(default_factory=dict)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value.decode()
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _spline(group: h5py.Group) -> InterpolatedUnivariateSpline:
-    return InterpolatedUnivariateSpline(group["X"][()], group["Y"][()], k=int(group["deg"][()]))
 
 
 def read_bam(path: Path, metadata: Path) -> list[FrequencyDomainRun]:

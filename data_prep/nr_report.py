@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 STYLES = {"SpEC": ("o", "0.15"), "MAYA": ("^", "0.6")}
+OTHER = ("s", "0.4")
 
 
 def markdown(report: dict[str, Any]) -> str:
@@ -21,14 +22,17 @@ def markdown(report: dict[str, Any]) -> str:
         "run's parameters (reference) and against neighbours in parameter space after carrying over their difference",
         "from the reference. It does not see the scale of the amplitude; report.json gives each run's amplitude ratio.",
         "",
-        "| code | runs | precessing | kept | clusters | reference: median, 90 %, max | duplicates: median, 90 % |",
-        "|---|---|---|---|---|---|---|",
+        "| code | runs | precessing | kept | clusters | reference: median, 90 %, max | duplicates: median, 90 % "
+        "| own two resolutions: n, median, 90 % |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for code, g in report["groups"].items():
         reference = _numbers(g["reference_mismatch"], "median", "p90", "max")
         duplicates = _numbers(g["duplicate_mismatch"], "median", "p90")
         counts = " | ".join(str(g[key]) for key in ("runs", "precessing", "kept", "clusters_kept"))
-        lines.append(f"| {code} | {counts} | {reference} | {duplicates} |")
+        own = g["resolution_mismatch"]
+        resolutions = f"{own['n']}: {_numbers(own, 'median', 'p90')}"
+        lines.append(f"| {code} | {counts} | {reference} | {duplicates} | {resolutions} |")
     spec = report["spec_reference_mismatch"]
     lines += ["", f"Long non-spinning SpEC runs: {spec['n']}; reference {_numbers(spec, 'median', 'p90', 'max')}.", ""]
     dropped = [r for r in report["runs"] if not r["kept"] and not any(s.startswith("precessing") for s in r["reasons"])]
@@ -43,12 +47,24 @@ def markdown(report: dict[str, Any]) -> str:
             f"| {r['name']} | {r['q']:.3f} | {r['chi1']:.3f} | {r['chi2']:.3f} | {r['reference_mismatch']:.1e} | "
             f"{'; '.join(r['reasons'])} |"
         )
-    lines += ["", "## Notes", ""]
+    lines += _left_out(report["unread"])
+    modes = ", ".join(f"({key}): {n}" for key, n in report["higher_modes"].items()) or "none"
+    lines += ["", f"Higher modes, runs that have them: {modes}.", "", "## Notes", ""]
     lines += [f"- {r['name']}: {note}" for r in report["runs"] for note in r["notes"]]
     lines += ["", "## Limits", ""] + [f"- `{key}`: {value}" for key, value in config.items()]
-    lines += ["", "## Sources (SHA-256)", ""] + [f"- `{name}`: {digest}" for name, digest in report["sources"].items()]
+    lines += ["", "## Sources (SHA-256, or the checksum the catalogue publishes)", ""]
+    lines += [f"- `{name}`: {digest}" for name, digest in report["sources"].items()]
+    lines += ["", "## Versions", ""] + [f"- {name}: {version}" for name, version in report["versions"].items()]
     lines += ["", "Figures: `kept.png`, `mismatch.png`."]
     return "\n".join(lines) + "\n"
+
+
+def _left_out(unread: list[dict[str, str]]) -> list[str]:
+    """A table of the runs that were left out before quality control; nothing where there are none."""
+    if not unread:
+        return []
+    rows = [f"| {u['name']} | {u['source']} | {u['reason']} |" for u in unread]
+    return ["", "## Left out before quality control", "", "| run | source | why |", "|---|---|---|", *rows]
 
 
 def figures(report: dict[str, Any], out: Path) -> None:
@@ -63,7 +79,8 @@ def figures(report: dict[str, Any], out: Path) -> None:
     for axis, value, label in zip(axes, (_effective, _antisymmetric), ("chi_eff", "(chi1 - chi2) / 2"), strict=True):
         kept = sorted((r for r in aligned if r["kept"]), key=lambda r: r["reference_mismatch"])
         colours = np.log10([r["reference_mismatch"] for r in kept])
-        for code, (marker, _) in STYLES.items():
+        for code in sorted({r["code"] for r in kept}):
+            marker = STYLES.get(code, OTHER)[0]
             chosen = [r["code"] == code for r in kept]
             points = axis.scatter(
                 np.array([r["q"] for r in kept])[chosen],
@@ -87,7 +104,8 @@ def figures(report: dict[str, Any], out: Path) -> None:
 
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), constrained_layout=True)
     bins = np.linspace(-7, 0, 43)
-    for code, (_, grey) in STYLES.items():
+    for code in sorted({r["code"] for r in aligned}):
+        marker, grey = STYLES.get(code, OTHER)
         members = [r for r in aligned if r["code"] == code]
         for key, style, what in (
             ("reference_mismatch", "-", "SEOBNRv5HM"),
@@ -98,7 +116,7 @@ def figures(report: dict[str, Any], out: Path) -> None:
         axes[1].scatter(
             [r["reference_mismatch"] for r in members],
             [r["neighbour_mismatch"] for r in members],
-            marker=STYLES[code][0],
+            marker=marker,
             s=22,
             facecolors=[grey if r["kept"] else "none" for r in members],
             edgecolors=grey if code == "SpEC" else "0.4",

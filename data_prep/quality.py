@@ -68,6 +68,8 @@ class Verdict:
     amplitude_ratio: float = np.nan
     neighbour_mismatch: float = np.nan
     duplicate_mismatch: float = np.nan
+    resolution_mismatch: float = np.nan
+    """Between the run's two highest resolutions: its own numerical error."""
     sigma: float = np.nan
     """The run's own error as a white-noise mismatch."""
     weight: float = 0.0
@@ -197,12 +199,25 @@ def judge(runs: Sequence[NRWaveform], reference: Reference, config: QualityConfi
             best = white_alignment(times, h22, model, config.window)
             verdict.reference_mismatch, verdict.reference_shift = best.mismatch, best.shift
             verdict.amplitude_ratio = best.amplitude_ratio
+        if run.coarser is not None and np.all(np.isfinite(h22)):
+            verdict.resolution_mismatch = _resolution_error(run, h22, times, config)
+        if verdict.resolution_mismatch > config.mismatch_max:
+            verdict.drop(
+                f"its two highest resolutions differ by {verdict.resolution_mismatch:.1e}: it has not converged"
+            )
         verdicts.append(verdict)
         waveforms.append(h22)
         models.append(model)
     _neighbours(verdicts, waveforms, models, times, config)
     _decide(verdicts, config)
     return verdicts
+
+
+def _resolution_error(run: NRWaveform, h22: np.ndarray, times: np.ndarray, config: QualityConfig) -> float:
+    """Mismatch of a run with its second resolution; NaN, and so unknown, where that does not reach as far."""
+    assert run.coarser is not None
+    other = run.coarser.h22_at(times)
+    return white_mismatch(times, h22, other, config.window) if np.all(np.isfinite(other)) else np.nan
 
 
 def _neighbours(
@@ -275,7 +290,7 @@ def _decide(verdicts: list[Verdict], config: QualityConfig) -> None:
         floor = float(np.median(duplicates or [v.best for v in members] or [np.nan]))
         for v in members:
             own = v.best if v.best > config.reference_error else 0.0
-            v.sigma = max(config.sigma_min, floor, own, 0.0 if np.isnan(v.duplicate_mismatch) else v.duplicate_mismatch)
+            v.sigma = max(config.sigma_min, floor, own, *np.nan_to_num([v.duplicate_mismatch, v.resolution_mismatch]))
     smallest = min((v.sigma for v in kept), default=np.nan)
     for v in kept:
         v.weight = float(smallest / v.sigma)

@@ -24,10 +24,11 @@ from scipy.spatial import cKDTree
 
 from data_prep import remnants_report
 from gwsurrogate_ml.artifacts import sha256
-from gwsurrogate_ml.errors import DataError
+from gwsurrogate_ml.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
 SOURCES = {"SXS": "sxs_remnants.csv", "RIT": "rit_remnants.csv"}
+MISSING = ("keep", "drop")
 LUMINOSITY_UNIT = 3.62825e59
 """c^5 / G in erg / s."""
 
@@ -37,7 +38,9 @@ class RemnantConfig:
     """Limits of the quality control."""
 
     eccentricity_max: float = 0.02
-    """measured eccentricities above this are dropped; a missing one is kept if the run agrees with its neighbours"""
+    """measured eccentricities above this are dropped, and so are sentinels (negative numbers)"""
+    missing_eccentricity: str = "keep"
+    """runs without an eccentricity: "keep" those that pass all other tests, with full weight, or "drop" them"""
     aligned_max: float = 2e-3
     """in-plane spins below this count as aligned (and are set to zero)"""
     deviation_max: float = 8.0
@@ -45,6 +48,10 @@ class RemnantConfig:
     neighbours: int = 8
     cluster_distance: float = 1e-2
     """runs closer than this in (delta, spin components along and across L) are near-duplicates"""
+
+    def __post_init__(self) -> None:
+        if self.missing_eccentricity not in MISSING:
+            raise ConfigError(f"missing_eccentricity = {self.missing_eccentricity!r}: one of {MISSING}")
 
 
 def build(data: Path, out: Path, config: RemnantConfig | None = None) -> Path:
@@ -205,7 +212,7 @@ def quality(runs: dict[str, np.ndarray], config: RemnantConfig) -> list[list[str
     reasons: list[list[str]] = [[] for _ in runs["q"]]
     numbers = np.column_stack([runs[key] for key in ("q", "mass", "spin")] + [runs["chi1"], runs["chi2"]])
     sizes = np.maximum(np.linalg.norm(runs["chi1"], axis=1), np.linalg.norm(runs["chi2"], axis=1))
-    eccentricity = np.nan_to_num(runs["eccentricity"])
+    eccentricity = runs["eccentricity"]
     for i, row in enumerate(numbers):
         if not np.all(np.isfinite(row)):
             reasons[i].append("a parameter or the remnant is missing")
@@ -213,7 +220,12 @@ def quality(runs: dict[str, np.ndarray], config: RemnantConfig) -> list[list[str
             reasons[i].append(
                 f"unphysical: mass {runs['mass'][i]:.3f}, spin {runs['spin'][i]:.3f}, |chi| {sizes[i]:.3f}"
             )
-        if not 0 <= eccentricity[i] <= config.eccentricity_max:
+        if np.isnan(eccentricity[i]):
+            if config.missing_eccentricity == "drop":
+                reasons[i].append("eccentricity missing")
+        elif eccentricity[i] < 0:
+            reasons[i].append(f"eccentricity {eccentricity[i]:.3g}, a sentinel")
+        elif eccentricity[i] > config.eccentricity_max:
             reasons[i].append(f"eccentricity {eccentricity[i]:.3g}")
     usable = np.array([not r for r in reasons])
     for aligned in (True, False):

@@ -54,6 +54,14 @@ def markdown(report: dict[str, Any]) -> str:
     lines += [f"| {name} | {' | '.join(f'{g[h]:g}' for h in heads)} |" for name, g in report["groups"].items()]
     eccentric = [r for r in report["dropped"] if all(w.startswith("eccentricity") for w in r["reasons"])]
     lines += ["", f"{report['clusters']} clusters, the largest of {report['largest_cluster']} runs.", ""]
+    unknown = sum(g["eccentricity_unknown"] for g in report["groups"].values())
+    missing = sum("eccentricity missing" in r["reasons"] for r in report["dropped"])
+    lines += [
+        f"Eccentricity missing in the catalogue (`missing_eccentricity = {report['config']['missing_eccentricity']}`): {unknown} "
+        f"runs kept, with full weight, because they pass the test against fits and neighbours, which an eccentric run may "
+        f"pass too; {missing} dropped for it. The column `eccentricity` of the table is NaN for those kept, never 0.",
+        "",
+    ]
     lines += [f"Dropped for eccentricity alone: {len(eccentric)} runs (report.json names them).", ""]
     lines += ["## Dropped for other reasons", "", "| run | q | chi1 | chi2 | why |", "|---" * 5 + "|"]
     for r in report["dropped"]:
