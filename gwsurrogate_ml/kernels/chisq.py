@@ -105,3 +105,33 @@ def power_chisq(
     z = sums * (4.0 * delta_f / np.sqrt(4.0 * delta_f * hh))
     total = z.sum(axis=1)
     return n_bins * np.sum(z.real**2 + z.imag**2, axis=1) - (total.real**2 + total.imag**2), 2 * n_bins - 2
+
+
+def newsnr(snr: np.ndarray | float, chisq_per_dof: np.ndarray | float) -> np.ndarray:
+    """Re-weighted SNR: the SNR where the reduced chi-squared is at most 1, less where it is larger.
+
+    ``snr / [(1 + chisq_per_dof^3) / 2]^(1/6)`` (Usman et al. 2016, arXiv:1508.02357; pycbc's ``newsnr``).
+
+    Parameters
+    ----------
+    snr : float array, |SNR|
+    chisq_per_dof : float array of the same shape, chi-squared over its degrees of freedom
+
+    Returns
+    -------
+    float64 array of that shape
+
+    Raises
+    ------
+    DataError
+        if a chi-squared is negative or NaN
+
+    Examples
+    --------
+    >>> newsnr(np.array([8.0, 8.0]), np.array([0.7, 4.0])).round(2)
+    array([8.  , 4.48])
+    """
+    rho, reduced = np.asarray(snr, np.float64), np.asarray(chisq_per_dof, np.float64)
+    if not np.all(reduced >= 0):
+        raise DataError("chisq_per_dof holds values that are negative or NaN: a reduced chi-squared is at least 0")
+    return rho / ((1.0 + np.maximum(reduced, 1.0) ** 3) / 2.0) ** (1.0 / 6.0)

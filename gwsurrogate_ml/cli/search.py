@@ -1,0 +1,128 @@
+"""`gwsml search`: look for binaries in the strain of two detectors with a bank of surrogate templates."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gwsurrogate_ml.cli.options import Json, Seed, parse_detectors
+from gwsurrogate_ml.errors import ConfigError
+
+
+def search(
+    strain: Annotated[list[str], typer.Option("--strain", help="DETECTOR=FILE, twice: one file a detector.")],
+    bank: Annotated[Path | None, typer.Option("--bank", help="A bank.hdf5 of an earlier search.")] = None,
+    mass_min: Annotated[float, typer.Option("--mass-min", help="Lightest component in Msun (detector frame).")] = 16.0,
+    mass_max: Annotated[float, typer.Option("--mass-max", help="Heaviest component in Msun.")] = 70.0,
+    q_max: Annotated[float, typer.Option("--q-max", help="Largest mass ratio m1/m2.")] = 4.0,
+    chi_max: Annotated[float, typer.Option("--chi-max", help="Largest aligned spin.")] = 0.7,
+    min_match: Annotated[float, typer.Option("--min-match", help="Smallest match of a binary with the bank.")] = 0.97,
+    psd: Annotated[str, typer.Option("--bank-psd", help="Noise curve under which the bank is placed.")] = "aLIGO",
+    f_min: Annotated[float, typer.Option("--f-min", help="Lower end of the band in Hz.")] = 20.0,
+    f_max: Annotated[float, typer.Option("--f-max", help="Upper end of the band in Hz.")] = 1024.0,
+    threshold: Annotated[float, typer.Option("--threshold", help="Smallest SNR of a trigger.")] = 4.0,
+    slide_step: Annotated[float, typer.Option("--slide-step", help="Time slides are multiples of it, in s.")] = 0.2,
+    surrogate: Annotated[str, typer.Option("--surrogate", help="Shipped name or folder of the waveform model.")] = (
+        "nr22"
+    ),
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Threads over templates.")] = 1,
+    out: Annotated[Path, typer.Option("--out", help="Output folder.")] = Path("out/search"),
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Coincident triggers with false-alarm rates from time slides, a bank, and a figure.
+
+    The bank is placed at random for the masses and spins given (about half a minute) and kept in the user's cache.
+    """
+    from gwsurrogate_ml.artifacts import package_versions, sha256
+    from gwsurrogate_ml.cli.console import ProgressReport
+    from gwsurrogate_ml.cli.figures import png
+    from gwsurrogate_ml.cli.output import output_folder, plain, write_json
+    from gwsurrogate_ml.search.bank import BankConfig, TemplateBank, cached
+    from gwsurrogate_ml.search.pipeline import SearchConfig
+    from gwsurrogate_ml.search.pipeline import search as run
+
+    files = {name: Path(path) for name, path in parse_detectors("--strain", strain).items()}
+    if len(files) != 2:
+        raise ConfigError(f"--strain names {len(files)} detectors: coincidence and time slides need two")
+    if bank is None:
+        wanted = BankConfig(mass_min, mass_max, q_max, chi_max, min_match, f_min, psd, seed=seed)
+    config = SearchConfig(f_max=f_max, threshold=threshold, slide_step=slide_step, n_jobs=jobs)
+    words = ["search", *(w for d, p in files.items() for w in ("--strain", f"{d}={p}"))]
+    if bank is None:
+        words += ["--mass-min", f"{mass_min:g}", "--mass-max", f"{mass_max:g}", "--q-max", f"{q_max:g}"]
+        words += [
+            "--chi-max",
+            f"{chi_max:g}",
+            "--min-match",
+            f"{min_match:g}",
+            "--bank-psd",
+            psd,
+            "--f-min",
+            f"{f_min:g}",
+        ]
+    else:
+        words += ["--bank", str(bank)]
+    words += ["--f-max", f"{f_max:g}", "--threshold", f"{threshold:g}", "--slide-step", f"{slide_step:g}"]
+    words += ["--surrogate", surrogate, "--seed", str(seed), "--out", str(out)]
+    with output_folder(out, {"command": "search"}) as output, ProgressReport() as progress:
+        with progress.stage("reading the strain"):
+            from gwsurrogate_ml.strain.detectors import require_known
+            from gwsurrogate_ml.strain.read import read_strain
+
+            require_known(list(files))
+            series = {name: read_strain(path, name) for name, path in files.items()}
+        import gwsurrogate_ml as gw
+
+        model = gw.load_surrogate(surrogate)
+        checksum = str(model.info["weights_sha256"])
+        templates = TemplateBank.load(bank) if bank is not None else cached(model, checksum, wanted, progress=progress)
+        result = run(series, templates, model, config, progress)
+        result.meta.update({"surrogate": surrogate, "weights_sha256": checksum})
+        result.save(output.path / "triggers.hdf5")
+        templates.save(output.path / "bank.hdf5")
+        (output.path / "search.png").write_bytes(png(result.plot()))
+        summary = result.summary() | {"bank": templates.info.get("coverage")}
+        write_json(output.path / "summary.json", summary)
+        output.config.update(
+            {
+                "repeat": shlex.join(["gwsml", *words]),
+                "strain": {name: {"file": str(path), "sha256": sha256(path)} for name, path in files.items()},
+                "bank": plain(vars(templates.config)),
+                "settings": plain(vars(config)),
+                "versions": package_versions("numpy", "scipy", "numba", "torch", "gwpy"),
+            }
+        )
+    _announce(summary, out, as_json)
+
+
+def _announce(summary: dict, out: Path, as_json: bool) -> None:
+    from gwsurrogate_ml.cli.console import stdout
+    from gwsurrogate_ml.cli.output import plain
+
+    if as_json:
+        typer.echo(json.dumps(plain(summary), indent=1))
+        return
+    console = stdout()
+    behind = summary["background"]
+    console.print(
+        f"{summary['live_time']:.1f} s, {summary['templates']} templates, {behind['n_slides']} slides "
+        f"({behind['time'] / 3600:.2f} h of background)",
+        soft_wrap=True,
+    )
+    for event in summary["events"]:
+        bound = "below " if event["louder_in_background"] == 0 else ""
+        rate = 3600 * event["false_alarm_rate"]
+        each = ", ".join(f"{d} SNR {event[f'{d}_snr']:.2f}" for d in summary["detectors"])
+        console.print(
+            f"GPS {event['time']:.3f}  ranking {event['ranking']:.2f}  {event['mass_1']:.1f} + {event['mass_2']:.1f} Msun  "
+            f"{each}  false alarms: {bound}{rate:.3g} an hour",
+            soft_wrap=True,
+        )
+    if not summary["events"]:
+        console.print("no coincidence")
+    console.print(f"wrote {out}: triggers.hdf5, bank.hdf5, search.png, summary.json, config.json", soft_wrap=True)
