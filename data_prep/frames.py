@@ -36,8 +36,8 @@ def coorbital(run: NRWaveform, times: np.ndarray, keys: Sequence[ModeKey]) -> tu
     """
     near = (run.t >= times[0] - 50) & (run.t <= times[-1] + 50)
     t = run.t[near]
+    # With the constant in it: taken out of all modes, that turns the frame so that h22 is real at t = 0.
     phase = -np.unwrap(np.angle(run.mode((2, 2))[near]))
-    phase -= make_interp_spline(t, phase, k=5)(0.0)
     out = np.full((len(keys), times.size), np.nan, dtype=np.complex128)
     for i, (l, m) in enumerate(keys):
         if (l, m) in run.modes:

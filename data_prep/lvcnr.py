@@ -113,8 +113,10 @@ def read_rit(path: Path, table: Mapping[str, Any] | None = None, step: float = 0
     return read_lvcnr(path, step, table=table, code=str(table.get("code", "LazEv")), cut_junk=True)
 
 
-def sidecar(path: Path) -> Path:
+def sidecar(path: Path, own_json: bool = True) -> Path:
     """The metadata file beside a waveform: its own name with .json or .txt, or RIT's, or ``metadata.json``.
+
+    SXS waveforms have a json of their own name that is half of the waveform: `own_json=False` passes it over.
 
     Raises
     ------
@@ -122,7 +124,7 @@ def sidecar(path: Path) -> Path:
         if there is none
     """
     number = re.search(r"e?BBH.\d+-n\d+", path.stem)
-    patterns = [f"{path.stem}.json", f"{path.stem}.txt"]
+    patterns = [f"{path.stem}.json"] * own_json + [f"{path.stem}.txt"]
     patterns += [f"*{number[0].replace('-', '?')}*etadata.txt"] if number else []
     patterns += ["metadata.json", "metadata.txt"]
     for pattern in patterns:

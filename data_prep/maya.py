@@ -143,8 +143,14 @@ def _angular(t: np.ndarray, floor: float) -> np.ndarray:
 
 
 def _strain(t: np.ndarray, psi4: np.ndarray, l: int, radius: float, omega: float) -> np.ndarray:
-    """r h at infinity: ``(1 - 2M/r) (r psi4 - (l-1)(l+2)/(2r) int r psi4 dt)``, integrated twice; r is the areal radius."""
+    """r h at infinity.
+
+    ``(1 - 2M/r) (x - (l-1)(l+2)/(2r) int x dt + (l-1)(l+2)(l^2+l-4)/(8r^2) int int x dt dt)`` with x = r psi4, integrated twice;
+    r is the areal radius.
+    """
     areal = radius * (1 + 1 / (2 * radius)) ** 2
-    windowed = areal * psi4 * tukey(t.size, 0.02)
-    news = np.fft.ifft(np.fft.fft(windowed) / (1j * _angular(t, omega)))
-    return integrate_twice(t, (1 - 2 / areal) * (windowed - (l - 1) * (l + 2) / (2 * areal) * news), omega)
+    x = areal * psi4 * tukey(t.size, 0.02)
+    once = np.fft.ifft(np.fft.fft(x) / (1j * _angular(t, omega)))
+    first, second = (l - 1) * (l + 2) / (2 * areal), (l - 1) * (l + 2) * (l**2 + l - 4) / (8 * areal**2)
+    far = (1 - 2 / areal) * (x - first * once + second * integrate_twice(t, x, omega))
+    return integrate_twice(t, far, omega)

@@ -152,6 +152,15 @@ def canonical(
             )
     (m1, m2), (chi1, chi2) = check_bodies(name, masses, spins)
     out = {key: np.asarray(h, dtype=np.complex128) for key, h in modes.items()}
+    if relaxation_time is not None and not (np.isfinite(relaxation_time) and relaxation_time > t[0]):
+        relaxation_time = None
+    if relaxation_time is not None:
+        if relaxation_time > t[-10]:
+            raise DataError(
+                f"{name}: the relaxation time {relaxation_time:g} lies beyond the data, which end at {t[-1]:g}"
+            )
+        relaxed = t >= relaxation_time
+        t, out = t[relaxed], {key: h[relaxed] for key, h in out.items()}
     spin = None if remnant_spin is None else np.asarray(remnant_spin, dtype=np.float64)
     if clockwise:
         turn = np.array([1.0, -1.0, -1.0])
@@ -169,15 +178,6 @@ def canonical(
         out = {key: np.conj(h) for key, h in out.items()}
     if eccentricity is not None and not 0 <= eccentricity < 1:
         eccentricity = None
-    if relaxation_time is not None and not (np.isfinite(relaxation_time) and relaxation_time > t[0]):
-        relaxation_time = None
-    if relaxation_time is not None:
-        if relaxation_time > t[-10]:
-            raise DataError(
-                f"{name}: the relaxation time {relaxation_time:g} lies beyond the data, which end at {t[-1]:g}"
-            )
-        relaxed = t >= relaxation_time
-        t, out = t[relaxed], {key: h[relaxed] for key, h in out.items()}
     if align:
         peak = peak_time(t, np.abs(out[2, 2]), name)
         t = t - peak

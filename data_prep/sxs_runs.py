@@ -61,7 +61,7 @@ def read_sxs_file(path: Path, table: Mapping[str, Any] | None = None) -> NRWavef
     if not path.exists():
         raise DataError(f"{path} is missing")
     if table is None:
-        table = metadata.read(sidecar(path))
+        table = metadata.read(sidecar(path, own_json=False))
     try:
         waveform = sxs.load(str(path))
     except Exception as error:  # sxs raises many types for damaged files

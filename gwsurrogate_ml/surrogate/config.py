@@ -48,6 +48,8 @@ class SurrogateConfig(BaseModel):
 def load_config(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> SurrogateConfig:
     """A configuration from a TOML file or a shipped one by name, with single keys overridden.
 
+    The table ``[data]`` of the file is not read here: it tells `python -m data_prep` how the training sets are made.
+
     Raises
     ------
     ConfigError
@@ -60,7 +62,9 @@ def load_config(name_or_path: str | Path, overrides: Mapping[str, Any] | None = 
         names = sorted(p.stem for p in CONFIGS.glob("*.toml"))
         raise ConfigError(f"no configuration {str(name_or_path)!r}: give a TOML file or one of {names}")
     try:
-        return SurrogateConfig(**{**tomllib.loads(path.read_text()), **(overrides or {})})
+        content = tomllib.loads(path.read_text())
+        content.pop("data", None)
+        return SurrogateConfig(**{**content, **(overrides or {})})
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
     except ValidationError as error:

@@ -46,7 +46,7 @@ def test_good_runs_are_kept(runs: dict[str, np.ndarray]) -> None:
         ("mass", np.nan, "missing"),
         ("mass", 2.16, "unphysical"),
         ("eccentricity", 0.3, "eccentricity 0.3"),
-        ("eccentricity", -1e9, "eccentricity"),
+        ("eccentricity", -1e9, "a sentinel"),
     ],
 )
 def test_one_bad_run_is_dropped_alone(runs: dict[str, np.ndarray], key: str, value: float, says: str) -> None:
@@ -56,9 +56,36 @@ def test_one_bad_run_is_dropped_alone(runs: dict[str, np.ndarray], key: str, val
     assert not any(reason for i, reason in enumerate(reasons) if i != 7)
 
 
-def test_missing_eccentricity_alone_drops_nothing(runs: dict[str, np.ndarray]) -> None:
-    runs["eccentricity"][:] = np.nan
+def test_a_missing_eccentricity_is_kept_or_dropped_as_the_configuration_says(runs: dict[str, np.ndarray]) -> None:
+    runs["eccentricity"][:5] = np.nan
     assert not any(remnants.quality(runs, remnants.RemnantConfig()))
+    dropped = remnants.quality(runs, remnants.RemnantConfig(missing_eccentricity="drop"))
+    assert dropped[:5] == [["eccentricity missing"]] * 5
+    assert not any(dropped[5:])
+    with pytest.raises(ConfigError, match="missing_eccentricity = 'zero'"):
+        remnants.RemnantConfig(missing_eccentricity="zero")
+
+
+def test_a_run_without_eccentricity_must_pass_all_other_tests(runs: dict[str, np.ndarray]) -> None:
+    runs["eccentricity"][7] = np.nan
+    runs["spin"][7] = 0.95
+    assert remnants.quality(runs, remnants.RemnantConfig())[7]
+
+
+def test_the_report_counts_what_is_not_known(data_dir, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    source = data_dir("remnants/sxs_remnants.csv").parent.parent
+    counts = {}
+    for choice in remnants.MISSING:
+        path = remnants.build(source, tmp_path / choice, remnants.RemnantConfig(missing_eccentricity=choice))
+        with np.load(path) as table:
+            counts[choice] = len(table["q"])
+            assert not np.any(table["eccentricity"] < 0)
+            unknown = int(np.isnan(table["eccentricity"]).sum())
+        text = (tmp_path / choice / "report.md").read_text()
+        assert f"`missing_eccentricity = {choice}`): {unknown} runs kept" in text
+    assert unknown == 0
+    assert counts == {"keep": 2423, "drop": counts["drop"]}  # 2423: what the shipped remnant model was trained on
+    assert counts["drop"] == pytest.approx(2423 - 311, abs=10)  # the neighbours of the rest change a little
 
 
 def test_a_region_where_the_fits_fail_is_no_reason_to_drop_runs(runs: dict[str, np.ndarray]) -> None:
