@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from gwsurrogate_ml.cli import analyze, demo, denoise, models, search, train, waveform
+from gwsurrogate_ml.cli import analyze, demo, denoise, models, search, train, validate, waveform
 from gwsurrogate_ml.cli.console import OrderlyGroup, stdout
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("search")(search.search)
 app.add_typer(denoise.app, name="denoise")
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
+app.add_typer(validate.app, name="validate")
 
 
 def _version(wanted: bool) -> None:

@@ -1,0 +1,92 @@
+"""`gwsml validate`: is a trained model what it claims to be? Simulated events, calibration tests, a card with figures."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gwsurrogate_ml.cli.console import ProgressReport, stdout
+from gwsurrogate_ml.cli.options import Json, Seed
+from gwsurrogate_ml.errors import ConfigError
+
+app = typer.Typer(help="Test models on simulated events; a killed run resumes.", no_args_is_help=True)
+
+RECORDS = "injections.jsonl"
+OWN = {RECORDS, "card.json", "card.md", "pp.png", "tarp.png", "efficiency.png"}
+
+
+def validation_folder(out: Path) -> Path:
+    """The folder `out`, made where missing, checked: it may hold an earlier validation and nothing else.
+
+    Raises
+    ------
+    ConfigError
+        if it holds other files or cannot be written
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        foreign = sorted({path.name for path in out.iterdir()} - OWN)
+    except OSError as error:
+        raise ConfigError(f"--out {out} cannot be used ({error.strerror or error}): name another folder") from error
+    if foreign:
+        raise ConfigError(f"--out {out} holds {foreign[0]!r}, which is no part of a validation: name another folder")
+    return out
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write under a temporary name, then rename."""
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)
+
+
+def write_card(folder: Path, card: dict[str, Any], records: list[dict[str, Any]]) -> None:
+    """Write card.json, card.md and the figures."""
+    from gwsurrogate_ml.cli.figures import png
+    from gwsurrogate_ml.cli.output import plain
+    from gwsurrogate_ml.inference.validate import figures, markdown
+
+    _replace(folder / "card.json", (json.dumps(plain(card), indent=1) + "\n").encode())
+    _replace(folder / "card.md", markdown(card).encode())
+    for name, figure in figures(records, card).items():
+        _replace(folder / f"{name}.png", png(figure))
+
+
+@app.command("estimator")
+def estimator(
+    name: Annotated[str, typer.Argument(help="A shipped estimator's name, or a folder.")] = "bbh-h1l1",
+    injections: Annotated[int, typer.Option("--injections", min=20, help="Simulated events to analyse.")] = 500,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder; default out/validate-NAME.")] = None,
+    n_draws: Annotated[int, typer.Option("--n-draws", min=1000, help="Draws of each event.")] = 4000,
+    seed: Seed = 1,
+    as_json: Json = False,
+) -> None:
+    """Simulate events over the prior, analyse them, and test whether the posteriors are calibrated."""
+    import gwsurrogate_ml as gw
+    from gwsurrogate_ml.inference.validate import identity, judge, run_injections
+
+    folder = validation_folder(out or Path("out") / f"validate-{Path(name).name}")
+    with ProgressReport() as progress:
+        with progress.stage("loading the estimator"):
+            loaded = gw.load_estimator(name)
+        records = run_injections(loaded, injections, folder / RECORDS, seed=seed, n_draws=n_draws, progress=progress)
+        card = judge(records, identity(loaded, seed, n_draws), progress)
+        write_card(folder, card, records)
+    if as_json:
+        from gwsurrogate_ml.cli.output import plain
+
+        typer.echo(json.dumps(plain(card), indent=1))
+        return
+    quantile, poor = card["quantiles"]["network_efficiency"], card["poorly_proposed"]
+    worst = min(card["weighted"]["pp"].items(), key=lambda item: item[1]["ks_p"])
+    console = stdout()
+    console.print(f"{card['n_analysed']} events analysed, {card['n_without_signal']} showed no signal")
+    console.print(
+        f"efficiency: median {quantile['50 %']:.1%}, 5th percentile {quantile['5 %']:.1%}, below 10 % for {poor['share']:.1%}"
+    )
+    console.print(f"smallest P-P p-value of eleven: {worst[1]['ks_p']:.3f} ({worst[0]})")
+    console.print(f"wrote {folder}: card.md, card.json, {RECORDS} and figures", soft_wrap=True)
