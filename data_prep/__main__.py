@@ -72,7 +72,8 @@ def main(arguments: list[str] | None = None) -> None:
             eob_at_nr.generate(sources, _needed(given.out or (beside and beside / "eob_at_nr.npz"), "--out"))
         else:
             reference = _needed(given.eob_at_nr or (beside and beside / "eob_at_nr.npz"), "--eob-at-nr")
-            nr_training.build(given.data, reference, _needed(given.out or beside, "--out"), settings.quality, sources)
+            out = _needed(given.out or beside, "--out")
+            nr_training.build(given.data, reference, out, settings.quality, sources, settings.eob.duration)
 
 
 def _source(given: argparse.Namespace) -> Source:

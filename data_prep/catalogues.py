@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from data_prep import lvcnr, maya, metadata, sxs_runs
-from data_prep.nr import NRWaveform, read_spec_nonspinning, read_sxs_gatech
+from data_prep.nr import NRWaveform
+from data_prep.tables import read_spec_nonspinning, read_sxs_gatech
 from gwsurrogate_ml.artifacts import sha256
 from gwsurrogate_ml.errors import ConfigError, DataError
 

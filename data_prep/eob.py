@@ -118,11 +118,11 @@ def one_waveform(q: float, chi1: float, chi2: float, times: np.ndarray) -> dict[
 
 def _chunk(job: tuple[int, np.ndarray, np.ndarray, Path]) -> int:
     index, parameters, times, path = job
-    rows = [one_waveform(*row, times) for row in parameters]
+    rows = [one_waveform(q, chi1, chi2, times) for q, chi1, chi2 in parameters]
     stacked = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
     # The process in the name: a worker that outlived a killed run must not write into ours.
     temporary = path.with_suffix(f".{os.getpid()}.tmp.npz")
-    np.savez(temporary, parameters=parameters, **stacked)
+    np.savez(temporary, parameters=parameters, **stacked)  # type: ignore[arg-type]
     os.replace(temporary, path)
     return index
 

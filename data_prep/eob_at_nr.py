@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from data_prep import catalogues, eob
-from data_prep.nr import NRWaveform, load_npz, save_npz
+from data_prep.nr import NRWaveform
+from data_prep.tables import load_npz, save_npz
 from gwsurrogate_ml.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ def _at(prefix: str, runs: Sequence[NRWaveform], times: np.ndarray, partial: Pat
         if done[i]:
             continue
         try:
-            pieces = eob.one_waveform(*parameters[i], times)
+            pieces = eob.one_waveform(run.q, run.chi1[2], run.chi2[2], times)
             h22[i] = pieces["amp22"] * np.exp(-1j * pieces["phase22"])
         except (RuntimeError, ValueError) as error:
             log.warning("%s: no reference waveform (%s)", run.name, error)

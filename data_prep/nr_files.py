@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.nr import NRWaveform, canonical, load_npz
+from data_prep.nr import NRWaveform, canonical
+from data_prep.tables import load_npz
 from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, ModeKey
 from gwsurrogate_ml.errors import DataError
 

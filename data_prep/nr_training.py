@@ -16,8 +16,9 @@ from scipy.interpolate import make_interp_spline
 from data_prep import catalogues, eob, eob_at_nr, nr_report
 from data_prep.catalogues import SPEC_FILE as SPEC_FILE
 from data_prep.frames import coorbital
-from data_prep.nr import NRWaveform, save_npz
+from data_prep.nr import NRWaveform
 from data_prep.quality import QualityConfig, Reference, Verdict, cluster_parameters, clusters, judge
+from data_prep.tables import save_npz
 from gwsurrogate_ml.artifacts import package_versions, sha256
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.waveform.compare import white_mismatch
@@ -59,6 +60,7 @@ def build(
     out: Path,
     config: QualityConfig | None = None,
     sources: Sequence[catalogues.Source] | None = None,
+    duration: float = np.inf,
 ) -> dict[str, Any]:
     """Judge every run and write `nr.npz`, `report.json`, `report.md` and figures to the folder `out`.
 
@@ -80,6 +82,8 @@ def build(
     out : Path
     config : QualityConfig, optional
     sources : sequence of Source, optional
+    duration : float, M
+        length of the model to be trained: long runs correct one that reaches as far back as they
 
     Raises
     ------
@@ -95,7 +99,8 @@ def build(
     bad = {v.name for v in verdicts if not v.kept}
     if not kept:
         raise DataError(f"none of {len(runs)} runs passed quality control; {verdicts[0].name}: {verdicts[0].reasons}")
-    long = [run for run in found.long if run.name not in bad]
+    inside = [run for run in found.long if run.q <= config.q_max]
+    long = [run for run in inside if run.name not in bad] if duration > -SPEC_TIMES[0] else []
     labels = clusters(cluster_parameters([*runs, *long]), config.cluster_tolerance)
     for verdict, label in zip(verdicts, labels, strict=False):
         verdict.cluster = int(label)

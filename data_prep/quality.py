@@ -25,6 +25,9 @@ Reference = Callable[[NRWaveform, np.ndarray], np.ndarray | None]
 class QualityConfig:
     """Limits of quality control; every one is reported beside what it dropped."""
 
+    q_max: float = np.inf
+    """A model's range in mass ratio: runs beyond would correct it where it has not been trained."""
+    chi_max: float = np.inf
     in_plane_max: float = 1e-3
     """Spin in the orbital plane, dimensionless; aligned runs of the catalogues lie far below, precessing far above."""
     eccentricity_max: float = 0.01
@@ -190,6 +193,8 @@ def judge(runs: Sequence[NRWaveform], reference: Reference, config: QualityConfi
             model = reference(run, times)
         for reason in reasons:
             verdict.drop(reason)
+        if run.q > config.q_max or max(abs(run.chi1[2]), abs(run.chi2[2])) > config.chi_max:
+            verdict.drop(f"beyond the model's range, q {config.q_max:g} and |chi| {config.chi_max:g}")
         mass_sum = run.meta.get("mass_sum", 1.0)
         if abs(mass_sum - 1) > config.mass_sum_tolerance:
             verdict.drop(f"m1 + m2 = {mass_sum:.4f}: the unit of time is in doubt")

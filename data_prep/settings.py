@@ -34,7 +34,8 @@ class Settings:
 def read_settings(path: Path) -> Settings:
     """Settings out of a training configuration.
 
-    The EOB set reaches to the model's hard limits (`q_hard`, `chi_hard`) unless ``[data.eob]`` says otherwise. Relative paths of
+    The EOB set reaches to the model's hard limits (`q_hard`, `chi_hard`) and NR runs beyond are dropped, unless ``[data.eob]`` and
+    ``[data.quality]`` say otherwise. Relative paths of
     catalogues count from the configuration's folder, `eob` and `nr` from the working folder, as in `gwsml train`.
 
     Raises
@@ -54,7 +55,7 @@ def read_settings(path: Path) -> Settings:
     quality |= {key: tuple(value) for key, value in quality.items() if isinstance(value, list)}
     return Settings(
         _made(EobConfig, limits | data.get("eob", {}), f"{path}: [data.eob]"),
-        _made(QualityConfig, quality, f"{path}: [data.quality]"),
+        _made(QualityConfig, limits | quality, f"{path}: [data.quality]"),
         tuple(sources),
         Path(content["eob"]) if "eob" in content else None,
         Path(table).parent if table is not None else None,

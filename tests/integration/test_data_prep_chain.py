@@ -163,9 +163,9 @@ def catalogue(tmp_path_factory):
     return folder
 
 
-def build(catalogue, out):
+def build(catalogue, out, **options):
     sources = [Source("lvcnr", str(catalogue / "runs"))]
-    return nr_training.build(catalogue, catalogue / "eob_at_nr.npz", out, QualityConfig(), sources)
+    return nr_training.build(catalogue, catalogue / "eob_at_nr.npz", out, QualityConfig(), sources, **options)
 
 
 def test_a_table_of_other_runs_is_made_from_their_files_with_their_higher_modes(catalogue, tmp_path):
@@ -193,6 +193,12 @@ def test_a_table_of_other_runs_is_made_from_their_files_with_their_higher_modes(
     assert "| bad | bad.h5 |" in text
     assert "both must be positive" in text
     assert "kept for its error" in text
+
+
+def test_a_model_too_short_for_long_runs_gets_none(catalogue, tmp_path):
+    build(catalogue, tmp_path, duration=1000.0)
+    assert len(load_runs(str(tmp_path / "nr.npz")).name) == 6
+    assert load_runs(str(tmp_path / "nr.npz"), "spec_").h22.shape == (0, 5698)
 
 
 def test_the_same_files_give_the_same_table_to_the_byte(catalogue, tmp_path):

@@ -10,10 +10,11 @@ from scipy.interpolate import CubicSpline
 
 from data_prep import eob_at_nr, nr_training
 from data_prep.lvcnr import read_lvcnr
-from data_prep.nr import peak_time, phase_sense, read_spec_nonspinning, read_sxs_gatech
+from data_prep.nr import peak_time, phase_sense
 from data_prep.nr_files import read_bam, read_gatech_polarizations
 from data_prep.quality import judge
 from data_prep.sxs_runs import read_sxs
+from data_prep.tables import read_spec_nonspinning, read_sxs_gatech
 from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.waveform.compare import psd_mismatch, white_mismatch

@@ -13,7 +13,7 @@ from data_prep import catalogues, eob_at_nr
 from data_prep.__main__ import main
 from data_prep.catalogues import Source, pair_resolutions, read
 from data_prep.nr import NRWaveform, check_times
-from data_prep.quality import judge
+from data_prep.quality import QualityConfig, judge
 from data_prep.settings import read_settings
 from gwsurrogate_ml.errors import ConfigError, DataError
 
@@ -150,6 +150,16 @@ def test_the_difference_of_two_resolutions_is_the_runs_error_and_lowers_its_weig
     assert verdicts["short"].kept
 
 
+def test_runs_beyond_the_range_of_the_model_are_dropped():
+    def reference(run, times):
+        return h22(run.q, t=times, error=0.005)
+
+    runs = [plain(f"run{i}", q) for i, q in enumerate((1.0, 1.5, 2.0, 3.0))]
+    verdicts = judge(runs, reference, QualityConfig(q_max=2.5))
+    assert [v.kept for v in verdicts] == [True, True, True, False]
+    assert verdicts[3].reasons == ["beyond the model's range, q 2.5 and |chi| inf"]
+
+
 def test_names_without_resolutions_are_left_alone():
     runs = [plain("GT0001", 1.0), plain("GT0002", 1.0)]
     assert pair_resolutions(runs) == (runs, [])
@@ -184,6 +194,7 @@ def test_one_file_tells_ranges_catalogues_and_where_everything_goes(tmp_path):
     assert (settings.eob.q_max, settings.eob.chi_max, settings.eob.n, settings.eob.duration) == (4.5, 0.6, 128, 3000.0)
     assert settings.eob_config(n=None, seed=7).seed == 7
     assert settings.quality.window == (-300.0, 80.0)
+    assert (settings.quality.q_max, settings.quality.chi_max) == (4.5, 0.6)
     assert (str(settings.eob_folder), str(settings.nr_folder)) == ("sets/eob", "sets/nr")
     assert settings.sources[0].path == str(tmp_path / "runs")
     assert (settings.sources[1].q_max, settings.sources[1].chi_max) == (4.5, 0.6)

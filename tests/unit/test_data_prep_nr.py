@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from data_prep.lvcnr import read_lvcnr
-from data_prep.nr import canonical, load_npz, peak_time, phase_sense, read_spec_nonspinning, read_sxs_gatech
+from data_prep.nr import canonical, peak_time, phase_sense
 from data_prep.nr_files import _from_name, read_bam, read_gatech_polarizations
 from data_prep.sxs_runs import read_sxs
+from data_prep.tables import load_npz, read_spec_nonspinning, read_sxs_gatech
 from gwsurrogate_ml.errors import ConfigError, DataError
 
 T = np.arange(-300.0, 100.0, 0.5)
