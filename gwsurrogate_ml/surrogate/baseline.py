@@ -3,7 +3,7 @@
 The coefficients are those of the TaylorF2 phase (Buonanno et al. 2009, arXiv:0907.0700; spins: Bohé et al. 2013/2015,
 Mishra et al. 2016, arXiv:1601.05588), turned into t(v) by the stationary-phase relation t = d psi / d(2 pi f) and then into
 Phi(t) by reversing the series: v = u [1 + ...] with u = (eta tau / 5)^(-1/8) / 2 and tau the time to coalescence. Functions
-work on numpy arrays and torch tensors alike.
+work on numpy arrays and torch tensors alike, those of plain arithmetic also in compiled code.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numba.extending import register_jitable
 
 Array = Any
 """A numpy array or a torch tensor of float64."""
@@ -20,7 +21,8 @@ WIDTH = 150.0
 """Time in M over which the time to coalescence is bent away from zero, so that the series stays finite at merger."""
 
 
-def phasing_coefficients(eta: Array, m1: Array, chi1: Array, chi2: Array) -> tuple[list[Array], Array, float]:
+@register_jitable
+def phasing_coefficients(eta: Array, m1: Array, chi1: Array, chi2: Array) -> tuple[tuple[Array, ...], Array, float]:
     """TaylorF2 phasing coefficients relative to the leading order.
 
     Parameters
@@ -30,7 +32,7 @@ def phasing_coefficients(eta: Array, m1: Array, chi1: Array, chi2: Array) -> tup
 
     Returns
     -------
-    p : list of 8 arrays, coefficients of v^k, k = 0..7
+    p : tuple of 8 arrays, coefficients of v^k, k = 0..7
     p5_log : array, coefficient of v^5 log v
     p6_log : float, coefficient of v^6 log v
     """
@@ -43,7 +45,7 @@ def phasing_coefficients(eta: Array, m1: Array, chi1: Array, chi2: Array) -> tup
     p6 = (
         11583231236531.0 / 4694215680.0
         - 640.0 / 3.0 * pi**2
-        + p6_log * (float(np.euler_gamma) + math.log(4.0))
+        + p6_log * (np.euler_gamma + math.log(4.0))
         + eta * (-15737765635.0 / 3048192.0 + 2255.0 / 12.0 * pi**2)
         + eta**2 * 76055.0 / 1728.0
         - eta**3 * 127825.0 / 1296.0
@@ -69,11 +71,12 @@ def phasing_coefficients(eta: Array, m1: Array, chi1: Array, chi2: Array) -> tup
             + eta**2 * 4735.0 / 144.0
             + m * (-7189233785.0 / 1524096.0 + eta * 458555.0 / 3024.0 - eta**2 * 5345.0 / 72.0)
         )
-    return [1.0 + 0.0 * eta, 0.0 * eta, p2, p3, p4, p5, p6, p7], p5_log, p6_log
+    return (1.0 + 0.0 * eta, 0.0 * eta, p2, p3, p4, p5, p6, p7), p5_log, p6_log
 
 
-def _series(eta: Array, m1: Array, chi1: Array, chi2: Array) -> tuple[list[Array], float]:
-    """Coefficients c_k of Omega = 2 u^3 (1 + sum c_k u^k), and that of u^6 log u."""
+@register_jitable
+def series(eta: Array, m1: Array, chi1: Array, chi2: Array) -> tuple[Array, ...]:
+    """Coefficients c_2 ... c_7 of Omega = 2 u^3 (1 + sum c_k u^k), and that of u^6 log u."""
     p, p5_log, p6_log = phasing_coefficients(eta, m1, chi1, chi2)
     # tau = 5 / (256 eta) v^-8 (1 + sum a_k v^k), from t = d psi / d(2 pi f)
     a2, a3, a4 = 3.0 / 5.0 * p[2], 2.0 / 5.0 * p[3], 1.0 / 5.0 * p[4]
@@ -85,7 +88,17 @@ def _series(eta: Array, m1: Array, chi1: Array, chi2: Array) -> tuple[list[Array
     c4 = 3.0 / 8.0 * a4 - 3.0 / 128.0 * a2**2
     c6 = 3.0 / 8.0 * a6 - (7.0 * a2**3 - 48.0 * a2 * a4 - 24.0 * a3**2) / 1024.0
     c7 = 3.0 / 8.0 * a7 - 3.0 / 256.0 * (3.0 * a2**2 * a3 - 8.0 * a2 * a5 - 8.0 * a3 * a4)
-    return [c2, c3, c4, c5, c6, c7], 3.0 / 8.0 * a6_log
+    return c2, c3, c4, c5, c6, c7, 3.0 / 8.0 * a6_log
+
+
+@register_jitable
+def phase_of(u: Array, log_u: Array, eta: Array, coefficients: tuple[Array, ...]) -> Array:
+    """Phase of the (2,2) mode where ``u = (eta tau / 5)^(-1/8) / 2``, by the `series`; additive constant arbitrary."""
+    c2, c3, c4, c5, c6, c7, c6_log = coefficients
+    inverse = 1.0 / u
+    total = inverse * (inverse**2) ** 2 * (-0.2 + u**2 * (-c2 / 3.0 + u * (-c3 / 2.0 - u * c4))) + c5 * log_u
+    total = total + u * (c6 + c6_log * (log_u - 1.0) + u * c7 / 2.0)
+    return 5.0 / (16.0 * eta) * total
 
 
 def time_to_coalescence(t: Array) -> Array:
@@ -109,13 +122,8 @@ def phase(t: Array, eta: Array, m1: Array, chi1: Array, chi2: Array, xp: Any = n
     array (N, n), radians
     """
     tau = time_to_coalescence(t)
-    (c2, c3, c4, c5, c6, c7), c6_log = _series(eta, m1, chi1, chi2)
     u = 0.5 * (eta * tau / 5.0) ** (-0.125)
-    log_u = xp.log(u)
-    inverse = 1.0 / u
-    series = inverse * (inverse**2) ** 2 * (-0.2 + u**2 * (-c2 / 3.0 + u * (-c3 / 2.0 - u * c4))) + c5 * log_u
-    series = series + u * (c6 + c6_log * (log_u - 1.0) + u * c7 / 2.0)
-    return 5.0 / (16.0 * eta) * series
+    return phase_of(u, xp.log(u), eta, series(eta, m1, chi1, chi2))
 
 
 def amplitude(t: Array, eta: Array) -> Array:

@@ -10,15 +10,30 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba.extending import register_jitable
 
 Array = Any
 N_FEATURES = 4
 
 
+@register_jitable
+def masses(q: Array) -> tuple[Array, Array, Array]:
+    """Symmetric mass ratio, m1 / M and (m1 - m2) / M for q = m1 / m2."""
+    return q / (1.0 + q) ** 2, q / (1.0 + q), (q - 1.0) / (q + 1.0)
+
+
+@register_jitable
+def columns(eta: Array, delta: Array, chi1: Array, chi2: Array, log_4eta: Array) -> tuple[Array, Array, Array, Array]:
+    """The four `features` as functions of any one shape."""
+    chi_s, chi_a = 0.5 * (chi1 + chi2), 0.5 * (chi1 - chi2)
+    chi_pn = (chi_s + delta * chi_a - 76.0 / 113.0 * eta * chi_s) / (1.0 - 76.0 / 113.0 * eta)
+    return log_4eta / 0.6 + 1.0, chi_pn, delta * chi_a, 2.0 * chi_a**2 - 1.0
+
+
 def split(parameters: Array) -> tuple[Array, Array, Array, Array, Array]:
     """Columns (N, 1) eta, m1, delta, chi1, chi2 from `parameters` (N, 3) = (q, chi1, chi2), numpy or torch."""
     q, chi1, chi2 = parameters[:, 0:1], parameters[:, 1:2], parameters[:, 2:3]
-    return q / (1.0 + q) ** 2, q / (1.0 + q), (q - 1.0) / (q + 1.0), chi1, chi2
+    return *masses(q), chi1, chi2
 
 
 def features(parameters: Array, xp: Any = np) -> Array:
@@ -34,7 +49,5 @@ def features(parameters: Array, xp: Any = np) -> Array:
     True
     """
     eta, _, delta, chi1, chi2 = split(parameters)
-    chi_s, chi_a = 0.5 * (chi1 + chi2), 0.5 * (chi1 - chi2)
-    chi_pn = (chi_s + delta * chi_a - 76.0 / 113.0 * eta * chi_s) / (1.0 - 76.0 / 113.0 * eta)
-    columns = [xp.log(4.0 * eta) / 0.6 + 1.0, chi_pn, delta * chi_a, 2.0 * chi_a**2 - 1.0]
-    return xp.concatenate(columns, 1) if xp is np else xp.cat(columns, 1)
+    found = columns(eta, delta, chi1, chi2, xp.log(4.0 * eta))
+    return xp.concatenate(found, 1) if xp is np else xp.cat(found, 1)

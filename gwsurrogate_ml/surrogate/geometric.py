@@ -2,48 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numba
 import numpy as np
 
 from gwsurrogate_ml.conventions import ModeKey, require_q
 from gwsurrogate_ml.errors import ConfigError, DomainError
-from gwsurrogate_ml.surrogate import higher
+from gwsurrogate_ml.surrogate import compiled, higher, predictor
+from gwsurrogate_ml.surrogate.compiled import Knots
+from gwsurrogate_ml.surrogate.coordinates import features
 from gwsurrogate_ml.surrogate.domain import check_parameters
-from gwsurrogate_ml.surrogate.predictor import log_amplitude_and_phase, peak_shift
 from gwsurrogate_ml.surrogate.uncertainty import ErrorEstimate, expected_mismatch, mode_spread
 from gwsurrogate_ml.waveform.modes import Modes
-from gwsurrogate_ml.waveform.spline import (
-    hermite,
-    hermite_modes,
-    hermite_torch,
-    slope_matrix,
-    slopes,
-)
+from gwsurrogate_ml.waveform.spline import hermite_torch, slope_matrix
 
 if TYPE_CHECKING:
     import torch
 
 
-def _compact(key: str, value: np.ndarray) -> np.ndarray:
-    """Network weights as float32 where that loses nothing (they were trained so): one waveform's time goes into reading them."""
-    single = value.astype(np.float32) if ".weight" in key else value
-    return single if np.array_equal(single, value) else value
-
-
-@dataclass(frozen=True)
-class Knots:
-    """N waveforms at the knots: amplitude and phase of (2,2) with slopes (N, n_knots), the peak's time (N,), and the real and
-    imaginary parts of the other modes in the co-orbital frame (N, n_modes - 1, 2, n_knots)."""
-
-    amplitude: np.ndarray
-    amplitude_slope: np.ndarray
-    phase: np.ndarray
-    phase_slope: np.ndarray
-    shift: np.ndarray
-    higher: np.ndarray
+def in_threads(work: Callable[[slice], None], n: int) -> None:
+    """Call `work` on consecutive parts of range(`n`), one for each of NUMBA_NUM_THREADS threads (by default, the cores)."""
+    threads = min(numba.config.NUMBA_NUM_THREADS, n)
+    if threads <= 1:
+        work(slice(0, n))
+        return
+    edges = [n * k // threads for k in range(threads + 1)]
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, map(slice, edges[:-1], edges[1:])))
 
 
 class GeometricSurrogate:
@@ -60,11 +49,10 @@ class GeometricSurrogate:
     def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         self.info = card
         self.modes: tuple[ModeKey, ...] = tuple((int(l), int(m)) for l, m in card["modes"])
-        self._tensors = {key: _compact(key, np.asarray(value, dtype=np.float64)) for key, value in tensors.items()}
+        self._tensors = {key: np.array(value, dtype=np.float64, order="C") for key, value in tensors.items()}
         self._degree = int(card["degree"])
         self.knots = self._tensors["knots"]
-        self._centre = int(np.flatnonzero(self.knots == 0.0)[0])
-        self._slope_matrix = slope_matrix(self.knots).T.copy()
+        self._tables = compiled.tables(self._tensors, self._degree, self.modes)
         # The peak moves by a fraction of an M when stage 2 is added: keep a margin to both ends of the knots.
         self.t_min, self.t_max = float(self.knots[0]) + 5.0, float(self.knots[-1]) - 5.0
 
@@ -90,11 +78,12 @@ class GeometricSurrogate:
         ConfigError
             unknown keyword, wrong shape of `times`
         """
-        parameters = np.array([[float(require_q(q, unknown)), float(chi1), float(chi2)]])
-        k = self._at_knots(parameters)
-        times = np.arange(np.ceil(self.t_min), self.t_max) if times is None else np.asarray(times, dtype=np.float64)
+        k = self._at_knots(self._one(q, chi1, chi2, unknown))
+        times = np.arange(np.ceil(self.t_min), self.t_max) if times is None else np.array(times, dtype=np.float64)
         self._check_times(times)
-        return Modes(times, dict(zip(self.modes, self._at_times(k, 0, times), strict=True)))
+        out = np.empty((1, len(self.modes), len(times)), dtype=np.complex128)
+        compiled.modes(self._tables, k, times[None], out)
+        return Modes(times, dict(zip(self.modes, out[0], strict=True)))
 
     def batch(self, parameters: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         """Modes of many binaries in torch, on the device of `parameters`, differentiable in parameters and times.
@@ -126,16 +115,16 @@ class GeometricSurrogate:
         dtype = torch.float64
         wanted = torch.is_grad_enabled() and (parameters.requires_grad or times.requires_grad)
         if parameters.device.type == "cpu" and not wanted:
-            k = self._at_knots(parameters.detach().to(dtype).numpy())
-            rows = times.detach().to("cpu", dtype).expand(len(parameters), -1).numpy()
-            result = np.empty((len(parameters), len(self.modes), rows.shape[1]), dtype=np.complex128)
-            for i, row in enumerate(rows):
-                self._at_times(k, i, row, result[i])
-            return torch.from_numpy(result)
+            return torch.from_numpy(
+                self._compiled_batch(parameters.detach().to(dtype).numpy(), times.to(dtype).numpy())
+            )
         tensors, to_slopes = self._on(parameters.device)
-        log_amplitude, phase = log_amplitude_and_phase(parameters.to(dtype), tensors, self._degree, torch)
-        more = self._higher(parameters.to(dtype), tensors, torch)
-        shift = peak_shift(self._log_total(log_amplitude, more, torch), self._centre)
+        log_amplitude, phase = predictor.log_amplitude_and_phase(parameters.to(dtype), tensors, self._degree, torch)
+        log_total, more, centre = log_amplitude, None, self._tables.centre
+        if len(self.modes) > 1:
+            more = higher.coorbital(parameters.to(dtype), tensors, self._degree, self.modes[1:], torch)
+            log_total = 0.5 * torch.log(torch.exp(2.0 * log_amplitude) + (more**2).sum((1, 2)))
+        shift = predictor.peak_shift(*log_total[:, centre - 2 : centre + 3].split(1, dim=1))
         knots = tensors["knots"]
         at = times.to(dtype).expand(len(parameters), -1) + shift
 
@@ -168,8 +157,7 @@ class GeometricSurrogate:
         DomainError
             as for a waveform
         """
-        parameters = np.array([[float(require_q(q, unknown)), float(chi1), float(chi2)]])
-        check_parameters(parameters, self.info["ranges"])
+        parameters = self._one(q, chi1, chi2, unknown)
         factor = self.info.get("error_factor_90")
         if factor is None:
             raise ConfigError(
@@ -183,42 +171,35 @@ class GeometricSurrogate:
         )
         return ErrorEstimate(expected, factor * expected, dict(zip(self.modes[1:], spread.tolist(), strict=True)))
 
-    def _higher(self, parameters: Any, tensors: dict[str, Any], xp: Any) -> Any:
-        """Real and imaginary parts (N, n_modes - 1, 2, n_knots) of the modes beside (2,2), co-orbital."""
-        if len(self.modes) == 1:
-            return xp.zeros((len(parameters), 0, 2, len(self.knots)))
-        return higher.coorbital(parameters, tensors, self._degree, self.modes[1:], xp)
+    def _one(self, q: float, chi1: float, chi2: float, unknown: dict[str, object]) -> np.ndarray:
+        """Parameters (1, 3) of one binary, checked."""
+        parameters = np.array([[float(require_q(q, unknown)), float(chi1), float(chi2)]])
+        check_parameters(parameters, self.info["ranges"])
+        return parameters
 
-    @staticmethod
-    def _log_total(log_amplitude: Any, more: Any, xp: Any) -> Any:
-        """log of sqrt(sum of |h_lm|^2), (N, n_knots): what peaks at t = 0."""
-        if more.shape[1] == 0:
-            return log_amplitude
-        return 0.5 * xp.log(xp.exp(2.0 * log_amplitude) + (more**2).sum((1, 2)))
+    def _compiled_batch(self, parameters: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """Modes (N, n_modes, n) complex128 for `parameters` (N, 3) at `times` (n,) or (N, n)."""
+        times = np.ascontiguousarray(np.atleast_2d(times))
+        out = np.empty((len(parameters), len(self.modes), times.shape[1]), dtype=np.complex128)
+
+        def work(part: slice) -> None:
+            at = times if len(times) == 1 else times[part]
+            compiled.modes(self._tables, self._at_knots(parameters[part]), at, out[part])
+
+        in_threads(work, len(parameters))
+        return out
 
     def _at_knots(self, parameters: np.ndarray) -> Knots:
-        """The waveforms of `parameters` (N, 3) at the knots, phase 0 at the peak."""
-        check_parameters(parameters, self.info["ranges"])
-        log_amplitude, phase = log_amplitude_and_phase(parameters, self._tensors, self._degree)
-        more = self._higher(parameters, self._tensors, np)
-        shift = peak_shift(self._log_total(log_amplitude, more, np), self._centre)[:, 0]
-        amplitude = np.exp(log_amplitude)
-        slope = slopes(self.knots, np.concatenate([phase, amplitude]))
-        phase_slope, amplitude_slope = slope[: len(phase)], slope[len(phase) :]
-        at_peak = [hermite(self.knots, p, s, x) for p, s, x in zip(phase, phase_slope, shift[:, None], strict=True)]
-        phase = phase - np.reshape(at_peak, (-1, 1))
-        return Knots(amplitude, amplitude_slope, phase, phase_slope, shift, more)
-
-    def _at_times(self, k: Knots, i: int, times: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Modes (n_modes, n) complex128 of the i-th waveform of `k` at `times` (n,) in M from its peak."""
-        out = np.empty((len(self.modes), len(times)), dtype=np.complex128) if out is None else out
-        n = len(self.knots)
-        parts, part_slopes = np.zeros((2, len(self.modes), 2, n))
-        parts[0, 0], part_slopes[0, 0] = k.amplitude[i], k.amplitude_slope[i]
-        parts[1:], part_slopes[1:] = k.higher[i], slopes(self.knots, k.higher[i].reshape(-1, n)).reshape(-1, 2, n)
-        orders = np.array([m for _, m in self.modes], dtype=np.int64)
-        hermite_modes(self.knots, k.phase[i], k.phase_slope[i], orders, parts, part_slopes, times + k.shift[i], out)
-        return out
+        """The waveforms of `parameters` (N, 3) at the knots."""
+        if len(parameters) == 1:
+            found = compiled.coefficients(self._tables, *parameters[0])
+        else:
+            leading = predictor.coefficients(features(parameters), self._tensors, self._degree)
+            more = np.zeros((len(parameters), 0, 1))
+            if len(self.modes) > 1:
+                more = higher.coefficients(parameters, self._tensors, self._degree, self.modes[1:])
+            found = leading, more
+        return compiled.at_knots(self._tables, parameters, *found)
 
     def _lowest_omega(self, k: Knots) -> np.ndarray:
         """Angular frequency (rad / M) of the (2,2) mode at the earliest usable knot, (N,)."""
@@ -244,5 +225,5 @@ class GeometricSurrogate:
             tensors = {
                 key: torch.as_tensor(value, dtype=torch.float64, device=device) for key, value in self._tensors.items()
             }
-            self._devices[device] = tensors, torch.as_tensor(self._slope_matrix, device=device)
+            self._devices[device] = tensors, torch.as_tensor(slope_matrix(self.knots).T.copy(), device=device)
         return self._devices[device]

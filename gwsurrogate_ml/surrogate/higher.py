@@ -33,6 +33,18 @@ def combination(parameters: Array, modes: tuple[ModeKey, ...], n_basis: int, xp:
     return join([f for f, _ in pick], 1), join([g for _, g in pick], 1)
 
 
+def coefficients(
+    parameters: Array, tensors: dict[str, Any], degree: int, modes: tuple[ModeKey, ...], xp: Any = np
+) -> Array:
+    """Coefficients (N, n_modes, n_basis) of the modes' bases; arguments as for `coorbital`."""
+    x = features(parameters, xp)
+    n_modes, n_basis, _ = tensors["higher.basis"].shape
+    both = chebyshev_terms(x, degree, xp) @ tensors["higher.polynomial"] + networks(x, tensors, xp, "higher").mean(0)
+    half = n_modes * n_basis
+    f, g = combination(parameters, modes, n_basis, xp)
+    return (both[:, :half] * f + both[:, half:] * g).reshape(-1, n_modes, n_basis)
+
+
 def coorbital(
     parameters: Array, tensors: dict[str, Any], degree: int, modes: tuple[ModeKey, ...], xp: Any = np
 ) -> Array:
@@ -49,17 +61,10 @@ def coorbital(
         in the tensors' order
     """
     eta = split(parameters)[0]
-    x = features(parameters, xp)
-    basis = tensors["higher.basis"]  # (n_modes, n_basis, 2 n_knots)
-    n_modes, n_basis, _ = basis.shape
-    both = chebyshev_terms(x, degree, xp) @ tensors["higher.polynomial"] + networks(x, tensors, xp, "higher").mean(0)
-    half = n_modes * n_basis
-    f, g = combination(parameters, modes, n_basis, xp)
-    coefficients = both[:, :half] * f + both[:, half:] * g
-    pieces = [coefficients[:, k * n_basis : (k + 1) * n_basis] @ basis[k] for k in range(n_modes)]
-    knots = tensors["knots"]
-    scaled = xp.stack(pieces, 1).reshape(len(parameters), n_modes, 2, -1)
-    return scaled * baseline.amplitude(knots, eta)[:, None, None, :]
+    found = coefficients(parameters, tensors, degree, modes, xp)
+    pieces = xp.swapaxes(xp.swapaxes(found, 0, 1) @ tensors["higher.basis"], 0, 1)
+    scaled = pieces.reshape(len(parameters), len(modes), 2, -1)
+    return scaled * baseline.amplitude(tensors["knots"], eta)[:, None, None, :]
 
 
 def targets(data: dict[str, np.ndarray], modes: tuple[ModeKey, ...]) -> np.ndarray:

@@ -8,24 +8,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, require_q
+from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.kernels import fft
-from gwsurrogate_ml.surrogate.geometric import GeometricSurrogate, Knots
+from gwsurrogate_ml.surrogate import compiled
+from gwsurrogate_ml.surrogate.compiled import Knots
+from gwsurrogate_ml.surrogate.domain import check_parameters
+from gwsurrogate_ml.surrogate.geometric import GeometricSurrogate, in_threads
 from gwsurrogate_ml.waveform.conditioning import segment_times, start_taper
-from gwsurrogate_ml.waveform.polarizations import harmonics, rotating_sums
-from gwsurrogate_ml.waveform.spline import (
-    hermite,
-    hermite_cosine,
-    hermite_rotating,
-    slopes,
-)
+from gwsurrogate_ml.waveform.polarizations import harmonics, projections
+from gwsurrogate_ml.waveform.spline import hermite
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
 
 DEFAULT = "nr22"
-_Y22 = np.sqrt(5.0 / (4.0 * np.pi))
+_FACE_ON = np.array([[[-np.sqrt(5.0 / (4.0 * np.pi)), 0.0]]])  # h_plus of (2,2) for theta_jn = 0, phase = 0
 
 
 class Surrogate(GeometricSurrogate):
@@ -253,54 +251,32 @@ class Surrogate(GeometricSurrogate):
         reach = self._start(k, unit, f_min, parameters) * unit
         n = round(duration * sampling_frequency)
         out = np.empty((len(total), n // 2 + 1), dtype=np.complex128)
-        series = np.zeros(n)
-        for i in range(len(total)):
-            before, after = self._segment(duration, sampling_frequency, unit[i], reach[i], f_min)
-            step = 1.0 / sampling_frequency / unit[i]
-            part = np.empty(before + after)
-            hermite_cosine(
-                self.knots,
-                k.amplitude[i],
-                k.amplitude_slope[i],
-                k.phase[i],
-                k.phase_slope[i],
-                k.shift[i] - before * step,
-                step,
-                part,
-            )
-            self._taper(part, before, reach[i], sampling_frequency)
-            series[:] = 0.0
-            series[:after] = part[before:]
-            series[n - before :] = part[:before]
-            scale = -_Y22 * unit[i] / MPC_SECONDS / sampling_frequency
-            out[i] = scale * fft.rfft(series)
+
+        def work(rows: slice) -> None:
+            series = np.zeros((1, n))
+            for i in range(len(total))[rows]:
+                before, after = self._segment(duration, sampling_frequency, unit[i], reach[i], f_min)
+                step = 1.0 / sampling_frequency / unit[i]
+                part = np.empty((1, before + after))
+                compiled.sums(self._tables, k, i, _FACE_ON, -before * step, step, part)
+                self._taper(part, before, reach[i], sampling_frequency)
+                series[:, after : n - before] = 0.0
+                series[:, :after], series[:, n - before :] = part[:, before:], part[:, :before]
+                out[i] = unit[i] / MPC_SECONDS / sampling_frequency * fft.rfft(series[0])
+
+        in_threads(work, len(total))
         return out
 
     def smallest_total_mass(self, q: float, chi1: float, chi2: float, f_min: float) -> float:
         """Smallest total mass (solar masses, detector frame) for which the model reaches down to `f_min` (Hz)."""
-        parameters = np.array([[float(require_q(q)), float(chi1), float(chi2)]])
+        parameters = self._one(q, chi1, chi2, {})
         return float(self._lowest_omega(self._at_knots(parameters))[0] / (2 * np.pi * f_min) / MTSUN_SI)
 
     def _observed(self, k: Knots, theta_jn: float, phase: float, first: float, step: float, n: int) -> np.ndarray:
         """h_plus and h_cross (2, n) of the first waveform of `k`, in units of M / distance, at uniform times in M."""
-        y = harmonics(self.modes, theta_jn, phase)
-        more = k.higher[0].reshape(-1, len(self.knots))
-        both = np.concatenate([more, slopes(self.knots, more)], 1).reshape(-1, 2, 2 * len(self.knots))
-        leading = np.concatenate([k.amplitude[:1], k.amplitude_slope[:1]], 1)
-        orders, weights = rotating_sums(np.concatenate([leading, both[:, 0] + 1j * both[:, 1]]), self.modes, y)
-        values, weight_slopes = weights[..., : len(self.knots)], weights[..., len(self.knots) :]
         out = np.empty((2, n))
-        hermite_rotating(
-            self.knots,
-            k.phase[0],
-            k.phase_slope[0],
-            orders,
-            np.ascontiguousarray(values),
-            np.ascontiguousarray(weight_slopes),
-            first + k.shift[0],
-            step,
-            *out,
-        )
+        weights = projections(self.modes, harmonics(self.modes, theta_jn, phase))
+        compiled.sums(self._tables, k, 0, weights, first, step, out)
         return out
 
     def _segment(
@@ -344,7 +320,7 @@ class Surrogate(GeometricSurrogate):
         if not (np.isfinite(f_min) and f_min > 0):
             raise ConfigError(f"{name} is {f_min}: give a positive frequency in Hz")
         wanted = 2 * np.pi * f_min * unit
-        lowest, highest = self._lowest_omega(k), k.phase_slope[:, self._centre]
+        lowest, highest = self._lowest_omega(k), k.phase_slope[:, self._tables.centre]
         if np.any(short := lowest > wanted):
             i = int(np.argmax(lowest / wanted))
             q, chi1, chi2 = parameters[i]
@@ -361,7 +337,7 @@ class Surrogate(GeometricSurrogate):
             )
         starts = np.empty(len(unit))
         for i, omega in enumerate(k.phase_slope):
-            j = max(int(np.searchsorted(omega[: self._centre + 1], wanted[i])), 1)
+            j = max(int(np.searchsorted(omega[: self._tables.centre + 1], wanted[i])), 1)
             x = (wanted[i] - omega[j - 1]) / (omega[j] - omega[j - 1])
             starts[i] = self.knots[j - 1] + x * (self.knots[j] - self.knots[j - 1]) - k.shift[i]
         return starts
@@ -379,7 +355,9 @@ class Surrogate(GeometricSurrogate):
             raise DomainError(
                 f"mass_1 = {m1[i]:g} < mass_2 = {m2[i]:g}: mass_1 is the heavier body, swap masses and spins"
             )
-        return np.column_stack([m1 / m2, c1, c2]), m1 + m2
+        parameters = np.column_stack([m1 / m2, c1, c2])
+        check_parameters(parameters, self.info["ranges"])
+        return parameters, m1 + m2
 
     @staticmethod
     def _check_positive(**values: float) -> None:

@@ -1,7 +1,6 @@
 """From modes to polarizations: sums over spin-weighted spherical harmonics, by lal's.
 
-``h_plus - i h_cross = sum_lm h_lm -2Y_lm(theta_jn, pi/2 - phase)``; see `conventions`. In the co-orbital frame the sum over l
-can be done once at the knots, since modes of one m rotate together.
+``h_plus - i h_cross = sum_lm h_lm -2Y_lm(theta_jn, pi/2 - phase)``; see `conventions`.
 """
 
 from __future__ import annotations
@@ -48,29 +47,23 @@ def harmonics(modes: Sequence[ModeKey], theta_jn: float, phase: float) -> np.nda
     )
 
 
-def rotating_sums(coorbital: np.ndarray, modes: Sequence[ModeKey], y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of cos(m phi) and sin(m phi) in h_plus and in h_cross, summed over l; phi is the orbital phase.
+def projections(modes: Sequence[ModeKey], y: np.ndarray) -> np.ndarray:
+    """Weights of the modes' real and imaginary parts in h_plus and h_cross.
 
-    With a_m and b_m the factors of exp(-i m phi) and exp(+i m phi) in h_plus - i h_cross, the latter from
-    h_{l,-m} = (-1)^l conj(h_lm), these are Re(a + b), Im(a - b) for h_plus and -Im(a + b), Re(a - b) for h_cross.
+    ``h_plus - i h_cross = sum a h + b conj(h)`` over the modes with m > 0, where a = -2Y_lm and, by reflection symmetry,
+    b = (-1)^l -2Y_{l,-m}.
 
     Parameters
     ----------
-    coorbital : (n_modes, n) complex128
-        h_lm exp(i m phi) for m > 0, or anything linear in it (slopes)
     modes : sequence of (l, m)
     y : (n_modes, 2) complex128, from `harmonics`
 
     Returns
     -------
-    orders : (M,) int64, ascending
-    weights : (M, 4, n) float64
+    (2, n_modes, 2) float64
+        rows plus and cross; last axis real part, imaginary part
     """
-    orders = np.array(sorted({m for _, m in modes}), dtype=np.int64)
-    weights = np.zeros((len(orders), 4, coorbital.shape[1]))
-    for k, (l, m) in enumerate(modes):
-        row = weights[int(np.searchsorted(orders, m))]
-        a, b = y[k, 0] * coorbital[k], (-1) ** l * y[k, 1] * np.conj(coorbital[k])
-        total, difference = a + b, a - b
-        row += np.array([total.real, difference.imag, -total.imag, difference.real])
-    return orders, weights
+    signs = np.array([(-1) ** l for l, _ in modes])
+    a, b = y[:, 0], signs * y[:, 1]
+    total, difference = a + b, b - a
+    return np.array([[total.real, difference.imag], [-total.imag, difference.real]]).transpose(0, 2, 1).copy()
