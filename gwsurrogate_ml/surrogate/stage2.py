@@ -1,4 +1,8 @@
-"""Stage 2: numerical relativity minus stage 1, by Gaussian processes on a few principal components.
+"""Stage 2: numerical relativity minus stage 1's polynomial, by Gaussian processes on a few principal components.
+
+Near the merger the corrections build on the polynomial alone: the fine structure that stage 1's networks add there is that of
+SEOBNRv5HM, not of numerical relativity, and doubles the error on unseen simulations. Where simulations are far, waveforms of
+stage 1 stand in as observations with a large noise (anchors). Before the data begin the networks take over.
 
 Each simulation is first brought to the model's gauge: the time and phase shift that bring it closest (amplitude-weighted least
 squares). What remains is a phase and a relative amplitude as functions of time; their principal components are regressed on
@@ -13,6 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import CubicSpline
+from scipy.linalg import cho_factor, cho_solve
+from scipy.stats import qmc
 
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.surrogate.config import SurrogateConfig
@@ -23,6 +29,14 @@ NR_WINDOW = (-395.0, 90.0)
 """Where the table of short runs is trusted, M."""
 LONG_WINDOW = (-2740.0, 90.0)
 """Where the long non-spinning runs are trusted, M."""
+FADE, LONG_FADE = 300.0, 1000.0
+"""M, e-folding times over which the corrections' frequency fades before their windows."""
+N_ANCHORS = 512
+"""Sobol points in (log q, chi1, chi2) from which anchors are taken."""
+ANCHOR_DISTANCE = 0.3
+"""An anchor stands at least so far from every good simulation, in the coordinates of `features`."""
+ANCHOR_NOISE = 1.0
+"""Variance of an anchor's noise in units of each component's mean square: it says little, but better than nothing."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +132,7 @@ def fit(
     window: tuple[float, float],
     fade: float,
     spin_length: float | None = None,
+    n_anchors: int = 0,
 ) -> dict[str, np.ndarray]:
     """Fit one correction.
 
@@ -135,6 +150,8 @@ def fit(
         M, e-folding time over which it fades before the window
     spin_length : float, optional
         fixed correlation length of the spin coordinates (where all runs are non-spinning nothing can be learned of it)
+    n_anchors : int
+        the last so many rows are anchors: the components and the processes' hyperparameters are found without them
 
     Returns
     -------
@@ -148,10 +165,11 @@ def fit(
     d_phase, d_log_amplitude = residuals(runs, log_amplitude, phase, window)
     inside = (runs.t >= window[0]) & (runs.t <= window[1])
     t = runs.t[inside]
-    weight = np.exp(log_amplitude).mean(0)[inside]
+    n_runs = len(runs.weight) - n_anchors
+    run_weight = runs.weight[:n_runs]
+    weight = np.exp(log_amplitude[:n_runs]).mean(0)[inside]
     both = np.concatenate([d_phase[:, inside] * weight, d_log_amplitude[:, inside] * weight], axis=1)
-    quality = np.sqrt(runs.weight)[:, None]
-    _, _, vectors = np.linalg.svd(both * quality, full_matrices=False)
+    _, _, vectors = np.linalg.svd(both[:n_runs] * np.sqrt(run_weight)[:, None], full_matrices=False)
     vectors = vectors[:n_basis]
     coefficients = both @ vectors.T
     n = len(t)
@@ -168,25 +186,27 @@ def fit(
     if spin_length is not None:
         start[1:], bounds[1:] = spin_length, [(spin_length, spin_length)] * (x.shape[1] - 1)
     # A poor run's extra noise; the best ones (weight 1) have the fitted white noise alone.
-    extra = 0.02 * (1.0 / runs.weight - 1.0) + 1e-10
+    extra = 0.02 * (1.0 / run_weight - 1.0) + 1e-10
     lengths, alphas, noises = (np.empty((n_basis, k)) for k in (x.shape[1], len(x), len(x)))
     constants = np.empty(n_basis)
     for j in range(n_basis):
-        scale = np.sqrt(np.average(coefficients[:, j] ** 2, weights=runs.weight))
+        scale = np.sqrt(np.average(coefficients[:n_runs, j] ** 2, weights=run_weight))
         kernel = ConstantKernel(1.0, (1e-2, 1e3)) * RBF(start, bounds) + WhiteKernel(0.05, (1e-6, 2.0))
         process = GaussianProcessRegressor(kernel, alpha=extra)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # lengths at their bounds are meant: directions without information
-            process.fit(x, coefficients[:, j] / scale)
-        product = process.kernel_.k1
+            process.fit(x[:n_runs], coefficients[:n_runs, j] / scale)
+        product, noise_level = process.kernel_.k1, process.kernel_.k2.noise_level
+        noise = np.concatenate([noise_level + extra, np.full(n_anchors, ANCHOR_NOISE)])
+        solved = cho_solve(cho_factor(product(x) + np.diag(noise)), coefficients[:, j] / scale)
         lengths[j] = product.k2.length_scale
-        alphas[j] = process.alpha_ * product.k1.constant_value * scale
+        alphas[j] = solved * product.k1.constant_value * scale
         constants[j] = product.k1.constant_value * scale**2
-        noises[j] = (process.kernel_.k2.noise_level + extra) * scale**2
+        noises[j] = noise * scale**2
     # To second order a mismatch is half the weighted mean square of phase and relative-amplitude errors; the basis is
     # orthonormal under the weight, so that variances of coefficients add up. What the basis leaves out is a floor.
     norm = 2.0 * np.sum(weight**2)
-    rest = np.sum((both - coefficients @ vectors) ** 2, axis=1) / norm
+    rest = np.sum((both - coefficients @ vectors)[:n_runs] ** 2, axis=1) / norm
     return {
         "centres": x,
         "length": lengths,
@@ -195,7 +215,7 @@ def fit(
         "constant": constants,
         "noise": noises,
         "norm": np.array([norm]),
-        "floor": np.array([np.average(rest, weights=runs.weight)]),
+        "floor": np.array([np.average(rest, weights=run_weight)]),
     }
 
 
@@ -222,15 +242,66 @@ def evaluate(
     return CubicSpline(tensors["knots"], log_amplitude, axis=1)(t), CubicSpline(tensors["knots"], phase, axis=1)(t)
 
 
+def anchors(first: dict[str, np.ndarray], runs: Runs, config: SurrogateConfig) -> Runs:
+    """Waveforms of stage 1 (its tensors: `first`) at points of the domain that are far from every good simulation of `runs`."""
+    unit = qmc.Sobol(3, seed=config.seed).random(N_ANCHORS)
+    parameters = np.column_stack([config.q_max ** unit[:, 0], config.chi_max * (2.0 * unit[:, 1:] - 1.0)])
+    good = features(runs.parameters[runs.weight > 0.1])
+    distance = np.sqrt(((features(parameters)[:, None] - good[None]) ** 2).sum(2)).min(1)
+    parameters = parameters[distance > ANCHOR_DISTANCE]
+    log_amplitude, phase = evaluate(first, config.degree, parameters, runs.t)
+    n = len(parameters)
+    name = np.array([f"anchor {i}" for i in range(n)])
+    return Runs(runs.t, parameters, np.exp(log_amplitude - 1j * phase), np.ones(n), np.full(n, -1), name)
+
+
+def _network_basis(basis: np.ndarray, knots: np.ndarray) -> np.ndarray:
+    """The basis (n_basis, 2 n_k) of stage 1's networks without what stage 2 replaces: zero in `NR_WINDOW`, continuous in frequency
+    and amplitude before it."""
+    n = len(knots)
+    t = np.arange(NR_WINDOW[0], NR_WINDOW[1] + 0.5)
+    replaced = [
+        np.concatenate(
+            [
+                _continue(t, CubicSpline(knots, row[:n])(t), knots, FADE, phase=True),
+                _continue(t, CubicSpline(knots, row[n:])(t), knots, FADE, phase=False),
+            ]
+        )
+        for row in basis
+    ]
+    return basis - np.stack(replaced)
+
+
 def add(
     tensors: dict[str, np.ndarray], runs: Runs, long_runs: Runs | None, config: SurrogateConfig
 ) -> dict[str, np.ndarray]:
-    """Stage-1 tensors of a model with the corrections to numerical relativity added; the input is left as it is."""
-    out = dict(tensors)
-    model = evaluate(out, config.degree, runs.parameters, runs.t)
-    correction = fit(runs, *model, out["knots"], n_basis=config.stage2_basis, window=NR_WINDOW, fade=300.0)
+    """Stage-1 tensors of a model with the corrections to numerical relativity added; the input is left as it is.
+
+    A stage 2 that `tensors` already have is replaced.
+    """
+    first = {key: value for key, value in tensors.items() if not key.startswith("stage2")}
+    out = dict(first)
+    more = anchors(first, runs, config)
+    all_runs = Runs(
+        runs.t,
+        *(
+            np.concatenate([getattr(runs, key), getattr(more, key)])
+            for key in ("parameters", "h22", "weight", "cluster", "name")
+        ),
+    )
+    smooth = first | {"stage2.network_basis": np.zeros_like(first["stage1.basis"])}
+    correction = fit(
+        all_runs,
+        *evaluate(smooth, config.degree, all_runs.parameters, runs.t),
+        out["knots"],
+        n_basis=config.stage2_basis,
+        window=NR_WINDOW,
+        fade=FADE,
+        n_anchors=len(more.weight),
+    )
+    out["stage2.network_basis"] = _network_basis(first["stage1.basis"], out["knots"])
     out |= {f"stage2.{key}": value for key, value in correction.items()}
-    if long_runs is not None:
+    if long_runs is not None and len(long_runs.name):  # a catalogue need not hold long runs
         model = evaluate(out, config.degree, long_runs.parameters, long_runs.t)
         correction = fit(
             long_runs,
@@ -238,7 +309,7 @@ def add(
             out["knots"],
             n_basis=config.stage2_long_basis,
             window=LONG_WINDOW,
-            fade=1000.0,
+            fade=LONG_FADE,
             spin_length=0.3,
         )
         out |= {f"stage2_long.{key}": value for key, value in correction.items()}

@@ -17,6 +17,7 @@ from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.surrogate import stage2
 from gwsurrogate_ml.surrogate.config import load_config
+from gwsurrogate_ml.surrogate.coordinates import features
 from gwsurrogate_ml.surrogate.train import train_surrogate
 from gwsurrogate_ml.waveform.compare import white_mismatch
 
@@ -102,7 +103,6 @@ def test_stage_two_learns_a_planted_difference_and_fades_before_the_data() -> No
     )
     d_phase, d_log_amplitude = stage2.residuals(runs, log_amplitude, phase, (-395, 90))
     fit = stage2.fit(runs, log_amplitude, phase, sur.knots, n_basis=3, window=(-395, 90), fade=300.0)
-    from gwsurrogate_ml.surrogate.coordinates import features
     from gwsurrogate_ml.surrogate.predictor import radial_basis
 
     tensors = {f"s.{key}": value for key, value in fit.items()}
@@ -145,6 +145,37 @@ def test_training_with_simulations_corrects_the_model_and_knows_its_error(traini
     assert 0 < near.mismatch < far.mismatch
     assert near.mismatch_90 == pytest.approx(full.info["error_factor_90"] * near.mismatch)
     assert full.info["training"]["nr_runs"] == 40
+
+
+def test_near_the_merger_simulations_replace_the_networks_and_anchors_keep_away_from_them(
+    training_set: Path, tmp_path: Path
+) -> None:
+    settings = {"eob": training_set, "epochs": 1, "stage2_basis": 2, "chi_max": 0.6, **SMALL}
+    config = load_config("nr22", settings)
+    _, first = artifacts.load(train_surrogate(config, tmp_path / "first"), "surrogate")
+    t = np.arange(-408.0, 98.0)
+    rng = np.random.default_rng(3)
+    parameters = np.column_stack([rng.uniform(1, 2, 12), rng.uniform(-0.3, 0.3, (12, 2))])
+    h22 = np.array([gw.load_surrogate()(*row, times=t)[2, 2] for row in parameters])
+    runs = stage2.Runs(t, parameters, h22, np.ones(12), np.arange(12), np.array([f"run{i}" for i in range(12)]))
+    anchors = stage2.anchors(first, runs, config)
+    a, b = features(anchors.parameters), features(parameters)
+    assert len(a) > 50
+    assert np.sqrt(((a[:, None] - b[None]) ** 2).sum(2)).min() > stage2.ANCHOR_DISTANCE
+    assert np.all(np.abs(anchors.parameters[:, 1:]) <= 0.6)
+    model = stage2.add(first, runs, None, config)
+    assert model["stage2.centres"].shape == (12 + len(a), 4)
+    knots, n = first["knots"], len(first["knots"])
+    basis, own = first["stage1.basis"], model["stage2.network_basis"]
+    inside = (knots >= stage2.NR_WINDOW[0]) & (knots <= stage2.NR_WINDOW[1])
+    scale = np.abs(basis).max()
+    assert np.abs(own[:, :n][:, inside]).max() < 1e-6 * scale
+    assert np.abs(own[:, n:][:, inside]).max() < 1e-6 * scale
+    early = knots < stage2.NR_WINDOW[0] - 6 * stage2.FADE
+    np.testing.assert_allclose(own[:, n:][:, early], basis[:, n:][:, early], atol=0.01 * scale)
+    # a constant phase carries no physics
+    lost = own[:, :n][:, early] - basis[:, :n][:, early]
+    assert np.ptp(lost, axis=1).max() < 0.01 * scale
 
 
 def test_what_cannot_be_trained_on_is_named(tmp_path: Path) -> None:
