@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import zipfile
 from types import ModuleType, SimpleNamespace
 
 import h5py
@@ -160,20 +161,67 @@ def test_without_sxs_the_catalogue_says_how_to_get_it(monkeypatch):
         read([Source("sxs", simulations="aligned")])
 
 
+def save_with_sxs(sxs, path, error=0.0):
+    modes = sxs.WaveformModes(
+        strain(error).data, time=T, time_axis=0, modes_axis=1, ell_min=2, ell_max=3, spin_weight=-2, data_type="h",
+        frame_type="inertial", m_is_scaled_out=True, r_is_scaled_out=True,
+    )  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sxs.waveforms.formats["rpdmb"].save(modes, str(path.with_suffix("")))
+
+
 def test_a_file_written_by_sxs_is_read_with_the_metadata_beside_it(tmp_path):
     sxs = pytest.importorskip("sxs", reason="sxs is in the data-preparation environment (make nr)")
     folder = tmp_path / "SXS:BBH:0001v3.0" / "Lev5"
-    folder.mkdir(parents=True)
-    data = strain().data
-    modes = sxs.WaveformModes(
-        data, time=T, time_axis=0, modes_axis=1, ell_min=2, ell_max=3, spin_weight=-2, data_type="h", frame_type="inertial",
-        m_is_scaled_out=True, r_is_scaled_out=True,
-    )  # fmt: skip
-    sxs.waveforms.formats["rpdmb"].save(modes, str(folder / "Strain_N2"))
+    save_with_sxs(sxs, folder / "Strain_N2.h5")
     (folder / "metadata.json").write_text(json.dumps(METADATA))
     found = read([Source("sxs", path=str(tmp_path))])
     assert [run.name for run in found.runs] == ["SXS:BBH:0001v3.0/Lev5"]
     np.testing.assert_allclose(found.runs[0].h22_at(INSIDE), toy(INSIDE), atol=2e-4)
+
+
+def test_the_package_finds_a_catalogue_in_its_cache_and_both_resolutions(tmp_path, monkeypatch):
+    """`sxs` itself from the pinned catalogue to the strain, everything in its cache as a download would leave it."""
+    sxs = pytest.importorskip("sxs", reason="sxs is in the data-preparation environment (make nr)")
+    from sxs.utilities import sxs_path_to_system_path
+
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("SXSCACHEDIR", str(cache))
+    monkeypatch.delattr(sxs.simulations.Simulations, "_simulations", raising=False)
+    files = {}
+    for level, error in ((4, 0.02), (5, 0.0)):
+        for name in (f"Lev{level}:Strain_N2.h5", f"Lev{level}:Strain_N2.json", f"Lev{level}:metadata.json"):
+            files[name] = {"link": f"https://nowhere.invalid/{name}", "checksum": f"md5:{level}", "size": 1}
+        place = cache / sxs_path_to_system_path(f"SXS:BBH:0001v3.0/Lev{level}:Strain_N2.h5")
+        save_with_sxs(sxs, place, error)
+        place.with_name(sxs_path_to_system_path(f"Lev{level}:metadata.json")).write_text(json.dumps(METADATA))
+    names = (
+        "reference_orbital_frequency",
+        "remnant_velocity",
+        "initial_ADM_linear_momentum",
+        "initial_ADM_angular_momentum",
+    )
+    names += tuple(
+        f"{name}{b}"
+        for name in ("initial_dimensionless_spin", "reference_position", "initial_position")
+        for b in (1, 2)
+    )
+    vectors = {name: [0.0, 0.0, 0.0] for name in names}
+    entry = (
+        METADATA
+        | vectors
+        | {"DOI_versions": ["", "v3.0"], "files": files, "object_types": "BHBH", "lev_numbers": [4, 5]}
+    )
+    with zipfile.ZipFile(cache / "simulations_v3.0.0.bz2", "w") as archive:
+        archive.writestr("simulations.json", json.dumps({"SXS:BBH:0001": entry}))
+    found = read([Source("sxs", simulations="aligned", tag="3.0.0")])
+    assert found.versions == {"SXS catalogue": "v3.0.0"}
+    assert [run.name for run in found.runs] == ["SXS:BBH:0001v3.0/Lev5"]
+    run = found.runs[0]
+    assert run.coarser is not None
+    assert run.coarser.name == "SXS:BBH:0001v3.0/Lev4"
+    np.testing.assert_allclose(run.h22_at(INSIDE), toy(INSIDE), atol=2e-4)
+    assert set(found.checksums.values()) == {"md5:4", "md5:5"}
 
 
 # MAYA
