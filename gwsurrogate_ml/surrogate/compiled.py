@@ -136,16 +136,17 @@ def _processes(tensors: dict[str, Any], prefix: str) -> Processes:
 @numba.njit(cache=True, nogil=True)
 def _add_product(row: np.ndarray, matrix: np.ndarray, out: np.ndarray, first: int = 0) -> None:
     """Add row (n,) times matrix (n, first + n_out), float32 or float64, less its first columns, to `out` (n_out,) float64."""
-    n, n_out = len(matrix), out.size
+    n = len(matrix)
     fours = n - n % 4
     for i in range(0, fours, 4):
         a, b, c, d = row[i], row[i + 1], row[i + 2], row[i + 3]
-        for j in range(n_out):
-            k = first + j
-            out[j] += a * matrix[i, k] + b * matrix[i + 1, k] + c * matrix[i + 2, k] + d * matrix[i + 3, k]
+        w, x, y, z = matrix[i, first:], matrix[i + 1, first:], matrix[i + 2, first:], matrix[i + 3, first:]
+        for j in range(out.size):
+            out[j] += a * w[j] + b * x[j] + c * y[j] + d * z[j]
     for i in range(fours, n):
-        for j in range(n_out):
-            out[j] += row[i] * matrix[i, first + j]
+        a, w = row[i], matrix[i, first:]
+        for j in range(out.size):
+            out[j] += a * w[j]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -291,7 +292,7 @@ def coorbital(t: Tables, k: Knots, i: int, n_modes: int, start: float) -> tuple[
     Only what times from `start` (M, on the scale of the knots) on need is filled.
     """
     n = t.knots.size
-    first = max(np.searchsorted(t.knots, start, side="right") - 1, 0)
+    first = max(int(np.searchsorted(t.knots, start, side="right")) - 1, 0)
     both = np.zeros((2, n_modes, 2, n))
     for j in range(first, n):
         both[0, 0, 0, j], both[1, 0, 0, j] = k.amplitude[i, j], k.amplitude_slope[i, j]

@@ -24,15 +24,21 @@ if TYPE_CHECKING:
     import torch
 
 
+BLOCK = 64
+"""Waveforms worked on at a time: their networks' numbers stay in the cache."""
+
+
 def in_threads(work: Callable[[slice], None], n: int) -> None:
-    """Call `work` on consecutive parts of range(`n`), one for each of NUMBA_NUM_THREADS threads (by default, the cores)."""
-    threads = min(numba.config.NUMBA_NUM_THREADS, n)
-    if threads <= 1:
-        work(slice(0, n))
+    """Call `work` on consecutive parts of range(`n`), in NUMBA_NUM_THREADS threads (by default, as many as cores)."""
+    threads: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    step = max(1, min(BLOCK, -(-n // threads)))
+    parts = [slice(k, min(k + step, n)) for k in range(0, n, step)]
+    if threads == 1 or len(parts) <= 1:
+        for part in parts:
+            work(part)
         return
-    edges = [n * k // threads for k in range(threads + 1)]
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, map(slice, edges[:-1], edges[1:])))
+        list(pool.map(work, parts))
 
 
 class GeometricSurrogate:
@@ -120,7 +126,8 @@ class GeometricSurrogate:
             )
         tensors, to_slopes = self._on(parameters.device)
         log_amplitude, phase = predictor.log_amplitude_and_phase(parameters.to(dtype), tensors, self._degree, torch)
-        log_total, more, centre = log_amplitude, None, self._tables.centre
+        log_total, centre = log_amplitude, self._tables.centre
+        more = parameters.new_zeros((len(parameters), 0, 2, len(self.knots)))
         if len(self.modes) > 1:
             more = higher.coorbital(parameters.to(dtype), tensors, self._degree, self.modes[1:], torch)
             log_total = 0.5 * torch.log(torch.exp(2.0 * log_amplitude) + (more**2).sum((1, 2)))

@@ -246,23 +246,23 @@ class Surrogate(GeometricSurrogate):
             outside the domain, or too short for `f_min` or for `duration`
         """
         parameters, total = self._physical(mass_1, mass_2, chi_1, chi_2)
-        k = self._at_knots(parameters)
-        unit = total * MTSUN_SI
-        reach = self._start(k, unit, f_min, parameters) * unit
         n = round(duration * sampling_frequency)
         out = np.empty((len(total), n // 2 + 1), dtype=np.complex128)
 
         def work(rows: slice) -> None:
+            k = self._at_knots(parameters[rows])
+            units = total[rows] * MTSUN_SI
+            starts = self._start(k, units, f_min, parameters[rows]) * units
             series = np.zeros((1, n))
-            for i in range(len(total))[rows]:
-                before, after = self._segment(duration, sampling_frequency, unit[i], reach[i], f_min)
-                step = 1.0 / sampling_frequency / unit[i]
+            for i, (unit, reach) in enumerate(zip(units, starts, strict=True)):
+                before, after = self._segment(duration, sampling_frequency, unit, reach, f_min)
+                step = 1.0 / sampling_frequency / unit
                 part = np.empty((1, before + after))
                 compiled.sums(self._tables, k, i, _FACE_ON, -before * step, step, part)
-                self._taper(part, before, reach[i], sampling_frequency)
+                self._taper(part, before, reach, sampling_frequency)
                 series[:, after : n - before] = 0.0
                 series[:, :after], series[:, n - before :] = part[:, before:], part[:, :before]
-                out[i] = unit[i] / MPC_SECONDS / sampling_frequency * fft.rfft(series[0])
+                out[rows.start + i] = unit / MPC_SECONDS / sampling_frequency * fft.rfft(series[0])
 
         in_threads(work, len(total))
         return out
@@ -321,14 +321,13 @@ class Surrogate(GeometricSurrogate):
             raise ConfigError(f"{name} is {f_min}: give a positive frequency in Hz")
         wanted = 2 * np.pi * f_min * unit
         lowest, highest = self._lowest_omega(k), k.phase_slope[:, self._tables.centre]
-        if np.any(short := lowest > wanted):
+        if np.any(lowest > wanted):
             i = int(np.argmax(lowest / wanted))
             q, chi1, chi2 = parameters[i]
             raise DomainError(
                 f"the model does not reach down to {name} = {f_min:g} Hz for total mass {unit[i] / MTSUN_SI:g} (q {q:g}, chi1 "
                 f"{chi1:g}, chi2 {chi2:g}): the smallest total mass for this {name} is "
-                f"{lowest[i] / (2 * np.pi * f_min) / MTSUN_SI:.1f} solar masses; raise {name} or the mass "
-                f"({int(short.sum())} such waveforms)"
+                f"{lowest[i] / (2 * np.pi * f_min) / MTSUN_SI:.1f} solar masses; raise {name} or the mass"
             )
         if np.any(highest < wanted):
             peak = f_min * float(np.min(highest / wanted))
