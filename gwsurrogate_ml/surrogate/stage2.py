@@ -29,6 +29,8 @@ NR_WINDOW = (-395.0, 90.0)
 """Where the table of short runs is trusted, M."""
 LONG_WINDOW = (-2740.0, 90.0)
 """Where the long non-spinning runs are trusted, M."""
+MERGER = (NR_WINDOW[0], 30.0)
+"""Where the polynomial alone is corrected, M; afterwards the networks know the remnant's quasi-normal mode better."""
 FADE, LONG_FADE = 300.0, 1000.0
 """M, e-folding times over which the corrections' frequency fades before their windows."""
 N_ANCHORS = 512
@@ -256,10 +258,9 @@ def anchors(first: dict[str, np.ndarray], runs: Runs, config: SurrogateConfig) -
 
 
 def _network_basis(basis: np.ndarray, knots: np.ndarray) -> np.ndarray:
-    """The basis (n_basis, 2 n_k) of stage 1's networks without what stage 2 replaces: zero in `NR_WINDOW`, continuous in frequency
-    and amplitude before it."""
+    """The basis (n_basis, 2 n_k) of stage 1's networks without what stage 2 replaces: zero in `MERGER`, continuous around it."""
     n = len(knots)
-    t = np.arange(NR_WINDOW[0], NR_WINDOW[1] + 0.5)
+    t = np.arange(MERGER[0], MERGER[1] + 0.5)
     replaced = [
         np.concatenate(
             [
@@ -289,17 +290,16 @@ def add(
             for key in ("parameters", "h22", "weight", "cluster", "name")
         ),
     )
-    smooth = first | {"stage2.network_basis": np.zeros_like(first["stage1.basis"])}
+    out["stage2.network_basis"] = _network_basis(first["stage1.basis"], out["knots"])
     correction = fit(
         all_runs,
-        *evaluate(smooth, config.degree, all_runs.parameters, runs.t),
+        *evaluate(out, config.degree, all_runs.parameters, runs.t),
         out["knots"],
         n_basis=config.stage2_basis,
         window=NR_WINDOW,
         fade=FADE,
         n_anchors=len(more.weight),
     )
-    out["stage2.network_basis"] = _network_basis(first["stage1.basis"], out["knots"])
     out |= {f"stage2.{key}": value for key, value in correction.items()}
     if long_runs is not None and len(long_runs.name):  # a catalogue need not hold long runs
         model = evaluate(out, config.degree, long_runs.parameters, long_runs.t)

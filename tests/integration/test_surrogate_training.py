@@ -167,11 +167,11 @@ def test_near_the_merger_simulations_replace_the_networks_and_anchors_keep_away_
     assert model["stage2.centres"].shape == (12 + len(a), 4)
     knots, n = first["knots"], len(first["knots"])
     basis, own = first["stage1.basis"], model["stage2.network_basis"]
-    inside = (knots >= stage2.NR_WINDOW[0]) & (knots <= stage2.NR_WINDOW[1])
+    inside = (knots >= stage2.MERGER[0]) & (knots <= stage2.MERGER[1])
     scale = np.abs(basis).max()
     assert np.abs(own[:, :n][:, inside]).max() < 1e-6 * scale
     assert np.abs(own[:, n:][:, inside]).max() < 1e-6 * scale
-    early = knots < stage2.NR_WINDOW[0] - 6 * stage2.FADE
+    early = knots < stage2.MERGER[0] - 6 * stage2.FADE
     np.testing.assert_allclose(own[:, n:][:, early], basis[:, n:][:, early], atol=0.01 * scale)
     # a constant phase carries no physics
     lost = own[:, :n][:, early] - basis[:, :n][:, early]
