@@ -21,8 +21,6 @@ from gwsurrogate_ml.cli.report import (
     Report,
     digits_for,
     number,
-    read_efficiency,
-    read_pareto_k,
     render,
 )
 
@@ -119,6 +117,8 @@ def analyse(
 
         estimator = gw.load_estimator(settings.estimator)
     result = estimator.sample(segment, n=settings.n_draws, seed=settings.seed, progress=progress)
+    with progress.stage("remnant"):
+        result = result.with_remnant()
     with progress.stage("matched filter"):
         from gwsurrogate_ml.strain.filtering import matched_filter
 
@@ -130,7 +130,7 @@ def analyse(
 
 
 def summarise(run: Run) -> dict[str, Any]:
-    """The content of summary.json: the matched filter's peaks, the posterior's quantiles, the run's diagnostics."""
+    """The content of summary.json: the matched filter's peaks, the posterior's quantiles, the run's diagnostics, flags."""
     filtered: dict[str, Any] = {
         name: {"snr": peak.peak_snr, "time": peak.time, "chisq_per_dof": peak.chisq_per_dof}
         for name, peak in run.filtered.detectors.items()
@@ -140,6 +140,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "matched_filter": filtered | {"network_snr": run.filtered.network_snr},
         "posterior": {name: row for name, row in found["posterior"].items() if not name.startswith("log_likelihood")},
         "inference": {name: found["inference"][name] for name in DIAGNOSTICS},
+        "flags": run.result.flags,
     }
 
 
@@ -223,6 +224,7 @@ def run_into(
         truths=run.truths,
         extrinsic_ess=run.result.extrinsic_ess,
         psd_segments=min(run.segment.psd_segments, default=None),
+        residual_p=run.result.meta["checks"]["residual"]["p_value"],
         acknowledgement=acknowledgement,
     )
     (output.path / "report.html").write_text(render(report), encoding="utf-8")
@@ -230,17 +232,10 @@ def run_into(
 
 
 def announce(folder: Path, summary: Mapping[str, Any], as_json: bool) -> None:
-    """Print the key results, or all of them as JSON, and say what was written and where; warn of bad diagnostics."""
+    """Print the key results, or all of them as JSON, and say what was written and where; each flag is a warning."""
     run, filtered = summary["inference"], summary["matched_filter"]
-    for value, (grade, reading) in (
-        (f"Pareto k {run['pareto_k']:.2f}", read_pareto_k(run["pareto_k"])),
-        (
-            f"sample efficiency {run['sample_efficiency']:.1%}",
-            read_efficiency(run["sample_efficiency"], run["n_draws"]),
-        ),
-    ):
-        if grade == "bad":
-            complain("warning", f"{value}: {reading}")
+    for text in summary["flags"]:
+        complain("warning", text)
     if as_json:
         typer.echo(json.dumps(plain(summary), indent=1))
         return

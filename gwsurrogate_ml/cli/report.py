@@ -34,6 +34,9 @@ DESCRIPTIONS = {
     "dec": ("declination", "rad"),
     "geocent_time": ("time at the geocentre", "GPS s"),
     "network_snr": ("network SNR, optimal", ""),
+    "final_mass": ("final mass", "M☉"),
+    "final_mass_source": ("final mass, source", "M☉"),
+    "final_spin": ("final spin", ""),
 }
 HIDDEN = ("phase", "psi")
 """Left out of the table: angles without a beginning, whose median would mislead."""
@@ -66,6 +69,7 @@ class Report:
     truths: Mapping[str, float] = field(default_factory=dict)
     extrinsic_ess: float | None = None
     psd_segments: int | None = None
+    residual_p: float | None = None
     acknowledgement: str = ""
 
 
@@ -222,6 +226,32 @@ def read_psd_segments(n: int) -> tuple[str, str]:
     return "fair" if narrow > 2 else "good", text
 
 
+def read_residual(p: float) -> tuple[str, str]:
+    """Grade and reading of the p-value of the residual around the merger.
+
+    Examples
+    --------
+    >>> [read_residual(p)[0] for p in (0.4, 0.02, 1e-5)]
+    ['good', 'fair', 'bad']
+    """
+    if p >= 0.05:
+        return (
+            "good",
+            "What is left around the merger after the best waveform is taken away looks like the noise elsewhere.",
+        )
+    if p >= 0.003:
+        return "fair", "Around the merger the residual is a little louder than the noise elsewhere; chance does that."
+    return "bad", "Something is left around the merger: a glitch, or a signal that the waveforms do not describe."
+
+
+def _flags(flags: Sequence[str]) -> str:
+    """A box with what speaks against the result; nothing where nothing does."""
+    if not flags:
+        return ""
+    items = "\n".join(f"<li>{html.escape(text)}</li>" for text in flags)
+    return f'<div class="flags"><strong>Read this first</strong><ul>\n{items}\n</ul></div>'
+
+
 def _diagnostics(report: Report) -> str:
     run = report.summary["inference"]
     efficiency, k = float(run["sample_efficiency"]), float(run["pareto_k"])
@@ -236,6 +266,9 @@ def _diagnostics(report: Report) -> str:
         rows.append(("extrinsic points", f"{ess:,.0f}", grade, text))
     if report.psd_segments:
         rows.append(("noise spectrum", f"{report.psd_segments} periodograms", *read_psd_segments(report.psd_segments)))
+    if report.residual_p is not None:
+        p = report.residual_p
+        rows.append(("residual", f"p = {p:.2g}", *read_residual(p)))
     for detector, peak in report.summary["matched_filter"].items():
         if detector == "network_snr":
             continue
@@ -280,6 +313,7 @@ def render(report: Report) -> str:
         title=html.escape(report.title),
         subtitle=subtitle,
         cards=_cards(report.summary),
+        flags=_flags(report.summary.get("flags", ())),
         parameters=parameter_table(report.summary["posterior"], report.truths),
         truth_note=truth_note,
         matched_filter=_matched_filter(report.summary, report.gps),

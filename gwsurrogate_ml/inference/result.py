@@ -36,6 +36,8 @@ _SCALARS = (
     "extrinsic_ess",
     "seconds",
 )
+N_TEMPLATES = 32
+"""Waveforms that the residual is searched with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +88,37 @@ class Result:
         """Log importance weights of all draws, (n_draws,)."""
         return self.weighted["log_weight"].to_numpy()
 
+    @property
+    def flags(self) -> list[str]:
+        """What speaks against the result, one sentence each: weights, evidence, residual, a second signal."""
+        from gwsurrogate_ml.inference.checks import flags
+
+        return flags(self)
+
+    def with_prior(self, prior: Mapping[str, Any], seed: int = 0) -> Result:
+        """The result under another bilby prior inside its own: `reweight.with_prior`."""
+        from gwsurrogate_ml.inference.reweight import with_prior
+
+        return with_prior(self, prior, seed)
+
+    def with_waveform(self, segment: AnalysisSegment, waveform: Any, **options: Any) -> Result:
+        """The result under another waveform model, such as "IMRPhenomXHM": `reweight.with_waveform`."""
+        from gwsurrogate_ml.inference.reweight import with_waveform
+
+        return with_waveform(self, segment, waveform, **options)
+
+    def with_remnant(self) -> Result:
+        """The result with the final mass and spin of every draw: `reweight.with_remnant`."""
+        from gwsurrogate_ml.inference.reweight import with_remnant
+
+        return with_remnant(self)
+
+    def combine(self, *others: Result) -> Result:
+        """This and other results of the same data as one: `reweight.combine`."""
+        from gwsurrogate_ml.inference.reweight import combine
+
+        return combine([self, *others])
+
     def summary(self) -> dict[str, dict[str, Any]]:
         """The parts "posterior" and "inference" of summary.json: medians and 90 % intervals; diagnostics."""
         quantiles = self.posterior.quantile([0.5, 0.05, 0.95])
@@ -100,12 +133,10 @@ class Result:
         """The same as a bilby `CBCResult`, with prior and meta data."""
         from bilby.gw.result import CBCResult
 
-        from gwsurrogate_ml.inference.priors import BinaryPrior
+        from gwsurrogate_ml.inference.reweight import prior_of
 
         segment = self.meta.get("segment", {})
-        prior = (
-            BinaryPrior.model_validate(self.meta["prior"]).to_bilby(segment["gps"]) if "prior" in self.meta else None
-        )
+        prior = prior_of(self) if "prior" in self.meta else None
         detectors: dict[str, dict] = {name: {} for name in segment.get("detectors", [])}
         likelihood = {
             "type": "GravitationalWaveTransient",
@@ -215,6 +246,12 @@ class Result:
         data = dict(zip(segment.detectors, segment.whitened(), strict=True))
         return plot.waveform_band(times, data, bands, segment.gps)
 
+    def plot_weights(self) -> Figure:
+        """How evenly the importance weights are spread: `plot.importance_weights`."""
+        from gwsurrogate_ml import plot
+
+        return plot.importance_weights(self.log_weights, self.sample_efficiency, self.pareto_k)
+
     def plot_skymap(self) -> Figure:
         """Posterior of the sky position: `plot.skymap`."""
         from gwsurrogate_ml import plot
@@ -277,6 +314,8 @@ def make_result(
     clock: Callable[[], float],
 ) -> Result:
     """Assemble a `Result` from weighted intrinsic draws and completed posterior draws."""
+    from gwsurrogate_ml.inference.checks import examine
+
     noise = likelihood.log_noise_evidence
     columns = {name: posterior[name] for name in PARAMETERS}
     frame = pd.DataFrame(
@@ -292,6 +331,8 @@ def make_result(
         dict(zip(INTRINSIC, draws.theta.T, strict=True))
         | {"log_weight": log_weights, "log_likelihood_ratio": draws.log_likelihood, "extrinsic_ess": draws.effective}
     )
+    best = frame.iloc[int(np.argmax(posterior["log_likelihood"]))]
+    checks = examine(likelihood, {name: float(best[name]) for name in PARAMETERS}, _templates(likelihood, meta))
     weights = np.exp(log_weights - log_weights.max())
     by_set = np.array([log_sum(log_weights[draws.part == k]) - np.log(np.sum(draws.part == k)) for k in range(n_sets)])
     scatter = float(np.std(np.exp(by_set - summary.log_evidence), ddof=1) / np.sqrt(n_sets)) if n_sets > 1 else 0.0
@@ -306,5 +347,17 @@ def make_result(
         log_noise_evidence=noise,
         extrinsic_ess=float(np.sum(weights * draws.effective) / np.sum(weights)),
         seconds=clock(),
-        meta=meta | {"log_evidence_by_extrinsic_set": (by_set + noise).tolist(), "log_evidence_set_scatter": scatter},
+        meta=meta
+        | {"checks": checks}
+        | {"log_evidence_by_extrinsic_set": (by_set + noise).tolist(), "log_evidence_set_scatter": scatter},
     )
+
+
+def _templates(likelihood: SegmentLikelihood, meta: Mapping[str, Any]) -> np.ndarray:
+    """Waveforms spread over the prior, (N_TEMPLATES, n_f), to look for a second signal with."""
+    from scipy.stats import qmc
+
+    from gwsurrogate_ml.inference.priors import BinaryPrior
+
+    u = qmc.Sobol(len(INTRINSIC), scramble=True, seed=np.random.default_rng(0)).random(N_TEMPLATES)
+    return likelihood.waveforms(BinaryPrior.model_validate(meta["prior"]).from_uniform(u))

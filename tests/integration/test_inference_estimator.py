@@ -54,11 +54,12 @@ def simulated(estimator: Estimator, seed: int, **changes: float):  # type: ignor
 def test_gw150914_has_its_known_mass_at_high_efficiency(result: Result) -> None:
     low, middle, high = result.posterior["chirp_mass"].quantile([0.05, 0.5, 0.95])
     assert abs(middle - 30.4) < 1.0  # observed 30.8
-    assert 2.5 < high - low < 4.0  # observed 2.65
+    assert 2.5 < high - low < 4.0  # observed 2.9
     assert result.sample_efficiency > 0.4  # observed 0.67 to 0.8; efficiency is quoted elsewhere, from 50,000 draws
     assert result.pareto_k < 0.7  # observed 0.35
-    assert result.log_bayes_factor == pytest.approx(288.4, abs=1.0)
+    assert result.log_bayes_factor == pytest.approx(230.0, abs=1.0)
     assert result.extrinsic_ess > 500  # of 1024 points
+    assert result.flags == []
 
 
 def test_posterior_draws_carry_the_exact_likelihood(result: Result, estimator: Estimator, segment) -> None:  # type: ignore[no-untyped-def]

@@ -133,3 +133,12 @@ def test_a_spectrum_from_a_short_stretch_is_said_to_narrow_the_intervals() -> No
     assert "about 12 % too narrow. Give a longer file" in make(psd_segments=11)
     assert "about 1 % too narrow." in make(psd_segments=124)
     assert "periodograms" not in make()
+
+
+def test_flags_stand_first_and_are_escaped() -> None:
+    page = make(summary=SUMMARY | {"flags": ["poor residual: p < 1e-5 & a glitch"]})
+    assert "p &lt; 1e-5 &amp; a glitch" in page
+    assert page.index("Read this first") < page.index("Parameters</h2>")
+    assert "Read this first" not in make()
+    assert "Something is left" in make(residual_p=1e-4)
+    assert "looks like the noise elsewhere" in make(residual_p=0.5)

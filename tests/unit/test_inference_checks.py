@@ -1,0 +1,127 @@
+"""Flags: silent in Gaussian noise, raised by a glitch, a second signal, quiet data and bad weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gwsurrogate_ml.inference import LalModel, Result, SegmentLikelihood
+from gwsurrogate_ml.inference.checks import examine, flags, residual_test, second_signal
+from gwsurrogate_ml.inference.config import SegmentConfig
+from gwsurrogate_ml.inference.diagnostics import simulate_segment
+from gwsurrogate_ml.strain.spectrum import load_psd
+
+GPS = 1187008882.4
+CONFIG = SegmentConfig()
+MERGER = np.array([2.01, 2.008])
+TRUTH = {
+    "chirp_mass": 28.0, "mass_ratio": 0.7, "chi_1": 0.2, "chi_2": -0.1, "luminosity_distance": 900.0, "theta_jn": 0.6,
+    "phase": 1.0, "psi": 0.4, "ra": 1.9, "dec": 0.3, "geocent_time": GPS + 0.01,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def psd() -> np.ndarray:
+    frequencies = np.arange(round(CONFIG.f_max * CONFIG.duration) + 1) / CONFIG.duration
+    return np.tile(np.interp(frequencies, *load_psd("aLIGO"), left=np.inf, right=np.inf), (2, 1))
+
+
+def noise(psd: np.ndarray, seed: int) -> SegmentLikelihood:
+    return SegmentLikelihood(
+        simulate_segment(None, LalModel(), psd, CONFIG, np.random.default_rng(seed), GPS), LalModel()
+    )
+
+
+def glitch(likelihood: SegmentLikelihood, at: float, frequency: float, snr: float) -> SegmentLikelihood:
+    """The same with a sine-Gaussian in the first detector, `at` s from the start."""
+    segment = likelihood.segment
+    f = segment.frequencies
+    burst = np.exp(-0.5 * ((f - frequency) / 15) ** 2 - 2j * np.pi * f * at)
+    burst *= snr / np.sqrt(np.sum(likelihood.weight[0] * np.abs(burst) ** 2))
+    strain = segment.strain.copy()
+    strain[0] += burst
+    return SegmentLikelihood(replace(segment, strain=strain), likelihood.model)
+
+
+def test_p_values_are_uniform_in_noise_of_any_level(psd) -> None:
+    zero = np.zeros_like(noise(psd, 0).strain)
+    p = np.array([residual_test(noise(psd, seed), zero, MERGER).p_value for seed in range(120)])
+    assert 0.02 < np.mean(p < 0.1) < 0.2
+    assert 0.35 < np.mean(p < 0.5) < 0.65
+    loud = noise(psd, 3)
+    scaled = SegmentLikelihood(replace(loud.segment, psd=1.4 * loud.segment.psd), loud.model)
+    assert residual_test(scaled, zero, MERGER).p_value == pytest.approx(residual_test(loud, zero, MERGER).p_value)
+
+
+def test_a_glitch_at_the_merger_is_found_and_placed(psd) -> None:
+    likelihood = glitch(noise(psd, 4), MERGER[0] - 0.2, 90.0, 12.0)
+    test = residual_test(likelihood, np.zeros_like(likelihood.strain), MERGER)
+    assert test.p_value < 1e-4
+    assert (test.detector, test.f_low, test.f_high) == ("H1", 64.0, 128.0)
+    assert test.start <= -0.2 < test.start + test.duration
+    assert test.n_tiles == 32
+
+
+def test_the_true_signal_leaves_noise_and_a_wrong_one_does_not(psd) -> None:
+    segment = simulate_segment(TRUTH, LalModel(), psd, CONFIG, np.random.default_rng(5), GPS)
+    likelihood = SegmentLikelihood(segment, LalModel())
+    templates = likelihood.waveforms(np.array([[28.0, 0.7, 0.2, -0.1], [35.0, 0.5, 0.0, 0.0]]))
+    right = examine(likelihood, TRUTH, templates)
+    assert right["residual"]["p_value"] > 0.003
+    assert right["second_signal"]["snr"] < 8.5
+    wrong = examine(likelihood, TRUTH | {"chirp_mass": 36.0}, templates)
+    assert wrong["residual"]["p_value"] < 1e-6
+
+
+def test_a_second_signal_is_found_at_its_time(psd) -> None:
+    second = TRUTH | {"geocent_time": GPS - 1.0, "chirp_mass": 24.0, "luminosity_distance": 1200.0}
+    first = simulate_segment(None, LalModel(), psd, CONFIG, np.random.default_rng(6), GPS)
+    extra = simulate_segment(second, LalModel(), psd, CONFIG, None, GPS)
+    likelihood = SegmentLikelihood(replace(first, strain=first.strain + extra.strain), LalModel())
+    templates = likelihood.waveforms(np.array([[25.0, 0.7, 0.2, -0.1]]))
+    found = second_signal(likelihood, np.zeros_like(likelihood.strain), MERGER, templates)
+    assert found["snr"] > 12
+    assert found["time"] == pytest.approx(-1.01, abs=0.04)  # arrival at H1 against the geocentre's: up to 21 ms
+    # In one detector alone it is a glitch.
+    strain = likelihood.segment.strain.copy()
+    strain[1] = first.strain[1]
+    alone = SegmentLikelihood(replace(likelihood.segment, strain=strain), LalModel())
+    assert second_signal(alone, np.zeros_like(strain), MERGER, templates)["snr"] < 8.5
+
+
+def toy(**changes) -> Result:
+    good = {
+        "posterior": pd.DataFrame({"chirp_mass": [30.0]}), "weighted": pd.DataFrame({"log_weight": [0.0]}), "n_draws": 5000,
+        "sample_efficiency": 0.5, "pareto_k": 0.3, "log_evidence": -50.0, "log_evidence_error": 0.01,
+        "log_noise_evidence": -300.0, "extrinsic_ess": 500.0, "seconds": 1.0, "meta": {},
+    }  # fmt: skip
+    return Result(**(good | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pareto_k": 0.8}, "Pareto k is 0.80"),
+        ({"pareto_k": float("nan")}, "unreliable weights"),
+        ({"sample_efficiency": 0.01}, "5000 draws are worth 50 independent"),
+        ({"log_evidence": -299.0}, "no signal: the log Bayes factor against Gaussian noise is 1.0"),
+        ({"extrinsic_ess": 5.0}, "5 effective points"),
+        ({"meta": {"flags": ["data unlike training"]}}, "data unlike training"),
+        ({"meta": {"checks": {"second_signal": {"snr": 11.0, "time": -1.0}}}}, r"network SNR 11.0 at -1.00 s"),
+    ],
+)
+def test_each_fault_raises_its_flag(changes, message) -> None:
+    assert flags(toy()) == []
+    assert len(flags(toy(**changes))) == 1
+    assert message in toy(**changes).flags[0]
+
+
+def test_a_poor_residual_is_described(psd) -> None:
+    likelihood = glitch(noise(psd, 4), MERGER[0] - 0.2, 90.0, 12.0)
+    test = vars(residual_test(likelihood, np.zeros_like(likelihood.strain), MERGER))
+    (flag,) = flags(toy(meta={"checks": {"residual": test}}))
+    assert "poor residual" in flag
+    assert "64 to 128 Hz" in flag
