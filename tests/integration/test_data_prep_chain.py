@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 
 from data_prep import nr_training
-from data_prep.catalogues import Source
+from data_prep.catalogues import KINDS, Source
 from data_prep.eob import MODES, EobConfig, generate, knots
 from data_prep.quality import QualityConfig
 from data_prep.settings import read_settings
@@ -259,6 +260,17 @@ def test_training_takes_the_file_of_settings_as_it_is(tmp_path):
     path.write_text(SETTINGS.replace("[data.eob]", "[date.eob]"))
     with pytest.raises(ConfigError, match="date"):
         load_config(path)
+
+
+def test_the_example_of_the_documentation_is_accepted_by_both_readers(tmp_path):
+    text = (ROOT / "docs" / "catalogues.md").read_text()
+    path = tmp_path / "mine.toml"
+    path.write_text(re.search(r"```toml\n(.*?)```", text, flags=re.DOTALL)[1])
+    settings, config = read_settings(path), load_config(path)
+    assert (config.eob, config.nr.parent) == (settings.eob_folder, settings.nr_folder)
+    assert [source.kind for source in settings.sources] == ["tables", "lvcnr"]
+    for kind in KINDS:
+        assert f"| `{kind}`" in text
 
 
 def test_modes_and_knots_of_the_set_are_those_the_training_expects():
