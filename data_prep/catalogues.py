@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from data_prep import lvcnr, maya, metadata, sxs_runs
+from data_prep import eob, lvcnr, maya, metadata, sxs_runs
 from data_prep.nr import NRWaveform
 from data_prep.tables import read_spec_nonspinning, read_sxs_gatech
 from gwsurrogate_ml.artifacts import sha256
@@ -170,6 +170,16 @@ def pair_resolutions(runs: list[NRWaveform]) -> tuple[list[NRWaveform], list[Unr
     return kept, left
 
 
+def slim(run: NRWaveform, margin: float = 100.0) -> NRWaveform:
+    """A run with the modes and times that a table can use: hundreds of runs with all theirs do not fit into memory."""
+    late = run.t >= LONG[0] - margin
+    modes = {key: h[late].copy() for key, h in run.modes.items() if key in eob.MODES}
+    coarser = run.coarser
+    if coarser is not None:
+        coarser = slim(replace(coarser, modes={(2, 2): coarser.mode((2, 2))}, coarser=None))
+    return replace(run, t=run.t[late], modes=modes, coarser=coarser)
+
+
 def _is_long(run: NRWaveform) -> bool:
     still = max(np.linalg.norm(run.chi1), np.linalg.norm(run.chi2)) < 1e-3
     return bool(still and run.t[0] <= LONG[0] and run.t[-1] >= LONG[1])
@@ -203,7 +213,7 @@ def _files(source: Source) -> Catalogue:
         if run.name in {other.name for other in out.runs} or source.kind in ("rit", "lvcnr"):
             # A file's own name tells resolutions apart, which the name inside need not.
             run = replace(run, name=path.stem, meta=run.meta | {"name_inside": run.name})
-        out.runs.append(run)
+        out.runs.append(slim(run))
         out.checksums[path.name] = sha256(path)
     out.runs, left = pair_resolutions(out.runs)
     out.unread += left
@@ -245,7 +255,7 @@ def _sxs(source: Source) -> Catalogue:
         except DataError as error:
             out.unread.append(Unread("SXS catalogue", name, str(error)))
             continue
-        out.runs.append(run)
+        out.runs.append(slim(run))
         out.checksums |= checksums
         log.info("%s read", run.name)
     return out

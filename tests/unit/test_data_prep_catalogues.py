@@ -160,6 +160,21 @@ def test_runs_beyond_the_range_of_the_model_are_dropped():
     assert verdicts[3].reasons == ["beyond the model's range, q 2.5 and |chi| inf"]
 
 
+def test_only_what_a_table_can_use_is_held_in_memory():
+    t = np.arange(-9000.0, 120.0, 0.5)
+    zero, h = np.zeros(3), np.ones(t.size, complex)
+    modes = {(l, m): h for l in (2, 3, 4) for m in range(-l, l + 1)}
+    other = NRWaveform("x", "SpEC", 1.0, zero, zero, None, t, modes)
+    run = catalogues.slim(replace(other, coarser=other))
+    assert set(run.modes) == {(2, 2), (2, 1), (3, 3), (3, 2), (4, 4), (4, 3)}
+    assert run.t[0] == catalogues.LONG[0] - 100.0
+    assert set(run.coarser.modes) == {(2, 2)}
+    held = [*run.modes.values(), *run.coarser.modes.values()]
+    assert sum(a.nbytes if a.base is None else a.base.nbytes for a in held) < 0.2 * sum(
+        a.nbytes for a in 2 * [*modes.values()]
+    )
+
+
 def test_names_without_resolutions_are_left_alone():
     runs = [plain("GT0001", 1.0), plain("GT0002", 1.0)]
     assert pair_resolutions(runs) == (runs, [])

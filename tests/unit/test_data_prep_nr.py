@@ -116,6 +116,24 @@ def test_lvcnr_files_that_lack_something_are_refused(tmp_path):
         read_lvcnr(path)
 
 
+def test_a_bad_run_in_a_table_is_named_and_the_others_are_read(tmp_path):
+    path, n = tmp_path / "table.npz", 3
+    h = np.tile(toy(T), (n, 1))
+    h[1, 500] = np.nan
+    columns = {f"spin{b}{a}": np.zeros(n) for b in (1, 2) for a in "xyz"}
+    columns["spin1z"][2] = 1.5
+    np.savez(
+        path, t=T, h22=h, name=np.array(["A", "B", "C"]), code=np.full(n, "X"), eccentricity=np.zeros(n),
+        mass1=np.full(n, 0.5), mass2=np.full(n, 0.5), **columns,
+    )  # fmt: skip
+    with pytest.raises(DataError, match=r"table\.npz: B: mode \(2, 2\) has a gap at t = -50"):
+        read_sxs_gatech(path)
+    reasons: dict[str, str] = {}
+    assert [run.name for run in read_sxs_gatech(path, reasons)] == ["A"]
+    assert "gap at t = -50" in reasons["B"]
+    assert "spin 1 is [0.0, 0.0, 1.5]" in reasons["C"]
+
+
 def test_damaged_or_missing_tables_are_refused(tmp_path):
     path = tmp_path / "table.npz"
     with pytest.raises(DataError, match="missing"):
