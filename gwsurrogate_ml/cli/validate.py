@@ -63,18 +63,25 @@ def estimator(
     out: Annotated[Path | None, typer.Option("--out", help="Folder; default out/validate-NAME.")] = None,
     n_draws: Annotated[int, typer.Option("--n-draws", min=1000, help="Draws of each event.")] = 4000,
     seed: Seed = 1,
+    also: Annotated[
+        list[Path] | None,
+        typer.Option("--also", help="Folder of a run with another seed whose events count too; may be repeated."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Simulate events over the prior, analyse them, and test whether the posteriors are calibrated."""
     import gwsurrogate_ml as gw
-    from gwsurrogate_ml.inference.validate import identity, judge, run_injections
+    from gwsurrogate_ml.inference.validate import identity, judge, read_others, run_injections
 
     folder = validation_folder(out or Path("out") / f"validate-{Path(name).name}")
     with ProgressReport() as progress:
         with progress.stage("loading the estimator"):
             loaded = gw.load_estimator(name)
+        head = identity(loaded, seed, n_draws)
+        others = read_others([path / RECORDS for path in also or []], head)
         records = run_injections(loaded, injections, folder / RECORDS, seed=seed, n_draws=n_draws, progress=progress)
-        card = judge(records, identity(loaded, seed, n_draws), progress)
+        records += others
+        card = judge(records, head, progress)
         write_card(folder, card, records)
     if as_json:
         from gwsurrogate_ml.cli.output import plain

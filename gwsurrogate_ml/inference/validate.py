@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,6 +71,29 @@ def read_records(path: Path, expected: Mapping[str, Any] | None = None) -> list[
                 "give the settings of the run to be continued"
             )
     return lines
+
+
+def read_others(paths: Sequence[Path], head: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Records of other runs of the same estimator with other seeds, so that several processes share the work.
+
+    Raises
+    ------
+    ConfigError
+        if a file is missing, belongs to other weights or another number of draws, or repeats a seed
+    """
+    records: list[dict[str, Any]] = []
+    seeds = {head["seed"]}
+    for path in paths:
+        if not path.is_file():
+            raise ConfigError(f"no file {path}: give the folder of another validation")
+        found = read_records(path, {key: value for key, value in head.items() if key != "seed"})
+        with path.open(encoding="utf-8") as stream:
+            seed = json.loads(stream.readline() or "{}").get("validation", {}).get("seed")
+        if seed in seeds:
+            raise ConfigError(f"{path} has seed {seed} as another run: its events would count twice")
+        seeds.add(seed)
+        records += found
+    return records
 
 
 def run_injections(

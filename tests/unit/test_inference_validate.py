@@ -143,3 +143,30 @@ def test_a_folder_with_foreign_files_is_refused(tmp_path) -> None:
     (folder / "thesis.tex").write_text("x")
     with pytest.raises(ConfigError, match=r"thesis\.tex"):
         validation_folder(folder)
+
+
+def test_the_command_writes_the_card_and_takes_other_seeds_along(tmp_path, monkeypatch) -> None:
+    from typer.testing import CliRunner
+
+    import gwsurrogate_ml as gw
+    from gwsurrogate_ml.cli.main import app
+
+    def analyse(estimator, event, seed, n_draws):
+        return record(1000 * seed + event)
+
+    monkeypatch.setattr(gw, "load_estimator", lambda name: Named(), raising=False)
+    monkeypatch.setattr(diagnostics, "analyse_injection", analyse)
+    # Its fifteen classifiers a card take ten seconds, and are sbi's own business.
+    monkeypatch.setattr("sbi.diagnostics.sbc.check_uniformity_c2st", lambda ranks, n: np.full(ranks.shape[1], 0.5))
+    runner = CliRunner()
+    words = ["validate", "estimator", "toy", "--injections", "20"]
+    first = runner.invoke(app, [*words, "--seed", "7", "--out", str(tmp_path / "a")])
+    assert first.exit_code == 0, first.output
+    assert "20 events analysed, 4 showed no signal" in first.output
+    second = runner.invoke(app, [*words, "--json", "--out", str(tmp_path / "b"), "--also", str(tmp_path / "a")])
+    assert second.exit_code == 0, second.output
+    assert json.loads(second.stdout)["n_analysed"] == 40
+    assert (tmp_path / "b" / "card.md").is_file()
+    twice = runner.invoke(app, [*words, "--seed", "7", "--out", str(tmp_path / "c"), "--also", str(tmp_path / "a")])
+    assert twice.exit_code == 2
+    assert "count twice" in twice.stderr
