@@ -45,7 +45,7 @@ def markdown(report: dict[str, Any]) -> str:
     for r in sorted(dropped, key=lambda r: -np.nan_to_num(r["reference_mismatch"])):
         lines.append(
             f"| {r['name']} | {r['q']:.3f} | {r['chi1']:.3f} | {r['chi2']:.3f} | {r['reference_mismatch']:.1e} | "
-            f"{'; '.join(r['reasons'])} |"
+            f"{_cell('; '.join(r['reasons']))} |"
         )
     lines += _left_out(report["unread"])
     modes = ", ".join(f"({key}): {n}" for key, n in report["higher_modes"].items()) or "none"
@@ -63,8 +63,13 @@ def _left_out(unread: list[dict[str, str]]) -> list[str]:
     """A table of the runs that were left out before quality control; nothing where there are none."""
     if not unread:
         return []
-    rows = [f"| {u['name']} | {u['source']} | {u['reason']} |" for u in unread]
+    rows = [f"| {u['name']} | {u['source']} | {_cell(u['reason'])} |" for u in unread]
     return ["", "## Left out before quality control", "", "| run | source | why |", "|---|---|---|", *rows]
+
+
+def _cell(text: str) -> str:
+    """Text that a Markdown table takes: one line, its bars (as in |h22|) escaped."""
+    return " ".join(text.split()).replace("|", r"\|")
 
 
 def figures(report: dict[str, Any], out: Path) -> None:

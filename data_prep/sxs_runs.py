@@ -194,12 +194,17 @@ def select(simulations: Any, q_max: float, chi_max: float, in_plane_max: float, 
     return sorted(chosen)
 
 
+def _line(error: Exception) -> str:
+    """The message of an error on one line: those of sxs have several."""
+    return " ".join(str(error).split())
+
+
 def _load(sxs: Any, name: str) -> Any:
     try:
         return sxs.load(name)
     except Exception as error:
         raise DataError(
-            f"{name} cannot be loaded from the SXS catalogue: {error}; check its name and the network"
+            f"{name} cannot be loaded from the SXS catalogue: {_line(error)}; check its name and the network"
         ) from error
 
 
