@@ -17,7 +17,7 @@ from scipy.optimize import minimize, minimize_scalar
 
 from gwsurrogate_ml.conventions import MTSUN_SI, ModeKey
 from gwsurrogate_ml.surrogate.config import SurrogateConfig
-from gwsurrogate_ml.surrogate.higher import EOB_MODES
+from gwsurrogate_ml.surrogate.higher import EOB_MODES, in_lal_frame
 from gwsurrogate_ml.surrogate.model import Surrogate
 from gwsurrogate_ml.waveform.compare import psd_mismatch, white_mismatch
 
@@ -49,7 +49,8 @@ class Eob:
     """One waveform of the set as a function of time."""
 
     def __init__(self, data: dict[str, np.ndarray], row: int, modes: tuple[ModeKey, ...]) -> None:
-        columns = {mode: data["coorbital"][row, k].astype(complex) for k, mode in enumerate(EOB_MODES)}
+        framed = data["coorbital"][row] * in_lal_frame(EOB_MODES)[:, None]
+        columns = dict(zip(EOB_MODES, framed, strict=True))
         columns[2, 2] = data["amp22"][row]
         self._splines = {mode: CubicSpline(data["times"], columns[mode]) for mode in modes}
         self._phase = CubicSpline(data["times"], data["phase22"][row])

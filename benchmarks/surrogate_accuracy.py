@@ -1,6 +1,6 @@
 """Accuracy of the surrogate against numerical relativity and SEOBNRv5HM, on runs that training did not see.
 
-    python benchmarks/surrogate_accuracy.py --nr NR_TABLE [--eob FOLDER] [--model nrhm] [--out benchmarks/results]
+    python benchmarks/surrogate_accuracy.py --nr NR_TABLE --eob FOLDER [--model nrhm] [--parts eob sxs spec]
 
 Stage 1 (trained on SEOBNRv5HM alone) is taken from the model; stage 2 is fitted anew without the runs under test:
 1. SXS aligned and non-spinning runs, 8 folds by parameter cluster, white noise, t in [-395, 90] M. Clusters join runs closer
@@ -211,35 +211,53 @@ def figure(results: list[tuple[dict, dict[str, np.ndarray]]], path: Path) -> Non
         plt.close(drawing)
 
 
+def earlier(stem: Path, card: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Results of the other parts, where they were measured on the same weights, and a fresh head."""
+    result: dict[str, Any] = {
+        "command": f"python benchmarks/surrogate_accuracy.py --nr NR_TABLE --eob FOLDER --model {card['name']}",
+        "model": {"name": card["name"], "weights_sha256": card["weights_sha256"]},
+        "versions": artifacts.package_versions("numpy", "scipy", "scikit-learn"),
+    }
+    if not stem.with_suffix(".json").exists():
+        return result, {}
+    old = json.loads(stem.with_suffix(".json").read_text())
+    if old["model"] != result["model"]:
+        return result, {}
+    with np.load(stem.with_suffix(".npz")) as stored:
+        return old | result, {key: stored[key] for key in stored}
+
+
+def save(stem: Path, result: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """Write the results so far: numbers, and what the model card draws."""
+    stem.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    small = {key: value.astype(np.float32) if value.dtype == np.float64 else value for key, value in arrays.items()}
+    np.savez_compressed(stem.with_suffix(".npz"), **small)
+
+
 def main() -> None:
     """Run, print and save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nr", type=Path, required=True)
     parser.add_argument("--eob", type=Path)
     parser.add_argument("--model", default="nr22")
+    parser.add_argument("--parts", nargs="+", choices=("eob", "sxs", "spec"), default=["eob", "sxs", "spec"])
     parser.add_argument("--points", type=int, help="at most so many points against SEOBNRv5HM (default: all)")
     parser.add_argument("--isolation", type=float, nargs="+", default=[1e-3, 1e-2])
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     arguments = parser.parse_args()
+    if "eob" in arguments.parts and not arguments.eob:
+        parser.error("the part eob needs --eob FOLDER")
     card, tensors = artifacts.load(arguments.model, "surrogate")
     tensors = {key: value.astype(np.float64) for key, value in tensors.items()}
     config = SurrogateConfig(**card["config"], eob=arguments.eob or Path(), nr=arguments.nr)
     stage_one = {key: value for key, value in tensors.items() if not key.startswith("stage2")}
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    stem = arguments.out / f"surrogate_accuracy_{card['name']}"
+    result, arrays = earlier(stem, card)
     runs, long_runs = stage2.load_runs(str(arguments.nr)), stage2.load_runs(str(arguments.nr), "spec_")
     with np.load(arguments.nr) as table:
         eob, long_eob = table["eob_h22"], table["spec_eob_h22"]
-    held_out_runs = [sxs(runs, eob, stage_one, config, isolation) for isolation in arguments.isolation]
-    arrays = {f"nr{i}_{key}": value for i, (_, points) in enumerate(held_out_runs) for key, value in points.items()}
-    result: dict[str, Any] = {
-        "command": f"python benchmarks/surrogate_accuracy.py --nr NR_TABLE --eob FOLDER --model {card['name']}",
-        "model": {"name": card["name"], "weights_sha256": card["weights_sha256"]},
-        "versions": artifacts.package_versions("numpy", "scipy", "scikit-learn"),
-        "sxs": [part for part, _ in held_out_runs],
-        "spec_leave_one_out": spec(runs, long_runs, long_eob, stage_one, config),
-    }
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    stem = f"surrogate_accuracy_{card['name']}"
-    if arguments.eob:
+    if "eob" in arguments.parts:
         data = held_out.load(arguments.eob, config)
         data = {key: value if key == "times" else value[: arguments.points] for key, value in data.items()}
         first = Surrogate(card, stage_one)
@@ -255,10 +273,18 @@ def main() -> None:
                 data, first, held_out.Band(-LENGTH, 110.0, 70.0, design_noise, F_LOW), design_noise, 70.0, F_LOW
             ),
         }
-    figure(held_out_runs, arguments.out / f"{stem}.png")
-    small = {key: value.astype(np.float32) if value.dtype == np.float64 else value for key, value in arrays.items()}
-    np.savez_compressed(arguments.out / f"{stem}.npz", **small)  # what the model card draws
-    (arguments.out / f"{stem}.json").write_text(json.dumps(result, indent=1) + "\n")
+        save(stem, result, arrays)
+    if "sxs" in arguments.parts:
+        held_out_runs = [sxs(runs, eob, stage_one, config, isolation) for isolation in arguments.isolation]
+        arrays |= {
+            f"nr{i}_{key}": value for i, (_, points) in enumerate(held_out_runs) for key, value in points.items()
+        }
+        result["sxs"] = [part for part, _ in held_out_runs]
+        figure(held_out_runs, stem.with_suffix(".png"))
+        save(stem, result, arrays)
+    if "spec" in arguments.parts:
+        result["spec_leave_one_out"] = spec(runs, long_runs, long_eob, stage_one, config)
+        save(stem, result, arrays)
     print(json.dumps(result, indent=1))
 
 
