@@ -156,7 +156,13 @@ class NR22(Generator):
     approximant = "GWSML_NR22"
 
 
-GENERATORS: dict[str, type[Generator]] = {cls.approximant: cls for cls in (NR22,)}
+class NRHM(Generator):
+    """The surrogate with higher modes, `nrhm`."""
+
+    approximant = "GWSML_NRHM"
+
+
+GENERATORS: dict[str, type[Generator]] = {cls.approximant: cls for cls in (NR22, NRHM)}
 """Approximant names to generators: what the entry points name, for `register`."""
 
 

@@ -23,6 +23,20 @@ EOB_MODES: tuple[ModeKey, ...] = ((2, 1), (3, 3), (3, 2), (4, 4), (4, 3), (5, 5)
 """Order of the modes in the training set's `coorbital`."""
 
 
+def in_lal_frame(modes: tuple[ModeKey, ...]) -> np.ndarray:
+    """Factors (n_modes,) complex128 that take the training set's co-orbital modes to the package's (and LAL's) frame.
+
+    In the set all leading-order modes are real and positive. LAL's polarizations have the other sign, and h22 = A exp(-2 i phi)
+    with A > 0 is then measured from an axis a quarter turn away: ``-(-i)^m``, 1 for m = 2.
+
+    Examples
+    --------
+    >>> in_lal_frame(((3, 2), (3, 3), (4, 4))).tolist()
+    [(1+0j), -1j, (-1+0j)]
+    """
+    return np.array([(-1, 1j, 1, -1j)[m % 4] for _, m in modes], dtype=np.complex128)
+
+
 def combination(parameters: Array, modes: tuple[ModeKey, ...], n_basis: int, xp: Any = np) -> tuple[Array, Array]:
     """Factors (N, n_modes n_basis) of f and of g: (1, 0) for even m, (delta, chi_a) for odd m."""
     _, _, delta, chi1, chi2 = split(parameters)
@@ -68,10 +82,11 @@ def coorbital(
 
 
 def targets(data: dict[str, np.ndarray], modes: tuple[ModeKey, ...]) -> np.ndarray:
-    """Co-orbital modes (n, n_modes, 2 n_t) of a training set in units of the leading-order (2,2) amplitude."""
+    """Co-orbital modes (n, n_modes, 2 n_t) of a training set in units of the leading-order (2,2) amplitude, in LAL's frame."""
     rows = [EOB_MODES.index(mode) for mode in modes]
     eta = split(data["parameters"])[0]
-    h = data["coorbital"][:, rows] / baseline.amplitude(data["times"], eta)[:, None, :]
+    h = data["coorbital"][:, rows] * in_lal_frame(modes)[:, None]
+    h /= baseline.amplitude(data["times"], eta)[:, None, :]
     return np.concatenate([h.real, h.imag], axis=2).astype(np.float64)
 
 

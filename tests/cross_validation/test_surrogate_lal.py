@@ -91,3 +91,67 @@ def test_polarizations_agree_with_lal_in_sign_rotation_phase_and_amplitude(case:
         assert np.linalg.norm(a) / np.linalg.norm(b) == pytest.approx(1, abs=0.01)
     ours_complex = series[0] - 1j * series[1]
     assert (np.mean(np.diff(np.unwrap(np.angle(ours_complex)))) < 0) == (theta_jn < np.pi / 2)
+
+
+@pytest.mark.parametrize(("m1", "m2", "chi1", "chi2"), [(45.0, 15.0, 0.0, 0.0), (60.0, 12.0, -0.3, 0.5)])
+def test_higher_modes_agree_with_lals_in_sign_phase_and_amplitude(
+    m1: float, m2: float, chi1: float, chi2: float
+) -> None:
+    sur = gw.load_surrogate("nrhm")
+    distance, fs, f_ref = 410.0, 4096.0, 25.0
+    total = (m1 + m2) * MTSUN_SI
+    binary = {"mass_1": m1, "mass_2": m2, "chi_1": chi1, "chi_2": chi2}
+    found = lalsimulation.SimInspiralChooseTDModes(
+        0.0,
+        1 / fs,
+        m1 * lal.MSUN_SI,
+        m2 * lal.MSUN_SI,
+        *(0.0, 0.0, chi1, 0.0, 0.0, chi2),
+        *(20.0, f_ref, distance * 1e6 * lal.PC_SI, None, 5, lalsimulation.IMRPhenomTHM),
+    )
+    theirs = {}
+    while found:
+        series = found.mode
+        theirs[found.l, found.m] = (
+            float(series.epoch) + np.arange(series.data.length) / fs,
+            series.data.data / (total / (distance * MPC_SI / C_SI)),
+        )
+        found = found.next
+    peak = theirs[2, 2][0][np.argmax(np.abs(theirs[2, 2][1]))]
+    t = np.array([-2000.0, -1000.0, -500.0])
+    ours = sur(m1 / m2, chi1, chi2, times=t)
+    turn = sur.orbital_phase(**binary, frequency=f_ref)
+    compared = [key for key in sur.modes if key in theirs]
+    assert compared == [(2, 2), (2, 1), (3, 3), (4, 4), (5, 5)]
+    for l, m in compared:
+        times, h = theirs[l, m]
+        expected = CubicSpline(times, h)(peak + t * total)
+        ratio = ours[l, m] * np.exp(1j * m * turn) / expected
+        assert np.max(np.abs(np.angle(ratio))) < 0.08 * m, (l, m)  # a time shift of the peak moves all phases by m omega / 2
+        assert np.max(np.abs(np.abs(ratio) - 1)) < 0.04, (l, m)
+
+
+@pytest.mark.parametrize(("theta_jn", "phase"), [(1.2, 0.4), (2.3, 3.9)])
+def test_polarizations_with_higher_modes_agree_with_lals(theta_jn: float, phase: float) -> None:
+    sur = gw.load_surrogate("nrhm")
+    m1, m2, fs, f_ref = 45.0, 15.0, 4096.0, 25.0
+    binary = {"mass_1": m1, "mass_2": m2, "chi_1": 0.0, "chi_2": 0.0, "luminosity_distance": 410.0, "theta_jn": theta_jn}
+    ours = sur.polarizations(**binary, phase=phase, f_ref=f_ref, f_min=20.0, sampling_frequency=fs)
+    without = gw.load_surrogate("nr22").polarizations(
+        **binary, phase=phase, f_ref=f_ref, f_min=20.0, sampling_frequency=fs
+    )
+    theirs = lalsimulation.SimInspiralChooseTDWaveform(
+        m1 * lal.MSUN_SI,
+        m2 * lal.MSUN_SI,
+        *(0.0,) * 6,
+        *(410e6 * lal.PC_SI, theta_jn, phase, 0.0, 0.0, 0.0),
+        *(1 / fs, 20.0, f_ref, None, lalsimulation.IMRPhenomTHM),
+    )
+    t = np.arange(-0.4, -0.02, 1 / fs)
+    for a, plain, b in zip(ours, without, theirs, strict=True):
+        x = CubicSpline(float(b.epoch) + np.arange(b.data.length) / fs, b.data.data)(t)
+        y, z = (CubicSpline(s.times.value, s.value)(t) for s in (a, plain))
+        cosine, bare = (np.dot(x, v) / np.linalg.norm(x) / np.linalg.norm(v) for v in (y, z))
+        assert cosine > 0.99  # no alignment of any kind was done
+        assert 1 - cosine < 0.3 * (1 - bare)
+        assert np.linalg.norm(y) / np.linalg.norm(x) == pytest.approx(1, abs=0.05)
