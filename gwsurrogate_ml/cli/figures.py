@@ -73,6 +73,10 @@ def _skymap(run: Run) -> Figure:
     return plot.skymap(run.result.posterior["ra"], run.result.posterior["dec"], truth)
 
 
+def _residual(run: Run) -> Figure:
+    return run.result.plot_residual(run.segment, run.model)
+
+
 def _weights(run: Run) -> Figure:
     result = run.result
     return plot.importance_weights(result.log_weights, result.sample_efficiency, result.pareto_k)
@@ -115,6 +119,12 @@ FIGURES: dict[str, tuple[str, Callable[[Run], Figure], str]] = {
         "posterior",
         _skymap,
         "Position on the sky (Mollweide projection, right ascension growing to the left), 50 % and 90 % regions.",
+    ),
+    "residual": (
+        "diagnostics",
+        _residual,
+        "Whitened data less the waveform of highest likelihood, which is drawn over it. Shaded: the tile of time and frequency "
+        "that is loudest against the noise elsewhere; dotted: three standard deviations.",
     ),
     "weights": (
         "diagnostics",

@@ -160,6 +160,17 @@ def second_signal(
     return found
 
 
+def best_signal(likelihood: SegmentLikelihood, best: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Signal (n_det, n_f) of the eleven parameters `best`, and its arrival (n_det,) in s from the segment's start."""
+    from gwsurrogate_ml.conventions import PARAMETERS
+    from gwsurrogate_ml.inference.geometry import earth_direction
+
+    table = {name: np.array([float(best[name])]) for name in PARAMETERS}
+    direction = earth_direction(table["ra"], table["dec"], table["geocent_time"])
+    merger = float(best["geocent_time"]) - likelihood.segment.start_time + likelihood.network.delays(direction)[0]
+    return likelihood.signals(table)[0], merger
+
+
 def examine(likelihood: SegmentLikelihood, best: Mapping[str, float], templates: np.ndarray) -> dict[str, Any]:
     """Both checks for one result, as plain numbers for its meta data.
 
@@ -169,13 +180,7 @@ def examine(likelihood: SegmentLikelihood, best: Mapping[str, float], templates:
     best : the eleven parameters of the posterior draw of highest likelihood
     templates : (N, n_f) complex128, see `second_signal`
     """
-    from gwsurrogate_ml.conventions import PARAMETERS
-    from gwsurrogate_ml.inference.geometry import earth_direction
-
-    table = {name: np.array([float(best[name])]) for name in PARAMETERS}
-    signal = likelihood.signals(table)[0]
-    direction = earth_direction(table["ra"], table["dec"], table["geocent_time"])
-    merger = float(best["geocent_time"]) - likelihood.segment.start_time + likelihood.network.delays(direction)[0]
+    signal, merger = best_signal(likelihood, best)
     return {
         "residual": asdict(residual_test(likelihood, signal, merger)),
         "second_signal": second_signal(likelihood, signal, merger, templates),

@@ -246,6 +246,36 @@ class Result:
         data = dict(zip(segment.detectors, segment.whitened(), strict=True))
         return plot.waveform_band(times, data, bands, segment.gps)
 
+    def plot_residual(self, segment: AnalysisSegment, model: WaveformModel | None = None) -> Figure:
+        """Whitened data less the waveform of highest likelihood, around the merger: `plot.residual`.
+
+        Parameters
+        ----------
+        segment : AnalysisSegment
+            the data analysed
+        model : WaveformModel, optional
+            by default the surrogate of the analysis
+        """
+        from gwsurrogate_ml.inference.checks import best_signal
+        from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
+        from gwsurrogate_ml.inference.training import load_model
+        from gwsurrogate_ml.plot.residual import residual
+
+        model = load_model(self.meta["surrogate"]["name"])[0] if model is None else model
+        likelihood = SegmentLikelihood(segment, model)
+        row = self.posterior.iloc[int(np.argmax(self.posterior["log_likelihood_ratio"]))]
+        signal, merger = best_signal(likelihood, {name: float(row[name]) for name in PARAMETERS})
+        left, taken = segment.whitened(likelihood.strain - signal), segment.whitened(signal)
+        times = np.arange(left.shape[1]) * segment.duration / left.shape[1]
+        names = segment.detectors
+        return residual(
+            times,
+            dict(zip(names, left, strict=True)),
+            dict(zip(names, taken, strict=True)),
+            dict(zip(names, map(float, merger), strict=True)),
+            self.meta.get("checks", {}).get("residual"),
+        )
+
     def plot_weights(self) -> Figure:
         """How evenly the importance weights are spread: `plot.importance_weights`."""
         from gwsurrogate_ml import plot

@@ -16,8 +16,8 @@ from gwsurrogate_ml.strain.data import StrainData
 
 DRAWS = "1000"
 WRITTEN = {
-    "config.json", "corner.png", "q_transform.png", "report.html", "result.json", "skymap.png", "snr.png", "strain.png",
-    "summary.json", "waveform.png", "weights.png", "whitened.png",
+    "config.json", "corner.png", "q_transform.png", "report.html", "residual.png", "result.json", "skymap.png", "snr.png",
+    "strain.png", "summary.json", "waveform.png", "weights.png", "whitened.png",
 }  # fmt: skip
 
 

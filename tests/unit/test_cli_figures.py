@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +10,7 @@ from gwsurrogate_ml.cli.demo import SIGNAL, true_parameters
 from gwsurrogate_ml.cli.figures import FIGURES, pictures
 from gwsurrogate_ml.cli.pipeline import Run
 from gwsurrogate_ml.inference.lal_model import LalModel
+from gwsurrogate_ml.inference.result import Result
 from gwsurrogate_ml.strain.filtering import matched_filter
 from gwsurrogate_ml.strain.simulate import simulate
 
@@ -27,8 +25,18 @@ def run() -> Run:
     for name in ("chirp_mass", "mass_ratio", "chi_1", "chi_2", "theta_jn"):
         posterior[name] += 1e-4 * rng.normal(size=400)
     posterior["luminosity_distance"] *= rng.uniform(0.95, 1.05, 400)
-    result: Any = SimpleNamespace(
-        posterior=posterior, log_weights=rng.normal(size=500), sample_efficiency=0.4, pareto_k=0.1
+    posterior["log_likelihood_ratio"] = rng.normal(size=400)
+    result = Result(
+        posterior=posterior,
+        weighted=pd.DataFrame({"log_weight": rng.normal(size=500)}),
+        n_draws=500,
+        sample_efficiency=0.4,
+        pareto_k=0.1,
+        log_evidence=0.0,
+        log_evidence_error=0.0,
+        log_noise_evidence=-100.0,
+        extrinsic_ess=100.0,
+        seconds=1.0,
     )
     # Noise for what estimates a spectrum from the data; the segment itself is noiseless, with a given one.
     noisy = type(data)({name: data.series[name] + noise.series[name].value for name in data.detectors}, data.gps)

@@ -125,3 +125,16 @@ def test_a_poor_residual_is_described(psd) -> None:
     (flag,) = flags(toy(meta={"checks": {"residual": test}}))
     assert "poor residual" in flag
     assert "64 to 128 Hz" in flag
+
+
+def test_the_figure_of_the_residual_shows_both_detectors(psd) -> None:
+    segment = simulate_segment(TRUTH, LalModel(), psd, CONFIG, np.random.default_rng(5), GPS)
+    likelihood = SegmentLikelihood(segment, LalModel())
+    posterior = pd.DataFrame([TRUTH | {"log_likelihood_ratio": 1.0}])
+    checks = examine(likelihood, TRUTH, likelihood.waveforms(np.array([[28.0, 0.7, 0.2, -0.1]])))
+    figure = toy(posterior=posterior, meta={"checks": checks}).plot_residual(segment, LalModel())
+    traces = [axis.get_lines()[0].get_ydata() for axis in figure.axes]
+    assert len(traces) == 2
+    full = segment.whitened().std()  # with the signal; what is left is the noise alone
+    assert all(0.5 * full < trace.std() < 1.2 * full for trace in traces)
+    assert sum("loudest tile" in text.get_text() for a in figure.axes for text in a.get_legend().get_texts()) == 1
