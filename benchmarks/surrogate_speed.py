@@ -1,14 +1,17 @@
-"""Speed of the surrogate beside LAL's models: one process, one thread each, alternating A B A B, medians and ratios.
+"""Speed of the surrogates beside their peers, in one process: LAL's models, SEOBNRv5HM and gwsurrogate where they are installed.
 
-    python benchmarks/surrogate_speed.py [--quick] [--repeat N] [--model nr22] [--out benchmarks/results]
+    python benchmarks/surrogate_speed.py [--quick] [--repeat N] [--model NAME ...] [--device cuda] [--peers-from FOLDER]
+                                         [--out benchmarks/results]
 
-One polarization pair (M = 65, 36 + 29 solar masses, from 20 Hz, 4096 Hz; frequency-domain models on 4 s): the surrogate does the
-work of its peer in each line, time domain against time domain. LAL is called through its C interface directly; the lines through
-pycbc call both models by pycbc's own functions. Threads are pinned before anything is imported and everything is warmed up. The
-clock is the process's CPU time, which other load on the machine disturbs less than wall time. Beside each time stands the
-physical limit: the bytes of the output over the memory bandwidth measured in the same run (writing one large array). Batches are
-1024 random binaries. On a GPU, where torch finds one, the batch is repeated there, with time to first waveform and memory.
-Writes surrogate_speed.json and surrogate_speed.png.
+One polarization pair (M = 65, 36 + 29 solar masses, from 20 Hz, 4096 Hz; frequency-domain models on 4 s) beside each peer, in
+turn, A B A B, medians and best; the surrogate does the work of its peer in each line, time domain against time domain. LAL is
+called through its C interface; the lines through pycbc call both models by pycbc's own functions. BLAS is pinned to one thread
+before anything is imported, and everything is warmed up. The clock is the process's CPU time, which other load on the machine
+disturbs less than wall time; batches (1024 random binaries) state both, on one and on two threads: on an idle machine the wall
+time on two threads is half the CPU time. Beside each time stands the physical limit: the bytes of the output over the memory
+bandwidth measured in the same run (writing one large array). First calls are made in fresh processes, with an empty cache of
+compiled code and with a full one. On a GPU the batch in torch is repeated, with time to first waveform and memory. Writes
+surrogate_speed.json and surrogate_speed.png.
 """
 
 # ruff: noqa: E402
@@ -16,13 +19,16 @@ from __future__ import annotations
 
 import os
 
-THREADS = "1"
-for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[variable] = THREADS
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[variable] = "1"
+os.environ["NUMBA_NUM_THREADS"] = "2"
 
 import argparse
 import json
 import platform
+import subprocess
+import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -31,58 +37,66 @@ from typing import Any
 
 import numpy as np
 
-MASS_1, MASS_2, CHI_1, CHI_2 = 36.0, 29.0, 0.3, -0.1
-DISTANCE, INCLINATION, PHASE, F_MIN, RATE, DURATION = 410.0, 0.4, 1.2, 20.0, 4096.0, 4.0
+from gwsurrogate_ml.cli.bench import (
+    ANGLES,
+    BINARY,
+    DURATION,
+    F_MIN,
+    RATE,
+    alternate,
+    lal_waveform,
+    median_time,
+    random_binaries,
+    write_bandwidth,
+)
+
 BATCH = 1024
-TIME_PEERS = ("IMRPhenomT", "IMRPhenomTHM", "SEOBNRv4", "SEOBNRv4HM_PA")
-FREQUENCY_PEERS = ("IMRPhenomXAS", "IMRPhenomXHM", "SEOBNRv4_ROM", "SEOBNRv4HM_ROM")
+UNIT = 65 * 4.925490947641267e-06
+PAIR: dict[str, Any] = BINARY | ANGLES | {"f_min": F_MIN, "sampling_frequency": RATE}
+TIME_PEERS = ("IMRPhenomT", "IMRPhenomTHM", "SEOBNRv4HM_PA", "SEOBNRv5HM", "NRHybSur3dq8")
+FREQUENCY_PEERS = ("IMRPhenomXAS", "IMRPhenomXHM")
+FIRST_CALL = """
+import time; wall, cpu = time.perf_counter(), time.process_time()
+import gwsurrogate_ml as gw
+gw.load_surrogate({model!r}).strain(**{pair!r})
+print(time.perf_counter() - wall, time.process_time() - cpu)
+"""
 
 
-def alternate(ours: Callable[[], Any], peer: Callable[[], Any], repeat: int) -> dict[str, float]:
-    """Median and best CPU times in ms of both, called in turn after two warm-ups each, and the ratio of the medians."""
-    for _ in range(2):
-        ours(), peer()
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(repeat):
-        for collected, call in zip(times, (ours, peer), strict=True):
-            start = time.process_time()
-            call()
-            collected.append(time.process_time() - start)
-    a, b = (1e3 * float(np.median(t)) for t in times)
-    best_a, best_b = (1e3 * min(t) for t in times)
-    return {"ours_ms": a, "peer_ms": b, "ratio": b / a, "ours_best_ms": best_a, "peer_best_ms": best_b}
+def time_peer(name: str) -> Callable[[], Any]:
+    """A pair from the peer `name`; ImportError and the like where it is not at hand."""
+    if name == "SEOBNRv5HM":
+        from pyseobnr.generate_waveform import GenerateWaveform
 
+        settings = {
+            "mass1": BINARY["mass_1"],
+            "mass2": BINARY["mass_2"],
+            "spin1z": BINARY["chi_1"],
+            "spin2z": BINARY["chi_2"],
+            "distance": BINARY["luminosity_distance"],
+            "inclination": ANGLES["theta_jn"],
+            "phi_ref": ANGLES["phase"],
+            "f22_start": F_MIN,
+            "deltaT": 1 / RATE,
+            "approximant": "SEOBNRv5HM",
+        }
+        return lambda: GenerateWaveform(dict(settings)).generate_td_polarizations()
+    if name == "NRHybSur3dq8":
+        import gwsurrogate
 
-def write_bandwidth() -> float:
-    """Bytes per second at which one thread fills an array far larger than the caches: the best of five."""
-    array = np.ones(2**25)
-    best = np.inf
-    for _ in range(5):
-        start = time.process_time()
-        array.fill(1.0)
-        best = min(best, time.process_time() - start)
-    return array.nbytes / best
-
-
-def lal_time(name: str) -> Callable[[], Any]:
-    import lal
-    import lalsimulation
-
-    masses = (MASS_1 * lal.MSUN_SI, MASS_2 * lal.MSUN_SI, 0.0, 0.0, CHI_1, 0.0, 0.0, CHI_2)
-    place = (DISTANCE * 1e6 * lal.PC_SI, INCLINATION, PHASE, 0.0, 0.0, 0.0)
-    model = getattr(lalsimulation, name)
-    return lambda: lalsimulation.SimInspiralChooseTDWaveform(*masses, *place, 1 / RATE, F_MIN, F_MIN, None, model)
-
-
-def lal_frequency(name: str) -> Callable[[], Any]:
-    import lal
-    import lalsimulation
-
-    masses = (MASS_1 * lal.MSUN_SI, MASS_2 * lal.MSUN_SI, 0.0, 0.0, CHI_1, 0.0, 0.0, CHI_2)
-    place = (DISTANCE * 1e6 * lal.PC_SI, INCLINATION, PHASE, 0.0, 0.0, 0.0)
-    grid = (1 / DURATION, F_MIN, RATE / 2, F_MIN)
-    model = getattr(lalsimulation, name)
-    return lambda: lalsimulation.SimInspiralChooseFDWaveform(*masses, *place, *grid, None, model)
+        model = gwsurrogate.LoadSurrogate("NRHybSur3dq8")
+        arguments = (BINARY["mass_1"] / BINARY["mass_2"], [0, 0, BINARY["chi_1"]], [0, 0, BINARY["chi_2"]])
+        options = {
+            "dt": 1 / RATE,
+            "f_low": F_MIN,
+            "M": 65.0,
+            "dist_mpc": BINARY["luminosity_distance"],
+            "units": "mks",
+            "inclination": ANGLES["theta_jn"],
+            "phi_ref": ANGLES["phase"],
+        }
+        return lambda: model(*arguments, **options)
+    return lal_waveform(name)
 
 
 def through_pycbc(approximant: str) -> Callable[[], Any]:
@@ -90,183 +104,204 @@ def through_pycbc(approximant: str) -> Callable[[], Any]:
 
     return lambda: get_td_waveform(
         approximant=approximant,
-        mass1=MASS_1,
-        mass2=MASS_2,
-        spin1z=CHI_1,
-        spin2z=CHI_2,
+        mass1=BINARY["mass_1"],
+        mass2=BINARY["mass_2"],
+        spin1z=BINARY["chi_1"],
+        spin2z=BINARY["chi_2"],
         delta_t=1 / RATE,
         f_lower=F_MIN,
-        distance=DISTANCE,
-        inclination=INCLINATION,
-        coa_phase=PHASE,
+        distance=BINARY["luminosity_distance"],
+        inclination=ANGLES["theta_jn"],
+        coa_phase=ANGLES["phase"],
     )
 
 
-def single(surrogate: Any, approximant: str, repeat: int, bandwidth: float) -> list[dict[str, Any]]:
+def pairs(surrogate: Any, repeat: int, bandwidth: float) -> list[dict[str, Any]]:
     """Lines for one polarization pair."""
-    binary = {"mass_1": MASS_1, "mass_2": MASS_2, "chi_1": CHI_1, "chi_2": CHI_2, "luminosity_distance": DISTANCE}
-    keywords = binary | {"theta_jn": INCLINATION, "phase": PHASE, "f_min": F_MIN, "sampling_frequency": RATE}
-    samples = len(surrogate.strain(**keywords)[1])
-    bins = int(DURATION * RATE / 2) + 1
-    arrays = lambda: surrogate.strain(**keywords)  # noqa: E731
-    series = lambda: surrogate.polarizations(**keywords)  # noqa: E731
-    spectra = lambda: surrogate.frequency_domain_polarizations(**keywords, duration=DURATION)  # noqa: E731
-    pairs: list[tuple[str, str, Callable[[], Any], Callable[[], Callable[[], Any]], int]] = [
-        *(("pair in time", name, arrays, lambda name=name: lal_time(name), 2 * samples * 8) for name in TIME_PEERS),  # type: ignore[misc]
-        ("pair in time as gwpy series", "IMRPhenomTHM", series, lambda: lal_time("IMRPhenomTHM"), 2 * samples * 8),
-        *(
-            ("pair in frequency", name, spectra, lambda name=name: lal_frequency(name), 2 * bins * 16)  # type: ignore[misc]
-            for name in FREQUENCY_PEERS
-        ),
-        *(
-            (
-                "pair through pycbc",
-                name,
-                through_pycbc(approximant),
-                lambda name=name: through_pycbc(name),
-                16 * samples,
-            )  # type: ignore[misc]
-            for name in ("IMRPhenomT", "IMRPhenomTHM")
-        ),
-    ]
+    name = surrogate.info["name"]
+    samples, bins = len(surrogate.strain(**PAIR)[1]), round(DURATION * RATE / 2) + 1
+    in_time = lambda: surrogate.strain(**PAIR)  # noqa: E731
+    in_frequency = lambda: surrogate.frequency_domain_polarizations(**PAIR, duration=DURATION)  # noqa: E731
+    work: list[tuple[str, str, Callable[[], Any], Callable[[], Callable[[], Any]], int]] = []
+    for peer in TIME_PEERS:
+        work.append(("pair in time", peer, in_time, lambda peer=peer: time_peer(peer), 16 * samples))  # type: ignore[misc]
+    for peer in FREQUENCY_PEERS:
+        make = lambda peer=peer: lal_waveform(peer, frequency=True)  # type: ignore[misc]  # noqa: E731
+        work.append(("pair in frequency", peer, in_frequency, make, 32 * bins))
+    for peer in ("IMRPhenomT", "IMRPhenomTHM"):
+        ours = lambda: through_pycbc(f"GWSML_{name.upper()}")()  # noqa: E731
+        work.append(("pair through pycbc", peer, ours, lambda peer=peer: through_pycbc(peer), 16 * samples))  # type: ignore[misc]
     lines: list[dict[str, Any]] = []
-    for name, peer_name, ours, make, size in pairs:
-        peer = make()
-        line: dict[str, Any] = {"name": name, "peer": peer_name}
-        try:
-            start = time.process_time()
-            peer()
-            slow = time.process_time() - start > 0.05
-        except RuntimeError as error:
-            lines.append(line | {"skipped": f"LAL could not evaluate it (its data files are not installed?): {error}"})
-            print(f"{name:<30}{peer_name:<16}skipped: data absent", flush=True)
-            continue
-        line |= alternate(ours, peer, max(5, repeat // 10) if slow else repeat)
-        line["limit_ms"] = 1e3 * size / bandwidth
+    for what, peer_name, ours, make, size in work:
+        line: dict[str, Any] = {"name": what, "peer": peer_name, "limit_ms": 1e3 * size / bandwidth}
         lines.append(line)
-        times = "".join(f"{line[key]:>9.3f}" for key in ("ours_ms", "peer_ms", "ratio", "ours_best_ms", "peer_best_ms"))
-        print(f"{name:<30}{peer_name:<16}{times}{line['limit_ms']:>10.4f}", flush=True)
+        try:
+            peer_call = make()
+            start = time.process_time()
+            ours(), peer_call()
+            slow = time.process_time() - start > 0.05
+        except Exception as error:  # whatever keeps a peer from running is stated, not hidden
+            line["skipped"] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            print(f"{what:<22}{peer_name:<16}skipped, {line['skipped']}", flush=True)
+            continue
+        a, b = (1e3 * np.array(times) for times in alternate(ours, peer_call, max(5, repeat // 10) if slow else repeat))
+        line |= {"ours_ms": float(np.median(a)), "peer_ms": float(np.median(b)), "ours_best_ms": float(a.min())}
+        line |= {"peer_best_ms": float(b.min()), "ratio": float(np.median(b) / np.median(a))}
+        keys = ("ours_ms", "peer_ms", "ratio", "ours_best_ms", "peer_best_ms")
+        print(f"{what:<22}{peer_name:<16}" + "".join(f"{line[k]:>9.3f}" for k in keys) + f"{line['limit_ms']:>10.4f}")
     return lines
-
-
-def draws(n: int) -> dict[str, np.ndarray]:
-    """Random binaries of 65 solar masses that the model follows from 20 Hz."""
-    rng = np.random.default_rng(0)
-    q = rng.uniform(1, 4, n)
-    spins = {"chi_1": rng.uniform(-0.8, 0.8, n), "chi_2": rng.uniform(-0.8, 0.8, n)}
-    return {"mass_1": 65 * q / (1 + q), "mass_2": 65 / (1 + q), **spins}
-
-
-def best(call: Callable[[], Any], repeat: int, clock: Callable[[], float] = time.process_time) -> float:
-    """Median time in s after one warm-up."""
-    call()
-    times = []
-    for _ in range(repeat):
-        start = clock()
-        call()
-        times.append(clock() - start)
-    return float(np.median(times))
 
 
 def batches(surrogate: Any, repeat: int, bandwidth: float) -> list[dict[str, Any]]:
-    """1024 waveforms at a time: times per waveform on one thread."""
+    """1024 binaries at a time, on one and on two threads: modes at the pair's times, and (2,2) in the frequency domain."""
+    import numba
     import torch
 
-    torch.set_num_threads(int(THREADS))
-    d = draws(BATCH)
-    total = 65 * 4.925490947641267e-06
-    parameters = torch.tensor(np.column_stack([d["mass_1"] / d["mass_2"], d["chi_1"], d["chi_2"]]))
+    random = random_binaries(BATCH)
+    parameters = torch.tensor(random)
+    start, plus, _ = surrogate.strain(**PAIR)
+    times = (start + torch.arange(len(plus), dtype=torch.float64) / RATE) / UNIT
+    q = random[:, 0]
+    binaries = (65 * q / (1 + q), 65 / (1 + q), random[:, 1], random[:, 2])
+    grid = {"duration": DURATION, "sampling_frequency": RATE, "f_min": F_MIN}
+    modes = len(surrogate.modes)
+    cases: list[tuple[str, Callable[[], Any], int]] = [
+        (
+            f"{modes} mode{'s' * (modes > 1)} in time, {len(times)} samples",
+            lambda: surrogate.batch(parameters, times),
+            16 * modes * len(times),
+        ),
+        (
+            f"(2,2) in frequency, {DURATION:g} s at {RATE:g} Hz",
+            lambda: surrogate.frequency_domain(*binaries, **grid),
+            16 * (round(DURATION * RATE / 2) + 1),
+        ),
+    ]
     lines = []
-    for rate, span in ((2048.0, DURATION), (RATE, DURATION)):
-        times = torch.arange(
-            max(-span, surrogate.t_min * total) / total, surrogate.t_max, 1 / rate / total, dtype=torch.float64
-        )
-        with torch.inference_mode():
-            seconds = best(lambda times=times: surrogate.batch(parameters, times), repeat)  # type: ignore[misc]
-        size = 16 * BATCH * len(surrogate.modes) * len(times)
-        lines.append(_batch_line(f"batch in torch, {len(times)} samples at {rate:g} Hz", seconds, size, bandwidth))
-        seconds = best(
-            lambda rate=rate: surrogate.frequency_domain(**d, duration=DURATION, sampling_frequency=rate, f_min=F_MIN),  # type: ignore[misc]
-            repeat,
-        )
-        size = 16 * BATCH * (int(DURATION * rate / 2) + 1)
-        lines.append(_batch_line(f"batch in frequency, {DURATION:g} s at {rate:g} Hz", seconds, size, bandwidth))
-    if torch.cuda.is_available():
-        lines += gpu(surrogate, parameters, total)
+    for threads in (1, 2):
+        numba.config.NUMBA_NUM_THREADS = threads  # type: ignore[attr-defined]
+        for name, call, size in cases:
+            cpu = 1e3 * median_time(call, repeat) / BATCH
+            wall = 1e3 * median_time(call, repeat, time.perf_counter) / BATCH
+            line = {"name": name, "threads": threads, "cpu_ms_each": cpu, "wall_ms_each": wall}
+            lines.append(line | {"limit_ms_each": 1e3 * size / bandwidth})
+            print(
+                f"batch of {BATCH}, {name}, {threads} threads: CPU {cpu:.4f} ms each, wall {wall:.4f} ms each",
+                flush=True,
+            )
     return lines
 
 
-def _batch_line(name: str, seconds: float, size: int, bandwidth: float) -> dict[str, Any]:
-    line = {
-        "name": name,
-        "batch": BATCH,
-        "ms_each": 1e3 * seconds / BATCH,
-        "limit_ms_each": 1e3 * size / bandwidth / BATCH,
-    }
-    print(f"{name:<48}{line['ms_each']:>9.4f} ms each, limit {line['limit_ms_each']:.4f}", flush=True)
-    return line
-
-
-def gpu(surrogate: Any, parameters: Any, total: float) -> list[dict[str, Any]]:
-    """The torch batch on the first GPU, 4 s at 2048 Hz: rate, time to first waveform, memory; the limit from its own bandwidth."""
+def gradients(surrogate: Any, repeat: int) -> dict[str, Any]:
+    """64 waveforms with the derivative of a number of each with respect to its three parameters, beside finite differences."""
     import torch
 
-    device = torch.device("cuda")
-    times = torch.arange(-DURATION / total, surrogate.t_max, 1 / 2048.0 / total, dtype=torch.float64, device=device)
+    start, plus, _ = surrogate.strain(**PAIR)
+    times = (start + torch.arange(len(plus), dtype=torch.float64) / RATE) / UNIT
+    parameters = torch.tensor(random_binaries(64))
+
+    def gradient() -> None:
+        p = parameters.clone().requires_grad_()
+        surrogate.batch(p, times).abs().pow(2).sum().backward()
+
+    def differences() -> None:
+        for column in range(3):
+            for sign in (-1, 1):
+                p = parameters.clone()
+                p[:, column] += sign * 1e-6
+                surrogate.batch(p, times)
+
+    a, b = (1e3 * float(np.median(t)) / 64 for t in alternate(gradient, differences, repeat))
+    print(f"gradient in three parameters: CPU {a:.3f} ms each; central differences {b:.3f} ms each", flush=True)
+    return {"gradient_ms_each": a, "central_differences_ms_each": b}
+
+
+def first_calls(model: str) -> dict[str, Any]:
+    """Times in s from a fresh process to the first pair, imports included: with nothing compiled, and with all of it cached."""
+    result = {}
+    code = FIRST_CALL.format(model=model, pair=PAIR)
+    with tempfile.TemporaryDirectory() as cache:
+        for name in ("nothing compiled", "compiled before"):
+            environment = os.environ | {"NUMBA_CACHE_DIR": cache}
+            run = subprocess.run(
+                [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+            )
+            wall, cpu = map(float, run.stdout.split()[-2:])
+            result[name] = {"wall_s": wall, "cpu_s": cpu}
+            print(f"first pair in a fresh process, {name}: wall {wall:.2f} s, CPU {cpu:.2f} s", flush=True)
+    return result
+
+
+def on_device(surrogate: Any, device: str) -> dict[str, Any]:
+    """The batch in torch on a GPU, 4 s at 2048 Hz: rate, time to first waveform, memory; the limit from its own bandwidth."""
+    import torch
+
+    parameters = torch.tensor(random_binaries(BATCH), device=device)
+    times = torch.arange(-DURATION / UNIT, surrogate.t_max, 1 / 2048.0 / UNIT, dtype=torch.float64, device=device)
     times = times[times > surrogate.t_min]
-    on_device = parameters.to(device)
 
     def call() -> None:
         with torch.inference_mode():
-            surrogate.batch(on_device, times)
+            surrogate.batch(parameters, times)
         torch.cuda.synchronize()
 
     start = time.perf_counter()
     call()
     first = time.perf_counter() - start
     torch.cuda.reset_peak_memory_stats()
-    seconds = best(call, 10, time.perf_counter)
+    seconds = median_time(call, 10, time.perf_counter)
     filled = torch.empty(2**28, device=device)
 
     def fill() -> None:
         filled.fill_(1.0)
         torch.cuda.synchronize()
 
-    bandwidth = filled.nbytes / best(fill, 5, time.perf_counter)
-    size = 16 * BATCH * len(surrogate.modes) * len(times)
-    return [
-        {
-            "name": f"batch in torch on {torch.cuda.get_device_name()}, {len(times)} samples at 2048 Hz",
-            "batch": BATCH,
-            "ms_each": 1e3 * seconds / BATCH,
-            "waveforms_per_s": BATCH / seconds,
-            "limit_ms_each": 1e3 * size / bandwidth / BATCH,
-            "first_waveform_s": first,
-            "peak_memory_bytes": int(torch.cuda.max_memory_allocated()),
-        }
-    ]
+    bandwidth = filled.nbytes / median_time(fill, 5, time.perf_counter)
+    return {
+        "device": torch.cuda.get_device_name(device),
+        "samples": len(times),
+        "ms_each": 1e3 * seconds / BATCH,
+        "waveforms_per_s": BATCH / seconds,
+        "limit_ms_each": 1e3 * 16 * len(surrogate.modes) * len(times) / bandwidth,
+        "first_waveform_s": first,
+        "peak_memory_bytes": int(torch.cuda.max_memory_allocated()),
+    }
 
 
 def figure(report: dict[str, Any]) -> Any:
-    """Times of one pair: ours and the peer's beside the limit, on a logarithmic axis."""
+    """Times of one pair, one panel a model: ours and the peer's beside the limit, on a logarithmic axis."""
     from matplotlib.figure import Figure
 
-    lines = [line for line in report["single"] if "ours_ms" in line]
-    fig = Figure(figsize=(8, 0.5 * len(lines) + 1.5), layout="constrained")
-    ax = fig.subplots()
-    y = np.arange(len(lines))
-    for offset, key, label, colour, hatch in (
-        (-0.2, "peer_ms", "peer", "0.75", "//"),
-        (0.2, "ours_ms", "surrogate", "0.25", ""),
+    models = report["models"]
+    longest = max(sum("ours_ms" in line for line in m["pairs"]) for m in models.values())
+    fig = Figure(figsize=(5.5 * len(models) + 2, 0.5 * longest + 1.5), layout="constrained")
+    for ax, (name, model) in zip(
+        fig.subplots(1, len(models), sharex=True, squeeze=False)[0], models.items(), strict=True
     ):
-        ax.barh(y + offset, [line[key] for line in lines], 0.36, label=label, color=colour, hatch=hatch)
-    ax.plot([line["limit_ms"] for line in lines], y + 0.2, "k|", ms=12, label="limit: writing the output")
-    ax.set_yticks(y, [f"{line['name']}\n{line['peer']}" for line in lines], fontsize=8)
-    ax.set_xscale("log")
-    ax.invert_yaxis()
-    ax.set_xlabel("CPU time of one call, one thread (ms)")
-    ax.legend(fontsize=8)
+        lines = [line for line in model["pairs"] if "ours_ms" in line]
+        y = np.arange(len(lines))
+        for offset, key, label, colour, hatch in (
+            (-0.2, "peer_ms", "peer", "0.75", "//"),
+            (0.2, "ours_ms", f"{name}, {len(model['modes'])} mode(s)", "0.25", ""),
+        ):
+            ax.barh(y + offset, [line[key] for line in lines], 0.36, label=label, color=colour, hatch=hatch)
+        ax.plot([line["limit_ms"] for line in lines], y + 0.2, "k|", ms=12, label="limit: writing the output")
+        ax.set_yticks(y, [f"{line['name']}\n{line['peer']}" for line in lines], fontsize=8)
+        ax.set_xscale("log")
+        ax.invert_yaxis()
+        ax.set_xlabel("CPU time of one call, one thread (ms)")
+        ax.legend(fontsize=8)
     return fig
+
+
+def shipped() -> list[str]:
+    """Names of the shipped waveform models."""
+    from gwsurrogate_ml import artifacts
+
+    cards = {
+        name: json.loads((artifacts.resolve(name, "model") / "card.json").read_text()) for name in artifacts.available()
+    }
+    return [name for name, card in cards.items() if card["kind"] == "surrogate"]
 
 
 def main() -> None:
@@ -274,38 +309,56 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions")
     parser.add_argument("--repeat", type=int, help="repetitions of each line")
-    parser.add_argument("--model", default="nr22", help="a shipped surrogate")
+    parser.add_argument("--model", nargs="+", help="surrogates, by name or folder; default: all shipped ones")
+    parser.add_argument(
+        "--device", help="torch device for the batch beside the CPU, such as cuda; default: a GPU if there is one"
+    )
+    parser.add_argument(
+        "--peers-from", type=Path, help="site-packages of another environment that holds peers, searched last"
+    )
     parser.add_argument("--out", type=Path, help="folder for the JSON and the figure")
     arguments = parser.parse_args()
     repeat = arguments.repeat or (20 if arguments.quick else 200)
     warnings.filterwarnings("ignore", "Wswiglal-redir-stdio")
+    if arguments.peers_from:
+        sys.path.append(str(arguments.peers_from))
 
     import lal
+    import torch
 
     import gwsurrogate_ml as gw
     from gwsurrogate_ml.artifacts import package_versions
 
     lal.swig_redirect_standard_output_error(False)
-    surrogate = gw.load_surrogate(arguments.model)
+    torch.set_num_threads(1)
+    device = arguments.device or ("cuda" if torch.cuda.is_available() else None)
     bandwidth = write_bandwidth()
-    print(
-        f"{'surrogate against':<30}{'peer':<16}{'ours ms':>9}{'peer ms':>9}{'ratio':>9}{'best':>9}{'best':>9}{'limit ms':>10}"
-    )
+    models = {}
+    for name in arguments.model or shipped():
+        surrogate = gw.load_surrogate(name)
+        print(f"\n{name}: {len(surrogate.modes)} modes")
+        heads = ("ours ms", "peer ms", "ratio", "best", "best")
+        print(f"{'':<22}{'peer':<16}" + "".join(f"{head:>9}" for head in heads) + f"{'limit ms':>10}")
+        few = 3 if arguments.quick else 7
+        models[surrogate.info["name"]] = {
+            "modes": [list(mode) for mode in surrogate.modes],
+            "pairs": pairs(surrogate, repeat, bandwidth),
+            "batch": batches(surrogate, few, bandwidth),
+            "gradients": gradients(surrogate, few),
+            "first_call": first_calls(name),
+            "device": on_device(surrogate, device) if device else "no GPU at hand",
+        }
     report: dict[str, Any] = {
-        "model": arguments.model,
-        "modes": [list(mode) for mode in surrogate.modes],
         # "load" is the 5-minute load average: with more than one busy process a core, caches are shared and times grow.
         "machine": {
             "cpu": platform.processor() or platform.machine(),
-            "threads": THREADS,
-            "clock": "process CPU time",
+            "cores": os.cpu_count(),
             "load": os.getloadavg()[1],
         },
-        "versions": package_versions("numpy", "numba", "torch", "lalsuite", "pycbc"),
+        "versions": package_versions("numpy", "numba", "torch", "lalsuite", "pycbc", "pyseobnr", "gwsurrogate"),
         "write_bandwidth_bytes_per_s": bandwidth,
         "repeat": repeat,
-        "single": single(surrogate, f"GWSML_{arguments.model.upper()}", repeat, bandwidth),
-        "batch": batches(surrogate, 3 if arguments.quick else 7, bandwidth),
+        "models": models,
     }
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 
@@ -34,19 +35,21 @@ def check_parameters(parameters: np.ndarray, ranges: Mapping[str, Mapping[str, f
     """
     if parameters.ndim != 2 or parameters.shape[1] != len(NAMES):
         raise ConfigError(f"parameters have shape {parameters.shape}: give (N, 3), columns q, chi1, chi2")
-    low, high = parameters.min(0, initial=np.inf), parameters.max(0, initial=-np.inf)
-    for j, name in enumerate(NAMES):
+    if not len(parameters):
+        return
+    # Plain numbers: a waveform takes less than a millisecond, and numpy's overhead on arrays of three would be seen in it.
+    for name, low, high in zip(NAMES, parameters.min(0).tolist(), parameters.max(0).tolist(), strict=True):
         limits = ranges[name]
-        if not np.all(np.isfinite(parameters[:, j])):
+        if not (math.isfinite(low) and math.isfinite(high)):
             raise DomainError(f"{name} is not a finite number: check the values passed")
-        hint = " (swap the bodies: q = m1/m2 >= 1)" if name == "q" and low[j] < 1 else ""
-        for value in (low[j], high[j]):
-            if not limits["hard_min"] <= value <= limits["hard_max"] and len(parameters):
+        hint = " (swap the bodies: q = m1/m2 >= 1)" if name == "q" and low < 1 else ""
+        for value in (low, high):
+            if not limits["hard_min"] <= value <= limits["hard_max"]:
                 raise DomainError(
                     f"{name} = {value:g} is outside [{limits['hard_min']:g}, {limits['hard_max']:g}], the hard limit of this "
                     f"model{hint}: choose a value inside or another model"
                 )
-            if not limits["min"] <= value <= limits["max"] and len(parameters):
+            if not limits["min"] <= value <= limits["max"]:
                 warnings.warn(
                     f"{name} = {value:g} is outside the trained range [{limits['min']:g}, {limits['max']:g}]: extrapolated",
                     DomainWarning,

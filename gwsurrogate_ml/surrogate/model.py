@@ -321,7 +321,7 @@ class Surrogate(GeometricSurrogate):
             raise ConfigError(f"{name} is {f_min}: give a positive frequency in Hz")
         wanted = 2 * np.pi * f_min * unit
         lowest, highest = self._lowest_omega(k), k.phase_slope[:, self._tables.centre]
-        if np.any(lowest > wanted):
+        if (lowest > wanted).any():
             i = int(np.argmax(lowest / wanted))
             q, chi1, chi2 = parameters[i]
             raise DomainError(
@@ -329,7 +329,7 @@ class Surrogate(GeometricSurrogate):
                 f"{chi1:g}, chi2 {chi2:g}): the smallest total mass for this {name} is "
                 f"{lowest[i] / (2 * np.pi * f_min) / MTSUN_SI:.1f} solar masses; raise {name} or the mass"
             )
-        if np.any(highest < wanted):
+        if (highest < wanted).any():
             peak = f_min * float(np.min(highest / wanted))
             raise DomainError(
                 f"{name} = {f_min:g} Hz lies above the frequency at the peak, {peak:.1f} Hz: lower {name}"
@@ -343,20 +343,21 @@ class Surrogate(GeometricSurrogate):
 
     def _physical(self, mass_1: Any, mass_2: Any, chi_1: Any, chi_2: Any) -> tuple[np.ndarray, np.ndarray]:
         """Parameters (N, 3) and total masses (N,) from physical masses and spins, checked."""
-        m1, m2, c1, c2 = np.broadcast_arrays(
-            *(np.atleast_1d(np.asarray(x, np.float64)) for x in (mass_1, mass_2, chi_1, chi_2))
-        )
-        for name, value in (("mass_1", m1), ("mass_2", m2)):
-            if not np.all(np.isfinite(value)) or np.any(value <= 0):
-                raise DomainError(f"{name} is not a positive number everywhere: give solar masses")
-        if np.any(m1 < m2):
+        given = [np.asarray(x, dtype=np.float64) for x in (mass_1, mass_2, chi_1, chi_2)]
+        m1, m2, c1, c2 = values = np.array(given if max(x.ndim for x in given) == 0 else np.broadcast_arrays(*given))
+        if not (np.isfinite(values[:2]).all() and (values[:2] > 0).all()):
+            i = 0 if not (np.isfinite(m1).all() and (m1 > 0).all()) else 1
+            raise DomainError(f"mass_{i + 1} is not a positive number everywhere: give solar masses")
+        if (m1 < m2).any():
+            m1, m2 = np.atleast_1d(m1, m2)
             i = int(np.argmax(m2 - m1))
             raise DomainError(
                 f"mass_1 = {m1[i]:g} < mass_2 = {m2[i]:g}: mass_1 is the heavier body, swap masses and spins"
             )
-        parameters = np.column_stack([m1 / m2, c1, c2])
+        parameters = np.empty((m1.size, 3))
+        parameters[:, 0], parameters[:, 1], parameters[:, 2] = m1 / m2, c1, c2
         check_parameters(parameters, self.info["ranges"])
-        return parameters, m1 + m2
+        return parameters, np.atleast_1d(m1 + m2)
 
     @staticmethod
     def _check_positive(**values: float) -> None:
