@@ -45,7 +45,7 @@ def signal(rate: float) -> np.ndarray:
     import gwsurrogate_ml as gw
 
     one = np.ones(1)
-    h = gw.load_surrogate().frequency_domain(
+    h = gw.load_surrogate("nr22").frequency_domain(
         30 * one, 30 * one, 0 * one, 0 * one, duration=4.0, sampling_frequency=rate, f_min=20.0
     )[0]
     return np.roll(np.fft.irfft(h) * rate / 400.0, round(3.5 * rate))
@@ -131,7 +131,7 @@ def parameters_before_and_after(duration: float, draws: int) -> dict[str, Any]:
     }  # fmt: skip
     gps = truth["geocent_time"]
     silent = simulate(
-        truth, gw.load_surrogate(), duration=32.0, sampling_frequency=rate, gps=gps, zero_noise=True, f_min=20.0
+        truth, gw.load_surrogate("nr22"), duration=32.0, sampling_frequency=rate, gps=gps, zero_noise=True, f_min=20.0
     )
     series: dict[str, dict[str, Any]] = {"raw": {}, "cleaned": {}}
     for i, detector in enumerate(("H1", "L1")):

@@ -141,7 +141,7 @@ def gw150914(denoiser: SignalDenoiser, data: Path, out: Path) -> dict[str, Any]:
     table = np.genfromtxt(data / "posteriors" / "GW150914_IMRPhenomD_bilby.dat", names=True)[:: 5103 // POSTERIOR]
     samples = np.array([_parameters(row) for row in table])
     samples = samples[np.all(np.abs(samples[:, 2:]) < 0.85, axis=1)]
-    templates = banks.build(gw.load_surrogate(), samples).evaluate(denoiser.frequencies)
+    templates = banks.build(gw.load_surrogate("nr22"), samples).evaluate(denoiser.frequencies)
     result: dict[str, Any] = {}
     gps, event = FILES["GW150914"]
     found: dict[str, tuple[float, Any, Any, Any]] = {}
@@ -195,7 +195,7 @@ def _parameters(row: np.ndarray) -> tuple[float, float, float, float]:
 def train(data: Path, folder: Path, n: int) -> SignalDenoiser:
     """Build the bank from the shipped surrogate, calibrate it on real noise and save it."""
     start = time.process_time()
-    surrogate = gw.load_surrogate()
+    surrogate = gw.load_surrogate("nr22")
     denoiser = SignalDenoiser.build(surrogate, n, seed=7)
     noise = stretches(data, denoiser, CALIBRATION)
     record = calibration.calibrate(denoiser, banks.build(surrogate, binaries(24, seed=5)), noise)
@@ -235,7 +235,7 @@ def main() -> None:
     result["noise"] = noise_alone(denoiser, noise)
     result["cpu_seconds_per_segment"] = (time.process_time() - start) / len(noise)
     print("noise", json.dumps(result["noise"]), result["cpu_seconds_per_segment"], flush=True)
-    bank = banks.build(gw.load_surrogate(), binaries(args.n, seed=1234))
+    bank = banks.build(gw.load_surrogate("nr22"), binaries(args.n, seed=1234))
     for snr in (8.0, 12.0, 20.0):
         result[f"SNR {snr:g}"] = injections(denoiser, noise, bank, snr, seed=int(snr))
         print(f"SNR {snr:g}", json.dumps(result[f"SNR {snr:g}"]), flush=True)

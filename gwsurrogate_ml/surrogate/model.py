@@ -22,7 +22,7 @@ from gwsurrogate_ml.waveform.spline import hermite
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
 
-DEFAULT = "nr22"
+DEFAULT = "nrhm"
 _FACE_ON = np.array([[[-np.sqrt(5.0 / (4.0 * np.pi)), 0.0]]])  # h_plus of (2,2) for theta_jn = 0, phase = 0
 
 

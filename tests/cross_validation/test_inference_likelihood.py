@@ -51,7 +51,7 @@ def rows(table: dict[str, np.ndarray]) -> list[dict[str, float]]:
 
 
 def test_likelihood_of_the_surrogate_equals_bilbys_on_gw150914(segment) -> None:  # type: ignore[no-untyped-def]
-    surrogate = gw.load_surrogate()
+    surrogate = gw.load_surrogate("nr22")
     table = draws(100)
     ours = SegmentLikelihood(segment, surrogate)
     theirs = bilby_likelihood(segment, source_model(surrogate))

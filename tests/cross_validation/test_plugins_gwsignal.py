@@ -134,7 +134,7 @@ def test_bilbys_gwsignal_generator_gives_the_likelihood_of_the_packages_own_sour
     )
     own = bilby.gw.WaveformGenerator(
         **grid,
-        frequency_domain_source_model=source_model(gw.load_surrogate()),
+        frequency_domain_source_model=source_model(gw.load_surrogate("nr22")),
         waveform_arguments={"minimum_frequency": 20.0},
     )
     bilby.core.utils.random.seed(1)

@@ -59,7 +59,7 @@ def test_polarizations_agree_with_lal_in_sign_rotation_phase_and_amplitude(case:
     m1, m2, chi1, chi2, theta_jn, phase = case
     distance, fs = 410.0, 8192.0
     total = (m1 + m2) * MTSUN_SI
-    sur = gw.load_surrogate()
+    sur = gw.load_surrogate("nr22")
     near = np.linspace(-3, 3, 61)
     omega = np.polynomial.Polynomial.fit(near, sur(m1 / m2, chi1, chi2, times=near).phase((2, 2)), 5).deriv()(0.0)
     ours = sur.polarizations(

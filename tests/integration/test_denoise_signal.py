@@ -35,14 +35,14 @@ def psd(denoiser: SignalDenoiser) -> np.ndarray:
 @pytest.fixture(scope="module")
 def waveforms(denoiser: SignalDenoiser) -> np.ndarray:
     """Waveforms as the surrogate gives them, straight to the frequency grid: no bank in between."""
-    h = gw.load_surrogate().frequency_domain(*BINARIES.T, duration=16.0, sampling_frequency=2048.0, f_min=20.0)
+    h = gw.load_surrogate("nr22").frequency_domain(*BINARIES.T, duration=16.0, sampling_frequency=2048.0, f_min=20.0)
     return h[:, np.round(denoiser.frequencies * 16).astype(int)]
 
 
 def test_the_bank_holds_the_surrogates_waveforms(
     denoiser: SignalDenoiser, psd: np.ndarray, waveforms: np.ndarray
 ) -> None:
-    ours = banks.build(gw.load_surrogate(), BINARIES).evaluate(denoiser.frequencies)
+    ours = banks.build(gw.load_surrogate("nr22"), BINARIES).evaluate(denoiser.frequencies)
     use = denoiser.frequencies > 30.0  # the bank's waveforms rise over the first Hz
 
     def inner(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -97,7 +97,7 @@ def test_a_series_is_denoised_wherever_the_signal_lies(denoiser: SignalDenoiser,
         "phase": 0.4, "psi": 0.3, "ra": 1.4, "dec": -1.2,
     }  # fmt: skip
     options = {"detectors": ["L1"], "psds": REFERENCE, "duration": 16.0, "sampling_frequency": 2048.0, "seed": 5}
-    surrogate = gw.load_surrogate()
+    surrogate = gw.load_surrogate("nr22")
     data = simulate(parameters, surrogate, **options)
     silent = simulate(parameters, surrogate, zero_noise=True, **options)
     f, curve = load_psd(REFERENCE)

@@ -26,7 +26,7 @@ CONFIG = SearchConfig(f_max=512.0)
 
 @pytest.fixture(scope="module")
 def model():
-    return gw.load_surrogate()
+    return gw.load_surrogate("nr22")
 
 
 @pytest.fixture(scope="module")

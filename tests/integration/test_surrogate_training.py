@@ -28,7 +28,7 @@ SMALL = {"members": 1, "width": 24, "depth": 2, "n_basis": 10, "batch_size": 32,
 def training_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small set in the format of `python -m data_prep eob`, made with the shipped model."""
     folder = tmp_path_factory.mktemp("eob")
-    sur = gw.load_surrogate()
+    sur = gw.load_surrogate("nr22")
     t = sur.knots[(sur.knots > -3000) & (sur.knots < 100)]
     rng = np.random.default_rng(0)
     parameters = np.column_stack([rng.uniform(1, 4.4, 400), rng.uniform(-0.6, 0.6, (400, 2))])
@@ -47,7 +47,7 @@ def test_a_small_training_reproduces_its_teacher(training_set: Path, tmp_path: P
     stages = []
     folder = train_surrogate(config, tmp_path / "small", lambda stage, done, total: stages.append((stage, done, total)))
     assert stages[-1] == ("stage 1", 200, 200)
-    student, teacher = gw.load_surrogate(folder), gw.load_surrogate()
+    student, teacher = gw.load_surrogate(folder), gw.load_surrogate("nr22")
     t = np.arange(-2900.0, 90.0)
     a, b = (m(q=2.1, chi1=0.2, chi2=-0.3, times=t)[2, 2] for m in (student, teacher))
     overlap = abs(np.vdot(a, b)) / np.linalg.norm(a) / np.linalg.norm(b)
@@ -84,7 +84,7 @@ def test_a_killed_training_resumes_to_the_same_weights(training_set: Path, tmp_p
 
 
 def test_stage_two_learns_a_planted_difference_and_fades_before_the_data() -> None:
-    sur = gw.load_surrogate()
+    sur = gw.load_surrogate("nr22")
     t = np.arange(-408.0, 107.0)
     rng = np.random.default_rng(1)
     parameters = np.column_stack([rng.uniform(1, 5, 60), rng.uniform(-0.7, 0.7, (60, 2))])
@@ -118,7 +118,7 @@ def test_stage_two_learns_a_planted_difference_and_fades_before_the_data() -> No
 
 
 def test_training_with_simulations_corrects_the_model_and_knows_its_error(training_set: Path, tmp_path: Path) -> None:
-    teacher = gw.load_surrogate()
+    teacher = gw.load_surrogate("nr22")
     rng = np.random.default_rng(5)
     table: dict[str, np.ndarray] = {}
     for prefix, t, parameters in (
@@ -156,7 +156,7 @@ def test_near_the_merger_simulations_replace_the_networks_and_anchors_keep_away_
     t = np.arange(-408.0, 98.0)
     rng = np.random.default_rng(3)
     parameters = np.column_stack([rng.uniform(1, 2, 12), rng.uniform(-0.3, 0.3, (12, 2))])
-    h22 = np.array([gw.load_surrogate()(*row, times=t)[2, 2] for row in parameters])
+    h22 = np.array([gw.load_surrogate("nr22")(*row, times=t)[2, 2] for row in parameters])
     runs = stage2.Runs(t, parameters, h22, np.ones(12), np.arange(12), np.array([f"run{i}" for i in range(12)]))
     anchors = stage2.anchors(first, runs, config)
     a, b = features(anchors.parameters), features(parameters)

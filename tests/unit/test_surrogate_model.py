@@ -14,7 +14,7 @@ from gwsurrogate_ml.errors import ConfigError, DomainError, DomainWarning
 
 @pytest.fixture(scope="module")
 def sur() -> gw.Surrogate:
-    return gw.load_surrogate()
+    return gw.load_surrogate("nr22")
 
 
 def test_exchanging_equal_masses_changes_nothing(sur: gw.Surrogate) -> None:
