@@ -1,4 +1,6 @@
-"""Power chi-squared: does the SNR collect over frequency as the template says? (Allen 2005, arXiv:gr-qc/0405045)
+"""Signal-consistency tests: does the SNR collect over frequency, and fall off in time, as the template says?
+
+Power chi-squared (Allen 2005, arXiv:gr-qc/0405045), auto-chi-squared (Hanna 2008, PhD thesis, LSU), re-weighted SNR.
 
 p bins that each hold 1/p of sigma^2; chi^2 = p sum_l |z_l|^2 - |z|^2 with 2p - 2 degrees of freedom. Evaluated at
 chosen times by a direct sum whose phases are float64 and re-anchored: single-precision rotators elsewhere cost 1e-4.
@@ -6,12 +8,15 @@ chosen times by a direct sum whose phases are float64 and re-anchored: single-pr
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import _checks
 from gwsurrogate_ml.kernels._filter import binned_sums, correlate
-from gwsurrogate_ml.kernels.matched_filter import _common, _explain, _real, _same_length, _split
+from gwsurrogate_ml.kernels._spectra import common, explain, real, same_length, split
+from gwsurrogate_ml.kernels.matched_filter import matched_filter
 
 
 def power_chisq_edges(template: np.ndarray, psd: np.ndarray, kmin: int, kmax: int, n_bins: int) -> np.ndarray:
@@ -79,7 +84,7 @@ def power_chisq(
     (False, 6)
     """
     h, s, noise = _checks.spectrum(template, "template"), _checks.spectrum(data, "data"), _checks.one_sided(psd, "psd")
-    _same_length(h, s, noise)
+    same_length(h, s, noise)
     kmin, kmax = _checks.band(f_low, f_high, delta_f, noise.size)
     n_bins = int(n_bins)
     if not 2 <= n_bins <= kmax - kmin:
@@ -94,17 +99,93 @@ def power_chisq(
         )
     if positions.size and not (positions.min() >= 0 and positions.max() < n):
         raise DataError(f"indices run from {positions.min()} to {positions.max()}: the series has samples 0 to {n - 1}")
-    h, s = _common(h, s)
+    h, s = common(h, s)
     correlation = np.zeros(kmax, dtype=h.dtype)
-    hh, ss, valid = correlate(_real(h), _real(s), noise, kmin, kmax, _real(correlation))
+    hh, ss, valid = correlate(real(h), real(s), noise, kmin, kmax, real(correlation))
     if not (valid and np.isfinite(hh) and np.isfinite(ss) and hh > 0):
-        _explain(h, s, noise, kmin, kmax, delta_f)
+        explain(h, s, noise, kmin, kmax, delta_f)
     edges = power_chisq_edges(h, noise, kmin, kmax, n_bins)
     sums = np.empty((positions.size, n_bins), dtype=np.complex128)
-    binned_sums(*_split(correlation), edges, positions.astype(np.float64), n, sums)
+    binned_sums(*split(correlation), edges, positions.astype(np.float64), n, sums)
     z = sums * (4.0 * delta_f / np.sqrt(4.0 * delta_f * hh))
     total = z.sum(axis=1)
     return n_bins * np.sum(z.real**2 + z.imag**2, axis=1) - (total.real**2 + total.imag**2), 2 * n_bins - 2
+
+
+def autochisq(
+    template: np.ndarray,
+    data: np.ndarray,
+    psd: np.ndarray,
+    delta_f: float,
+    f_low: float,
+    indices: np.ndarray,
+    *,
+    f_high: float | None = None,
+    n_points: int = 16,
+    stride: int = 4,
+    sides: Literal["both", "left", "right"] = "both",
+) -> tuple[np.ndarray, int]:
+    """Auto-chi-squared: the SNR series about a trigger against what a signal there makes of it.
+
+    ``sum_m |z[j + m] - z[j] R[m]|^2 / (1 - |R[m]|^2)`` over lags m = stride, 2 stride, ..., n_points stride on one side or
+    both, with R the template's own autocorrelation.
+
+    Parameters
+    ----------
+    template, data, psd, delta_f, f_low, f_high
+        as in `matched_filter.matched_filter`
+    indices : int array (n,), samples of the full-rate SNR series
+    n_points : int, lags on each side
+    stride : int, samples between lags; near lags differ little from the trigger itself and tell little
+    sides : "both", "left" (before the trigger) or "right"
+
+    Returns
+    -------
+    chisq : float64 (n,), mean `dof` in noise and for a matching signal; terms are correlated, so its scatter is larger than
+        that of a chi-squared variate
+    dof : int, two for each lag
+
+    Raises
+    ------
+    DataError
+        as `matched_filter`; or if an index lies outside the series
+    ConfigError
+        if the lags do not fit the series, or `sides` is unknown
+
+    Notes
+    -----
+    Equal to ``pycbc.vetoes.autochisq.autochisq_from_precomputed`` with both phases.
+
+    Examples
+    --------
+    >>> h = np.fft.rfft(np.exp(-0.5 * (np.arange(-32, 32) / 2.0) ** 2) * np.cos(np.arange(64.0)))
+    >>> chisq, dof = autochisq(h, 5 * h, np.ones(33), 1.0, 0.0, np.array([0]), n_points=3)
+    >>> bool(chisq[0] < 1e-9), dof
+    (True, 12)
+    """
+    series = matched_filter(template, data, psd, delta_f, f_low, f_high).snr
+    own = matched_filter(template, template, psd, delta_f, f_low, f_high)
+    n = series.size
+    if sides not in ("both", "left", "right"):
+        raise ConfigError(f"sides is {sides!r}: choose 'both', 'left' or 'right'")
+    if n_points < 1 or stride < 1 or 2 * n_points * stride >= n:
+        raise ConfigError(
+            f"n_points = {n_points} and stride = {stride}: need both >= 1, and fewer lags than half of the {n} samples"
+        )
+    points = np.atleast_1d(np.asarray(indices))
+    if points.dtype.kind not in "iu" or points.ndim != 1:
+        raise DataError(f"indices has dtype {points.dtype} and shape {points.shape}: a list of whole samples is needed")
+    if points.size and not (points.min() >= 0 and points.max() < n):
+        raise DataError(f"indices run from {points.min()} to {points.max()}: the series has samples 0 to {n - 1}")
+    right = stride * np.arange(1, n_points + 1)
+    lags = {"right": right, "left": -right, "both": np.concatenate([-right, right])}[sides]
+    autocorrelation = own.snr.astype(np.complex128)[lags % n] / own.sigma
+    left_over = 1.0 - np.abs(autocorrelation) ** 2
+    if not np.all(left_over > 1e-9):
+        raise ConfigError(f"the template repeats itself exactly within {n_points * stride} samples: choose other lags")
+    z = series.astype(np.complex128)
+    residual = z[(points[:, None] + lags) % n] - z[points, None] * autocorrelation
+    return np.sum(np.abs(residual) ** 2 / left_over, axis=1), 2 * lags.size
 
 
 def newsnr(snr: np.ndarray | float, chisq_per_dof: np.ndarray | float) -> np.ndarray:

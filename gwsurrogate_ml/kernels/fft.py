@@ -84,15 +84,20 @@ def fft(x: np.ndarray, axis: int = -1) -> np.ndarray:
     return _BACKEND.fft(x, axis=axis)
 
 
-def ifft(x: np.ndarray, axis: int = -1, norm: str = "backward") -> np.ndarray:
+def ifft(x: np.ndarray, axis: int = -1, norm: str = "backward", out: np.ndarray | None = None) -> np.ndarray:
     """Inverse complex transform; `norm` is numpy's: "backward" divides by the length, "forward" does not.
+
+    `out`, of the result's shape and dtype and not `x` itself, spares an allocation where the backend can use it: the result
+    is what is returned.
 
     Examples
     --------
     >>> ifft(fft(np.array([1.0, 2.0]))).real
     array([1., 2.])
     """
-    return _BACKEND.ifft(x, axis=axis, norm=norm)
+    if out is None or _NAME != "mkl":
+        return _BACKEND.ifft(x, axis=axis, norm=norm)
+    return _BACKEND.ifft(x, axis=axis, norm=norm, out=out)
 
 
 def next_fast_length(n: int) -> int:

@@ -8,7 +8,7 @@ detrend=False`` gives its numbers wherever the segments fit exactly. All agree t
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -137,6 +137,82 @@ def welch(
     if n_segment % 2 == 0:
         psd[-1] /= 2.0
     return np.arange(psd.size) * (sample_rate / n_segment), psd
+
+
+class Drift(NamedTuple):
+    """How the noise level moves over time; see `drift`.
+
+    Attributes
+    ----------
+    times : float64 (n,), s, middles of the segments from the start of the series
+    level : float64 (n,), band-averaged power of each segment over the median PSD; about 1
+    expected : float, standard deviation of `level` in stationary Gaussian noise
+    excess : float, standard deviation of `level` beyond the expected one: the fraction by which the PSD moves; 0 if none
+    """
+
+    times: np.ndarray
+    level: np.ndarray
+    expected: float
+    excess: float
+
+
+def drift(
+    x: np.ndarray, sample_rate: float, segment_duration: float, f_low: float, f_high: float | None = None
+) -> Drift:
+    """Drift of the PSD: the power of each segment in a band, every frequency relative to its median over time.
+
+    Parameters
+    ----------
+    x : real array (n_t,)
+    sample_rate : float, Hz
+    segment_duration : float, s
+        segments overlap by half
+    f_low, f_high : float, Hz
+        band; up to Nyquist where `f_high` is left out
+
+    Returns
+    -------
+    Drift
+        `excess` above 0.1 or so is a reason to warn: one PSD does not describe the noise
+
+    Raises
+    ------
+    DataError
+        if `x` is not finite, has no noise at a frequency of the band, or is shorter than eight segments
+    ConfigError
+        if the band is empty or a duration is no whole number of samples
+
+    Notes
+    -----
+    In Gaussian noise powers of Hann-windowed neighbouring frequencies correlate by 4/9 and 1/36: the mean of n of them
+    scatters by ``sqrt((1 + 2 (4/9 + 1/36)) / n)``. A glitch raises `excess` too.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).standard_normal(64 * 256)
+    >>> bool(drift(x, 256.0, 2.0, 20.0).excess < 0.06)
+    True
+    >>> bool(drift(x * np.linspace(1.0, 1.5, x.size), 256.0, 2.0, 20.0).excess > 0.2)
+    True
+    """
+    series = _checks.real_series(x, "x")
+    n = _checks.samples(segment_duration, sample_rate, "segment_duration")
+    kmin, kmax = _checks.band(f_low, f_high, sample_rate / n, n // 2 + 1)
+    stride = n - n // 2
+    n_segments = (series.size - n) // stride + 1 if series.size >= n else 0
+    if n_segments < 8:
+        raise DataError(
+            f"x lasts {series.size / sample_rate:g} s: too short for 8 half-overlapping segments of {segment_duration:g} s; "
+            "read more data or choose a shorter segment_duration"
+        )
+    power, _ = _segment_powers(series, periodic_hann(n), n, stride, n_segments, True)
+    power = np.ascontiguousarray(power[:, kmin:kmax], dtype=np.float64)
+    middle = column_median(power) / median_bias(n_segments)
+    _checks.require_positive_band(middle, "the median power", 0, middle.size, sample_rate / n)
+    level = np.mean(power / middle, axis=1)
+    expected = float(np.sqrt((1 + 2 * (4 / 9 + 1 / 36)) / (kmax - kmin)))
+    excess = float(np.sqrt(max(0.0, float(np.var(level, ddof=1)) - expected**2)))
+    return Drift((np.arange(n_segments) * stride + n / 2) / sample_rate, level, expected, excess)
 
 
 def periodic_hann(n: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Whitening with a linear-phase filter of limited length, offline and as a stream.
+"""Whitening with a filter of limited length, offline and as a stream, of linear phase or, in streams, of minimum phase.
 
 The filter is the inverse ASD, truncated in the time domain to `fduration` with a Hann window (arXiv:gr-qc/0509116,
 section VII), exactly as gwpy's ``TimeSeries.whiten`` builds it. Scaled by ``sqrt(2 / sample_rate)``: noise with that
@@ -7,7 +7,7 @@ ASD comes out with unit variance. Half of `fduration` is corrupt at each end of 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -89,6 +89,52 @@ def whitening_filter(
     taper = psd.periodic_hann(n_taps)
     taps = np.concatenate([impulse[:0:-1] * taper[1:half], impulse * taper[half:], [0.0]])
     return taps * np.sqrt(2.0 / sample_rate)
+
+
+def minimum_phase(taps: np.ndarray, length: int | None = None) -> np.ndarray:
+    """Causal filter with the amplitude response of `taps` and the least delay: its energy comes first.
+
+    Through the folded cepstrum of log |H|, whose phase is the Hilbert transform of the logarithm (Oppenheim and Schafer,
+    Discrete-Time Signal Processing, 12.4).
+
+    Parameters
+    ----------
+    taps : real array (n,), a whitening filter
+    length : int, optional
+        taps kept, `n` by default, the last eighth tapered
+
+    Returns
+    -------
+    float64 (length,)
+
+    Notes
+    -----
+    Where the response falls below 1e-6 of its maximum (below a high-pass corner) it is raised to that: a zero has no phase.
+
+    Examples
+    --------
+    >>> echo = np.array([0.5, 1.0] + 30 * [0.0])                 # the louder sample comes last ...
+    >>> minimum_phase(echo)[:3].round(6) + 0.0                   # ... and first in the filter of the same response
+    array([1. , 0.5, 0. ])
+    """
+    filter_taps = _checks.real_series(taps, "taps").astype(np.float64, copy=False)
+    length = filter_taps.size if length is None else int(length)
+    if length < 2:
+        raise ConfigError(f"length is {length}: at least two taps are needed")
+    # The cepstrum is longer than the filter; sixteen times as many frequencies keep its aliases below 1e-6.
+    n = fft.next_fast_length(16 * max(filter_taps.size, length))
+    padded = np.zeros(n)
+    padded[: filter_taps.size] = filter_taps
+    response = np.abs(fft.rfft(padded))
+    if not response.max() > 0:
+        raise DataError("taps are all zero: no filter")
+    cepstrum = fft.irfft(np.log(np.maximum(response, 1e-6 * response.max())).astype(np.complex128), n)
+    cepstrum[1 : n // 2] *= 2.0
+    cepstrum[n // 2 + 1 :] = 0.0
+    causal = fft.irfft(np.exp(fft.rfft(cepstrum)), n)[:length]
+    ramp = length // 8
+    causal[length - ramp :] *= 0.5 + 0.5 * np.cos(np.pi * (np.arange(ramp) + 0.5) / max(ramp, 1))
+    return causal
 
 
 def valid_slice(n_samples: int, sample_rate: float, fduration: float) -> slice:
@@ -240,26 +286,29 @@ class WhitenerState(NamedTuple):
 class StreamingWhitener:
     """Whitens a stream chunk by chunk: a pure step, state in and state out; one whitener serves many streams.
 
-    The filter is the one `whiten` uses, so the output equals the offline result, `delay` samples later, once `warm_up`
-    samples are in. (Offline, a mean is removed from the whole series; a stream cannot know it: use `highpass`.)
+    With linear phase the filter is the one `whiten` uses, so the output equals the offline result, `delay` samples later,
+    once `warm_up` samples are in. (Offline, a mean is removed from the whole series; a stream cannot know it: use `highpass`.)
+    With minimum phase nothing is delayed: output k uses inputs up to k, white just as well, and each frequency comes as
+    early as a causal filter of that amplitude allows; templates must pass through the same filter.
 
     Parameters
     ----------
     asd : real array (n,), one-sided, 1/sqrt(Hz), from 0 Hz to Nyquist
     sample_rate : float, Hz
     fduration : float, s
-        length of the filter; half of it is the latency
+        length of the filter; half of it is the latency of linear phase
     duration : float, s, optional
         the ASD is interpolated to ``1 / duration``; give the length of a series to reproduce its offline whitening
     highpass : float, Hz, optional
     chunk_duration : float, s
         expected length of a chunk; it sets the transform length and nothing else
     dtype : float64 or float32
+    phase : "linear" or "minimum"
 
     Attributes
     ----------
     taps : float64 (n_taps,)
-    delay : int, samples; output k belongs to input k - delay
+    delay : int, samples; output k belongs to input k - delay; 0 with minimum phase
     warm_up : int, samples; outputs before it have seen the zeros before the stream's start
 
     Raises
@@ -286,13 +335,18 @@ class StreamingWhitener:
         highpass: float | None = None,
         chunk_duration: float = 1.0,
         dtype: np.dtype | type = np.float64,
+        phase: Literal["linear", "minimum"] = "linear",
     ) -> None:
+        if phase not in ("linear", "minimum"):
+            raise ConfigError(f"phase is {phase!r}: choose 'linear' or 'minimum'")
         if np.dtype(dtype) not in (np.dtype(np.float64), np.dtype(np.float32)):
             raise ConfigError(f"dtype is {np.dtype(dtype)}: choose float64 or float32")
         self.taps = whitening_filter(asd, sample_rate, fduration, duration=duration, highpass=highpass)
+        self.delay = self.taps.size // 2 - 1
+        if phase == "minimum":
+            self.taps, self.delay = minimum_phase(self.taps), 0
         self.taps.setflags(write=False)
         self.sample_rate = float(sample_rate)
-        self.delay = self.taps.size // 2 - 1
         self.warm_up = self.taps.size - 1
         chunk = max(1, int(_checks.positive(chunk_duration, "chunk_duration", "s") * sample_rate))
         self._response = _response(self.taps, _block_length(chunk, self.taps.size), np.dtype(dtype))

@@ -161,6 +161,22 @@ def test_power_chisq_equals_pycbc(template, strain, noise_psd):
     np.testing.assert_allclose(ours, theirs[indices], rtol=1e-9)  # promised 1e-5, observed 6e-14
 
 
+@pytest.mark.parametrize(("sides", "peer_side"), [("both", None), ("left", "left"), ("right", "right")])
+def test_autochisq_equals_pycbc(template, strain, noise_psd, sides, peer_side):
+    from pycbc.types import Array
+    from pycbc.vetoes.autochisq import autochisq_from_precomputed
+
+    series = mf.matched_filter(template, strain, noise_psd, DF, F_LOW).snr
+    own = mf.matched_filter(template, template, noise_psd, DF, F_LOW)
+    points = np.array([0, 5, 9000, 30_000, N - 1])
+    ours, dof = chisq.autochisq(template, strain, noise_psd, DF, F_LOW, points, n_points=12, stride=3, sides=sides)
+    peer_dof, theirs = autochisq_from_precomputed(
+        Array(series).numpy(), series, own.snr / own.sigma, points, stride=3, num_points=12, oneside=peer_side
+    )
+    assert dof == peer_dof
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+
+
 def test_bank_triggers_are_those_of_pycbcs_threshold_and_clustering(template, strain, noise_psd):
     from pycbc.events import ThresholdCluster
 

@@ -126,3 +126,40 @@ def test_bad_input_is_refused_with_its_name(change, error, message):
 def test_no_points_give_no_values():
     values, _ = chisq.power_chisq(TEMPLATE, TEMPLATE, PSD, DF, 20.0, 4, np.array([], dtype=int))
     assert values.shape == (0,)
+
+
+def test_autochisq_has_its_mean_in_noise_with_and_without_a_signal_and_tells_a_glitch():
+    signal = TEMPLATE * np.exp(-2j * np.pi * F * 8.0)
+    sigma = matched_filter.matched_filter(TEMPLATE, signal, PSD, DF, 20.0).sigma
+    points = np.arange(64, N, 128)
+    values = []
+    for seed in range(40, 50):
+        chi, dof = chisq.autochisq(TEMPLATE, noise(seed), PSD, DF, 20.0, points, n_points=8)
+        values.append(chi / dof)
+        at, _ = chisq.autochisq(
+            TEMPLATE, noise(seed) + 30 * signal / sigma, PSD, DF, 20.0, np.array([8 * int(RATE)]), n_points=8
+        )
+        assert at[0] / dof < 3
+    assert dof == 32
+    assert np.mean(values) == pytest.approx(1, abs=0.03)
+    glitch = np.exp(-2j * np.pi * F * 8.0) * np.exp(-(((F - 100) / 10) ** 2)) * 1e-23
+    loudest = int(np.argmax(np.abs(matched_filter.matched_filter(TEMPLATE, glitch, PSD, DF, 20.0).snr)))
+    glitch *= 20 / abs(matched_filter.matched_filter(TEMPLATE, glitch, PSD, DF, 20.0).snr[loudest])
+    chi, dof = chisq.autochisq(TEMPLATE, noise(3) + glitch, PSD, DF, 20.0, np.array([loudest]), n_points=8)
+    assert chi[0] / dof > 5
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"indices": [N]}, DataError, "samples 0 to"),
+        ({"indices": [0.5]}, DataError, "whole samples"),
+        ({"n_points": 0}, ConfigError, "n_points"),
+        ({"stride": N}, ConfigError, "stride"),
+        ({"sides": "up"}, ConfigError, "sides"),
+    ],
+)
+def test_autochisq_refuses_bad_input(change, error, message):
+    arguments = {"indices": [3], "n_points": 4, "stride": 2} | change
+    with pytest.raises(error, match=message):
+        chisq.autochisq(TEMPLATE, TEMPLATE, PSD, DF, 20.0, **arguments)

@@ -217,6 +217,53 @@ def test_a_decimated_bank_has_the_triggers_of_the_decimated_series():
         np.testing.assert_allclose(mine["snr"], series.snr[index], rtol=1e-10)
 
 
+@pytest.mark.parametrize(("dtype", "threshold", "window"), [(np.complex64, 4.5, 0.25), (np.complex128, 4.0, 0.0)])
+def test_an_adaptive_bank_has_the_triggers_of_the_full_rate(dtype, threshold, window):
+    bank = np.array([chirp(m) for m in (18.0, 25.0, 32.0)]).astype(dtype)
+    total, same = 0, 0
+    for seed in range(30, 60):
+        s = (noise(seed) + (0.3 * shifted(chirp(26.0), 3.0003) if seed % 3 == 0 else 0)).astype(dtype)
+        full, short = (
+            mf.filter_bank(bank, s, PSD, DF, 20.0, threshold=threshold, window=window, decimate=d)
+            for d in (1, "adaptive")
+        )
+        theirs = {(t["template"], t["index"]): t["snr"] for t in full}
+        ours = {(t["template"], t["index"]): t["snr"] for t in short}
+        shared = theirs.keys() & ours.keys()
+        total, same = total + len(theirs), same + len(shared)
+        assert not ours.keys() - theirs.keys()
+        for key in shared:
+            assert ours[key] == pytest.approx(theirs[key], rel=3e-5 if dtype == np.complex64 else 1e-10)
+    assert total > 40
+    assert same >= total - total // 400
+
+
+def test_an_adaptive_bank_takes_shorter_transforms_only_where_they_serve():
+    from gwsurrogate_ml.kernels import bank as kernel
+
+    def choice(template, threshold):
+        segment = kernel._Segment(template.view(float), 1 / np.sqrt(PSD), 160, N // 2, N, DF)
+        scan = kernel._Adaptive(segment, threshold, 100)
+        segment.correlate(template, np.empty(N // 4, complex), scan._power)
+        return scan._choose(scan._power)
+
+    narrow, wide = chirp(), np.sqrt(PSD) + 0j
+    assert choice(narrow, 5.5).step == 4
+    # White power up to Nyquist: what lies between samples does not follow from them; at a low threshold that is too much.
+    assert choice(wide, 5.5) is None or choice(wide, 5.5).step == 2
+    assert choice(wide, 2.0) is None
+
+
+def test_a_loud_signal_at_the_seam_is_found_by_the_adaptive_bank():
+    for shift in (0.0, 1 / RATE, 2 / RATE, DURATION - 1 / RATE):
+        s = noise(61) + shifted(chirp(), shift)
+        full, short = (
+            mf.filter_bank(chirp()[None], s, PSD, DF, 20.0, threshold=5.0, window=0.1, decimate=d)
+            for d in (1, "adaptive")
+        )
+        np.testing.assert_array_equal(short["index"], full["index"])
+
+
 def test_threads_change_nothing():
     bank = np.array([chirp(m) for m in np.linspace(18, 32, 7)])
     arguments = (bank, noise(9), PSD, DF, 20.0)
@@ -224,6 +271,18 @@ def test_threads_change_nothing():
     two = mf.filter_bank(*arguments, threshold=3.0, window=0.1, n_jobs=2)
     assert one.size > 7
     np.testing.assert_array_equal(one, two)
+
+
+def test_many_segments_give_what_each_one_gives():
+    bank = np.array([chirp(m) for m in (20.0, 30.0)])
+    data, psds = np.array([noise(seed) for seed in range(70, 75)]), PSD * np.linspace(1, 2, 5)[:, None]
+    arguments = {"threshold": 2.5, "window": 0.1}
+    together = mf.filter_segments(bank, data, psds, DF, 20.0, n_jobs=3, **arguments)
+    for found, s, psd in zip(together, data, psds, strict=True):
+        assert found.size
+        np.testing.assert_array_equal(found, mf.filter_bank(bank, s, psd, DF, 20.0, **arguments))
+    with pytest.raises(DataError, match="4 psds for 5 segments"):
+        mf.filter_segments(bank, data, psds[:4], DF, 20.0, **arguments)
 
 
 def test_a_quiet_bank_gives_an_empty_table():
@@ -242,6 +301,9 @@ def test_a_quiet_bank_gives_an_empty_table():
         ({"threshold": 0.0}, ConfigError, "threshold"),
         ({"window": -1.0}, ConfigError, "window"),
         ({"n_jobs": 0}, ConfigError, "n_jobs"),
+        ({"decimate": 3}, ConfigError, "decimate"),
+        ({"templates": np.empty((0, F.size), complex)}, DataError, "at least one row"),
+        ({"templates": np.ones((2, 7), complex)}, DataError, "N/2"),
     ],
 )
 def test_a_bank_refuses_bad_input(change, error, message):

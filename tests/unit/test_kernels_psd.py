@@ -199,3 +199,35 @@ def test_short_filters_come_from_long_spectra_as_by_the_long_transform(n, n_taps
     placed = np.roll(np.r_[taps, np.zeros(n - n_taps)], -n_taps // 3)
     expected = np.abs(np.fft.rfft(placed)) ** 2
     np.testing.assert_allclose(response_power(taps, -n_taps // 3, n), expected, atol=1e-12 * expected.max())
+
+
+def test_drift_is_that_of_the_noise_and_nothing_in_stationary_noise():
+    rng = np.random.default_rng(7)
+    x = rng.standard_normal(128 * 512)
+    quiet = psd.drift(x, 512.0, 2.0, 20.0)
+    assert quiet.times[0] == 1.0
+    assert quiet.level.mean() == pytest.approx(1, abs=0.02)
+    assert quiet.level.std() == pytest.approx(quiet.expected, rel=0.2)
+    assert quiet.excess < 0.5 * quiet.expected
+    # The power swings by 30 % either way: a standard deviation of 0.3 / sqrt(2).
+    swing = 1 + 0.3 * np.sin(2 * np.pi * np.arange(x.size) / (32 * 512))
+    assert psd.drift(x * np.sqrt(swing), 512.0, 2.0, 20.0).excess == pytest.approx(0.3 / np.sqrt(2), rel=0.15)
+
+
+def test_drift_does_not_depend_on_the_shape_of_the_spectrum():
+    from scipy.signal import lfilter
+
+    x = np.random.default_rng(8).standard_normal(64 * 512)
+    coloured = lfilter([1.0], [1.0, -0.95], x)
+    flat, steep = (psd.drift(y, 512.0, 2.0, 20.0, 200.0) for y in (x, coloured))
+    assert steep.excess < steep.expected
+    np.testing.assert_allclose(steep.level, flat.level, atol=0.05)
+
+
+def test_drift_refuses_short_series_and_dead_channels():
+    with pytest.raises(DataError, match="8 half-overlapping"):
+        psd.drift(np.ones(512 * 8), 512.0, 2.0, 20.0)
+    with pytest.raises(DataError, match="median power"):
+        psd.drift(np.zeros(512 * 32), 512.0, 2.0, 20.0)
+    with pytest.raises(ConfigError, match="Nyquist"):
+        psd.drift(np.ones(512 * 32), 512.0, 2.0, 300.0)

@@ -146,3 +146,59 @@ def test_a_stream_refuses_gaps_and_foreign_states():
         whitener.step(other, np.zeros(4))
     with pytest.raises(ConfigError, match="dtype"):
         wh.StreamingWhitener(_asd(513), RATE, 0.5, dtype=np.int32)
+
+
+def test_minimum_phase_is_scipys_and_keeps_the_response():
+    from scipy.signal import minimum_phase
+
+    # A filter whose response has no zero: the peer and ours differ in how they fill zeros.
+    echoes = np.zeros(255)
+    echoes[127 + np.array([-60, -9, 0, 9, 60])] = 0.1, -0.25, 1.0, -0.25, 0.1
+    theirs = minimum_phase(echoes, "homomorphic", n_fft=1 << 14, half=False)
+    np.testing.assert_allclose(wh.minimum_phase(echoes)[:220], theirs[:220], atol=1e-6)
+    taps = wh.whitening_filter(_asd(1025), RATE, 1.0, highpass=15.0)
+    ours = wh.minimum_phase(taps)
+    f = np.fft.rfftfreq(8 * taps.size, 1 / RATE)
+    inside = (f > 20) & (f < 505)
+    a, b = (np.abs(np.fft.rfft(h, 8 * taps.size))[inside] for h in (ours, taps))
+    np.testing.assert_allclose(a, b, rtol=0.02)
+    # No causal filter of this response has more of its energy early.
+    assert np.all(np.cumsum(ours**2)[:-200] >= np.cumsum(taps**2)[:-200])
+    assert np.sum(ours[:16] ** 2) > 0.9 * np.sum(ours**2)
+
+
+@pytest.mark.parametrize("sizes", [[64], [1, 300, 2000]])
+def test_a_minimum_phase_stream_equals_the_offline_convolution_without_delay(sizes):
+    x = _noise(16, seed=9)
+    whitener = wh.StreamingWhitener(_asd(1025), RATE, 1.0, highpass=20.0, phase="minimum")
+    assert whitener.delay == 0
+    state, out, position, i = whitener.initial_state(), [], 0, 0
+    while position < x.size:
+        chunk = x[position : position + sizes[i % len(sizes)]]
+        state, white = whitener.step(state, chunk)
+        out.append(white)
+        position, i = position + chunk.size, i + 1
+    stream = np.concatenate(out)
+    offline = np.convolve(x, whitener.taps)[: x.size]
+    np.testing.assert_allclose(stream, offline, atol=1e-10 * offline.std())
+    w = stream[whitener.warm_up :]
+    assert w.std() == pytest.approx(np.sqrt(1 - 20 / 512), abs=0.02)
+    assert kstest(w[::7] / w.std(), "norm").pvalue > 1e-3
+
+
+def test_a_minimum_phase_stream_reacts_at_once():
+    whitener = wh.StreamingWhitener(_asd(1025), RATE, 1.0, phase="minimum")
+    impulse = np.zeros(2000)
+    impulse[700] = 1e-20
+    _, out = whitener.step(whitener.initial_state(), impulse)
+    assert np.abs(out[:700]).max() < 1e-9 * np.abs(out).max()
+    assert np.argmax(np.abs(out)) == 700
+
+
+def test_an_unknown_phase_and_empty_filters_are_refused():
+    with pytest.raises(ConfigError, match="phase"):
+        wh.StreamingWhitener(_asd(1025), RATE, 1.0, phase="zero")
+    with pytest.raises(DataError, match="all zero"):
+        wh.minimum_phase(np.zeros(16))
+    with pytest.raises(ConfigError, match="length"):
+        wh.minimum_phase(np.ones(16), 1)
