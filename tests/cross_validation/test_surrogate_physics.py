@@ -185,7 +185,7 @@ def test_early_amplitudes_of_the_higher_modes_are_those_of_phenom_thm(sur: Surro
             assert np.max(np.abs(ratio[5:-5] - 1)) < tolerance, (mode, q, chi1, chi2)
 
 
-HIGHER_TOLERANCE = {(2, 1): 0.03, (3, 3): 0.01, (4, 4): 0.02, (5, 5): 0.04}
+HIGHER_TOLERANCE = {(2, 1): 0.03, (3, 3): 0.01, (4, 4): 0.015, (5, 5): 0.04}  # observed: 0.018, 0.004, 0.007, 0.020
 
 
 def phenom_thm(q: float, chi1: float, chi2: float, omega: float) -> dict[ModeKey, np.ndarray]:
@@ -312,7 +312,7 @@ def test_radiated_energy_is_the_mass_that_the_remnant_lacks(sur: Surrogate, bina
     q, chi1, chi2 = (float(x) for x in binary)
     ratio = radiated(sur, (q, chi1, chi2)) / (1 - gw.load_remnant()(q, chi1, chi2).mass)
     if len(sur.modes) > 1:
-        assert 0.97 < ratio < 1.01
+        assert 0.97 < ratio < 1.003  # observed: 0.976 to 1.000; modes with l > 5 and m < l - 1 are missing
     elif q == 1:
         assert 0.98 < ratio < 1  # observed: 0.985 to 0.990
     else:
@@ -344,12 +344,11 @@ def test_ringdown_is_the_remnants_quasi_normal_mode(sur: Surrogate, binary: Bina
         assert rate == pytest.approx(damping, rel=RINGDOWN[l, m][1]), (l, m)
 
 
-LATE = (40.0, 60.0)
+LATE = (40.0, 60.0)  # M after the peak; earlier overtones count, later the correction to simulations adds their noise
 RINGDOWN = {
-    (2, 2): (0.005, 0.015),
-    (2, 1): (0.01, 0.03),
-    (3, 3): (0.01, 0.03),
-    (4, 4): (0.015, 0.05),
-    (5, 5): (0.03, 0.1),
+    (2, 2): (0.008, 0.015),  # relative, of frequency and damping; observed: 0.005, 0.009
+    (2, 1): (0.008, 0.015),
+    (3, 3): (0.008, 0.02),
+    (4, 4): (0.01, 0.03),
+    (5, 5): (0.01, 0.05),
 }
-"""Tolerances of frequency and damping, relative."""
