@@ -242,7 +242,7 @@ def announce(folder: Path, summary: Mapping[str, Any], as_json: bool) -> None:
     from rich.table import Table
 
     table = Table("", "median", "90 % interval", "")
-    for key in (*CARDS, "mass_ratio", "mass_1_source", "mass_2_source"):
+    for key in (*CARDS, "mass_ratio", "mass_1_source", "mass_2_source", "final_mass_source", "final_spin"):
         if key in summary["posterior"]:
             low, middle, high = (summary["posterior"][key][edge] for edge in ("lower_90", "median", "upper_90"))
             digits = digits_for(0.5 * (high - low))

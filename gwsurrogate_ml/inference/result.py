@@ -162,7 +162,7 @@ class Result:
             sampling_time=self.seconds,
             meta_data={
                 "likelihood": likelihood,
-                "gwsurrogate_ml": _plain(self.meta | {k: getattr(self, k) for k in _SCALARS}),
+                "gwsurrogate_ml": _plain(self.meta | {k: getattr(self, k) for k in (*_SCALARS, "flags")}),
             },
         )
 
