@@ -79,9 +79,10 @@ def test_masses_units_and_order_of_bodies_are_converted() -> None:
         np.testing.assert_allclose(a.value, b.value, atol=1e-9 * np.abs(b.value).max())
 
 
+@pytest.mark.parametrize("name", [NAME, "GWSML_NRHM"])
 @pytest.mark.parametrize("f_ref", [0.0, 60.0])
-def test_modes_sum_to_the_polarizations_by_gwsignals_own_harmonics(f_ref: float) -> None:
-    p, generator = parameters(f22_ref=f_ref * u.Hz), gwsignal.gwsignal_get_waveform_generator(NAME)
+def test_modes_sum_to_the_polarizations_by_gwsignals_own_harmonics(f_ref: float, name: str) -> None:
+    p, generator = parameters(f22_ref=f_ref * u.Hz), gwsignal.gwsignal_get_waveform_generator(name)
     modes = gwsignal.GenerateTDModes(p, generator)
     summed = modes(p["inclination"], np.pi / 2 * u.rad - p["phi_ref"])
     for a, b in zip(summed, gwsignal.GenerateTDWaveform(p, generator), strict=True):

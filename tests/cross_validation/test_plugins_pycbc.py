@@ -39,6 +39,19 @@ def test_td_agrees_with_phenom_t_in_epoch_norm_and_sign_of_both_polarizations(
         assert abs(ours[0].sample_times[int(np.argmax(peak))]) < 1e-3
 
 
+def test_higher_modes_agree_with_phenom_thm() -> None:
+    call = {**COMMON, **CASES[1], "delta_t": 1 / 4096}
+    full, other, bare = (
+        get_td_waveform(approximant=name, **call) for name in ("GWSML_NRHM", "IMRPhenomTHM", "GWSML_NR22")
+    )
+    t = np.arange(-0.3, -0.005, 1 / 4096)
+    for a, b, plain in zip(full, other, bare, strict=True):
+        x, y, z = (np.interp(t, h.sample_times.numpy(), h.numpy()) for h in (a, b, plain))
+        assert 1 - overlap(x, y) < 0.5 * (1 - overlap(z, y))  # no alignment
+        assert overlap(x, y) > 0.985
+        assert np.linalg.norm(x) / np.linalg.norm(y) == pytest.approx(1, abs=0.05)
+
+
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize(("delta_f", "f_final"), [(1 / 8, 0.0), (0.5, 500.0), (2.0, 1024.0)])
 def test_fd_agrees_with_phenom_xas_in_grid_epoch_norm_and_shape(
@@ -66,8 +79,9 @@ def test_fd_agrees_with_phenom_xas_in_grid_epoch_norm_and_shape(
         assert overlap(a.numpy(), 1j * b.numpy()) == pytest.approx(np.sign(c), abs=1e-3)
 
 
-def test_fd_is_the_transform_of_td_at_any_spacing() -> None:
-    call: dict[str, Any] = {"approximant": "GWSML_NR22", **COMMON, **CASES[0]}
+@pytest.mark.parametrize("approximant", ["GWSML_NR22", "GWSML_NRHM"])
+def test_fd_is_the_transform_of_td_at_any_spacing(approximant: str) -> None:
+    call: dict[str, Any] = {"approximant": approximant, **COMMON, **CASES[0]}
     series = get_td_waveform(**call, delta_t=1 / 4096)
     # a window that leaves the ringdown alone; the two conditionings differ only near f_lower
     for i, h in enumerate(series):
