@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gwsurrogate_ml.cli.console import ProgressReport, stdout
+from gwsurrogate_ml.cli.console import ProgressReport, complain, stdout
 from gwsurrogate_ml.cli.options import Json, Seed
 from gwsurrogate_ml.errors import ConfigError
 
@@ -92,6 +92,8 @@ def estimator(
     worst = min(card["weighted"]["pp"].items(), key=lambda item: item[1]["ks_p"])
     console = stdout()
     console.print(f"{card['n_analysed']} events analysed, {card['n_without_signal']} showed no signal")
+    for message in card["failures"]:
+        complain("warning", f"an event failed: {message}")
     console.print(
         f"efficiency: median {quantile['50 %']:.1%}, 5th percentile {quantile['5 %']:.1%}, below 10 % for {poor['share']:.1%}"
     )

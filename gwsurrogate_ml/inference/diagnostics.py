@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS
-from gwsurrogate_ml.errors import DomainError, DomainWarning
+from gwsurrogate_ml.errors import DomainError, DomainWarning, GwsmlError
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.estimator import Estimator
 from gwsurrogate_ml.inference.likelihood import SegmentLikelihood, WaveformModel
@@ -157,11 +157,11 @@ def analyse_injection(
 
     Returns
     -------
-    dict with `event`, `snr` (optimal) and `truth`, and either `skipped` (the reason) or `measured_snr`, `efficiency`,
-    `network_efficiency` (of the network alone), `pareto_k`, `extrinsic_ess`, `seconds`, `rank` and `raw_rank`: for every
-    parameter the posterior's, and the network's, probability below the true value, uniform if all is right; `draws` and
-    `raw_draws`: `N_KEPT` equally weighted draws of all parameters, and of the network in normal scores, with
-    `raw_truth`; `features`, the network's input
+    dict with `event`, `snr` (optimal) and `truth`, and either `skipped` (no signal), `failed` (the error) or
+    `measured_snr`, `efficiency`, `network_efficiency` (of the network alone), `pareto_k`, `extrinsic_ess`, `seconds`,
+    `rank` and `raw_rank`: for every parameter the posterior's, and the network's, probability below the true value,
+    uniform if all is right; `draws` and `raw_draws`: `N_KEPT` equally weighted draws of all parameters, and of the
+    network in normal scores, with `raw_truth`; `features`, the network's input
     """
     rng = np.random.default_rng([seed, event])
     injection = draw_injection(estimator, rng)
@@ -173,6 +173,8 @@ def analyse_injection(
             result = listening.sample(injection.segment, n=n_draws, seed=event, options=options)
         except DomainError as error:
             return record | {"skipped": str(error)}
+        except GwsmlError as error:  # a fault, which the card counts; the other events go on
+            return record | {"failed": str(error)}
     truth = injection.parameters
     weights = np.exp(result.log_weights - result.log_weights.max())
     rank = {

@@ -184,7 +184,8 @@ def judge(
     return {
         **head,
         "n_analysed": len(done),
-        "n_without_signal": len(records) - len(done),
+        "n_without_signal": sum("skipped" in record for record in records),
+        "failures": [record["failed"] for record in records if "failed" in record],
         **card,
         "quantiles": coverage.quantiles(done, QUANTITIES),
         "share_pareto_k_above_0.7": float(np.mean(k > 0.7)),
@@ -201,7 +202,7 @@ def markdown(card: Mapping[str, Any]) -> str:
         f"# Validation of {card['estimator']}",
         "",
         f"{card['n_analysed']} simulated events from the prior in Gaussian noise of varying spectra, {card['n_draws']} draws "
-        f"each; {card['n_without_signal']} more showed no signal. Seed {card['seed']}, weights "
+        f"each; {card['n_without_signal']} more showed no signal, {len(card['failures'])} failed. Seed {card['seed']}, weights "
         f"{str(card['weights_sha256'])[:12]}.",
         "",
         f"Efficiency of the network, before refinement: median {quantile['50 %']:.1%}, 5th percentile "
@@ -215,6 +216,7 @@ def markdown(card: Mapping[str, Any]) -> str:
         f"| {name} | " + " | ".join(f"{value:.3g}" for value in row.values()) + " |"
         for name, row in card["quantiles"].items()
     ]
+    lines += [f"\nFailed: {message}" for message in card["failures"]]
     if poor["traits"]:
         lines += ["", f"What the {poor['number']} events below {poor['below']:.0%} have in common (p < 0.01):", ""]
         lines += ["| quantity | median of these | median of the others | p |", "|---|---|---|---|"]

@@ -113,6 +113,7 @@ def test_the_card_says_what_the_records_say(tmp_path) -> None:
     from gwsurrogate_ml.cli.validate import write_card
 
     done = [record(i) for i in range(150)]
+    done.append({"event": 150, "snr": 9.0, "truth": {}, "failed": "all importance weights vanish"})
     head = validate.identity(Named(), 1, 4000)
     card = validate.judge(done, head, classify=False)
     assert (card["n_analysed"], card["n_without_signal"]) == (120, 30)
@@ -126,6 +127,8 @@ def test_the_card_says_what_the_records_say(tmp_path) -> None:
     }
     text = (tmp_path / "card.md").read_text()
     assert "# Validation of toy" in text
+    assert "1 failed" in text
+    assert "Failed: all importance weights vanish" in text
     median = np.median([r["network_efficiency"] for r in done if "rank" in r])
     assert f"median {median:.1%}" in text
     assert json.loads((tmp_path / "card.json").read_text())["poorly_proposed"] == card["poorly_proposed"]
