@@ -171,7 +171,7 @@ def accuracy(result: dict[str, Any], name: str) -> str:
     first = result["sxs"][0]
     rows += [["the same, stage 1 alone", *quantiles(first["stage1_only"]), number(first["stage1_only"]["100"])]]
     rows += [["the same, SEOBNRv5HM", *quantiles(first["SEOBNRv5HM"]), number(first["SEOBNRv5HM"]["100"])]]
-    for mass, values in result["spec_leave_one_out"].items():
+    for mass, values in result.get("spec_leave_one_out", {}).items():
         best = values["surrogate"]
         rows += [
             [f"SpEC non-spinning, {values['n']} left out in turn, {mass} Msun", *quantiles(best), number(best["100"])]
