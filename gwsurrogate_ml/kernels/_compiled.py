@@ -36,6 +36,27 @@ def power_rows(z: np.ndarray, out: np.ndarray) -> None:  # pragma: no cover - co
             out[r, i] = re * re + im * im
 
 
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def tapered_block(
+    x: np.ndarray, start: int, offset: float, ends: np.ndarray, out: np.ndarray
+) -> None:  # pragma: no cover - compiled
+    """``out[i] = (x[start + i] - offset) * taper``, zero before the first and after the last sample of `x`.
+
+    The taper is `ends` (2 n,): its first half over the first n samples of `x`, its second half over the last n.
+    """
+    n, half = x.size, ends.size // 2
+    first, last = min(max(0, -start), out.size), max(min(out.size, n - start), 0)
+    out[:first] = 0
+    out[max(last, first) :] = 0
+    shift = x.dtype.type(offset)
+    for i in range(first, last):
+        out[i] = x[start + i] - shift
+    for i in range(first, min(last, half - start)):
+        out[i] *= ends[start + i]
+    for i in range(max(first, n - half - start), last):
+        out[i] *= ends[start + i - n + 2 * half]
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def lerp_uniform(values: np.ndarray, step: float, length: int) -> np.ndarray:  # pragma: no cover - compiled
     """`values` at positions ``step * arange(length)`` (in samples), linear in between, the last value beyond the end.
@@ -58,3 +79,18 @@ def lerp_uniform(values: np.ndarray, step: float, length: int) -> np.ndarray:  #
         else:
             out[i] = values[k] + w * (values[k + 1] - values[k])
     return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def reciprocal(values: np.ndarray, first: int, out: np.ndarray) -> bool:  # pragma: no cover - compiled
+    """``out = 1 / values`` from index `first` on, zero before and where a value is not positive; whether none such is there.
+
+    The value at index 0 may be anything.
+    """
+    good = True
+    out[:first] = 0.0
+    for i in range(first, values.size):
+        positive = values[i] > 0
+        out[i] = 1.0 / values[i] if positive else 0.0
+        good &= positive or i == 0
+    return good

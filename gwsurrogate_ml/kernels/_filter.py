@@ -103,6 +103,13 @@ _BLOCK = 512
 """Frequencies whose phases are tabulated at once; the phase of each block's first one is taken anew, exactly."""
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def _turned(turns: float) -> complex:  # pragma: no cover - compiled
+    """``exp(2 pi i turns)``, with whole turns taken off before the sines."""
+    phase = 2 * np.pi * (turns - np.floor(turns))
+    return complex(np.cos(phase), np.sin(phase))
+
+
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
 def _phases(
     positions: np.ndarray, n_time: int, table_r: np.ndarray, table_i: np.ndarray
@@ -144,9 +151,7 @@ def correlation_at(
     anchor = np.empty(n_points, np.complex128)
     advance = np.empty(n_points, np.complex128)
     for p in range(n_points):
-        phase = _BLOCK * (positions[p] / n_time)
-        phase = 2 * np.pi * (phase - np.floor(phase))
-        advance[p] = complex(np.cos(phase), np.sin(phase))
+        advance[p] = _turned(_BLOCK * (positions[p] / n_time))
     zero = template.dtype.type(0)
     for block, start in enumerate(range(kmin, kmax, _BLOCK)):
         n = min(_BLOCK, kmax - start)
@@ -157,9 +162,7 @@ def correlation_at(
             block_i[b] = hr * di - hi * dr
         for p in range(n_points):
             if block % 16 == 0:  # two sines cost as much as a third of the block: take them anew now and then
-                phase = start * (positions[p] / n_time)
-                phase = 2 * np.pi * (phase - np.floor(phase))
-                anchor[p] = complex(np.cos(phase), np.sin(phase))
+                anchor[p] = _turned(start * (positions[p] / n_time))
             else:
                 anchor[p] *= advance[p]
             row_r, row_i = table_r[p], table_i[p]
@@ -374,27 +377,31 @@ def binned_sums(
 ) -> None:  # pragma: no cover - compiled
     """``out[i, l] = sum_{edges[l] <= k < edges[l+1]} c_k exp(2 pi i k positions[i] / n_time)``.
 
-    The phase is that of the block's first frequency, reduced modulo one turn in float64 before the sine is taken, times a
-    table of 512 steps: the error stays at rounding level however long the series is. A float32 correlation is summed in
+    The phase is that of the block's first frequency, in float64 and taken anew every 16 blocks, times a table of 512 steps:
+    the error stays at rounding level however long the series is. A float32 correlation is summed in
     float32 inside a block (about 1e-7) and in float64 across blocks.
     """
     n_points = positions.size
     table_r, table_i = np.empty((n_points, _BLOCK), real.dtype), np.empty((n_points, _BLOCK), real.dtype)
     _phases(positions, n_time, table_r, table_i)
+    anchor, advance = np.empty(n_points, np.complex128), np.empty(n_points, np.complex128)
     for p in range(n_points):
+        advance[p] = _turned(_BLOCK * (positions[p] / n_time))
         for l in range(out.shape[1]):
             out[p, l] = 0.0
     zero = real.dtype.type(0)
     for l in range(edges.size - 1):
-        for start in range(edges[l], edges[l + 1], _BLOCK):
+        for block, start in enumerate(range(edges[l], edges[l + 1], _BLOCK)):
             n = min(_BLOCK, edges[l + 1] - start)
             block_r, block_i = real[start : start + n], imag[start : start + n]
             for p in range(n_points):
+                if block % 16 == 0:  # two sines cost as much as a third of the block: take them anew now and then
+                    anchor[p] = _turned(start * (positions[p] / n_time))
+                else:
+                    anchor[p] *= advance[p]
                 row_r, row_i = table_r[p], table_i[p]
                 sum_r, sum_i = zero, zero
                 for b in range(n):
                     sum_r += block_r[b] * row_r[b] - block_i[b] * row_i[b]
                     sum_i += block_r[b] * row_i[b] + block_i[b] * row_r[b]
-                phase = start * (positions[p] / n_time)
-                phase = 2 * np.pi * (phase - np.floor(phase))
-                out[p, l] += complex(sum_r, sum_i) * complex(np.cos(phase), np.sin(phase))
+                out[p, l] += complex(sum_r, sum_i) * anchor[p]

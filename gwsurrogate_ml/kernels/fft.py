@@ -41,7 +41,7 @@ def backend_name() -> str:
     return _NAME
 
 
-def rfft(x: np.ndarray, n: int | None = None, axis: int = -1) -> np.ndarray:
+def rfft(x: np.ndarray, n: int | None = None, axis: int = -1, out: np.ndarray | None = None) -> np.ndarray:
     """One-sided transform of real samples; float32 gives complex64, float64 complex128.
 
     Parameters
@@ -49,6 +49,8 @@ def rfft(x: np.ndarray, n: int | None = None, axis: int = -1) -> np.ndarray:
     x : real array (..., n_t)
     n : int, optional
         length of the transform; `x` is cut or padded with zeros to it
+    out : complex array of the result's shape and dtype, optional
+        spares an allocation where the backend can use it: the result is what is returned
 
     Returns
     -------
@@ -59,18 +61,24 @@ def rfft(x: np.ndarray, n: int | None = None, axis: int = -1) -> np.ndarray:
     >>> rfft(np.ones(4)).real
     array([4., 0., 0.])
     """
-    return _BACKEND.rfft(x, n=n, axis=axis)
+    if out is None or _NAME != "mkl":
+        return _BACKEND.rfft(x, n=n, axis=axis)
+    return _BACKEND.rfft(x, n=n, axis=axis, out=out)
 
 
-def irfft(x: np.ndarray, n: int, axis: int = -1) -> np.ndarray:
+def irfft(x: np.ndarray, n: int, axis: int = -1, out: np.ndarray | None = None) -> np.ndarray:
     """Real samples from a one-sided spectrum, divided by `n`, the number of samples (required: odd and even differ).
+
+    `out` as for `rfft`.
 
     Examples
     --------
     >>> irfft(rfft(np.array([1.0, 2.0, 3.0])), 3)
     array([1., 2., 3.])
     """
-    return _BACKEND.irfft(x, n=n, axis=axis)
+    if out is None or _NAME != "mkl":
+        return _BACKEND.irfft(x, n=n, axis=axis)
+    return _BACKEND.irfft(x, n=n, axis=axis, out=out)
 
 
 def fft(x: np.ndarray, axis: int = -1) -> np.ndarray:

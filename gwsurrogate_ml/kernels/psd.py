@@ -252,17 +252,18 @@ def _segment_powers(
     """
     scale = 1.0
     if series.dtype == np.float32:
-        peak = float(np.max(np.abs(series)))
+        peak = max(float(series.max()), -float(series.min()))
         scale = 2.0 ** -np.floor(np.log2(peak)) if peak > 0 else 1.0
     power = np.empty((n_segments, n // 2 + 1), dtype=series.dtype)
     rows = max(1, _BATCH_SAMPLES // n)
     scaled = weights * scale
     buffer = np.empty((min(rows, n_segments), n), dtype=series.dtype)
+    spectra = np.empty((len(buffer), n // 2 + 1), dtype=np.result_type(series.dtype, np.complex64))
     for first in range(0, n_segments, rows):
         last = min(first + rows, n_segments)
         frames = buffer[: last - first]
         windowed_rows(series, first * stride, stride, scaled, detrend, frames)
-        power_rows(fft.rfft(frames), power[first:last])
+        power_rows(fft.rfft(frames, out=spectra[: last - first]), power[first:last])
     return power, scale**-2
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import _checks, fft, psd
+from gwsurrogate_ml.kernels._compiled import reciprocal, tapered_block
 from gwsurrogate_ml.kernels._pruned import impulse_response
 
 _TAPER = 5
@@ -77,9 +78,9 @@ def whitening_filter(
     if highpass is not None:
         corner, _ = _checks.band(highpass, None, delta_f, values.size)
     # DC is tapered to zero below, so a zero ASD there does no harm (detrended data have one).
-    _checks.require_positive_band(values, "asd", max(corner, 1), values.size, delta_f)
-    transfer = np.zeros(values.size)
-    np.divide(1.0, values[corner:], out=transfer[corner:], where=values[corner:] > 0)
+    transfer = np.empty(values.size)
+    if not reciprocal(values, corner, transfer):
+        _checks.require_positive_band(values, "asd", max(corner, 1), values.size, delta_f)
     ramp = 0.5 * (1.0 - np.cos(np.pi * np.arange(_TAPER) / (_TAPER - 0.5)))
     transfer[corner : corner + _TAPER] *= ramp
     transfer[-_TAPER:] *= ramp[::-1]
@@ -224,16 +225,22 @@ def whiten(
     taps = whitening_filter(asd, sample_rate, fduration, duration=series.size / sample_rate, highpass=highpass)
     half = keep.start
     n_taps = taps.size
-    # Zeros before and after make the filter's middle tap meet each sample: the result is not shifted.
-    padded = np.zeros(series.size + n_taps - 1, dtype=series.dtype)
-    inner = padded[half : half + series.size]
-    inner[:] = series
-    if detrend:
-        inner -= series.dtype.type(series.mean(dtype=np.float64))
-    ends = psd.periodic_hann(n_taps)
-    inner[:half] *= ends[:half]
-    inner[-half:] *= ends[half:]
-    return _overlap_save(padded, _response(taps, _block_length(series.size, n_taps), series.dtype), n_taps)
+    response = _response(taps, _block_length(series.size, n_taps), series.dtype)
+    offset = float(series.mean(dtype=np.float64)) if detrend else 0.0
+    ends = psd.periodic_hann(n_taps).astype(series.dtype)
+    block = np.empty(response.n_fft, dtype=series.dtype)
+    spectrum = np.empty(response.values.size, dtype=response.values.dtype)
+    convolved = np.empty(response.n_fft, dtype=series.dtype)
+    out = np.empty_like(series)
+    step = response.n_fft - n_taps + 1
+    for start in range(0, series.size, step):
+        # Zeros before and after make the filter's middle tap meet each sample: the result is not shifted.
+        tapered_block(series, start - half, offset, ends, block)
+        product = fft.rfft(block, out=spectrum)
+        product *= response.values
+        stop = min(start + step, series.size)
+        out[start:stop] = fft.irfft(product, response.n_fft, out=convolved)[n_taps - 1 : n_taps - 1 + stop - start]
+    return out
 
 
 class _Response(NamedTuple):
