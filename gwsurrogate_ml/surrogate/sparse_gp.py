@@ -27,6 +27,9 @@ class Hyper:
     noise: np.ndarray
 
 
+_TRIANGLES = ("whiten", "shrink")
+
+
 @dataclass(frozen=True)
 class SparseGP:
     """A process ready for evaluation: inducing points (M, d) over the length scales, their weights (M,), vectors and matrices."""
@@ -52,14 +55,22 @@ class SparseGP:
         return self.mean * weight + features @ self.vector, variance + np.einsum("nm,nm->n", shrunk, shrunk)
 
     def tensors(self, prefix: str) -> dict[str, np.ndarray]:
-        """All arrays as float64 under `prefix`."""
-        return {f"{prefix}.{key}": np.atleast_1d(np.asarray(value, float)) for key, value in self.__dict__.items()}
+        """All arrays as float64 under `prefix`; of the two upper triangular matrices the triangles, row by row."""
+        values = {key: np.atleast_1d(np.asarray(value, float)) for key, value in self.__dict__.items()}
+        upper = np.triu_indices(len(self.vector))
+        values |= {key: values[key][upper] for key in _TRIANGLES}
+        return {f"{prefix}.{key}": value for key, value in values.items()}
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, np.ndarray], prefix: str) -> SparseGP:
         """The process stored by `tensors` under `prefix`."""
         values = {key: np.asarray(tensors[f"{prefix}.{key}"], dtype=np.float64) for key in cls.__dataclass_fields__}
         amplitude, mean = (float(values.pop(key)[0]) for key in ("amplitude", "mean"))
+        n = len(values["vector"])
+        for key in _TRIANGLES:
+            full = np.zeros((n, n))
+            full[np.triu_indices(n)] = values[key]
+            values[key] = full
         return cls(amplitude=amplitude, mean=mean, **values)
 
 
