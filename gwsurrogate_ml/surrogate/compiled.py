@@ -4,6 +4,9 @@ The same model as `predictor` and `higher`, to rounding, arranged for speed. Eve
 worked out once (`tables`); network weights stay in float32, as they were trained, since the time of one waveform goes into
 reading them; and since the leading-order amplitude is eta^(3/4) times a function of time, the higher modes' values and slopes at
 the knots are plain sums over tabulated basis vectors, done only where they are needed.
+
+numba keeps compiled code until this file changes: after changes to `elementary`, `spline`, `baseline` or `coordinates` alone, clear
+the package's `__pycache__` folders.
 """
 
 from __future__ import annotations

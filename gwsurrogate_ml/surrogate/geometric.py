@@ -133,17 +133,14 @@ class GeometricSurrogate:
             log_total = 0.5 * torch.log(torch.exp(2.0 * log_amplitude) + (more**2).sum((1, 2)))
         shift = predictor.peak_shift(*log_total[:, centre - 2 : centre + 3].split(1, dim=1))
         knots = tensors["knots"]
-        at = times.to(dtype).expand(len(parameters), -1) + shift
-
-        def spline(values: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
-            return hermite_torch(knots, values, values @ to_slopes, where)
-
-        angle = spline(phase, at) - spline(phase, shift)
-        out = [torch.polar(spline(torch.exp(log_amplitude), at), -angle)]
-        for j, (_, m) in enumerate(self.modes[1:]):
-            turn = torch.polar(torch.ones_like(angle), -0.5 * m * angle)
-            out.append(torch.complex(spline(more[:, j, 0], at), spline(more[:, j, 1], at)) * turn)
-        return torch.stack(out, 1)
+        rows = torch.cat([phase[:, None], torch.exp(log_amplitude)[:, None], more.flatten(1, 2)], 1)
+        row_slopes = rows @ to_slopes
+        found = hermite_torch(knots, rows, row_slopes, times.to(dtype).expand(len(parameters), -1) + shift)
+        angle = found[:, :1] - hermite_torch(knots, rows[:, :1], row_slopes[:, :1], shift)
+        orders = torch.as_tensor(self._tables.orders, dtype=dtype, device=angle.device)
+        turn = torch.exp(-0.5j * orders[:, None] * angle)
+        others = torch.complex(found[:, 2::2], found[:, 3::2])
+        return torch.cat([found[:, 1:2].to(others.dtype), others], 1) * turn
 
     def error_estimate(self, q: float, chi1: float, chi2: float, **unknown: object) -> ErrorEstimate:
         """What the model expects its own error to be for one binary; see `uncertainty`.

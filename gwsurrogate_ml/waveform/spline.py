@@ -190,15 +190,15 @@ def rotating_modes(
 
 
 def hermite_torch(knots: torch.Tensor, values: torch.Tensor, slopes: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
-    """Splines with `values` and `slopes` (N, n_knots) at `times` (N, n): (N, n), differentiable in all but the knots."""
+    """Splines with `values` and `slopes` (N, R, n_knots) at `times` (N, n): (N, R, n), differentiable in all but the knots."""
     import torch
 
     j = torch.searchsorted(knots, times.detach(), right=True).clamp(1, knots.numel() - 1) - 1
-    left, right = knots[j], knots[j + 1]
-    h = right - left
-    x = (times - left) / h
+    h = (knots[j + 1] - knots[j])[:, None]
+    x = (times - knots[j])[:, None] / h
     y = 1.0 - x
-    v0, v1 = torch.gather(values, 1, j), torch.gather(values, 1, j + 1)
-    s0, s1 = torch.gather(slopes, 1, j), torch.gather(slopes, 1, j + 1)
+    j = j[:, None].expand(-1, values.shape[1], -1)
+    v0, v1 = torch.gather(values, 2, j), torch.gather(values, 2, j + 1)
+    s0, s1 = torch.gather(slopes, 2, j), torch.gather(slopes, 2, j + 1)
     d = v1 - v0
     return v0 + x * (d + y * ((h * s0 - d) * y + (d - h * s1) * x))
