@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gwsurrogate_ml.cli.console import ProgressReport
-from gwsurrogate_ml.cli.options import Draws, Duration, Estimator, FMax, FMin, Json, Seed, parse_detectors
+from gwsurrogate_ml.cli.options import Draws, Duration, Estimator, FMax, FMin, Json, Seed, parse_detectors, parse_prior
 from gwsurrogate_ml.errors import ConfigError
 
 
@@ -24,6 +24,15 @@ def analyze(
         typer.Option("--psd", help="DETECTOR=FILE or a curve's name; default: measured off the event from the strain."),
     ] = None,
     estimator: Estimator = "bbh-h1l1",
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Without an estimator: learn the posterior of this event in rounds.")
+    ] = False,
+    prior: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--prior", help="NAME=LOW,HIGH of chirp_mass, mass_ratio, chi, luminosity_distance; with --from-scratch."
+        ),
+    ] = None,
     n_draws: Draws = 50_000,
     duration: Duration = 4.0,
     f_min: FMin = 20.0,
@@ -44,7 +53,10 @@ def analyze(
         raise ConfigError("--strain needs --gps: the event's GPS time in s")
     if event and gps is not None:
         raise ConfigError("--gps goes with --strain: an event's time comes from gwosc.org")
-    settings = Settings(estimator, n_draws, seed, duration, f_min, f_max, parse_detectors("--psd", psd or []))
+    if prior and not from_scratch:
+        raise ConfigError("--prior goes with --from-scratch: an estimator has the prior it was trained with")
+    ranges = parse_prior(prior or []) if from_scratch else {}
+    settings = Settings(estimator, n_draws, seed, duration, f_min, f_max, parse_detectors("--psd", psd or []), ranges)
     source = (
         [event] if event else [w for d, p in files.items() for w in ("--strain", f"{d}={p}")] + ["--gps", repr(gps)]
     )

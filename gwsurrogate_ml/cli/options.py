@@ -40,3 +40,38 @@ def parse_detectors(option: str, pairs: Sequence[str]) -> dict[str, str]:
             raise ConfigError(f"{option} names {detector} twice: give one file a detector")
         values[detector] = value
     return values
+
+
+def parse_prior(words: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Ranges by name from ``NAME=LOW,HIGH`` words, for `BinaryPrior`.
+
+    Raises
+    ------
+    ConfigError
+        if a word is not of that form, the chirp mass is missing, or a range is impossible
+
+    Examples
+    --------
+    >>> parse_prior(["chirp_mass=7,10"])
+    {'chirp_mass': (7.0, 10.0)}
+    """
+    from pydantic import ValidationError
+
+    from gwsurrogate_ml.inference.priors import BinaryPrior
+
+    ranges: dict[str, tuple[float, float]] = {}
+    for word in words:
+        name, _, text = word.partition("=")
+        try:
+            low, high = (float(value) for value in text.split(","))
+        except ValueError:
+            raise ConfigError(f"--prior {word!r}: write NAME=LOW,HIGH, such as chirp_mass=7,10") from None
+        ranges[name] = (low, high)
+    if "chirp_mass" not in ranges:
+        raise ConfigError("--from-scratch needs --prior chirp_mass=LOW,HIGH: solar masses, detector frame")
+    try:
+        BinaryPrior.model_validate(ranges)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(f"--prior {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    return ranges

@@ -25,6 +25,7 @@ from gwsurrogate_ml.cli.report import (
 )
 
 if TYPE_CHECKING:
+    from gwsurrogate_ml.inference.result import Result
     from gwsurrogate_ml.strain.data import StrainData
     from gwsurrogate_ml.strain.filtering import MatchedFilterResult
     from gwsurrogate_ml.strain.segment import AnalysisSegment
@@ -59,6 +60,8 @@ class Settings:
     duration : float, s
     f_min, f_max : float, Hz
     psd : mapping from detector to a PSD file or the name of a curve; empty: measured from the strain
+    prior : mapping from name to (low, high), as `BinaryPrior`; empty: the estimator and its own
+        given, the posterior is learned from nothing, without an estimator
     """
 
     estimator: str = "bbh-h1l1"
@@ -68,6 +71,7 @@ class Settings:
     f_min: float = 20.0
     f_max: float = 1024.0
     psd: Mapping[str, str] = field(default_factory=dict)
+    prior: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def options(self) -> list[str]:
         """The settings as command-line options.
@@ -79,9 +83,12 @@ class Settings:
         """
         words: list[str] = []
         for key, value in asdict(self).items():
-            if key != "psd":
+            if key not in ("psd", "prior"):
                 words += [f"--{key.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
-        return words + [word for name, source in self.psd.items() for word in ("--psd", f"{name}={source}")]
+        words += [word for name, source in self.psd.items() for word in ("--psd", f"{name}={source}")]
+        if self.prior:
+            words.append("--from-scratch")
+        return words + [word for name, (a, b) in self.prior.items() for word in ("--prior", f"{name}={a:g},{b:g}")]
 
 
 @dataclass(frozen=True)
@@ -112,11 +119,7 @@ def analyse(
     segment = data.segment(
         duration=settings.duration, f_min=settings.f_min, f_max=settings.f_max, psd=dict(settings.psd) or None
     )
-    with progress.stage("loading the estimator"):
-        import gwsurrogate_ml as gw
-
-        estimator = gw.load_estimator(settings.estimator)
-    result = estimator.sample(segment, n=settings.n_draws, seed=settings.seed, progress=progress)
+    result, model = _sample(segment, settings, progress)
     with progress.stage("remnant"):
         result = result.with_remnant()
     with progress.stage("matched filter"):
@@ -124,9 +127,24 @@ def analyse(
 
         best = result.posterior.loc[result.posterior["log_likelihood"].idxmax()]
         filtered = matched_filter(
-            data, estimator.model, best, f_min=settings.f_min, f_max=settings.f_max, psd=dict(settings.psd) or None
+            data, model, best, f_min=settings.f_min, f_max=settings.f_max, psd=dict(settings.psd) or None
         )
-    return Run(data, segment, result, estimator.model, filtered, truths or {})
+    return Run(data, segment, result, model, filtered, truths or {})
+
+
+def _sample(segment: AnalysisSegment, settings: Settings, progress: ProgressReport) -> tuple[Result, Any]:
+    """The posterior by the estimator, or from nothing where the settings give a prior; and the waveform model."""
+    import gwsurrogate_ml as gw
+
+    if settings.prior:
+        from gwsurrogate_ml.inference import BinaryPrior, sample_event
+
+        model = gw.load_surrogate()
+        prior = BinaryPrior.model_validate(dict(settings.prior))
+        return sample_event(segment, prior, n=settings.n_draws, seed=settings.seed, progress=progress), model
+    with progress.stage("loading the estimator"):
+        estimator = gw.load_estimator(settings.estimator)
+    return estimator.sample(segment, n=settings.n_draws, seed=settings.seed, progress=progress), estimator.model
 
 
 def summarise(run: Run) -> dict[str, Any]:

@@ -14,6 +14,7 @@ _PUBLIC = {
     "SamplingOptions": "rounds",
     "SegmentLikelihood": "likelihood",
     "load_estimator": "estimator",
+    "sample_event": "sequential",
     "source_model": "bilby_source",
     "train_estimator": "training",
 }
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.inference.priors import BinaryPrior
     from gwsurrogate_ml.inference.result import Result
     from gwsurrogate_ml.inference.rounds import SamplingOptions
+    from gwsurrogate_ml.inference.sequential import sample_event
     from gwsurrogate_ml.inference.training import train_estimator
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "SamplingOptions",
     "SegmentLikelihood",
     "load_estimator",
+    "sample_event",
     "source_model",
     "train_estimator",
 ]

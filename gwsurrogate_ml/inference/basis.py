@@ -14,7 +14,7 @@ import numpy as np
 
 from gwsurrogate_ml.inference.psds import design_psd, reference_psd
 
-MAX_SHIFT = 4e-3
+MAX_SHIFT = 6e-3
 """Largest time shift in s the compressed waveforms are built to bear."""
 
 ALIGNMENT_BAND = 400.0
@@ -151,24 +151,34 @@ def build_basis(
     return v @ rotation, tones
 
 
-def network_basis(
-    bank: CompressedBank,
-    psds: np.ndarray,
-    df: float,
-    size: int,
-    rng: np.random.Generator,
-    n: int = 1500,
-    jitter: float = 1.2e-3,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Orthonormal basis (n_b, size) of the bank whitened by random ones of `psds`, and the shares of power it holds
-    (n,).
+def network_functions(
+    bank: CompressedBank, df: float, size: int, rng: np.random.Generator, n: int = 2000, jitter: float = 2.5e-3
+) -> np.ndarray:
+    """Functions (n_b, size) complex128, 1/Hz, that span the bank's waveforms and their delays up to `jitter` s.
 
-    Waveforms are delayed by up to `jitter` s either way.
+    They are not whitened: `orthonormal` makes them the network's basis for any PSD. Whitened like the waveforms, they
+    carry every line and notch of that PSD, and a signal has nearly the same coefficients under all PSDs.
     """
-    index = rng.integers(len(bank.theta), size=2 * n)
-    delay = rng.uniform(-jitter, jitter, 2 * n)
-    white = bank.whitened(index, delay, psds[rng.integers(len(psds), size=2 * n)], df)
+    f = bank.frequencies
+    index = rng.choice(len(bank.theta), size=min(n, len(bank.theta)), replace=False)
+    white = bank.whitened(index, rng.uniform(-jitter, jitter, len(index)), reference_psd(f), df)
     white /= np.linalg.norm(white, axis=1, keepdims=True)
-    basis = leading_directions(white[:n], size, rng)
-    held = np.sum(np.abs(white[n:] @ np.conj(basis)) ** 2, axis=1)
-    return basis, held
+    functions = leading_directions(white, size, rng) / np.sqrt(4 * df / reference_psd(f))[:, None]
+    return functions / np.abs(functions).max()
+
+
+def orthonormal(functions: np.ndarray, whitening: np.ndarray) -> np.ndarray:
+    """The orthonormal set closest to `functions` (n_b, K) times `whitening` (n_b,): W (W^H W)^(-1/2), Loewdin's.
+
+    Examples
+    --------
+    >>> v = orthonormal(np.array([[1.0, 1], [0, 1], [0, 1]]), np.array([1.0, 2, 3]))
+    >>> bool(np.allclose(v.T @ v, np.eye(2)))
+    True
+    """
+    white = functions * whitening[:, None]
+    white = white / np.linalg.norm(white, axis=0)
+    values, vectors = np.linalg.eigh(np.conj(white).T @ white)
+    # Directions a narrow band cannot tell apart would only carry noise blown up.
+    inverse_root = np.where(values > 1e-10 * values[-1], 1 / np.sqrt(np.maximum(values, 1e-300)), 0.0)
+    return white @ ((vectors * inverse_root) @ np.conj(vectors).T)

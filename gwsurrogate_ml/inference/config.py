@@ -25,7 +25,7 @@ class SegmentConfig(_Strict):
     duration : s; f_min, f_max : Hz; detectors : two names
     """
 
-    detectors: tuple[str, str] = ("H1", "L1")
+    detectors: tuple[str, ...] = Field(default=("H1", "L1"), min_length=2, max_length=3)
     duration: float = Field(default=4.0, gt=0)
     f_min: float = Field(default=20.0, gt=0)
     f_max: float = Field(default=1024.0, gt=0)
@@ -36,22 +36,51 @@ class SimulatorConfig(_Strict):
 
     Parameters
     ----------
-    bank_size : int, waveforms of the bank; basis_size : its basis; network_basis_size : coefficients per detector the
-    network sees psds : int, random PSDs per detector; snr : (low, high) optimal network signal-to-noise ratio groups
-    : int, pairs of PSDs per batch; pool : int, candidates per simulated signal
+    bank_size : int
+        waveforms signals are drawn from at any moment of the training
+    refresh, refresh_every : int
+        so many of them are replaced by new binaries, every so many steps of the training; 0: never
+    basis_size, network_basis_size : int
+        complex coefficients of the bank, and of the network's input per detector
+    templates : int
+        waveforms of the bank the features choose their phase by
+    psds : int
+        random PSDs per kind of detector
+    snr : (low, high)
+        optimal network signal-to-noise ratio
+    volume_below : float
+        below about this ratio signals are as frequent as volume has it, density ~ snr^-4; above, log-uniform
+    heard : float
+        ratio that the loudest of the templates must reach in the data: what is quieter is never analysed
+    groups : int
+        sets of PSDs per batch
+    pool : int
+        candidates per simulated signal
     """
 
-    bank_size: int = Field(default=80_000, ge=100)
-    basis_size: int = Field(default=90, ge=8)
-    network_basis_size: int = Field(default=36, ge=4)
-    psds: int = Field(default=256, ge=2)
-    snr: tuple[float, float] = (7.5, 42.0)
+    bank_size: int = Field(default=300_000, ge=100)
+    refresh: int = Field(default=0, ge=0)
+    refresh_every: int = Field(default=250, ge=1)
+    basis_size: int = Field(default=130, ge=8)
+    network_basis_size: int = Field(default=48, ge=4)
+    templates: int = Field(default=64, ge=1)
+    psds: int = Field(default=1024, ge=2)
+    snr: tuple[float, float] = (4.5, 42.0)
+    volume_below: float = Field(default=10.0, gt=0)
+    heard: float = Field(default=6.3, ge=0)
     groups: int = Field(default=16, ge=1)
     pool: int = Field(default=16, ge=2)
 
 
 class NetworkConfig(_Strict):
-    """Sizes of the embedding and of the neural spline flow."""
+    """Sizes of the embedding and of the neural spline flow.
+
+    Parameters
+    ----------
+    width, blocks, context : of the embedding; transforms, hidden, bins : of the flow
+    bfloat16 : bool
+        train the embedding in bfloat16 (faster on processors with AMX or AVX512-BF16)
+    """
 
     width: int = 256
     blocks: int = 3
@@ -59,6 +88,7 @@ class NetworkConfig(_Strict):
     transforms: int = 4
     hidden: tuple[int, ...] = (128, 128)
     bins: int = 8
+    bfloat16: bool = False
 
 
 class TrainingConfig(_Strict):
@@ -68,6 +98,10 @@ class TrainingConfig(_Strict):
     ----------
     steps, batch, warm_up : int; learning_rate : float; ema : float
     checkpoint_every, log_every : steps between checkpoints and between lines of the log
+    validation : int
+        simulated observations of the validation loss
+    live_events, live_every : int
+        injections whose sample efficiency is logged, every so many steps; 0 events: never
     """
 
     steps: int = Field(default=8000, ge=1)
@@ -79,6 +113,9 @@ class TrainingConfig(_Strict):
     clip: float = Field(default=5.0, gt=0)
     checkpoint_every: int = Field(default=500, ge=1)
     log_every: int = Field(default=100, ge=1)
+    validation: int = Field(default=4096, ge=16)
+    live_events: int = Field(default=0, ge=0)
+    live_every: int = Field(default=1000, ge=1)
 
 
 class EstimatorConfig(_Strict):

@@ -11,7 +11,6 @@ import logging
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,25 +20,23 @@ import numpy as np
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError, DomainWarning
 from gwsurrogate_ml.inference.config import EstimatorConfig
-from gwsurrogate_ml.inference.importance import (
-    summarise,
-)
+from gwsurrogate_ml.inference.event import conclude, model_name, require_signal
+from gwsurrogate_ml.inference.features import observe
 from gwsurrogate_ml.inference.likelihood import SegmentLikelihood, WaveformModel
-from gwsurrogate_ml.inference.refine import FlowProposal
-from gwsurrogate_ml.inference.result import Result, make_result
-from gwsurrogate_ml.inference.rounds import SamplingOptions, check_edges, weigh
+from gwsurrogate_ml.inference.refine import network_proposals
+from gwsurrogate_ml.inference.rounds import SamplingOptions, weigh
 from gwsurrogate_ml.inference.sampling import EventSampler
 from gwsurrogate_ml.inference.search import Found, search
-from gwsurrogate_ml.inference.simulator import band_frequencies, features, n_features
+from gwsurrogate_ml.inference.simulator import band_frequencies, n_features
+from gwsurrogate_ml.inference.unusual import UsualRange
 
 if TYPE_CHECKING:
+    from gwsurrogate_ml.inference.result import Result
     from gwsurrogate_ml.strain.data import StrainData
     from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 logger = logging.getLogger(__name__)
 DEFAULT = "bbh-h1l1"
-QUIET = 7.0
-"""Network signal-to-noise ratio below which noise alone often reaches the loudest template: no signal."""
 
 
 class Estimator:
@@ -75,8 +72,16 @@ class Estimator:
             self.config = EstimatorConfig.model_validate(card["config"])
             self.network = PosteriorNetwork(n_features(self.config), self.config.network)
             self.network.load_state_dict(state)
-            self._basis = tensors["basis.real"].astype(np.float64) + 1j * tensors["basis.imag"]
+            self._functions = tensors["functions.real"].astype(np.float64) + 1j * tensors["functions.imag"]
+            self._templates = tensors["templates.real"].astype(np.float64) + 1j * tensors["templates.imag"]
             self._reference = tensors["reference.real"] + 1j * tensors["reference.imag"]
+            self._usual = UsualRange(
+                tensors["usual.low"],
+                tensors["usual.high"],
+                tensors["usual.limit"],
+                len(self.config.segment.detectors),
+                self.config.simulator.network_basis_size,
+            )
         except (
             KeyError,
             ValueError,
@@ -95,15 +100,23 @@ class Estimator:
         """The waveform model the likelihood uses: the surrogate the network was trained on."""
         if self._model is not None:
             return self._model
+        return self._loaded[0]
+
+    @cached_property
+    def _loaded(self) -> tuple[WaveformModel, dict[str, Any]]:
+        """The surrogate named in the configuration and what identifies it."""
         from gwsurrogate_ml.inference.training import load_model
 
-        model, identity = load_model(self.config.surrogate)
-        trained = self.info["training_data"]["surrogate"].get("weights_sha256")
-        if trained and identity.get("weights_sha256") != trained:
-            # The weights of the draws use the present surrogate, so the result stays exact: only the efficiency can
-            # suffer.
-            logger.warning("the surrogate %s is not the one this estimator was trained on", self.config.surrogate)
-        return model
+        return load_model(self.config.surrogate)
+
+    def _identity(self) -> dict[str, Any]:
+        """What identifies the waveform model of the likelihood, and the one trained on where that is another.
+
+        Weights are exact for the likelihood's waveforms; only the efficiency can suffer if the network saw others.
+        """
+        trained = self.info["training_data"]["surrogate"]
+        present = self._loaded[1] if self._model is None else {"name": model_name(self._model)}
+        return present if present == trained else present | {"trained_on": trained}
 
     @property
     def prior(self) -> Any:
@@ -135,22 +148,11 @@ class Estimator:
 
     def observe(self, likelihood: SegmentLikelihood, found: Found) -> Any:
         """The features (F,) of the data as the network takes them: whitened, aligned at the found times, projected."""
-        import torch
+        return observe(likelihood, found, self._functions, self._templates, self._band, self._frequencies)
 
-        from gwsurrogate_ml.inference.psds import band_ratios
-
-        whitening = np.sqrt(likelihood.weight[:, self._band])
-        turns = np.exp(2j * np.pi * self._frequencies * found.aligned[:, None])
-        projected = (whitening * likelihood.strain[:, self._band] * turns) @ np.conj(self._basis)
-        rotation = (whitening * self._reference) @ np.conj(self._basis)
-        bands = band_ratios(likelihood.segment.psd[:, self._band], self._frequencies)
-        delay = (found.aligned[0] - found.aligned[1]) / 0.01
-        return features(
-            torch.from_numpy(projected)[None],
-            torch.from_numpy(rotation)[None],
-            torch.tensor([delay]),
-            torch.from_numpy(bands)[None],
-        )[0]
+    def flags(self, observed: Any) -> list[str]:
+        """What in the features (F,) of `observe` is unlike the data the network was trained on; empty if nothing is."""
+        return self._usual.flags(observed.numpy())
 
     def sample(
         self,
@@ -202,49 +204,19 @@ class Estimator:
         sampler = EventSampler(
             likelihood, self.prior, found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report
         )
-        network = FlowProposal(self.network.distribution(self.observe(likelihood, found)), widen=options.widen)
-        draws, log_weights, rounds = weigh(self.prior, sampler, network, n, seed, options, report)
-        summary = summarise(log_weights)
-        check_edges(self.prior, draws.theta, log_weights, options)
-        size = int(min(max(summary.effective, 100), options.max_posterior))
-        posterior = sampler.complete(draws, log_weights, size, seed + 4)
-        meta = {
+        observed = self.observe(likelihood, found)
+        flags = self.flags(observed)
+        for flag in flags:
+            warnings.warn(flag, DomainWarning, stacklevel=2)
+        proposals = network_proposals(self.network.distribution(observed), options.widen, found.network_snr)
+        draws, log_weights, rounds = weigh(self.prior, sampler, proposals, n, seed, options, report)
+        identity = {
             "estimator": self.info["name"],
             "estimator_sha256": self.info.get("weights_sha256"),
-            "surrogate": self.info["training_data"]["surrogate"],
-            "prior": self.prior.model_dump(mode="json"),
-            "seed": seed,
-            "options": asdict(options),
-            "rounds": rounds,
-            "basis_size": sampler.reduced.size if sampler.reduced else 0,
-            "search": {
-                "snr": dict(zip(segment.detectors, map(float, found.snr), strict=True)),
-                "time": {
-                    name: float(segment.start_time + t) for name, t in zip(segment.detectors, found.times, strict=True)
-                },
-                "chirp_mass": float(found.theta[0]),
-            },
-            "segment": {
-                "detectors": list(segment.detectors),
-                "gps": segment.gps,
-                "start_time": segment.start_time,
-                "duration": segment.duration,
-                "f_min": segment.f_min,
-                "f_max": segment.f_max,
-                "roll_off": segment.roll_off,
-            },
-            "versions": artifacts.package_versions("numpy", "scipy", "torch", "zuko", "bilby"),
+            "surrogate": self._identity(),
+            "flags": flags,
         }
-        return make_result(
-            draws,
-            log_weights,
-            summary,
-            posterior,
-            likelihood,
-            options.n_sets,
-            meta,
-            lambda: time.perf_counter() - started,
-        )
+        return conclude(sampler, draws, log_weights, rounds, options, seed, identity, started)
 
     def _segment(self, data: StrainData | AnalysisSegment) -> AnalysisSegment:
         from gwsurrogate_ml.strain.segment import AnalysisSegment
@@ -265,12 +237,8 @@ class Estimator:
         return data.segment(duration=wanted.duration, f_min=wanted.f_min, f_max=wanted.f_max)
 
     def _check_loudness(self, found: Found) -> None:
+        require_signal(found, self.prior)
         low, high = self.info["ranges"]["network_snr"]
-        if found.network_snr < QUIET:
-            raise DomainError(
-                f"no signal: the loudest template reaches a network signal-to-noise ratio of {found.network_snr:.1f} within "
-                f"{self.prior.time_half_width:g} s of the given time, noise alone often reaches {QUIET:g}; check the GPS time"
-            )
         if not low <= found.network_snr <= high:
             warnings.warn(
                 f"network signal-to-noise ratio {found.network_snr:.1f} lies outside the trained range {low:g} to {high:g}: "

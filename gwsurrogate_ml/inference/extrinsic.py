@@ -4,7 +4,8 @@ Arrival times, sky ring, polarisation and inclination are summed over weighted p
 table (`distance`). Isotropic sky and uniform time make the arrival times (t_1, t_2) uniform where |t_1 - t_2| is
 below the light travel time, and the azimuth around the baseline uniform. Many Sobol points are weighed once at a few
 likely binaries, and the few thousand that are kept are drawn by those weights, so that nearly all of them count
-(arXiv:2404.02435 uses adaptive importance sampling to the same end).
+(arXiv:2404.02435 uses adaptive importance sampling to the same end). A third detector takes part through the arrival
+time and amplitude that each direction gives it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from functools import cached_property
 
 import numba
 import numpy as np
+from scipy.ndimage import maximum_filter1d
 
 from gwsurrogate_ml.inference.distance import DistanceTable
 from gwsurrogate_ml.inference.geometry import Network, amplitudes
@@ -25,6 +27,8 @@ FLOOR = 0.02
 SKIP = 25.0
 """A point whose largest possible term lies this far (in log) below the largest so far is skipped: e^-25 of the sum."""
 _TAPS = 6
+_RING, _RING_FLOOR, _SPREAD = 96, 0.1, 9
+"""Cells of the ring of directions, the share of azimuths drawn uniformly, and samples over which a series is widened."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,11 @@ class ExtrinsicPoints:
 
     Parameters
     ----------
-    times : (M, 2) float64, s from the segment's start
+    times : (M, n_det) float64, s from the segment's start
     geocentre : (M,) float64, s from the segment's start
     direction : (M, 3) unit vectors, Earth-fixed
     psi : (M,) rad, folded into [0, pi/2); cos_theta : (M,)
-    amplitude : (M, 2) complex128, `geometry.amplitudes`
+    amplitude : (M, n_det) complex128, `geometry.amplitudes`
     log_weight : (M,) float64
     """
 
@@ -112,9 +116,10 @@ def quasi_random(
 
     Parameters
     ----------
-    network : Network of two detectors
+    network : Network
+        arrival times are drawn at its first two detectors; those at others follow from the direction
     window : TimeWindow
-    rho_squared : (2, window.size) squared signal-to-noise series of each detector
+    rho_squared : (n_det, window.size) squared signal-to-noise series of each detector
     half_width : float, s
         half width of the uniform prior on the geocentre time
     log2_n : int
@@ -149,16 +154,58 @@ def quasi_random(
     times = window.start + window.step * (np.stack([row + within_row, column + within_cell], axis=1) - 0.5)
 
     delay = times[:, 0] - times[:, 1]
-    azimuth, psi, cos_theta = 2 * np.pi * u[:, 2], np.pi / 2 * u[:, 3], 2 * u[:, 4] - 1
+    psi, cos_theta = np.pi / 2 * u[:, 3], 2 * u[:, 4] - 1
+    azimuth, log_azimuth = 2 * np.pi * u[:, 2], np.zeros(n)
+    if len(network.names) > 2:
+        azimuth, log_azimuth = _azimuths(network, window, rho_squared[2:], times[:, 0], delay, u[:, 2])
     direction = network.ring_direction(delay, azimuth)
-    geocentre = times[:, 0] - network.delays(direction)[:, 0]
-    causal = np.abs(delay) <= travel
+    delays = network.delays(direction)
+    geocentre = times[:, 0] - delays[:, 0]
+    times = geocentre[:, None] + delays
+    position = (times - window.start) / window.step
+    inside = np.all((position >= _TAPS // 2 - 1) & (position < size - _TAPS // 2), axis=1)
+    causal = (np.abs(delay) <= travel) & inside
     log_prior = -np.log(2 * half_width) - np.log(2 * travel)
-    log_proposal = np.log(p.ravel()[cell]) - 2 * np.log(window.step)
+    log_proposal = np.log(p.ravel()[cell]) - 2 * np.log(window.step) + log_azimuth
     log_weight = log_prior - log_proposal - np.log(n)
     amplitude = amplitudes(*network.patterns(direction, psi), cos_theta)
     points = ExtrinsicPoints(times, geocentre, direction, psi, cos_theta, amplitude, log_weight)
     return points.take(np.flatnonzero(causal), log_weight[causal])
+
+
+def _azimuths(
+    network: Network, window: TimeWindow, rho_squared: np.ndarray, first: np.ndarray, delay: np.ndarray, u: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Azimuths (n,) on the ring of each `delay` (n,), concentrated where further detectors see the signal, and their log
+    density against the uniform.
+
+    Parameters
+    ----------
+    rho_squared : (n_det - 2, window.size) of the detectors from the third on
+    first, delay : (n,) s, arrival at the first detector and after the second's
+    u : (n,) uniform numbers
+    """
+    n, centres = len(u), 2 * np.pi * (np.arange(_RING) + 0.5) / _RING
+    # On a ring the delay of a further detector is a + b cos(azimuth) + c sin(azimuth).
+    quarter = [network.delays(network.ring_direction(delay, np.full(n, x))) for x in (0.0, np.pi / 2, np.pi)]
+    after = [d - d[:, :1] for d in quarter]
+    middle = 0.5 * (after[0] + after[2])
+    log_p = np.zeros((n, _RING))
+    for k, row in enumerate(rho_squared, start=2):
+        cosine, sine = after[0][:, k] - middle[:, k], after[1][:, k] - middle[:, k]
+        arrival = (
+            first[:, None] + middle[:, k, None] + np.outer(cosine, np.cos(centres)) + np.outer(sine, np.sin(centres))
+        )
+        index = np.clip(np.round((arrival - window.start) / window.step).astype(np.int64), 0, window.size - 1)
+        # A cell of the ring is wider than the peak: its best time speaks for it.
+        log_p += TEMPER * 0.5 * maximum_filter1d(row, _SPREAD)[index]
+    p = np.exp(log_p - log_p.max(axis=1, keepdims=True))
+    p = (1 - _RING_FLOOR) * p / p.sum(axis=1, keepdims=True) + _RING_FLOOR / _RING
+    edges = np.cumsum(p, axis=1)
+    cell = np.minimum(np.sum(edges < u[:, None], axis=1), _RING - 1)
+    chosen = np.take_along_axis(p, cell[:, None], 1)[:, 0]
+    within = np.clip((u - np.take_along_axis(edges, cell[:, None], 1)[:, 0] + chosen) / chosen, 0.0, 1.0)
+    return 2 * np.pi * (cell + within) / _RING, np.log(chosen * _RING)
 
 
 def keep_best(
@@ -220,7 +267,7 @@ def _table(packed: tuple[np.ndarray, float, float, float, float], rho: float, ta
 def _match(series, power, shift, left, weights, conj_a, a_squared, e):  # type: ignore[no-untyped-def]
     """Sum over detectors of conj(A) z and of |A|^2 sigma^2 at point `e` for one binary."""
     re, im, total = 0.0, 0.0, 0.0
-    for d in range(2):
+    for d in range(left.shape[1]):
         z = 0.0 + 0.0j
         start = left[e, d] + shift
         for k in range(6):
@@ -237,10 +284,11 @@ def _log_term(series, power, shift, packed, e, table, log_d_max, t_low, t_high, 
     """Log of weight times likelihood of one point, -inf where the prior forbids it or it falls below `enough`."""
     left, weights, conj_a, a_squared, log_weight, geocentre = packed
     time = geocentre[e] + shift * step
-    if time < t_low or time > t_high or left[e, 0] + shift < 0 or left[e, 1] + shift < 0:
+    if time < t_low or time > t_high:
         return -np.inf
-    if left[e, 0] + shift + 6 > series.shape[1] or left[e, 1] + shift + 6 > series.shape[1]:
-        return -np.inf
+    for d in range(left.shape[1]):
+        if left[e, d] + shift < 0 or left[e, d] + shift + 6 > series.shape[1]:
+            return -np.inf
     re, im, h = _match(series, power, shift, left, weights, conj_a, a_squared, e)
     # Below the table's first row the match hardly matters: the power decides, and is kept.
     k_squared = max(re * re + im * im, (table[1] + table[2]) ** 2 * h)
@@ -348,8 +396,8 @@ class ExtrinsicIntegral:
 
         Parameters
         ----------
-        series : (N, 2, window.size) complex128, <h|d>(t) at 1 Mpc, face-on
-        power : (N, 2) float64, <h|h> at 1 Mpc
+        series : (N, n_det, window.size) complex128, <h|d>(t) at 1 Mpc, face-on
+        power : (N, n_det) float64, <h|h> at 1 Mpc
         shift : (N,) int
             steps by which every point's times are moved for this binary
 

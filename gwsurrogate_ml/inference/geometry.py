@@ -1,4 +1,4 @@
-"""Where two detectors see a signal from: antenna patterns, delays and the sky as rings around their baseline.
+"""Where detectors see a signal from: antenna patterns, delays and the sky as rings around the first two's baseline.
 
 Directions are unit vectors in the Earth-fixed frame (bilby's: x through Greenwich, z through the north pole), so that
 nothing here depends on the time of day; right ascension enters only by `right_ascension`, with Greenwich mean
@@ -54,6 +54,18 @@ class Network:
     def light_travel_time(self) -> float:
         """Seconds light takes between the first two detectors."""
         return float(np.linalg.norm(self.baseline))
+
+    @property
+    def longest_travel_time(self) -> float:
+        """Seconds light takes between the two detectors farthest apart.
+
+        Examples
+        --------
+        >>> round(1e3 * Network.of(("H1", "L1", "V1")).longest_travel_time, 1)
+        27.3
+        """
+        apart = self.vertices[:, None] - self.vertices[None]
+        return float(np.linalg.norm(apart, axis=-1).max() / C_SI)
 
     def delays(self, direction: np.ndarray) -> np.ndarray:
         """Arrival after the geocentre in s: unit vectors (N, 3) towards the source to (N, n_det)."""

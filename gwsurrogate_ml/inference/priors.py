@@ -152,16 +152,19 @@ class BinaryPrior(BaseModel):
         (N, 4) float64
         """
         scores = ndtri(np.clip(self.to_uniform(theta), _EDGE, 1 - _EDGE))
-        return self._rotate(scores, np.atleast_2d(theta)[:, 1], +1.0)
+        return self.rotate(scores, np.atleast_2d(theta)[:, 1])
 
     def from_normal(self, z: np.ndarray) -> np.ndarray:
         """Inverse of `to_normal`: (N, 4) to parameters, always inside the prior."""
         z = np.atleast_2d(np.asarray(z, dtype=np.float64))
         q = self._mass_ratio_quantile(ndtr(z[:, 1]))
-        return self.from_uniform(ndtr(self._rotate(z, q, -1.0)))
+        return self.from_uniform(ndtr(self.rotate(z, q, -1.0)))
 
     @staticmethod
-    def _rotate(z: np.ndarray, q: np.ndarray, sign: float) -> np.ndarray:
+    def rotate(z: np.ndarray, q: np.ndarray, sign: float = 1.0) -> np.ndarray:
+        """Turn the normal scores of the spins, columns 2 and 3 of `z` (N, 4), by the angle of (1, q); back for sign
+        -1.
+        """
         norm = np.sqrt(1 + q**2)
         cos, sin = 1 / norm, sign * q / norm
         out = z.copy()

@@ -20,6 +20,7 @@ BASE_CURVES = (
     "aLIGO_ZERO_DET_high_P_asd",
     "aLIGO_O4_high_asd",
 )
+VIRGO_CURVES = ("AdV_asd",)
 REFERENCE_CURVE = "aLIGO_mid_asd"
 BAND_EDGES = (20, 24, 28, 33, 39, 47, 56, 67, 80, 100, 125, 160, 200, 260, 350, 500, 1024)
 """Edges in Hz of the bands in which a PSD is described to the network."""
@@ -46,17 +47,22 @@ def reference_psd(frequencies: np.ndarray) -> np.ndarray:
     return design_psd(REFERENCE_CURVE, frequencies)
 
 
-def random_psd(frequencies: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def random_psd(frequencies: np.ndarray, rng: np.random.Generator, kind: str = "ligo") -> np.ndarray:
     """One random PSD (n_f,) in 1/Hz: a mixture of design curves, a smooth bend, excess at low frequency, and lines.
 
     Parameters
     ----------
     frequencies : (n_f,) Hz, > 0, rising
     rng : numpy Generator
+    kind : "ligo" or "virgo"
+        Virgo's have the shape of its design, once to four times as loud, with wider low-frequency excess
     """
     log_f = np.log(frequencies)
-    shares = rng.dirichlet(np.full(len(BASE_CURVES), 0.4))
-    log_psd = sum(w * np.log(design_psd(name, frequencies)) for w, name in zip(shares, BASE_CURVES, strict=True))
+    if kind == "virgo":
+        log_psd = 2 * np.log(rng.uniform(1.0, 4.0)) + np.log(design_psd(VIRGO_CURVES[0], frequencies))
+    else:
+        shares = rng.dirichlet(np.full(len(BASE_CURVES), 0.4))
+        log_psd = sum(w * np.log(design_psd(name, frequencies)) for w, name in zip(shares, BASE_CURVES, strict=True))
     # Smooth bend: independent offsets at knots half an e-fold apart, of 0.15 in log ASD and more at the low end.
     knots = np.arange(np.log(15.0), np.log(1200.0), 0.45)
     spread = 0.15 + 0.2 * np.clip(1 - (knots - knots[0]) / 1.2, 0, 1)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.optimize import brentq
 
 from gwsurrogate_ml.errors import DomainError, DomainWarning
 from gwsurrogate_ml.inference.importance import (
-    WeightSummary,
     check_weights,
     effective_size,
     mixture_log_density,
@@ -31,8 +31,14 @@ EDGE_SHARE = 0.02
 cut off.
 """
 EDGE_DENSITY = 0.25
-GUARD = 0.3
-"""Share of the final draws taken from the network where a refined flow gives the rest."""
+FLOOR = 0.05
+"""Share of the final draws that comes from all proposals alike, whatever the draws so far say."""
+COUNT = 200
+"""Effective draws a flow is fitted to: fewer count only where the likelihood is taken to a power below one."""
+MAX_ROUNDS = 8
+"""Most rounds on an event for which there is a network."""
+HOPELESS = 0.01
+"""Efficiency of the network below which its range is in question."""
 EDGE_PILOT = 150
 """Effective draws the pilot needs before it alone may refuse an event."""
 
@@ -46,13 +52,13 @@ class SamplingOptions:
     pilot : int
         draws with which the network's proposal is judged
     refine_below : float
-        efficiency of the pilot below which a flow is fitted to this event
+        efficiency foretold by the pilot below which flows are fitted to this event
     max_rounds : int
-        most refinements
+        most refinements at the full likelihood; 0: none
     refine_steps : int
         optimiser steps of each refinement
     widen : float
-        factor on the width of the network's base distribution; above 1 it trades a little efficiency for lighter tails
+        factor on the widths of the network's base distribution
     n_sets, n_points : int
         sets of extrinsic points and points in each
     max_posterior : int
@@ -65,7 +71,7 @@ class SamplingOptions:
     refine_below: float = 0.5
     max_rounds: int = 3
     refine_steps: int = 250
-    widen: float = 1.06
+    widen: float = 1.0
     n_sets: int = 8
     n_points: int = 2048
     max_posterior: int = 20_000
@@ -75,78 +81,235 @@ class SamplingOptions:
 def weigh(
     prior: BinaryPrior,
     sampler: EventSampler,
-    network: Proposal,
+    proposals: list[Proposal],
     n: int,
     seed: int,
     options: SamplingOptions,
     report: Callable[[str, int, int], None],
 ) -> tuple[Evaluated, np.ndarray, list[dict[str, Any]]]:
-    """Pilot, refinement where it pays, and the final `n` draws with their weights."""
+    """Pilot, refinement where it pays, and the final `n` draws with their weights.
+
+    Parameters
+    ----------
+    prior : BinaryPrior
+    sampler : EventSampler
+    proposals : list of Proposal
+        `refine.network_proposals`: the pilot decides in which shares the draws come from them
+    n, seed : int
+    options : SamplingOptions
+    report : callable, ``report(stage, done, total)``
+
+    Returns
+    -------
+    draws : Evaluated; log_weights : (n,); rounds : list of dict
+        what each round reached
+    """
     pilot_n = min(options.pilot, n)
-    z = network.draw(pilot_n, seed + 1)
-    known = sampler.coefficients(prior.from_normal(z), "pilot")
-    # Points for the loudest template first; then, once weights are known, for the likely binaries.
-    c, power = sampler.coefficients(sampler.found.theta[None], "pilot")
-    sampler.build_sets(c, power, log2_n=15)
-    pilot = sampler.evaluate(z, "pilot", known)
-    log_weights = pilot.log_likelihood + prior.log_normal(z) - network.log_density(z)
-    check_weights(log_weights)
-    likely = np.unique(resample(log_weights, 8, np.random.default_rng(seed + 2)))
-    sampler.build_sets(pilot.coefficients[likely], pilot.power[likely])
-    pilot = sampler.evaluate(z, "pilot", (pilot.coefficients, pilot.power))
-    proposals: list[Proposal] = [network]
-    log_weights = pilot.log_likelihood + prior.log_normal(z) - network.log_density(z)
-    best, best_share = network, effective_size(log_weights) / pilot_n
-    if best_share * pilot_n > EDGE_PILOT and options.on_edge == "raise":
+    pool = first_draws(prior, sampler, proposals, pilot_n, seed)
+    log_weights = pool.log_weights(prior)
+    if effective_size(log_weights) > EDGE_PILOT and options.on_edge == "raise":
         # No need to spend minutes on an event that will be refused.
-        check_edges(prior, pilot.theta, log_weights, options)
-    rounds: list[dict[str, Any]] = [_round("network", summarise(log_weights))]
-    pool, pool_weights = pilot, log_weights
-    while best_share < options.refine_below and len(rounds) <= options.max_rounds and pilot_n < n:
-        number = len(rounds)
-        proposal = fit_flow(
-            pool.z,
-            pool_weights,
+        check_edges(prior, pool.draws.theta, log_weights, options)
+    shares, efficiency = pool.tune(prior)
+    if efficiency < HOPELESS:
+        # Nor on one whose loudest template already lies at the end of the prior.
+        low, high = prior.chirp_mass
+        place = (float(sampler.found.theta[0]) - low) / (high - low)
+        if min(place, 1 - place) < EDGE_SHARE:
+            cut_off(prior, high if place > 0.5 else low, options)
+    rounds = [_round("network", efficiency, log_weights)]
+    if efficiency < options.refine_below and options.max_rounds > 0 and pilot_n < n:
+        shares, more = learn(prior, sampler, pool, efficiency, seed, options, report)
+        rounds += more
+    return *final_draws(prior, sampler, pool.proposals, shares, n, seed), rounds
+
+
+@dataclass
+class Pool:
+    """Draws so far: what they came from, how many of each, all weighed as one mixture (the balance heuristic).
+
+    Parameters
+    ----------
+    proposals : list of Proposal
+    counts : list of int
+    draws : Evaluated
+    """
+
+    proposals: list[Proposal]
+    counts: list[int]
+    draws: Evaluated
+
+    def densities(self) -> np.ndarray:
+        """Log density of every proposal at every draw, (n_proposals, N)."""
+        return np.stack([p.log_density(self.draws.z) for p in self.proposals])
+
+    def log_weights(self, prior: BinaryPrior) -> np.ndarray:
+        """Log importance weights of the draws, (N,)."""
+        z = self.draws.z
+        mixed = mixture_log_density(self.densities(), np.array(self.counts))
+        log_weights = self.draws.log_likelihood + prior.log_normal(z) - mixed
+        check_weights(log_weights)
+        return log_weights
+
+    def add(self, proposal: Proposal, draws: Evaluated) -> None:
+        """Join the draws of another proposal."""
+        self.proposals.append(proposal)
+        self.counts.append(len(draws.z))
+        self.draws = join([self.draws, draws])
+
+    def tune(self, prior: BinaryPrior) -> tuple[np.ndarray, float]:
+        """Shares of the proposals with the highest efficiency, judged by the draws so far, and that efficiency.
+
+        The variance of the weights is convex in the shares; the update, each share times the root of its gradient,
+        is the multiplicative algorithm of optimal design.
+        """
+        counts = np.array(self.counts)
+        densities = self.densities()
+        mixed = mixture_log_density(densities, counts)
+        ratio = np.exp(densities - mixed)
+        log_weights = self.draws.log_likelihood + prior.log_normal(self.draws.z) - mixed
+        weights = np.exp(log_weights - log_weights.max())
+        shares = counts / counts.sum()
+        for _ in range(100):
+            gradient = ratio @ (weights**2 / (shares @ ratio) ** 2)
+            shares = shares * np.sqrt(gradient)
+            shares /= shares.sum()
+        # A little of everything: what few draws say of the tails is not certain.
+        shares = (1 - FLOOR) * shares + FLOOR * counts / counts.sum()
+        return shares, float(weights.mean() ** 2 / np.mean(weights**2 / (shares @ ratio)))
+
+
+def learn(
+    prior: BinaryPrior,
+    sampler: EventSampler,
+    pool: Pool,
+    efficiency: float,
+    seed: int,
+    options: SamplingOptions,
+    report: Callable[[str, int, int], None],
+    most: int = MAX_ROUNDS,
+) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """Fit flows to this event's weighted draws, round by round, until their mixture is efficient or nothing is gained.
+
+    Where too few draws count, the likelihood enters to a power below one, small enough that some hundreds do; the
+    power rises from round to round.
+
+    Parameters
+    ----------
+    pool : Pool
+        draws to start with; the new ones join it
+    efficiency : float
+        of the best mixture of the pool's proposals
+    seed, options, report : as for `weigh`
+    most : int
+        rounds, those with the likelihood to a lower power included
+
+    Returns
+    -------
+    shares : (n_proposals,) of the best mixture of all; rounds : list of dict
+    """
+    rounds: list[dict[str, Any]] = []
+    power_was, whole, n = 1.0, 0, options.pilot
+    shares = np.array(pool.counts) / np.sum(pool.counts)
+    for number in range(1, most + 1):
+        log_weights = pool.log_weights(prior)
+        likelihood = pool.draws.log_likelihood
+        power = tempering(log_weights - likelihood, likelihood, min(COUNT, n / 8))
+        with np.errstate(invalid="ignore"):
+            tempered = np.where(np.isfinite(likelihood), log_weights - (1 - power) * likelihood, -np.inf)
+        if power == 1.0 and power_was < 1.0:
+            # The extrinsic points were chosen for other binaries than those that turn out likely.
+            likely = np.unique(resample(log_weights, 8, np.random.default_rng(seed + number)))
+            sampler.build_sets(pool.draws.coefficients[likely], pool.draws.power[likely])
+        power_was = power
+        flow = fit_flow(
+            pool.draws.z,
+            tempered,
             seed + 10 * number,
             steps=options.refine_steps,
             progress=lambda done, total: report("refinement", done, total),
         )
-        proposals.append(proposal)
-        fresh = sampler.evaluate(proposal.draw(pilot_n, seed + 10 * number + 1), "refinement pilot")
-        own = fresh.log_likelihood + prior.log_normal(fresh.z) - proposal.log_density(fresh.z)
-        rounds.append(_round(f"refinement {number}", summarise(own)))
-        share = effective_size(own) / pilot_n
-        better = share > best_share
-        improved = share > 1.1 * best_share
-        if better:
-            best, best_share = proposal, share
-        pool = _join([pool, fresh])
-        pool_weights = (
-            pool.log_likelihood + prior.log_normal(pool.z) - _mixture(pool.z, proposals, [pilot_n] * len(proposals))
-        )
-        if not improved:
-            break
-    final, counts = [best], [n]
-    if best is not network:
-        # A flow fitted to few draws may fall off too early: some draws of the wider network bound the weights there.
-        counts = [n - int(GUARD * n), int(GUARD * n)]
-        final.append(network)
-    z = np.concatenate(
-        [p.draw(count, seed + 3 + 100 * i) for i, (p, count) in enumerate(zip(final, counts, strict=True))]
-    )
-    draws = sampler.evaluate(z, "waveforms")
-    return draws, draws.log_likelihood + prior.log_normal(z) - _mixture(z, final, counts), rounds
+        pool.add(flow, sampler.evaluate(flow.draw(n, seed + 10 * number + 1), "refinement pilot"))
+        shares, now = pool.tune(prior)
+        rounds.append(_round(f"refinement {number}", now, pool.log_weights(prior)) | {"power": power})
+        if power == 1.0:
+            whole += 1
+            if now >= options.refine_below or whole >= options.max_rounds or now < 1.1 * efficiency:
+                break
+            efficiency = now
+    return shares, rounds
 
 
-def _mixture(z: np.ndarray, proposals: list[Proposal], counts: list[int]) -> np.ndarray:
-    """Log density of the mixture of proposals, `counts` draws from each: the balance heuristic."""
-    return mixture_log_density(np.stack([p.log_density(z) for p in proposals]), np.array(counts))
+def tempering(log_base: np.ndarray, log_likelihood: np.ndarray, count: float) -> float:
+    """The power in (0, 1] at which weights exp(log_base + power * log_likelihood) have `count` effective draws.
+
+    Examples
+    --------
+    >>> tempering(np.zeros(1000), np.zeros(1000), 100)
+    1.0
+    >>> x = np.random.default_rng(0).normal(size=1000)
+    >>> power = tempering(np.zeros(1000), -50 * x**2, 100)
+    >>> bool(abs(effective_size(-50 * power * x**2) - 100) < 1)
+    True
+    """
+    usable = np.isfinite(log_likelihood)
+    base, likelihood = log_base[usable], log_likelihood[usable]
+    powers = np.geomspace(1.0, 1e-4, 60)
+    effective = np.array([effective_size(base + power * likelihood) for power in powers])
+    enough = np.flatnonzero(effective >= count)
+    # Draws that already resemble the posterior have fewer that count at low powers: take the best there is.
+    if len(enough) == 0:
+        return float(powers[np.argmax(effective)])
+    first = int(enough[0])
+    if first == 0:
+        return 1.0
+    low, high = np.log(powers[first]), np.log(powers[first - 1])
+    return float(np.exp(brentq(lambda x: effective_size(base + np.exp(x) * likelihood) - count, low, high, xtol=1e-4)))
 
 
-def _round(name: str, summary: WeightSummary) -> dict[str, Any]:
+def final_draws(
+    prior: BinaryPrior, sampler: EventSampler, proposals: list[Proposal], shares: np.ndarray, n: int, seed: int
+) -> tuple[Evaluated, np.ndarray]:
+    """`n` fresh draws, from each proposal its share, and their log weights."""
+    counts = split(n, shares)
+    used = [(p, c) for p, c in zip(proposals, counts, strict=True) if c]
+    z = np.concatenate([p.draw(c, seed + 3 + 100 * i) for i, (p, c) in enumerate(used)])
+    final = Pool([p for p, _ in used], [c for _, c in used], sampler.evaluate(z, "waveforms"))
+    return final.draws, final.log_weights(prior)
+
+
+def split(n: int, shares: np.ndarray) -> list[int]:
+    """Whole numbers that add up to `n`, as near to `shares` as can be.
+
+    Examples
+    --------
+    >>> split(10, np.array([0.55, 0.25, 0.2]))
+    [6, 2, 2]
+    """
+    edges = np.round(np.cumsum(shares) / np.sum(shares) * n).astype(int)
+    return [int(count) for count in np.diff(edges, prepend=0)]
+
+
+def first_draws(prior: BinaryPrior, sampler: EventSampler, proposals: list[Proposal], n: int, seed: int) -> Pool:
+    """`n` draws of the proposals, mostly of the first, with extrinsic points chosen for the binaries that turn out likely."""
+    counts = split(n, np.array([4.0] + [1.0] * (len(proposals) - 1)))
+    z = np.concatenate([p.draw(c, seed + 1 + 100 * i) for i, (p, c) in enumerate(zip(proposals, counts, strict=True))])
+    known = sampler.coefficients(prior.from_normal(z), "pilot")
+    # Points for the loudest template first; then, once weights are known, for the likely binaries.
+    c, power = sampler.coefficients(sampler.found.theta[None], "pilot")
+    sampler.build_sets(c, power, log2_n=15)
+    log_weights = Pool(proposals, counts, sampler.evaluate(z, "pilot", known)).log_weights(prior)
+    likely = np.unique(resample(log_weights, 8, np.random.default_rng(seed + 2)))
+    sampler.build_sets(known[0][likely], known[1][likely])
+    return Pool(list(proposals), counts, sampler.evaluate(z, "pilot", known))
+
+
+def _round(name: str, efficiency: float, log_weights: np.ndarray) -> dict[str, Any]:
+    """What a round reached: efficiency of the best mixture so far, and what all draws so far say."""
+    summary = summarise(log_weights)
     return {
         "proposal": name,
-        "efficiency": summary.efficiency,
+        "efficiency": efficiency,
         "pareto_k": summary.pareto_k,
         "log_evidence": summary.log_evidence,
     }
@@ -158,19 +321,25 @@ def check_edges(prior: BinaryPrior, theta: np.ndarray, log_weights: np.ndarray, 
     weights = np.exp(log_weights - log_weights.max())
     edges = np.linspace(low, high, round(1 / EDGE_SHARE) + 1)
     density, _ = np.histogram(theta[:, 0], bins=edges, weights=weights)
-    for bound, share, word in ((low, density[0], "low"), (high, density[-1], "high")):
+    for bound, share in ((low, density[0]), (high, density[-1])):
         if share > EDGE_DENSITY * density.max():
-            message = (
-                f"the posterior of the detector-frame chirp mass is cut off at the {word} end of the prior, {bound:g} "
-                f"solar masses (prior {low:g} to {high:g}): the signal's chirp mass probably lies outside; use an "
-                "estimator trained for it"
-            )
-            if options.on_edge == "raise":
-                raise DomainError(message)
-            warnings.warn(message, DomainWarning, stacklevel=3)
+            cut_off(prior, bound, options)
 
 
-def _join(parts: list[Evaluated]) -> Evaluated:
+def cut_off(prior: BinaryPrior, bound: float, options: SamplingOptions) -> None:
+    """Raise or warn: the posterior of the chirp mass ends at a bound of the prior."""
+    low, high = prior.chirp_mass
+    message = (
+        f"the posterior of the detector-frame chirp mass is cut off at the {'low' if bound == low else 'high'} end of the "
+        f"prior, {bound:g} solar masses (prior {low:g} to {high:g}): the signal's chirp mass probably lies outside; use an "
+        "estimator trained for it, or none (`sample_event`, gwsml analyze --from-scratch)"
+    )
+    if options.on_edge == "raise":
+        raise DomainError(message)
+    warnings.warn(message, DomainWarning, stacklevel=4)
+
+
+def join(parts: list[Evaluated]) -> Evaluated:
     """Rounds one after the other; coefficients padded to the largest basis."""
     size = max(part.coefficients.shape[1] for part in parts)
     coefficients = [np.pad(p.coefficients, ((0, 0), (0, size - p.coefficients.shape[1]))) for p in parts]

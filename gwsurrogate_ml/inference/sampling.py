@@ -76,8 +76,10 @@ class EventSampler:
         self.likelihood, self.prior, self.found = likelihood, prior, found
         self.n_sets, self.n_points, self.seed = n_sets, n_points, seed
         self.progress = progress or (lambda stage, done, total: None)
-        travel = likelihood.network.light_travel_time
-        low, high = found.times.min() - travel - MARGIN, found.times.max() + travel + MARGIN
+        # Every detector's arrival lies this close to that at the first two.
+        travel = likelihood.network.longest_travel_time
+        near = found.times[:2]
+        low, high = near.min() - travel - MARGIN, near.max() + travel + MARGIN
         self.window = TimeWindow(float(low), TIME_STEP, int(np.ceil((high - low) / TIME_STEP)))
         centre = likelihood.segment.gps - likelihood.segment.start_time
         self.time_limits = (centre - prior.time_half_width, centre + prior.time_half_width)
@@ -86,7 +88,7 @@ class EventSampler:
         self.sets: list[ExtrinsicIntegral] = []
 
     def coefficients(self, theta: np.ndarray, stage: str) -> tuple[np.ndarray, np.ndarray]:
-        """Coefficients (N, K) and powers (N, 2) of binaries (N, 4), extending the event's basis until it holds them."""
+        """Coefficients (N, K) and powers (N, n_det) of binaries (N, 4), extending the event's basis until it holds them."""
         coefficients, powers = [], []
         for start in range(0, len(theta), _CHUNK):
             h = self.likelihood.waveforms(theta[start : start + _CHUNK])
@@ -120,16 +122,16 @@ class EventSampler:
         position = np.round((self.found.times - self.window.start) / self.window.step).astype(int)
         reach = int(0.8 * MARGIN / self.window.step)
         offsets = np.arange(-reach, reach + 1)
-        rho = sum(np.abs(series[:, d, position[d] + offsets]) ** 2 / power[:, d, None] for d in range(2))
+        rho = sum(np.abs(series[:, d, position[d] + offsets]) ** 2 / power[:, d, None] for d in range(series.shape[1]))
         return offsets[np.argmax(rho, axis=1)]
 
     def build_sets(self, coefficients: np.ndarray, power: np.ndarray, log2_n: int = 16) -> None:
-        """Choose the extrinsic points that count for the given likely binaries (P, K), (P, 2)."""
+        """Choose the extrinsic points that count for the given likely binaries (P, K), (P, n_det)."""
         series = self._series(coefficients)
         shift = self._shift(series, power)
         # Series as seen from each binary's own arrival, so that they can be averaged.
         size = self.window.size
-        rho_squared = np.zeros((2, size))
+        rho_squared = np.zeros((series.shape[1], size))
         for z, s, p in zip(series, shift, power, strict=True):
             rolled = np.abs(np.roll(z, -s, axis=1)) ** 2 / p[:, None]
             rho_squared += rolled / len(series)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import qmc
 
+from gwsurrogate_ml.conventions import C_SI
 from gwsurrogate_ml.inference.basis import alignment
 from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
 from gwsurrogate_ml.inference.priors import BinaryPrior
@@ -25,9 +26,9 @@ class Found:
     ----------
     theta : (4,) its `INTRINSIC` parameters
     waveform : (n_f,) complex128, face-on at 1 Mpc
-    times : (2,) arrival of its peak in each detector, s from the segment's start
-    aligned : (2,) the same, less the template's lag behind the reference waveform: where the data are aligned
-    snr : (2,) matched-filter signal-to-noise ratios; network_snr : float
+    times : (n_det,) arrival of its peak in each detector, s from the segment's start
+    aligned : (n_det,) the same, less the template's lag behind the reference waveform: where the data are aligned
+    snr : (n_det,) matched-filter signal-to-noise ratios; network_snr : float
     """
 
     theta: np.ndarray
@@ -43,7 +44,9 @@ class Found:
 
 
 def _peaks(likelihood: SegmentLikelihood, h: np.ndarray, centre: float, half_width: float, rate: float) -> tuple:
-    """Best pair of arrival times, causal between detectors, for each waveform: times (N, 2), snr (N, 2)."""
+    """Best arrival times, causal with the first detector, for each waveform: times (N, n_det), snr (N, n_det)."""
+    from scipy.ndimage import maximum_filter1d
+
     n = round(rate * likelihood.segment.duration)
     grid = np.zeros((len(h), n), dtype=np.complex128)
     sigma = np.sqrt(likelihood.power(h))
@@ -54,18 +57,21 @@ def _peaks(likelihood: SegmentLikelihood, h: np.ndarray, centre: float, half_wid
         grid[:] = 0
         grid[:, : h.shape[1]] = np.conj(h) * (weight * strain)
         rho.append(np.abs(np.fft.ifft(grid, axis=1)[:, first : last + 1] * n) / sigma[:, d, None])
-    lag = int(np.ceil(likelihood.network.light_travel_time * rate)) + 1
-    other = rho[1].copy()
-    # Sliding maximum of the second detector over the light travel time.
-    from scipy.ndimage import maximum_filter1d
-
-    other = maximum_filter1d(rho[1], 2 * lag + 1, axis=1, mode="constant")
-    best = np.argmax(rho[0] ** 2 + other**2, axis=1)
-    times, snr = np.empty((len(h), 2)), np.empty((len(h), 2))
-    for i, j in enumerate(best):
-        low = max(j - lag, 0)
-        k = low + int(np.argmax(rho[1][i, low : j + lag + 1]))
-        for d, index in enumerate((j, k)):
+    vertices = likelihood.network.vertices
+    lags = [
+        int(np.ceil(np.linalg.norm(vertices[0] - vertex) / C_SI * rate)) + 1 if d else 0
+        for d, vertex in enumerate(vertices)
+    ]
+    # Each other detector's best within the light travel time from the first.
+    together = rho[0] ** 2 + sum(
+        maximum_filter1d(other, 2 * lag + 1, axis=1, mode="constant") ** 2
+        for other, lag in zip(rho[1:], lags[1:], strict=True)
+    )
+    times, snr = np.empty((len(h), len(rho))), np.empty((len(h), len(rho)))
+    for i, j in enumerate(np.argmax(together, axis=1)):
+        for d, lag in enumerate(lags):
+            low = max(j - lag, 0)
+            index = low + int(np.argmax(rho[d][i, low : j + lag + 1]))
             offset, height = _parabola(rho[d][i], index)
             times[i, d] = (first + index + offset) / rate
             snr[i, d] = height

@@ -1,9 +1,10 @@
 """Millions of simulated observations, on the fly, as the network sees them.
 
-Binaries come from a bank of compressed waveforms (`basis`), sensitivities from an ensemble (`psds`), orientation and
-sky from their priors; the projected noise is exactly N(0, 1). Signals are drawn as the prior has them at given
-signal-to-noise ratio: with density ~ R^3, R the distance at which the signal has unit signal-to-noise ratio, because
-volume grows as distance cubed; the ratio itself is drawn log-uniformly.
+Binaries come from a bank of compressed waveforms (`basis`), part of which is replaced by new ones all the time, so
+that no binary is learned by heart; sensitivities from an ensemble (`psds`), orientation and sky from their priors; the
+projected noise is exactly N(0, 1). Signals are drawn as the prior has them at given signal-to-noise ratio: with density
+~ R^3, R the distance at which the signal has unit signal-to-noise ratio, because volume grows as distance cubed; so
+are the ratios of quiet signals, loud ones are drawn more often than nature has them.
 """
 
 from __future__ import annotations
@@ -17,15 +18,19 @@ import torch
 from gwsurrogate_ml.conventions import component_masses
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference import basis as compression
+from gwsurrogate_ml.inference import features as feature_map
 from gwsurrogate_ml.inference.config import EstimatorConfig
 from gwsurrogate_ml.inference.geometry import Network, amplitudes
 from gwsurrogate_ml.inference.likelihood import WaveformModel
 from gwsurrogate_ml.inference.psds import band_ratios, random_psd
+from gwsurrogate_ml.inference.reach import SigmaFit
 
-BANDWIDTH = 60.0
+BANDWIDTH = 30.0
 """Effective bandwidth in Hz: arrival times are measured to 1 / (2 pi BANDWIDTH rho)."""
 _CHUNK = 500
 _ORIENTATIONS = 300_000
+_MORE = 1.6
+"""So many times more signals are simulated than asked for, to make up for those too quiet."""
 
 
 def reference_binary(config: EstimatorConfig) -> np.ndarray:
@@ -60,6 +65,19 @@ def face_on(model: WaveformModel, theta: np.ndarray, config: EstimatorConfig) ->
     return h[:, band_frequencies(config)[0]]
 
 
+def compress(
+    model: WaveformModel, config: EstimatorConfig, bank: compression.CompressedBank, theta: np.ndarray
+) -> np.ndarray:
+    """Coefficients (N, K) complex64 of the waveforms of binaries (N, 4) in the bank's basis."""
+    parts = []
+    basis = np.conj(bank.basis).astype(np.complex64)
+    for start in range(0, len(theta), _CHUNK):
+        h = face_on(model, theta[start : start + _CHUNK], config)
+        white = compression.align(h, bank.reference, bank.frequencies) * bank.whitening
+        parts.append(white.astype(np.complex64) @ basis)
+    return np.concatenate(parts)
+
+
 def build_bank(
     model: WaveformModel,
     config: EstimatorConfig,
@@ -86,23 +104,22 @@ def build_bank(
     )[:n_examples]
     vectors, tones = compression.build_basis(examples, frequencies, df, config.simulator.basis_size, rng)
     whitening = compression.whitening_curve(frequencies, df)
-    coefficients = np.empty((size, len(tones)), dtype=np.complex64)
-    lost = np.empty(size)
+    white = examples[:500] * whitening
+    held = np.sum(np.abs(white @ np.conj(vectors)) ** 2, axis=1) / np.sum(np.abs(white) ** 2, axis=1)
+    if 1 - held.mean() > 1e-4:
+        raise ConfigError(
+            f"the basis of the bank loses {1 - held.mean():.1e} of the whitened power: raise simulator.basis_size"
+        )
+    empty = np.empty((size, len(tones)), dtype=np.complex64)
+    bank = compression.CompressedBank(
+        theta, empty, vectors, whitening, tones, frequencies, reference, float(held.mean())
+    )
     for start in range(0, size, _CHUNK):
         part = slice(start, min(start + _CHUNK, size))
-        white = compression.align(face_on(model, theta[part], config), reference, frequencies) * whitening
-        projected = white @ np.conj(vectors)
-        lost[part] = 1 - np.sum(np.abs(projected) ** 2, axis=1) / np.sum(np.abs(white) ** 2, axis=1)
-        coefficients[part] = projected
+        empty[part] = compress(model, config, bank, theta[part])
         if progress:
             progress("bank", part.stop, size)
-    if lost.mean() > 1e-4:
-        raise ConfigError(
-            f"the basis of the bank loses {lost.mean():.1e} of the whitened power: raise simulator.basis_size"
-        )
-    return compression.CompressedBank(
-        theta, coefficients, vectors, whitening, tones, frequencies, reference, 1 - float(lost.mean())
-    )
+    return bank
 
 
 @dataclass(frozen=True)
@@ -119,36 +136,25 @@ class Batch:
 
 def n_features(config: EstimatorConfig) -> int:
     """Length of the network's input."""
-    from gwsurrogate_ml.inference.psds import BAND_EDGES
-
-    return 2 * (2 * config.simulator.network_basis_size + 1 + len(BAND_EDGES) - 1) + 1
+    return feature_map.n_features(len(config.segment.detectors), config.simulator.network_basis_size)
 
 
-def features(projected: torch.Tensor, rotation: torch.Tensor, delay: torch.Tensor, bands: torch.Tensor) -> torch.Tensor:
-    """The network's input: coefficients with the phase rotated out, their norms, the measured delay, the sensitivities.
-
-    Parameters
-    ----------
-    projected : (n, 2, K) complex, projections of the whitened, aligned data of each detector
-    rotation : (n, 2, K) complex, projections of the reference waveform whitened by the same PSDs
-    delay : (n,) arrival in the first less the second detector, in units of 10 ms
-    bands : (n, 2, n_bands), `psds.band_ratios`
-
-    Returns
-    -------
-    (n, F) float32
+def choose_templates(
+    bank: compression.CompressedBank, functions: np.ndarray, size: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Coefficients (K, size) over the network's functions (n_b, K) of aligned waveforms spread over the bank: each is
+    the one least like those before it.
     """
-    phase = torch.sum(torch.conj(rotation) * projected, dim=-1, keepdim=True)
-    turned = projected * torch.conj(phase) / torch.clamp(torch.abs(phase), min=1e-20)
-    norm = torch.sqrt(torch.sum(torch.abs(projected) ** 2, dim=-1))
-    parts = [
-        turned.real.flatten(1),
-        turned.imag.flatten(1),
-        10 * torch.log(norm),
-        delay[:, None],
-        10 * bands.flatten(1),
-    ]
-    return torch.cat(parts, dim=1).to(torch.float32) / 10
+    index = rng.choice(len(bank.theta), size=min(20 * size, len(bank.theta)), replace=False)
+    white = bank.coefficients[index]
+    white = white / np.linalg.norm(white, axis=1, keepdims=True)
+    chosen = [0]
+    nearest = np.zeros(len(index))
+    for _ in range(min(size, len(index)) - 1):
+        nearest = np.maximum(nearest, np.abs(white @ np.conj(white[chosen[-1]])))
+        chosen.append(int(np.argmin(nearest)))
+    white = bank.coefficients[index[chosen]] @ bank.basis.T
+    return np.linalg.lstsq(functions * bank.whitening[:, None], white.T, rcond=None)[0]
 
 
 class Simulator:
@@ -161,7 +167,7 @@ class Simulator:
     rng : numpy Generator
         for the PSDs and the network's basis
     holdout : int
-        last rows of the bank that are only drawn for validation
+        first rows of the bank, drawn only for validation and never replaced
     """
 
     def __init__(
@@ -169,112 +175,154 @@ class Simulator:
     ) -> None:
         self.config, self.bank, self.holdout = config, bank, holdout
         df, f = 1 / config.segment.duration, bank.frequencies
-        psds = np.array([random_psd(f, rng) for _ in range(config.simulator.psds)])
-        self.basis, held = compression.network_basis(bank, psds, df, config.simulator.network_basis_size, rng)
+        settings = config.simulator
+        self.functions = compression.network_functions(bank, df, settings.network_basis_size, rng)
+        self.templates = choose_templates(bank, self.functions, settings.templates, rng)
+        kinds = sorted({_kind(name) for name in config.segment.detectors})
+        psds = np.array([random_psd(f, rng, kind) for kind in kinds for _ in range(settings.psds)])
+        # Rows of the PSDs that each detector draws from.
+        self._rows = [kinds.index(_kind(name)) * settings.psds for name in config.segment.detectors]
+        index = rng.integers(len(bank.theta), size=1500)
+        sample, theta = bank.coefficients[index], bank.theta[index]
+        size, k = settings.network_basis_size, bank.coefficients.shape[1]
+        projectors = np.empty((len(psds), size, k), dtype=np.complex64)
+        templates = np.empty((len(psds), self.templates.shape[1], size), dtype=np.complex64)
+        sigma, held = np.empty((len(psds), len(index))), np.empty(len(psds))
+        for i, psd in enumerate(psds):
+            whitening = np.sqrt(4 * df / psd)
+            basis = compression.orthonormal(self.functions, whitening)
+            projectors[i] = bank.projector(psd, basis, df)
+            templates[i] = feature_map.seen_templates(self.functions, basis, whitening, self.templates)
+            sigma[i] = np.linalg.norm(sample @ projectors[i].T, axis=1)
+            few = (sample[:20] @ bank.basis.T) * (whitening / bank.whitening)
+            held[i] = np.mean(sigma[i, :20] ** 2 / np.sum(np.abs(few) ** 2, axis=1))
         self.captured = float(np.median(held))
         if self.captured < 0.95:
             raise ConfigError(
                 f"the network's basis holds only {self.captured:.3f} of the power of the whitened waveforms: "
                 "raise simulator.network_basis_size"
             )
-        projectors = np.array([bank.projector(psd, self.basis, df) for psd in psds])
-        reference = np.array([np.conj(self.basis).T @ (np.sqrt(4 * df / psd) * bank.reference) for psd in psds])
-        self.projectors = torch.from_numpy(projectors.astype(np.complex64))
-        self.reference = torch.from_numpy((reference / np.linalg.norm(reference, axis=1)[:, None]).astype(np.complex64))
+        self.projectors, self.seen = torch.from_numpy(projectors), torch.from_numpy(templates)
         self.bands = torch.from_numpy(band_ratios(psds, f).astype(np.float32))
-        self.coefficients = torch.from_numpy(bank.coefficients)
         self.tones = torch.from_numpy(bank.tones.astype(np.float32))
+        self.sigma = SigmaFit.of(theta, sigma, config.prior)
+        self.coefficients = torch.from_numpy(bank.coefficients)
+        self.terms = self.sigma.terms(bank.theta)
         self.z = torch.from_numpy(config.prior.to_normal(bank.theta).astype(np.float32))
-        # sigma of every waveform under every PSD, in the network's basis (which holds nearly all of it)
-        self.sigma = torch.stack([torch.linalg.vector_norm(self.coefficients @ p.T, dim=1) for p in self.projectors])
         self._amplitude, self._lag = self._orientations(rng)
 
     def _orientations(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Amplitudes at 1 Mpc (n, 2) and delays (n,) of many isotropic sources, drawn once: drawing them anew costs
-        more than all else.
+        """Amplitudes at 1 Mpc (n, D) and delays behind the first detector (n, D - 1) of many isotropic sources, drawn
+        once: drawing them anew costs more than all else.
         """
         network, n = Network.of(self.config.segment.detectors), _ORIENTATIONS
         direction = rng.normal(size=(n, 3))
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
         a = amplitudes(*network.patterns(direction, rng.uniform(0, np.pi, n)), rng.uniform(-1, 1, n))
         lag = network.delays(direction)
-        return a, lag[:, 0] - lag[:, 1]
+        return a, lag[:, :1] - lag[:, 1:]
 
-    def _candidates(self, n: int, psd: tuple[int, int], rng: np.random.Generator, rows: tuple[int, int]) -> tuple:
-        """Rows of the bank, amplitudes at 1 Mpc and SNRs of `n` signals under one pair of PSDs."""
+    def _draw_snr(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Optimal network SNRs (n,) with density ~ rho^-4 (1 + (rho / volume_below)^3).
+
+        Quiet signals must be as frequent as the prior has them, since noise makes many of them louder: what a network
+        infers from loudness would be too certain otherwise. Loud ones are drawn more often, to be learned at all.
+        """
+        low, high = self.config.simulator.snr
+        turn = self.config.simulator.volume_below
+        # The integrals of both terms over the range.
+        quiet, loud = (low**-3 - high**-3) / 3, np.log(high / low) / turn**3
+        u = rng.random(n)
+        by_volume = (low**-3 - u * (low**-3 - high**-3)) ** (-1 / 3)
+        return np.where(rng.random(n) * (quiet + loud) < quiet, by_volume, low * (high / low) ** u)
+
+    def replace(self, first: int, theta: np.ndarray, coefficients: np.ndarray) -> None:
+        """Put new binaries (m, 4) with coefficients (m, K) in the place of the bank's rows from `first` on."""
+        rows = slice(first, first + len(theta))
+        self.bank.theta[rows] = theta
+        self.coefficients[rows] = torch.from_numpy(coefficients)
+        self.terms[rows] = self.sigma.terms(theta)
+        self.z[rows] = torch.from_numpy(self.config.prior.to_normal(theta).astype(np.float32))
+
+    def _candidates(
+        self, n: int, psd: list[int], rng: np.random.Generator, rows: tuple[int, int]
+    ) -> tuple[np.ndarray, ...]:
+        """Rows of the bank, amplitudes with phase and distance, SNRs, delays and approximate norms of `n` signals under
+        one set of PSDs.
+        """
         pool = n * self.config.simulator.pool
         index = rng.integers(*rows, size=pool)
         orientation = rng.integers(len(self._lag), size=pool)
         a = self._amplitude[orientation]
-        sigma = torch.stack([self.sigma[psd[0]][index], self.sigma[psd[1]][index]], dim=1).numpy()
+        sigma = self.sigma(self.terms[index], psd)
         reach = np.sqrt(np.sum((np.abs(a) * sigma) ** 2, axis=1))
-        low, high = self.config.simulator.snr
-        snr = low * (high / low) ** rng.random(pool)
+        snr = self._draw_snr(pool, rng)
         distance = reach / snr
         near, far = self.config.prior.luminosity_distance
         chance = np.where((distance >= near) & (distance <= far), reach**3, 0.0)
         chosen = rng.choice(pool, size=n, p=chance / chance.sum())
         turn = np.exp(2j * np.pi * rng.random(n)) / distance[chosen]
-        return index[chosen], a[chosen] * turn[:, None], snr[chosen], self._lag[orientation[chosen]]
+        factor = a[chosen] * turn[:, None]
+        return index[chosen], factor, snr[chosen], self._lag[orientation[chosen]], sigma[chosen]
 
-    def batch(self, n: int, rng: np.random.Generator, validation: bool = False) -> Batch:
-        """Simulate `n` observations (rounded down to a multiple of the number of groups).
+    def batch(self, n: int, rng: np.random.Generator, rows: tuple[int, int] | None = None) -> Batch:
+        """Simulate `n` observations, sometimes fewer: those too quiet to be analysed are dropped.
 
         Parameters
         ----------
         n : int
         rng : numpy Generator
-        validation : bool
-            draw binaries the training never sees
+        rows : (first, end), optional
+            of the bank, to draw from; by default all but those held out
         """
         groups = self.config.simulator.groups
-        per_group, total = max(n // groups, 1), len(self.bank.theta)
-        rows = (total - self.holdout, total) if validation else (0, total - self.holdout)
-        seed = int(rng.integers(2**62))
-        generator = torch.Generator().manual_seed(seed)
-        parts = []
-        for _ in range(groups):
-            psd = (int(rng.integers(len(self.sigma))), int(rng.integers(len(self.sigma))))
-            index, a, snr, lag = self._candidates(per_group, psd, rng, rows)
-            rho = np.abs(a) * torch.stack([self.sigma[p][index] for p in psd], dim=1).numpy()
-            error = self._timing_error(rho, rng)
-            coefficients = self.coefficients[index]
-            projected = []
-            for d in range(2):
-                turn = torch.polar(
-                    torch.ones(()), torch.from_numpy((-2 * np.pi * error[:, d, None]).astype(np.float32)) * self.tones
-                )
-                signal = (coefficients * turn * torch.from_numpy(a[:, d, None].astype(np.complex64))) @ self.projectors[
-                    psd[d]
-                ].T
-                projected.append(signal)
-            clean = torch.stack(projected, dim=1)
-            noise = torch.randn((*clean.shape, 2), generator=generator)
-            # The data are aligned at (true time - error): the signal sits late by the error, the measured delay is
-            # off by it.
-            measured = lag - (error[:, 0] - error[:, 1])
-            parts.append(
-                (
-                    self.z[index],
-                    features(
-                        clean + torch.view_as_complex(noise),
-                        torch.stack([self.reference[p] for p in psd]).expand(per_group, -1, -1),
-                        torch.from_numpy((measured / 0.01).astype(np.float32)),
-                        torch.stack([self.bands[p] for p in psd]).expand(per_group, -1, -1),
-                    ),
-                    torch.from_numpy(snr.astype(np.float32)),
-                    torch.from_numpy(index),
-                )
-            )
-        return Batch(*(torch.cat(column) for column in zip(*parts, strict=True)))
+        per_group, detectors = int(np.ceil(_MORE * n / groups)), len(self._rows)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        psds = [[row + int(rng.integers(self.config.simulator.psds)) for row in self._rows] for _ in range(groups)]
+        rows = rows or (self.holdout, len(self.terms))
+        drawn = [self._candidates(per_group, psd, rng, rows) for psd in psds]
+        index, factor, snr, lag, sigma = (np.concatenate(column) for column in zip(*drawn, strict=True))
+        error = self._timing_error(np.abs(factor) * sigma, rng)
+        # The data are aligned at (true time - error): the signal sits late by the error, the measured delay is off by
+        # it.
+        measured = torch.from_numpy(((lag - (error[:, :1] - error[:, 1:])) / 0.01).astype(np.float32))
+        coefficients = self.coefficients[index]
+        angle = torch.from_numpy((-2 * np.pi * error).astype(np.float32))
+        scale = torch.from_numpy(factor.astype(np.complex64))
+        noise = torch.randn((len(index), detectors, self.projectors.shape[1], 2), generator=generator)
+        data = torch.view_as_complex(noise)
+        shifted = []
+        for d in range(detectors):
+            turn = torch.polar(torch.ones(()), angle[:, d, None] * self.tones)
+            shifted.append(coefficients * turn * scale[:, d, None])
+        seen = []
+        for g, psd in enumerate(psds):
+            part = slice(g * per_group, (g + 1) * per_group)
+            for d, p in enumerate(psd):
+                data[part, d] += shifted[d][part] @ self.projectors[p].T
+            seen.append(feature_map.features(data[part], self.seen[psd], measured[part], self.bands[psd]))
+        inputs, used = torch.cat(seen), torch.from_numpy(index)
+        heard = feature_map.loudness(inputs, detectors, self.config.simulator.network_basis_size)
+        # The groups follow one another: a random order keeps the dropped ones from being the last.
+        order = torch.randperm(len(index), generator=generator)
+        kept = order[heard[order] >= self.config.simulator.heard][:n]
+        return Batch(self.z[used[kept]], inputs[kept], torch.from_numpy(snr.astype(np.float32))[kept], used[kept])
 
     @staticmethod
     def _timing_error(rho: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Errors (n, 2) in s of the measured arrival times: noise, a template that differs, and in quiet detectors a
-        wrong peak.
+        """Errors (n, D) in s of the measured arrival times, as the search makes them (measured on injections).
+
+        All detectors share the error of a template that differs from the signal, with heavy tails; each has its own
+        from noise, and where it is quiet the peak of noise is taken for the signal's.
         """
-        spread = np.hypot(1 / (2 * np.pi * BANDWIDTH * np.maximum(rho, 1.5)), 3e-4)
-        error = rng.normal(size=rho.shape) * spread
+        total = np.linalg.norm(rho, axis=1)
+        common = rng.standard_t(2.0, size=len(rho)) * (2.6e-4 + 6e-4 * (10 / total) ** 1.9)
+        error = rng.normal(size=rho.shape) / (2 * np.pi * BANDWIDTH * np.maximum(rho, 1.5)) + common[:, None]
         wrong = rng.random(rho.shape) < 0.6 * np.exp(-((rho / 3.5) ** 2))
-        error = np.where(wrong, rng.uniform(-4e-3, 4e-3, rho.shape), error)
+        error = np.where(wrong, rng.uniform(-1e-2, 1e-2, rho.shape), error)
         return np.clip(error, -compression.MAX_SHIFT, compression.MAX_SHIFT)
+
+
+def _kind(detector: str) -> str:
+    """Family of sensitivity curves a detector belongs to."""
+    return "virgo" if detector in ("V1", "K1") else "ligo"

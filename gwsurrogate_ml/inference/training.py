@@ -11,7 +11,8 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,15 +24,18 @@ from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ArtifactError, ConfigError
 from gwsurrogate_ml.inference.basis import CompressedBank
 from gwsurrogate_ml.inference.config import EstimatorConfig, read_config
+from gwsurrogate_ml.inference.fresh import FreshBinaries
 from gwsurrogate_ml.inference.lal_model import LalModel
 from gwsurrogate_ml.inference.likelihood import WaveformModel
+from gwsurrogate_ml.inference.monitor import LiveEfficiency
 from gwsurrogate_ml.inference.network import PosteriorNetwork
 from gwsurrogate_ml.inference.priors import require_inside
 from gwsurrogate_ml.inference.simulator import Simulator, build_bank, n_features
+from gwsurrogate_ml.inference.unusual import UsualRange
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
-_BANK_STREAM, _SIMULATOR_STREAM, _VALIDATION_STREAM = 1, 2, 3
+_BANK_STREAM, _SIMULATOR_STREAM, _VALIDATION_STREAM, _RANGE_STREAM = 1, 2, 3, 4
 
 
 def load_model(name: str) -> tuple[WaveformModel, dict[str, Any]]:
@@ -88,10 +92,9 @@ def train_estimator(
     _claim(work, config, identity)
     started = time.monotonic()
     bank = cached_bank(work, model, config, progress)
-    simulator = Simulator(
-        config, bank, np.random.default_rng([config.seed, _SIMULATOR_STREAM]), holdout=min(2000, len(bank.theta) // 10)
-    )
-    network, metrics = _optimise(config, simulator, work, progress, started)
+    held = min(4000, len(bank.theta) // 10)
+    simulator = Simulator(config, bank, np.random.default_rng([config.seed, _SIMULATOR_STREAM]), holdout=held)
+    network, metrics = _optimise(config, simulator, model, work, progress, started)
     card, tensors = describe(config, simulator, network, identity, metrics)
     folder = artifacts.save(out, card, tensors)
     for name in ("checkpoint.pt", "bank.npz", "config.json"):
@@ -146,15 +149,23 @@ def _learning_rate(step: int, config: EstimatorConfig) -> float:
 
 
 def _optimise(
-    config: EstimatorConfig, simulator: Simulator, work: Path, progress: Progress | None, started: float
+    config: EstimatorConfig,
+    simulator: Simulator,
+    model: WaveformModel,
+    work: Path,
+    progress: Progress | None,
+    started: float,
 ) -> tuple[PosteriorNetwork, dict[str, Any]]:
     t = config.training
     torch.manual_seed(config.seed)
     network = PosteriorNetwork(n_features(config), config.network)
-    validation = simulator.batch(4096, np.random.default_rng([config.seed, _VALIDATION_STREAM]), validation=True)
+    validation = simulator.batch(
+        t.validation, np.random.default_rng([config.seed, _VALIDATION_STREAM]), rows=(0, simulator.holdout)
+    )
+    fresh = FreshBinaries(simulator, model)
     network.embedding.standardise(validation.features)
     average = {key: value.clone() for key, value in network.state_dict().items()}
-    optimiser = torch.optim.AdamW(network.parameters(), lr=t.learning_rate, weight_decay=t.weight_decay)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=t.learning_rate, weight_decay=t.weight_decay, fused=True)
     first, seconds = 0, 0.0
     checkpoint = work / "checkpoint.pt"
     if checkpoint.exists():
@@ -163,12 +174,15 @@ def _optimise(
         optimiser.load_state_dict(state["optimiser"])
         average, first, seconds = state["average"], state["step"], state["seconds"]
         logger.info("resuming at step %d of %d", first, t.steps)
+    live = LiveEfficiency(simulator, model, t.live_events, config.seed) if t.live_events else None
+    efficiency: list[float] = []
     losses: list[float] = []
     log = work / "log.jsonl"
     if first == 0:
         log.unlink(missing_ok=True)
     validation_loss = float("nan")
     for step in range(first, t.steps):
+        fresh.advance(step)
         batch = simulator.batch(t.batch, np.random.default_rng([config.seed, 10, step]))
         loss = network.loss(batch.z, batch.features).mean()
         if not torch.isfinite(loss):
@@ -181,29 +195,36 @@ def _optimise(
         optimiser.step()
         with torch.no_grad():
             decay = min(t.ema, (step + 1) / (step + 10))
-            for key, value in network.state_dict().items():
-                if value.dtype.is_floating_point:
-                    average[key].lerp_(value, 1 - decay)
+            now = {key: value for key, value in network.state_dict().items() if value.dtype.is_floating_point}
+            torch._foreach_lerp_([average[key] for key in now], list(now.values()), 1 - decay)
         losses.append(float(loss.detach()))
         done = step + 1
         if done % t.log_every == 0 or done == t.steps:
-            validation_loss = _evaluate(config, network, average, validation)
+            with _averaged(network, average), torch.no_grad():
+                validation_loss = float(network.loss(validation.z, validation.features).mean())
+                if live and (done % t.live_every == 0 or done == t.steps):
+                    efficiency = live(network)
             line = {
                 "step": done,
                 "samples": done * t.batch,
                 "loss": float(np.mean(losses)),
                 "validation_loss": validation_loss,
+                "efficiency": [round(value, 3) for value in efficiency],
                 "learning_rate": optimiser.param_groups[0]["lr"],
                 "seconds": round(seconds + time.monotonic() - started, 1),
             }
             losses.clear()
             with log.open("a") as stream:
                 stream.write(json.dumps(line) + "\n")
-            logger.info("step %(step)d: loss %(loss).3f, validation %(validation_loss).3f", line)
+            efficiency = []
+            logger.info(
+                "step %(step)d: loss %(loss).3f, validation %(validation_loss).3f, efficiency %(efficiency)s", line
+            )
         if done % t.checkpoint_every == 0 and done < t.steps:
             _save_checkpoint(checkpoint, network, optimiser, average, done, seconds + time.monotonic() - started)
         if progress:
             progress("train", done, t.steps)
+    fresh.close()
     network.load_state_dict(average)
     total = seconds + time.monotonic() - started
     metrics = {
@@ -234,14 +255,15 @@ def _save_checkpoint(path: Path, network, optimiser, average, step: int, seconds
     os.replace(temporary, path)
 
 
-@torch.no_grad()
-def _evaluate(config: EstimatorConfig, network: PosteriorNetwork, average: dict, validation: Any) -> float:
-    """Loss of the averaged weights on the validation set."""
+@contextmanager
+def _averaged(network: PosteriorNetwork, average: dict[str, torch.Tensor]) -> Iterator[None]:
+    """The network with the averaged weights, for inference."""
     current = {key: value.clone() for key, value in network.state_dict().items()}
     network.load_state_dict(average)
-    loss = float(network.loss(validation.z, validation.features).mean())
+    network.eval()
+    yield
     network.load_state_dict(current)
-    return loss
+    network.train()
 
 
 def describe(
@@ -253,16 +275,23 @@ def describe(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Card and tensors of an estimator."""
     tensors = {f"network.{key}": value.numpy() for key, value in network.state_dict().items() if value is not None}
-    basis = simulator.basis
-    # float32 holds the basis to 1e-7: it defines the features, it does not enter the likelihood.
-    tensors |= {"basis.real": basis.real.astype(np.float32), "basis.imag": basis.imag.astype(np.float32)}
+    # float32 holds the functions to 1e-7: they define the features, they do not enter the likelihood.
+    for name, array in (("functions", simulator.functions), ("templates", simulator.templates)):
+        tensors |= {f"{name}.real": array.real.astype(np.float32), f"{name}.imag": array.imag.astype(np.float32)}
     reference = simulator.bank.reference
     tensors |= {"reference.real": reference.real.copy(), "reference.imag": reference.imag.copy()}
+    rng = np.random.default_rng([config.seed, _RANGE_STREAM])
+    usual = UsualRange.of(
+        torch.cat([simulator.batch(2048, rng).features for _ in range(20)]),
+        len(config.segment.detectors),
+        config.simulator.network_basis_size,
+    )
+    tensors |= {f"usual.{name}": getattr(usual, name) for name in ("low", "high", "limit")}
     prior = config.prior
     card = {
         "name": config.name,
         "kind": "estimator",
-        "version": 1,
+        "version": 2,
         "parameters": "chirp_mass, mass_ratio, chi_1, chi_2 (detector frame, solar masses); the other seven integrated",
         "ranges": {name: list(bounds) for name, bounds in prior.bounds().items()}
         | {"luminosity_distance": list(prior.luminosity_distance), "network_snr": list(config.simulator.snr)},
@@ -270,8 +299,9 @@ def describe(
         "config": config.model_dump(mode="json"),
         "training_data": {
             "surrogate": identity,
-            "bank": f"{len(simulator.bank.theta)} waveforms drawn from the prior",
-            "psds": f"{config.simulator.psds} random mixtures of bilby's LIGO design curves per detector",
+            "bank": f"{len(simulator.terms)} waveforms drawn from the prior, {simulator.config.simulator.refresh} of them "
+            f"replaced every {simulator.config.simulator.refresh_every} steps",
+            "psds": f"{config.simulator.psds} random PSDs from bilby's design curves per kind of detector",
             "fingerprint": sha256(simulator.bank.theta.tobytes()).hexdigest(),
         },
         "seed": config.seed,

@@ -133,10 +133,13 @@ def test_report_shows_the_numbers_of_the_summary(gw150914: tuple[Path, Result]) 
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_lvt151012_lies_outside_the_prior_and_is_refused(data_dir, tmp_path: Path) -> None:
-    options = strain_options(data_dir, 1128678884)
-    words = ["analyze", *options, "--gps", "1128678900.44", "--n-draws", DRAWS, "--out", str(tmp_path / "out")]
-    assert_refused(invoke(*words), tmp_path, "chirp mass", "prior")
+def test_a_prior_that_makes_no_sense_is_refused(data_dir, tmp_path: Path) -> None:
+    options = [*strain_options(data_dir, 1128678884), "--gps", "1128678900.44", "--out", str(tmp_path / "out")]
+    words = ["analyze", *options, "--from-scratch"]
+    assert_refused(invoke(*words), tmp_path, "--prior chirp_mass=LOW,HIGH")
+    assert_refused(invoke(*words, "--prior", "spin=0,1"), tmp_path, "spin")
+    assert_refused(invoke(*words, "--prior", "chirp_mass=30"), tmp_path, "LOW,HIGH")
+    assert_refused(invoke("analyze", *options, "--prior", "chirp_mass=10,20"), tmp_path, "--from-scratch")
 
 
 def test_one_detector_of_two_is_refused(data_dir, tmp_path: Path) -> None:

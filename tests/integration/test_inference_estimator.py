@@ -57,7 +57,7 @@ def test_gw150914_has_its_known_mass_at_high_efficiency(result: Result) -> None:
     assert 2.5 < high - low < 4.0  # observed 2.9
     assert result.sample_efficiency > 0.4  # observed 0.67 to 0.8; efficiency is quoted elsewhere, from 50,000 draws
     assert result.pareto_k < 0.7  # observed 0.35
-    assert result.log_bayes_factor == pytest.approx(230.0, abs=1.0)
+    assert result.log_bayes_factor == pytest.approx(227.2, abs=1.0)
     assert result.extrinsic_ess > 500  # of 1024 points
     assert result.flags == []
 
@@ -126,18 +126,16 @@ def test_refinement_raises_efficiency_and_keeps_the_evidence(estimator: Estimato
     refined = estimator.sample(
         segment, n=1500, options=replace(QUICK, refine_below=1.0, max_rounds=1, refine_steps=120, pilot=1200, widen=2.2)
     )
-    assert len(refined.meta["rounds"]) == 2
-    network, flow = refined.meta["rounds"]
-    assert flow["efficiency"] > network["efficiency"]  # widened on purpose: 0.1; observed 0.3
+    network, *_, flow = refined.meta["rounds"]
+    assert flow["efficiency"] > network["efficiency"]  # widened on purpose
     joint = np.hypot(refined.log_evidence_error, result.log_evidence_error)
     assert abs(refined.log_evidence - result.log_evidence) < 5 * joint
 
 
-def test_chirp_mass_outside_the_prior_is_refused(estimator: Estimator, data_dir) -> None:  # type: ignore[no-untyped-def]
-    files = {name: data_dir(f"strain/{name[0]}-{name}_LOSC_4_V2-1128678884-32.hdf5") for name in ("H1", "L1")}
-    data = gw.StrainData.from_files(files, gps=1128678900.44)
-    with pytest.raises(DomainError, match=r"chirp mass is cut off at the low end of the prior, 20 solar masses"):
-        estimator.sample(data, n=1000, options=replace(QUICK, pilot=1500))
+def test_chirp_mass_outside_the_prior_is_refused(estimator: Estimator) -> None:
+    _, segment = simulated(estimator, seed=7, chirp_mass=13.8, luminosity_distance=450.0)
+    with pytest.raises(DomainError, match=r"chirp mass is cut off at the low end of the prior, 15 solar masses"):
+        estimator.sample(segment, n=1000, options=replace(QUICK, max_rounds=0))
 
 
 def test_noise_other_detectors_and_other_segments_are_refused(estimator: Estimator, segment) -> None:  # type: ignore[no-untyped-def]

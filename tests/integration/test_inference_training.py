@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +21,16 @@ SETTINGS = {
     "name": "tiny",
     "surrogate": "lal:IMRPhenomD",
     "segment": {"f_max": 512.0},
-    "simulator": {"bank_size": 300, "basis_size": 60, "network_basis_size": 20, "psds": 3, "groups": 2, "pool": 4},
+    "simulator": {
+        "bank_size": 300, "basis_size": 60, "network_basis_size": 20, "templates": 8, "psds": 3, "groups": 2, "pool": 4,
+        "refresh": 90, "refresh_every": 4,
+    },
     "network": {"width": 32, "blocks": 1, "context": 8, "transforms": 2, "hidden": [16]},
-    "training": {"steps": 20, "batch": 64, "checkpoint_every": 6, "log_every": 5, "warm_up": 4},
-}
+    "training": {
+        "steps": 20, "batch": 64, "checkpoint_every": 6, "log_every": 5, "warm_up": 4, "validation": 256, "live_events": 1,
+        "live_every": 10,
+    },
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +41,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_killed_run_resumes_to_the_same_weights(trained: Path, tmp_path: Path) -> None:
     out = tmp_path / "tiny"
 
-    def die(stage: str, done: int, total: int) -> None:
-        if stage == "train" and done == 15:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    child = os.fork()
-    if child == 0:
-        train_estimator(SETTINGS, out, model=LalModel(), progress=die)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert os.WTERMSIG(status) == signal.SIGKILL
+    # A process of its own, not a fork: threads of the libraries do not survive one.
+    code = (
+        "import json, os, signal, sys\n"
+        "import torch\n"
+        "from gwsurrogate_ml.inference import LalModel, train_estimator\n"
+        "torch.set_num_threads(1)\n"
+        "def die(stage, done, total):\n"
+        "    if stage == 'train' and done == 15:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "train_estimator(json.loads(sys.argv[1]), sys.argv[2], model=LalModel(), progress=die)\n"
+    )
+    child = subprocess.run([sys.executable, "-c", code, json.dumps(SETTINGS), str(out)], capture_output=True)
+    assert child.returncode == -signal.SIGKILL, child.stderr.decode()
     assert not out.exists()
     steps = []
     train_estimator(SETTINGS, out, model=LalModel(), progress=lambda stage, done, _: steps.append((stage, done)))

@@ -1,0 +1,108 @@
+"""What every analysis of an event has in common, with a trained network or without: is there a signal, and the result."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.errors import DomainError
+from gwsurrogate_ml.inference.importance import summarise
+from gwsurrogate_ml.inference.result import Result, make_result
+from gwsurrogate_ml.inference.rounds import SamplingOptions, check_edges
+from gwsurrogate_ml.inference.sampling import Evaluated, EventSampler
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.inference.likelihood import WaveformModel
+    from gwsurrogate_ml.inference.priors import BinaryPrior
+    from gwsurrogate_ml.inference.search import Found
+
+QUIET = 7.0
+"""Network signal-to-noise ratio below which noise alone often reaches the loudest template: no signal."""
+
+
+def model_name(model: WaveformModel) -> str:
+    """What a waveform model calls itself."""
+    card = getattr(model, "info", {})
+    return str(card.get("name") or getattr(model, "name", type(model).__name__))
+
+
+def require_signal(found: Found, prior: BinaryPrior) -> None:
+    """Raise DomainError if the loudest template is no louder than noise often is."""
+    if found.network_snr < QUIET:
+        raise DomainError(
+            f"no signal: the loudest template reaches a network signal-to-noise ratio of {found.network_snr:.1f} within "
+            f"{prior.time_half_width:g} s of the given time, noise alone often reaches {QUIET:g}; check the GPS time"
+        )
+
+
+def conclude(
+    sampler: EventSampler,
+    draws: Evaluated,
+    log_weights: np.ndarray,
+    rounds: list[dict[str, Any]],
+    options: SamplingOptions,
+    seed: int,
+    identity: dict[str, Any],
+    started: float,
+) -> Result:
+    """The result of weighted draws: all eleven parameters, diagnostics, and what repeats the run.
+
+    Parameters
+    ----------
+    sampler : EventSampler
+    draws : Evaluated; log_weights : (N,)
+    rounds : list of dict, see `rounds.weigh`
+    options, seed : as the draws were made with
+    identity : dict
+        what made the proposal: for the result's meta
+    started : float
+        `time.perf_counter()` at the start
+
+    Raises
+    ------
+    DomainError
+        if the prior on chirp mass cuts the posterior off, unless the options say otherwise
+    """
+    summary = summarise(log_weights)
+    check_edges(sampler.prior, draws.theta, log_weights, options)
+    size = int(min(max(summary.effective, 100), options.max_posterior))
+    posterior = sampler.complete(draws, log_weights, size, seed + 4)
+    segment, found = sampler.likelihood.segment, sampler.found
+    meta = identity | {
+        "prior": sampler.prior.model_dump(mode="json"),
+        "seed": seed,
+        "options": asdict(options),
+        "rounds": rounds,
+        "basis_size": sampler.reduced.size if sampler.reduced else 0,
+        "search": {
+            "snr": dict(zip(segment.detectors, map(float, found.snr), strict=True)),
+            "time": {
+                name: float(segment.start_time + t) for name, t in zip(segment.detectors, found.times, strict=True)
+            },
+            "chirp_mass": float(found.theta[0]),
+        },
+        "segment": {
+            "detectors": list(segment.detectors),
+            "gps": segment.gps,
+            "start_time": segment.start_time,
+            "duration": segment.duration,
+            "f_min": segment.f_min,
+            "f_max": segment.f_max,
+            "roll_off": segment.roll_off,
+        },
+        "versions": artifacts.package_versions("numpy", "scipy", "torch", "zuko", "bilby"),
+    }
+    return make_result(
+        draws,
+        log_weights,
+        summary,
+        posterior,
+        sampler.likelihood,
+        options.n_sets,
+        meta,
+        lambda: time.perf_counter() - started,
+    )

@@ -1,0 +1,127 @@
+"""One event from nothing: no trained network, any prior and segment; the proposal is learned in truncated rounds.
+
+Draws of the prior are weighed with the likelihood raised to a power small enough that some hundreds of them count; a
+flow fitted to them gives the next draws, and the power rises until it is one (`rounds.learn`). All rounds enter the
+weights as one mixture (population Monte Carlo, Cappe et al. 2004, with a flow as its kernel), so that every step is
+exact.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gwsurrogate_ml.errors import ConfigError, DomainError
+from gwsurrogate_ml.inference.config import SegmentConfig
+from gwsurrogate_ml.inference.event import conclude, model_name, require_signal
+from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
+from gwsurrogate_ml.inference.priors import BinaryPrior, require_inside
+from gwsurrogate_ml.inference.refine import PriorProposal
+from gwsurrogate_ml.inference.rounds import Pool, SamplingOptions, final_draws, learn
+from gwsurrogate_ml.inference.sampling import EventSampler
+from gwsurrogate_ml.inference.search import search
+from gwsurrogate_ml.inference.training import load_model
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.inference.likelihood import WaveformModel
+    from gwsurrogate_ml.inference.result import Result
+    from gwsurrogate_ml.strain.data import StrainData
+    from gwsurrogate_ml.strain.segment import AnalysisSegment
+
+FIRST = 8192
+"""Draws of the prior the rounds begin with."""
+MAX_ROUNDS = 25
+HOPELESS = 0.01
+"""Efficiency below which the rounds have not found the posterior."""
+
+
+def sample_event(
+    data: StrainData | AnalysisSegment,
+    prior: BinaryPrior,
+    segment: SegmentConfig | None = None,
+    *,
+    surrogate: str = "nr22",
+    model: WaveformModel | None = None,
+    n: int = 50_000,
+    seed: int = 0,
+    progress: Callable[[str, int, int], None] | None = None,
+    options: SamplingOptions | None = None,
+) -> Result:
+    """The posterior of an event without a trained estimator: for any prior, band and duration the waveform model covers.
+
+    Parameters
+    ----------
+    data : StrainData or AnalysisSegment
+    prior : BinaryPrior
+    segment : SegmentConfig, optional
+        detectors, duration and band to cut StrainData to; default: all detectors of the data, 4 s, 20 to 1024 Hz
+    surrogate : str
+        as in a configuration: a surrogate by name or path, or "lal:APPROXIMANT"
+    model : WaveformModel, optional
+        instead of loading `surrogate`
+    n, seed, progress, options : as for `Estimator.sample`
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    ConfigError
+        impossible settings
+    DomainError
+        no signal, a prior beyond the waveform model, a posterior cut off by the prior on chirp mass
+    """
+    started = time.perf_counter()
+    options = options or SamplingOptions()
+    if n < 100:
+        raise ConfigError(f"n is {n}: weights need at least 100 draws")
+    report = progress or (lambda stage, done, total: None)
+    cut = _segment(data, segment)
+    identity = {"name": model_name(model)} if model is not None else {}
+    if model is None:
+        model, identity = load_model(surrogate)
+    limits = getattr(model, "limits", None)
+    if isinstance(limits, dict):
+        require_inside(prior, limits, model_name(model))
+    likelihood = SegmentLikelihood(cut, model)
+    band = np.flatnonzero(likelihood.frequencies >= cut.f_min)
+    low, high = prior.chirp_mass
+    centre = np.array([[np.sqrt(low * high), np.clip(0.8, *prior.mass_ratio), 0.0, 0.0]])
+    reference = likelihood.waveforms(centre)[0, band]
+    found = search(likelihood, prior, reference, band, seed, lambda done, total: report("search", done, total))
+    require_signal(found, prior)
+    sampler = EventSampler(
+        likelihood, prior, found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report
+    )
+    c, power = sampler.coefficients(found.theta[None], "first draws")
+    sampler.build_sets(c, power, log2_n=15)
+    start = PriorProposal()
+    pool = Pool([start], [FIRST], sampler.evaluate(start.draw(FIRST, seed), "first draws"))
+    shares, rounds = learn(prior, sampler, pool, 0.0, seed, options, report, most=MAX_ROUNDS)
+    if rounds[-1]["efficiency"] < HOPELESS:
+        raise DomainError(
+            f"the rounds on this event led to no proposal (efficiency {rounds[-1]['efficiency']:.1e}): narrow the prior "
+            f"around the chirp mass of the loudest template, {found.theta[0]:.1f} solar masses, or look for glitches"
+        )
+    draws, log_weights = final_draws(prior, sampler, pool.proposals, shares, n, seed)
+    origin = {"estimator": "none: rounds on this event", "surrogate": identity, "flags": []}
+    return conclude(sampler, draws, log_weights, rounds, options, seed, origin, started)
+
+
+def _segment(data: StrainData | AnalysisSegment, wanted: SegmentConfig | None) -> AnalysisSegment:
+    from gwsurrogate_ml.strain.segment import AnalysisSegment
+
+    if isinstance(data, AnalysisSegment):
+        return data
+    if wanted is None:
+        wanted = SegmentConfig(detectors=tuple(data.detectors))
+    if tuple(data.detectors) != tuple(wanted.detectors):
+        raise DomainError(
+            f"the data are of {', '.join(data.detectors)}, the settings ask for {', '.join(wanted.detectors)}: pass those "
+            "detectors alone, in this order"
+        )
+    return data.segment(duration=wanted.duration, f_min=wanted.f_min, f_max=wanted.f_max)
