@@ -80,6 +80,26 @@ def test_noise_alone_is_not_significant(model, bank):
     assert max(probabilities) > 0.1
 
 
+def test_the_chi_squared_of_noise_is_one_with_the_measured_psd(model):
+    from gwsurrogate_ml.kernels.chisq import power_chisq
+    from gwsurrogate_ml.search.segments import blocks, condition
+
+    block = blocks([(1126259446.0, 1126259478.0)], 64.0, 4.0, 4.0)[0]
+    template = model.frequency_domain(
+        *np.array([[38.0], [33.0], [0.0], [0.0]]), duration=32.0, sampling_frequency=1024.0, f_min=20.0
+    )[0]
+    values = []
+    for seed in range(3):
+        series = simulate(None, sampling_frequency=1024.0, duration=32.0, detectors=["H1"], seed=seed).series["H1"]
+        data = condition(series, block, 20.0, 500.0, 2.0, 2.0)
+        points = np.arange(5 * 1024, 27 * 1024, 64)
+        chisq, dof = power_chisq(template, data.strain, data.psd, data.delta_f, 20.0, 16, points, f_high=500.0)
+        values.append(chisq / dof)
+    # 350 times a seed, a third of them independent: 0.258 / sqrt(350) = 0.014; the PSD's own scatter adds a few per cent.
+    assert np.mean(values) == pytest.approx(1, abs=0.06)
+    assert np.std(values) == pytest.approx(np.sqrt(2 / 30), rel=0.2)
+
+
 def test_long_data_are_searched_in_blocks_with_the_same_events(model, bank):
     # A signal strong enough that the blocks' differing PSDs do not matter; gaps in one detector.
     series = simulate(SIGNAL, model, sampling_frequency=2048.0, duration=72.0, seed=5).series
