@@ -127,7 +127,8 @@ def test_higher_modes_agree_with_lals_in_sign_phase_and_amplitude(
         times, h = theirs[l, m]
         expected = CubicSpline(times, h)(peak + t * total)
         ratio = ours[l, m] * np.exp(1j * m * turn) / expected
-        assert np.max(np.abs(np.angle(ratio))) < 0.08 * m, (l, m)  # a time shift of the peak moves all phases by m omega / 2
+        # a time shift of the peak moves all phases by m omega / 2
+        assert np.max(np.abs(np.angle(ratio))) < 0.08 * m, (l, m)
         assert np.max(np.abs(np.abs(ratio) - 1)) < 0.04, (l, m)
 
 
@@ -135,7 +136,14 @@ def test_higher_modes_agree_with_lals_in_sign_phase_and_amplitude(
 def test_polarizations_with_higher_modes_agree_with_lals(theta_jn: float, phase: float) -> None:
     sur = gw.load_surrogate("nrhm")
     m1, m2, fs, f_ref = 45.0, 15.0, 4096.0, 25.0
-    binary = {"mass_1": m1, "mass_2": m2, "chi_1": 0.0, "chi_2": 0.0, "luminosity_distance": 410.0, "theta_jn": theta_jn}
+    binary = {
+        "mass_1": m1,
+        "mass_2": m2,
+        "chi_1": 0.0,
+        "chi_2": 0.0,
+        "luminosity_distance": 410.0,
+        "theta_jn": theta_jn,
+    }
     ours = sur.polarizations(**binary, phase=phase, f_ref=f_ref, f_min=20.0, sampling_frequency=fs)
     without = gw.load_surrogate("nr22").polarizations(
         **binary, phase=phase, f_ref=f_ref, f_min=20.0, sampling_frequency=fs
