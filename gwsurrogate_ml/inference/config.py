@@ -22,7 +22,7 @@ class SegmentConfig(_Strict):
 
     Parameters
     ----------
-    duration : s; f_min, f_max : Hz; detectors : two names
+    duration : s; f_min, f_max : Hz; detectors : two or three names
     """
 
     detectors: tuple[str, ...] = Field(default=("H1", "L1"), min_length=2, max_length=3)

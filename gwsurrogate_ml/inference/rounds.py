@@ -248,8 +248,8 @@ def tempering(log_base: np.ndarray, log_likelihood: np.ndarray, count: float) ->
     >>> tempering(np.zeros(1000), np.zeros(1000), 100)
     1.0
     >>> x = np.random.default_rng(0).normal(size=1000)
-    >>> power = tempering(np.zeros(1000), -50 * x**2, 100)
-    >>> bool(abs(effective_size(-50 * power * x**2) - 100) < 1)
+    >>> power = tempering(np.zeros(1000), -500 * x**2, 100)
+    >>> bool(abs(effective_size(-500 * power * x**2) - 100) < 1)
     True
     """
     usable = np.isfinite(log_likelihood)
