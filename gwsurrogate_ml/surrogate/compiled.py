@@ -238,6 +238,21 @@ def coefficients(t: Tables, q: float, chi1: float, chi2: float) -> tuple[np.ndar
 
 
 @numba.njit(cache=True, nogil=True)
+def _log_totals(t: Tables, higher: np.ndarray, amplitude: np.ndarray, centre: int, out: np.ndarray) -> None:
+    """Write log sqrt(sum over modes of |h_lm|^2) at the five knots around `centre` into `out`."""
+    for j in range(5):
+        at = centre - 2 + j
+        total = amplitude[at] ** 2
+        for mode in range(higher.shape[0]):
+            re, im = 0.0, 0.0
+            for b in range(higher.shape[1]):
+                re += higher[mode, b] * t.higher_basis[mode, 0, b, at]
+                im += higher[mode, b] * t.higher_basis[mode, 1, b, at]
+            total += re * re + im * im
+        out[j] = 0.5 * np.log(total)
+
+
+@numba.njit(cache=True, nogil=True)
 def at_knots(t: Tables, parameters: np.ndarray, leading: np.ndarray, more: np.ndarray) -> Knots:
     """Waveforms of `parameters` (N, 3) at the knots, phase 0 at the peak, from their coefficients."""
     n, size = t.knots.size, len(parameters)
@@ -264,23 +279,20 @@ def at_knots(t: Tables, parameters: np.ndarray, leading: np.ndarray, more: np.nd
             pair[0, j] = baseline.phase_of(factor * t.u[j], t.log_u[j] + log_factor, eta, series) + learned[j]
             pair[1, j] = t.log_envelope[j] + 0.75 * log_eta + learned[n + j]
         exponentiate(pair[1])
-        # The peak is that of the sum over modes of |h_lm|^2.
-        for j in range(5):
-            five[j] = pair[1, t.centre - 2 + j] ** 2
-        for mode in range(more.shape[1]):
-            for b in range(more.shape[2]):
-                k.higher[i, mode, b] = eta**0.75 * more[i, mode, b]
-            for j in range(5):
-                re, im = 0.0, 0.0
-                for b in range(more.shape[2]):
-                    re += k.higher[i, mode, b] * t.higher_basis[mode, 0, b, t.centre - 2 + j]
-                    im += k.higher[i, mode, b] * t.higher_basis[mode, 1, b, t.centre - 2 + j]
-                five[j] += re * re + im * im
-        for j in range(5):
-            five[j] = 0.5 * np.log(five[j])
-        shift = predictor.peak_shift(five[0], five[1], five[2], five[3], five[4])
+        k.higher[i] = eta**0.75 * more[i]
+        # The peak is that of the sum over modes of |h_lm|^2, uphill from that of (2,2).
+        centre, uphill = t.centre, 0
+        for _ in range(predictor.PEAK_REACH + 1):
+            _log_totals(t, k.higher[i], pair[1], centre, five)
+            if uphill >= 0 and five[3] > five[2]:
+                uphill = 1
+            elif uphill <= 0 and five[1] > five[2]:
+                uphill = -1
+            else:
+                break
+            centre += uphill
+        k.shift[i] = t.knots[centre] + predictor.peak_shift(five[0], five[1], five[2], five[3], five[4])
         slope = slopes(t.knots, pair)
-        k.shift[i] = shift
         at_peak = hermite(t.knots, pair[0], slope[0], k.shift[i : i + 1])[0]
         for j in range(n):
             k.phase[i, j], k.phase_slope[i, j] = pair[0, j] - at_peak, slope[0, j]

@@ -31,7 +31,7 @@ def check_parameters(parameters: np.ndarray, ranges: Mapping[str, Mapping[str, f
     Warns
     -----
     DomainWarning
-        where values lie between the trained range and the hard limit
+        where values lie between the trained range and the hard limit; shown once by Python's default filter
     """
     if parameters.ndim != 2 or parameters.shape[1] != len(NAMES):
         raise ConfigError(f"parameters have shape {parameters.shape}: give (N, 3), columns q, chi1, chi2")
@@ -43,15 +43,16 @@ def check_parameters(parameters: np.ndarray, ranges: Mapping[str, Mapping[str, f
         if not (math.isfinite(low) and math.isfinite(high)):
             raise DomainError(f"{name} is not a finite number: check the values passed")
         hint = " (swap the bodies: q = m1/m2 >= 1)" if name == "q" and low < 1 else ""
-        for value in (low, high):
+        for value in {low, high}:
             if not limits["hard_min"] <= value <= limits["hard_max"]:
                 raise DomainError(
                     f"{name} = {value:g} is outside [{limits['hard_min']:g}, {limits['hard_max']:g}], the hard limit of this "
                     f"model{hint}: choose a value inside or another model"
                 )
-            if not limits["min"] <= value <= limits["max"]:
-                warnings.warn(
-                    f"{name} = {value:g} is outside the trained range [{limits['min']:g}, {limits['max']:g}]: extrapolated",
-                    DomainWarning,
-                    stacklevel=4,
-                )
+        if not (limits["min"] <= low and high <= limits["max"]):
+            # Neither the value in the text nor the caller's line: Python then shows it once, not once for each binary of a sampler.
+            warnings.warn(
+                f"{name} is outside the trained range [{limits['min']:g}, {limits['max']:g}]: extrapolated",
+                DomainWarning,
+                stacklevel=1,
+            )

@@ -11,11 +11,12 @@ import numba
 import numpy as np
 
 from gwsurrogate_ml.conventions import ModeKey, require_q
-from gwsurrogate_ml.errors import ConfigError, DomainError
+from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError
 from gwsurrogate_ml.surrogate import compiled, higher, predictor
 from gwsurrogate_ml.surrogate.compiled import Knots
 from gwsurrogate_ml.surrogate.coordinates import features
 from gwsurrogate_ml.surrogate.domain import check_parameters
+from gwsurrogate_ml.surrogate.predictor import chebyshev_exponents
 from gwsurrogate_ml.surrogate.uncertainty import ErrorEstimate, expected_mismatch, mode_spread
 from gwsurrogate_ml.waveform.modes import Modes
 from gwsurrogate_ml.waveform.spline import hermite_torch, slope_matrix
@@ -41,6 +42,31 @@ def in_threads(work: Callable[[slice], None], n: int) -> None:
         list(pool.map(work, parts))
 
 
+def _check_tensors(tensors: dict[str, np.ndarray], degree: int, modes: tuple[ModeKey, ...]) -> None:
+    """Raise ArtifactError where weights and card do not belong together: the numbers would be wrong without a word."""
+    needed = {"knots", "stage1.mean", "stage1.basis", "stage1.polynomial"} | (
+        {"higher.basis"} if len(modes) > 1 else set()
+    )
+    if missing := sorted(needed - set(tensors)):
+        raise ArtifactError(
+            f"the weights lack {missing[0]!r}: they are not those of a surrogate, install or train it anew"
+        )
+    for key, value in tensors.items():
+        if not np.isfinite(value).all():
+            raise ArtifactError(
+                f"{key!r} of the weights holds numbers that are not finite: install or train the model anew"
+            )
+    if len(tensors["stage1.polynomial"]) != len(chebyshev_exponents(degree)):
+        raise ArtifactError(
+            f"the card's degree {degree} does not fit the weights: restore the card that came with them"
+        )
+    if len(modes) > 1 and len(tensors["higher.basis"]) != len(modes) - 1:
+        raise ArtifactError(
+            f"the card names {len(modes)} modes, the weights hold {len(tensors['higher.basis']) + 1}: restore the card that came "
+            "with them"
+        )
+
+
 class GeometricSurrogate:
     """Modes in units of the total mass; `model.Surrogate` adds the calls in physical units.
 
@@ -57,6 +83,7 @@ class GeometricSurrogate:
         self.modes: tuple[ModeKey, ...] = tuple((int(l), int(m)) for l, m in card["modes"])
         self._tensors = {key: np.array(value, dtype=np.float64, order="C") for key, value in tensors.items()}
         self._degree = int(card["degree"])
+        _check_tensors(self._tensors, self._degree, self.modes)
         self.knots = self._tensors["knots"]
         self._tables = compiled.tables(self._tensors, self._degree, self.modes)
         # The peak moves by a fraction of an M when stage 2 is added: keep a margin to both ends of the knots.
@@ -119,7 +146,9 @@ class GeometricSurrogate:
             raise ConfigError(f"times have shape {tuple(times.shape)}: give (n,) or (N, n) with N = {len(parameters)}")
         self._check_times(times.detach().cpu().numpy(), ndim=times.ndim)
         dtype = torch.float64
-        wanted = torch.is_grad_enabled() and (parameters.requires_grad or times.requires_grad)
+        inputs = (parameters, times)
+        dual = any(torch.autograd.forward_ad.unpack_dual(x).tangent is not None for x in inputs)
+        wanted = dual or (torch.is_grad_enabled() and any(x.requires_grad for x in inputs))
         if parameters.device.type == "cpu" and not wanted:
             return torch.from_numpy(
                 self._compiled_batch(parameters.detach().to(dtype).numpy(), times.to(dtype).numpy())
@@ -131,8 +160,10 @@ class GeometricSurrogate:
         if len(self.modes) > 1:
             more = higher.coorbital(parameters.to(dtype), tensors, self._degree, self.modes[1:], torch)
             log_total = 0.5 * torch.log(torch.exp(2.0 * log_amplitude) + (more**2).sum((1, 2)))
-        shift = predictor.peak_shift(*log_total[:, centre - 2 : centre + 3].split(1, dim=1))
         knots = tensors["knots"]
+        peak = _uphill(log_total.detach(), centre)
+        near = log_total.gather(1, peak + torch.arange(-2, 3, device=peak.device))
+        shift = knots[peak] + predictor.peak_shift(*near.split(1, dim=1))
         rows = torch.cat([phase[:, None], torch.exp(log_amplitude)[:, None], more.flatten(1, 2)], 1)
         row_slopes = rows @ to_slopes
         found = hermite_torch(knots, rows, row_slopes, times.to(dtype).expand(len(parameters), -1) + shift)

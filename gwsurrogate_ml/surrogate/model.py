@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,16 +127,11 @@ class Surrogate(GeometricSurrogate):
         h_plus, h_cross : (n,) float64, strain
         """
         self._check_positive(luminosity_distance=luminosity_distance, sampling_frequency=sampling_frequency)
-        parameters, total = self._physical(mass_1, mass_2, chi_1, chi_2)
+        parameters, total = self._physical_one(mass_1, mass_2, chi_1, chi_2)
         k = self._at_knots(parameters)
         unit = float(total[0]) * MTSUN_SI
         reach = float(self._start(k, total * MTSUN_SI, f_min, parameters)[0]) * unit
-        highest = float(k.phase_slope[0].max()) / (2 * np.pi * unit)
-        if highest > 0.5 * sampling_frequency:
-            raise ConfigError(
-                f"sampling_frequency is {sampling_frequency:g} Hz: the ringdown reaches {highest:.0f} Hz "
-                f"and would be aliased; sample at {2 * highest:.0f} Hz or faster"
-            )
+        self._check_rate(sampling_frequency, k, total * MTSUN_SI, max(m for _, m in self.modes))
         begin = max(reach - 0.4 / 0.9, self.t_min * unit) if taper else reach
         first = int(np.ceil(begin * sampling_frequency))
         last = int(np.floor(self.t_max * unit * sampling_frequency))
@@ -155,7 +151,7 @@ class Surrogate(GeometricSurrogate):
         DomainError
             parameters outside the domain, or a waveform that does not reach down to `f_min`
         """
-        parameters, total = self._physical(mass_1, mass_2, chi_1, chi_2)
+        parameters, total = self._physical_one(mass_1, mass_2, chi_1, chi_2)
         unit = total * MTSUN_SI
         return float(-(self._start(self._at_knots(parameters), unit, f_min, parameters) * unit)[0])
 
@@ -167,7 +163,7 @@ class Surrogate(GeometricSurrogate):
         DomainError
             parameters outside the domain, or a frequency that the model does not reach down to or up to
         """
-        parameters, total = self._physical(mass_1, mass_2, chi_1, chi_2)
+        parameters, total = self._physical_one(mass_1, mass_2, chi_1, chi_2)
         k = self._at_knots(parameters)
         return -self._phase_at_peak(k, total * MTSUN_SI, 0.0, frequency, parameters)
 
@@ -197,16 +193,18 @@ class Surrogate(GeometricSurrogate):
         h_plus, h_cross : (duration * sampling_frequency / 2 + 1,) complex128
         """
         self._check_positive(luminosity_distance=luminosity_distance, sampling_frequency=sampling_frequency)
-        parameters, total = self._physical(mass_1, mass_2, chi_1, chi_2)
+        n = self._samples(duration, sampling_frequency)
+        parameters, total = self._physical_one(mass_1, mass_2, chi_1, chi_2)
         k = self._at_knots(parameters)
         unit = float(total[0]) * MTSUN_SI
         reach = float(self._start(k, total * MTSUN_SI, f_min, parameters)[0]) * unit
+        self._check_rate(sampling_frequency, k, total * MTSUN_SI, max(m for _, m in self.modes))
         before, after = self._segment(duration, sampling_frequency, unit, reach, f_min)
         step = 1.0 / sampling_frequency / unit
         phase = self._phase_at_peak(k, total * MTSUN_SI, phase, f_ref, parameters)
         part = self._observed(k, theta_jn, phase, -before * step, step, before + after)
         self._taper(part, before, reach, sampling_frequency)
-        series = np.zeros((2, round(duration * sampling_frequency)))
+        series = np.zeros((2, n))
         series[:, :after], series[:, series.shape[1] - before :] = part[:, before:], part[:, :before]
         series *= unit / (luminosity_distance * MPC_SECONDS) / sampling_frequency
         return fft.rfft(series[0]), fft.rfft(series[1])
@@ -245,13 +243,14 @@ class Surrogate(GeometricSurrogate):
         DomainError
             outside the domain, or too short for `f_min` or for `duration`
         """
+        n = self._samples(duration, sampling_frequency)
         parameters, total = self._physical(mass_1, mass_2, chi_1, chi_2)
-        n = round(duration * sampling_frequency)
         out = np.empty((len(total), n // 2 + 1), dtype=np.complex128)
 
         def work(rows: slice) -> None:
             k = self._at_knots(parameters[rows])
             units = total[rows] * MTSUN_SI
+            self._check_rate(sampling_frequency, k, units, 2)
             starts = self._start(k, units, f_min, parameters[rows]) * units
             series = np.zeros((1, n))
             for i, (unit, reach) in enumerate(zip(units, starts, strict=True)):
@@ -269,6 +268,7 @@ class Surrogate(GeometricSurrogate):
 
     def smallest_total_mass(self, q: float, chi1: float, chi2: float, f_min: float) -> float:
         """Smallest total mass (solar masses, detector frame) for which the model reaches down to `f_min` (Hz)."""
+        self._check_positive(f_min=f_min)
         parameters = self._one(q, chi1, chi2, {})
         return float(self._lowest_omega(self._at_knots(parameters))[0] / (2 * np.pi * f_min) / MTSUN_SI)
 
@@ -359,11 +359,46 @@ class Surrogate(GeometricSurrogate):
         check_parameters(parameters, self.info["ranges"])
         return parameters, np.atleast_1d(m1 + m2)
 
+    def _physical_one(self, *binary: Any) -> tuple[np.ndarray, np.ndarray]:
+        """As `_physical`, for the calls that know one binary only."""
+        parameters, total = self._physical(*binary)
+        if len(total) != 1:
+            raise ConfigError(
+                f"masses and spins are arrays of {len(total)}: this call takes one binary; `batch` and `frequency_domain` take many"
+            )
+        return parameters, total
+
+    @staticmethod
+    def _check_rate(sampling_frequency: float, k: Knots, unit: np.ndarray, m: int) -> None:
+        """Raise where the ringdown of the modes up to `m` would be aliased; `unit` (N,) is the total mass in seconds."""
+        highest = float((k.phase_slope.max(1) / unit).max()) * m / (4 * np.pi)
+        if highest > 0.5 * sampling_frequency:
+            raise ConfigError(
+                f"sampling_frequency is {sampling_frequency:g} Hz: the ringdown of the modes with m = {m} reaches {highest:.0f} Hz "
+                f"and would be aliased; sample at {2 * highest:.0f} Hz or faster"
+            )
+
+    @classmethod
+    def _samples(cls, duration: float, sampling_frequency: float) -> int:
+        """Number of samples of a segment, checked to be whole."""
+        cls._check_positive(duration=duration, sampling_frequency=sampling_frequency)
+        n = round(duration * sampling_frequency)
+        if n < 2 or abs(n - duration * sampling_frequency) > 1e-6 * n:
+            raise ConfigError(
+                f"duration times sampling_frequency is {duration * sampling_frequency:g}: choose them so that it is a whole number "
+                "of at least 2 samples"
+            )
+        return n
+
     @staticmethod
     def _check_positive(**values: float) -> None:
         for name, value in values.items():
-            if not (np.isfinite(value) and value > 0):
-                raise ConfigError(f"{name} is {value}: give a positive number")
+            try:
+                good = math.isfinite(value) and value > 0
+            except TypeError:
+                good = False
+            if not good:
+                raise ConfigError(f"{name} is {value!r}: give a positive number")
 
 
 def load_surrogate(name_or_path: str | Path = DEFAULT) -> Surrogate:

@@ -104,6 +104,10 @@ def log_amplitude_and_phase(parameters: Array, tensors: Tensors, degree: int, xp
     return xp.log(baseline.amplitude(t, eta)) + learned[:, n:], phase
 
 
+PEAK_REACH = 25
+"""Knots, 1 M apart, that the peak of all modes may lie from that of (2,2): far at high mass ratios and spins, where it is flat."""
+
+
 @register_jitable
 def peak_shift(m2: Array, m1: Array, p0: Array, p1: Array, p2: Array) -> Array:
     """Time in M of the maximum of the quartic through five values at -2, -1, 0, 1, 2 M, near 0: three Newton steps."""

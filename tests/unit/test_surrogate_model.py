@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 
 import gwsurrogate_ml as gw
-from gwsurrogate_ml.errors import ConfigError, DomainError, DomainWarning
+from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError, DomainWarning
+from gwsurrogate_ml.surrogate.model import Surrogate
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +106,7 @@ def test_frequency_domain_is_the_transform_of_the_polarization(sur: gw.Surrogate
 
 
 def test_soft_margin_warns_and_hard_limit_raises(sur: gw.Surrogate) -> None:
-    with pytest.warns(DomainWarning, match=r"chi1 = 0\.92"):
+    with pytest.warns(DomainWarning, match="chi1 is outside the trained range"):
         sur(q=2, chi1=0.92, chi2=0.0, times=np.array([0.0]))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -168,3 +171,73 @@ def test_sampling_too_slow_for_the_ringdown_is_refused(sur: gw.Surrogate) -> Non
 def test_unknown_mode_is_named(sur: gw.Surrogate) -> None:
     with pytest.raises(ConfigError, match=r"\(3, 3\)"):
         sur(q=1, chi1=0, chi2=0, times=np.array([0.0]))[3, 3]
+
+
+def test_the_soft_margin_warns_once() -> None:
+    sur = gw.load_surrogate()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for chi1 in (0.91, 0.915, 0.92):
+            sur(1.5, chi1, 0.0, times=np.zeros(1))
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize("name", ["nr22", "nrhm"])
+def test_too_low_a_rate_is_refused_in_time_and_in_frequency(name: str) -> None:
+    sur = gw.load_surrogate(name)
+    mass = {"mass_1": 52.0, "mass_2": 13.0, "chi_1": 0.0, "chi_2": 0.0}
+    angles = {"luminosity_distance": 410.0, "theta_jn": 1.3, "phase": 0.0}
+    with pytest.raises(ConfigError, match=r"sampling_frequency is 500 Hz.*aliased"):
+        sur.polarizations(**mass, **angles, f_min=20.0, sampling_frequency=500.0)
+    with pytest.raises(ConfigError, match=r"sampling_frequency is 500 Hz.*aliased"):
+        sur.frequency_domain_polarizations(**mass, **angles, f_min=20.0, sampling_frequency=500.0, duration=4.0)
+    with pytest.raises(ConfigError, match=r"sampling_frequency is 64 Hz.*aliased"):
+        sur.frequency_domain(**mass, f_min=20.0, sampling_frequency=64.0, duration=4.0)
+    if name == "nrhm":  # (5,5) reaches two and a half times as high as (2,2)
+        with pytest.raises(ConfigError, match="m = 5"):
+            sur.polarizations(**mass, **angles, f_min=20.0, sampling_frequency=1024.0)
+
+
+@pytest.mark.parametrize("duration", [-4.0, 0.0, np.nan, np.inf, "4", 3.00017])
+def test_segments_without_a_whole_number_of_samples_are_refused(duration: object) -> None:
+    with pytest.raises(ConfigError, match="duration"):
+        gw.load_surrogate().frequency_domain(
+            36.0, 29.0, 0.0, 0.0, f_min=20.0, sampling_frequency=2048.0, duration=duration
+        )
+
+
+def test_calls_for_one_binary_refuse_arrays() -> None:
+    with pytest.raises(ConfigError, match="one binary"):
+        gw.load_surrogate().time_before_peak(mass_1=[36.0, 40.0], mass_2=29.0, chi_1=0.0, chi_2=0.0, f_min=20.0)
+    with pytest.raises(ConfigError, match="f_min"):
+        gw.load_surrogate().smallest_total_mass(1.0, 0.0, 0.0, f_min=-20.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda card, t: card.update(degree=3), "degree"),
+        (lambda card, t: card["modes"].pop(), "modes"),
+        (lambda card, t: t.pop("knots"), "knots"),
+        (lambda card, t: t["stage1.basis"].fill(np.nan), "stage1.basis"),
+    ],
+)
+def test_a_card_that_does_not_fit_its_weights_is_refused(change: Callable, message: str) -> None:  # type: ignore[type-arg]
+    card, tensors = artifacts.load("nrhm", "surrogate")
+    tensors = {key: np.array(value) for key, value in tensors.items()}
+    change(card, tensors)
+    with pytest.raises(ArtifactError, match=message):
+        Surrogate(card, tensors)
+
+
+def test_forward_derivatives_are_those_of_differences() -> None:
+    sur = gw.load_surrogate()
+    t = torch.tensor([-200.0, 5.0], dtype=torch.float64)
+    x, v = torch.tensor([[2.0, 0.1, -0.2]], dtype=torch.float64), torch.tensor([[1.0, 0.5, 0.2]], dtype=torch.float64)
+    with torch.autograd.forward_ad.dual_level():
+        dual = sur.batch(torch.autograd.forward_ad.make_dual(x, v), t)
+        tangent = torch.autograd.forward_ad.unpack_dual(dual).tangent
+    h = 1e-5
+    difference = (sur.batch(x + h * v, t) - sur.batch(x - h * v, t)) / (2 * h)
+    assert tangent is not None
+    assert torch.max(torch.abs(tangent - difference)) < 1e-7 * torch.max(torch.abs(difference))
