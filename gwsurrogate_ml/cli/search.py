@@ -43,7 +43,7 @@ def search(
     from gwsurrogate_ml.cli.figures import png
     from gwsurrogate_ml.cli.output import output_folder, plain, write_json
     from gwsurrogate_ml.search.bank import BankConfig, TemplateBank, cached
-    from gwsurrogate_ml.search.pipeline import SearchConfig
+    from gwsurrogate_ml.search.pipeline import SearchConfig, require_searchable
     from gwsurrogate_ml.search.pipeline import search as run
 
     files = {name: Path(path) for name, path in parse_detectors("--strain", strain).items()}
@@ -80,7 +80,9 @@ def search(
 
         model = gw.load_surrogate(surrogate)
         checksum = str(model.info["weights_sha256"])
-        templates = TemplateBank.load(bank) if bank is not None else cached(model, checksum, wanted, progress=progress)
+        loaded = None if bank is None else TemplateBank.load(bank)
+        require_searchable(series, f_min if loaded is None else loaded.config.f_min, config)
+        templates = loaded or cached(model, checksum, wanted, progress=progress)
         result = run(series, templates, model, config, progress)
         result.meta.update({"surrogate": surrogate, "weights_sha256": checksum})
         result.save(output.path / "triggers.hdf5")

@@ -212,23 +212,7 @@ def search(
     config = config or SearchConfig()
     started = clock.perf_counter()
     detectors = tuple(series)
-    if len(detectors) != 2:
-        raise ConfigError(f"{len(detectors)} detectors: coincidence and time slides need two, such as H1 and L1")
-    window = light_travel_time(*detectors) + config.timing_error
-    rates = {name: float(s.sample_rate.value) for name, s in series.items()}
-    rate = min(rates.values())
-    if max(rates.values()) > rate * (1 + 1e-6):
-        raise ConfigError(f"detectors have different rates ({rates}): resample one of them")
-    if not bank.config.f_min < config.f_max <= rate / 2:
-        raise ConfigError(
-            f"f_max is {config.f_max:g} Hz: it must lie above the bank's f_min ({bank.config.f_min:g}) and not above "
-            f"Nyquist ({rate / 2:g} Hz)"
-        )
-    if config.slide_step < 2 * window + config.cluster_window / 2:
-        raise ConfigError(
-            f"slide_step = {config.slide_step:g} s: slides by less than {2 * window + config.cluster_window / 2:.3f} s may "
-            "hold real coincidences; raise it"
-        )
+    rate, window = require_searchable(series, bank.config.f_min, config)
     # A trigger needs the template's length before it, and the filter's length on both sides.
     before = config.filter_duration + segment_duration(bank.config) / 2
     after = config.filter_duration
@@ -253,6 +237,35 @@ def search(
     seconds = clock.perf_counter() - started
     names = (detectors[0], detectors[1])
     return SearchResult(names, bank, config, triggers, events, background, exclusive, valid, seconds)
+
+
+def require_searchable(series: Mapping[str, TimeSeries], f_min: float, config: SearchConfig) -> tuple[float, float]:
+    """Sampling rate (Hz) and coincidence window (s) of a search from `f_min` (Hz) on, if it can be done.
+
+    Raises
+    ------
+    ConfigError
+        if there are not two detectors of one rate, the band does not fit the data, or slides would hold real coincidences
+    """
+    detectors = tuple(series)
+    if len(detectors) != 2:
+        raise ConfigError(f"{len(detectors)} detectors: coincidence and time slides need two, such as H1 and L1")
+    window = light_travel_time(*detectors) + config.timing_error
+    rates = {name: float(s.sample_rate.value) for name, s in series.items()}
+    rate = min(rates.values())
+    if max(rates.values()) > rate * (1 + 1e-6):
+        raise ConfigError(f"detectors have different rates ({rates}): resample one of them")
+    if not f_min < config.f_max <= rate / 2:
+        raise ConfigError(
+            f"f_max is {config.f_max:g} Hz: it must lie above the bank's f_min ({f_min:g}) and not above Nyquist "
+            f"({rate / 2:g} Hz)"
+        )
+    least = 2 * window + config.cluster_window / 2
+    if config.slide_step < least:
+        raise ConfigError(
+            f"slide_step = {config.slide_step:g} s: slides by less than {least:.3f} s may hold real coincidences; raise it"
+        )
+    return rate, window
 
 
 def _all_triggers(

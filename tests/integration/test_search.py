@@ -160,3 +160,13 @@ def test_the_command_names_what_is_wrong(tmp_path):
         assert found.exit_code == 2
         assert message in found.output
     assert not (tmp_path / "out").exists()
+
+
+def test_the_command_refuses_a_band_beyond_the_data_before_it_places_a_bank(data_dir, tmp_path):
+    files = [f"{name}={data_dir(f'strain/{name[0]}-{name}_LOSC_4_V2-1126259446-32.hdf5')}" for name in ("H1", "L1")]
+    words = ["search", "--strain", files[0], "--strain", files[1], "--f-max", "4000", "--out", str(tmp_path / "out")]
+    found = CliRunner().invoke(app, words)
+    assert found.exit_code == 2
+    assert "f_max" in found.output
+    assert "placing" not in found.output
+    assert not (tmp_path / "out").exists()
