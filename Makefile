@@ -44,10 +44,14 @@ nr: .venv-nr/.installed  ## NR training table and report in out/nr, from GWSML_D
 	$(NR)/python -m data_prep eob-at-nr --out out/nr/eob_at_nr.npz
 	$(NR)/python -m data_prep nr --eob-at-nr out/nr/eob_at_nr.npz --out out/nr
 
-surrogate: nr $(VENV)/.installed  ## the shipped surrogate from nothing: waveforms, NR table, training (about an hour on 2 cores); resumes
+surrogate: nr $(VENV)/.installed  ## the shipped surrogates and remnant model from nothing: waveforms, NR tables, training (about 90 minutes on 2 cores); resumes
 	$(NR)/python -m data_prep eob --out out/eob
-	$(BIN)/gwsml train surrogate nr22 --set eob=out/eob --set nr=out/nr/nr.npz --out gwsurrogate_ml/models/nr22
-	$(BIN)/python benchmarks/surrogate_accuracy.py --nr out/nr/nr.npz --eob out/eob
+	$(NR)/python -m data_prep remnants --out out/remnants
+	for name in nrhm nr22; do \
+	  $(BIN)/gwsml train surrogate $$name --set eob=out/eob --set nr=out/nr/nr.npz --out gwsurrogate_ml/models/$$name || exit 1; \
+	done
+	$(BIN)/gwsml train remnant remnant --set runs=out/remnants/remnants.npz --out gwsurrogate_ml/models/remnant
+	$(BIN)/python benchmarks/surrogate_accuracy.py --model nrhm --nr out/nr/nr.npz --eob out/eob
 
 clean:
 	rm -rf $(VENV) out
