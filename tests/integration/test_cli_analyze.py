@@ -137,7 +137,7 @@ def test_a_prior_that_makes_no_sense_is_refused(data_dir, tmp_path: Path) -> Non
     options = [*strain_options(data_dir, 1128678884), "--gps", "1128678900.44", "--out", str(tmp_path / "out")]
     words = ["analyze", *options, "--from-scratch"]
     assert_refused(invoke(*words), tmp_path, "--prior chirp_mass=LOW,HIGH")
-    assert_refused(invoke(*words, "--prior", "spin=0,1"), tmp_path, "spin")
+    assert_refused(invoke(*words, "--prior", "chirp_mass=10,20", "--prior", "spin=0,1"), tmp_path, "spin")
     assert_refused(invoke(*words, "--prior", "chirp_mass=30"), tmp_path, "LOW,HIGH")
     assert_refused(invoke("analyze", *options, "--prior", "chirp_mass=10,20"), tmp_path, "--from-scratch")
 
