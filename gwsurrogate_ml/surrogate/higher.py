@@ -31,8 +31,8 @@ def in_lal_frame(modes: tuple[ModeKey, ...]) -> np.ndarray:
 
     Examples
     --------
-    >>> in_lal_frame(((3, 2), (3, 3), (4, 4))).tolist()
-    [(1+0j), -1j, (-1+0j)]
+    >>> in_lal_frame(((3, 2), (2, 1), (4, 4))).tolist()
+    [(1+0j), 1j, (-1+0j)]
     """
     return np.array([(-1, 1j, 1, -1j)[m % 4] for _, m in modes], dtype=np.complex128)
 
