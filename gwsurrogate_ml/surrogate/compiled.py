@@ -281,16 +281,12 @@ def at_knots(t: Tables, parameters: np.ndarray, leading: np.ndarray, more: np.nd
         exponentiate(pair[1])
         k.higher[i] = eta**0.75 * more[i]
         # The peak is that of the sum over modes of |h_lm|^2, uphill from that of (2,2).
-        centre, uphill = t.centre, 0
-        for _ in range(predictor.PEAK_REACH + 1):
-            _log_totals(t, k.higher[i], pair[1], centre, five)
-            if uphill >= 0 and five[3] > five[2]:
-                uphill = 1
-            elif uphill <= 0 and five[1] > five[2]:
-                uphill = -1
-            else:
-                break
+        centre = t.centre
+        _log_totals(t, k.higher[i], pair[1], centre, five)
+        uphill = 1 if five[3] > five[2] else -1
+        while five[2 + uphill] > five[2] and abs(centre - t.centre) < predictor.PEAK_REACH:
             centre += uphill
+            _log_totals(t, k.higher[i], pair[1], centre, five)
         k.shift[i] = t.knots[centre] + predictor.peak_shift(five[0], five[1], five[2], five[3], five[4])
         slope = slopes(t.knots, pair)
         at_peak = hermite(t.knots, pair[0], slope[0], k.shift[i : i + 1])[0]

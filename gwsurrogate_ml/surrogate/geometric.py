@@ -42,6 +42,15 @@ def in_threads(work: Callable[[slice], None], n: int) -> None:
         list(pool.map(work, parts))
 
 
+def _uphill(values: torch.Tensor, centre: int) -> torch.Tensor:
+    """Column (N, 1) of the maximum of `values` (N, n) to which the way from column `centre` leads uphill, as `compiled` walks."""
+    reach = predictor.PEAK_REACH
+    steps = values[:, centre - reach : centre + reach + 1].diff(dim=1)
+    right = (steps[:, reach:] > 0).long().cumprod(1).sum(1, keepdim=True)
+    left = (steps[:, :reach] < 0).flip(1).long().cumprod(1).sum(1, keepdim=True)
+    return centre + right - (right == 0) * left
+
+
 def _check_tensors(tensors: dict[str, np.ndarray], degree: int, modes: tuple[ModeKey, ...]) -> None:
     """Raise ArtifactError where weights and card do not belong together: the numbers would be wrong without a word."""
     needed = {"knots", "stage1.mean", "stage1.basis", "stage1.polynomial"} | (
