@@ -151,8 +151,9 @@ def against_eob(data: dict[str, np.ndarray], sur: Surrogate, seed: int) -> tuple
         }
         for mass, band in bands.items():
             a, b = band.spectra(ours, modes), band.spectra(theirs, modes)
-            plus = [held_out.compare_plus(band, a, b, modes, np.radians(x), phases[row])[0] for x in INCLINATIONS]
-            point[f"{mass:g}"] = {"modes": held_out.compare_psd(band, a, b), "plus": plus}
+            lag = band.lag(a[0], b[0])
+            plus = [held_out.compare_plus(band, a, b, lag, modes, np.radians(x), phases[row])[0] for x in INCLINATIONS]
+            point[f"{mass:g}"] = {"modes": held_out.compare_psd(band, a, b, lag), "plus": plus}
         points.append(point)
     out: dict[str, Any] = {"n": len(points), "modes": {}, "h_plus": {}}
     for k, mode in enumerate(modes):
@@ -260,7 +261,7 @@ def main() -> None:
     if "eob" in arguments.parts:
         data = held_out.load(arguments.eob, config)
         data = {key: value if key == "times" else value[: arguments.points] for key, value in data.items()}
-        fewer = {key: value if key == "times" else value[:100] for key, value in data.items()}
+        fewer = {key: value if key == "times" else value[:50] for key, value in data.items()}
         first = Surrogate(card, stage_one)
         summary, points = against_eob(data, first, config.seed)
         arrays |= {f"eob_{key}": value for key, value in points.items()}

@@ -119,8 +119,8 @@ def worst_polarizations(points: Arrays, data: Arrays, sur: Surrogate, path: Path
             ours = held_out.model(sur, data["parameters"][row])
             theirs = held_out.Eob(data, int(row), sur.modes)
             phase = float(points["eob_phases"][row])
-            spectra = [band.spectra(waveform, sur.modes) for waveform in (ours, theirs)]
-            value, delay, turned = held_out.compare_plus(band, *spectra, sur.modes, np.pi / 2, phase)
+            a, b = (band.spectra(waveform, sur.modes) for waveform in (ours, theirs))
+            value, delay, turned = held_out.compare_plus(band, a, b, band.lag(a[0], b[0]), sur.modes, np.pi / 2, phase)
             one, two = plus(ours, t, phase), plus(theirs, t - delay, turned)
             ax.plot(t, two, color=style.GREY, lw=3, label="SEOBNRv5HM")
             ax.plot(t, one, color=style.BLUE, lw=1, label="model before stage 2")
