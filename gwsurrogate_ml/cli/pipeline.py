@@ -139,7 +139,7 @@ def _sample(segment: AnalysisSegment, settings: Settings, progress: ProgressRepo
     if settings.prior:
         from gwsurrogate_ml.inference import BinaryPrior, sample_event
 
-        model = gw.load_surrogate()
+        model = gw.load_surrogate("nr22")  # as `sample_event`: (2, 2) alone
         prior = BinaryPrior.model_validate(dict(settings.prior))
         return sample_event(segment, prior, n=settings.n_draws, seed=settings.seed, progress=progress), model
     with progress.stage("loading the estimator"):

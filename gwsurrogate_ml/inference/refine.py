@@ -97,6 +97,10 @@ class FlowProposal:
         self._log_det = float(np.log(np.abs(np.diag(self._root))).sum())
         self._widen = widen
 
+    def widened(self, factor: float) -> FlowProposal:
+        """The same flow from a base wider by `factor`."""
+        return FlowProposal(self._latent, self._mean, self._root, self._widen * factor)
+
     def draw(self, n: int, seed: int) -> np.ndarray:
         """(n, 4) float64 draws."""
         base = torch.randn((n, 4), generator=torch.Generator().manual_seed(seed))

@@ -33,6 +33,8 @@ cut off.
 EDGE_DENSITY = 0.25
 FLOOR = 0.05
 """Share of the final draws that comes from all proposals alike, whatever the draws so far say."""
+WIDER = 1.35
+"""How much wider the base of a quarter of each round's draws is."""
 COUNT = 200
 """Effective draws a flow is fitted to: fewer count only where the likelihood is taken to a power below one."""
 MAX_ROUNDS = 8
@@ -229,7 +231,10 @@ def learn(
             steps=options.refine_steps,
             progress=lambda done, total: report("refinement", done, total),
         )
-        pool.add(flow, sampler.evaluate(flow.draw(n, seed + 10 * number + 1), "refinement pilot"))
+        # A flow fitted to few draws may fall off too early: some come from a wider one.
+        for proposal, count in ((flow, n - n // 4), (flow.widened(WIDER), n // 4)):
+            fresh = sampler.evaluate(proposal.draw(count, seed + 10 * number + len(pool.counts)), "refinement pilot")
+            pool.add(proposal, fresh)
         shares, now = pool.tune(prior)
         rounds.append(_round(f"refinement {number}", now, pool.log_weights(prior)) | {"power": power})
         if power == 1.0:
