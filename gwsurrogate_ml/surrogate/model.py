@@ -131,7 +131,12 @@ class Surrogate(GeometricSurrogate):
         k = self._at_knots(parameters)
         unit = float(total[0]) * MTSUN_SI
         reach = float(self._start(k, total * MTSUN_SI, f_min, parameters)[0]) * unit
-        self._check_rate(sampling_frequency, k, total * MTSUN_SI, max(m for _, m in self.modes))
+        m = max(m for _, m in self.modes)
+        if (highest := self._highest(k, total * MTSUN_SI, m)) > 0.5 * sampling_frequency:
+            raise ConfigError(
+                f"sampling_frequency is {sampling_frequency:g} Hz: the ringdown of the modes with m = {m} reaches {highest:.0f} Hz "
+                f"and would be aliased; sample at {2 * highest:.0f} Hz or faster"
+            )
         begin = max(reach - 0.4 / 0.9, self.t_min * unit) if taper else reach
         first = int(np.ceil(begin * sampling_frequency))
         last = int(np.floor(self.t_max * unit * sampling_frequency))
@@ -198,16 +203,16 @@ class Surrogate(GeometricSurrogate):
         k = self._at_knots(parameters)
         unit = float(total[0]) * MTSUN_SI
         reach = float(self._start(k, total * MTSUN_SI, f_min, parameters)[0]) * unit
-        self._check_rate(sampling_frequency, k, total * MTSUN_SI, max(m for _, m in self.modes))
-        before, after = self._segment(duration, sampling_frequency, unit, reach, f_min)
-        step = 1.0 / sampling_frequency / unit
+        rate = self._rate(sampling_frequency, k, total * MTSUN_SI, max(m for _, m in self.modes))
+        before, after = self._segment(duration, rate, unit, reach, f_min)
+        step = 1.0 / rate / unit
         phase = self._phase_at_peak(k, total * MTSUN_SI, phase, f_ref, parameters)
         part = self._observed(k, theta_jn, phase, -before * step, step, before + after)
-        self._taper(part, before, reach, sampling_frequency)
-        series = np.zeros((2, n))
+        self._taper(part, before, reach, rate)
+        series = np.zeros((2, round(duration * rate)))
         series[:, :after], series[:, series.shape[1] - before :] = part[:, before:], part[:, :before]
-        series *= unit / (luminosity_distance * MPC_SECONDS) / sampling_frequency
-        return fft.rfft(series[0]), fft.rfft(series[1])
+        series *= unit / (luminosity_distance * MPC_SECONDS) / rate
+        return fft.rfft(series[0])[: n // 2 + 1], fft.rfft(series[1])[: n // 2 + 1]
 
     def frequency_domain(
         self,
@@ -250,18 +255,19 @@ class Surrogate(GeometricSurrogate):
         def work(rows: slice) -> None:
             k = self._at_knots(parameters[rows])
             units = total[rows] * MTSUN_SI
-            self._check_rate(sampling_frequency, k, units, 2)
             starts = self._start(k, units, f_min, parameters[rows]) * units
-            series = np.zeros((1, n))
+            rate = self._rate(sampling_frequency, k, units, 2)
+            samples = round(duration * rate)
+            series = np.zeros((1, samples))
             for i, (unit, reach) in enumerate(zip(units, starts, strict=True)):
-                before, after = self._segment(duration, sampling_frequency, unit, reach, f_min)
-                step = 1.0 / sampling_frequency / unit
+                before, after = self._segment(duration, rate, unit, reach, f_min)
+                step = 1.0 / rate / unit
                 part = np.empty((1, before + after))
                 compiled.sums(self._tables, k, i, _FACE_ON, -before * step, step, part)
-                self._taper(part, before, reach, sampling_frequency)
-                series[:, after : n - before] = 0.0
-                series[:, :after], series[:, n - before :] = part[:, before:], part[:, :before]
-                out[rows.start + i] = unit / MPC_SECONDS / sampling_frequency * fft.rfft(series[0])
+                self._taper(part, before, reach, rate)
+                series[:, after : samples - before] = 0.0
+                series[:, :after], series[:, samples - before :] = part[:, before:], part[:, :before]
+                out[rows.start + i] = unit / MPC_SECONDS / rate * fft.rfft(series[0])[: n // 2 + 1]
 
         in_threads(work, len(total))
         return out
@@ -369,14 +375,15 @@ class Surrogate(GeometricSurrogate):
         return parameters, total
 
     @staticmethod
-    def _check_rate(sampling_frequency: float, k: Knots, unit: np.ndarray, m: int) -> None:
-        """Raise where the ringdown of the modes up to `m` would be aliased; `unit` (N,) is the total mass in seconds."""
-        highest = float((k.phase_slope.max(1) / unit).max()) * m / (4 * np.pi)
-        if highest > 0.5 * sampling_frequency:
-            raise ConfigError(
-                f"sampling_frequency is {sampling_frequency:g} Hz: the ringdown of the modes with m = {m} reaches {highest:.0f} Hz "
-                f"and would be aliased; sample at {2 * highest:.0f} Hz or faster"
-            )
+    def _highest(k: Knots, unit: np.ndarray, m: int) -> float:
+        """Highest frequency in Hz, in the ringdown, of the modes up to `m`; `unit` (N,) is the total mass in seconds."""
+        return float((k.phase_slope.max(1) / unit).max()) * m / (4 * np.pi)
+
+    def _rate(self, sampling_frequency: float, k: Knots, unit: np.ndarray, m: int) -> float:
+        """`sampling_frequency`, doubled until the ringdown lies below half of it: in frequency only the band asked for is kept."""
+        while self._highest(k, unit, m) > 0.5 * sampling_frequency:
+            sampling_frequency *= 2.0
+        return sampling_frequency
 
     @classmethod
     def _samples(cls, duration: float, sampling_frequency: float) -> int:
