@@ -126,7 +126,7 @@ def test_outside_the_trained_range_warns_and_inside_is_silent(remnant: gw.Remnan
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         remnant(8.0, 0.9, -0.9)
-    with pytest.warns(DomainWarning, match="q = 30"):
+    with pytest.warns(DomainWarning, match="q is outside the trained range"):
         remnant(30.0, 0.0, 0.0)
     with pytest.warns(DomainWarning, match="in-plane"):
         remnant(8.0, [0.3, 0, 0], 0.0)
