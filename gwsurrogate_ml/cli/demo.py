@@ -64,7 +64,14 @@ def simulate_data(seed: int) -> StrainData:
     from gwsurrogate_ml.strain.simulate import simulate
 
     return simulate(
-        SIGNAL, gw.load_surrogate("nr22"), detectors=DETECTORS, psds=PSD, duration=DURATION, gps=GPS, seed=seed, name=NAME
+        SIGNAL,
+        gw.load_surrogate("nr22"),
+        detectors=DETECTORS,
+        psds=PSD,
+        duration=DURATION,
+        gps=GPS,
+        seed=seed,
+        name=NAME,
     )
 
 
