@@ -22,7 +22,7 @@ def waveform(
     f_min: Annotated[float, typer.Option("--f-min", help="Starting frequency of the (2,2) mode in Hz.")] = 20.0,
     sampling_frequency: Annotated[float, typer.Option("--sampling-frequency", help="In Hz.")] = 4096.0,
     surrogate: Annotated[
-        str | None, typer.Option("--surrogate", help="Shipped name or folder; default: the newest.")
+        str | None, typer.Option("--surrogate", help="Shipped name or folder; default: nrhm, seven modes.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Output folder.")] = Path("out/waveform"),
     as_json: Json = False,
