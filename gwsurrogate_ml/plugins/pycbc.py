@@ -5,7 +5,8 @@
 Conventions are LAL's: masses in solar masses (detector frame, either order), distance in Mpc, h = h_plus - i h_cross, the peak
 at t = 0. `coa_phase` is the orbital phase where the (2,2) mode's frequency is `f_ref`; with `f_ref` = 0, pycbc's default, it is
 the orbital phase at the peak, as its name says (IMRPhenom models take `f_lower` instead: give `f_ref` to compare with them).
-`f_lower` is the frequency of the (2,2) mode at the start. In the frequency domain bins below `f_lower` and above `f_final` are zero, the epoch is
+`f_lower` is the frequency of the (2,2) mode at the start. In the frequency domain bins below `f_lower` and above `f_final` are
+zero, the epoch is
 ``-1 / delta_f``, and a `delta_f` too coarse for the signal gives the samples of its transform all the same.
 """
 
