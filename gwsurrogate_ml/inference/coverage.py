@@ -162,7 +162,8 @@ def lc2st(
     x = torch.from_numpy(features @ components.T).float()
     train = len(records) - n_tested
     theta, samples = torch.from_numpy(truth).float(), torch.from_numpy(draws).float()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
         warnings.simplefilter("ignore")  # the classifier's notices of early stopping
         test = LC2ST(
             prior_samples=theta[:train],
@@ -171,7 +172,12 @@ def lc2st(
             seed=seed,
             z_score=True,
             num_trials_null=n_null,
-            classifier_kwargs={"hidden_layer_sizes": (32, 32), "max_iter": 200, "early_stopping": True},
+            classifier_kwargs={
+                "hidden_layer_sizes": (32, 32),
+                "max_iter": 200,
+                "early_stopping": True,
+                "random_state": seed,
+            },
         )
         test.train_on_observed_data(verbosity=0)
         test.train_under_null_hypothesis(verbosity=0)
