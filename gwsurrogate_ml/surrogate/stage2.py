@@ -29,6 +29,8 @@ NR_WINDOW = (-395.0, 90.0)
 """Where the table of short runs is trusted, M."""
 LONG_WINDOW = (-2740.0, 90.0)
 """Where the long non-spinning runs are trusted, M."""
+RINGDOWN = 50.0
+"""M: from here on the remnant's quasi-normal mode rules, as stage 1 learned it; corrections are held, not fitted to noise."""
 MERGER = (NR_WINDOW[0], 30.0)
 """Where the polynomial alone is corrected, M; afterwards the networks know the remnant's quasi-normal mode better."""
 FADE, LONG_FADE = 300.0, 1000.0
@@ -296,7 +298,7 @@ def add(
         *evaluate(out, config.degree, all_runs.parameters, runs.t),
         out["knots"],
         n_basis=config.stage2_basis,
-        window=NR_WINDOW,
+        window=(NR_WINDOW[0], RINGDOWN),
         fade=FADE,
         n_anchors=len(more.weight),
     )
@@ -308,7 +310,7 @@ def add(
             *model,
             out["knots"],
             n_basis=config.stage2_long_basis,
-            window=LONG_WINDOW,
+            window=(LONG_WINDOW[0], RINGDOWN),
             fade=LONG_FADE,
             spin_length=0.3,
         )
