@@ -72,7 +72,9 @@ class Estimator:
             self.config = EstimatorConfig.model_validate(card["config"])
             self.network = PosteriorNetwork(n_features(self.config), self.config.network)
             self.network.load_state_dict(state)
-            self._functions = tensors["functions.real"].astype(np.float64) + 1j * tensors["functions.imag"]
+            self._functions = tensors["functions.real"].astype(np.float64) + 1j * tensors["functions.imag"].astype(
+                np.float64
+            )
             self._templates = tensors["templates.real"].astype(np.float64) + 1j * tensors["templates.imag"]
             self._reference = tensors["reference.real"] + 1j * tensors["reference.imag"]
             self._usual = UsualRange(
