@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 export NUMBA_NUM_THREADS ?= 2
 
-.PHONY: demo test lint notebooks nr surrogate clean
+.PHONY: demo test lint notebooks docs nr surrogate clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,9 @@ lint: $(VENV)/.installed  ## style, format, types, floors
 
 notebooks: $(VENV)/.installed  ## execute the notebooks in place of reading them
 	$(BIN)/python notebooks/run.py
+
+docs: $(VENV)/.installed  ## the documentation as a site in out/site; internal links are checked
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 NR := .venv-nr/bin
 .venv-nr/.installed:
