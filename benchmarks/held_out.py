@@ -30,15 +30,15 @@ SHIFT = 35.0
 and spins the maximum is flat. Shifts of (2,2) are scanned, those of other modes are searched within 1.5 M of it."""
 
 
-def load(folder: Path, config: SurrogateConfig) -> dict[str, np.ndarray]:
-    """The validation fraction of a training set, inside the model's ranges, with the arrays of the set and its `times`."""
+def load(folder: Path, config: SurrogateConfig, *, unseen: bool = False) -> dict[str, np.ndarray]:
+    """The validation fraction of a training set, or all of an `unseen` one, inside the model's ranges: its arrays and `times`."""
     chunks = sorted(Path(folder).glob("chunk_?????.npz"))
     draws = np.random.default_rng(config.seed)  # as training draws them
     rows: dict[str, list[np.ndarray]] = {"parameters": [], "amp22": [], "phase22": [], "coorbital": []}
     for path in chunks:
         with np.load(path) as chunk:
             p = chunk["parameters"]
-            held = draws.random(len(p)) < config.validation_fraction
+            held = draws.random(len(p)) < (1.0 if unseen else config.validation_fraction)
             held &= (p[:, 0] <= config.q_max) & np.all(np.abs(p[:, 1:]) <= config.chi_max, axis=1)
             if held.any():
                 for key, values in rows.items():

@@ -53,7 +53,7 @@ def require_q(q: float | np.ndarray, given: Mapping[str, object] | None = None) 
     Raises
     ------
     ConfigError
-        if `given` holds `mass_ratio` or any other unknown name
+        if `given` holds `mass_ratio` or any other unknown name, or `q` is no number
     DomainError
         if `q` is not finite or below 1
 
@@ -66,7 +66,10 @@ def require_q(q: float | np.ndarray, given: Mapping[str, object] | None = None) 
         raise ConfigError("mass_ratio (m2/m1 <= 1) belongs to physical calls: pass q = m1/m2 = 1/mass_ratio >= 1 here")
     if given:
         raise ConfigError(f"unknown parameter {sorted(given)[0]!r}: a dimensionless call takes q, chi1, chi2")
-    array = np.asarray(q, dtype=np.float64)
+    try:
+        array = np.asarray(q, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ConfigError(f"q is {q!r}: give a number") from None
     if not np.all(np.isfinite(array)):
         raise DomainError(f"q is {q}: give finite numbers")
     if np.any(array < 1):

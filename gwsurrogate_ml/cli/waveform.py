@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,7 +35,7 @@ def waveform(
     from gwsurrogate_ml.cli.figures import png
     from gwsurrogate_ml.cli.output import output_folder
 
-    parameters = {
+    parameters: dict[str, Any] = {
         "mass_1": mass_1,
         "mass_2": mass_2,
         "chi_1": chi_1,

@@ -67,20 +67,39 @@ def refuse(given: dict[str, Any], names: Iterable[str], why: str) -> None:
             raise ConfigError(f"{name} = {value}: {why}")
 
 
-def same_modes(wanted: Iterable[tuple[int, int]], surrogate: Surrogate) -> None:
-    """Check that a request for modes, given as (l, m) of either sign of m, is for the modes the surrogate has.
+def turned(plus: np.ndarray, cross: np.ndarray, long_asc_nodes: float) -> tuple[np.ndarray, np.ndarray]:
+    """Polarizations in axes turned by the longitude of the ascending nodes (rad), in LAL's sense."""
+    if not long_asc_nodes:
+        return plus, cross
+    c, s = np.cos(2.0 * long_asc_nodes), np.sin(2.0 * long_asc_nodes)
+    return c * plus + s * cross, c * cross - s * plus
+
+
+def choose_modes(wanted: Iterable[tuple[int, int]], surrogate: Surrogate) -> list[tuple[int, int]]:
+    """The surrogate's modes among `wanted`, pairs (l, m) of either sign of m.
 
     Raises
     ------
     ConfigError
-        modes that it lacks, or a part of its modes
+        modes that it lacks, with those that it has; one sign of m without the other
+
+    Examples
+    --------
+    >>> choose_modes([(2, 2), (2, -2), (3, 3), (3, -3)], model("GWSML_NRHM"))
+    [(2, 2), (3, 3)]
     """
-    chosen = {(int(l), abs(int(m))) for l, m in wanted}
-    if chosen != set(surrogate.modes):
+    try:
+        chosen = {(int(l), int(m)) for l, m in wanted}
+    except (TypeError, ValueError):
+        raise ConfigError(f"modes {wanted!r}: give pairs (l, m)") from None
+    if lacking := sorted({(l, abs(m)) for l, m in chosen} - set(surrogate.modes)):
+        raise ConfigError(f"modes {lacking} are asked for: this approximant has {list(surrogate.modes)}")
+    negative = {(l, -m) for l, m in chosen if m < 0}
+    if negative and (alone := sorted(negative ^ {(l, m) for l, m in chosen if m > 0})):
         raise ConfigError(
-            f"modes {sorted(chosen)} are asked for: this approximant always sums {list(surrogate.modes)}; leave the "
-            "choice of modes out, or take single modes from the surrogate itself"
+            f"of {alone} one sign of m is asked for: reflection symmetry gives both, name both or m > 0 alone"
         )
+    return [mode for mode in surrogate.modes if mode in {(l, abs(m)) for l, m in chosen}]
 
 
 def fourier_grid(
@@ -126,7 +145,7 @@ def fourier_grid(
 
 
 def transforms(
-    surrogate: Surrogate, keywords: dict[str, float], delta_f: float, f_final: float
+    surrogate: Surrogate, keywords: dict[str, Any], delta_f: float, f_final: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fourier transforms of plus and cross at multiples of `delta_f`, as LAL's frequency-domain models give them.
 
@@ -147,7 +166,7 @@ def transforms(
     masses = {name: keywords[name] for name in ("mass_1", "mass_2", "chi_1", "chi_2", "f_min")}
     unit = (keywords["mass_1"] + keywords["mass_2"]) * MTSUN_SI
     signal = surrogate.time_before_peak(**masses) + 0.5 + surrogate.t_max * unit
-    highest_m = max(m for _, m in surrogate.modes)
+    highest_m = max(m for _, m in keywords.get("modes") or surrogate.modes)
     sampling_frequency, thinning, duration = fourier_grid(delta_f, f_final, unit, highest_m, signal)
     both = surrogate.frequency_domain_polarizations(
         **keywords, sampling_frequency=sampling_frequency, duration=duration

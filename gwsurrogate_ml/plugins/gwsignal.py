@@ -26,17 +26,22 @@ from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.plugins import common
 
 _IN_PLANE = ("spin1x", "spin1y", "spin2x", "spin2y")
-_NOT_STRAIGHT = ("eccentricity", "meanPerAno", "longAscNodes")
+_ECCENTRIC = ("eccentricity", "meanPerAno")
 _MATTER = (
     *("lambda1", "lambda2", "TidalOctupolarLambda1", "TidalOctupolarLambda2", "TidalHexadecapolarLambda1"),
     *("TidalHexadecapolarLambda2", "TidalQuadrupolarFMode1", "TidalQuadrupolarFMode2", "TidalOctupolarFMode1"),
     "TidalOctupolarFMode2",
 )
-_FIXED = (*_IN_PLANE, *_NOT_STRAIGHT, *_MATTER)
+_FIXED = (*_IN_PLANE, *_ECCENTRIC, *_MATTER)
 _FREE = (
     *("mass1", "mass2", "spin1z", "spin2z", "distance", "inclination", "phi_ref", "f22_ref", "f22_start"),
-    *("deltaT", "deltaF", "f_max", "condition", "ModeArray"),
+    *("longAscNodes", "deltaT", "deltaF", "f_max", "condition", "ModeArray"),
 )
+
+
+def _nodes(p: dict[str, u.Quantity]) -> float:
+    """Longitude of the ascending nodes in rad."""
+    return float(p["longAscNodes"].to_value(u.rad)) if "longAscNodes" in p else 0.0
 
 
 class Generator(CompactBinaryCoalescenceGenerator):
@@ -51,7 +56,7 @@ class Generator(CompactBinaryCoalescenceGenerator):
     DomainError
         parameters beyond the model's domain, or `f22_start` below what it reaches
     ConfigError
-        spins in the plane, eccentricity, tides, other modes than the model's, or a parameter of another name
+        spins in the plane, eccentricity, tides, modes that the model lacks, or a parameter of another name
     """
 
     approximant = ""
@@ -84,6 +89,7 @@ class Generator(CompactBinaryCoalescenceGenerator):
         step = p["deltaT"].to_value(u.s)
         taper = bool(parameters.get("condition", 0))
         start, plus, cross = surrogate.strain(**keywords, sampling_frequency=1.0 / step, taper=taper)
+        plus, cross = common.turned(plus, cross, _nodes(p))
         return TimeSeries(plus, t0=start, dt=step, name="hplus"), TimeSeries(cross, t0=start, dt=step, name="hcross")
 
     def generate_fd_waveform(self, **parameters: Any) -> tuple[FrequencySeries, FrequencySeries]:
@@ -92,7 +98,7 @@ class Generator(CompactBinaryCoalescenceGenerator):
         delta_f, f_max = p["deltaF"].to_value(u.Hz), p["f_max"].to_value(u.Hz)
         if not delta_f > 0:
             raise ConfigError(f"deltaF is {delta_f}: give a positive step in Hz")
-        both = common.transforms(surrogate, keywords, delta_f, f_max)
+        both = common.turned(*common.transforms(surrogate, keywords, delta_f, f_max), _nodes(p))
         bins = int(np.floor(f_max / delta_f + 1e-6)) + 1
         plus, cross = (
             FrequencySeries(h[:bins], df=delta_f, epoch=-1.0 / delta_f, name=name)
@@ -103,6 +109,10 @@ class Generator(CompactBinaryCoalescenceGenerator):
     def generate_td_modes(self, **parameters: Any) -> dict[tuple[int, int], TimeSeries]:
         """Modes of both signs of m as strain, gwpy TimeSeries of complex numbers."""
         surrogate, keywords, p = self._checked(parameters)
+        if _nodes(p):
+            raise ConfigError(
+                f"longAscNodes = {_nodes(p)}: it turns polarizations, modes know nothing of it; set it to 0"
+            )
         step = p["deltaT"].to_value(u.s)
         binary = {name: keywords[name] for name in ("mass_1", "mass_2", "chi_1", "chi_2")}
         unit = (keywords["mass_1"] + keywords["mass_2"]) * MTSUN_SI
@@ -113,24 +123,22 @@ class Generator(CompactBinaryCoalescenceGenerator):
         scale = unit / (keywords["luminosity_distance"] * MPC_SECONDS)
         return {
             (l, m): TimeSeries(scale * np.exp(1j * m * turn) * modes[l, m], t0=times[0], dt=step, name=f"h_{l}_{m}")
-            for l, positive in modes
+            for l, positive in keywords.get("modes", modes)
             for m in (positive, -positive)
         }
 
-    def _checked(self, parameters: dict[str, Any]) -> tuple[Any, dict[str, float], dict[str, u.Quantity]]:
+    def _checked(self, parameters: dict[str, Any]) -> tuple[Any, dict[str, Any], dict[str, u.Quantity]]:
         """The surrogate, its keywords but for the grid, and gwsignal's parameters with their defaults."""
         for name in parameters:
             if name not in _FREE and name not in _FIXED:
                 raise ConfigError(f"{name}: {self.approximant} does not know it, it takes {', '.join(_FREE)}")
         surrogate = common.model(self.approximant)
         modes = parameters.get("ModeArray")
-        if modes is not None:
-            common.same_modes(modes, surrogate)
         self.parameter_check(units_sys="Cosmo", **{k: v for k, v in parameters.items() if k != "ModeArray"})
         p = self.waveform_dict
         values = {name: float(p[name].value) for name in _FIXED if name in p}
         common.refuse(values, _IN_PLANE, "spins lie along the orbital angular momentum only, set it to 0")
-        common.refuse(values, _NOT_STRAIGHT, "the orbit is circular and its nodes have no meaning, set it to 0")
+        common.refuse(values, _ECCENTRIC, "the orbit is circular, set it to 0")
         common.refuse(values, _MATTER, "the model is for black holes, leave it out")
         m1, m2, chi1, chi2 = common.heavier_first(
             p["mass1"].to_value(u.solMass), p["mass2"].to_value(u.solMass), float(p["spin1z"]), float(p["spin2z"])
@@ -146,6 +154,7 @@ class Generator(CompactBinaryCoalescenceGenerator):
             "phase": p["phi_ref"].to_value(u.rad),
             "f_min": p["f22_start"].to_value(u.Hz),
             **({"f_ref": f_ref} if f_ref else {}),
+            **({"modes": common.choose_modes(modes, surrogate)} if modes is not None else {}),
         }
         return surrogate, keywords, p
 

@@ -5,6 +5,7 @@
 Conventions are LAL's: masses in solar masses (detector frame, either order), distance in Mpc, h = h_plus - i h_cross, the peak
 at t = 0. `coa_phase` is the orbital phase where the (2,2) mode's frequency is `f_ref`; with `f_ref` = 0, pycbc's default, it is
 the orbital phase at the peak, as its name says (IMRPhenom models take `f_lower` instead: give `f_ref` to compare with them).
+`mode_array` chooses from the model's modes; t = 0 stays the peak of all of them.
 `f_lower` is the frequency of the (2,2) mode at the start. In the frequency domain bins below `f_lower` and above `f_final` are
 zero, the epoch is
 ``-1 / delta_f``, and a `delta_f` too coarse for the signal gives the samples of its transform all the same.
@@ -30,9 +31,9 @@ _ORDERS = ("phase_order", "spin_order", "tidal_order", "amplitude_order", "eccen
 _NON_GR = ("dchi", "dalpha", "dbeta")
 
 
-def _checked(p: dict[str, Any]) -> tuple[Surrogate, dict[str, float]]:
+def _checked(p: dict[str, Any]) -> tuple[Surrogate, dict[str, Any]]:
     """The surrogate, and its keywords but for those of the time or frequency grid."""
-    from gwsurrogate_ml.plugins.common import heavier_first, model, refuse, same_modes
+    from gwsurrogate_ml.plugins.common import choose_modes, heavier_first, model, refuse
 
     surrogate = model(p["approximant"])
     name = p["approximant"]
@@ -44,8 +45,7 @@ def _checked(p: dict[str, Any]) -> tuple[Surrogate, dict[str, float]]:
     for key in _ORDERS:
         if p.get(key, -1) not in (-1, None):
             raise ConfigError(f"{key} = {p[key]}: {name} has no post-Newtonian orders to choose, leave it at -1")
-    if p.get("mode_array") is not None:
-        same_modes(p["mode_array"], surrogate)
+    modes = p.get("mode_array")
     m1, m2, chi1, chi2 = heavier_first(*(float(p.get(k) or 0.0) for k in ("mass1", "mass2", "spin1z", "spin2z")))
     f_ref = float(p.get("f_ref") or 0.0)
     return surrogate, {
@@ -58,17 +58,8 @@ def _checked(p: dict[str, Any]) -> tuple[Surrogate, dict[str, float]]:
         "phase": float(p["coa_phase"]),
         "f_min": float(p["f_lower"]),
         **({"f_ref": f_ref} if f_ref else {}),
+        **({"modes": choose_modes(modes, surrogate)} if modes is not None else {}),
     }
-
-
-def _turned(plus: Any, cross: Any, long_asc_nodes: float | None) -> tuple[Any, Any]:
-    """Polarizations in axes turned by `long_asc_nodes`, in LAL's sense."""
-    if not long_asc_nodes:
-        return plus, cross
-    from math import cos, sin
-
-    c, s = cos(2.0 * long_asc_nodes), sin(2.0 * long_asc_nodes)
-    return c * plus + s * cross, c * cross - s * plus
 
 
 def td(**p: Any) -> tuple[TimeSeries, TimeSeries]:
@@ -83,13 +74,15 @@ def td(**p: Any) -> tuple[TimeSeries, TimeSeries]:
     DomainError
         parameters beyond the model's domain, or `f_lower` below what it reaches
     ConfigError
-        spins in the plane, eccentricity, tides, post-Newtonian orders, or other modes than the model's
+        spins in the plane, eccentricity, tides, post-Newtonian orders, or modes that the model lacks
     """
     from pycbc.types import TimeSeries
 
+    from gwsurrogate_ml.plugins.common import turned
+
     surrogate, keywords = _checked(p)
     start, plus, cross = surrogate.strain(**keywords, sampling_frequency=1.0 / float(p["delta_t"]), taper=False)
-    plus, cross = _turned(plus, cross, p.get("long_asc_nodes"))
+    plus, cross = turned(plus, cross, float(p.get("long_asc_nodes") or 0.0))
     return tuple(TimeSeries(h, delta_t=p["delta_t"], epoch=start) for h in (plus, cross))
 
 
@@ -107,7 +100,7 @@ def fd(**p: Any) -> tuple[FrequencySeries, FrequencySeries]:
     """
     from pycbc.types import FrequencySeries
 
-    from gwsurrogate_ml.plugins.common import transforms
+    from gwsurrogate_ml.plugins.common import transforms, turned
 
     surrogate, keywords = _checked(p)
     delta_f, f_final = float(p["delta_f"]), float(p.get("f_final") or 0.0)
@@ -116,5 +109,5 @@ def fd(**p: Any) -> tuple[FrequencySeries, FrequencySeries]:
     if 0 < f_final <= keywords["f_min"]:
         raise ConfigError(f"f_final = {f_final:g} Hz does not lie above f_lower = {keywords['f_min']:g} Hz")
     plus, cross = transforms(surrogate, keywords, delta_f, f_final)
-    plus, cross = _turned(plus, cross, p.get("long_asc_nodes"))
+    plus, cross = turned(plus, cross, float(p.get("long_asc_nodes") or 0.0))
     return tuple(FrequencySeries(h, delta_f=delta_f, epoch=-1.0 / delta_f) for h in (plus, cross))

@@ -296,11 +296,22 @@ def at_knots(t: Tables, parameters: np.ndarray, leading: np.ndarray, more: np.nd
     return k
 
 
+def at_all_knots(t: Tables, k: Knots) -> np.ndarray:
+    """Co-orbital real and imaginary parts and their slopes (n_modes - 1, 4, N, n) at the knots, by BLAS for many at once."""
+    return k.higher.swapaxes(0, 1)[:, None] @ t.higher_basis
+
+
+NOTHING = np.zeros((0, 0, 0, 0))
+"""In place of `at_all_knots` for a single binary, whose modes are worked out only where they are needed."""
+
+
 @numba.njit(cache=True, nogil=True)
-def coorbital(t: Tables, k: Knots, i: int, n_modes: int, start: float) -> tuple[np.ndarray, np.ndarray]:
+def coorbital(
+    t: Tables, k: Knots, rows: np.ndarray, i: int, n_modes: int, start: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Real and imaginary parts (n_modes, 2, n) of the i-th waveform's first modes in the co-orbital frame, and their slopes.
 
-    Only what times from `start` (M, on the scale of the knots) on need is filled.
+    Only what times from `start` (M, on the scale of the knots) on need is filled; `rows` are those of `at_all_knots`, or `NOTHING`.
     """
     n = t.knots.size
     first = max(int(np.searchsorted(t.knots, start, side="right")) - 1, 0)
@@ -310,24 +321,29 @@ def coorbital(t: Tables, k: Knots, i: int, n_modes: int, start: float) -> tuple[
     for mode in range(1, n_modes):
         for part in range(4):
             row = both[part // 2, mode, part % 2, first:]
-            _add_product(k.higher[i, mode - 1], t.higher_basis[mode - 1, part], row, first)
+            if rows.size:
+                row[:] = rows[mode - 1, part, i, first:]
+            else:
+                _add_product(k.higher[i, mode - 1], t.higher_basis[mode - 1, part], row, first)
     return both[0], both[1]
 
 
 @numba.njit(cache=True, nogil=True)
-def modes(t: Tables, k: Knots, times: np.ndarray, out: np.ndarray) -> None:
+def modes(t: Tables, k: Knots, rows: np.ndarray, times: np.ndarray, out: np.ndarray) -> None:
     """Write the modes of the waveforms of `k` at `times` (N or 1, n) in M from the peak into `out` (N, n_modes, n) complex128."""
     none, nothing = np.zeros((0, t.orders.size, 2)), np.zeros((0, 0))
     if times.shape[1] == 0:
         return
     for i in range(k.shift.size):
         at = times[i % len(times)] + k.shift[i]
-        parts, part_slopes = coorbital(t, k, i, t.orders.size, at.min())
+        parts, part_slopes = coorbital(t, k, rows, i, t.orders.size, at.min())
         rotating_modes(t.knots, k.phase[i], k.phase_slope[i], t.orders, parts, part_slopes, at, out[i], none, nothing)
 
 
 @numba.njit(cache=True, nogil=True)
-def sums(t: Tables, k: Knots, i: int, weights: np.ndarray, first: float, step: float, out: np.ndarray) -> None:
+def sums(
+    t: Tables, k: Knots, rows: np.ndarray, i: int, weights: np.ndarray, first: float, step: float, out: np.ndarray
+) -> None:
     """Write sums over the modes of the i-th waveform of `k` at ``first + step * j`` (M, from its peak) into `out` (n_sums, n).
 
     `weights` (n_sums, n_modes, 2) multiply the modes' real and imaginary parts; with fewer than all modes, they are the first ones.
@@ -337,7 +353,7 @@ def sums(t: Tables, k: Knots, i: int, weights: np.ndarray, first: float, step: f
     at = np.empty(out.shape[1])
     for j in range(at.size):
         at[j] = start + step * j
-    parts, part_slopes = coorbital(t, k, i, n_modes, start)
+    parts, part_slopes = coorbital(t, k, rows, i, n_modes, start)
     none = np.zeros((0, 0), np.complex128)
     rotating_modes(
         t.knots, k.phase[i], k.phase_slope[i], t.orders[:n_modes], parts, part_slopes, at, none, weights, out

@@ -121,10 +121,13 @@ class GeometricSurrogate:
             unknown keyword, wrong shape of `times`
         """
         k = self._at_knots(self._one(q, chi1, chi2, unknown))
-        times = np.arange(np.ceil(self.t_min), self.t_max) if times is None else np.array(times, dtype=np.float64)
+        try:
+            times = np.arange(np.ceil(self.t_min), self.t_max) if times is None else np.array(times, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ConfigError("times are no numbers: give an array (n,) in M") from None
         self._check_times(times)
         out = np.empty((1, len(self.modes), len(times)), dtype=np.complex128)
-        compiled.modes(self._tables, k, times[None], out)
+        compiled.modes(self._tables, k, compiled.NOTHING, times[None], out)
         return Modes(times, dict(zip(self.modes, out[0], strict=True)))
 
     def batch(self, parameters: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
@@ -150,6 +153,11 @@ class GeometricSurrogate:
         """
         import torch
 
+        for name, tensor in (("parameters", parameters), ("times", times)):
+            if not isinstance(tensor, torch.Tensor) or tensor.is_complex():
+                raise ConfigError(
+                    f"{name} is a {type(tensor).__name__}: give a real torch tensor, torch.as_tensor(...)"
+                )
         check_parameters(parameters.detach().cpu().numpy(), self.info["ranges"])
         if times.ndim not in (1, 2) or (times.ndim == 2 and len(times) != len(parameters)):
             raise ConfigError(f"times have shape {tuple(times.shape)}: give (n,) or (N, n) with N = {len(parameters)}")
@@ -217,7 +225,15 @@ class GeometricSurrogate:
 
     def _one(self, q: float, chi1: float, chi2: float, unknown: dict[str, object]) -> np.ndarray:
         """Parameters (1, 3) of one binary, checked."""
-        parameters = np.array([[float(require_q(q, unknown)), float(chi1), float(chi2)]])
+        values = []
+        for name, value in (("q", require_q(q, unknown)), ("chi1", chi1), ("chi2", chi2)):
+            try:
+                values.append(float(value))
+            except (TypeError, ValueError):
+                raise ConfigError(
+                    f"{name} is {value!r}: this call takes one binary, a number; `batch` takes many"
+                ) from None
+        parameters = np.array([values])
         check_parameters(parameters, self.info["ranges"])
         return parameters
 
@@ -227,8 +243,8 @@ class GeometricSurrogate:
         out = np.empty((len(parameters), len(self.modes), times.shape[1]), dtype=np.complex128)
 
         def work(part: slice) -> None:
-            at = times if len(times) == 1 else times[part]
-            compiled.modes(self._tables, self._at_knots(parameters[part]), at, out[part])
+            at, k = times if len(times) == 1 else times[part], self._at_knots(parameters[part])
+            compiled.modes(self._tables, k, compiled.at_all_knots(self._tables, k), at, out[part])
 
         in_threads(work, len(parameters))
         return out

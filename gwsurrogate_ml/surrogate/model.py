@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI
+from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, ModeKey
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.surrogate import compiled
@@ -58,6 +59,7 @@ class Surrogate(GeometricSurrogate):
         f_min: float,
         sampling_frequency: float,
         f_ref: float | None = None,
+        modes: Iterable[ModeKey] | None = None,
     ) -> tuple[TimeSeries, TimeSeries]:
         """Plus and cross polarizations as gwpy TimeSeries in strain, epoch relative to the peak (t = 0).
 
@@ -71,6 +73,9 @@ class Surrogate(GeometricSurrogate):
         sampling_frequency : float, Hz
         f_ref : float, Hz, optional
             take `phase` as the orbital phase at the moment the (2,2) mode passes this frequency, as LAL does
+        modes : iterable of (l, m), optional
+            those of the model's modes that are summed, m > 0 (-m comes with them); by default all. The peak at t = 0 stays that of
+            all modes together
 
         Raises
         ------
@@ -92,6 +97,7 @@ class Surrogate(GeometricSurrogate):
             f_min=f_min,
             sampling_frequency=sampling_frequency,
             f_ref=f_ref,
+            modes=modes,
         )
         keywords = {"t0": start, "dt": 1.0 / sampling_frequency, "copy": False}
         return TimeSeries(plus, name="h_plus", **keywords), TimeSeries(cross, name="h_cross", **keywords)
@@ -109,6 +115,7 @@ class Surrogate(GeometricSurrogate):
         f_min: float,
         sampling_frequency: float,
         f_ref: float | None = None,
+        modes: Iterable[ModeKey] | None = None,
         taper: bool = False,
     ) -> tuple[float, np.ndarray, np.ndarray]:
         """Plus and cross polarizations as bare arrays: what `polarizations` wraps, for callers with containers of their own.
@@ -131,22 +138,89 @@ class Surrogate(GeometricSurrogate):
         k = self._at_knots(parameters)
         unit = float(total[0]) * MTSUN_SI
         reach = float(self._start(k, total * MTSUN_SI, f_min, parameters)[0]) * unit
-        m = max(m for _, m in self.modes)
-        if (highest := self._highest(k, total * MTSUN_SI, m)) > 0.5 * sampling_frequency:
-            raise ConfigError(
-                f"sampling_frequency is {sampling_frequency:g} Hz: the ringdown of the modes with m = {m} reaches {highest:.0f} Hz "
-                f"and would be aliased; sample at {2 * highest:.0f} Hz or faster"
-            )
+        chosen = self._chosen(modes)
+        m = max(m for _, m in chosen)
+        self._require_rate(sampling_frequency, self._highest(k, total * MTSUN_SI, m), m)
         begin = max(reach - 0.4 / 0.9, self.t_min * unit) if taper else reach
         first = int(np.ceil(begin * sampling_frequency))
         last = int(np.floor(self.t_max * unit * sampling_frequency))
         turned = self._phase_at_peak(k, total * MTSUN_SI, phase, f_ref, parameters)
         step = 1.0 / sampling_frequency / unit
-        out = self._observed(k, theta_jn, turned, first * step, step, last - first + 1)
+        out = self._observed(k, theta_jn, turned, first * step, step, last - first + 1, chosen)
         if taper:
             self._taper(out, -first, reach, sampling_frequency)
         out *= unit / (luminosity_distance * MPC_SECONDS)
         return first / sampling_frequency, out[0], out[1]
+
+    def batch_polarizations(
+        self,
+        *,
+        mass_1: np.ndarray,
+        mass_2: np.ndarray,
+        chi_1: np.ndarray,
+        chi_2: np.ndarray,
+        luminosity_distance: np.ndarray,
+        theta_jn: np.ndarray,
+        phase: np.ndarray,
+        start: float,
+        samples: int,
+        sampling_frequency: float,
+        modes: Iterable[ModeKey] | None = None,
+    ) -> np.ndarray:
+        """Plus and cross polarizations of many binaries on one grid of times, in NUMBA_NUM_THREADS threads.
+
+        Parameters
+        ----------
+        mass_1, mass_2, chi_1, chi_2, luminosity_distance, theta_jn, phase : (N,) float, or a number for all
+            as for `polarizations`; `phase` is the orbital phase at t = 0
+        start : float, s
+            time of the first sample, 0 at each binary's peak
+        samples : int
+        sampling_frequency : float, Hz
+        modes : iterable of (l, m), optional
+            as for `polarizations`
+
+        Returns
+        -------
+        (N, 2, samples) float64, strain
+
+        Raises
+        ------
+        DomainError
+            parameters outside the domain, or times that the model does not cover for the lightest or heaviest binary
+        ConfigError
+            as for `polarizations`
+        """
+        self._check_positive(sampling_frequency=sampling_frequency, samples=samples)
+        parameters, total = self._physical(mass_1, mass_2, chi_1, chi_2)
+        shape = total.shape
+        distance, theta, azimuth = (
+            self._spread(name, value, shape)
+            for name, value in (("luminosity_distance", luminosity_distance), ("theta_jn", theta_jn), ("phase", phase))
+        )
+        if not (distance > 0).all():
+            raise ConfigError("luminosity_distance is not positive everywhere: give Mpc")
+        chosen = self._chosen(modes)
+        units = total * MTSUN_SI
+        end = start + (samples - 1) / sampling_frequency
+        if len(units):
+            self._check_times(np.outer([start, end], 1.0 / units[[units.argmin(), units.argmax()]]).ravel())
+        scale = units / (distance * MPC_SECONDS)
+        weights = self._weights(theta, azimuth, chosen) * scale[:, None, None, None]
+        out = np.empty((len(total), 2, samples))
+        highest = max(m for _, m in chosen)
+
+        def work(part: slice) -> None:
+            k = self._at_knots(parameters[part])
+            self._require_rate(sampling_frequency, self._highest(k, units[part], highest), highest)
+            rows = compiled.at_all_knots(self._tables, k)
+            for i, unit in enumerate(units[part]):
+                row = part.start + i
+                step = 1.0 / sampling_frequency / unit
+                compiled.sums(self._tables, k, rows, i, weights[row], start / unit, step, out[row])
+
+        in_threads(work, len(total))
+        return out
 
     def time_before_peak(self, *, mass_1: float, mass_2: float, chi_1: float, chi_2: float, f_min: float) -> float:
         """Seconds from the moment the (2,2) mode passes `f_min` (Hz) to the peak; masses in solar masses (detector frame).
@@ -186,6 +260,7 @@ class Surrogate(GeometricSurrogate):
         sampling_frequency: float,
         duration: float,
         f_ref: float | None = None,
+        modes: Iterable[ModeKey] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Fourier transforms (1/Hz) of plus and cross polarization with all modes, on an analysis segment.
 
@@ -203,11 +278,12 @@ class Surrogate(GeometricSurrogate):
         k = self._at_knots(parameters)
         unit = float(total[0]) * MTSUN_SI
         reach = float(self._start(k, total * MTSUN_SI, f_min, parameters)[0]) * unit
-        rate = self._rate(sampling_frequency, k, total * MTSUN_SI, max(m for _, m in self.modes))
+        chosen = self._chosen(modes)
+        rate = self._rate(sampling_frequency, k, total * MTSUN_SI, max(m for _, m in chosen))
         before, after = self._segment(duration, rate, unit, reach, f_min)
         step = 1.0 / rate / unit
         phase = self._phase_at_peak(k, total * MTSUN_SI, phase, f_ref, parameters)
-        part = self._observed(k, theta_jn, phase, -before * step, step, before + after)
+        part = self._observed(k, theta_jn, phase, -before * step, step, before + after, chosen)
         self._taper(part, before, reach, rate)
         series = np.zeros((2, round(duration * rate)))
         series[:, :after], series[:, series.shape[1] - before :] = part[:, before:], part[:, :before]
@@ -263,7 +339,7 @@ class Surrogate(GeometricSurrogate):
                 before, after = self._segment(duration, rate, unit, reach, f_min)
                 step = 1.0 / rate / unit
                 part = np.empty((1, before + after))
-                compiled.sums(self._tables, k, i, _FACE_ON, -before * step, step, part)
+                compiled.sums(self._tables, k, compiled.NOTHING, i, _FACE_ON, -before * step, step, part)
                 self._taper(part, before, reach, rate)
                 series[:, after : samples - before] = 0.0
                 series[:, :after], series[:, samples - before :] = part[:, before:], part[:, :before]
@@ -278,11 +354,34 @@ class Surrogate(GeometricSurrogate):
         parameters = self._one(q, chi1, chi2, {})
         return float(self._lowest_omega(self._at_knots(parameters))[0] / (2 * np.pi * f_min) / MTSUN_SI)
 
-    def _observed(self, k: Knots, theta_jn: float, phase: float, first: float, step: float, n: int) -> np.ndarray:
+    def _chosen(self, modes: Iterable[ModeKey] | None) -> tuple[ModeKey, ...]:
+        """The model's modes that are among `modes` (None: all), checked to be a choice from them."""
+        if modes is None:
+            return self.modes
+        try:
+            wanted = {(int(l), int(m)) for l, m in modes}
+        except (TypeError, ValueError):
+            raise ConfigError(f"modes is {modes!r}: give pairs (l, m)") from None
+        if not wanted or (unknown := sorted(wanted - set(self.modes))):
+            raise ConfigError(f"modes {unknown if wanted else []} are not among the model's: choose from {self.modes}")
+        return tuple(mode for mode in self.modes if mode in wanted)
+
+    def _weights(self, theta_jn: Any, phase: Any, chosen: tuple[ModeKey, ...]) -> np.ndarray:
+        """Weights (..., 2, n, 2) of the first n modes, the last of them `chosen`, in h_plus and h_cross; 0 for those left out.
+
+        The angles are numbers, or arrays (N,).
+        """
+        first = self.modes[: 1 + max(self.modes.index(mode) for mode in chosen)]
+        weights = projections(first, harmonics(first, theta_jn, phase))
+        weights[..., [i for i, mode in enumerate(first) if mode not in chosen], :] = 0.0
+        return weights
+
+    def _observed(
+        self, k: Knots, theta_jn: float, phase: float, first: float, step: float, n: int, chosen: tuple[ModeKey, ...]
+    ) -> np.ndarray:
         """h_plus and h_cross (2, n) of the first waveform of `k`, in units of M / distance, at uniform times in M."""
         out = np.empty((2, n))
-        weights = projections(self.modes, harmonics(self.modes, theta_jn, phase))
-        compiled.sums(self._tables, k, 0, weights, first, step, out)
+        compiled.sums(self._tables, k, compiled.NOTHING, 0, self._weights(theta_jn, phase, chosen), first, step, out)
         return out
 
     def _segment(
@@ -349,7 +448,12 @@ class Surrogate(GeometricSurrogate):
 
     def _physical(self, mass_1: Any, mass_2: Any, chi_1: Any, chi_2: Any) -> tuple[np.ndarray, np.ndarray]:
         """Parameters (N, 3) and total masses (N,) from physical masses and spins, checked."""
-        given = [np.asarray(x, dtype=np.float64) for x in (mass_1, mass_2, chi_1, chi_2)]
+        given = []
+        for name, value in zip(("mass_1", "mass_2", "chi_1", "chi_2"), (mass_1, mass_2, chi_1, chi_2), strict=True):
+            try:
+                given.append(np.asarray(value, dtype=np.float64))
+            except (TypeError, ValueError):
+                raise ConfigError(f"{name} is {value!r}: give a number") from None
         m1, m2, c1, c2 = values = np.array(given if max(x.ndim for x in given) == 0 else np.broadcast_arrays(*given))
         if not (np.isfinite(values[:2]).all() and (values[:2] > 0).all()):
             i = 0 if not (np.isfinite(m1).all() and (m1 > 0).all()) else 1
@@ -365,6 +469,17 @@ class Surrogate(GeometricSurrogate):
         check_parameters(parameters, self.info["ranges"])
         return parameters, np.atleast_1d(m1 + m2)
 
+    @staticmethod
+    def _spread(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+        """`value` as finite float64 of `shape`."""
+        try:
+            found = np.broadcast_to(np.asarray(value, dtype=np.float64), shape)
+        except (TypeError, ValueError):
+            raise ConfigError(f"{name} is no number or array of {shape[0]} numbers, one for each binary") from None
+        if not np.isfinite(found).all():
+            raise ConfigError(f"{name} is not finite everywhere: check the values passed")
+        return found
+
     def _physical_one(self, *binary: Any) -> tuple[np.ndarray, np.ndarray]:
         """As `_physical`, for the calls that know one binary only."""
         parameters, total = self._physical(*binary)
@@ -378,6 +493,15 @@ class Surrogate(GeometricSurrogate):
     def _highest(k: Knots, unit: np.ndarray, m: int) -> float:
         """Highest frequency in Hz, in the ringdown, of the modes up to `m`; `unit` (N,) is the total mass in seconds."""
         return float((k.phase_slope.max(1) / unit).max()) * m / (4 * np.pi)
+
+    @staticmethod
+    def _require_rate(sampling_frequency: float, highest: float, m: int) -> None:
+        """Raise unless `highest` (Hz), in the ringdown of the modes with `m`, lies below half the sampling frequency."""
+        if highest > 0.5 * sampling_frequency:
+            raise ConfigError(
+                f"sampling_frequency is {sampling_frequency:g} Hz: the ringdown of the modes with m = {m} reaches {highest:.0f} Hz "
+                f"and would be aliased; sample at {2 * highest:.0f} Hz or faster"
+            )
 
     def _rate(self, sampling_frequency: float, k: Knots, unit: np.ndarray, m: int) -> float:
         """`sampling_frequency`, doubled until the ringdown lies below half of it: in frequency only the band asked for is kept."""

@@ -34,8 +34,12 @@ class Modes:
 
     def __getitem__(self, key: ModeKey) -> np.ndarray:
         """h_lm; for m < 0 by h_{l,-m} = (-1)^l conj(h_lm), which holds for spins along the orbital angular momentum."""
-        l, m = key
-        if (l, abs(m)) not in self.data:
+        try:
+            l, m = key
+            known = (l, abs(m)) in self.data
+        except (TypeError, ValueError):
+            raise ConfigError(f"{key!r} is no mode: give a pair (l, m), as in modes[2, 2]") from None
+        if not known:
             raise ConfigError(f"no mode {key}: this waveform has {sorted(self.data)} and their negative m")
         h = self.data[l, abs(m)]
         return h if m >= 0 else (-1) ** l * np.conj(h)

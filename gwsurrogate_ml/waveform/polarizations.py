@@ -13,17 +13,17 @@ from gwsurrogate_ml.conventions import ModeKey
 from gwsurrogate_ml.errors import ConfigError
 
 
-def harmonics(modes: Sequence[ModeKey], theta_jn: float, phase: float) -> np.ndarray:
+def harmonics(modes: Sequence[ModeKey], theta_jn: float | np.ndarray, phase: float | np.ndarray) -> np.ndarray:
     """-2Y_lm and -2Y_{l,-m} in the direction of the observer.
 
     Parameters
     ----------
     modes : sequence of (l, m), m > 0
-    theta_jn, phase : float, radians
+    theta_jn, phase : float, or (N,) arrays, radians
 
     Returns
     -------
-    (n_modes, 2) complex128, columns m and -m
+    (n_modes, 2) or (N, n_modes, 2) complex128, columns m and -m
 
     Raises
     ------
@@ -39,12 +39,16 @@ def harmonics(modes: Sequence[ModeKey], theta_jn: float, phase: float) -> np.nda
     import lal
 
     for name, value in (("theta_jn", theta_jn), ("phase", phase)):
-        if not np.isfinite(value):
+        if not np.isfinite(value).all():
             raise ConfigError(f"{name} is {value}: give a finite angle in radians")
-    azimuth = np.pi / 2 - phase
-    return np.array(
-        [[lal.SpinWeightedSphericalHarmonic(theta_jn, azimuth, -2, l, sign * m) for sign in (1, -1)] for l, m in modes]
-    )
+    columns = [(l, sign * m) for l, m in modes for sign in (1, -1)]
+    # The azimuth only turns each mode: lal is asked once for each inclination.
+    values = [
+        [lal.SpinWeightedSphericalHarmonic(theta, 0.0, -2, l, m) for l, m in columns]
+        for theta in np.atleast_1d(theta_jn).tolist()
+    ]
+    turns = np.exp(1j * np.outer(np.pi / 2 - np.atleast_1d(phase), [m for _, m in columns]))
+    return (np.array(values) * turns).reshape(*np.shape(theta_jn), len(modes), 2)
 
 
 def projections(modes: Sequence[ModeKey], y: np.ndarray) -> np.ndarray:
@@ -56,14 +60,15 @@ def projections(modes: Sequence[ModeKey], y: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     modes : sequence of (l, m)
-    y : (n_modes, 2) complex128, from `harmonics`
+    y : (..., n_modes, 2) complex128, from `harmonics`
 
     Returns
     -------
-    (2, n_modes, 2) float64
+    (..., 2, n_modes, 2) float64
         rows plus and cross; last axis real part, imaginary part
     """
     signs = np.array([(-1) ** l for l, _ in modes])
-    a, b = y[:, 0], signs * y[:, 1]
+    a, b = y[..., 0], signs * y[..., 1]
     total, difference = a + b, b - a
-    return np.array([[total.real, difference.imag], [-total.imag, difference.real]]).transpose(0, 2, 1).copy()
+    plus = np.stack([total.real, difference.imag], -1)
+    return np.stack([plus, np.stack([-total.imag, difference.real], -1)], -3)

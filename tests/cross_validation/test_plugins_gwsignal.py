@@ -90,6 +90,29 @@ def test_modes_sum_to_the_polarizations_by_gwsignals_own_harmonics(f_ref: float,
         np.testing.assert_allclose(a.value, b.value, atol=1e-11 * np.abs(b.value).max())
 
 
+def test_the_ascending_node_turns_polarizations_as_lal_does() -> None:
+    p = parameters(longAscNodes=0.4 * u.rad)
+    ours = gwsignal.GenerateTDWaveform(p, gwsignal.gwsignal_get_waveform_generator(NAME))
+    theirs = gwsignal.GenerateTDWaveform(p, gwsignal.gwsignal_get_waveform_generator("IMRPhenomT"))
+    t = np.arange(-0.5, 0.01, 1 / 4096)
+    for a, b in zip(ours, theirs, strict=True):
+        x, y = (CubicSpline(h.times.value, h.value)(t) for h in (a, b))
+        assert x @ y / np.linalg.norm(x) / np.linalg.norm(y) > 0.998
+
+
+def test_a_choice_of_modes_sums_those_alone() -> None:
+    generator = gwsignal.gwsignal_get_waveform_generator("GWSML_NRHM")
+    whole = gwsignal.GenerateTDWaveform(parameters(), generator)
+    some = gwsignal.GenerateTDWaveform(parameters(ModeArray=[(2, 2), (2, -2)]), generator)
+    rest = gwsignal.GenerateTDWaveform(
+        parameters(ModeArray=[(2, 1), (3, 3), (3, 2), (4, 4), (4, 3), (5, 5)]), generator
+    )
+    for a, b, c in zip(whole, some, rest, strict=True):
+        np.testing.assert_allclose(b.value + c.value, a.value, atol=1e-12 * np.abs(a.value).max())
+        assert np.abs(c.value).max() > 0.01 * np.abs(a.value).max()
+    assert set(gwsignal.GenerateTDModes(parameters(ModeArray=[(3, 3)]), generator)) >= {(3, 3), (3, -3)}
+
+
 def test_conditioning_in_time_adds_a_tapered_start_only() -> None:
     generator = gwsignal.gwsignal_get_waveform_generator(NAME)
     bare, tapered = (gwsignal.GenerateTDWaveform(parameters(condition=c), generator).hp for c in (0, 1))
@@ -103,7 +126,6 @@ def test_conditioning_in_time_adds_a_tapered_start_only() -> None:
     [
         ({"spin2x": 0.4 * ONE}, "spin2x"),
         ({"eccentricity": 0.2 * ONE}, "eccentricity"),
-        ({"longAscNodes": 0.2 * u.rad}, "longAscNodes"),
         ({"lambda1": 400.0 * ONE}, "lambda1"),
         ({"lmax": 4}, "lmax"),
         ({"ModeArray": [(2, 2), (2, 1)]}, "modes"),

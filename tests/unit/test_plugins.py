@@ -87,6 +87,7 @@ def pycbc_call(**changes: object) -> dict[str, object]:
         ({"dchi2": 0.5}, ConfigError, "dchi2"),
         ({"phase_order": 4}, ConfigError, "phase_order"),
         ({"mode_array": [(3, 3)]}, ConfigError, "modes"),
+        ({"mode_array": [(2, -2), (2, 2), (2, -1)]}, ConfigError, "modes"),
         ({"f_ref": -3.0}, ConfigError, "f_ref"),
         ({"f_ref": 900.0}, DomainError, "f_ref"),
         ({"f_lower": 3.0}, DomainError, "smallest total mass"),

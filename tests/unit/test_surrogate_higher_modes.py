@@ -10,7 +10,7 @@ import torch
 import gwsurrogate_ml as gw
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI
-from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.surrogate import higher
 from gwsurrogate_ml.surrogate.model import Surrogate
 from gwsurrogate_ml.surrogate.predictor import chebyshev_exponents
@@ -161,3 +161,89 @@ def test_no_error_estimate_without_numerical_relativity() -> None:
     card = {key: value for key, value in artifacts.load("nr22", "surrogate")[0].items() if key != "error_factor_90"}
     with pytest.raises(ConfigError, match="no error estimate"):
         Surrogate(card, artifacts.load("nr22", "surrogate")[1]).error_estimate(2.0, 0.0, 0.0)
+
+
+FACE = {**BINARY, "theta_jn": 0.9, "phase": 0.4}
+GRID = {"f_min": 20.0, "sampling_frequency": 8192.0}
+
+
+def test_chosen_modes_sum_to_all_of_them_in_time_and_frequency(sur: Surrogate) -> None:
+    some = ((2, 2), (3, 2), (4, 3))
+    others = [mode for mode in sur.modes if mode not in some]
+    whole, one, two = (sur.strain(**FACE, **GRID, modes=modes) for modes in (None, some, others))
+    for k in (1, 2):
+        assert np.linalg.norm(one[k]) > 0.1 * np.linalg.norm(whole[k])
+        np.testing.assert_allclose(one[k] + two[k], whole[k], atol=1e-12 * np.abs(whole[k]).max())
+    whole_f, one_f, two_f = (
+        sur.frequency_domain_polarizations(**FACE, **GRID, duration=2.0, modes=modes) for modes in (None, some, others)
+    )
+    for x, y, z in zip(one_f, two_f, whole_f, strict=True):
+        np.testing.assert_allclose(x + y, z, atol=1e-12 * np.abs(z).max())
+
+
+def test_a_chosen_mode_is_the_mode_itself(sur: Surrogate) -> None:
+    start, plus, cross = sur.strain(**FACE, **GRID, modes=[(3, 3)])
+    unit = (FACE["mass_1"] + FACE["mass_2"]) * MTSUN_SI
+    times = (start + np.arange(len(plus)) / GRID["sampling_frequency"]) / unit
+    h = sur(FACE["mass_1"] / FACE["mass_2"], FACE["chi_1"], FACE["chi_2"], times=times)[3, 3]
+    azimuth = np.pi / 2 - FACE["phase"]
+    y, z = (lal.SpinWeightedSphericalHarmonic(FACE["theta_jn"], azimuth, -2, 3, m) for m in (3, -3))
+    expected = (y * h - z * np.conj(h)) * unit / (FACE["luminosity_distance"] * MPC_SECONDS)
+    np.testing.assert_allclose(plus - 1j * cross, expected, atol=1e-12 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("modes", [[(6, 6)], [], [(2, 2), (2, -2)], "22", [None], 5])
+def test_modes_that_the_model_lacks_are_refused(sur: Surrogate, modes: object) -> None:
+    with pytest.raises(ConfigError, match="modes"):
+        sur.strain(**FACE, **GRID, modes=modes)
+
+
+@pytest.mark.parametrize("modes", [None, [(2, 2), (3, 3)]])
+def test_batches_of_polarizations_are_those_of_single_binaries(
+    sur: Surrogate, monkeypatch: pytest.MonkeyPatch, modes: list[tuple[int, int]] | None
+) -> None:
+    import numba
+
+    n, rng = 70, np.random.default_rng(5)
+    q, total = rng.uniform(1, 9, n), rng.uniform(50, 90, n)
+    many = {
+        **{"mass_1": total * q / (1 + q), "mass_2": total / (1 + q)},
+        **{name: rng.uniform(-0.8, 0.8, n) for name in ("chi_1", "chi_2")},
+        **{
+            "luminosity_distance": rng.uniform(100, 900, n),
+            "theta_jn": rng.uniform(0, 3, n),
+            "phase": rng.uniform(0, 6, n),
+        },
+    }
+    rate = 8192.0
+    grid = {"start": -1000 / rate, "samples": 1150, "sampling_frequency": rate}
+    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 2)
+    found = sur.batch_polarizations(**many, **grid, modes=modes)
+    assert found.shape == (n, 2, 1150)
+    for i in (0, 30, 69):
+        start, *both = sur.strain(
+            **{k: v[i] for k, v in many.items()}, f_min=25.0, sampling_frequency=rate, modes=modes
+        )
+        first = round(grid["start"] * rate - start * rate)
+        for h, expected in zip(found[i], both, strict=True):
+            np.testing.assert_allclose(h, expected[first : first + 1150], atol=1e-11 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"start": -100.0}, DomainError, "times"),
+        ({"theta_jn": [0.1, 0.2, 0.3]}, ConfigError, "theta_jn"),
+        ({"phase": np.nan}, ConfigError, "phase"),
+        ({"luminosity_distance": [400.0, -1.0]}, ConfigError, "luminosity_distance"),
+        ({"sampling_frequency": 512.0, "samples": 40}, ConfigError, "aliased"),
+        ({"samples": 0}, ConfigError, "samples"),
+        ({"mass_1": "heavy"}, ConfigError, "mass_1"),
+    ],
+)
+def test_batches_of_polarizations_refuse_bad_input(
+    sur: Surrogate, changes: dict[str, object], error: type[Exception], message: str
+) -> None:
+    call = {**FACE, "mass_1": [45.0, 50.0], "start": -0.1, "samples": 100, "sampling_frequency": 8192.0}
+    with pytest.raises(error, match=message):
+        sur.batch_polarizations(**call | changes)
