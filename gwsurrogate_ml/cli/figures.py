@@ -70,6 +70,8 @@ def _corner(run: Run) -> Figure:
 
 def _skymap(run: Run) -> Figure:
     truth = (run.truths["ra"], run.truths["dec"]) if run.truths else None
+    if run.sky is not None:
+        return run.sky.plot(truth)
     return plot.skymap(run.result.posterior["ra"], run.result.posterior["dec"], truth)
 
 

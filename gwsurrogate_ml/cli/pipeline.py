@@ -26,11 +26,13 @@ from gwsurrogate_ml.cli.report import (
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.result import Result
+    from gwsurrogate_ml.inference.skymap import SkyMap
     from gwsurrogate_ml.strain.data import StrainData
     from gwsurrogate_ml.strain.filtering import MatchedFilterResult
     from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 PACKAGES = ("numpy", "scipy", "numba", "torch", "zuko", "sbi", "gwpy", "bilby", "pycbc", "lalsuite", "astropy")
+SKY_MAP = "skymap.fits"
 DIAGNOSTICS = (
     "n_draws",
     "sample_efficiency",
@@ -101,6 +103,7 @@ class Run:
     result : posterior and its diagnostics
     model : waveform model of the estimator
     filtered : matched filter with the posterior's waveform of highest likelihood
+    sky : sky map; None without the extra `skymap`
     truths : mapping from parameter to its true value; empty unless the data are simulated
     """
 
@@ -109,6 +112,7 @@ class Run:
     result: Any
     model: Any
     filtered: MatchedFilterResult
+    sky: SkyMap | None = None
     truths: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -129,7 +133,13 @@ def analyse(
         filtered = matched_filter(
             data, model, best, f_min=settings.f_min, f_max=settings.f_max, psd=dict(settings.psd) or None
         )
-    return Run(data, segment, result, model, filtered, truths or {})
+    from gwsurrogate_ml.inference import skymap
+
+    sky = None
+    if skymap.available():
+        with progress.stage("sky map"):
+            sky = result.skymap(seed=settings.seed)
+    return Run(data, segment, result, model, filtered, sky, truths or {})
 
 
 def _sample(segment: AnalysisSegment, settings: Settings, progress: ProgressReport) -> tuple[Result, Any]:
@@ -148,7 +158,7 @@ def _sample(segment: AnalysisSegment, settings: Settings, progress: ProgressRepo
 
 
 def summarise(run: Run) -> dict[str, Any]:
-    """The content of summary.json: the matched filter's peaks, the posterior's quantiles, the run's diagnostics, flags."""
+    """The content of summary.json: the matched filter's peaks, the posterior's quantiles, sky areas, diagnostics, flags."""
     filtered: dict[str, Any] = {
         name: {"snr": peak.peak_snr, "time": peak.time, "chisq_per_dof": peak.chisq_per_dof}
         for name, peak in run.filtered.detectors.items()
@@ -157,9 +167,20 @@ def summarise(run: Run) -> dict[str, Any]:
     return {
         "matched_filter": filtered | {"network_snr": run.filtered.network_snr},
         "posterior": {name: row for name, row in found["posterior"].items() if not name.startswith("log_likelihood")},
+        "sky": _sky(run),
         "inference": {name: found["inference"][name] for name in DIAGNOSTICS},
         "flags": run.result.flags,
     }
+
+
+def _sky(run: Run) -> dict[str, Any]:
+    """Areas (deg^2) of the 50 % and 90 % regions: of the map that is saved, or of the figure's where there is none."""
+    if run.sky is not None:
+        return {"area_50": run.sky.area(0.5), "area_90": run.sky.area(0.9), "file": SKY_MAP}
+    from gwsurrogate_ml import plot
+
+    areas = plot.sky_areas(*plot.sky_density(run.result.posterior["ra"], run.result.posterior["dec"]))
+    return {"area_50": areas[0.5], "area_90": areas[0.9], "file": None}
 
 
 def run_into(
@@ -178,7 +199,7 @@ def run_into(
     Parameters
     ----------
     output : Output
-        gets result.json, summary.json, report.html, the figures and, at its end, config.json
+        gets result.json, summary.json, report.html, skymap.fits (with the extra `skymap`), the figures and, at its end, config.json
     data, settings
     command : sequence of str
         words after ``gwsml`` that repeat the run
@@ -225,6 +246,8 @@ def run_into(
     write_json(output.path / "summary.json", summary)
     logging.getLogger("bilby").setLevel(logging.WARNING)
     run.result.to_bilby().save_to_file(filename=str(output.path / "result.json"), overwrite=True)
+    if run.sky is not None:
+        run.sky.save(output.path / SKY_MAP)
     report = Report(
         title=data.name or f"Event at GPS {data.gps:.1f}",
         gps=data.gps,
@@ -271,7 +294,19 @@ def announce(folder: Path, summary: Mapping[str, Any], as_json: bool) -> None:
     snr = ", ".join(f"{name} {peak['snr']:.1f}" for name, peak in filtered.items() if name != "network_snr")
     console.print(f"SNR: {snr}, network {filtered['network_snr']:.1f}")
     console.print(
+        f"sky area: {summary['sky']['area_50']:,.0f} deg² (50 %), {summary['sky']['area_90']:,.0f} deg² (90 %)"
+    )
+    console.print(
         f"{run['n_draws']} draws, sample efficiency {100 * run['sample_efficiency']:.1f} %, "
         f"Pareto k {run['pareto_k']:.2f}, log Bayes factor {run['log_bayes_factor']:.1f}"
     )
-    console.print(f"wrote {folder}: report.html, summary.json, result.json, config.json and figures", soft_wrap=True)
+    written = [
+        "report.html",
+        "summary.json",
+        "result.json",
+        "config.json",
+        *([SKY_MAP] if summary["sky"]["file"] else []),
+    ]
+    console.print(f"wrote {folder}: {', '.join(written)} and figures", soft_wrap=True)
+    if not summary["sky"]["file"]:
+        console.print("no sky map as FITS: pip install gwsurrogate-ml[skymap]", markup=False)

@@ -147,6 +147,9 @@ def _cards(summary: Mapping[str, Any]) -> str:
         cards.append((name, f"{number(middle, digits)} {unit}", f"{number(low, digits)} to {number(high, digits)}"))
     snr = summary["matched_filter"]["network_snr"]
     cards.append(("network SNR", number(snr, 1), "matched filter"))
+    if sky := summary.get("sky"):
+        area = (f"{number(sky[key], digits_for(sky[key]))} deg²" for key in ("area_90", "area_50"))
+        cards.append(("sky area, 90 %", next(area), f"50 %: {next(area)}"))
     return "\n".join(
         f'<div class="card"><div class="name">{name}</div><div class="value">{value}</div>'
         f'<div class="range">{span}</div></div>'

@@ -5,7 +5,7 @@ colour (Okabe and Ito's colour-blind-safe palette). They are made without pyplot
 Save with ``figure.savefig(path)``; in a notebook the figure is the cell's value.
 """
 
-from gwsurrogate_ml.plot.posterior import corner, importance_weights, skymap
+from gwsurrogate_ml.plot.posterior import corner, importance_weights, sky_areas, sky_density, sky_probability, skymap
 from gwsurrogate_ml.plot.series import polarizations, q_transform, snr, strain, waveform_band, whitened
 from gwsurrogate_ml.plot.style import axis_label
 
@@ -15,6 +15,9 @@ __all__ = [
     "importance_weights",
     "polarizations",
     "q_transform",
+    "sky_areas",
+    "sky_density",
+    "sky_probability",
     "skymap",
     "snr",
     "strain",

@@ -125,6 +125,23 @@ def _unit_vectors(ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
     return vectors.astype(np.float32)
 
 
+def sky_areas(ra_edges: np.ndarray, dec_edges: np.ndarray, probability: np.ndarray) -> dict[float, float]:
+    """Areas (square degrees) of the 50 % and 90 % regions of a map as `sky_density` gives it.
+
+    Examples
+    --------
+    >>> edges = np.linspace(-np.pi, np.pi, 181), np.linspace(-np.pi / 2, np.pi / 2, 91)
+    >>> even = np.broadcast_to(np.diff(np.sin(edges[1])), (180, 90)) / 360
+    >>> round(sky_areas(*edges, even)[0.5], -2)
+    20600.0
+    """
+    solid_angle = np.broadcast_to(np.diff(np.sin(dec_edges)) * np.diff(ra_edges)[:, None], probability.shape)
+    order = np.argsort(probability / solid_angle, axis=None)[::-1]
+    cumulative = np.cumsum(probability.ravel()[order])
+    covered = np.cumsum(solid_angle.ravel()[order]) * (180 / np.pi) ** 2
+    return {level: float(covered[np.searchsorted(cumulative, level)]) for level in (0.5, 0.9)}
+
+
 def skymap(ra: np.ndarray, dec: np.ndarray, truth: tuple[float, float] | None = None) -> Figure:
     """Probability over the sky in Mollweide projection, with the 50 % and 90 % credible regions and their areas.
 
@@ -140,18 +157,39 @@ def skymap(ra: np.ndarray, dec: np.ndarray, truth: tuple[float, float] | None = 
     -------
     matplotlib Figure
     """
+    return sky_probability(*sky_density(ra, dec), truth=truth)
+
+
+def sky_probability(
+    ra_edges: np.ndarray,
+    dec_edges: np.ndarray,
+    probability: np.ndarray,
+    areas: Mapping[float, float] | None = None,
+    truth: tuple[float, float] | None = None,
+) -> Figure:
+    """A map over the sky in Mollweide projection, with the 50 % and 90 % credible regions and their areas.
+
+    Parameters
+    ----------
+    ra_edges : (n + 1,) float64, rad, -pi to pi
+    dec_edges : (m + 1,) float64, rad
+    probability : (n, m) float64, of each cell; sums to 1
+    areas : mapping from 0.5 and 0.9 to square degrees, optional
+        for the title, where they are known better than from the cells
+    truth : (ra, dec), rad, optional
+
+    Returns
+    -------
+    matplotlib Figure
+    """
     import matplotlib
     from matplotlib.figure import Figure
 
-    ra_edges, dec_edges, probability = sky_density(ra, dec)
-    solid_angle = np.broadcast_to(np.diff(np.sin(dec_edges)) * np.diff(ra_edges)[:, None], probability.shape)
-    density = probability / solid_angle
+    area = areas or sky_areas(ra_edges, dec_edges, probability)
+    density = probability / (np.diff(np.sin(dec_edges)) * np.diff(ra_edges)[:, None])
     order = np.argsort(density, axis=None)[::-1]
-    cumulative = np.cumsum(probability.ravel()[order])
-    last = {level: int(np.searchsorted(cumulative, level)) for level in (0.5, 0.9)}
-    covered = np.cumsum(solid_angle.ravel()[order]) * (180 / np.pi) ** 2
-    area = {level: covered[cell] for level, cell in last.items()}
-    threshold = sorted({float(density.ravel()[order[cell]]) for cell in last.values()})
+    last = np.searchsorted(np.cumsum(probability.ravel()[order]), (0.9, 0.5))
+    threshold = sorted({float(value) for value in density.ravel()[order[last]]})
     middle_ra, middle_dec = 0.5 * (ra_edges[1:] + ra_edges[:-1]), 0.5 * (dec_edges[1:] + dec_edges[:-1])
 
     with matplotlib.rc_context(RC | {"axes.axisbelow": False}):

@@ -16,7 +16,8 @@ from gwsurrogate_ml.strain.data import StrainData
 
 DRAWS = "1000"
 WRITTEN = {
-    "config.json", "corner.png", "q_transform.png", "report.html", "residual.png", "result.json", "skymap.png", "snr.png",
+    "config.json", "corner.png", "q_transform.png", "report.html", "residual.png", "result.json", "skymap.fits", "skymap.png",
+    "snr.png",
     "strain.png", "summary.json", "waveform.png", "weights.png", "whitened.png",
 }  # fmt: skip
 
@@ -78,7 +79,8 @@ def test_gw150914_is_found_with_its_published_snr_and_chirp_mass(gw150914: tuple
 def test_summary_has_the_documented_layout(gw150914: tuple[Path, Result]) -> None:
     out, result = gw150914
     summary = read(out / "summary.json")
-    assert set(summary) == {"matched_filter", "posterior", "inference", "flags"}
+    assert set(summary) == {"matched_filter", "posterior", "sky", "inference", "flags"}
+    assert 20 < summary["sky"]["area_50"] < summary["sky"]["area_90"] < 600  # deg^2; of H1 and L1 alone, published: some 180
     assert not any("residual" in flag or "segment" in flag for flag in summary["flags"])
     assert 55 < summary["posterior"]["final_mass_source"]["median"] < 70  # published: 62 to 63
     assert 0.55 < summary["posterior"]["final_spin"]["median"] < 0.8  # published: 0.67 to 0.68
@@ -192,3 +194,17 @@ def test_files_of_the_demo_can_be_analysed(demo: Path) -> None:
     for name, series in expected.series.items():
         assert np.array_equal(data.series[name].value, series.value)
         assert data.series[name].t0 == series.t0
+
+
+def test_sky_map_holds_the_areas_of_the_summary(gw150914: tuple[Path, Result]) -> None:
+    from ligo.skymap.io import read_sky_map
+
+    from gwsurrogate_ml.inference.skymap import SkyMap
+
+    out, _ = gw150914
+    summary = read(out / "summary.json")
+    assert SkyMap.load(out / "skymap.fits").area(0.9) == pytest.approx(summary["sky"]["area_90"], rel=1e-6)
+    _, header = read_sky_map(str(out / "skymap.fits"))
+    assert header["instruments"] == {"H1", "L1"}
+    assert header["log_bsn"] == pytest.approx(summary["inference"]["log_bayes_factor"])
+    assert "sky area, 90 %" in (out / "report.html").read_text()
