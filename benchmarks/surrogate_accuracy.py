@@ -9,7 +9,8 @@ Stage 1 (trained on SEOBNRv5HM alone) is taken from the model; stage 2 is fitted
 2. SpEC non-spinning runs (-2750 M), leave one out over the 20 interior ones, aLIGO design from 15 Hz at 70, 120, 200 Msun; SXS
    runs of the same cluster are left out with it.
 3. Stage 1, and beside it the shipped model, against SEOBNRv5HM on points drawn for this test (`--unseen`; with `--eob`
-   the validation fraction of the training set): each mode (points where it nearly vanishes left out: see `VANISHING`), and h_plus with all modes over inclination.
+   the validation fraction of the training set): each mode (points where it nearly vanishes left out: see `VANISHING`), and
+   h_plus with all modes over inclination.
 4. Predicted against true errors on the held-out runs of 1, with a figure.
 Beside each mismatch stand amplitude and phase errors, which mismatch is blind to or hides, and the length used.
 """

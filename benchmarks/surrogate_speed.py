@@ -153,7 +153,7 @@ def pairs(surrogate: Any, repeat: int, bandwidth: float) -> list[dict[str, Any]]
 
 
 def batches(surrogate: Any, repeat: int, bandwidth: float) -> list[dict[str, Any]]:
-    """1024 binaries at a time, on one and on two threads: modes at the pair's times, and (2,2) in the frequency domain."""
+    """1024 binaries at a time, on one and on two threads: pairs and modes at the pair's times, and (2,2) in frequency."""
     import numba
     import torch
 
@@ -165,7 +165,14 @@ def batches(surrogate: Any, repeat: int, bandwidth: float) -> list[dict[str, Any
     binaries = (65 * q / (1 + q), 65 / (1 + q), random[:, 1], random[:, 2])
     grid = {"duration": DURATION, "sampling_frequency": RATE, "f_min": F_MIN}
     modes = len(surrogate.modes)
+    pairs = dict(zip(("mass_1", "mass_2", "chi_1", "chi_2"), binaries, strict=True)) | ANGLES
+    pairs |= {"luminosity_distance": 410.0, "start": start, "samples": len(plus), "sampling_frequency": RATE}
     cases: list[tuple[str, Callable[[], Any], int]] = [
+        (
+            f"pairs in time, {modes} mode{'s' * (modes > 1)}, {len(times)} samples",
+            lambda: surrogate.batch_polarizations(**pairs),
+            16 * len(times),
+        ),
         (
             f"{modes} mode{'s' * (modes > 1)} in time, {len(times)} samples",
             lambda: surrogate.batch(parameters, times),

@@ -17,7 +17,7 @@ from gwsurrogate_ml.surrogate.compiled import Knots
 from gwsurrogate_ml.surrogate.coordinates import features
 from gwsurrogate_ml.surrogate.domain import check_parameters
 from gwsurrogate_ml.surrogate.predictor import chebyshev_exponents
-from gwsurrogate_ml.surrogate.uncertainty import ErrorEstimate, expected_mismatch, mode_spread
+from gwsurrogate_ml.surrogate.uncertainty import ErrorEstimate, Factor, expected_mismatch, factors
 from gwsurrogate_ml.waveform.modes import Modes
 from gwsurrogate_ml.waveform.spline import hermite_torch, slope_matrix
 
@@ -200,7 +200,7 @@ class GeometricSurrogate:
         Returns
         -------
         ErrorEstimate
-            expected mismatch to numerical relativity, its 90 % bound, and the networks' spread in each higher mode
+            expected mismatch to numerical relativity, its 90 % bound, and such a bound for each higher mode
 
         Raises
         ------
@@ -215,13 +215,17 @@ class GeometricSurrogate:
             raise ConfigError(
                 f"the model {self.info['name']!r} carries no error estimate: train it anew with an NR table (--set nr=FILE)"
             )
-        expected = float(expected_mismatch(parameters, self._tensors)[0])
-        spread = (
-            mode_spread(parameters, self._tensors, self._degree, self.modes[1:])[0]
-            if len(self.modes) > 1
-            else np.empty(0)
-        )
-        return ErrorEstimate(expected, factor * expected, dict(zip(self.modes[1:], spread.tolist(), strict=True)))
+        expected = float(expected_mismatch(parameters, self._tensors, self._factors)[0])
+        calibrated = self.info["metrics"].get("higher_modes_validation", {}).get("error_factor_90", {})
+        bounds = {}
+        if calibrated:
+            spread = higher.spread(parameters, self._tensors, self.modes[1:])[0].tolist()
+            bounds = {(l, m): calibrated[f"{l}{m}"] * x for (l, m), x in zip(self.modes[1:], spread, strict=True)}
+        return ErrorEstimate(expected, factor * expected, bounds)
+
+    @cached_property
+    def _factors(self) -> list[Factor]:
+        return factors(self._tensors)
 
     def _one(self, q: float, chi1: float, chi2: float, unknown: dict[str, object]) -> np.ndarray:
         """Parameters (1, 3) of one binary, checked."""

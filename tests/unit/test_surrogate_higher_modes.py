@@ -163,6 +163,19 @@ def test_no_error_estimate_without_numerical_relativity() -> None:
         Surrogate(card, artifacts.load("nr22", "surrogate")[1]).error_estimate(2.0, 0.0, 0.0)
 
 
+def test_bounds_of_higher_modes_vanish_with_the_modes_and_scale_with_the_calibrated_factors() -> None:
+    card, tensors = artifacts.load("nrhm", "surrogate")
+    one = Surrogate(card, tensors)
+    equal, unequal = one.error_estimate(1.0, 0.3, 0.3).modes, one.error_estimate(4.0, 0.3, -0.5).modes
+    assert set(equal) == set(MODES)
+    assert all(equal[l, m] == 0 for l, m in MODES if m % 2)
+    assert all(0 < unequal[mode] < 0.02 for mode in MODES)
+    factors = card["metrics"]["higher_modes_validation"]["error_factor_90"]
+    card["metrics"]["higher_modes_validation"]["error_factor_90"] = {key: 2 * value for key, value in factors.items()}
+    twice = Surrogate(card, tensors).error_estimate(4.0, 0.3, -0.5).modes
+    assert twice == {mode: pytest.approx(2 * unequal[mode]) for mode in MODES}
+
+
 FACE = {**BINARY, "theta_jn": 0.9, "phase": 0.4}
 GRID = {"f_min": 20.0, "sampling_frequency": 8192.0}
 
