@@ -1,10 +1,16 @@
 """Witness subtraction beside its baselines, the oracle and the analytic limit, on seeds that nothing was fitted to.
 
-    python benchmarks/denoise.py [--quick] [--out benchmarks/results]
+    python benchmarks/denoise.py [--quick] [--part PART ...] [--out benchmarks/results]
 
-For each mock: training on one realisation (CPU time on one thread is stated), then the ladder: ASD ratio by band, range, gain in
-optimal SNR of 30 + 30 Msun and its score (fraction of the attainable log-gain), matched-filter SNR of injections before and
-after, self-subtraction, null tests (nothing couples; witnesses shifted in time), and the stream's latency per frame.
+Parts, each of which writes its share of denoise.json and leaves the others' as they are:
+cleaners     o3_like and sidebands_only: ASD ratio by band, range, gain in optimal SNR of 30 + 30 Msun and its score (fraction of
+             the attainable log-gain), SNR of injections before and after, self-subtraction, the stream's latency per frame;
+             beside the FIR and bilinear Wiener filters. About 2 minutes of CPU time
+nulls        nothing couples; witnesses shifted in time, before and after the fit. About 2 minutes
+autoencoder  the DeepClean-style baseline, and the same network on what our cleaner leaves. About 15 minutes
+parameters   posteriors of four injections before and after, by the package's estimator. About 10 minutes
+
+Training is on one realisation; CPU time on one thread is stated.
 """
 
 # ruff: noqa: E402
@@ -25,14 +31,14 @@ from typing import Any
 import numpy as np
 
 from gwsurrogate_ml.artifacts import package_versions
-from gwsurrogate_ml.denoise import baselines, deepclean, ladder
-from gwsurrogate_ml.denoise.metrics import binary_power, snr_gain
+from gwsurrogate_ml.denoise import baselines, checks, deepclean, ladder
 from gwsurrogate_ml.denoise.mock import Mock, preset
 from gwsurrogate_ml.denoise.stream import Filter, run_through
 from gwsurrogate_ml.denoise.witness import WitnessCleaner
-from gwsurrogate_ml.kernels.psd import welch
 
-TRAINING_SEED, HELD_OUT_SEEDS = 1, (101, 102, 103)
+TRAINING_SEED, HELD_OUT_SEEDS, INJECTION_SEED = 1, (101, 102, 103, 104, 105), 106
+COUPLED = ("o3_like", "sidebands_only")
+PARTS = ("cleaners", "nulls", "autoencoder", "parameters")
 
 
 def through(plan: Filter) -> ladder.Cleaner:
@@ -51,185 +57,174 @@ def signal(rate: float) -> np.ndarray:
     return np.roll(np.fft.irfft(h) * rate / 400.0, round(3.5 * rate))
 
 
-def fitted(
-    mock: Mock, duration: float, steps: int
-) -> tuple[dict[str, ladder.Cleaner], dict[str, float], WitnessCleaner]:
-    """All cleaners, and the CPU seconds that each took to fit."""
+def timed(make: Callable[[], Any]) -> tuple[Any, float]:
+    """A result, and the CPU seconds it took."""
+    start = time.process_time()
+    return make(), time.process_time() - start
+
+
+def cleaners(mock: Mock, duration: float, seeds: tuple[int, ...], spectra: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The ladder of our cleaner and the two Wiener baselines."""
     data = mock.draw(duration, TRAINING_SEED)
     seconds: dict[str, float] = {}
-
-    def timed(name: str, make: Callable[[], Any]) -> Any:
-        start = time.process_time()
-        result = make()
-        seconds[name] = time.process_time() - start
-        return result
-
-    cleaner = timed("witness_cleaner", lambda: WitnessCleaner.fit(data.strain, data.witnesses))
-    cleaners: dict[str, ladder.Cleaner] = {"witness_cleaner": lambda s, w: cleaner.apply(s, w).strain}
-    cleaners["bilinear_wiener"] = through(
-        timed("bilinear_wiener", lambda: baselines.bilinear_wiener(data.strain, data.witnesses))
-    )
-    cleaners["fir_wiener"] = through(timed("fir_wiener", lambda: baselines.fir_wiener(data.strain, data.witnesses)))
-    if steps:
-        cleaners["deepclean"] = timed(
-            "deepclean", lambda: deepclean.DeepClean.fit(data.strain, data.witnesses, steps=steps)
-        )
-    return cleaners, seconds, cleaner
-
-
-def nulls(mock: Mock, duration: float) -> dict[str, float]:
-    """SNR ratio with cleaners fitted where nothing couples, and to witnesses that lag by 30 s: 1 is right."""
-    result = {}
-    for name in ("no coupling", "shifted witnesses"):
-        source = preset("null") if name == "no coupling" else mock
-        ratios = []
-        pair = [source.draw(duration, TRAINING_SEED), source.draw(256.0, HELD_OUT_SEEDS[0])]
-        if name == "shifted witnesses":
-            for data in pair:
-                for series in data.witnesses.values():
-                    series.value[:] = np.roll(series.value, round(30 * mock.sampling_frequency))
-        cleaner = WitnessCleaner.fit(pair[0].strain, pair[0].witnesses)
-        for data in pair:
-            clean = cleaner.apply(data.strain, data.witnesses).strain
-            f, before = welch(data.strain.value, mock.sampling_frequency, 4.0, average="mean")
-            after = welch(clean, mock.sampling_frequency, 4.0, average="mean")[1]
-            ratios.append(snr_gain(f, before, after, binary_power(f, 30, 30)))
-        result[name] = max(ratios, key=lambda ratio: abs(ratio - 1))
-    return result
+    ours, seconds["witness_cleaner"] = timed(lambda: WitnessCleaner.fit(data.strain, data.witnesses))
+    made: dict[str, ladder.Cleaner] = {"witness_cleaner": lambda s, w: ours.apply(s, w).strain}
+    for name, fit in (("bilinear_wiener", baselines.bilinear_wiener), ("fir_wiener", baselines.fir_wiener)):
+        plan, seconds[name] = timed(lambda fit=fit: fit(data.strain, data.witnesses))
+        made[name] = through(plan)
+    climbed = ladder.climb(mock, made, seeds)
+    held_out, template = mock.draw(512.0, INJECTION_SEED), signal(mock.sampling_frequency)
+    keep_spectra(mock, made, spectra)
+    return climbed | {
+        "fit_cpu_seconds": seconds,
+        "bands": ours.card["bands"],
+        "injections": ladder.injections(held_out, made["witness_cleaner"], template, 50, mock.sampling_frequency),
+        "self_subtraction_of_a_fit": checks.self_subtraction_of_a_fit(
+            mock.draw(duration, INJECTION_SEED), template, 10
+        ),
+        "streaming": checks.streaming(ours, mock.draw(128.0, HELD_OUT_SEEDS[0])),
+    }
 
 
-def streaming(cleaner: WitnessCleaner, mock: Mock) -> dict[str, Any]:
-    """Wall time of a step on one core, p50, p95 and p99 in ms, and the real-time factor (of the medians)."""
-    data = mock.draw(128.0, HELD_OUT_SEEDS[0])
-    rate = mock.sampling_frequency
-    rows = np.stack([data.witnesses[name].value for name in cleaner.plan.channels])
-    result: dict[str, Any] = {"latency_of_filters_s": cleaner.latency}
-    for frame in (1.0, 1 / 16):
-        size, state, times = round(frame * rate), cleaner.start(0.0), []
-        for first in range(0, rows.shape[1] - size + 1, size):
-            start = time.perf_counter()
-            state, _ = cleaner.plan.step(state, data.strain.value[first : first + size], rows[:, first : first + size])
-            times.append(1e3 * (time.perf_counter() - start))
-        warm = np.array(times[round(16 / frame) :])  # past the first stretch, in which nothing is subtracted
-        p50, p95, p99 = np.percentile(warm, [50, 95, 99])
-        result[f"frame {frame:g} s"] = {
-            "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "real_time_factor": 1e3 * frame / p50, "frames": warm.size
-        }  # fmt: skip
-    return result
+def keep_spectra(mock: Mock, made: dict[str, ladder.Cleaner], spectra: dict[str, np.ndarray]) -> None:
+    """PSDs of one held-out realisation for the figure, float32 of the ASD."""
+    data = mock.draw(512.0, HELD_OUT_SEEDS[0])
+    series = {"raw": data.strain.value} | {name: clean(data.strain, data.witnesses) for name, clean in made.items()}
+    for name, values in series.items():
+        spectra[f"{mock.name}/{name}"] = np.sqrt(ladder.spectrum(values, mock.sampling_frequency)[1]).astype(np.float32)
 
 
-def parameters_before_and_after(duration: float, draws: int) -> dict[str, Any]:
-    """Posterior of one injection in H1 and L1 of `o3_like`, by the package's estimator, from raw and from cleaned strain."""
-    import gwsurrogate_ml as gw
-    from gwsurrogate_ml.strain.simulate import simulate
-
-    rate, span = 4096.0, 128.0
-    mock = preset("o3_like", sampling_frequency=rate)
-    truth = {
-        "mass_1": 38.0, "mass_2": 30.0, "chi_1": 0.1, "chi_2": -0.1, "luminosity_distance": 700.0, "theta_jn": 0.4, "phase": 1.0,
-        "psi": 0.3, "ra": 1.4, "dec": -1.2, "geocent_time": mock.draw(4.0, 0).strain.t0.value + 100.0,
-    }  # fmt: skip
-    gps = truth["geocent_time"]
-    silent = simulate(
-        truth, gw.load_surrogate("nr22"), duration=32.0, sampling_frequency=rate, gps=gps, zero_noise=True, f_min=20.0
-    )
-    series: dict[str, dict[str, Any]] = {"raw": {}, "cleaned": {}}
-    for i, detector in enumerate(("H1", "L1")):
-        training, data = mock.draw(duration, 2001 + i), mock.draw(span, 3001 + i)
-        cleaner = WitnessCleaner.fit(training.strain, training.witnesses)
-        strain = data.strain.copy()
-        signal = silent.series[detector]
-        first = round((signal.t0.value - strain.t0.value) * rate)
-        strain.value[first : first + len(signal)] += signal.value
-        series["raw"][detector] = strain
-        series["cleaned"][detector] = cleaner(strain, data.witnesses)
-    m_1, m_2 = truth["mass_1"], truth["mass_2"]
-    result: dict[str, Any] = {"injected": truth | {"chirp_mass": (m_1 * m_2) ** 0.6 / (m_1 + m_2) ** 0.2}}
-    estimator = gw.load_estimator()
-    for name, by_detector in series.items():
-        posterior = estimator.sample(gw.StrainData.from_series(by_detector, gps=gps), n=draws)
-        result[name] = {
-            "sample_efficiency": posterior.sample_efficiency,
-            "log_bayes_factor": posterior.log_bayes_factor,
-        } | {
-            key: dict(
-                zip(
-                    ("lower_90", "median", "upper_90"),
-                    np.quantile(posterior.posterior[key], (0.05, 0.5, 0.95)),
-                    strict=True,
-                )
-            )
-            for key in ("chirp_mass", "mass_ratio", "chi_eff", "luminosity_distance")
-        }
-    return result
+def autoencoder(
+    mock: Mock, duration: float, seeds: tuple[int, ...], steps: int, spectra: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    """The baseline autoencoder, and what the same network finds in the residual of our cleaner."""
+    data = mock.draw(duration, TRAINING_SEED)
+    net, seconds = timed(lambda: deepclean.DeepClean.fit(data.strain, data.witnesses, steps=steps))
+    keep_spectra(mock, {"deepclean": net}, spectra)
+    climbed = ladder.climb(mock, {"deepclean": net}, seeds)["cleaners"]["deepclean"]
+    ours = WitnessCleaner.fit(data.strain, data.witnesses)
+    residual = ours(data.strain, data.witnesses)
+    more = max(1, steps // 4)
+    second, more_seconds = timed(lambda: deepclean.DeepClean.fit(residual, data.witnesses, steps=more))
+    both = {
+        "ours": lambda s, w: ours.apply(s, w).strain,
+        "ours_then_autoencoder": lambda s, w: second(ours(s, w), w),
+    }
+    rows = ladder.climb(mock, both, seeds)["cleaners"]
+    gains = {name: rows[name]["snr_gain"] for name in both}
+    return {
+        "cleaners": {"deepclean": climbed},
+        "fit_cpu_seconds": {"deepclean": seconds},
+        "deepclean_steps": steps,
+        "autoencoder_on_the_residual": gains
+        | {
+            "snr_ratio": gains["ours_then_autoencoder"] / gains["ours"],
+            "steps": more,
+            "cpu_seconds": more_seconds,
+        },
+    }
 
 
-def figures(mock: Mock, cleaners: dict[str, ladder.Cleaner], climbed: dict[str, Any], out: Path) -> None:
-    """ASDs and scores as PNG."""
+def figures(result: dict[str, Any], spectra: dict[str, np.ndarray], out: Path) -> None:
+    """ASDs and scores as PNG, from what was kept of all parts."""
     from gwsurrogate_ml.plot.denoise import cleaning, scores
 
-    data = mock.draw(512.0, HELD_OUT_SEEDS[0])
-    f, raw = welch(data.strain.value, mock.sampling_frequency, 4.0)
-    psds = {
-        name: welch(clean(data.strain, data.witnesses), mock.sampling_frequency, 4.0)[1]
-        for name, clean in cleaners.items()
-    }
-    cleaning(f, raw, psds, np.interp(f, mock.grid(), mock.optimal_psd()), title=mock.name).savefig(
-        out / f"denoise_{mock.name}_asd.png"
-    )
-    values = {name: climbed["cleaners"][name]["score_of_oracle"] for name in cleaners}
-    scores(values, 0.9 if mock.name == "o3_like" else 0.85, mock.name).savefig(out / f"denoise_{mock.name}_scores.png")
+    for name in COUPLED:
+        rows = result.get(name, {}).get("cleaners", {})
+        order = [key for key in ("witness_cleaner", "bilinear_wiener", "fir_wiener", "deepclean") if key in rows]
+        if f"{name}/raw" not in spectra or not order:
+            continue
+        psds = {key: np.asarray(spectra[f"{name}/{key}"], np.float64) ** 2 for key in ("raw", *order)}
+        mock, f = preset(name), np.arange(psds["raw"].size) * ladder.RESOLUTION
+        best = np.interp(f, mock.grid(), mock.optimal_psd())
+        cleaning(f, psds.pop("raw"), psds, best, title=name).savefig(out / f"denoise_{name}_asd.png")
+        values = {key: rows[key]["score_of_oracle"] for key in order}
+        scores(values, 0.9 if name == "o3_like" else 0.85, name).savefig(out / f"denoise_{name}_scores.png")
+
+
+def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """`old` with everything in `new` put in its place, mapping by mapping."""
+    result = dict(old)
+    for key, value in new.items():
+        result[key] = merged(old[key], value) if isinstance(value, dict) and isinstance(old.get(key), dict) else value
+    return result
+
+
+def say(name: str, result: dict[str, Any]) -> None:
+    """The lines of one mock."""
+    limit = preset(name).limit()
+    for key, row in result["cleaners"].items():
+        if "score" in row:
+            print(
+                f"{name:15s} {key:16s} SNR gain {row['snr_gain']:.4f} (limit {limit:.4f})  score {row['score']:.3f}  "
+                f"of oracle {row['score_of_oracle']:.3f} (worst seed {row['worst_of_seeds']['score_of_oracle']:.3f})  "
+                f"range {row['range_mpc']:.1f} Mpc  fit {result['fit_cpu_seconds'].get(key, 0):.0f} s"
+            )
+    for key in ("injections", "self_subtraction_of_a_fit", "streaming", "autoencoder_on_the_residual"):
+        if key in result:
+            print(f"{name:15s} {key} {json.dumps(result[key])}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="512 s of training, no autoencoder, one held-out seed")
-    parser.add_argument("--steps", type=int, default=150, help="training steps of the autoencoder baseline")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--quick", action="store_true", help="512 s of training, one held-out seed, 60 training steps")
     parser.add_argument(
-        "--parameters", action="store_true", help="posteriors of an injection before and after, and no more"
+        "--part", action="append", choices=PARTS, help="may be repeated; all by default, cleaners with --quick"
     )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=2000,
+        help="training steps of the autoencoder baseline on o3_like; half as many on sidebands_only",
+    )
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     args = parser.parse_args()
     import torch
 
     torch.set_num_threads(1)
     args.out.mkdir(parents=True, exist_ok=True)
-    if args.parameters:
-        write(args.out / "denoise_parameters.json", parameters_before_and_after(512.0, 10_000))
-        return
-    duration, steps = (512.0, 0) if args.quick else (2048.0, args.steps)
+    parts = args.part or (PARTS[:1] if args.quick else PARTS)
+    duration, steps = (512.0, 60) if args.quick else (2048.0, args.steps)
     seeds = HELD_OUT_SEEDS[:1] if args.quick else HELD_OUT_SEEDS
-    result: dict[str, Any] = {
-        "training_s": duration,
-        "seeds": seeds,
-        "versions": package_versions("numpy", "scipy", "torch"),
-    }
-    for name in ("o3_like", "sidebands_only"):
-        mock = preset(name)
-        cleaners, seconds, cleaner = fitted(mock, duration, steps)
-        climbed = ladder.climb(mock, cleaners, seeds)
-        held_out = mock.draw(512.0, HELD_OUT_SEEDS[-1] + 1)
-        injected = ladder.injections(
-            held_out, cleaners["witness_cleaner"], signal(mock.sampling_frequency), 50, mock.sampling_frequency
-        )
-        result[name] = climbed | {
-            "fit_cpu_seconds": seconds,
-            "bands": cleaner.card["bands"],
-            "injections": injected,
-            "streaming": streaming(cleaner, mock),
-        }
-        if name == "o3_like":
-            result["nulls"] = nulls(mock, min(duration, 1024.0))
-        figures(mock, cleaners, climbed, args.out)
-        for key, row in climbed["cleaners"].items():
-            print(
-                f"{name:15s} {key:16s} SNR gain {row['snr_gain']:.4f} (limit {climbed['limit']:.4f})  score {row['score']:.3f}  "
-                f"of oracle {row['score_of_oracle']:.3f}  range {row['range_mpc']:.1f} Mpc  fit {seconds.get(key, 0):.0f} s"
-            )
-        print(f"{name:15s} injections {json.dumps(injected)}")
-        print(f"{name:15s} streaming {json.dumps(result[name]['streaming'])}", flush=True)
-    print(f"nulls {json.dumps(result['nulls'])}")
-    write(args.out / "denoise.json", result)
+    path, arrays = args.out / "denoise.json", args.out / "denoise_spectra.npz"
+    spectra: dict[str, np.ndarray] = {}
+    versions = package_versions("numpy", "scipy", "torch")
+    record(path, {"training_s": duration, "seeds": list(seeds), "versions": versions})
+    for name in COUPLED:
+        for part, make in (
+            ("cleaners", lambda mock: cleaners(mock, duration, seeds, spectra)),
+            (
+                "autoencoder",
+                lambda mock: autoencoder(
+                    mock, duration, seeds, steps if mock.name == "o3_like" else steps // 2, spectra
+                ),
+            ),
+        ):
+            if part in parts:
+                made = make(preset(name))
+                say(name, made)
+                record(path, {name: made})
+    if "nulls" in parts:
+        pairs = [(TRAINING_SEED + i, seed) for i, seed in enumerate(seeds)]
+        nulls = checks.null_tests(preset("o3_like"), pairs, min(duration, 1024.0))
+        print(f"nulls {json.dumps(nulls)}", flush=True)
+        record(path, {"nulls": nulls})
+    if "parameters" in parts:
+        import gwsurrogate_ml as gw
+        from gwsurrogate_ml.inference.cleaned import parameters_before_and_after
+
+        measured = parameters_before_and_after(gw.load_estimator())
+        write(args.out / "denoise_parameters.json", measured)
+        print(json.dumps({key: value for key, value in measured.items() if key != "injections"}))
+    if spectra:
+        spectra = (dict(np.load(arrays)) if arrays.exists() else {}) | spectra
+        np.savez_compressed(arrays, **spectra)
+        figures(json.loads(path.read_text()), spectra, args.out)
+
+
+def record(path: Path, update: dict[str, Any]) -> None:
+    """Merge an update into a JSON file as it is now: parts may run at the same time."""
+    write(path, merged(json.loads(path.read_text()) if path.exists() else {}, update))
 
 
 def write(path: Path, content: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries, TimeSeriesDict
 
 RUN = 32
-"""This many equal samples in a row mean a dead or saturated channel."""
+"""This many equal samples in a row mean a dead or saturated channel, whatever was seen in training."""
+SHORTEST_RUN = 4
+"""So many never occur by chance in a channel whose samples all differed in training: it is clipped or stuck."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def align(strain: TimeSeries, witnesses: Mapping[str, TimeSeries], names: Sequen
         if abs(other - rate) > 1e-9 * rate:
             raise DataError(
                 f"witness {name!r} is sampled at {other:g} Hz, the strain at {rate:g} Hz: "
-                f"bring them together with .resample({rate:g})"
+                f"bring them together with denoise.channels.at_rate (on the command line: --rate {rate:g})"
             )
         shift = (start - first) * rate
         offset = round(shift)
@@ -114,8 +117,25 @@ def require_alive(data: Aligned) -> None:
             )
 
 
-def flat(values: np.ndarray, last: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Samples at which a channel has kept one value for RUN samples, with what the next call needs to go on.
+def stuck_after(values: np.ndarray) -> int:
+    """Equal samples in a row from which a channel like `values` (n,) is clipped or stuck: twice the longest run there.
+
+    A channel of noise has none, so that clipping shows after SHORTEST_RUN; one recorded slowly and held, a few.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).standard_normal(4096)
+    >>> stuck_after(x), stuck_after(np.repeat(x, 8))
+    (4, 16)
+    """
+    changes = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1], [True]]))
+    return int(np.clip(2 * np.diff(changes).max(), SHORTEST_RUN, RUN))
+
+
+def flat(
+    values: np.ndarray, last: np.ndarray, count: np.ndarray, run_length: int | np.ndarray = RUN
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Samples at which a channel has kept one value for `run_length` samples, with what the next call needs to go on.
 
     Parameters
     ----------
@@ -123,6 +143,7 @@ def flat(values: np.ndarray, last: np.ndarray, count: np.ndarray) -> tuple[np.nd
     last : (..., 1) the sample before
     count : (..., 1) int
         how many samples before that one equal it
+    run_length : int or (..., 1)
 
     Returns
     -------
@@ -134,35 +155,108 @@ def flat(values: np.ndarray, last: np.ndarray, count: np.ndarray) -> tuple[np.nd
     change = np.where(extended[..., 1:] != extended[..., :-1], index, -1 - count)
     start = np.maximum.accumulate(change, axis=-1)
     run = index - start
-    return run >= RUN - 1, values[..., -1:], run[..., -1:]
+    return run >= run_length - 1, values[..., -1:], run[..., -1:]
 
 
-def read_channels(path: str | Path, names: Sequence[str]) -> TimeSeriesDict:
-    """Channels of one GWF or HDF5 file, as gwpy reads them.
+def at_rate(series: TimeSeries, sampling_frequency: float) -> TimeSeries:
+    """A channel at another sampling rate, in step with itself; gaps stay gaps, a little longer at both ends.
+
+    Witnesses are recorded at anything from 16 Hz to 16384 Hz: bring them, and the strain, to one rate before fitting.
 
     Parameters
     ----------
-    path : path of a frame file (.gwf) or of an HDF5 file that gwpy's TimeSeriesDict.write made
+    series : gwpy TimeSeries; gaps are NaN
+    sampling_frequency : float, Hz
+        a ratio of small whole numbers away from the series' own
+
+    Returns
+    -------
+    gwpy TimeSeries, NaN at both ends where the filter (80 dB, zero phase) reaches beyond the data
+
+    Raises
+    ------
+    ConfigError
+        if the ratio of the rates is none of small whole numbers
+
+    Examples
+    --------
+    >>> from gwpy.timeseries import TimeSeries
+    >>> t = np.arange(4096) / 1024.0
+    >>> slow = at_rate(TimeSeries(np.sin(2 * np.pi * 5 * t), sample_rate=1024), 256.0)
+    >>> bool(np.nanmax(np.abs(slow.value - np.sin(2 * np.pi * 5 * t[::4]))) < 1e-3)
+    True
+    """
+    from scipy.signal import firwin, resample_poly
+
+    rate, _ = _grid(series, str(series.name))
+    if sampling_frequency == rate:
+        return series
+    ratio = Fraction(sampling_frequency / rate).limit_denominator(4096)
+    up, down = ratio.numerator, ratio.denominator
+    if min(up, down) < 1 or max(up, down) > 4096 or abs(rate * up / down - sampling_frequency) > 1e-9 * rate:
+        raise ConfigError(f"{series.name}: {rate:g} Hz cannot be brought to {sampling_frequency:g} Hz")
+    half = 32 * max(up, down)  # samples at the common multiple of both rates: 32 at the lower rate
+    taps = firwin(2 * half + 1, 0.92 / max(up, down), window=("kaiser", 8.0))
+    values = np.asarray(series.value, np.float64)
+    finite = np.isfinite(values)
+    mean = float(values[finite].mean()) if finite.any() else 0.0
+    out = resample_poly(np.where(finite, values - mean, 0.0), up, down, window=taps) + mean
+    bad = np.concatenate([[0], np.cumsum(~finite)])
+    middle = np.arange(out.size) * down / up
+    reach = half / up
+    first, last = np.ceil(middle - reach).astype(int), np.floor(middle + reach).astype(int) + 1
+    whole = (first >= 0) & (last <= values.size)
+    clear = bad[np.clip(last, 0, values.size)] == bad[np.clip(first, 0, values.size)]
+    result = type(series)(
+        np.where(whole & clear, out, np.nan), t0=series.t0, sample_rate=sampling_frequency, name=series.name
+    )
+    result.override_unit(series.unit)
+    return result
+
+
+def read_channels(
+    path: str | Path | Sequence[str | Path], names: Sequence[str], sampling_frequency: float | None = None
+) -> TimeSeriesDict:
+    """Channels of GWF or HDF5 files, as gwpy reads them.
+
+    Parameters
+    ----------
+    path : path, or several in any order
+        of frame files (.gwf) or of HDF5 files that gwpy's TimeSeriesDict.write made; what lies between two files is a gap
     names : sequence of str
+    sampling_frequency : float, Hz, optional
+        to which all are brought (`at_rate`); as recorded by default
 
     Raises
     ------
     DataError
-        if the file is missing or unreadable, or lacks a channel
+        if a file is missing or unreadable, or lacks a channel; if files overlap
     ConfigError
         if no channel is named
     """
     from gwpy.timeseries import TimeSeriesDict
 
-    path = Path(path)
-    if not names:
-        raise ConfigError(f"no channel of {path.name} is named")
-    if not path.is_file():
-        raise DataError(f"no file {path}")
-    gwf = path.name.lower().endswith(".gwf")
-    try:
-        if gwf:
-            return TimeSeriesDict.read(path, list(names), format="gwf")
-        return TimeSeriesDict.read(path, list(names), format="hdf5")
-    except Exception as error:
-        raise DataError(f"cannot read {', '.join(names)} from {path.name}: {error}") from error
+    paths = [Path(path)] if isinstance(path, str | Path) else [Path(part) for part in path]
+    if not names or not paths:
+        raise ConfigError(f"no channel of {', '.join(part.name for part in paths) or 'any file'} is named")
+    parts: list[TimeSeriesDict] = []
+    for part in paths:
+        if not part.is_file():
+            raise DataError(f"no file {part}")
+        try:
+            form = "gwf" if part.name.lower().endswith(".gwf") else "hdf5"
+            parts.append(TimeSeriesDict.read(part, list(names), format=form))
+        except Exception as error:
+            raise DataError(f"cannot read {', '.join(names)} from {part.name}: {error}") from error
+    parts.sort(key=lambda channels: float(channels[names[0]].t0.value))
+    joined = TimeSeriesDict()
+    for name in names:
+        try:
+            joined[name] = parts[0][name].copy()
+            for later in parts[1:]:
+                joined[name].append(later[name], inplace=True, gap="pad", pad=np.nan)
+        except ValueError as error:
+            raise DataError(f"{name!r} does not continue from file to file: {error}") from error
+        if sampling_frequency is not None:
+            joined[name] = at_rate(joined[name], sampling_frequency)
+    return joined

@@ -114,10 +114,12 @@ def fit(
         power[i] = _held_back_power(x[:, cut:], d[cut:], ok[cut:], taps, rate, bands)
     best = np.argmin(power, axis=0)
 
-    n_taps = max(lengths) + 1 + 2 * round(rate)
+    helps = power.min(axis=0) < REFUSE
+    # No longer than the bands need: half of it is latency.
+    chosen = [lengths[i] for i in best[helps]] or [min(lengths)]
+    n_taps = max(chosen) + 1 + 2 * round(rate)
     joined = np.zeros((len(tried), n_taps))
     record: list[dict[str, Any]] = []
-    helps = power.min(axis=0) < REFUSE
     done: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     for j, band in enumerate(bands):
         entry: dict[str, Any] = {"low": band[0], "high": band[1], "held_back_power": float(power[best[j], j])}

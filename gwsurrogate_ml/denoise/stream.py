@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gwsurrogate_ml.denoise import fir
-from gwsurrogate_ml.denoise.channels import flat
+from gwsurrogate_ml.denoise.channels import RUN, flat
 from gwsurrogate_ml.denoise.features import Feature, evaluate
 
 RAMP = 0.25
@@ -82,6 +82,7 @@ class Filter:
     limits : (n_channels,) largest credible |sample|
     sampling_frequency : float, Hz
     model : str
+    stuck_after : (n_channels,) equal samples in a row that mean a clipped or stuck channel
     """
 
     channels: tuple[str, ...]
@@ -91,6 +92,7 @@ class Filter:
     limits: np.ndarray
     sampling_frequency: float
     model: str
+    stuck_after: np.ndarray = field(default_factory=lambda: np.array([RUN]))
     _responses: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -129,10 +131,10 @@ class Filter:
         ----------
         state : StreamState
         strain : (n,) float64; NaN passes through
-        witnesses : (n_channels, n) float64; NaN, stuck and incredible samples switch the subtraction off around them
+        witnesses : (n_channels, n) float64; NaN, stuck, clipped and incredible samples switch the subtraction off around them
         """
         n = strain.size
-        stuck, last, run = flat(witnesses, state.last, state.run)
+        stuck, last, run = flat(witnesses, state.last, state.run, self.stuck_after[:, None])
         good = np.isfinite(witnesses) & ~stuck
         good &= np.abs(np.where(good, witnesses, 0.0)) <= self.limits[:, None]
         channels = np.concatenate([state.channels, np.where(good, witnesses, 0.0)], axis=1)

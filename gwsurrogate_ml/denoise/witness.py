@@ -17,7 +17,7 @@ import numpy as np
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.denoise import fitting
-from gwsurrogate_ml.denoise.channels import align, require_alive
+from gwsurrogate_ml.denoise.channels import RUN, align, require_alive, stuck_after
 from gwsurrogate_ml.denoise.features import Feature
 from gwsurrogate_ml.denoise.stream import CleanFrame, Filter, StreamState, run_through
 from gwsurrogate_ml.errors import ConfigError, DataError, DomainWarning
@@ -117,13 +117,15 @@ class WitnessCleaner:
             "offered_channels": list(data.channels),
             "features": [feature.card() for feature in fitted.features],
             "limits": limits,
+            "stuck_after": {key: stuck_after(data.channels[key]) for key in fitted.channels},
             "sampling_frequency": data.sampling_frequency,
             "bands": fitted.bands,
             "training": {
                 "start_time": data.start_time,
                 "duration": data.strain.size / data.sampling_frequency,
                 "held_back": held_back,
-                "strain_sha256": hashlib.sha256(np.ascontiguousarray(data.strain).tobytes()).hexdigest(),
+                "strain_sha256": _digest(data.strain),
+                "witnesses_sha256": {key: _digest(values) for key, values in data.channels.items()},
             },
         }
         return cls._of(card, fitted.smoothing, fitted.taps)
@@ -139,6 +141,7 @@ class WitnessCleaner:
             np.array([card["limits"][key] for key in channels]),
             float(card["sampling_frequency"]),
             f"{card['name']} {card['version']}",
+            np.array([card.get("stuck_after", {}).get(key, RUN) for key in channels], int),
         )
         return cls(card, plan)
 
@@ -266,3 +269,7 @@ class WitnessCleaner:
                 f"the data are sampled at {rate:g} Hz, {self.plan.model} was fitted at {self.plan.sampling_frequency:g} Hz: "
                 f"resample the data to that"
             )
+
+
+def _digest(values: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gwsurrogate_ml as gw
-from gwsurrogate_ml.denoise.channels import read_channels
+from gwsurrogate_ml.denoise.channels import at_rate, read_channels
 from gwsurrogate_ml.denoise.features import Feature
 from gwsurrogate_ml.denoise.fitting import passband
 from gwsurrogate_ml.denoise.metrics import binary_power, matched_filter_snr, snr_gain
@@ -157,14 +157,18 @@ def test_gaps_pass_through_flagged_and_change_nothing_elsewhere(held_out: MockDa
     assert np.abs(ramp).max() < 0.05  # no step between raw and cleaned
 
 
-@pytest.mark.parametrize("fault", ["stuck", "incredible"])
+@pytest.mark.parametrize("fault", ["stuck", "incredible", "clipped"])
 def test_a_witness_that_fails_switches_the_subtraction_off(
     held_out: MockData, cleaner: WitnessCleaner, fault: str
 ) -> None:
     strain, witnesses = cropped(held_out, 0, round(60 * RATE))
     series = witnesses["JITTER"].copy()
     first, last = round(30 * RATE), round(31 * RATE)
-    series.value[first:last] = series.value[first] if fault == "stuck" else 1e6
+    if fault == "clipped":  # at one standard deviation: no sample leaves the range seen in training
+        spread = series.value.std()
+        series.value[first:last] = np.clip(series.value[first:last], -spread, spread)
+    else:
+        series.value[first:last] = series.value[first] if fault == "stuck" else 1e6
     frame = cleaner.apply(strain, witnesses | {"JITTER": series})
     assert np.array_equal(frame.strain[first:last], strain.value[first:last])
 
@@ -242,6 +246,46 @@ def test_channels_from_files(tmp_path, held_out: MockData, cleaner: WitnessClean
         read_channels(tmp_path / "none.gwf", ["A"])
 
 
+@pytest.mark.parametrize("suffix", ["hdf5", "gwf"])
+def test_files_in_any_order_are_joined_and_what_is_missing_between_them_is_a_gap(
+    tmp_path, held_out: MockData, suffix: str
+) -> None:  # type: ignore[no-untyped-def]
+    from gwpy.timeseries import TimeSeriesDict
+
+    size, paths = round(8 * RATE), []
+    for i in (3, 0, 1):
+        paths.append(tmp_path / f"{i}.{suffix}")
+        part = held_out.witnesses["TILT"][i * size : (i + 1) * size]
+        part.name = part.channel = "H1:TILT"
+        TimeSeriesDict({"H1:TILT": part}).write(paths[-1])
+    joined = read_channels(paths, ["H1:TILT"])["H1:TILT"]
+    assert joined.t0.value == held_out.strain.t0.value
+    assert np.array_equal(joined.value[: 2 * size], held_out.witnesses["TILT"].value[: 2 * size])
+    assert np.isnan(joined.value[2 * size : 3 * size]).all()
+    assert np.array_equal(joined.value[3 * size :], held_out.witnesses["TILT"].value[3 * size : 4 * size])
+    with pytest.raises(DataError, match="does not continue"):
+        read_channels([paths[0], paths[0]], ["H1:TILT"])
+
+
+def test_witnesses_at_other_rates_serve_once_brought_to_one(training: MockData, held_out: MockData) -> None:
+    """A slow channel recorded at 64 Hz, as most are, costs next to nothing."""
+    strain, witnesses = cropped(training, 0, round(256 * RATE))
+    slow = witnesses | {"TILT": at_rate(witnesses["TILT"], 64.0)}
+    with pytest.raises(DataError, match=r"sampled at 64 Hz.*--rate 512"):
+        WitnessCleaner.fit(strain, slow)
+    again = at_rate(slow["TILT"], RATE)
+    known = np.isfinite(again.value)
+    assert known.mean() > 0.99
+    band = [("MAINS", witnesses["MAINS"]), ("TILT", again)]
+    cleaner = WitnessCleaner.fit(strain, dict(band), [(52.0, 68.0)])
+    whole = WitnessCleaner.fit(strain, {name: witnesses[name] for name, _ in band}, [(52.0, 68.0)])
+    powers = [c.card["bands"][0]["held_back_power"] for c in (cleaner, whole)]
+    assert powers[0] == pytest.approx(powers[1], abs=0.01)
+    assert powers[0] < 0.8
+    with pytest.raises(ConfigError, match="cannot be brought"):
+        at_rate(strain, np.pi)
+
+
 def bad_missing(strain, witnesses):  # type: ignore[no-untyped-def]
     return strain, {}
 
@@ -285,7 +329,7 @@ def bad_type(strain, witnesses):  # type: ignore[no-untyped-def]
         (bad_missing, "no witness channel given"),
         (bad_dead, "'TILT' is constant.*leave it out"),
         (bad_saturated, "'TILT' is stuck or saturated"),
-        (bad_rate, "sampled at 256 Hz.*resample"),
+        (bad_rate, "sampled at 256 Hz.*--rate 512"),
         (bad_span, "read the whole span"),
         (bad_gap, "'TILT' is a gap for 67%"),
         (bad_short, "too short"),
