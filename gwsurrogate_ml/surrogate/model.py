@@ -390,10 +390,11 @@ class Surrogate(GeometricSurrogate):
         """Samples before and from the peak on a segment of `duration` (s), checked to hold the signal from `f_min` on."""
         before, after = segment_times(duration, sampling_frequency, self.t_max * unit)
         before = min(before, int(-self.t_min * unit * sampling_frequency))
-        if -before / sampling_frequency >= reach:
+        # The model itself always reaches back a cycle more than the f_min it admits.
+        if reach + before / sampling_frequency < 1.0 / f_min:
             raise DomainError(
-                f"the signal of total mass {unit / MTSUN_SI:g} is {-reach:.2f} s long from {f_min:g} Hz: the segment of "
-                f"{duration:g} s is too short, take a longer duration or a higher f_min"
+                f"the signal of total mass {unit / MTSUN_SI:g} is {-reach:.2f} s long from {f_min:g} Hz, and a cycle more is "
+                f"needed to taper its start: the segment of {duration:g} s is too short, take a longer duration or a higher f_min"
             )
         return before, after
 

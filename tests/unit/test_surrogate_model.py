@@ -161,6 +161,20 @@ def test_a_segment_shorter_than_the_signal_is_refused(sur: gw.Surrogate) -> None
         sur.frequency_domain(20.0, 18.0, 0.0, 0.0, duration=1.0, sampling_frequency=2048, f_min=20)
 
 
+def test_there_is_always_a_cycle_for_the_taper_or_an_error(sur: gw.Surrogate) -> None:
+    for q, chi in ((1.0, -0.9), (1.0, 0.9), (10.0, 0.0)):
+        m = 1.0001 * sur.smallest_total_mass(q, chi, chi, 20.0)
+        binary = {"mass_1": m * q / (1 + q), "mass_2": m / (1 + q), "chi_1": chi, "chi_2": chi, "f_min": 20.0}
+        angles = {"luminosity_distance": 100.0, "theta_jn": 0.0, "phase": 0.0}
+        bare, _, _ = sur.strain(**binary, **angles, sampling_frequency=8192.0)
+        start, plus, _ = sur.strain(**binary, **angles, sampling_frequency=8192.0, taper=True)
+        assert start < bare - 1 / 20.0
+        assert abs(plus[:4]).max() < 1e-3 * abs(plus).max()
+    m1, m2, start = 20.0, 18.0, sur.time_before_peak(mass_1=20.0, mass_2=18.0, chi_1=0.0, chi_2=0.0, f_min=20.0)
+    with pytest.raises(DomainError, match="a cycle more"):
+        sur.frequency_domain(m1, m2, 0.0, 0.0, duration=round(start + 0.05, 3), sampling_frequency=4000.0, f_min=20.0)
+
+
 def test_sampling_too_slow_for_the_ringdown_is_refused(sur: gw.Surrogate) -> None:
     keywords = {"chi_1": 0.0, "chi_2": 0.0, "luminosity_distance": 1.0, "theta_jn": 0.0, "phase": 0.0, "f_min": 20.0}
     with pytest.raises(ConfigError, match="would be aliased; sample at 5"):
