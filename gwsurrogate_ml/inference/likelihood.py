@@ -16,6 +16,7 @@ from gwsurrogate_ml.conventions import component_masses
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.inference.extrinsic import TimeWindow
 from gwsurrogate_ml.inference.geometry import Network, amplitudes, earth_direction
+from gwsurrogate_ml.kernels.threads import in_threads
 from gwsurrogate_ml.strain.signal import Waveform as WaveformModel
 
 if TYPE_CHECKING:
@@ -166,13 +167,21 @@ class ReducedLikelihood:
     def project(self, waveforms: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Coefficients (N, K), powers (N, n_det) and the share of whitened power lost by the basis (N,)."""
         band = self.likelihood.band
-        h = waveforms[:, band]
-        squared = h.real**2 + h.imag**2
-        white = h * self._root
-        coefficients = white @ np.conj(self._basis)
-        total = squared @ self._root**2
-        lost = 1 - np.sum(coefficients.real**2 + coefficients.imag**2, axis=1) / total
-        return coefficients, squared @ self.likelihood.weight[:, band].T, lost
+        contiguous = slice(int(band[0]), int(band[-1]) + 1)
+        whitened_basis = np.zeros((contiguous.stop - contiguous.start, self.size), dtype=np.complex128)
+        whitened_basis[band - band[0]] = np.conj(self._basis) * self._root[:, None]
+        weight = self.likelihood.weight[:, contiguous].T
+        coefficients = np.empty((len(waveforms), self.size), dtype=np.complex128)
+        power = np.empty((len(waveforms), weight.shape[1]))
+
+        def work(rows: slice) -> None:
+            h = waveforms[rows, contiguous]
+            np.matmul(h, whitened_basis, out=coefficients[rows])
+            np.matmul(h.real**2 + h.imag**2, weight, out=power[rows])
+
+        in_threads(work, len(waveforms))
+        lost = 1 - np.sum(coefficients.real**2 + coefficients.imag**2, axis=1) / power.sum(1)
+        return coefficients, power, lost
 
     def series(self, coefficients: np.ndarray) -> np.ndarray:
         """z_d(t) at the window's times: (N, K) to (N, n_det, window.size) complex128."""

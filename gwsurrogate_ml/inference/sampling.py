@@ -19,6 +19,7 @@ from gwsurrogate_ml.inference.importance import check_weights, log_sum, resample
 from gwsurrogate_ml.inference.likelihood import ReducedLikelihood, SegmentLikelihood
 from gwsurrogate_ml.inference.priors import BinaryPrior
 from gwsurrogate_ml.inference.search import Found
+from gwsurrogate_ml.kernels.threads import in_threads
 
 TIME_STEP = 1 / 8192
 """Step in s of the matched-filter series, which are interpolated between: six points, of signals below 500 Hz."""
@@ -181,14 +182,24 @@ class EventSampler:
         n = len(z)
         part = np.arange(n) % self.n_sets
         log_likelihood, effective, shift = np.empty(n), np.empty(n), np.empty(n, dtype=np.int64)
-        for number, integral in enumerate(self.sets):
-            rows = np.flatnonzero(part == number)
-            for start in range(0, len(rows), _CHUNK):
-                chunk = rows[start : start + _CHUNK]
+        tasks = [
+            (number, rows[start : start + _CHUNK])
+            for number in range(self.n_sets)
+            for rows in [np.flatnonzero(part == number)]
+            for start in range(0, len(rows), _CHUNK)
+        ]
+
+        done = iter(range(1, len(tasks) + 1))
+
+        def work(which: slice) -> None:
+            for number, chunk in tasks[which]:
                 series = self._series(coefficients[chunk])
                 shift[chunk] = self._shift(series, power[chunk])
-                log_likelihood[chunk], effective[chunk] = integral.marginal(series, power[chunk], shift[chunk])
-            self.progress(stage + ": extrinsic integral", number + 1, self.n_sets)
+                found = self.sets[number].marginal(series, power[chunk], shift[chunk])
+                log_likelihood[chunk], effective[chunk] = found
+                self.progress(stage + ": extrinsic integral", next(done), len(tasks))
+
+        in_threads(work, len(tasks), block=1)
         return Evaluated(z, theta, coefficients, power, shift, part, log_likelihood, effective)
 
     def complete(self, draws: Evaluated, log_weights: np.ndarray, size: int, seed: int) -> dict[str, np.ndarray]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 
 from gwsurrogate_ml.conventions import ModeKey, require_q
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError
+from gwsurrogate_ml.kernels.threads import in_threads
 from gwsurrogate_ml.surrogate import compiled, higher, predictor
 from gwsurrogate_ml.surrogate.compiled import Knots
 from gwsurrogate_ml.surrogate.coordinates import features
@@ -23,23 +21,6 @@ from gwsurrogate_ml.waveform.spline import hermite_torch, slope_matrix
 
 if TYPE_CHECKING:
     import torch
-
-
-BLOCK = 64
-"""Waveforms worked on at a time: their networks' numbers stay in the cache."""
-
-
-def in_threads(work: Callable[[slice], None], n: int) -> None:
-    """Call `work` on consecutive parts of range(`n`), in NUMBA_NUM_THREADS threads (by default, as many as cores)."""
-    threads: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-    step = max(1, min(BLOCK, -(-n // threads)))
-    parts = [slice(k, min(k + step, n)) for k in range(0, n, step)]
-    if threads == 1 or len(parts) <= 1:
-        for part in parts:
-            work(part)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, parts))
 
 
 def _uphill(values: torch.Tensor, centre: int) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,11 @@ from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, ModeKey
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.kernels import fft
+from gwsurrogate_ml.kernels.threads import in_threads
 from gwsurrogate_ml.surrogate import compiled
 from gwsurrogate_ml.surrogate.compiled import Knots
 from gwsurrogate_ml.surrogate.domain import check_parameters
-from gwsurrogate_ml.surrogate.geometric import GeometricSurrogate, in_threads
+from gwsurrogate_ml.surrogate.geometric import GeometricSurrogate
 from gwsurrogate_ml.waveform.conditioning import segment_times, start_taper
 from gwsurrogate_ml.waveform.polarizations import harmonics, projections
 from gwsurrogate_ml.waveform.spline import hermite
@@ -26,6 +28,14 @@ if TYPE_CHECKING:
 
 DEFAULT = "nrhm"
 _FACE_ON = np.array([[[-np.sqrt(5.0 / (4.0 * np.pi)), 0.0]]])  # h_plus of (2,2) for theta_jn = 0, phase = 0
+
+
+@lru_cache(maxsize=4096)
+def _rise(samples: int) -> np.ndarray:
+    """The taper over so many samples; read-only, kept, since batches ask for the same lengths again and again."""
+    rise = start_taper(np.arange(samples, dtype=np.float64), 0.0, float(samples))
+    rise.flags.writeable = False
+    return rise
 
 
 class Surrogate(GeometricSurrogate):
@@ -403,7 +413,7 @@ class Surrogate(GeometricSurrogate):
         """Taper `part` in place over 90 % of the way from the first sample to f_min, but over no more than 0.4 s."""
         room = reach + before / sampling_frequency
         ramp = max(2, int(min(0.9 * room, 0.4) * sampling_frequency))
-        part[..., :ramp] *= start_taper(np.arange(ramp, dtype=np.float64), 0.0, float(ramp))
+        part[..., :ramp] *= _rise(ramp)
 
     def _phase_at_peak(
         self, k: Knots, unit: np.ndarray, phase: float, f_ref: float | None, parameters: np.ndarray
