@@ -36,6 +36,18 @@ BINARIES: tuple[dict[str, float], ...] = tuple(
 """Injections within the shipped estimator's range; phase 1, psi 0.3."""
 
 
+def injection_template(sampling_frequency: float) -> np.ndarray:
+    """h_plus of 30 + 30 Msun at 400 Mpc, face on, from the shipped surrogate: (4 s,), its peak after 3.5 s."""
+    from gwsurrogate_ml.surrogate.model import load_surrogate
+
+    one = np.ones(1)
+    h = load_surrogate("nr22").frequency_domain(
+        30 * one, 30 * one, 0 * one, 0 * one, duration=4.0, sampling_frequency=sampling_frequency, f_min=20.0
+    )[0]
+    series = np.fft.irfft(h) * sampling_frequency / 400.0  # the model is at 1 Mpc
+    return np.asarray(np.roll(series, round(3.5 * sampling_frequency)))
+
+
 def shift_in_sigma(raw: np.ndarray, cleaned: np.ndarray) -> float:
     """Shift of the mean between two sets of draws, in units of sqrt(sigma_raw^2 - sigma_cleaned^2).
 

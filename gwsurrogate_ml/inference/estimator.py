@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 DEFAULT = "bbh-h1l1"
+USABLE = 0.92
+"""Share of the Nyquist frequency below which down-sampled data are trusted: filters against aliasing bend the rest."""
+LEAST_REACH = 350.0
+"""Hz: data that end below are too far from the training."""
 
 
 class Estimator:
@@ -187,9 +191,13 @@ class Estimator:
         DomainError
             other detectors, no signal, or a posterior that the prior on chirp mass cuts off
         ConfigError
-            a segment of other duration or band
+            a segment of other duration or band, or data sampled at less than 762 Hz
         DataError
             data that are not finite
+
+        Notes
+        -----
+        Data sampled at less than twice the estimator's f_max are used up to 92 % of their Nyquist frequency.
         """
         started = time.perf_counter()
         options = options or SamplingOptions()
@@ -236,7 +244,15 @@ class Estimator:
                 f"the data are of {', '.join(data.detectors)}, this estimator was trained for {', '.join(wanted.detectors)}: "
                 "pass those detectors alone, in this order"
             )
-        return data.segment(duration=wanted.duration, f_min=wanted.f_min, f_max=wanted.f_max)
+        reach = np.floor(USABLE * data.sampling_frequency / 2 * wanted.duration) / wanted.duration
+        if reach >= wanted.f_max or wanted.f_max <= data.sampling_frequency / 2:
+            return data.segment(duration=wanted.duration, f_min=wanted.f_min, f_max=wanted.f_max)
+        if reach < LEAST_REACH:
+            raise ConfigError(
+                f"the data are sampled at {data.sampling_frequency:g} Hz and reach up to {reach:g} Hz: this estimator needs "
+                f"{2 * LEAST_REACH / USABLE:.0f} Hz or more, get them at a higher rate"
+            )
+        return data.segment(duration=wanted.duration, f_min=wanted.f_min, f_max=float(reach)).extended(wanted.f_max)
 
     def _check_loudness(self, found: Found) -> None:
         require_signal(found, self.prior)

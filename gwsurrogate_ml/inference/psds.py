@@ -98,9 +98,11 @@ def band_ratios(psd: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    (..., n_bands) float64, dimensionless
+    (..., n_bands) float64, dimensionless; a band in which nothing is usable takes the value of the one below
     """
     ratio = reference_psd(frequencies) / psd
     band = np.searchsorted(np.asarray(BAND_EDGES[1:-1]), frequencies, side="right")
     mean = np.stack([ratio[..., band == b].mean(axis=-1) for b in range(len(BAND_EDGES) - 1)], axis=-1)
+    for b in range(1, mean.shape[-1]):
+        mean[..., b] = np.where(mean[..., b] > 0, mean[..., b], mean[..., b - 1])
     return -0.5 * np.log(np.maximum(mean, 1e-12))

@@ -7,7 +7,7 @@ away: older versions of bilby had one, which scaled the likelihood by 1 - 5 alph
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,6 +71,19 @@ class AnalysisSegment:
     def sampling_frequency(self) -> float:
         """Rate (Hz) at which a waveform's transform has these frequencies: 2 f_max, which may be below the data's."""
         return 2 * self.f_max
+
+    def extended(self, f_max: float) -> AnalysisSegment:
+        """The same data on frequencies up to a higher `f_max` (Hz), where nothing is known: PSD infinite, mask False."""
+        n = round(f_max * self.duration) + 1 - len(self.frequencies)
+        pad = ((0, 0), (0, n))
+        return replace(
+            self,
+            f_max=f_max,
+            frequencies=np.arange(len(self.frequencies) + n) / self.duration,
+            strain=np.pad(self.strain, pad),
+            psd=np.pad(self.psd, pad, constant_values=np.inf),
+            mask=np.pad(self.mask, (0, n)),
+        )
 
     def noise_log_likelihood(self) -> float:
         """Whittle log likelihood of the data being noise, -(1/2) sum 4 df |d|^2 / S over the band: bilby's value."""

@@ -62,6 +62,25 @@ def test_gw150914_has_its_known_mass_at_high_efficiency(result: Result) -> None:
     assert result.flags == []
 
 
+def test_down_sampled_data_give_the_same_posterior_and_too_slow_ones_are_refused(
+    data_dir, estimator: Estimator, result: Result
+) -> None:  # type: ignore[no-untyped-def]
+    files = {name: data_dir(f"strain/{name[0]}-{name}_LOSC_4_V2-1126259446-32.hdf5") for name in ("H1", "L1")}
+    full = gw.StrainData.from_files(files, gps=1126259462.4)
+    slow, slower = (
+        gw.StrainData.from_series({name: full.series[name].resample(rate) for name in files}, gps=full.gps)
+        for rate in (1024, 512)
+    )
+    again = estimator.sample(slow, n=2000, seed=3, options=QUICK)
+    for name in ("chirp_mass", "mass_ratio", "chi_eff"):
+        a, b = result.posterior[name], again.posterior[name]
+        assert abs(a.median() - b.median()) < 0.25 * a.std()
+    assert again.sample_efficiency > 0.3
+    assert again.flags == []
+    with pytest.raises(ConfigError, match="sampled at 512 Hz"):
+        estimator.sample(slower, n=2000, options=QUICK)
+
+
 def test_posterior_draws_carry_the_exact_likelihood(result: Result, estimator: Estimator, segment) -> None:  # type: ignore[no-untyped-def]
     some = result.posterior.iloc[:100]
     exact = SegmentLikelihood(segment, estimator.model).log_likelihood_ratio(

@@ -223,6 +223,16 @@ def test_ensemble_of_psds_holds_the_first_run_and_the_design(data_dir) -> None: 
     assert np.all((design > low) & (design < high))
 
 
+def test_bands_beyond_the_data_look_like_the_last_that_is_known() -> None:
+    f = np.arange(80, 4097) / 4
+    psd = psds.random_psd(f, np.random.default_rng(4))
+    cut = np.where(f > 480.0, np.inf, psd)
+    whole, some = psds.band_ratios(psd, f), psds.band_ratios(cut, f)
+    assert np.array_equal(some[:-2], whole[:-2])
+    assert some[-2] == pytest.approx(whole[-2], abs=0.2)
+    assert some[-1] == some[-2]
+
+
 def test_configuration_names_what_is_wrong(tmp_path) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ConfigError, match=r"training\.step"):
         read_config({"training": {"step": 3}})

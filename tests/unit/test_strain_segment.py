@@ -199,3 +199,16 @@ def test_stretch_stops_at_gaps_and_refuses_an_event_inside_one():
     strain[index(0)] = np.nan
     with pytest.raises(DataError, match="in a gap"):
         data_of(strain).stretch("H1")
+
+
+def test_frequencies_beyond_the_data_carry_no_information():
+    data = data_of(noise(seed=1), noise(seed=2))
+    short = data.segment(f_max=500.0)
+    long = short.extended(1000.0)
+    assert long.frequencies[-1] == 1000.0
+    assert long.strain.shape == long.psd.shape == (2, 4001)
+    assert long.mask.sum() == short.mask.sum()
+    assert long.noise_log_likelihood() == pytest.approx(short.noise_log_likelihood())
+    beyond = long.frequencies > 500.0
+    assert np.all(np.isinf(long.psd[:, beyond]))
+    assert not long.strain[:, beyond].any()
