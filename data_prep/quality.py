@@ -295,7 +295,8 @@ def _decide(verdicts: list[Verdict], config: QualityConfig) -> None:
         floor = float(np.median(duplicates or [v.best for v in members] or [np.nan]))
         for v in members:
             own = v.best if v.best > config.reference_error else 0.0
-            v.sigma = max(config.sigma_min, floor, own, *np.nan_to_num([v.duplicate_mismatch, v.resolution_mismatch]))
+            measured = [x for x in (v.duplicate_mismatch, v.resolution_mismatch) if np.isfinite(x)]
+            v.sigma = max(config.sigma_min, floor, own, *measured)
     smallest = min((v.sigma for v in kept), default=np.nan)
     for v in kept:
         v.weight = float(smallest / v.sigma)
