@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from gwsurrogate_ml.cli import analyze, bench, demo, denoise, models, search, train, validate, waveform
+from gwsurrogate_ml.cli import analyze, bench, demo, denoise, models, search, serve, train, validate, waveform
 from gwsurrogate_ml.cli.console import OrderlyGroup, stdout
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command("analyze")(analyze.analyze)
 app.command("waveform")(waveform.waveform)
 app.command("search")(search.search)
 app.command("bench")(bench.bench)
+app.command("serve")(serve.serve)
 app.add_typer(denoise.app, name="denoise")
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")

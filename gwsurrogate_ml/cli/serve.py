@@ -1,0 +1,94 @@
+"""`gwsml serve`: surrogate, denoisers and estimator over the KServe v2 protocol (HTTP)."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import Annotated
+
+import typer
+
+from gwsurrogate_ml.cli.console import ProgressReport, complain, stdout
+from gwsurrogate_ml.errors import ConfigError
+
+DEFAULT_MODELS = ("nrhm", "bbh-signal", "bbh-h1l1")
+
+
+def _is_loopback(host: str) -> bool:
+    """Does `host` name this machine alone?
+
+    Examples
+    --------
+    >>> _is_loopback("127.0.0.1"), _is_loopback("0.0.0.0")
+    (True, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def serve(
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model", help="A shipped model's name or a folder; may be repeated. Default: nrhm, bbh-signal, bbh-h1l1."
+        ),
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen at; others than this machine's own need care.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0: any that is free.")] = 8000,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Threads for quick models.")] = 2,
+    request_mb: Annotated[float, typer.Option("--request-mb", min=0.001, help="Largest body in MB.")] = 64.0,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.001, help="Seconds to answer a quick request.")] = 30.0,
+    slow_timeout: Annotated[
+        float, typer.Option("--slow-timeout", min=0.001, help="Seconds to draw a posterior.")
+    ] = 900.0,
+    queue: Annotated[int, typer.Option("--queue", min=1, help="Requests at work or waiting; more are refused.")] = 32,
+    sequences: Annotated[int, typer.Option("--sequences", min=1, help="Streams open at a time.")] = 64,
+    idle: Annotated[
+        float, typer.Option("--idle", min=0.001, help="Seconds after which an idle stream is forgotten.")
+    ] = 120.0,
+) -> None:
+    """Serve models over the KServe v2 protocol until stopped (Ctrl-C); any v2 client will do, such as tritonclient."""
+    from gwsurrogate_ml.serve.service import Limits, create_app, require
+
+    require()
+    limits = Limits(
+        request_bytes=round(1e6 * request_mb), timeout=timeout, slow_timeout=slow_timeout, read_timeout=timeout,
+        queue=queue, sequences=sequences, idle=idle, workers=workers,
+    )  # fmt: skip
+    if not _is_loopback(host):
+        complain("warning", f"--host {host} is reached from other machines, and the service asks nobody who they are")
+    from gwsurrogate_ml.serve.models import serve_model
+
+    with ProgressReport() as progress:
+        loaded = []
+        for name in model or DEFAULT_MODELS:
+            with progress.stage(f"loading {name}"):
+                loaded += serve_model(name)
+    app = create_app(loaded, limits)
+    import uvicorn
+
+    # Connections are bounded too: each may wait with a body half sent.
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            timeout_keep_alive=75,
+            limit_concurrency=4 * queue + 4,
+            timeout_graceful_shutdown=10,
+        )
+    )
+    try:
+        sock = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise ConfigError(
+            f"--host {host} --port {port} cannot be had ({error.strerror or error}): name another port"
+        ) from error
+    with sock:
+        address = f"http://{f'[{host}]' if ':' in host else host}:{sock.getsockname()[1]}/v2"
+        stdout().print(f"serving {', '.join(m.name for m in loaded)} at {address}", soft_wrap=True)
+        server.run(sockets=[sock])

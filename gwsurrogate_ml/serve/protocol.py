@@ -1,0 +1,261 @@
+"""Requests and responses of the KServe v2 inference protocol: JSON, with the binary tensor extension.
+
+A body is JSON, or JSON of `Inference-Header-Content-Length` bytes followed by the raw little-endian tensors one after the
+other, in the order of their entries. Source: kserve.github.io, open inference protocol, and Triton's extension of it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+DTYPES = {
+    "BOOL": np.dtype("?"),
+    **{f"{sign}INT{8 * size}": np.dtype(f"<{letter}{size}") for sign, letter in (("", "i"), ("U", "u")) for size in (1, 2, 4, 8)},
+    **{f"FP{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)},
+}  # fmt: skip
+"""numpy's types of the protocol's; BYTES, of variable length, stands apart."""
+HEADER_LENGTH = "Inference-Header-Content-Length"
+Parameter = str | bool | int | float
+
+
+class RequestError(Exception):
+    """A request that cannot be served: HTTP status, and one sentence that names culprit and remedy."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Request:
+    """One inference request, decoded.
+
+    Attributes
+    ----------
+    inputs : mapping from name to array
+    parameters : mapping, as sent
+    outputs : mapping from the name of a wanted output to whether it is wanted in binary; empty: all
+    id : str, comes back with the response
+    binary : bool, default for outputs
+    """
+
+    inputs: Mapping[str, np.ndarray]
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    outputs: Mapping[str, bool] = field(default_factory=dict)
+    id: str = ""
+    binary: bool = False
+
+
+def inflate(body: bytes, encoding: str, limit: int) -> bytes:
+    """`body` without its Content-Encoding, at most `limit` bytes long.
+
+    Raises
+    ------
+    RequestError
+        413 if it is longer, 415 for an encoding other than gzip and deflate, 400 for damaged data
+
+    Examples
+    --------
+    >>> inflate(zlib.compress(b"1" * 10), "deflate", 100)
+    b'1111111111'
+    """
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in ("gzip", "deflate"):
+        raise RequestError(415, f"Content-Encoding {encoding!r} is not known: send gzip, deflate or none")
+    stream = zlib.decompressobj(wbits=47 if encoding == "gzip" else 15)
+    try:
+        out = stream.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise RequestError(400, f"the body is not {encoding} ({error}): send it again") from error
+    if len(out) > limit:
+        raise RequestError(413, f"the body unpacks to more than {limit} bytes: send less at a time")
+    if not stream.eof:
+        raise RequestError(400, f"the {encoding} body is cut off: send it again")
+    return out
+
+
+def decode(body: bytes, header_length: str | None = None) -> Request:
+    """The request in `body`; `header_length` is the value of the header of that name, None where the body is all JSON.
+
+    Raises
+    ------
+    RequestError
+        400 with what is wrong
+
+    Examples
+    --------
+    >>> body = b'{"inputs": [{"name": "x", "shape": [2], "datatype": "FP64", "data": [1, 2.5]}]}'
+    >>> decode(body).inputs["x"]
+    array([1. , 2.5])
+    """
+    length = len(body)
+    if header_length is not None:
+        if not header_length.strip().isdigit() or int(header_length) > len(body):
+            raise RequestError(400, f"{HEADER_LENGTH} is {header_length!r} for a body of {len(body)} bytes")
+        length = int(header_length)
+    try:
+        head = json.loads(body[:length])
+    except (ValueError, RecursionError) as error:
+        raise RequestError(400, f"the request is not JSON ({str(error)[:100]})") from error
+    if not isinstance(head, dict) or not isinstance(head.get("inputs"), list):
+        raise RequestError(400, 'the request lacks "inputs": a list of tensors')
+    parameters = _mapping(head.get("parameters", {}), "parameters")
+    raw, inputs = memoryview(body)[length:], {}
+    for entry in head["inputs"]:
+        tensor = _mapping(entry, "a tensor of inputs")
+        name, shape, datatype = _header(tensor)
+        if name in inputs:
+            raise RequestError(400, f"input {name!r} comes twice")
+        size = _mapping(tensor.get("parameters", {}), f"parameters of {name!r}").get("binary_data_size")
+        if size is None:
+            inputs[name] = _from_json(name, shape, datatype, tensor.get("data"))
+        else:
+            if not isinstance(size, int) or not 0 <= size <= len(raw):
+                raise RequestError(400, f"input {name!r}: binary_data_size is {size!r}, {len(raw)} bytes are left")
+            inputs[name], raw = _from_bytes(name, shape, datatype, raw[:size]), raw[size:]
+    if len(raw):
+        raise RequestError(400, f"{len(raw)} bytes follow the last tensor: check binary_data_size")
+    binary = parameters.get("binary_data_output") is True
+    outputs = {}
+    for entry in _sequence(head.get("outputs", []), "outputs"):
+        wanted = _mapping(entry, "an entry of outputs")
+        given = _mapping(wanted.get("parameters", {}), "parameters of an output")
+        outputs[str(wanted.get("name"))] = given.get("binary_data", binary) is True
+    return Request(inputs, parameters, outputs, str(head.get("id", "")), binary)
+
+
+def encode(
+    model: str, version: str, request: Request, outputs: Mapping[str, np.ndarray]
+) -> tuple[list[bytes], dict[str, str]]:
+    """Parts of the response body and its headers.
+
+    Examples
+    --------
+    >>> encode("m", "1", Request({}), {"y": np.array([1.5])})[0]
+    [b'{"model_name":"m","model_version":"1","outputs":[{"name":"y","datatype":"FP64","shape":[1],"data":[1.5]}]}']
+    """
+    entries, blobs = [], []
+    for name, array in outputs.items():
+        entry: dict[str, Any] = {"name": name, "datatype": datatype_of(array), "shape": list(array.shape)}
+        if request.outputs.get(name, request.binary):
+            blob = _to_bytes(array)
+            entry["parameters"] = {"binary_data_size": len(blob)}
+            blobs.append(blob)
+        else:
+            entry["data"] = _to_json(array)
+        entries.append(entry)
+    head: dict[str, Any] = {"model_name": model, "model_version": version, "outputs": entries}
+    if request.id:
+        head["id"] = request.id
+    text = json.dumps(head, separators=(",", ":"), allow_nan=False).encode()
+    if not blobs:
+        return [text], {"Content-Type": "application/json"}
+    return [text, *blobs], {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(text))}
+
+
+def datatype_of(array: np.ndarray) -> str:
+    """The protocol's name of an array's type; arrays of bytes or str objects are BYTES.
+
+    Examples
+    --------
+    >>> datatype_of(np.zeros(1)), datatype_of(np.array([b"a"], object))
+    ('FP64', 'BYTES')
+    """
+    if array.dtype.kind in "OSU":
+        return "BYTES"
+    for name, dtype in DTYPES.items():
+        if array.dtype == dtype:
+            return name
+    raise TypeError(f"{array.dtype} has no name in the protocol")
+
+
+def _mapping(value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise RequestError(400, f"{what} is not a JSON object")
+    return value
+
+
+def _sequence(value: Any, what: str) -> Sequence[Any]:
+    if not isinstance(value, list):
+        raise RequestError(400, f"{what} is not a JSON array")
+    return value
+
+
+def _header(tensor: Mapping[str, Any]) -> tuple[str, tuple[int, ...], str]:
+    name, shape, datatype = tensor.get("name"), tensor.get("shape"), tensor.get("datatype")
+    if not isinstance(name, str) or not name:
+        raise RequestError(400, "an input has no name")
+    if datatype != "BYTES" and datatype not in DTYPES:
+        raise RequestError(400, f"input {name!r}: datatype {datatype!r} is none of {', '.join(DTYPES)}, BYTES")
+    if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 2**31 for n in shape) or len(shape) > 8:
+        raise RequestError(400, f"input {name!r}: shape {str(shape)[:60]} is not a list of sizes")
+    return name, tuple(shape), str(datatype)
+
+
+def _from_json(name: str, shape: tuple[int, ...], datatype: str, data: Any) -> np.ndarray:
+    try:
+        if datatype == "BYTES":
+            flat = np.empty(math.prod(shape), object)
+            words = list(_flatten(data))
+            if len(words) != flat.size:
+                raise ValueError(f"{len(words)} elements")
+            flat[:] = [word.encode() for word in words]
+            return flat.reshape(shape)
+        array = np.asarray(data, DTYPES[datatype])
+        return array.reshape(shape)  # the protocol allows flat and nested data
+    except (ValueError, TypeError, OverflowError, AttributeError) as error:
+        raise RequestError(
+            400, f"input {name!r}: its data are not {datatype} of shape {list(shape)} ({str(error)[:100]})"
+        ) from error
+
+
+def _flatten(data: Any) -> list[Any]:
+    return [word for part in data for word in _flatten(part)] if isinstance(data, list) else [data]
+
+
+def _from_bytes(name: str, shape: tuple[int, ...], datatype: str, raw: memoryview) -> np.ndarray:
+    count = math.prod(shape)
+    if datatype != "BYTES":
+        dtype = DTYPES[datatype]
+        if len(raw) != count * dtype.itemsize:
+            raise RequestError(400, f"input {name!r}: {len(raw)} bytes for {datatype} of shape {list(shape)}")
+        return np.frombuffer(raw, dtype).reshape(shape) if count else np.zeros(shape, dtype)
+    words: list[bytes] = []
+    at = 0
+    while at < len(raw):
+        size = int.from_bytes(raw[at : at + 4], "little")
+        if at + 4 + size > len(raw):
+            raise RequestError(400, f"input {name!r}: its BYTES are cut off")
+        words.append(bytes(raw[at + 4 : at + 4 + size]))
+        at += 4 + size
+    if len(words) != count:
+        raise RequestError(400, f"input {name!r}: {len(words)} BYTES elements for shape {list(shape)}")
+    flat = np.empty(count, object)
+    flat[:] = words
+    return flat.reshape(shape)
+
+
+def _to_bytes(array: np.ndarray) -> bytes:
+    if array.dtype.kind in "OSU":
+        words = [word if isinstance(word, bytes) else str(word).encode() for word in array.ravel()]
+        return b"".join(len(word).to_bytes(4, "little") + word for word in words)
+    return np.ascontiguousarray(array).tobytes()
+
+
+def _to_json(array: np.ndarray) -> list[Any]:
+    """Flat data; numbers that are not finite become null, as JSON knows none."""
+    if array.dtype.kind in "OSU":
+        return [word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word) for word in array.ravel()]
+    flat = array.ravel()
+    if array.dtype.kind == "f" and not (finite := np.isfinite(flat)).all():
+        return [value if ok else None for value, ok in zip(flat.tolist(), finite.tolist(), strict=True)]
+    return flat.tolist()

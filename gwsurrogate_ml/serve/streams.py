@@ -1,0 +1,229 @@
+"""Denoisers as served streams. The state is explicit: the server keeps it for a sequence id, or the client keeps it.
+
+A request with a sequence id continues what the server remembers. A request without one is a pure step: its state, the tensor
+`state`, comes with the request (none: the stream begins) and goes back with the response, so that any server can take the next.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from gwsurrogate_ml.denoise import signal_stream
+from gwsurrogate_ml.denoise.signal import F_HIGH
+from gwsurrogate_ml.denoise.signal_stream import SignalState
+from gwsurrogate_ml.denoise.stream import StreamState
+from gwsurrogate_ml.serve.models import REQUIRED, Call, ServedModel, Tensor
+from gwsurrogate_ml.serve.protocol import RequestError
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.denoise.signal import SignalDenoiser
+    from gwsurrogate_ml.denoise.witness import WitnessCleaner
+
+State = Any
+S = TypeVar("S")
+_STATE = Tensor("state", "UINT8", (-1,), optional=True)
+
+
+def pack(state: object) -> np.ndarray:
+    """A state (a dataclass of numbers, arrays, tuples of numbers and such dataclasses) as bytes (n,) uint8: no pickle."""
+    from safetensors.numpy import save
+
+    return np.frombuffer(save({name: np.ascontiguousarray(np.atleast_1d(a)) for name, a in _leaves(state)}), np.uint8)
+
+
+def _leaves(state: Any, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:
+    for f in dataclasses.fields(state):
+        value = getattr(state, f.name)
+        if dataclasses.is_dataclass(value):
+            yield from _leaves(value, f"{prefix}{f.name}.")
+        else:
+            yield prefix + f.name, np.asarray(value)
+
+
+def unpack(like: S, raw: np.ndarray) -> S:
+    """The state in `raw`, which must have the fields, types and tuples of `like`, and arrays of as many axes.
+
+    Raises
+    ------
+    RequestError
+        400 if it is no state, or another model's
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        stored = load(raw.tobytes())
+        found = _filled(like, stored)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise _no_state(error) from error
+    if stored:
+        raise _no_state(f"{sorted(stored)[0]} is unknown")
+    return found
+
+
+def _no_state(why: object) -> RequestError:
+    return RequestError(400, f"the input 'state' is no state of this model ({why}): begin the stream anew")
+
+
+def _filled(like: S, stored: dict[str, np.ndarray], prefix: str = "") -> S:
+    """A copy of `like` with the values in `stored`, which are taken out of it."""
+    values = {}
+    for f in dataclasses.fields(like):  # type: ignore[arg-type]
+        name = prefix + f.name
+        expected: Any = getattr(like, f.name)
+        if dataclasses.is_dataclass(expected):
+            values[f.name] = _filled(expected, stored, f"{name}.")
+            continue
+        found, shape = stored.pop(name), np.atleast_1d(np.asarray(expected))
+        if found.dtype != shape.dtype or found.ndim != shape.ndim or found.shape[:-1] != shape.shape[:-1]:
+            raise ValueError(f"{name} has shape {found.shape}")
+        if isinstance(expected, tuple):
+            if not np.array_equal(found, shape):
+                raise ValueError(f"{name} differs")
+            values[f.name] = expected
+        else:
+            values[f.name] = found if isinstance(expected, np.ndarray) else type(expected)(found.reshape(()).item())
+    return type(like)(**values)
+
+
+class StreamModel(ServedModel):
+    """A model whose every call continues a stream."""
+
+    def begin(self, call: Call) -> State:
+        """State of a stream that the frame in `call` begins, or continues where it brings a state."""
+        raise NotImplementedError
+
+    def advance(self, state: State, call: Call, end: bool) -> tuple[State, dict[str, np.ndarray]]:
+        """The next state and the outputs; `state` is left as it is, so that a frame that failed can be sent again."""
+        raise NotImplementedError
+
+    def first(self, call: Call, end: bool) -> tuple[State, dict[str, np.ndarray]]:
+        """The first step here: the stream begins, or goes on from a state that comes with the call."""
+        try:
+            return self.advance(self.begin(call), call, end)
+        except (ValueError, IndexError, TypeError) as error:
+            if "state" in call.inputs:  # its arrays do not fit each other
+                raise _no_state(str(error)[:100]) from error
+            raise
+
+    def infer(self, call: Call) -> dict[str, np.ndarray]:
+        """One pure step: the state goes back with the outputs."""
+        state, outputs = self.first(call, end=False)
+        return outputs | {"state": pack(state)}
+
+
+class WitnessStream(StreamModel):
+    """Witness subtraction: `strain` (n,) and `witnesses` (n_channels, n), rows as in the cleaner's card, to cleaned `strain`.
+
+    The output lags by the cleaner's latency: its first sample is at `start_time`. `weight` is 1 where fully cleaned, 0 where
+    the strain passed through. NaN are gaps (in JSON: null). The parameter `start_time` (GPS s) of every frame is checked.
+    """
+
+    def __init__(self, cleaner: WitnessCleaner) -> None:
+        self.cleaner = cleaner
+        self.name, self.version = str(cleaner.card["name"]), str(cleaner.card.get("version", "1"))
+        self.channels = tuple(cleaner.plan.channels)
+        n = len(self.channels)
+        self.inputs = (Tensor("strain", "FP64", (-1,)), Tensor("witnesses", "FP64", (n, -1)), _STATE)
+        self.outputs = (
+            Tensor("strain", "FP64", (-1,)),
+            Tensor("weight", "FP64", (-1,)),
+            Tensor("start_time", "FP64", (1,)),
+            Tensor("state", "UINT8", (-1,)),
+        )
+        self.defaults = {"start_time": REQUIRED}
+
+    def begin(self, call: Call) -> StreamState:
+        """See `StreamModel`."""
+        fresh = self.cleaner.start(call.parameters["start_time"])
+        if "state" not in call.inputs:
+            return fresh
+        state = unpack(fresh, call.inputs["state"])
+        for f in dataclasses.fields(fresh):
+            if np.shape(getattr(state, f.name)) != np.shape(getattr(fresh, f.name)):
+                raise _no_state(f"{f.name} is another cleaner's")
+        return state
+
+    def advance(self, state: StreamState, call: Call, end: bool) -> tuple[StreamState, dict[str, np.ndarray]]:
+        """See `StreamModel`."""
+        from gwpy.timeseries import TimeSeries
+
+        strain, witnesses = call.inputs["strain"], call.inputs["witnesses"]
+        if witnesses.shape[1] != strain.size or not strain.size:
+            raise RequestError(
+                400, f"strain has {strain.size} samples, witnesses {witnesses.shape[1]}: send as many of both"
+            )
+        grid = {"t0": call.parameters["start_time"], "sample_rate": self.cleaner.plan.sampling_frequency, "copy": False}
+        rows = {name: TimeSeries(row, **grid) for name, row in zip(self.channels, witnesses, strict=True)}
+        state, frame = self.cleaner.step(state, TimeSeries(strain, **grid), rows)
+        return state, {"strain": frame.strain, "weight": frame.weight, "start_time": np.array([frame.start_time])}
+
+
+class SignalStreamModel(StreamModel):
+    """Binary black-hole signals from whitened strain: `white` (n,) to `signal` and `sigma`, which lag by up to 4 s.
+
+    The first frame may bring `psd` (m,), that of the whitening, in steps of the parameter `psd_step` from 0 Hz; without it a
+    design curve is taken. One number for every segment done in the step: `probability` of a signal, `snr`, `time` (GPS s) and
+    `ood`, the out-of-distribution score. The last frame (`sequence_end`) brings all the rest out.
+    """
+
+    def __init__(self, denoiser: SignalDenoiser) -> None:
+        self.denoiser = denoiser
+        self.name, self.version = str(denoiser.card["name"]), str(denoiser.card.get("version", "1"))
+        self.inputs = (Tensor("white", "FP64", (-1,)), Tensor("psd", "FP64", (-1,), optional=True), _STATE)
+        self.outputs = (
+            Tensor("signal", "FP64", (-1,)),
+            Tensor("sigma", "FP64", (-1,)),
+            Tensor("start_time", "FP64", (1,)),
+            *(Tensor(name, "FP64", (-1,)) for name in ("probability", "snr", "time", "ood")),
+            Tensor("state", "UINT8", (-1,)),
+        )
+        self.defaults = {"start_time": REQUIRED, "sampling_frequency": REQUIRED, "psd_step": 0.0}
+
+    def begin(self, call: Call) -> SignalState:
+        """See `StreamModel`."""
+        rate = call.parameters["sampling_frequency"]
+        if not 2 * F_HIGH <= rate <= 65536 or rate != round(rate):
+            raise RequestError(
+                400, f"sampling_frequency is {rate:g} Hz: whole rates from {2 * F_HIGH:g} to 65536 Hz are taken"
+            )
+        psd = call.inputs.get("psd")
+        if psd is not None and not call.parameters["psd_step"] > 0:
+            raise RequestError(400, "psd comes without psd_step: give the step of its frequencies in Hz")
+        source = None if psd is None else (call.parameters["psd_step"] * np.arange(psd.size), psd)
+        fresh = signal_stream.start(self.denoiser, call.parameters["start_time"], rate, source)
+        if "state" not in call.inputs:
+            return fresh
+        state = unpack(fresh, call.inputs["state"])
+        sizes = {state.white.size, state.signal.size, state.variance.size}
+        if state.psd.shape != fresh.psd.shape or len(sizes) > 1 or state.sampling_frequency != rate:
+            raise RequestError(400, "the input 'state' is of another denoiser or rate: begin the stream anew")
+        return state
+
+    def advance(self, state: SignalState, call: Call, end: bool) -> tuple[SignalState, dict[str, np.ndarray]]:
+        """See `StreamModel`."""
+        rate, start = call.parameters["sampling_frequency"], call.parameters["start_time"]
+        if rate != state.sampling_frequency:
+            raise RequestError(
+                400, f"the stream began at {state.sampling_frequency:g} Hz, this frame is at {rate:g} Hz"
+            )
+        if abs(start - state.next_time) > 0.5 / rate:
+            raise RequestError(
+                400,
+                f"a frame at GPS {start:.4f} came, {state.next_time:.4f} was due: send what is missing, or begin anew",
+            )
+        state, frame = signal_stream.step(self.denoiser, state, call.inputs["white"], end)
+        begin = frame.found_at
+        return state, {
+            "signal": frame.signal,
+            "sigma": frame.sigma,
+            "start_time": np.array([frame.start_time]),
+            "probability": np.array([one.probability for one in frame.found]),
+            "snr": np.array([one.snr for one in frame.found]),
+            "time": np.array([at + one.time for at, one in zip(begin, frame.found, strict=True)]),
+            "ood": np.array([one.ood for one in frame.found]),
+        }
