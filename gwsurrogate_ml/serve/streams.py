@@ -16,6 +16,7 @@ from gwsurrogate_ml.denoise import signal_stream
 from gwsurrogate_ml.denoise.signal import F_HIGH
 from gwsurrogate_ml.denoise.signal_stream import SignalState
 from gwsurrogate_ml.denoise.stream import StreamState
+from gwsurrogate_ml.errors import GwsmlError
 from gwsurrogate_ml.serve.models import REQUIRED, Call, ServedModel, Tensor
 from gwsurrogate_ml.serve.protocol import RequestError
 
@@ -71,7 +72,7 @@ def _no_state(why: object) -> RequestError:
 
 def _filled(like: S, stored: dict[str, np.ndarray], prefix: str = "") -> S:
     """A copy of `like` with the values in `stored`, which are taken out of it."""
-    values = {}
+    values: dict[str, Any] = {}
     for f in dataclasses.fields(like):  # type: ignore[arg-type]
         name = prefix + f.name
         expected: Any = getattr(like, f.name)
@@ -105,6 +106,8 @@ class StreamModel(ServedModel):
         """The first step here: the stream begins, or goes on from a state that comes with the call."""
         try:
             return self.advance(self.begin(call), call, end)
+        except GwsmlError:
+            raise
         except (ValueError, IndexError, TypeError) as error:
             if "state" in call.inputs:  # its arrays do not fit each other
                 raise _no_state(str(error)[:100]) from error

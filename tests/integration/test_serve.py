@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -18,13 +19,14 @@ from typing import Any
 import numpy as np
 import pytest
 from gwpy.timeseries import TimeSeries
-from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
+from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import InferenceServerException
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.denoise.mock import preset
 from gwsurrogate_ml.serve import Limits, ServedModel, create_app, serve_model
 from gwsurrogate_ml.serve.models import Call, Tensor
+from gwsurrogate_ml.serve.protocol import RequestError
 from gwsurrogate_ml.serve.streams import WitnessStream
 
 LIMITS = Limits(
@@ -343,6 +345,44 @@ def test_no_more_sequences_than_allowed(client: InferenceServerClient, cleaner: 
         client.infer(
             "mock-cleaner", inputs, sequence_id=name, sequence_end=True, parameters={"start_time": start + 1024 / RATE}
         )
+
+
+def test_posterior_of_posted_strain_holds_the_truth_and_stops_at_its_deadline() -> None:
+    from gwsurrogate_ml.cli.demo import GPS, simulate_data, true_parameters
+    from gwsurrogate_ml.serve.service import Service
+
+    (model,) = serve_model("bbh-h1l1")
+    service = Service([model], Limits(request_bytes=10_000_000))
+    data = simulate_data(seed=6)
+    rows = np.stack([data.series[name].value for name in ("H1", "L1")])
+    start = float(data.series["H1"].t0.value)
+    parameters = {"gps": GPS, "start_time": start, "sampling_frequency": 4096, "n_draws": 1000}
+
+    def ask(**more: Any) -> InferResult:
+        inputs = [tensor("strain", rows)]
+        body, length = InferenceServerClient.generate_request_body(inputs, parameters=parameters, **more)
+
+        async def read() -> bytes:
+            return body
+
+        parts, headers = asyncio.run(service.infer("bbh-h1l1", None, read, "", str(length)))
+        return InferResult.from_response_body(
+            b"".join(parts), header_length=int(headers["Inference-Header-Content-Length"])
+        )
+
+    with pytest.raises(RequestError, match="time-out"):
+        ask(timeout=300_000)  # microseconds
+    result, truth = ask(), true_parameters()
+    names = [name.decode() for name in result.as_numpy("names")]
+    summary = json.loads(result.as_numpy("summary")[0])
+    draws = dict(zip(names, result.as_numpy("posterior").T, strict=True))
+    assert abs(np.median(draws["chirp_mass"]) - truth["chirp_mass"]) < 3 * draws["chirp_mass"].std()
+    assert summary["posterior"]["chirp_mass"]["median"] == pytest.approx(np.median(draws["chirp_mass"]))
+    assert result.as_numpy("log_bayes_factor")[0] > 50
+    parameters["n_draws"] = 10**9
+    with pytest.raises(RequestError, match="n_draws"):
+        ask()
+    service.close()
 
 
 def test_the_command_serves_at_loopback_until_terminated() -> None:
