@@ -256,7 +256,7 @@ def _segment_powers(
         scale = 2.0 ** -np.floor(np.log2(peak)) if peak > 0 else 1.0
     power = np.empty((n_segments, n // 2 + 1), dtype=series.dtype)
     rows = max(1, _BATCH_SAMPLES // n)
-    scaled = weights * scale
+    scaled = (weights * scale).astype(series.dtype)
     buffer = np.empty((min(rows, n_segments), n), dtype=series.dtype)
     spectra = np.empty((len(buffer), n // 2 + 1), dtype=np.result_type(series.dtype, np.complex64))
     for first in range(0, n_segments, rows):
