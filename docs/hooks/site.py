@@ -70,9 +70,7 @@ def command_line() -> str:
 
     def describe(command: Any, context: typer.Context, path: str) -> None:
         summary = re.sub(r"\[/?[a-z_ ]+\]", "", command.help or "")
-        lines.append(
-            f"{'#' * min(1 + len(path.split()), 4)} {path} {{ #{path.replace(' ', '-')} }}\n" if context.parent else ""
-        )
+        lines.append(f"{'#' * len(path.split())} {path} {{ #{path.replace(' ', '-')} }}\n" if context.parent else "")
         lines.append(summary.strip() + "\n")
         usage = " ".join(command.collect_usage_pieces(context))
         lines.append(f"```text\n{path} {usage}\n```\n")
