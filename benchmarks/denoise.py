@@ -35,6 +35,7 @@ from gwsurrogate_ml.denoise import baselines, checks, deepclean, ladder
 from gwsurrogate_ml.denoise.mock import Mock, preset
 from gwsurrogate_ml.denoise.stream import Filter, run_through
 from gwsurrogate_ml.denoise.witness import WitnessCleaner
+from gwsurrogate_ml.inference.cleaned import injection_template, parameters_before_and_after
 
 TRAINING_SEED, HELD_OUT_SEEDS, INJECTION_SEED = 1, (101, 102, 103, 104, 105), 106
 COUPLED = ("o3_like", "sidebands_only")
@@ -44,17 +45,6 @@ PARTS = ("cleaners", "nulls", "autoencoder", "parameters")
 def through(plan: Filter) -> ladder.Cleaner:
     """A baseline's filter as a callable."""
     return lambda s, w: run_through(plan, s.value, np.stack([w[k].value for k in plan.channels]), 0.0).strain
-
-
-def signal(rate: float) -> np.ndarray:
-    """h_plus of 30 + 30 Msun at 400 Mpc, face on, from the shipped surrogate; it peaks 3.5 s into 4 s."""
-    import gwsurrogate_ml as gw
-
-    one = np.ones(1)
-    h = gw.load_surrogate("nr22").frequency_domain(
-        30 * one, 30 * one, 0 * one, 0 * one, duration=4.0, sampling_frequency=rate, f_min=20.0
-    )[0]
-    return np.roll(np.fft.irfft(h) * rate / 400.0, round(3.5 * rate))
 
 
 def timed(make: Callable[[], Any]) -> tuple[Any, float]:
@@ -73,7 +63,7 @@ def cleaners(mock: Mock, duration: float, seeds: tuple[int, ...], spectra: dict[
         plan, seconds[name] = timed(lambda fit=fit: fit(data.strain, data.witnesses))
         made[name] = through(plan)
     climbed = ladder.climb(mock, made, seeds)
-    held_out, template = mock.draw(512.0, INJECTION_SEED), signal(mock.sampling_frequency)
+    held_out, template = mock.draw(512.0, INJECTION_SEED), injection_template(mock.sampling_frequency)
     keep_spectra(mock, made, spectra)
     return climbed | {
         "fit_cpu_seconds": seconds,
@@ -211,7 +201,6 @@ def main() -> None:
         record(path, {"nulls": nulls})
     if "parameters" in parts:
         import gwsurrogate_ml as gw
-        from gwsurrogate_ml.inference.cleaned import parameters_before_and_after
 
         measured = parameters_before_and_after(gw.load_estimator())
         write(args.out / "denoise_parameters.json", measured)

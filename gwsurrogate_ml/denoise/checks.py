@@ -80,6 +80,16 @@ def null_tests(
     return result | {"worst": max(abs(ratio - 1.0) for ratios in result.values() for ratio in ratios)}
 
 
+def null_test_on_data(
+    strain: TimeSeries, witnesses: Mapping[str, TimeSeries], fit: Fit = WitnessCleaner.fit
+) -> dict[str, Any]:
+    """As `null_tests` for data without a mock: the change of the SNR when witnesses are shifted before the fit."""
+    cleaner = fit(strain, shifted(witnesses))
+    clean = cleaner.apply(strain, shifted(witnesses)).strain
+    ratio = _snr_ratio(np.asarray(strain.value, np.float64), clean, float(strain.sample_rate.value))
+    return {"shifted witnesses": [ratio], "worst": abs(ratio - 1.0)}
+
+
 def _snr_ratio(before: np.ndarray, after: np.ndarray, rate: float) -> float:
     f, raw = spectrum(before, rate)
     return snr_gain(f, raw, spectrum(after, rate)[1], binary_power(f, *MASSES))

@@ -110,7 +110,7 @@ def fit(
     total = 2 * len(lengths)
     for i, n_segment in enumerate(lengths):
         progress("fitting", i, total)
-        taps, _ = _filters(x[:, :cut], d[:cut], ok[:cut], n_segment, rate, bands)
+        taps, _, _ = _filters(x[:, :cut], d[:cut], ok[:cut], n_segment, rate, bands)
         power[i] = _held_back_power(x[:, cut:], d[cut:], ok[cut:], taps, rate, bands)
     best = np.argmin(power, axis=0)
 
@@ -120,7 +120,7 @@ def fit(
     n_taps = max(chosen) + 1 + 2 * round(rate)
     joined = np.zeros((len(tried), n_taps))
     record: list[dict[str, Any]] = []
-    done: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    done: dict[int, tuple[np.ndarray, np.ndarray, float]] = {}
     for j, band in enumerate(bands):
         entry: dict[str, Any] = {"low": band[0], "high": band[1], "held_back_power": float(power[best[j], j])}
         record.append(entry | {"subtracted": bool(helps[j]), "resolution": lengths[best[j]] / rate, "features": []})
@@ -130,11 +130,12 @@ def fit(
         progress("fitting", len(lengths) + int(best[j]), total)
         if n_segment not in done:
             done[n_segment] = _filters(x, d, ok, n_segment, rate, bands)
-        taps, used = done[n_segment]
+        taps, used, averages = done[n_segment]
         joined += banded(taps, band, n_taps, rate)
         frequencies = np.arange(used.shape[0]) * rate / n_segment
         inside = (frequencies >= band[0]) & (frequencies <= band[1])
         record[-1]["features"] = [str(f) for f, row in zip(tried, used.T, strict=True) if row[inside].any()]
+        record[-1]["leverage"] = float(used[inside].sum(axis=1).mean() / averages)
     progress("fitting", total, total)
     keep = np.flatnonzero(np.abs(joined).max(axis=1) > 0)
     kept = tuple(tried[k] for k in keep)
@@ -165,8 +166,8 @@ def _eroded(usable: np.ndarray, reach: int) -> np.ndarray:
 
 def _filters(
     x: np.ndarray, d: np.ndarray, ok: np.ndarray, n_segment: int, rate: float, bands: Sequence[tuple[float, float]]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Taps (k, n_segment + 1) over all bands, and where each feature is used (n_bins from 0 Hz, k)."""
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Taps (k, n_segment + 1) over all bands, where each feature is used (n_bins from 0 Hz, k), and averages."""
     delta_f = rate / n_segment
     bins = slice(
         max(1, int((bands[0][0] - EDGE) / delta_f)), min(n_segment // 2, int((bands[-1][1] + EDGE) / delta_f) + 2)
@@ -190,7 +191,7 @@ def _filters(
         taps = selection.to_taps(transfer, bins, n_segment)
     full = np.zeros((bins.stop, used.shape[1]), bool)
     full[bins] = used
-    return taps, full
+    return taps, full, averages
 
 
 def _held_back_power(

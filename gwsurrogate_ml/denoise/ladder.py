@@ -12,6 +12,7 @@ import numpy as np
 
 from gwsurrogate_ml.denoise.metrics import asd_ratio, binary_power, inspiral_range, matched_filter_snr, snr_gain
 from gwsurrogate_ml.denoise.mock import Mock, MockData
+from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.kernels.psd import welch
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def climb(mock: Mock, cleaners: Mapping[str, Cleaner], seeds: Sequence[int], dur
         spectra = {name: spectrum(values, mock.sampling_frequency)[1] for name, values in series.items()}
         f = np.arange(spectra["raw"].size) * RESOLUTION
         for name, psd in spectra.items():
-            rows.setdefault(name, []).append(_figures(mock, f, spectra["raw"], psd, spectra["oracle"]))
+            rows.setdefault(name, []).append(_judged(mock, f, spectra["raw"], psd, spectra["oracle"]))
     result: dict[str, Any] = {"limit": mock.limit(MASSES), "causal_limit": mock.limit(MASSES, causal=True)}
     return result | {"cleaners": {name: _mean(entries) | _worst(entries) for name, entries in rows.items()}}
 
@@ -64,6 +65,29 @@ def spectrum(values: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
     """Frequencies (Hz) and one-sided PSD (1/Hz) of a series without its margins, by 4 s segments."""
     cut = round(MARGIN * rate)
     return welch(values[cut:-cut], rate, 1.0 / RESOLUTION, average="mean")
+
+
+def spectrum_of_gappy(values: np.ndarray, usable: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
+    """As `spectrum`, over the stretches without a gap alone; each counts by its length.
+
+    Parameters
+    ----------
+    values : (n,) float64
+    usable : (n,) bool
+    rate : float, Hz
+
+    Raises
+    ------
+    DataError
+        if no stretch is as long as one segment
+    """
+    size = round(rate / RESOLUTION)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], usable.astype(np.int8), [0]])))
+    runs = [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a >= size]
+    if not runs:
+        raise DataError(f"no stretch of {1 / RESOLUTION:g} s is without a gap: no spectrum can be measured")
+    parts = [welch(values[a:b], rate, 1.0 / RESOLUTION, average="mean") for a, b in runs]
+    return parts[0][0], np.average([psd for _, psd in parts], axis=0, weights=[b - a for a, b in runs])
 
 
 def edge_steps(frequencies: np.ndarray, psd: np.ndarray, best: np.ndarray, edges: Sequence[float]) -> dict[str, float]:
@@ -80,27 +104,32 @@ def edge_steps(frequencies: np.ndarray, psd: np.ndarray, best: np.ndarray, edges
     }
 
 
-def _figures(mock: Mock, f: np.ndarray, raw: np.ndarray, psd: np.ndarray, oracle: np.ndarray) -> dict[str, Any]:
-    power = binary_power(f, *MASSES)
-    bands = [band for band in BANDS if band[1] < f[-1]]
-    figures: dict[str, Any] = {
-        "snr_gain": snr_gain(f, raw, psd, power),
-        "range_mpc": inspiral_range(f, psd),
-        "asd_ratio": {f"{low:g}-{high:g} Hz": asd_ratio(f, raw, psd, (low, high)) for low, high in bands},
+def figures(frequencies: np.ndarray, raw: np.ndarray, psd: np.ndarray) -> dict[str, Any]:
+    """Gain in optimal SNR, range and ASD ratio by band of a spectrum (n_f,) after cleaning beside that before, 1/Hz."""
+    bands = [band for band in BANDS if band[1] < frequencies[-1]]
+    return {
+        "snr_gain": snr_gain(frequencies, raw, psd, binary_power(frequencies, *MASSES)),
+        "range_mpc": inspiral_range(frequencies, psd),
+        "asd_ratio": {f"{low:g}-{high:g} Hz": asd_ratio(frequencies, raw, psd, (low, high)) for low, high in bands},
     }
+
+
+def _judged(mock: Mock, f: np.ndarray, raw: np.ndarray, psd: np.ndarray, oracle: np.ndarray) -> dict[str, Any]:
+    result, power = figures(f, raw, psd), binary_power(f, *MASSES)
+    bands = [band for band in BANDS if band[1] < f[-1]]
     if mock.couplings:
         best = snr_gain(f, raw, oracle, power)
-        figures["score"] = mock.score(f, psd, reference_psd=raw)
-        figures["score_of_oracle"] = float(np.log(figures["snr_gain"]) / np.log(best))
-        figures["edges"] = edge_steps(f, psd, oracle, EDGES)
-        figures["score_by_band"] = {
+        result["score"] = mock.score(f, psd, reference_psd=raw)
+        result["score_of_oracle"] = float(np.log(result["snr_gain"]) / np.log(best))
+        result["edges"] = edge_steps(f, psd, oracle, EDGES)
+        result["score_by_band"] = {
             f"{low:g}-{high:g} Hz": float(
                 np.log(snr_gain(f, raw, psd, power, (low, high))) / np.log(snr_gain(f, raw, oracle, power, (low, high)))
             )
             for low, high in bands
             if snr_gain(f, raw, oracle, power, (low, high)) > 1.005
         }
-    return figures
+    return result
 
 
 def _mean(entries: Sequence[Any]) -> Any:

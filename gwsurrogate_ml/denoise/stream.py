@@ -2,7 +2,8 @@
 
 Output lags the input by a fixed delay, half of all filters plus a ramp. What comes out is independent of how the data
 were cut into frames: offline cleaning runs the same steps. Where a witness is not usable within reach of the filters,
-the strain passes through as it is, with a smooth ramp into and out of the subtraction, and is flagged.
+the strain passes through as it is, with a smooth ramp into and out of the subtraction, and is flagged; so it does where
+subtraction has lately raised the power in a band (`watch`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gwsurrogate_ml.denoise import fir
+from gwsurrogate_ml.denoise import fir, watch
 from gwsurrogate_ml.denoise.channels import RUN, flat
 from gwsurrogate_ml.denoise.features import Feature, evaluate
 
@@ -33,6 +34,7 @@ class StreamState:
     strain : (delay,)
     prediction : (ramp,)
     last, run : (n_channels, 1), the latest samples and for how long they have not changed
+    watch : watch.Watch, whether the subtraction has helped of late
     """
 
     next_time: float
@@ -43,6 +45,7 @@ class StreamState:
     prediction: np.ndarray
     last: np.ndarray
     run: np.ndarray
+    watch: watch.Watch
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,15 @@ class CleanFrame:
         how much of the prediction was subtracted: 1 cleaned, 0 passed through, between on the ramps
     start_time : float, GPS s
     model : str, name and version of the cleaner
+    refused : (n,) bool
+        where nothing, or not all, was subtracted because subtraction has lately raised the power in a band
     """
 
     strain: np.ndarray
     weight: np.ndarray
     start_time: float
     model: str
+    refused: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
 
     @property
     def subtracted(self) -> np.ndarray:
@@ -83,6 +89,7 @@ class Filter:
     sampling_frequency : float, Hz
     model : str
     stuck_after : (n_channels,) equal samples in a row that mean a clipped or stuck channel
+    watched : bands (low, high), Hz, in which subtraction must not raise the power; none are watched by default
     """
 
     channels: tuple[str, ...]
@@ -93,6 +100,7 @@ class Filter:
     sampling_frequency: float
     model: str
     stuck_after: np.ndarray = field(default_factory=lambda: np.array([RUN]))
+    watched: tuple[tuple[float, float], ...] = ()
     _responses: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -122,6 +130,7 @@ class Filter:
             np.zeros(self.ramp),
             np.full((n, 1), np.nan),
             np.zeros((n, 1), np.int64),
+            watch.start(self.watched, self.sampling_frequency),
         )
 
     def step(self, state: StreamState, strain: np.ndarray, witnesses: np.ndarray) -> tuple[StreamState, CleanFrame]:
@@ -149,12 +158,18 @@ class Filter:
         else:
             features, predicted = state.features, np.zeros(self.ramp + n)
         weight = self._weight(usable)
+        judge, trust = state.watch, np.ones(n)
+        if self.watched:
+            whole = (weight == 1.0) & np.isfinite(delayed[:n])
+            judge, trust = watch.step(judge, delayed[:n], predicted[:n], whole, self.ramp)
+            weight = weight * trust
         clean = delayed[:n] - np.where(weight > 0, weight * predicted[:n], 0.0)
         frame = CleanFrame(
             clean,
             np.where(np.isfinite(clean), weight, 0.0),
             state.next_time - self.delay / self.sampling_frequency,
             self.model,
+            trust < 1.0,
         )
         keep = self.smoothing.size - 1
         new = StreamState(
@@ -166,6 +181,7 @@ class Filter:
             predicted[n:],
             last,
             run,
+            judge,
         )
         return new, frame
 
@@ -217,4 +233,5 @@ def joined(frames: Sequence[CleanFrame], skip: int = 0, start_time: float | None
         np.concatenate([frame.weight for frame in frames])[skip:],
         frames[0].start_time if start_time is None else start_time,
         frames[0].model,
+        np.concatenate([frame.refused for frame in frames])[skip:],
     )

@@ -44,7 +44,8 @@ class WitnessCleaner:
     Parameters
     ----------
     card : mapping
-        what was fitted, to what, and what it gained on held-back data
+        what was fitted, to what, and what it gained on held-back data; in each of `bands`, `leverage` is the fraction of
+        any signal in the fitted span that the filters would take if applied to that span (see `crossfit`)
     plan : stream.Filter
 
     Examples
@@ -142,6 +143,7 @@ class WitnessCleaner:
             float(card["sampling_frequency"]),
             f"{card['name']} {card['version']}",
             np.array([card.get("stuck_after", {}).get(key, RUN) for key in channels], int),
+            tuple((float(b["low"]), float(b["high"])) for b in card["bands"] if b["subtracted"]),
         )
         return cls(card, plan)
 
@@ -179,24 +181,40 @@ class WitnessCleaner:
     def __call__(self, strain: TimeSeries, witnesses: Mapping[str, TimeSeries]) -> TimeSeries:
         """Cleaned strain as a gwpy TimeSeries whose name says which model made it; see `apply` for the flags.
 
-        Where the power in a subtracted band rises (another state of the detector, witnesses out of step), the strain
-        comes back as it was, with a DomainWarning and its own name.
+        Where the power in a subtracted band rises for most of the time (another state of the detector, witnesses out of
+        step), the strain comes back as it was, with a DomainWarning and its own name; a warning also tells where it rises
+        for a while only, and nothing was subtracted then.
         """
         from gwpy.timeseries import TimeSeries
 
         frame = self.apply(strain, witnesses)
-        worse = {band: ratio for band, ratio in self.in_band_power(strain, frame).items() if ratio > 1.0}
-        if worse:
-            (low, high), ratio = max(worse.items(), key=lambda item: item[1])
+        harm = self.harm(strain, frame)
+        if harm:
             warnings.warn(
-                f"{self.plan.model} would raise the power at {low:g} to {high:g} Hz {ratio:.2f} times: nothing was subtracted; "
-                "check the witnesses' timing and gains, or fit anew",
+                f"{self.plan.model} {harm}: nothing was subtracted; check the witnesses' timing and gains, or fit anew",
                 DomainWarning,
                 stacklevel=2,
             )
             return strain.copy()
+        if frame.refused.any():
+            warnings.warn(
+                f"{self.plan.model} would raise the power in {np.mean(frame.refused):.1%} of the data: there nothing was "
+                "subtracted",
+                DomainWarning,
+                stacklevel=2,
+            )
         name = f"{strain.name or 'strain'} cleaned by {self.plan.model}"
         return TimeSeries(frame.strain, t0=strain.t0, sample_rate=strain.sample_rate, unit=strain.unit, name=name)
+
+    def harm(self, strain: TimeSeries, frame: CleanFrame) -> str:
+        """What speaks against using a cleaned stretch at all; empty where nothing does."""
+        worse = {band: ratio for band, ratio in self.in_band_power(strain, frame).items() if ratio > 1.0}
+        if worse:
+            (low, high), ratio = max(worse.items(), key=lambda item: item[1])
+            return f"would raise the power at {low:g} to {high:g} Hz {ratio:.2f} times"
+        if frame.refused.size and (share := float(np.mean(frame.refused))) > 0.5:
+            return f"would raise the power in a band for {share:.0%} of the time"
+        return ""
 
     def in_band_power(self, strain: TimeSeries, frame: CleanFrame) -> dict[tuple[float, float], float]:
         """Mean ratio of PSDs after and before in every subtracted band, over the longest stretch that was cleaned.

@@ -9,8 +9,10 @@ import pytest
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.denoise.channels import at_rate, read_channels
+from gwsurrogate_ml.denoise.crossfit import clean_own_span
 from gwsurrogate_ml.denoise.features import Feature
 from gwsurrogate_ml.denoise.fitting import passband
+from gwsurrogate_ml.denoise.ladder import injected, share_of_signal
 from gwsurrogate_ml.denoise.metrics import binary_power, matched_filter_snr, snr_gain
 from gwsurrogate_ml.denoise.mock import Mock, MockData, preset
 from gwsurrogate_ml.denoise.stream import joined
@@ -91,6 +93,56 @@ def test_a_cleaner_that_would_do_harm_hands_the_strain_back(held_out: MockData, 
         out = cleaner(held_out.strain, shifted)
     assert np.array_equal(out.value, held_out.strain.value)
     assert "cleaned" not in out.name
+
+
+def test_a_stream_whose_witnesses_come_out_of_step_refuses_and_says_so(
+    held_out: MockData, cleaner: WitnessCleaner
+) -> None:
+    n, slip = round(100 * RATE), round(40 * RATE)
+    strain, witnesses = cropped(held_out, 0, n)
+    late = {name: series.copy() for name, series in witnesses.items()}
+    for name, series in late.items():
+        series.value[slip:] = held_out.witnesses[name].value[slip + n : 2 * n]
+    frame = cleaner.apply(strain, late)
+    off = round(64 * RATE)
+    stop = n - cleaner.plan.delay
+    assert frame.subtracted[round(20 * RATE) : slip - cleaner.plan.delay].all()
+    assert frame.refused[off:stop].all()
+    assert np.array_equal(frame.strain[off:stop], strain.value[off:stop])
+    size, state, frames = round(RATE), cleaner.start(float(strain.t0.value)), []
+    for first in range(0, n, size):
+        part = slice(first, first + size)
+        state, made = cleaner.step(state, strain[part], {name: series[part] for name, series in late.items()})
+        frames.append(made)
+    stream = joined(frames, cleaner.plan.delay)
+    assert np.array_equal(stream.refused, frame.refused[: stream.refused.size])
+    with pytest.warns(DomainWarning, match=r"in \d+\.\d% of the data"):
+        assert "cleaned" in cleaner(strain[: n // 2 + slip // 2], late).name
+
+
+def test_a_fit_takes_its_leverage_from_signals_in_its_own_span_and_cross_fitting_nothing(training: MockData) -> None:
+    n = round(4 * RATE)
+    t = np.arange(n) / RATE
+    chirp = 3e-22 * np.sin(2 * np.pi * (25 * t + 1.5 * t**2)) * np.hanning(n)
+    strain, witnesses = cropped(training, 0, round(256 * RATE))
+    loud, half = strain.copy(), len(strain) // 2
+    part, starts = injected(strain[:half], chirp, 4)
+    loud.value[:half] = part.value
+    lost, bands = {}, [(15.0, 50.0)]
+    for name in ("own", "cross-fitted"):
+        frames = []
+        for series in (strain, loud):
+            if name == "own":
+                cleaner = WitnessCleaner.fit(series, witnesses, bands, resolutions=(4.0,))
+                frames.append(cleaner.apply(series, witnesses).strain)
+            else:
+                frames.append(clean_own_span(series, witnesses, bands, resolutions=(4.0,))[0].strain)
+        share, _ = share_of_signal(frames[1] - frames[0], frames[0], chirp, starts, RATE)
+        lost[name] = float(np.mean(share))
+    leverage = cleaner.card["bands"][0]["leverage"]
+    assert leverage > 0.02
+    assert lost["own"] == pytest.approx(leverage, rel=0.5)
+    assert abs(lost["cross-fitted"]) < 1e-6
 
 
 def test_signal_in_training_and_in_test_is_not_subtracted(
