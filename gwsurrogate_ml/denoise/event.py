@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gwsurrogate_ml.denoise.calibration import FILTER, RATE, whitened
-from gwsurrogate_ml.denoise.signal import DURATION, Reconstruction, SignalDenoiser
+from gwsurrogate_ml.denoise.calibration import RATE
+from gwsurrogate_ml.denoise.grid import DURATION
+from gwsurrogate_ml.denoise.noise import FILTER, whitened
+from gwsurrogate_ml.denoise.signal import Reconstruction, SignalDenoiser
 from gwsurrogate_ml.errors import DataError
 
 if TYPE_CHECKING:
@@ -68,10 +70,10 @@ def denoise_event(denoiser: SignalDenoiser, data: StrainData, seed: int = 0) -> 
             raise DataError(
                 f"{detector}: there is a gap within {DURATION:g} s of the event: use another detector's data"
             )
-        segment = whitened(denoiser, series).segment(denoiser, first)
+        segment = whitened(series).segment(first)
         result = denoiser.reconstruct(segment.white, segment.psd, RATE, seed=seed)
         white = denoiser.series(segment.white[None], RATE)[0]
         begin = start + first / rate
         times = begin - data.gps + np.arange(white.size) / RATE
-        found[detector] = DenoisedEvent(times, white, result, begin, result.ood > denoiser.card["ood_threshold"])
+        found[detector] = DenoisedEvent(times, white, result, begin, denoiser.flags(result))
     return found

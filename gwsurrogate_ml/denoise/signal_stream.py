@@ -1,141 +1,146 @@
-"""The signal denoiser as a stream: state in, state out, and the same numbers as over the whole series at once.
+"""Signals from whitened strain as a stream: frames in, frames out a fixed delay later, by ONNX Runtime on one core.
 
-Segments of 4 s follow each other by the width of their search interval; a sample comes out once no later segment reaches it.
+State in, state out: nothing is hidden in the stream. What comes out does not depend on how the data were cut into frames. Around
+gaps nothing can be said: the strain passes through, signal and sigma are NaN, and the samples are flagged.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import json
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from gwsurrogate_ml.denoise.signal import DURATION, SEARCH, Reconstruction, SignalDenoiser
-from gwsurrogate_ml.errors import DataError
-from gwsurrogate_ml.strain.spectrum import PsdSource
+from gwsurrogate_ml.denoise.export import PROPERTY
+from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError
 
 
 @dataclass(frozen=True)
 class SignalState:
-    """Everything the stream remembers.
+    """Everything a stream remembers; made by `SignalStream.start`, replaced by every step.
 
     Parameters
     ----------
     next_time : float, GPS s, of the first sample of the next frame
-    sampling_frequency : float, Hz
-    psd : (n_f,) float64, on the denoiser's frequencies
-    white : (n,) float64, samples from the start of the next segment on
-    signal, variance : (n,) float64, what earlier segments found in them
-    skip : int, samples at the start that stand for the time before the stream
+    white : (2 reach,) float32, the latest samples, NaN where there were none
     """
 
     next_time: float
-    sampling_frequency: float
-    psd: np.ndarray
     white: np.ndarray
-    signal: np.ndarray
-    variance: np.ndarray
-    skip: int
 
 
 @dataclass(frozen=True)
 class SignalFrame:
-    """A stretch of recovered signal.
+    """A stretch of a denoised stream.
 
     Parameters
     ----------
-    signal, sigma : (n,) float64, whitened; n may be zero
     start_time : float, GPS s
-    found : reconstructions of the segments done in this step
-    found_at : when these segments began, GPS s
+    white : (n,) float32, the strain as it came in, gaps included
+    signal, sigma : (n,) float32, NaN where not valid; not yet times the probability of a signal
+    presence : (n / hop,) float32, logit that a signal's peak lies about that frame; -inf where not valid
+    valid : (n,) bool
+    model : str, name and version
     """
 
+    start_time: float
+    white: np.ndarray
     signal: np.ndarray
     sigma: np.ndarray
-    start_time: float
-    found: tuple[Reconstruction, ...]
-    found_at: tuple[float, ...]
+    presence: np.ndarray
+    valid: np.ndarray
+    model: str
 
 
-def start(
-    denoiser: SignalDenoiser, time: float, sampling_frequency: float, psd: PsdSource | None = None
-) -> SignalState:
-    """State of a stream that begins at `time` (GPS s); `psd` is that of the whitening, a design curve by default.
-
-    Raises
-    ------
-    DataError
-        if the PSD does not cover the denoiser's band
-    """
-    before = round(SEARCH[0] * sampling_frequency)
-    nothing = np.zeros(before)
-    return SignalState(float(time), float(sampling_frequency), denoiser._psd(psd), nothing, nothing, nothing, before)
-
-
-def step(
-    denoiser: SignalDenoiser, state: SignalState, white: np.ndarray, end: bool = False, seed: int = 0
-) -> tuple[SignalState, SignalFrame]:
-    """Take in a frame of whitened strain and give out what is final; at the `end` all the rest.
+class SignalStream:
+    """A denoiser that `export_onnx` wrote, run as a stream.
 
     Parameters
     ----------
-    denoiser : SignalDenoiser
-    state : SignalState, from `start` or the step before
-    white : (n,) float64, unit variance, without gaps
-    end : bool
-        nothing follows
-    seed : int, of the draws behind sigma
+    path : str or Path, .onnx
 
-    Returns
-    -------
-    The next state, and a SignalFrame that lags by up to 4 s
+    Attributes
+    ----------
+    sampling_frequency : float, Hz
+    hop : int, samples; frames are multiples of it
+    delay : int, samples by which the output lags, which is also how far it reaches into the past
+    threshold : float, level of the log-sum-exp of presences at which a signal is as probable as not
 
     Raises
     ------
-    DataError
-        if the frame holds NaN or infinite samples
+    ConfigError
+        without ONNX Runtime
+    ArtifactError
+        if the file is no exported denoiser
     """
-    white = np.asarray(white, np.float64)
-    if white.ndim != 1 or not np.isfinite(white).all():
-        raise DataError("the frame of whitened strain is not a row of finite numbers: end the stream before a gap")
-    rate = state.sampling_frequency
-    size, hop = round(DURATION * rate), round((SEARCH[1] - SEARCH[0]) * rate)
-    before = round(SEARCH[0] * rate)
-    nothing = np.zeros(white.size)
-    rows = np.stack(
-        [np.concatenate([old, new]) for old, new in zip(
-            (state.white, state.signal, state.variance), (white, nothing, nothing), strict=True)]
-    )  # fmt: skip
-    at = state.next_time - state.white.size / rate  # time of the first sample of the rows
-    real = rows.shape[1]
-    if end:
-        rows = np.concatenate([rows, np.zeros((3, size))], axis=1)
-    position = 0
-    done: list[np.ndarray] = []
-    found: list[Reconstruction] = []
-    begins: list[float] = []
-    # At the end segments go on while they begin before the last sample, shifted by the silence before the first.
-    while position + size <= rows.shape[1] and not (end and position >= real - before):
-        part = slice(position, position + size)
-        one = denoiser.reconstruct(denoiser.transform(rows[0, part], rate), state.psd, rate, seed=seed)
-        found.append(one)
-        begins.append(at + position / rate)
-        rows[1, part] += one.signal
-        rows[2, part] += one.sigma**2
-        done.append(rows[1:, position : position + hop].copy())
-        position += hop
-    if end:
-        done.append(rows[1:, position:].copy())
-    out = np.concatenate(done, axis=1) if done else np.zeros((2, 0))
-    out = out[:, :real] if end else out
-    skip = min(state.skip, out.shape[1])
-    frame = SignalFrame(out[0, skip:], np.sqrt(out[1, skip:]), at + state.skip / rate, tuple(found), tuple(begins))
-    rest = rows[:, position:real]
-    new = replace(
-        state,
-        next_time=state.next_time + white.size / rate,
-        white=rest[0],
-        signal=rest[1],
-        variance=rest[2],
-        skip=state.skip - skip,
-    )
-    return new, frame
+
+    def __init__(self, path: str | Path) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise ConfigError("streams need ONNX Runtime: pip install gwsurrogate-ml[serve]") from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            about = json.loads(self._session.get_modelmeta().custom_metadata_map[PROPERTY])
+            self.delay, self.hop, self.threshold = int(about["reach"]), int(about["hop"]), float(about["threshold"])
+            self.sampling_frequency = float(about["sampling_frequency"])
+        except Exception as error:  # ONNX Runtime has no common base of its errors
+            raise ArtifactError(f"{path} is no denoiser exported by export_onnx: {error}") from error
+        self.model = f"{about['name']} {about['version']}"
+
+    def start(self, time: float) -> SignalState:
+        """State of a stream that begins at `time` (GPS s): as after an endless gap."""
+        return SignalState(time, np.full(2 * self.delay, np.nan, np.float32))
+
+    def step(
+        self, state: SignalState, white: np.ndarray, start_time: float | None = None
+    ) -> tuple[SignalState, SignalFrame]:
+        """Denoise one frame of n samples; the output is the n samples `delay` earlier.
+
+        Parameters
+        ----------
+        state : SignalState
+        white : (n,) whitened strain of unit variance, n a multiple of `hop`; NaN where there is a gap
+        start_time : float, GPS s, optional
+            of the frame; a frame that comes too late for its predecessor has dropped ones before it, which count as a gap
+
+        Raises
+        ------
+        DataError
+            if n does not fit, or the frame begins before the one before it ended
+        """
+        white = np.asarray(white, np.float32)
+        if white.ndim != 1 or white.size == 0 or white.size % self.hop:
+            raise DataError(f"a frame has {white.shape} samples: give a multiple of {self.hop}")
+        if start_time is not None:
+            missed = round((start_time - state.next_time) * self.sampling_frequency)
+            if missed < 0:
+                raise DataError(
+                    f"a frame begins at GPS {start_time:.4f}, before the last one ended at {state.next_time:.4f}: "
+                    "frames come in order"
+                )
+            if missed:
+                keep = np.concatenate([state.white, np.full(min(missed, 2 * self.delay), np.nan, np.float32)])
+                state = SignalState(start_time, keep[-2 * self.delay :])
+        span = np.concatenate([state.white, white])
+        n, wide = white.size, slice(self.delay, self.delay + white.size)
+        bad = np.concatenate([[0], np.cumsum(~np.isfinite(span))])
+        valid = bad[2 * self.delay + 1 :][:n] == bad[: span.size - 2 * self.delay]
+        begin = state.next_time - self.delay / self.sampling_frequency
+        if valid.any():
+            feed = {"white": np.where(np.isfinite(span), span, np.float32(0.0))[None]}
+            signal, sigma, presence = (row[0] for row in self._session.run(None, feed))
+            frames = slice(self.delay // self.hop, self.delay // self.hop + n // self.hop)
+            signal = np.where(valid, signal[wide], np.float32(np.nan))
+            sigma = np.where(valid, sigma[wide], np.float32(np.nan))
+            whole = valid.reshape(-1, self.hop).all(axis=1)
+            presence = np.where(whole, presence[frames], np.float32(-np.inf))
+        else:
+            signal, sigma = np.full((2, n), np.nan, np.float32)
+            presence = np.full(n // self.hop, -np.inf, np.float32)
+        frame = SignalFrame(begin, span[wide], signal, sigma, presence, valid, self.model)
+        return SignalState(state.next_time + n / self.sampling_frequency, span[n:]), frame

@@ -1,0 +1,190 @@
+"""Training of the signal autoencoder: simulate, step, average, checkpoint; deterministic for a seed, resumable at any moment.
+
+Batch k is made from the generator of (seed, k), so that a resumed run sees the batches that an uninterrupted one sees. The mean
+is trained by its squared error and sigma by the Gaussian likelihood of that error, each with the other held fixed (Seitzer et al.
+2022, arXiv:2203.09168, beta = 1): a likelihood for both at once trains the mean least where it is worst.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gwsurrogate_ml.denoise import bank as banks
+from gwsurrogate_ml.denoise.examples import Batch, Examples, components, random_psds
+from gwsurrogate_ml.denoise.grid import Segment, frequencies
+from gwsurrogate_ml.denoise.network import RATE, Autoencoder, Output
+from gwsurrogate_ml.denoise.settings import DenoiserSettings
+from gwsurrogate_ml.errors import ArtifactError, ConfigError
+
+logger = logging.getLogger(__name__)
+Progress = Callable[[str, int, int], None]
+_WAVEFORMS, _PSDS, _COMPONENTS, _BATCHES, _VALIDATION = 1, 2, 3, 4, 5
+HELD = 0.05
+"""Share of the waveforms that only the validation loss sees."""
+ENERGY = 10.0
+"""Squared error of a reconstruction in units of which the loss counts it: about what the best possible leaves."""
+
+
+def make_examples(settings: DenoiserSettings, model: Any, real: list[Segment], progress: Progress | None) -> Examples:
+    """The supply of examples that settings describe, with waveforms of `model`."""
+    seeds = [int(np.random.default_rng([settings.seed, k]).integers(2**31)) for k in (_WAVEFORMS, _PSDS)]
+    parameters = banks.draw_parameters(settings.data.n_waveforms, seeds[0], settings.mass, settings.chi)
+    # Shuffled: light binaries come first, and the last ones are held back.
+    parameters = parameters[np.random.default_rng(seeds[0]).permutation(len(parameters))]
+    waveforms = banks.build(model, parameters, progress).evaluate(frequencies())
+    psds = random_psds(settings.data.n_psds, np.random.default_rng(seeds[1]))
+    return Examples(
+        waveforms,
+        psds,
+        real,
+        rate=RATE,
+        window=settings.data.window,
+        real_fraction=settings.data.real_fraction,
+        noise_fraction=settings.data.noise_fraction,
+        glitch_fraction=settings.data.glitch_fraction,
+        kinds=settings.data.glitches,
+    )
+
+
+def losses(out: Output, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Squared error (in units of noise), negative log-likelihood of sigma, and cross-entropy of the presence."""
+    signal = torch.from_numpy(batch.signal)
+    error = (out.signal - signal) ** 2
+    spread = (torch.log(out.sigma) + 0.5 * error.detach() / out.sigma**2).mean()
+    logit = torch.logsumexp(out.presence, dim=1)
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits(
+        logit, torch.from_numpy(batch.present), reduction="none"
+    )
+    return error.sum(dim=1).mean(), spread, (entropy * torch.from_numpy(batch.judged)).mean()
+
+
+def optimise(
+    settings: DenoiserSettings, examples: Examples, work: Path, progress: Progress | None = None
+) -> tuple[Autoencoder, dict[str, Any]]:
+    """Train a network; checkpoints and `log.jsonl` go to `work`, from which an unfinished run goes on.
+
+    Returns
+    -------
+    network with averaged weights, and metrics for the card
+
+    Raises
+    ------
+    ConfigError
+        if `work` holds the checkpoint of other settings
+    ArtifactError
+        if the loss diverges
+    """
+    t, data = settings.training, settings.data
+    claim(work, settings)
+    torch.manual_seed(settings.seed)
+    network = Autoencoder(**settings.network.model_dump())
+    size = settings.network
+    network.begin(
+        torch.from_numpy(
+            components(
+                examples.waveforms, examples.psds, size.long, size.long_length, size.hop, size.ahead, RATE,
+                settings.seed + _COMPONENTS,
+            )
+        )
+    )  # fmt: skip
+    average = {key: value.clone() for key, value in network.state_dict().items()}
+    optimiser = torch.optim.AdamW(network.parameters(), lr=t.learning_rate, weight_decay=t.weight_decay, fused=True)
+    first, seconds, checkpoint, log = 0, 0.0, work / "checkpoint.pt", work / "log.jsonl"
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        network.load_state_dict(state["network"])
+        optimiser.load_state_dict(state["optimiser"])
+        average, first, seconds = state["average"], state["step"], state["seconds"]
+        logger.info("resuming at step %d of %d", first, t.steps)
+    else:
+        log.unlink(missing_ok=True)
+    held = max(1, round(HELD * len(examples.waveforms)))
+    taught = (0, len(examples.waveforms) - held)
+    started, recent = time.process_time() - seconds, []
+    network.train()
+    for step in range(first, t.steps):
+        eased = max(0.0, 1.0 - step / max(data.curriculum * t.steps, 1.0))
+        low = data.snr[0] + (min(data.snr_start, data.snr[1]) - data.snr[0]) * eased
+        rng = np.random.default_rng([settings.seed, _BATCHES, step])
+        batch = examples.batch(t.batch, rng, (low, data.snr[1]), taught)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=t.bfloat16):
+            out = network(torch.from_numpy(batch.white))
+        energy, spread, presence = losses(out, batch)
+        loss = energy / ENERGY + t.spread * spread + t.presence * presence
+        if not torch.isfinite(loss):
+            raise ArtifactError(f"the loss is {loss.item()} at step {step}: lower training.learning_rate")
+        for group in optimiser.param_groups:
+            group["lr"] = t.learning_rate * _rate(step, settings)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), t.clip)
+        optimiser.step()
+        with torch.no_grad():
+            decay = min(t.ema, (step + 1) / (step + 10))
+            torch._foreach_lerp_(list(average.values()), list(network.state_dict().values()), 1.0 - decay)
+        recent.append((float(energy.detach()), float(spread.detach()), float(presence.detach())))
+        done = step + 1
+        if done % t.log_every == 0 or done == t.steps:
+            means = np.mean(recent, axis=0)
+            recent.clear()
+            line = {"step": done, "error": means[0], "spread": means[1], "presence": means[2], "snr_low": low}
+            line |= {"cpu_seconds": round(time.process_time() - started, 1)}
+            with log.open("a") as stream:
+                stream.write(json.dumps(line) + "\n")
+        if done % t.checkpoint_every == 0 or done == t.steps:
+            state = {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "average": average}
+            _write_state(checkpoint, state | {"step": done, "seconds": time.process_time() - started})
+        if progress:
+            progress("training", done, t.steps)
+    network.load_state_dict(average)
+    network.eval()
+    rng = np.random.default_rng([settings.seed, _VALIDATION])
+    batch = examples.batch(256, rng, data.snr, (taught[1], len(examples.waveforms)))
+    with torch.no_grad():
+        final = [float(value) for value in losses(network(torch.from_numpy(batch.white)), batch)]
+    metrics = dict(zip(("error", "spread", "presence"), final, strict=True))
+    return network, metrics | {
+        "validation": "means over 256 examples of waveforms not trained on: squared error, -log likelihood, cross-entropy",
+        "cpu_seconds": round(time.process_time() - started, 1) if first < t.steps else round(seconds, 1),
+        "examples": t.steps * t.batch,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _rate(step: int, settings: DenoiserSettings) -> float:
+    t = settings.training
+    return min(1.0, (step + 1) / t.warm_up) * 0.5 * (1.0 + float(np.cos(np.pi * step / t.steps)))
+
+
+def claim(work: Path, settings: DenoiserSettings) -> None:
+    """Record whose training `work` holds.
+
+    Raises
+    ------
+    ConfigError
+        if it is another configuration's
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    path, text = work / "config.json", json.dumps(settings.model_dump(mode="json"), indent=1, sort_keys=True)
+    if path.exists() and path.read_text() != text:
+        raise ConfigError(
+            f"{work} holds the unfinished training of another configuration: delete it or choose another --out"
+        )
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def _write_state(path: Path, state: dict[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    torch.save(state, temporary)
+    os.replace(temporary, path)

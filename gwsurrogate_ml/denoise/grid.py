@@ -1,0 +1,55 @@
+"""The signal denoisers' segment: its length, band and frequencies, and the way between whitened spectra and series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gwsurrogate_ml.kernels import fft
+
+DURATION = 4.0
+"""Segment that is denoised at once, s."""
+SEARCH = (1.9, 3.6)
+"""Where in the segment a signal's peak is looked for, s: light binaries need what lies before, filters what lies after."""
+TAPER = 0.2
+"""Tukey taper at each end of a segment, s."""
+F_LOW, F_HIGH = 24.0, 480.0
+"""The band, Hz: beyond it the binaries in question have no signal to speak of."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A whitened segment of noise: transform (n_f,) over sqrt(psd), and the PSD (n_f,), on `frequencies`."""
+
+    white: np.ndarray
+    psd: np.ndarray
+
+
+def frequencies() -> np.ndarray:
+    """The denoisers' frequencies (n_f,), Hz.
+
+    Examples
+    --------
+    >>> frequencies()[[0, 1, -1]]
+    array([ 24.  ,  24.25, 479.75])
+    """
+    return np.arange(round(F_LOW * DURATION), round(F_HIGH * DURATION)) / DURATION
+
+
+def to_series(spectra: np.ndarray, sampling_frequency: float) -> np.ndarray:
+    """Whitened series (n, DURATION * rate) of spectra (n, n_f) on `frequencies`."""
+    size = round(DURATION * sampling_frequency)
+    full = np.zeros((len(spectra), size // 2 + 1), np.complex128)
+    first = round(F_LOW * DURATION)
+    full[:, first : first + spectra.shape[1]] = spectra
+    return fft.irfft(full, size) * np.sqrt(2.0 * sampling_frequency)
+
+
+def to_spectrum(piece: np.ndarray, sampling_frequency: float) -> np.ndarray:
+    """Transform (n_f,) of a whitened segment (DURATION s) on `frequencies`, tapered at both ends."""
+    from scipy.signal.windows import tukey
+
+    spectrum = fft.rfft(piece * tukey(piece.size, 2.0 * TAPER / DURATION)) * np.sqrt(0.5 / sampling_frequency)
+    first, last = round(F_LOW * DURATION), round(F_HIGH * DURATION)
+    return np.asarray(spectrum[first:last])

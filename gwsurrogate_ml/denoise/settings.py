@@ -1,0 +1,140 @@
+"""Settings of a signal autoencoder and of its training; unknown keys are refused."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gwsurrogate_ml.errors import ConfigError
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSettings(_Strict):
+    """What is simulated.
+
+    Parameters
+    ----------
+    n_waveforms, n_psds : int
+    snr : (low, high)
+        signals are log-uniform in SNR
+    snr_start : float
+        the curriculum: the lowest SNR falls from this to `snr[0]` over the first `curriculum` (fraction) of the steps
+    window : float, s
+        length of an example
+    real_fraction, noise_fraction, glitch_fraction : float
+        shares of examples in real noise (if there is any), with noise alone, and with a glitch
+    glitches : kinds of glitches the network learns to leave alone
+    """
+
+    n_waveforms: int = Field(default=12000, ge=10)
+    n_psds: int = Field(default=512, ge=1)
+    snr: tuple[float, float] = (5.0, 40.0)
+    snr_start: float = Field(default=20.0, gt=0)
+    curriculum: float = Field(default=0.25, ge=0, le=1)
+    window: float = Field(default=2.0, gt=0.5, le=4.0)
+    real_fraction: float = Field(default=0.4, ge=0, le=1)
+    noise_fraction: float = Field(default=0.1, ge=0, le=1)
+    glitch_fraction: float = Field(default=0.12, ge=0, le=1)
+    glitches: tuple[str, ...] = Field(default=("sine-Gaussian", "noise burst"), min_length=1)
+
+
+class NetworkSettings(_Strict):
+    """Sizes of `network.Autoencoder`, whose parameters they are."""
+
+    width: int = Field(default=128, ge=4)
+    long: int = Field(default=64, ge=2)
+    short: int = Field(default=64, ge=2)
+    long_length: int = Field(default=1024, ge=64)
+    short_length: int = Field(default=128, ge=32)
+    hop: int = Field(default=32, ge=4)
+    ahead: int = Field(default=128, ge=0)
+    dilations: tuple[int, ...] = Field(default=(1, 2, 4, 8, 16, 1, 2, 4), min_length=1)
+
+
+class TrainingSettings(_Strict):
+    """The optimiser: AdamW, linear warm-up, cosine decay, exponential moving average of the weights.
+
+    Parameters
+    ----------
+    steps, batch, warm_up : int; learning_rate, weight_decay, ema, clip : float
+    spread, presence : float
+        weights of the losses of sigma and of the presence of a signal beside the squared error
+    bfloat16 : bool
+        faster on processors with AMX or AVX512-BF16
+    checkpoint_every, log_every : steps
+    """
+
+    steps: int = Field(default=4000, ge=1)
+    batch: int = Field(default=64, ge=2)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    warm_up: int = Field(default=50, ge=1)
+    ema: float = Field(default=0.998, ge=0, lt=1)
+    clip: float = Field(default=5.0, gt=0)
+    spread: float = Field(default=0.3, ge=0)
+    presence: float = Field(default=1.0, ge=0)
+    bfloat16: bool = True
+    checkpoint_every: int = Field(default=100, ge=1)
+    log_every: int = Field(default=50, ge=1)
+
+
+class DenoiserSettings(_Strict):
+    """Everything that determines a trained autoencoder, with the seed.
+
+    Parameters
+    ----------
+    name, version : str
+    surrogate : str, name or path
+    seed : int
+    noise, calibration : folder, optional
+        strain files named DETECTOR-anything (see `strain.read`) of real noise to train on, and to calibrate on; gaps where
+        signals were. Without them Gaussian noise stands in
+    mass, chi : ranges of the waveforms: component masses (Msun, detector frame) and largest spin
+    """
+
+    name: str = "bbh-autoencoder"
+    kind: Literal["signal_denoiser"] = "signal_denoiser"
+    version: str = "1"
+    surrogate: str = "nr22"
+    seed: int = 1
+    noise: Path | None = None
+    calibration: Path | None = None
+    mass: tuple[float, float] = (10.0, 80.0)
+    chi: float = Field(default=0.8, ge=0, lt=0.9)
+    data: DataSettings = DataSettings()
+    network: NetworkSettings = NetworkSettings()
+    training: TrainingSettings = TrainingSettings()
+
+
+def read_settings(source: DenoiserSettings | dict[str, Any] | str | Path) -> DenoiserSettings:
+    """Settings from an object, a mapping, or a TOML file.
+
+    Raises
+    ------
+    ConfigError
+        no such file, no TOML, unknown keys or impossible values, each named
+
+    Examples
+    --------
+    >>> read_settings({"training": {"steps": 10}}).training.steps
+    10
+    """
+    if isinstance(source, DenoiserSettings):
+        return source
+    try:
+        raw = source if isinstance(source, dict) else tomllib.loads(Path(source).read_text())
+        return DenoiserSettings.model_validate(raw)
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {source}: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "configuration"
+        raise ConfigError(f"{where}: {first['msg']} (given: {first['input']!r})") from error
+    except ValueError as error:
+        raise ConfigError(f"{source} is not TOML: {error}") from error
