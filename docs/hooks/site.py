@@ -9,6 +9,7 @@ import json
 import pkgutil
 import posixpath
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -109,24 +110,25 @@ def models() -> str:
     """Table of the shipped models, from their cards."""
     from tables import number
 
-    rows = ["| model | what it is | range | trained on | size |", "| --- | --- | --- | --- | --- |"]
+    def span(key: str, value: Any) -> str:
+        low, high = (value["min"], value["max"]) if isinstance(value, dict) else value
+        return f"{key.replace('_', ' ')} {number(low)} to {number(high)}"
+
+    rows = ["| model | what it is | trained for | file |", "| --- | --- | --- | --- |"]
     for folder in sorted((ROOT / PACKAGE / "models").iterdir()):
         if not (folder / "card.json").exists():
             continue
         card = json.loads((folder / "card.json").read_text())
-        page = ROOT / "docs" / "models" / f"{card['name']}.md"
-        name = f"[`{card['name']}`](models/{page.name})" if page.exists() else f"`{card['name']}`"
-        ranges = "; ".join(
-            f"{key} {number(value[0])} to {number(value[1])}"
-            if isinstance(value, list) and len(value) == 2
-            else f"{key} {value}"
-            for key, value in card.get("ranges", {}).items()
-            if not isinstance(value, dict)
-        )
-        data = card.get("training_data", {})
-        trained = ", ".join(data) if isinstance(data, dict) else str(data)
+        page = ROOT / "docs" / "models" / f"{folder.name}.md"
+        name = f"[`{folder.name}`](models/{page.name})" if page.exists() else f"`{folder.name}`"
+        what = card["kind"].replace("_", " ")
+        if card.get("modes"):
+            what += f", modes {', '.join('({},{})'.format(*mode) for mode in card['modes'])}"
+        if detectors := card.get("config", {}).get("segment", {}).get("detectors"):
+            what += f" for {', '.join(detectors)}"
+        spans = [span(key, value) for key, value in card.get("ranges", {}).items() if isinstance(value, (list, dict))]
         size = (folder / "weights.safetensors").stat().st_size / 1e6
-        rows.append(f"| {name} | {card['kind'].replace('_', ' ')} | {ranges} | {trained} | {size:.1f} MB |")
+        rows.append(f"| {name} | {what} | {'; '.join(spans)} | {size:.1f} MB |")
     return "\n".join(rows)
 
 
@@ -143,7 +145,10 @@ def notebook(path: Path) -> tuple[str, dict[str, bytes]]:
         if cell.cell_type == "markdown":
             parts.append(cell.source)
             continue
-        parts.append(f"```python\n{cell.source}\n```")
+        code = f"```python\n{cell.source}\n```"
+        if not any(part.startswith(("```python", "???")) for part in parts):  # imports and settings: folded away
+            code = '??? abstract "The first cell: imports, settings, data"\n\n' + textwrap.indent(code, "    ")
+        parts.append(code)
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if "image/png" in data:
@@ -210,12 +215,12 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     made = {"public-api": public_api, "models": models, **TABLES}
 
     def fill(match: re.Match[str]) -> str:
-        name = match.group(1)
+        indent, name = match.groups()
         if name not in made:
             raise KeyError(f"{page.file.src_uri}: no table named {name!r}; there are {', '.join(sorted(made))}")
-        return made[name]()
+        return "\n".join(indent + line for line in made[name]().splitlines())
 
-    markdown = re.sub(r"<!-- table: ([\w-]+) -->", fill, markdown)
+    markdown = re.sub(r"^( *)<!-- table: ([\w-]+) -->", fill, markdown, flags=re.MULTILINE)
     here = posixpath.dirname(page.file.src_uri)
     source = Path(page.file.abs_src_path or "")
 
