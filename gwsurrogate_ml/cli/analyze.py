@@ -33,6 +33,12 @@ def analyze(
             "--prior", help="NAME=LOW,HIGH of chirp_mass, mass_ratio, chi, luminosity_distance; with --from-scratch."
         ),
     ] = None,
+    higher_modes: Annotated[
+        bool,
+        typer.Option(
+            "--higher-modes", help="Re-weigh the posterior with all modes of nrhm in the likelihood: minutes."
+        ),
+    ] = False,
     n_draws: Draws = 50_000,
     duration: Duration = 4.0,
     f_min: FMin = 20.0,
@@ -56,7 +62,8 @@ def analyze(
     if prior and not from_scratch:
         raise ConfigError("--prior goes with --from-scratch: an estimator has the prior it was trained with")
     ranges = parse_prior(prior or []) if from_scratch else {}
-    settings = Settings(estimator, n_draws, seed, duration, f_min, f_max, parse_detectors("--psd", psd or []), ranges)
+    psds = parse_detectors("--psd", psd or [])
+    settings = Settings(estimator, n_draws, seed, duration, f_min, f_max, psds, ranges, higher_modes)
     source = (
         [event] if event else [w for d, p in files.items() for w in ("--strain", f"{d}={p}")] + ["--gps", repr(gps)]
     )

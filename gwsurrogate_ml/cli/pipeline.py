@@ -64,6 +64,8 @@ class Settings:
     psd : mapping from detector to a PSD file or the name of a curve; empty: measured from the strain
     prior : mapping from name to (low, high), as `BinaryPrior`; empty: the estimator and its own
         given, the posterior is learned from nothing, without an estimator
+    higher_modes : bool
+        re-weigh the posterior with all modes of `nrhm`
     """
 
     estimator: str = "bbh-h1l1"
@@ -74,6 +76,7 @@ class Settings:
     f_max: float = 1024.0
     psd: Mapping[str, str] = field(default_factory=dict)
     prior: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    higher_modes: bool = False
 
     def options(self) -> list[str]:
         """The settings as command-line options.
@@ -85,11 +88,13 @@ class Settings:
         """
         words: list[str] = []
         for key, value in asdict(self).items():
-            if key not in ("psd", "prior"):
+            if key not in ("psd", "prior", "higher_modes"):
                 words += [f"--{key.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
         words += [word for name, source in self.psd.items() for word in ("--psd", f"{name}={source}")]
         if self.prior:
             words.append("--from-scratch")
+        if self.higher_modes:
+            words.append("--higher-modes")
         return words + [word for name, (a, b) in self.prior.items() for word in ("--prior", f"{name}={a:g},{b:g}")]
 
 
@@ -121,18 +126,23 @@ def analyse(
 ) -> Run:
     """Posterior of `data`, and its matched filter with the posterior's best-fitting waveform."""
     segment = data.segment(
-        duration=settings.duration, f_min=settings.f_min, f_max=settings.f_max, psd=dict(settings.psd) or None
+        duration=settings.duration,
+        f_min=settings.f_min,
+        f_max=settings.f_max,
+        psd=dict(settings.psd) or None,
+        extend=not settings.prior,
     )
     result, model = _sample(segment, settings, progress)
+    if settings.higher_modes:
+        result = result.with_higher_modes(segment, n=len(result.posterior), seed=settings.seed, progress=progress)
     with progress.stage("remnant"):
         result = result.with_remnant()
     with progress.stage("matched filter"):
         from gwsurrogate_ml.strain.filtering import matched_filter
 
         best = result.posterior.loc[result.posterior["log_likelihood"].idxmax()]
-        filtered = matched_filter(
-            data, model, best, f_min=settings.f_min, f_max=settings.f_max, psd=dict(settings.psd) or None
-        )
+        reach = float(segment.frequencies[segment.mask][-1])
+        filtered = matched_filter(data, model, best, f_min=settings.f_min, f_max=reach, psd=dict(settings.psd) or None)
     from gwsurrogate_ml.inference import skymap
 
     sky = None

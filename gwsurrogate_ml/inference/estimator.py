@@ -37,10 +37,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 DEFAULT = "bbh-h1l1"
-USABLE = 0.92
-"""Share of the Nyquist frequency below which down-sampled data are trusted: filters against aliasing bend the rest."""
 LEAST_REACH = 350.0
-"""Hz: data that end below are too far from the training."""
+"""Hz: data that say nothing above are too far from the training."""
 
 
 class Estimator:
@@ -151,6 +149,12 @@ class Estimator:
                     f"the segment has {name} = {getattr(segment, name):g}, this estimator was trained for "
                     f"{getattr(wanted, name):g}: make the segment with {name}={getattr(wanted, name):g}"
                 )
+        known = np.all(np.isfinite(segment.psd), axis=0) & segment.mask
+        if (reach := float(segment.frequencies[known].max(initial=0.0))) < LEAST_REACH:
+            raise ConfigError(
+                f"the data say something up to {reach:g} Hz only: this estimator needs them up to {LEAST_REACH:g} Hz or more, "
+                "get them at a higher sampling rate"
+            )
 
     def observe(self, likelihood: SegmentLikelihood, found: Found) -> Any:
         """The features (F,) of the data as the network takes them: whitened, aligned at the found times, projected."""
@@ -191,7 +195,7 @@ class Estimator:
         DomainError
             other detectors, no signal, or a posterior that the prior on chirp mass cuts off
         ConfigError
-            a segment of other duration or band, or data sampled at less than 762 Hz
+            a segment of other duration or band, or data that end below 350 Hz
         DataError
             data that are not finite
 
@@ -244,15 +248,7 @@ class Estimator:
                 f"the data are of {', '.join(data.detectors)}, this estimator was trained for {', '.join(wanted.detectors)}: "
                 "pass those detectors alone, in this order"
             )
-        reach = np.floor(USABLE * data.sampling_frequency / 2 * wanted.duration) / wanted.duration
-        if reach >= wanted.f_max or wanted.f_max <= data.sampling_frequency / 2:
-            return data.segment(duration=wanted.duration, f_min=wanted.f_min, f_max=wanted.f_max)
-        if reach < LEAST_REACH:
-            raise ConfigError(
-                f"the data are sampled at {data.sampling_frequency:g} Hz and reach up to {reach:g} Hz: this estimator needs "
-                f"{2 * LEAST_REACH / USABLE:.0f} Hz or more, get them at a higher rate"
-            )
-        return data.segment(duration=wanted.duration, f_min=wanted.f_min, f_max=float(reach)).extended(wanted.f_max)
+        return data.segment(duration=wanted.duration, f_min=wanted.f_min, f_max=wanted.f_max, extend=True)
 
     def _check_loudness(self, found: Found) -> None:
         require_signal(found, self.prior)

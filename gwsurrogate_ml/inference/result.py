@@ -108,6 +108,12 @@ class Result:
 
         return with_waveform(self, segment, waveform, **options)
 
+    def with_higher_modes(self, segment: AnalysisSegment, surrogate: Any = "nrhm", **options: Any) -> Result:
+        """The result with higher modes in the likelihood: `higher_modes.with_higher_modes`."""
+        from gwsurrogate_ml.inference.higher_modes import with_higher_modes
+
+        return with_higher_modes(self, segment, surrogate, **options)
+
     def with_remnant(self) -> Result:
         """The result with the final mass and spin of every draw: `reweight.with_remnant`."""
         from gwsurrogate_ml.inference.reweight import with_remnant

@@ -103,10 +103,10 @@ def with_prior(result: Result, prior: Mapping[str, Any], seed: int = 0) -> Resul
     # A constant range is rounded at its ends: draws there belong to the old prior for certain.
     log_ratio = np.where(np.isnan(log_ratio), -np.inf, log_ratio)
     meta = {"bilby_prior": {name: repr(new[name]) for name in PARAMETERS}}
-    return _reweighted(result, result.posterior, log_ratio, meta | {"reweighted": "prior"}, seed)
+    return reweighted(result, result.posterior, log_ratio, meta | {"reweighted": "prior"}, seed)
 
 
-def _reweighted(
+def reweighted(
     result: Result, draws: pd.DataFrame, log_ratio: np.ndarray, meta: Mapping[str, Any], seed: int
 ) -> Result:
     """Result of equally weighted `draws` of `result` that get the weights exp(log_ratio)."""
@@ -172,20 +172,10 @@ def with_waveform(
     """
     from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
 
-    stored = result.meta.get("segment", {})
-    if stored and (
-        tuple(stored["detectors"]) != tuple(segment.detectors)
-        or abs(stored["start_time"] - segment.start_time) > 1e-6
-        or abs(stored["f_min"] - segment.f_min) + abs(stored["duration"] - segment.duration) > 1e-9
-    ):
-        raise ConfigError("the segment is not the one of the result: pass the data that were analysed")
-    rng = np.random.default_rng(seed)
-    chosen = np.sort(rng.permutation(len(result.posterior))[: min(n, len(result.posterior))])
-    draws = result.posterior.iloc[chosen].reset_index(drop=True)
-    old = _model_of(result)
+    require_same_data(result, segment)
+    draws = chosen_draws(result, n, seed)
+    old = model_of(result)
     likelihood = SegmentLikelihood(segment, old)
-    if abs(likelihood.log_noise_evidence - result.log_noise_evidence) > 1e-3 * abs(result.log_noise_evidence):
-        raise ConfigError("the data or their noise spectra are not those of the result: pass the segment analysed")
     responses = _responses(segment, waveform)
     log_old, log_new, power = (np.empty(len(draws)) for _ in range(3))
     shifted = draws[list(PARAMETERS)].copy()
@@ -194,7 +184,7 @@ def with_waveform(
         table = {name: np.array([value]) for name, value in row.items()}
         log_old[i] = likelihood.log_likelihood_ratio(table)[0]
         reference = likelihood.signals(table | {"phase": np.zeros(1)})[0]
-        phase, time = _offset(likelihood, reference, responses(row | {"phase": 0.0}))
+        phase, time = offset(likelihood, reference, responses(row | {"phase": 0.0}))
         row |= {"phase": (row["phase"] + phase) % (2 * np.pi), "geocent_time": row["geocent_time"] + time}
         shifted.loc[i, ["phase", "geocent_time"]] = row["phase"], row["geocent_time"]
         signal = responses(row)
@@ -214,16 +204,37 @@ def with_waveform(
         log_likelihood_ratio=log_new,
     )
     name = waveform if isinstance(waveform, str) else getattr(waveform, "name", type(waveform).__name__)
-    return _reweighted(result, new, log_ratio, {"reweighted": "waveform", "waveform": str(name)}, seed + 1)
+    return reweighted(result, new, log_ratio, {"reweighted": "waveform", "waveform": str(name)}, seed + 1)
 
 
-def _model_of(result: Result) -> WaveformModel:
+def require_same_data(result: Result, segment: AnalysisSegment) -> None:
+    """Raise `ConfigError` unless `segment` holds the data, band and noise spectra that the result was made from."""
+    stored = result.meta.get("segment", {})
+    if stored and (
+        tuple(stored["detectors"]) != tuple(segment.detectors)
+        or abs(stored["start_time"] - segment.start_time) > 1e-6
+        or abs(stored["f_min"] - segment.f_min) + abs(stored["duration"] - segment.duration) > 1e-9
+    ):
+        raise ConfigError("the segment is not the one of the result: pass the data that were analysed")
+    found = segment.noise_log_likelihood()
+    if abs(found - result.log_noise_evidence) > 1e-3 * abs(result.log_noise_evidence):
+        raise ConfigError("the data or their noise spectra are not those of the result: pass the segment analysed")
+
+
+def chosen_draws(result: Result, n: int, seed: int) -> pd.DataFrame:
+    """At most `n` equally weighted draws of the result, chosen at random."""
+    chosen = np.random.default_rng(seed).permutation(len(result.posterior))[:n]
+    return result.posterior.iloc[np.sort(chosen)].reset_index(drop=True)
+
+
+def model_of(result: Result) -> WaveformModel:
+    """The (2,2) waveform model that the result was made with."""
     from gwsurrogate_ml.inference.training import load_model
 
     return load_model(result.meta["surrogate"]["name"])[0]
 
 
-def _offset(likelihood: Any, old: np.ndarray, new: np.ndarray) -> tuple[float, float]:
+def offset(likelihood: Any, old: np.ndarray, new: np.ndarray) -> tuple[float, float]:
     """Shift of orbital phase (rad) and of time (s) that brings the signals `new` (n_det, n_f) nearest to `old`."""
     n_f = old.shape[1]
     product = np.sum(likelihood.weight * old * np.conj(new), axis=0)

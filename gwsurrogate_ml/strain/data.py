@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
 
 
+USABLE = 0.92
+"""Share of the Nyquist frequency up to which down-sampled data are trusted."""
+
+
 @dataclass(frozen=True, eq=False)
 class StrainData:
     """Strain of one or more detectors, at one rate, that holds the time of an event.
@@ -172,6 +176,7 @@ class StrainData:
         roll_off: float = 0.4,
         psd: PsdSource | Mapping[str, PsdSource] | None = None,
         psd_span: float = 256.0,
+        extend: bool = False,
     ) -> AnalysisSegment:
         """The segment a likelihood sees: ends `post_trigger` s after the event, Tukey-windowed, transformed, with PSDs.
 
@@ -188,6 +193,9 @@ class StrainData:
             same Tukey window
         psd_span : float, s
             use off-source data at most half of this away from the segment's middle
+        extend : bool
+            where the data are sampled at less than twice f_max, use them up to 92 % of their Nyquist frequency (filters against
+            aliasing bend the rest) and let the segment hold nothing from there to f_max, rather than refuse
 
         Returns
         -------
@@ -208,16 +216,20 @@ class StrainData:
         ConfigError
             if a setting is impossible
         """
-        return make_segment(
+        reach = f_max
+        if extend and f_max > 0.5 * self.sampling_frequency:
+            reach = np.floor(USABLE * 0.5 * self.sampling_frequency * duration) / duration
+        segment = make_segment(
             self,
             duration=float(duration),
             post_trigger=float(post_trigger),
             f_min=float(f_min),
-            f_max=float(f_max),
+            f_max=float(reach),
             roll_off=float(roll_off),
             psd=psd,
             psd_span=float(psd_span),
         )
+        return segment if reach == f_max else segment.extended(float(f_max))
 
     def stretch(self, detector: str, span: float = 64.0) -> TimeSeries:
         """Data of one detector around the event without a gap: at most `span` s, whole seconds where longer than one.

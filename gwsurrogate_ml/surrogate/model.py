@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
 
 DEFAULT = "nrhm"
+MOST_SAMPLES = 2**28
+"""Longest series that is made, 2 GB: ten thousand times what a detector's data need."""
 _FACE_ON = np.array([[[-np.sqrt(5.0 / (4.0 * np.pi)), 0.0]]])  # h_plus of (2,2) for theta_jn = 0, phase = 0
 
 
@@ -36,6 +38,14 @@ def _rise(samples: int) -> np.ndarray:
     rise = start_taper(np.arange(samples, dtype=np.float64), 0.0, float(samples))
     rise.flags.writeable = False
     return rise
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether `value` is a number, and finite; words and None are not."""
+    try:
+        return math.isfinite(value)
+    except TypeError:
+        return False
 
 
 class Surrogate(GeometricSurrogate):
@@ -154,6 +164,7 @@ class Surrogate(GeometricSurrogate):
         begin = max(reach - 0.4 / 0.9, self.t_min * unit) if taper else reach
         first = int(np.ceil(begin * sampling_frequency))
         last = int(np.floor(self.t_max * unit * sampling_frequency))
+        self._require_room(last - first, sampling_frequency)
         turned = self._phase_at_peak(k, total * MTSUN_SI, phase, f_ref, parameters)
         step = 1.0 / sampling_frequency / unit
         out = self._observed(k, theta_jn, turned, first * step, step, last - first + 1, chosen)
@@ -202,6 +213,11 @@ class Surrogate(GeometricSurrogate):
             as for `polarizations`
         """
         self._check_positive(sampling_frequency=sampling_frequency, samples=samples)
+        if samples != int(samples) or samples > MOST_SAMPLES:
+            raise ConfigError(f"samples is {samples!r}: give a whole number, at most {MOST_SAMPLES}")
+        if not _is_finite(start):
+            raise ConfigError(f"start is {start!r}: give seconds from the peak")
+        samples = int(samples)
         parameters, total = self._physical(mass_1, mass_2, chi_1, chi_2)
         shape = total.shape
         distance, theta, azimuth = (
@@ -252,6 +268,7 @@ class Surrogate(GeometricSurrogate):
         DomainError
             parameters outside the domain, or a frequency that the model does not reach down to or up to
         """
+        self._check_positive(frequency=frequency)
         parameters, total = self._physical_one(mass_1, mass_2, chi_1, chi_2)
         k = self._at_knots(parameters)
         return -self._phase_at_peak(k, total * MTSUN_SI, 0.0, frequency, parameters)
@@ -282,23 +299,84 @@ class Surrogate(GeometricSurrogate):
         -------
         h_plus, h_cross : (duration * sampling_frequency / 2 + 1,) complex128
         """
-        self._check_positive(luminosity_distance=luminosity_distance, sampling_frequency=sampling_frequency)
-        n = self._samples(duration, sampling_frequency)
+        self._check_positive(luminosity_distance=luminosity_distance)
         parameters, total = self._physical_one(mass_1, mass_2, chi_1, chi_2)
         k = self._at_knots(parameters)
+        chosen = self._chosen(modes)
+        phase = self._phase_at_peak(k, total * MTSUN_SI, phase, f_ref, parameters)
+        weights = self._weights(theta_jn, phase, chosen) / luminosity_distance
+        plus, cross = self._spectra(k, parameters, total, weights, chosen, duration, sampling_frequency, f_min)
+        return plus, cross
+
+    def frequency_domain_orders(
+        self,
+        *,
+        mass_1: float,
+        mass_2: float,
+        chi_1: float,
+        chi_2: float,
+        theta_jn: float,
+        f_min: float,
+        sampling_frequency: float,
+        duration: float,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Fourier transforms (1/Hz) of both polarizations at 1 Mpc, order by order in m: all orbital phases at once.
+
+        ``h(phase) = sum over m of cos(m phase) spectra[m, 0] + sin(m phase) spectra[m, 1]``, of which
+        `frequency_domain_polarizations` is the value at one phase (that at the peak).
+
+        Parameters
+        ----------
+        as for `frequency_domain_polarizations`
+
+        Returns
+        -------
+        orders : (n_m,) int, the modes' m
+        spectra : (n_m, 2, 2, duration * sampling_frequency / 2 + 1) complex128
+            second axis cosine and sine, third plus and cross
+        """
+        parameters, total = self._physical_one(mass_1, mass_2, chi_1, chi_2)
+        k = self._at_knots(parameters)
+        orders = sorted({m for _, m in self.modes})
+        rows = []
+        for m in orders:
+            of_this_order = tuple(mode for mode in self.modes if mode[1] == m)
+            for phase in (0.0, 0.5 * np.pi / m):
+                weights = np.zeros((2, len(self.modes), 2))
+                found = self._weights(theta_jn, phase, of_this_order)
+                weights[:, : found.shape[1]] = found
+                rows.append(weights)
+        spectra = self._spectra(
+            k, parameters, total, np.concatenate(rows), self.modes, duration, sampling_frequency, f_min
+        )
+        return np.array(orders), spectra.reshape(len(orders), 2, 2, -1)
+
+    def _spectra(
+        self,
+        k: Knots,
+        parameters: np.ndarray,
+        total: np.ndarray,
+        weights: np.ndarray,
+        chosen: tuple[ModeKey, ...],
+        duration: float,
+        sampling_frequency: float,
+        f_min: float,
+    ) -> np.ndarray:
+        """Transforms (n_sums, n_f) of sums over the modes of one binary, `weights` (n_sums, n, 2), at 1 Mpc."""
+        self._check_positive(sampling_frequency=sampling_frequency)
+        n = self._samples(duration, sampling_frequency)
         unit = float(total[0]) * MTSUN_SI
         reach = float(self._start(k, total * MTSUN_SI, f_min, parameters)[0]) * unit
-        chosen = self._chosen(modes)
         rate = self._rate(sampling_frequency, k, total * MTSUN_SI, max(m for _, m in chosen))
         before, after = self._segment(duration, rate, unit, reach, f_min)
         step = 1.0 / rate / unit
-        phase = self._phase_at_peak(k, total * MTSUN_SI, phase, f_ref, parameters)
-        part = self._observed(k, theta_jn, phase, -before * step, step, before + after, chosen)
+        part = np.empty((len(weights), before + after))
+        compiled.sums(self._tables, k, compiled.NOTHING, 0, weights, -before * step, step, part)
         self._taper(part, before, reach, rate)
-        series = np.zeros((2, round(duration * rate)))
+        series = np.zeros((len(weights), round(duration * rate)))
         series[:, :after], series[:, series.shape[1] - before :] = part[:, before:], part[:, :before]
-        series *= unit / (luminosity_distance * MPC_SECONDS) / rate
-        return fft.rfft(series[0])[: n // 2 + 1], fft.rfft(series[1])[: n // 2 + 1]
+        series *= unit / MPC_SECONDS / rate
+        return np.stack([fft.rfft(row)[: n // 2 + 1] for row in series])
 
     def frequency_domain(
         self,
@@ -421,8 +499,8 @@ class Surrogate(GeometricSurrogate):
         """Orbital phase at t = 0 of the first waveform when `phase` is that at the (2,2) frequency `f_ref` (Hz; None: t = 0)."""
         if f_ref is None:
             return phase
-        wanted, half = 2 * np.pi * f_ref * unit[0], 0.05
         t = self._start(k, unit, f_ref, parameters, "f_ref")[:1] + k.shift[:1]
+        wanted, half = 2 * np.pi * f_ref * unit[0], 0.05
         for _ in range(3):  # Newton on the spline itself: the start is linear between knots
             near = hermite(self.knots, k.phase[0], k.phase_slope[0], t + half * np.array([-1.0, 0.0, 1.0]))
             slope, curve = (near[2] - near[0]) / (2 * half), (near[2] - 2 * near[1] + near[0]) / half**2
@@ -433,8 +511,8 @@ class Surrogate(GeometricSurrogate):
         self, k: Knots, unit: np.ndarray, f_min: float, parameters: np.ndarray, name: str = "f_min"
     ) -> np.ndarray:
         """Time in M (N,) at which the (2,2) mode passes `f_min`; `unit` (N,) is the total mass in seconds."""
-        if not (np.isfinite(f_min) and f_min > 0):
-            raise ConfigError(f"{name} is {f_min}: give a positive frequency in Hz")
+        if not (_is_finite(f_min) and f_min > 0):
+            raise ConfigError(f"{name} is {f_min!r}: give a positive frequency in Hz")
         wanted = 2 * np.pi * f_min * unit
         lowest, highest = self._lowest_omega(k), k.phase_slope[:, self._tables.centre]
         if (lowest > wanted).any():
@@ -448,7 +526,8 @@ class Surrogate(GeometricSurrogate):
         if (highest < wanted).any():
             peak = f_min * float(np.min(highest / wanted))
             raise DomainError(
-                f"{name} = {f_min:g} Hz lies above the frequency at the peak, {peak:.1f} Hz: lower {name}"
+                f"{name} = {f_min:g} Hz lies above the frequency at the peak, {peak:.3g} Hz for total mass "
+                f"{unit.max() / MTSUN_SI:g}: lower {name}, and give masses in solar masses"
             )
         starts = np.empty(len(unit))
         for i, omega in enumerate(k.phase_slope):
@@ -465,7 +544,11 @@ class Surrogate(GeometricSurrogate):
                 given.append(np.asarray(value, dtype=np.float64))
             except (TypeError, ValueError):
                 raise ConfigError(f"{name} is {value!r}: give a number") from None
-        m1, m2, c1, c2 = values = np.array(given if max(x.ndim for x in given) == 0 else np.broadcast_arrays(*given))
+        try:
+            m1, m2, c1, c2 = values = np.array(given if max(x.ndim for x in given) == 0 else np.broadcast_arrays(*given))
+        except ValueError:
+            shapes = ", ".join(str(x.shape) for x in given)
+            raise ConfigError(f"masses and spins have the shapes {shapes}: give arrays (N,) of one length") from None
         if not (np.isfinite(values[:2]).all() and (values[:2] > 0).all()):
             i = 0 if not (np.isfinite(m1).all() and (m1 > 0).all()) else 1
             raise DomainError(f"mass_{i + 1} is not a positive number everywhere: give solar masses")
@@ -530,7 +613,16 @@ class Surrogate(GeometricSurrogate):
                 f"duration times sampling_frequency is {duration * sampling_frequency:g}: choose them so that it is a whole number "
                 "of at least 2 samples"
             )
+        cls._require_room(n, sampling_frequency)
         return n
+
+    @staticmethod
+    def _require_room(samples: int, sampling_frequency: float) -> None:
+        """Raise where a series would fill gigabytes: a rate in other units, not a wish."""
+        if samples > MOST_SAMPLES:
+            raise ConfigError(
+                f"sampling_frequency is {sampling_frequency:g} Hz: {samples:.1e} samples are more than {MOST_SAMPLES}, lower it"
+            )
 
     @staticmethod
     def _check_positive(**values: float) -> None:

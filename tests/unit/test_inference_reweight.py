@@ -163,7 +163,7 @@ def simulated():  # type: ignore[no-untyped-def]
 
 def test_the_same_waveform_by_bilbys_road_changes_nothing(simulated, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     segment, result = simulated
-    monkeypatch.setattr(reweight, "_model_of", lambda result: LalModel())
+    monkeypatch.setattr(reweight, "model_of", lambda result: LalModel())
     # bilby's reference frequency turns the phase of every binary by another angle: the shift must take it out.
     again = result.with_waveform(segment, "IMRPhenomD", n=40)
     assert again.n_draws == 40
@@ -174,7 +174,7 @@ def test_the_same_waveform_by_bilbys_road_changes_nothing(simulated, monkeypatch
 
 def test_another_waveform_is_weighed_by_its_own_likelihood(simulated, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     segment, result = simulated
-    monkeypatch.setattr(reweight, "_model_of", lambda result: LalModel())
+    monkeypatch.setattr(reweight, "model_of", lambda result: LalModel())
     model = LalModel("IMRPhenomXAS")
     again = result.with_waveform(segment, model)
     assert again.n_draws == 60
