@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
+import socket
+import threading
+import time
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,9 +36,31 @@ def shell_lines() -> list[tuple[str, str]]:
     return lines
 
 
+@pytest.fixture
+def service() -> Iterator[str]:
+    """Address of a running service with one surrogate."""
+    import uvicorn
+
+    from gwsurrogate_ml.serve import Limits, create_app, serve_model
+
+    server = uvicorn.Server(uvicorn.Config(create_app(serve_model("nr22"), Limits()), log_level="critical"))
+    sock = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"127.0.0.1:{sock.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
+
+
 @pytest.mark.parametrize("page", [path for path in PAGES if blocks(path, "python")], ids=lambda path: path.stem)
-def test_python_of_a_page_runs(page: Path, data_dir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_of_a_page_runs(
+    page: Path, data_dir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     body = "\n".join(blocks(page, "python"))
+    if "127.0.0.1:8000" in body:
+        body = body.replace("127.0.0.1:8000", request.getfixturevalue("service"))
     if ".hdf5" in body:
         for name in ("H", "L"):
             (tmp_path / f"{name}.hdf5").symlink_to(data_dir(f"strain/{name}-{name}1_LOSC_4_V2-1126259446-32.hdf5"))
