@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from gwsurrogate_ml.denoise import signal_stream
-from gwsurrogate_ml.denoise.signal import F_HIGH
-from gwsurrogate_ml.denoise.signal_stream import SignalState
+from gwsurrogate_ml.denoise import segment_stream
+from gwsurrogate_ml.denoise.grid import F_HIGH
+from gwsurrogate_ml.denoise.segment_stream import SegmentState
 from gwsurrogate_ml.denoise.stream import StreamState
 from gwsurrogate_ml.errors import GwsmlError
 from gwsurrogate_ml.serve.models import REQUIRED, Call, ServedModel, Tensor
@@ -187,7 +187,7 @@ class SignalStreamModel(StreamModel):
         )
         self.defaults = {"start_time": REQUIRED, "sampling_frequency": REQUIRED, "psd_step": 0.0}
 
-    def begin(self, call: Call) -> SignalState:
+    def begin(self, call: Call) -> SegmentState:
         """See `StreamModel`."""
         rate = call.parameters["sampling_frequency"]
         if not 2 * F_HIGH <= rate <= 65536 or rate != round(rate):
@@ -198,7 +198,7 @@ class SignalStreamModel(StreamModel):
         if psd is not None and not call.parameters["psd_step"] > 0:
             raise RequestError(400, "psd comes without psd_step: give the step of its frequencies in Hz")
         source = None if psd is None else (call.parameters["psd_step"] * np.arange(psd.size), psd)
-        fresh = signal_stream.start(self.denoiser, call.parameters["start_time"], rate, source)
+        fresh = segment_stream.start(self.denoiser, call.parameters["start_time"], rate, source)
         if "state" not in call.inputs:
             return fresh
         state = unpack(fresh, call.inputs["state"])
@@ -207,7 +207,7 @@ class SignalStreamModel(StreamModel):
             raise RequestError(400, "the input 'state' is of another denoiser or rate: begin the stream anew")
         return state
 
-    def advance(self, state: SignalState, call: Call, end: bool) -> tuple[SignalState, dict[str, np.ndarray]]:
+    def advance(self, state: SegmentState, call: Call, end: bool) -> tuple[SegmentState, dict[str, np.ndarray]]:
         """See `StreamModel`."""
         rate, start = call.parameters["sampling_frequency"], call.parameters["start_time"]
         if rate != state.sampling_frequency:
@@ -219,7 +219,7 @@ class SignalStreamModel(StreamModel):
                 400,
                 f"a frame at GPS {start:.4f} came, {state.next_time:.4f} was due: send what is missing, or begin anew",
             )
-        state, frame = signal_stream.step(self.denoiser, state, call.inputs["white"], end)
+        state, frame = segment_stream.step(self.denoiser, state, call.inputs["white"], end)
         begin = frame.found_at
         return state, {
             "signal": frame.signal,

@@ -77,7 +77,7 @@ def coorbital(
     eta = split(parameters)[0]
     found = coefficients(parameters, tensors, degree, modes, xp)
     pieces = xp.swapaxes(xp.swapaxes(found, 0, 1) @ tensors["higher.basis"], 0, 1)
-    scaled = pieces.reshape(len(parameters), len(modes), 2, -1)
+    scaled = pieces.reshape(-1, len(modes), 2, pieces.shape[-1] // 2)  # len() would fix the size of an exported graph
     return scaled * baseline.amplitude(tensors["knots"], eta)[:, None, None, :]
 
 

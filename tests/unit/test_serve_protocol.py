@@ -7,13 +7,14 @@ import gzip
 import json
 import zlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gwsurrogate_ml.denoise import signal_stream
+from gwsurrogate_ml.denoise import segment_stream
 from gwsurrogate_ml.denoise.signal import Reconstruction, SignalDenoiser
 from gwsurrogate_ml.serve.protocol import Request, RequestError, decode, encode, inflate
 from gwsurrogate_ml.serve.sequences import Sequences
@@ -142,6 +143,9 @@ class Smoother(SignalDenoiser):
     def _psd(self, source: object) -> np.ndarray:
         return np.ones(3)
 
+    def save(self, folder: object) -> Path:
+        raise NotImplementedError
+
     def transform(self, piece: np.ndarray, sampling_frequency: float) -> np.ndarray:
         return piece
 
@@ -160,9 +164,9 @@ def test_signal_stream_gives_what_one_call_gives_whatever_the_frames(frame: int,
 
     white = np.random.default_rng(n).normal(size=n)
     expected, sigma, found = Smoother().denoise(TimeSeries(white, t0=100.0, sample_rate=RATE))
-    state, frames = signal_stream.start(Smoother(), 100.0, RATE), []
+    state, frames = segment_stream.start(Smoother(), 100.0, RATE), []
     for first in range(0, n, frame):
-        state, out = signal_stream.step(Smoother(), state, white[first : first + frame], end=first + frame >= n)
+        state, out = segment_stream.step(Smoother(), state, white[first : first + frame], end=first + frame >= n)
         assert out.start_time == pytest.approx(100.0 + sum(f.signal.size for f in frames) / RATE)
         state = unpack(state, pack(state))  # the state is all there is: packed, sent and unpacked, the stream goes on
         frames.append(out)
@@ -173,7 +177,7 @@ def test_signal_stream_gives_what_one_call_gives_whatever_the_frames(frame: int,
 
 
 def test_a_state_that_is_none_is_refused() -> None:
-    state = signal_stream.start(Smoother(), 100.0, RATE)
+    state = segment_stream.start(Smoother(), 100.0, RATE)
     for raw in (np.zeros(0, np.uint8), np.arange(99, dtype=np.uint8), pack(replace(state, white=np.zeros((2, 2))))):
         with pytest.raises(RequestError, match="no state of this model"):
             unpack(state, raw)
