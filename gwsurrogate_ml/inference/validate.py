@@ -24,7 +24,7 @@ QUANTITIES = ("measured_snr", "network_efficiency", "efficiency", "pareto_k", "e
 FEWEST_FOR_LC2ST = 200
 
 
-def identity(estimator: Estimator, seed: int, n_draws: int) -> dict[str, Any]:
+def identity(estimator: Estimator, seed: int, n_draws: int, thorough: bool = False) -> dict[str, Any]:
     """What fixes the events and their analysis: the first line of the file, which a resumed run must match."""
     return {
         "estimator": estimator.info["name"],
@@ -32,6 +32,7 @@ def identity(estimator: Estimator, seed: int, n_draws: int) -> dict[str, Any]:
         "seed": seed,
         "n_draws": n_draws,
         "format": 1,
+        **({"thorough": True} if thorough else {}),
     }
 
 
@@ -97,7 +98,14 @@ def read_others(paths: Sequence[Path], head: Mapping[str, Any]) -> list[dict[str
 
 
 def run_injections(
-    estimator: Estimator, n: int, path: Path, *, seed: int = 1, n_draws: int = 4000, progress: Progress | None = None
+    estimator: Estimator,
+    n: int,
+    path: Path,
+    *,
+    seed: int = 1,
+    n_draws: int = 4000,
+    thorough: bool = False,
+    progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
     """Simulate and analyse events until `n` of them showed a signal; what the file at `path` holds is not done again.
 
@@ -112,6 +120,8 @@ def run_injections(
         with the event's number it fixes the event
     n_draws : int
         of each event
+    thorough : bool
+        sample as for a real event, with refinement, rather than quickly
     progress : callable, optional, ``progress(stage, done, total)``
 
     Returns
@@ -123,9 +133,10 @@ def run_injections(
     ConfigError
         if the file belongs to other settings
     """
-    from gwsurrogate_ml.inference.diagnostics import analyse_injection
+    from gwsurrogate_ml.inference.diagnostics import QUICK, THOROUGH, analyse_injection
 
-    head = identity(estimator, seed, n_draws)
+    head = identity(estimator, seed, n_draws, thorough)
+    options = THOROUGH if thorough else QUICK
     records = read_records(path, head)
     done = sum("rank" in record for record in records)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +146,7 @@ def run_injections(
             stream.write(json.dumps({"validation": head}) + "\n")
             stream.flush()
         while done < n:
-            record = analyse_injection(estimator, len(records), seed, n_draws)
+            record = analyse_injection(estimator, len(records), seed, n_draws, options)
             stream.write(json.dumps(record) + "\n")
             stream.flush()
             records.append(record)
