@@ -32,7 +32,7 @@ def identity(estimator: Estimator, seed: int, n_draws: int, thorough: bool = Fal
         "seed": seed,
         "n_draws": n_draws,
         "format": 1,
-        **({"thorough": True} if thorough else {}),
+        "thorough": thorough,
     }
 
 
@@ -207,7 +207,7 @@ def judge(
 
 def markdown(card: Mapping[str, Any]) -> str:
     """The card as text with tables."""
-    quantile = card["quantiles"]["network_efficiency"]
+    quantile, refined = card["quantiles"]["network_efficiency"], card["quantiles"]["efficiency"]
     poor = card["poorly_proposed"]
     lines = [
         f"# Validation of {card['estimator']}",
@@ -216,7 +216,8 @@ def markdown(card: Mapping[str, Any]) -> str:
         f"each; {card['n_without_signal']} more showed no signal, {len(card['failures'])} failed. Seed {card['seed']}, weights "
         f"{str(card['weights_sha256'])[:12]}.",
         "",
-        f"Efficiency of the network, before refinement: median {quantile['50 %']:.1%}, 5th percentile "
+        f"Efficiency of the results, {'sampled as real events' if card['thorough'] else 'quickly sampled'}: median "
+        f"{refined['50 %']:.1%}, 5th percentile {refined['5 %']:.1%}. Of the network, before refinement: median {quantile['50 %']:.1%}, 5th percentile "
         f"{quantile['5 %']:.1%}, below {poor['below']:.0%} for {poor['share']:.1%} of the events. Pareto k above 0.7 after "
         f"refinement: {card['share_pareto_k_above_0.7']:.1%}.",
         "",

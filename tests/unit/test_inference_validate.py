@@ -89,7 +89,7 @@ def test_what_poor_events_have_in_common_is_named_first() -> None:
 def test_a_killed_run_resumes_with_the_same_events(tmp_path, monkeypatch) -> None:
     calls: list[int] = []
 
-    def analyse(estimator, event, seed, n_draws):
+    def analyse(estimator, event, seed, n_draws, options):
         calls.append(event)
         return record(event)
 
@@ -154,7 +154,7 @@ def test_the_command_writes_the_card_and_takes_other_seeds_along(tmp_path, monke
     import gwsurrogate_ml as gw
     from gwsurrogate_ml.cli.main import app
 
-    def analyse(estimator, event, seed, n_draws):
+    def analyse(estimator, event, seed, n_draws, options):
         return record(1000 * seed + event)
 
     monkeypatch.setattr(gw, "load_estimator", lambda name: Named(), raising=False)
