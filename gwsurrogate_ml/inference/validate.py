@@ -217,9 +217,9 @@ def markdown(card: Mapping[str, Any]) -> str:
         f"{str(card['weights_sha256'])[:12]}.",
         "",
         f"Efficiency of the results, {'sampled as real events' if card['thorough'] else 'quickly sampled'}: median "
-        f"{refined['50 %']:.1%}, 5th percentile {refined['5 %']:.1%}. Of the network, before refinement: median {quantile['50 %']:.1%}, 5th percentile "
-        f"{quantile['5 %']:.1%}, below {poor['below']:.0%} for {poor['share']:.1%} of the events. Pareto k above 0.7 after "
-        f"refinement: {card['share_pareto_k_above_0.7']:.1%}.",
+        f"{refined['50 %']:.1%}, 5th percentile {refined['5 %']:.1%}. Of the network, before refinement: median "
+        f"{quantile['50 %']:.1%}, 5th percentile {quantile['5 %']:.1%}, below {poor['below']:.0%} for {poor['share']:.1%} of "
+        f"the events. Pareto k above 0.7 after refinement: {card['share_pareto_k_above_0.7']:.1%}.",
         "",
         "| quantity | 5 % | 25 % | median | 75 % | 95 % |",
         "|---|---|---|---|---|---|",
