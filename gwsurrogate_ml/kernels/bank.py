@@ -8,9 +8,10 @@ in between must be computed too, which a direct sum does. Normalisation as in `m
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 
@@ -166,8 +167,9 @@ def filter_segments(
     window: float,
     n_jobs: int = 1,
     decimate: Decimate = 1,
+    executor: Executor | None = None,
 ) -> list[np.ndarray]:
-    """`filter_bank` on many segments, threads over segments: the same triggers as one call a segment.
+    """`filter_bank` on many segments, here or on other machines: the same triggers as one call a segment.
 
     Parameters
     ----------
@@ -176,6 +178,9 @@ def filter_segments(
     data : complex (n_segments, N/2 + 1)
     psds : real (N/2 + 1,), or (n_segments, N/2 + 1) with one for each segment
     n_jobs : int, threads; the loops and transforms run without the interpreter's lock
+    executor : concurrent.futures.Executor, optional
+        instead of threads here: a pool of processes, or a Dask cluster by ``dask.distributed.Client(...).get_executor()``, which
+        repeats segments whose worker was lost; the bank travels with every segment, so make segments long
 
     Returns
     -------
@@ -201,21 +206,27 @@ def filter_segments(
     if n_jobs < 1:
         raise ConfigError(f"n_jobs is {n_jobs}: at least one thread is needed")
 
-    def one(i: int) -> np.ndarray:
-        return filter_bank(
-            templates,
-            segments[i],
-            noise[i] if noise.ndim == 2 else noise,
-            delta_f,
-            f_low,
-            f_high,
-            threshold=threshold,
-            window=window,
-            decimate=decimate,
-        )
-
+    one = partial(
+        _one_segment, templates, delta_f, f_low, f_high, threshold=threshold, window=window, decimate=decimate
+    )
+    pairs = segments, noise if noise.ndim == 2 else [noise] * len(segments)
+    if executor is not None:
+        return list(executor.map(one, *pairs))
     with ThreadPoolExecutor(n_jobs) as pool:
-        return list(pool.map(one, range(len(segments))))
+        return list(pool.map(one, *pairs))
+
+
+def _one_segment(
+    templates: np.ndarray,
+    delta_f: float,
+    f_low: float,
+    f_high: float | None,
+    data: np.ndarray,
+    psd: np.ndarray,
+    **options: Any,
+) -> np.ndarray:
+    """`filter_bank` with what differs between segments last; at module level, so that other processes can call it."""
+    return filter_bank(templates, data, psd, delta_f, f_low, f_high, **options)
 
 
 @dataclass(frozen=True)

@@ -285,6 +285,22 @@ def test_many_segments_give_what_each_one_gives():
         mf.filter_segments(bank, data, psds[:4], DF, 20.0, **arguments)
 
 
+def test_a_dask_cluster_gives_the_same_triggers():
+    distributed = pytest.importorskip("dask.distributed", reason="the extra `cluster` is not installed")
+    bank = np.array([chirp(m) for m in (20.0, 30.0)])
+    data = np.array([noise(seed) for seed in range(80, 84)])
+    here = mf.filter_segments(bank, data, PSD, DF, 20.0, threshold=2.5, window=0.1)
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        executor = client.get_executor()
+        there = mf.filter_segments(bank, data, PSD, DF, 20.0, threshold=2.5, window=0.1, executor=executor)
+    for one, two in zip(here, there, strict=True):
+        assert one.size
+        np.testing.assert_array_equal(one, two)
+
+
 def test_a_quiet_bank_gives_an_empty_table():
     found = mf.filter_bank(chirp()[None], noise(10), PSD, DF, 20.0, threshold=50.0, window=0.1)
     assert found.dtype == mf.TRIGGER_DTYPE
