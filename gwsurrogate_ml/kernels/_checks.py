@@ -104,10 +104,13 @@ def positive(value: float, name: str, unit: str = "") -> float:
     >>> positive(4, "sample_rate", "Hz")
     4.0
     """
-    value = float(value)
-    if not (math.isfinite(value) and value > 0):
-        raise ConfigError(f"{name} is {value}: a finite positive number{f' in {unit}' if unit else ''} is needed")
-    return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise ConfigError(f"{name} is {value!r}: a finite positive number{f' in {unit}' if unit else ''} is needed")
+    return number
 
 
 def samples(duration: float, sample_rate: float, name: str) -> int:

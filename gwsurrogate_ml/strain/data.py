@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gwsurrogate_ml.checks import finite, positive
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.strain.detectors import require_known
 from gwsurrogate_ml.strain.read import make_series, read_strain
@@ -60,8 +61,7 @@ class StrainData:
         if not self.series:
             raise ConfigError("no detectors: give at least one, such as H1")
         require_known(self.detectors)
-        if not np.isfinite(self.gps):
-            raise ConfigError(f"gps is {self.gps}: give the event's GPS time in seconds")
+        finite(self.gps, "gps", "GPS s")
         rates = {name: float(series.sample_rate.value) for name, series in self.series.items()}
         if max(rates.values()) - min(rates.values()) > 1e-6 * max(rates.values()):
             listed = ", ".join(f"{name} {rate:g} Hz" for name, rate in rates.items())
@@ -90,8 +90,16 @@ class StrainData:
     @classmethod
     def from_series(cls, series: Mapping[str, TimeSeries], gps: float, name: str = "") -> StrainData:
         """From gwpy TimeSeries by detector name (strain, one rate, gaps as NaN) and the event's GPS time in s."""
-        clean = {d: make_series(s.value, float(s.t0.value), float(s.sample_rate.value), d) for d, s in series.items()}
-        return cls(clean, float(gps), name)
+        clean = {}
+        for d, s in series.items():
+            if not hasattr(s, "sample_rate") or not hasattr(s, "t0"):
+                raise ConfigError(
+                    f"{d}: a {type(s).__name__} does not know its times: give a gwpy TimeSeries, or read a file by from_files"
+                )
+            if np.iscomplexobj(s.value) or np.ndim(s.value) != 1:
+                raise DataError(f"{d}: the series is {s.value.dtype} of shape {s.value.shape}: give real strain (n,)")
+            clean[d] = make_series(s.value, float(s.t0.value), float(s.sample_rate.value), d)
+        return cls(clean, finite(gps, "gps", "GPS s"), name)
 
     @classmethod
     def from_files(
@@ -127,6 +135,7 @@ class StrainData:
             if a suffix is unknown, or a file without times comes without `sampling_frequency` and `start_time`
         """
         require_known(tuple(files))
+        gps = finite(gps, "gps", "GPS s")
         series = {
             detector: read_strain(
                 path,
@@ -137,7 +146,7 @@ class StrainData:
             )
             for detector, path in files.items()
         }
-        return cls(series, float(gps), name)
+        return cls(series, gps, name)
 
     @classmethod
     def from_gwosc(cls, event: str, detectors: Iterable[str] | None = None, **options: Any) -> StrainData:
@@ -216,20 +225,21 @@ class StrainData:
         ConfigError
             if a setting is impossible
         """
+        duration, f_max = positive(duration, "duration", "s"), finite(f_max, "f_max", "Hz")
         reach = f_max
         if extend and f_max > 0.5 * self.sampling_frequency:
             reach = np.floor(USABLE * 0.5 * self.sampling_frequency * duration) / duration
         segment = make_segment(
             self,
-            duration=float(duration),
-            post_trigger=float(post_trigger),
-            f_min=float(f_min),
+            duration=duration,
+            post_trigger=finite(post_trigger, "post_trigger", "s"),
+            f_min=finite(f_min, "f_min", "Hz"),
             f_max=float(reach),
-            roll_off=float(roll_off),
+            roll_off=finite(roll_off, "roll_off", "s"),
             psd=psd,
-            psd_span=float(psd_span),
+            psd_span=positive(psd_span, "psd_span", "s"),
         )
-        return segment if reach == f_max else segment.extended(float(f_max))
+        return segment if reach == f_max else segment.extended(f_max)
 
     def stretch(self, detector: str, span: float = 64.0) -> TimeSeries:
         """Data of one detector around the event without a gap: at most `span` s, whole seconds where longer than one.
@@ -240,6 +250,7 @@ class StrainData:
             if the event's sample is in a gap, or the stretch is constant or saturated
         """
         series, rate = self.series[detector], self.sampling_frequency
+        span = positive(span, "span", "s")
         event = int((self.gps - float(series.t0.value)) * rate)
         bad = np.flatnonzero(~np.isfinite(series.value))
         if event in bad:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gwsurrogate_ml.checks import finite, positive
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import chisq as chisq_kernels
 from gwsurrogate_ml.kernels import matched_filter as filter_kernels
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 ON_SOURCE = 2.0
 """Seconds on each side of the event that are left out of the PSD of a matched filter."""
+LOWEST = 20.0
+"""Hz: a PSD that whitens must reach down so far; below, it is held constant."""
 
 
 def whiten(
@@ -67,6 +70,12 @@ def whiten(
     """
     curves = {} if psd is None else per_detector(psd, data.detectors)
     rate = data.sampling_frequency
+    for label, value in (("segment_duration", segment_duration), ("fduration", fduration), ("span", span)):
+        positive(value, label, "s")
+    if highpass is not None and not 0 < finite(highpass, "highpass", "Hz") < rate / 2:
+        raise ConfigError(
+            f"highpass is {highpass:g} Hz: it must lie between 0 and the Nyquist frequency {rate / 2:g} Hz"
+        )
     result = {}
     for name in data.detectors:
         series = data.stretch(name, span)
@@ -74,6 +83,7 @@ def whiten(
         _require_margin(data, name, series, fduration / 2, "whitening")
         asd = None
         if name in curves:
+            _require_cover(curves[name], highpass, rate, name)
             grid = np.arange(round(segment_duration * rate / 2) + 1) / segment_duration
             asd = np.sqrt(np.interp(grid, *curves[name]))
         elif series.size < segment_duration * rate:
@@ -87,6 +97,16 @@ def whiten(
         keep = whiten_kernels.valid_slice(white.size, rate, fduration)
         result[name] = make_series(white[keep], start + keep.start / rate, rate, name)
     return result
+
+
+def _require_cover(curve: tuple[np.ndarray, np.ndarray], highpass: float | None, rate: float, detector: str) -> None:
+    """Raise where a curve would be held constant over much of the band; above half of Nyquist it may."""
+    low, high = max(highpass or 0.0, LOWEST), rate / 4
+    first, last = curve[0][0], curve[0][-1]
+    if first > low or last < high:
+        raise DataError(
+            f"{detector}: the PSD covers {first:g} to {last:g} Hz, whitening needs {low:g} to {high:g} Hz; pass another PSD"
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gwsurrogate_ml.errors import ConfigError, DataError
 
@@ -70,9 +70,14 @@ def fetch_event(
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", event):
         raise ConfigError(f"{event!r} cannot be an event's name; give one such as GW150914")
     folder = cache_folder() if cache is None else Path(cache)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the cache of downloads {folder} cannot be made ({error.strerror}): name another folder by GWSML_CACHE"
+        ) from error
     record = folder / f"{event}.json"
-    known = json.loads(record.read_text()) if record.exists() else {"gps": None, "urls": {}, "complete": False}
+    known = _recorded(record)
     satisfied = known["complete"] if detectors is None else set(detectors) <= set(known["urls"])
     if not satisfied:
         gps, urls = _patiently(lambda: locate(event, detectors), f"look up {event}", attempts, backoff)
@@ -84,6 +89,24 @@ def fetch_event(
         url = known["urls"][detector]
         files[detector] = _patiently(lambda url=url: _download(url, folder), f"download {url}", attempts, backoff)  # type: ignore[misc]
     return float(known["gps"]), files
+
+
+def _recorded(record: Path) -> dict[str, Any]:
+    """The answer of an earlier look-up, or an empty one.
+
+    Raises
+    ------
+    DataError
+        if the file holds something else
+    """
+    if not record.exists():
+        return {"gps": None, "urls": {}, "complete": False}
+    try:
+        known = json.loads(record.read_text())
+        float(known["gps"]), dict(known["urls"]), bool(known["complete"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{record} is no record of a look-up ({error}): delete it and try again") from error
+    return known
 
 
 def locate(event: str, detectors: tuple[str, ...] | None) -> tuple[float, dict[str, str]]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import gzip
 import logging
 import re
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gwsurrogate_ml.checks import finite, positive
 from gwsurrogate_ml.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -74,6 +76,12 @@ def read_strain(
     >>> read_strain(path, "H1", sampling_frequency=4096, start_time=1126259446).duration
     <Quantity 2. s>
     """
+    if not isinstance(path, (str, Path)):
+        raise ConfigError(f"{detector}: {path!r} is no path: give the detector's file")
+    if sampling_frequency is not None:
+        sampling_frequency = positive(sampling_frequency, f"{detector}: sampling_frequency", "Hz")
+    if start_time is not None:
+        start_time = finite(start_time, f"{detector}: start_time", "GPS s")
     path = Path(path)
     if not path.exists():
         raise DataError(f"{detector}: no file {path}; check the path given for this detector")
@@ -152,8 +160,14 @@ def _read_gwosc(file: h5py.File, path: Path, detector: str) -> TimeSeries:
         if owner != detector:
             raise DataError(f"{detector}: {path.name} holds data of {owner}; give it as {owner}={path.name}")
     dataset = file["strain/Strain"]
+    if dataset.dtype.kind not in "fiu":
+        raise DataError(f"{detector}: strain of {path.name} is {dataset.dtype}, not real numbers; download it again")
     strain = np.asarray(dataset[()], np.float64)
-    start, spacing = float(dataset.attrs["Xstart"]), float(dataset.attrs["Xspacing"])
+    start, spacing = (float(dataset.attrs[name]) for name in ("Xstart", "Xspacing"))
+    if not (np.isfinite(start) and np.isfinite(spacing) and spacing > 0):
+        raise DataError(
+            f"{detector}: {path.name} gives a start of {start} s and a spacing of {spacing} s; download it again"
+        )
     expected = int(dataset.attrs.get("Npoints", strain.size))
     if strain.ndim != 1 or strain.size == 0 or strain.size != expected:
         raise DataError(
@@ -172,6 +186,8 @@ def _apply_quality(
     dataset = file["quality/simple/DQmask"]
     mask = np.asarray(dataset[()], np.uint32)
     names = [n.decode() if isinstance(n, bytes) else str(n) for n in file["quality/simple/DQShortnames"][()]]
+    if mask.ndim != 1 or not mask.size:
+        raise DataError(f"{detector}: the quality mask of {path.name} has shape {mask.shape}; download it again")
     # Masks have a sample a second in every GWOSC release; take the spacing from the file all the same.
     mask_start, mask_spacing = float(dataset.attrs.get("Xstart", start)), float(dataset.attrs.get("Xspacing", 1.0))
     times = (start - mask_start) + spacing * np.arange(strain.size)
@@ -243,7 +259,7 @@ def _read_text(path: Path, detector: str, rate: float | None, start: float | Non
         header = " ".join(line for line in lines if line.startswith("#"))
         first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
         table = np.loadtxt(path, comments="#", delimiter="," if "," in first else None, ndmin=2)
-    except (OSError, ValueError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise DataError(f"{detector}: {path.name} is not a table of numbers ({error})") from error
     if table.shape[1] == 1:
         # GWOSC's text files say both in their header.
@@ -270,14 +286,27 @@ def _read_numpy(path: Path, detector: str, rate: float | None, start: float | No
             f"{detector}: 'strain' of {path.name} is {strain.dtype}, not real numbers; give strain in the time domain"
         )
     if "times" in content:
-        strain = np.stack([content["times"], strain], axis=1)
+        times = np.asarray(content["times"])
+        if times.dtype.kind not in "fiu" or times.shape != strain.shape or strain.ndim != 1:
+            raise DataError(
+                f"{detector}: times of {path.name} are {times.dtype} of shape {times.shape}, strain has {strain.shape}; give "
+                "one time in GPS s for each sample"
+            )
+        strain = np.stack([times, strain], axis=1)
     elif strain.ndim == 1:
         strain = strain[:, None]
-    elif strain.shape[0] == 2:
+    elif strain.ndim == 2 and strain.shape[0] == 2:
         strain = strain.T
-    rate = float(content["sampling_frequency"]) if "sampling_frequency" in content else rate
-    start = float(content["start_time"]) if "start_time" in content else start
+    if "sampling_frequency" in content:
+        rate = positive(_scalar(content["sampling_frequency"]), f"{detector}: sampling_frequency of {path.name}", "Hz")
+    if "start_time" in content:
+        start = finite(_scalar(content["start_time"]), f"{detector}: start_time of {path.name}", "GPS s")
     return _from_columns(strain, path, detector, rate, start)
+
+
+def _scalar(array: np.ndarray) -> object:
+    """What an array of one element holds; an array of more, or of words, as it is, for the message."""
+    return array.item() if array.size == 1 else array
 
 
 def _from_columns(table: np.ndarray, path: Path, detector: str, rate: float | None, start: float | None) -> TimeSeries:

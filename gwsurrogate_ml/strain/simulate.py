@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from gwsurrogate_ml.checks import finite, positive, whole
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.strain.data import StrainData
 from gwsurrogate_ml.strain.detectors import project, require_known
@@ -78,6 +79,9 @@ def simulate(
     (('H1', 'L1'), <Quantity 16. s>)
     """
     require_known(tuple(detectors))
+    duration, f_min = positive(duration, "duration", "s"), positive(f_min, "f_min", "Hz")
+    sampling_frequency, seed = positive(sampling_frequency, "sampling_frequency", "Hz"), whole(seed, "seed")
+    parameters = parameters and {name: finite(value, name) for name, value in parameters.items()}
     n = round(duration * sampling_frequency)
     if n < 2 or n % 2 or abs(n - duration * sampling_frequency) > 1e-6:
         raise ConfigError(f"duration={duration:g} s at {sampling_frequency:g} Hz must be an even number of samples")
@@ -142,6 +146,7 @@ def _signal(
     missing = [key for key in EXTRINSIC if key not in parameters]
     if missing:
         raise ConfigError(f"signal parameters missing: {', '.join(missing)}")
+    positive(parameters["luminosity_distance"], "luminosity_distance", "Mpc")
     parameters = {"geocent_time": gps, **parameters}
     # The segment is periodic: a longer inspiral would come out at its end.
     before, needed = parameters["geocent_time"] - start, inspiral_time(parameters, f_min)

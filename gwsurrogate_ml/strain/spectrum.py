@@ -166,9 +166,13 @@ def load_psd(source: PsdSource) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(source, tuple):
         frequencies, psd = (np.asarray(a, np.float64) for a in source)
         label = "the PSD given"
-    else:
+    elif isinstance(source, (str, Path)):
         frequencies, psd = _load_named(str(source))
         label = str(source)
+    else:
+        raise ConfigError(
+            f"a PSD is {source!r:.100}: give the name of a curve, a file, or a tuple (frequencies in Hz, PSD in 1/Hz)"
+        )
     if frequencies.ndim != 1 or frequencies.shape != psd.shape:
         raise DataError(
             f"{label}: frequencies {frequencies.shape} and PSD {psd.shape} must be one-dimensional and of one length"

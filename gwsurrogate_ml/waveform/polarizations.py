@@ -39,7 +39,11 @@ def harmonics(modes: Sequence[ModeKey], theta_jn: float | np.ndarray, phase: flo
     import lal
 
     for name, value in (("theta_jn", theta_jn), ("phase", phase)):
-        if not np.isfinite(value).all():
+        try:
+            finite = bool(np.isfinite(value).all())
+        except TypeError:
+            raise ConfigError(f"{name} is {value!r}: give a number, the angle in radians") from None
+        if not finite:
             raise ConfigError(f"{name} is {value}: give a finite angle in radians")
     columns = [(l, sign * m) for l, m in modes for sign in (1, -1)]
     # The azimuth only turns each mode: lal is asked once for each inclination.

@@ -1,0 +1,72 @@
+"""Checks of single numbers that users pass: words, None, NaN and infinities get a sentence, not a traceback."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from gwsurrogate_ml.errors import ConfigError
+
+
+def finite(value: Any, name: str, unit: str = "") -> float:
+    """`value` as a finite float.
+
+    Raises
+    ------
+    ConfigError
+        if it is no number, or not finite
+
+    Examples
+    --------
+    >>> finite("4", "duration", "s")
+    Traceback (most recent call last):
+    gwsurrogate_ml.errors.ConfigError: duration is '4': give a finite number in s
+    """
+    if isinstance(value, (str, bytes)):
+        found = math.nan  # a number in words is a mistake on the way here
+    else:
+        try:
+            found = float(value)
+        except (TypeError, ValueError, OverflowError):
+            found = math.nan
+    if not math.isfinite(found):
+        raise ConfigError(f"{name} is {value!r}: give a finite number{f' in {unit}' if unit else ''}")
+    return found
+
+
+def positive(value: Any, name: str, unit: str = "") -> float:
+    """`value` as a finite float above zero.
+
+    Raises
+    ------
+    ConfigError
+        if it is no number, not finite, or not above zero
+
+    Examples
+    --------
+    >>> positive(4, "duration", "s")
+    4.0
+    """
+    found = finite(value, name, unit)
+    if not found > 0:
+        raise ConfigError(f"{name} is {value!r}: give a number above zero{f' in {unit}' if unit else ''}")
+    return found
+
+
+def whole(value: Any, name: str, least: int = 0) -> int:
+    """`value` as an integer of at least `least`; 3.0 is one, 3.5 and True are none.
+
+    Raises
+    ------
+    ConfigError
+        if it is none
+
+    Examples
+    --------
+    >>> whole(3.0, "seed")
+    3
+    """
+    found = finite(None if isinstance(value, bool) else value, name)
+    if found != round(found) or found < least:
+        raise ConfigError(f"{name} is {value!r}: give a whole number of at least {least}")
+    return value if isinstance(value, int) else round(found)

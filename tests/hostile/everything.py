@@ -1,0 +1,13 @@
+"""All hostile calls, from every module of cases."""
+
+from __future__ import annotations
+
+from tests.hostile import strain_cases, surrogate_cases
+from tests.hostile.table import CASES, Case
+
+MODULES = (surrogate_cases, strain_cases)
+
+
+def cases() -> list[Case]:
+    """The table, in the order in which the modules add to it."""
+    return CASES
