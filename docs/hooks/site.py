@@ -156,7 +156,7 @@ def notebook(path: Path) -> tuple[str, dict[str, bytes]]:
                 single = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=[output])])
                 _, resources = exporter.from_notebook_node(single)
                 pictures[name] = next(iter(resources["outputs"].values()))
-                parts.append(f"![Output of the cell above]({name})")
+                parts.append(f"[![Output of the cell above]({name})]({name})")  # opens in full size
             elif "text/html" in data:
                 parts.append(f'<div class="output" markdown="0">\n{data["text/html"]}\n</div>')
             else:
