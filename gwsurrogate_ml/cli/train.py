@@ -1,4 +1,4 @@
-"""`gwsml train`: train a surrogate, an estimator or a remnant model from a configuration; a killed run resumes where it stopped."""
+"""`gwsml train`: train a surrogate, an estimator, a denoiser or a remnant model; a killed run resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -96,6 +96,20 @@ def estimator(config: Config, out: Out = None, sets: Sets = None, seed: Seed = N
     folder = model_folder(out, config)
     with ProgressReport() as progress:
         train_estimator(settings, folder, progress=progress)
+    stdout().print(f"wrote {folder}: card.json, weights.safetensors", soft_wrap=True)
+
+
+@app.command("denoiser")
+def denoiser(config: Config, out: Out = None, sets: Sets = None, seed: Seed = None) -> None:
+    """Train a signal autoencoder on waveforms of a surrogate in Gaussian noise, and in real noise where folders of it are given."""
+    import gwsurrogate_ml as gw
+    from gwsurrogate_ml.denoise.autoencoder_finish import train_denoiser
+    from gwsurrogate_ml.denoise.settings import read_settings
+
+    settings = read_settings(merged(config_file(config), parse_overrides(sets or [], seed)))
+    folder = model_folder(out, config)
+    with ProgressReport() as progress:
+        train_denoiser(settings, folder, gw.load_surrogate(settings.surrogate), progress)
     stdout().print(f"wrote {folder}: card.json, weights.safetensors", soft_wrap=True)
 
 

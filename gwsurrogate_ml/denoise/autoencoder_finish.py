@@ -22,7 +22,7 @@ Progress = Callable[[str, int, int], None]
 _CALIBRATION, _REFERENCE, _NOISE = 6, 7, 8
 HOP_TRAINING, HOP_CALIBRATION = 0.25, 0.5
 """Steps (s) between segments of the real noise, which overlap."""
-N_REFERENCE, N_COMPONENTS = 1500, 24
+N_COMPONENTS = 24
 FALSE_ALARMS, UNUSUAL = 0.005, 0.01
 """Shares of segments of calibration noise in which a signal is seen, and that are flagged."""
 
@@ -63,7 +63,7 @@ def train_denoiser(
     network, metrics = optimise(settings, examples, work, progress)
     if not quiet:
         rng = np.random.default_rng([settings.seed, _NOISE])
-        quiet = [gaussian(examples.psds[i % len(examples.psds)], rng) for i in range(200)]
+        quiet = [gaussian(examples.psds[i % len(examples.psds)], rng) for i in range(settings.data.quiet)]
     denoiser = finish(settings, network, examples, quiet, metrics)
     folder = denoiser.save(out)
     for name in ("checkpoint.pt", "config.json"):
@@ -84,9 +84,9 @@ def finish(
     card = _card(settings, examples, noise, metrics)
     denoiser = AutoencoderDenoiser(card | {"sigma_scale": 1.0, "threshold": -1e3, "ood_threshold": np.inf}, network)
     rng = np.random.default_rng([settings.seed, _REFERENCE])
-    drawn = examples.spectra(2 * N_REFERENCE, rng, (settings.data.snr[0], 1.5 * settings.data.snr[1]))
+    drawn = examples.spectra(2 * settings.data.reference, rng, (settings.data.snr[0], 1.5 * settings.data.snr[1]))
     # Glitches are what the score is to tell apart: they are no part of the reference.
-    usual = drawn.data[~drawn.glitch][:N_REFERENCE]
+    usual = drawn.data[~drawn.glitch][: settings.data.reference]
     denoiser.reference = Reference.of(np.array([denoiser.latent(white) for white in usual]), N_COMPONENTS)
     rng = np.random.default_rng([settings.seed, _CALIBRATION])
     held = examples.waveforms[-max(1, round(HELD * len(examples.waveforms))) :]

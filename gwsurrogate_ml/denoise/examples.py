@@ -193,7 +193,7 @@ def components(
     rate : float, Hz
     seed : int
     """
-    rng, f, many = np.random.default_rng(seed), frequencies(), 3000
+    rng, f, many = np.random.default_rng(seed), frequencies(), min(3000, 20 * len(waveforms))
     h = waveforms[rng.integers(0, len(waveforms), many)] / np.sqrt(psds[rng.integers(0, len(psds), many)])
     end = round(3.0 * rate)
     times = (end - ahead - hop * rng.random((many, 1))) / rate

@@ -43,7 +43,7 @@ def spectrum(kind: str, frequencies: np.ndarray, rng: np.random.Generator) -> np
         duration = 1.0 / (f[1] - f[0])
         # A random function of frequency that varies over 1 / length is confined to that length in time.
         times = rng.uniform(-0.5, 0.5, 200) * length
-        h = np.exp(-2j * np.pi * np.outer(f, times)) @ (rng.standard_normal(200) + 1j * rng.standard_normal(200))
+        h = _waves(f, times, rng.standard_normal(200) + 1j * rng.standard_normal(200))
         h = h * ((f >= low) & (f <= low + width)) / duration
     elif kind == "whistle":
         high, fall, length = rng.uniform(200, 450), rng.uniform(100, 300), rng.uniform(0.05, 0.3)
@@ -55,3 +55,11 @@ def spectrum(kind: str, frequencies: np.ndarray, rng: np.random.Generator) -> np
     else:
         raise ConfigError(f"no glitch {kind!r}: one of {', '.join(KINDS)}")
     return np.asarray(h / np.sqrt(np.sum(np.abs(h) ** 2)))
+
+
+def _waves(f: np.ndarray, times: np.ndarray, weight: np.ndarray, block: int = 48) -> np.ndarray:
+    """Sum (n_f,) of weight exp(-2 pi i f t) over times (n,), at equal steps in frequency: a product of two small matrices."""
+    step = f[1] - f[0]
+    coarse = np.exp(-2j * np.pi * np.outer(f[0] + step * block * np.arange(-(-f.size // block)), times))
+    fine = np.exp(-2j * np.pi * np.outer(step * np.arange(block), times))
+    return np.asarray(((coarse * weight) @ fine.T).ravel()[: f.size])

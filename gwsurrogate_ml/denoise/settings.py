@@ -30,6 +30,8 @@ class DataSettings(_Strict):
     real_fraction, noise_fraction, glitch_fraction : float
         shares of examples in real noise (if there is any), with noise alone, and with a glitch
     glitches : kinds of glitches the network learns to leave alone
+    reference, quiet : int
+        after training: segments that the latent score compares with, and of noise to calibrate on where there is no real one
     """
 
     n_waveforms: int = Field(default=12000, ge=10)
@@ -42,6 +44,8 @@ class DataSettings(_Strict):
     noise_fraction: float = Field(default=0.1, ge=0, le=1)
     glitch_fraction: float = Field(default=0.12, ge=0, le=1)
     glitches: tuple[str, ...] = Field(default=("sine-Gaussian", "noise burst"), min_length=1)
+    reference: int = Field(default=1500, ge=50)
+    quiet: int = Field(default=200, ge=10)
 
 
 class NetworkSettings(_Strict):
