@@ -202,7 +202,9 @@ def main() -> None:
     if "parameters" in parts:
         import gwsurrogate_ml as gw
 
-        measured = parameters_before_and_after(gw.load_estimator())
+        measured = parameters_before_and_after(
+            gw.load_estimator(), progress=lambda stage, done, total: print(f"{stage}: {done}/{total}", flush=True)
+        )
         write(args.out / "denoise_parameters.json", measured)
         print(json.dumps({key: value for key, value in measured.items() if key != "injections"}))
     if spectra:

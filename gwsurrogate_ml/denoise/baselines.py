@@ -83,7 +83,7 @@ def _fit(
     taps = solve(matrix, right.ravel(), assume_a="pos").reshape(k, n) * data.strain.std() / scale
     taps = banded(taps, band, n + 2 * round(rate), rate)  # outside the band nothing was asked of the filter
     limits = np.full(len(data.channels), np.inf)
-    return Filter(tuple(data.channels), tuple(features), none, taps, limits, rate, f"{name} 1")
+    return Filter(tuple(data.channels), tuple(features), none, taps[None], limits, rate, f"{name} 1")
 
 
 def _weight(strain: np.ndarray, rate: float, band: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:

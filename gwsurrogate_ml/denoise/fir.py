@@ -11,18 +11,19 @@ _BLOCK = 8
 
 
 def response(taps: np.ndarray, n_fft: int) -> np.ndarray:
-    """Transfer functions (n_features, n_fft // 2 + 1) of taps (n_features, n_taps)."""
+    """Transfer functions (..., n_fft // 2 + 1) of taps (..., n_taps)."""
     return fft.rfft(taps, n_fft)
 
 
 def apply_valid(features: np.ndarray, taps: np.ndarray, transfer: np.ndarray | None = None) -> np.ndarray:
-    """Sum of the filtered features where the taps lie wholly inside: (n - n_taps + 1,).
+    """Sum of the filtered features where the taps lie wholly inside: (..., n - n_taps + 1).
 
     Parameters
     ----------
     features : (n_features, n) float64
-    taps : (n_features, n_taps) float64
-    transfer : (n_features, n_fft // 2 + 1), optional
+    taps : (..., n_features, n_taps) float64
+        several banks give as many sums, the features are transformed once
+    transfer : (..., n_features, n_fft // 2 + 1), optional
         `response` of the taps for the transform length of `fft_length`, where it is at hand
 
     Examples
@@ -30,16 +31,16 @@ def apply_valid(features: np.ndarray, taps: np.ndarray, transfer: np.ndarray | N
     >>> apply_valid(np.array([[1.0, 2.0, 4.0]]), np.array([[1.0, 10.0]])).round(12)
     array([12., 24.])
     """
-    n, n_taps = features.shape[1], taps.shape[1]
+    n, n_taps = features.shape[1], taps.shape[-1]
     n_fft = fft_length(n, n_taps)
     transfer = response(taps, n_fft) if transfer is None else transfer
     step = n_fft - n_taps + 1
-    out = np.empty(n - n_taps + 1)
-    for first in range(0, out.size, step):
+    out = np.empty((*taps.shape[:-2], n - n_taps + 1))
+    for first in range(0, out.shape[-1], step):
         block = features[:, first : first + n_fft]
-        total = np.einsum("kf,kf->f", fft.rfft(block, n_fft), transfer)
-        last = min(first + step, out.size)
-        out[first:last] = fft.irfft(total, n_fft)[n_taps - 1 : n_taps - 1 + last - first]
+        total = np.einsum("kf,...kf->...f", fft.rfft(block, n_fft), transfer)
+        last = min(first + step, out.shape[-1])
+        out[..., first:last] = fft.irfft(total, n_fft)[..., n_taps - 1 : n_taps - 1 + last - first]
     return out
 
 

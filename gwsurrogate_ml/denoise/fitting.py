@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gwsurrogate_ml.denoise import fir, selection
+from gwsurrogate_ml.denoise import fir, selection, watch
 from gwsurrogate_ml.denoise.channels import Aligned
 from gwsurrogate_ml.denoise.features import Feature, candidates, evaluate
 from gwsurrogate_ml.errors import ConfigError, DataError
@@ -24,11 +24,13 @@ REFUSE = 0.997
 REFITS = 1
 """Fits to the residual after the first: the window's leakage shortens long responses, these lengthen them again."""
 MIN_AVERAGES = 12
+FOLLOW = 0.999
+"""A band's gain is followed in a stream where that lowers the held-back power to less than this factor."""
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """Result of `fit`: channels and features in use, filters, and a record of every band."""
+    """Result of `fit`: channels, features, filters (subtracted bands, features, taps), and a record of every band."""
 
     channels: tuple[str, ...]
     features: tuple[Feature, ...]
@@ -106,19 +108,23 @@ def fit(
     cut = round((1.0 - held_back) * d.size)
 
     lengths = [2 * round(0.5 * r * rate) for r in resolutions if d.size * (1 - held_back) >= MIN_AVERAGES * r * rate]
-    power = np.ones((len(lengths), len(bands)))
+    power, tried_taps = np.ones((len(lengths), len(bands))), []
     total = 2 * len(lengths)
     for i, n_segment in enumerate(lengths):
         progress("fitting", i, total)
         taps, _, _ = _filters(x[:, :cut], d[:cut], ok[:cut], n_segment, rate, bands)
         power[i] = _held_back_power(x[:, cut:], d[cut:], ok[cut:], taps, rate, bands)
+        tried_taps.append(taps)
     best = np.argmin(power, axis=0)
 
     helps = power.min(axis=0) < REFUSE
     # No longer than the bands need: half of it is latency.
     chosen = [lengths[i] for i in best[helps]] or [min(lengths)]
     n_taps = max(chosen) + 1 + 2 * round(rate)
-    joined = np.zeros((len(tried), n_taps))
+    joined = np.zeros((int(helps.sum()), len(tried), n_taps))
+    own = [banded(tried_taps[best[j]], bands[j], n_taps, rate) for j in np.flatnonzero(helps)]
+    subtracted = [bands[j] for j in np.flatnonzero(helps)]
+    followed = iter(_followed(x[:, cut:], d[cut:], ok[cut:], np.array(own), rate, subtracted) if own else ())
     record: list[dict[str, Any]] = []
     done: dict[int, tuple[np.ndarray, np.ndarray, float]] = {}
     for j, band in enumerate(bands):
@@ -131,13 +137,14 @@ def fit(
         if n_segment not in done:
             done[n_segment] = _filters(x, d, ok, n_segment, rate, bands)
         taps, used, averages = done[n_segment]
-        joined += banded(taps, band, n_taps, rate)
+        joined[int(helps[:j].sum())] = banded(taps, band, n_taps, rate)
+        record[-1]["followed"] = bool(next(followed))
         frequencies = np.arange(used.shape[0]) * rate / n_segment
         inside = (frequencies >= band[0]) & (frequencies <= band[1])
         record[-1]["features"] = [str(f) for f, row in zip(tried, used.T, strict=True) if row[inside].any()]
         record[-1]["leverage"] = float(used[inside].sum(axis=1).mean() / averages)
     progress("fitting", total, total)
-    keep = np.flatnonzero(np.abs(joined).max(axis=1) > 0)
+    keep = np.flatnonzero(np.abs(joined).max(axis=(0, 2), initial=0.0) > 0)
     kept = tuple(tried[k] for k in keep)
     needed = {name for feature in kept for name in feature.channels}
     if not any(feature.kind in ("sine", "cosine") for feature in kept):
@@ -146,7 +153,7 @@ def fit(
         tuple(name for name in channels if name in needed),
         kept,
         smoothing,
-        joined[keep] if keep.size else np.zeros((0, 1)),
+        joined[:, keep] if keep.size else np.zeros((0, 0, 1)),
         record,
     )
 
@@ -210,6 +217,29 @@ def _held_back_power(
     f, before = welch(np.where(good, raw, 0.0), rate, 1.0, average="mean")
     _, after = welch(clean, rate, 1.0, average="mean")
     return np.array([np.mean((after / before)[(f >= low) & (f <= high)]) for low, high in bands])
+
+
+def _followed(
+    x: np.ndarray,
+    d: np.ndarray,
+    ok: np.ndarray,
+    taps: np.ndarray,
+    rate: float,
+    bands: Sequence[tuple[float, float]],
+) -> np.ndarray:
+    """Whether each band's held-back power is lower with its gain followed, (B,) bool; taps (B, k, n_taps) of these bands."""
+    half = taps.shape[-1] // 2
+    if d.size < 2 * half + 8 * watch.BLOCK * rate:
+        return np.zeros(len(bands), bool)
+    inner = slice(half, d.size - half)
+    predicted, raw, good = fir.apply_valid(x, taps), d[inner], ok[inner]
+    judge = watch.start(bands, rate, np.ones(len(bands), bool))
+    _, total, _ = watch.step(judge, raw, predicted, good, round(0.25 * rate))
+    f, fixed = welch(np.where(good, raw - predicted.sum(axis=0), 0.0), rate, 1.0, average="mean")
+    _, moving = welch(np.where(good, raw - total, 0.0), rate, 1.0, average="mean")
+    _, before = welch(np.where(good, raw, 0.0), rate, 1.0, average="mean")
+    inside = [(f >= low) & (f <= high) for low, high in bands]
+    return np.array([np.sum((moving / before)[use]) < FOLLOW * np.sum((fixed / before)[use]) for use in inside])
 
 
 def banded(taps: np.ndarray, band: tuple[float, float], n_taps: int, rate: float) -> np.ndarray:

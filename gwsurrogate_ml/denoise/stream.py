@@ -32,7 +32,7 @@ class StreamState:
     features : (n_features, n_taps - 1)
     usable : (2 delay,) bool
     strain : (delay,)
-    prediction : (ramp,)
+    prediction : (n_bands, ramp)
     last, run : (n_channels, 1), the latest samples and for how long they have not changed
     watch : watch.Watch, whether the subtraction has helped of late
     """
@@ -84,12 +84,13 @@ class Filter:
     channels : names, in the order of the rows
     features : made of the channels
     smoothing : (2 reach + 1,) low-pass filter of scatterers; of one tap where there is none
-    taps : (n_features, n_taps) float64, n_taps odd; the middle one is zero lag
+    taps : (n_bands, n_features, n_taps) float64, n_taps odd; the middle one is zero lag
     limits : (n_channels,) largest credible |sample|
     sampling_frequency : float, Hz
     model : str
     stuck_after : (n_channels,) equal samples in a row that mean a clipped or stuck channel
-    watched : bands (low, high), Hz, in which subtraction must not raise the power; none are watched by default
+    watched : the bands (low, high), Hz, in which subtraction must not raise the power; none are watched by default
+    followed : (n_bands,) bool, bands whose gain is followed
     """
 
     channels: tuple[str, ...]
@@ -101,6 +102,7 @@ class Filter:
     model: str
     stuck_after: np.ndarray = field(default_factory=lambda: np.array([RUN]))
     watched: tuple[tuple[float, float], ...] = ()
+    followed: tuple[bool, ...] = ()
     _responses: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -111,7 +113,7 @@ class Filter:
     @property
     def reach(self) -> int:
         """Samples of the witnesses before and after that a prediction depends on."""
-        return self.smoothing.size // 2 + self.taps.shape[1] // 2
+        return self.smoothing.size // 2 + self.taps.shape[-1] // 2
 
     @property
     def delay(self) -> int:
@@ -124,13 +126,13 @@ class Filter:
         return StreamState(
             time,
             np.zeros((n, self.smoothing.size - 1)),
-            np.zeros((len(self.features), self.taps.shape[1] - 1)),
+            np.zeros((len(self.features), self.taps.shape[-1] - 1)),
             np.zeros(2 * self.delay, bool),
             np.zeros(self.delay),
-            np.zeros(self.ramp),
+            np.zeros((len(self.taps), self.ramp)),
             np.full((n, 1), np.nan),
             np.zeros((n, 1), np.int64),
-            watch.start(self.watched, self.sampling_frequency),
+            watch.start(self.watched, self.sampling_frequency, self.followed),
         )
 
     def step(self, state: StreamState, strain: np.ndarray, witnesses: np.ndarray) -> tuple[StreamState, CleanFrame]:
@@ -152,18 +154,17 @@ class Filter:
         if self.features:
             rows = dict(zip(self.channels, channels, strict=True))
             features = np.concatenate([state.features, evaluate(self.features, rows, self.smoothing)], axis=1)
-            predicted = np.concatenate(
-                [state.prediction, fir.apply_valid(features, self.taps, self._response(features.shape[1]))]
-            )
+            fresh = fir.apply_valid(features, self.taps, self._response(features.shape[1]))
+            predicted = np.concatenate([state.prediction, fresh], axis=1)
         else:
-            features, predicted = state.features, np.zeros(self.ramp + n)
+            features, predicted = state.features, np.zeros((len(self.taps), self.ramp + n))
         weight = self._weight(usable)
-        judge, trust = state.watch, np.ones(n)
+        judge, trust, total = state.watch, np.ones(n), predicted[:, :n].sum(axis=0)
         if self.watched:
             whole = (weight == 1.0) & np.isfinite(delayed[:n])
-            judge, trust = watch.step(judge, delayed[:n], predicted[:n], whole, self.ramp)
+            judge, total, trust = watch.step(judge, delayed[:n], predicted[:, :n], whole, self.ramp)
             weight = weight * trust
-        clean = delayed[:n] - np.where(weight > 0, weight * predicted[:n], 0.0)
+        clean = delayed[:n] - np.where(weight > 0, weight * total, 0.0)
         frame = CleanFrame(
             clean,
             np.where(np.isfinite(clean), weight, 0.0),
@@ -175,10 +176,10 @@ class Filter:
         new = StreamState(
             state.next_time + n / self.sampling_frequency,
             channels[:, channels.shape[1] - keep :],
-            features[:, features.shape[1] - (self.taps.shape[1] - 1) :],
+            features[:, features.shape[1] - (self.taps.shape[-1] - 1) :],
             usable[n:],
             delayed[n:],
-            predicted[n:],
+            predicted[:, n:],
             last,
             run,
             judge,
@@ -186,7 +187,7 @@ class Filter:
         return new, frame
 
     def _response(self, n: int) -> np.ndarray:
-        n_fft = fir.fft_length(n, self.taps.shape[1])
+        n_fft = fir.fft_length(n, self.taps.shape[-1])
         if n_fft not in self._responses:
             if len(self._responses) > 4:
                 self._responses.clear()

@@ -144,6 +144,7 @@ class WitnessCleaner:
             f"{card['name']} {card['version']}",
             np.array([card.get("stuck_after", {}).get(key, RUN) for key in channels], int),
             tuple((float(b["low"]), float(b["high"])) for b in card["bands"] if b["subtracted"]),
+            tuple(bool(b.get("followed")) for b in card["bands"] if b["subtracted"]),
         )
         return cls(card, plan)
 

@@ -73,7 +73,7 @@ def parameters_before_and_after(
     mock: str = "o3_like",
     binaries: Sequence[dict[str, float]] = BINARIES,
     training: float = 512.0,
-    n_draws: int = 10_000,
+    n_draws: int = 4_000,
     seed: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, Any]:

@@ -12,12 +12,17 @@ from gwsurrogate_ml.errors import DataError
 RATE, RAMP, BANDS = 256.0, 32, ((20.0, 60.0), (60.0, 90.0))
 
 
+def split(predicted: np.ndarray) -> np.ndarray:
+    """All of a prediction in the first band: the watch asks only for the sum."""
+    return np.stack([predicted, np.zeros(predicted.size)])
+
+
 def run(raw: np.ndarray, predicted: np.ndarray, sizes: list[int], whole: np.ndarray | None = None) -> np.ndarray:
     judge, parts, first, i = watch.start(BANDS, RATE), [], 0, 0
     whole = np.ones(raw.size, bool) if whole is None else whole
     while first < raw.size:
         part = slice(first, first + sizes[i % len(sizes)])
-        judge, factor = watch.step(judge, raw[part], predicted[part], whole[part], RAMP)
+        judge, _, factor = watch.step(judge, raw[part], split(predicted[part]), whole[part], RAMP)
         parts.append(factor)
         first, i = part.stop, i + 1
     return np.concatenate(parts)
@@ -50,6 +55,22 @@ def test_the_verdict_does_not_depend_on_the_frames(data: tuple[np.ndarray, np.nd
     assert whole.min() == 0.0
     for sizes in ([16], [1000, 7, 4096]):
         assert np.array_equal(run(raw, wrong, sizes), whole)
+
+
+def test_a_gain_that_drifts_is_followed_and_one_that_does_not_stays() -> None:
+    rng = np.random.default_rng(2)
+    n, size = round(600 * RATE), round(watch.BLOCK * RATE)
+    noise, coupled = rng.standard_normal((2, n))
+    drifting = 1.0 + 0.2 * np.sin(2 * np.pi * np.arange(n) / n)
+    for truth, follow in ((drifting, True), (np.ones(n), True), (drifting, False)):
+        judge = watch.start(BANDS, RATE, [follow, False])
+        judge, total, _ = watch.step(judge, noise + truth * coupled, split(coupled), np.ones(n, bool), RAMP)
+        gains = (total / coupled)[size // 2 :: size]
+        error = float(np.sqrt(np.mean((gains - truth[size // 2 :: size]) ** 2)))
+        if follow:
+            assert error < 0.06  # a block alone tells the gain to 0.07
+        else:
+            assert (gains == 1.0).all()
 
 
 def test_blocks_with_gaps_are_not_judged(data: tuple[np.ndarray, np.ndarray]) -> None:
