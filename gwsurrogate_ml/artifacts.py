@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
-import shutil
-import tempfile
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from gwsurrogate_ml.errors import ArtifactError
+from gwsurrogate_ml.files import refusal, whole_folder
 
 FORMAT_VERSION = 1
 SHIPPED = Path(__file__).parent / "models"
@@ -61,35 +59,32 @@ def save(folder: Path, card: Mapping[str, Any], tensors: Mapping[str, np.ndarray
     Raises
     ------
     ArtifactError
-        if `card` lacks `name` or `kind`
+        if `card` lacks `name` or `kind`, or the folder cannot be written
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     for key in ("name", "kind"):
         if key not in card:
             raise ArtifactError(f"the card lacks {key!r}: every model says what it is")
     folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    if folder.exists() and not folder.is_dir():
+        raise ArtifactError(f"{folder} is a file: name a folder for the model")
     try:
-        weights = temporary / "weights.safetensors"
-        save_file({key: np.ascontiguousarray(value) for key, value in tensors.items()}, weights)
-        full = {
-            "format_version": FORMAT_VERSION,
-            **card,
-            "weights_sha256": sha256(weights),
-            "versions": package_versions("numpy", "scipy", "torch", "zuko", "sbi"),
-        }
-        (temporary / "card.json").write_text(json.dumps(full, indent=1) + "\n")
-        weights.chmod(0o644)
-        temporary.chmod(0o755)
-        old = folder.with_name(f".{folder.name}-old-{os.getpid()}")
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(temporary, folder)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with whole_folder(folder) as temporary:
+            weights = temporary / "weights.safetensors"
+            save_file({key: np.ascontiguousarray(value) for key, value in tensors.items()}, weights)
+            full = {
+                "format_version": FORMAT_VERSION,
+                **card,
+                "weights_sha256": sha256(weights),
+                "versions": package_versions("numpy", "scipy", "torch", "zuko", "sbi"),
+            }
+            (temporary / "card.json").write_text(json.dumps(full, indent=1) + "\n")
+            weights.chmod(0o644)
+    except (OSError, SafetensorError) as error:
+        raise refusal(folder, error, ArtifactError) from error
     return folder
 
 

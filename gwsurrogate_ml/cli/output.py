@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.errors import ConfigError, GwsmlError
+from gwsurrogate_ml.files import NO_ROOM, refusal, whole_folder
 
 PROGRAM = "gwsml"
 CONFIG = "config.json"
@@ -98,47 +96,31 @@ def output_folder(out: str | Path, config: Mapping[str, Any]) -> Iterator[Output
     out = Path(out).expanduser().resolve()
     _refuse_foreign(out)
     new_parents = [parent for parent in out.parents if not parent.exists()]
-    temporary: Path | None = None
+    started = False
     try:
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-        except OSError as error:
-            raise ConfigError(
-                f"--out {out} cannot be written ({error.strerror or error}): name a folder where you may write"
-            ) from error
-        temporary.chmod(0o777 & ~_umask())  # mkdtemp makes it private
-        output = Output(temporary, {"program": PROGRAM, **config})
-        yield output
-        files = sorted(path.name for path in temporary.iterdir())
-        write_json(temporary / CONFIG, output.config | {"files": files})
-        _refuse_foreign(out)  # a long run: somebody may have put files there meanwhile
-        _replace(temporary, out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with whole_folder(out) as temporary:
+            started = True
+            output = Output(temporary, {"program": PROGRAM, **config})
+            yield output
+            files = sorted(path.name for path in temporary.iterdir())
+            write_json(temporary / CONFIG, output.config | {"files": files})
+            _refuse_foreign(out)  # a long run: somebody may have put files there meanwhile
+    except GwsmlError:
+        raise
+    except OSError as error:
+        # In the block other things may go wrong with other files; a full disk is always that of the output.
+        if started and not _no_room(error):
+            raise
+        raise refusal(out, error, option="--out ") from error
     finally:
-        if temporary is not None and temporary.exists():
-            shutil.rmtree(temporary, ignore_errors=True)
         if not out.exists():
             for parent in new_parents:  # deepest first
-                if parent.exists() and not any(parent.iterdir()):
+                with suppress(OSError):
                     parent.rmdir()
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _replace(new: Path, folder: Path) -> None:
-    """Give `new` the name `folder`; an earlier output there is removed after the rename, not before."""
-    if not folder.exists():
-        os.replace(new, folder)
-        return
-    old = folder.with_name(f".{folder.name}-old-{os.getpid()}")
-    os.replace(folder, old)
-    try:
-        os.replace(new, folder)
-    except OSError:
-        os.replace(old, folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+def _no_room(error: OSError) -> bool:
+    """Whether a disk is full; libraries in C tell it in words alone."""
+    words = ("No space left on device", "File too large", "Disk quota exceeded")
+    return error.errno in NO_ROOM or any(text in str(error) for text in words)

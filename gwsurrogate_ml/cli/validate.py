@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from gwsurrogate_ml.cli.console import ProgressReport, complain, stdout
-from gwsurrogate_ml.cli.options import Json, Seed
+from gwsurrogate_ml.cli.options import Cluster, Json, Seed, Workers
 from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.files import whole_file
 
 app = typer.Typer(help="Test models on simulated events; a killed run resumes.", no_args_is_help=True)
 
@@ -29,6 +29,8 @@ def validation_folder(out: Path) -> Path:
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
+        for stale in (path for path in out.iterdir() if path.name.startswith(".") and path.name.endswith(tuple(OWN))):
+            stale.unlink()  # half written when a run was killed
         foreign = sorted({path.name for path in out.iterdir()} - OWN)
     except OSError as error:
         raise ConfigError(f"--out {out} cannot be used ({error.strerror or error}): name another folder") from error
@@ -38,10 +40,9 @@ def validation_folder(out: Path) -> Path:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write under a temporary name, then rename."""
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    """Write whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def write_card(folder: Path, card: dict[str, Any], records: list[dict[str, Any]]) -> None:
@@ -71,10 +72,13 @@ def estimator(
         bool,
         typer.Option("--thorough", help="Sample each event as a real one, with refinement: some four times slower."),
     ] = False,
+    cluster: Cluster = None,
+    workers: Workers = 2,
     as_json: Json = False,
 ) -> None:
     """Simulate events over the prior, analyse them, and test whether the posteriors are calibrated."""
     import gwsurrogate_ml as gw
+    from gwsurrogate_ml import scale
     from gwsurrogate_ml.inference.validate import identity, judge, read_others, run_injections
 
     folder = validation_folder(out or Path("out") / f"validate-{Path(name).name}")
@@ -83,9 +87,18 @@ def estimator(
             loaded = gw.load_estimator(name)
         head = identity(loaded, seed, n_draws, thorough)
         others = read_others([path / RECORDS for path in also or []], head)
-        records = run_injections(
-            loaded, injections, folder / RECORDS, seed=seed, n_draws=n_draws, thorough=thorough, progress=progress
-        )
+        with scale.cluster(cluster, workers) as mapper:
+            records = run_injections(
+                loaded,
+                injections,
+                folder / RECORDS,
+                seed=seed,
+                n_draws=n_draws,
+                thorough=thorough,
+                progress=progress,
+                mapper=None if cluster is None else mapper,
+                source=name,
+            )
         records += others
         card = judge(records, head, progress)
         write_card(folder, card, records)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +13,8 @@ import pandas as pd
 from scipy.interpolate import CubicSpline
 
 from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS, component_masses
-from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.files import whole_file
 from gwsurrogate_ml.inference.importance import WeightSummary, log_sum
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ _SCALARS = (
     "extrinsic_ess",
     "seconds",
 )
+SUFFIXES = (".json", ".h5", ".hdf5")
 N_TEMPLATES = 32
 """Waveforms that the residual is searched with."""
 
@@ -179,53 +179,54 @@ class Result:
         Raises
         ------
         ConfigError
-            for another suffix
+            for another suffix, or where it cannot be written
         """
         path = Path(path)
+        if path.suffix not in SUFFIXES:
+            raise ConfigError(f"{path}: name a .json, .h5 or .hdf5 file")
         scalars = {name: getattr(self, name) for name in _SCALARS}
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        try:
+        with whole_file(path) as temporary:
             if path.suffix == ".json":
                 tables = {
                     k: {c: t[c].tolist() for c in t}
                     for k, t in (("posterior", self.posterior), ("weighted", self.weighted))
                 }
-                Path(name).write_text(json.dumps({**scalars, "meta": _plain(self.meta), **tables}))
-            elif path.suffix in (".h5", ".hdf5"):
+                temporary.write_text(json.dumps({**scalars, "meta": _plain(self.meta), **tables}))
+            else:
                 import h5py
 
-                with h5py.File(name, "w") as file:
+                with h5py.File(temporary, "w") as file:
                     for table, frame in (("posterior", self.posterior), ("weighted", self.weighted)):
                         group = file.create_group(table)
                         for column in frame:
                             group.create_dataset(str(column), data=frame[column].to_numpy(), compression="gzip")
                     file.attrs.update(scalars | {"meta": json.dumps(_plain(self.meta))})
-            else:
-                raise ConfigError(f"{path}: name a .json, .h5 or .hdf5 file")
-            os.chmod(name, 0o644)
-            os.replace(name, path)
-        finally:
-            Path(name).unlink(missing_ok=True)
         return path
 
     @classmethod
     def load(cls, path: str | Path) -> Result:
-        """Read what `save` wrote."""
-        path = Path(path)
-        if path.suffix == ".json":
-            stored = json.loads(path.read_text())
-            tables = {name: pd.DataFrame(stored.pop(name)) for name in ("posterior", "weighted")}
-            return cls(**tables, **stored)
-        import h5py
+        """Read what `save` wrote.
 
-        with h5py.File(path) as file:
-            tables = {
-                name: pd.DataFrame({key: value[:] for key, value in file[name].items()})
-                for name in ("posterior", "weighted")
-            }
-            scalars = {name: file.attrs[name].item() for name in _SCALARS}
-            return cls(**tables, **scalars, meta=json.loads(file.attrs["meta"]))
+        Raises
+        ------
+        ConfigError
+            for another suffix
+        DataError
+            if the file is missing, truncated, or no result
+        """
+        path = Path(path)
+        if path.suffix not in SUFFIXES:
+            raise ConfigError(f"{path}: name a .json, .h5 or .hdf5 file")
+        try:
+            tables, scalars, meta = _stored_json(path) if path.suffix == ".json" else _stored_hdf5(path)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(
+                f"{path} is missing, truncated, or no result of this package ({type(error).__name__}: {error}): give a file "
+                "that Result.save wrote (result.json of `gwsml analyze` is bilby's)"
+            ) from error
+        if missing := [name for name in PARAMETERS if name not in tables["posterior"]]:
+            raise DataError(f"{path}: the posterior has no column {missing[0]!r}: give a file that Result.save wrote")
+        return cls(**tables, **scalars, meta=meta)
 
     def plot_corner(self, **options: Any) -> Figure:
         """Corner plot of the posterior: `plot.corner`."""
@@ -326,6 +327,26 @@ class Result:
         from gwsurrogate_ml import plot
 
         return plot.skymap(self.posterior["ra"].to_numpy(), self.posterior["dec"].to_numpy())
+
+
+_Stored = tuple[dict[str, pd.DataFrame], dict[str, Any], dict[str, Any]]
+
+
+def _stored_json(path: Path) -> _Stored:
+    stored = json.loads(path.read_text())
+    tables = {name: pd.DataFrame(stored[name]) for name in ("posterior", "weighted")}
+    return tables, {name: stored[name] for name in _SCALARS}, dict(stored["meta"])
+
+
+def _stored_hdf5(path: Path) -> _Stored:
+    import h5py
+
+    with h5py.File(path) as file:
+        tables = {
+            name: pd.DataFrame({key: value[:] for key, value in file[name].items()})
+            for name in ("posterior", "weighted")
+        }
+        return tables, {name: file.attrs[name].item() for name in _SCALARS}, dict(json.loads(file.attrs["meta"]))
 
 
 def whitened_bands(

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.files import whole_file
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -126,18 +125,8 @@ class SkyMap:
         path = Path(path)
         if not path.name.endswith((".fits", ".fits.gz")):
             raise ConfigError(f"{path}: name a .fits or .fits.gz file")
-        suffix = ".fits.gz" if path.name.endswith(".gz") else ".fits"
-        try:
-            handle, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=suffix, dir=path.parent)
-        except OSError as error:
-            raise ConfigError(f"{path} cannot be written ({error.strerror}): name another folder") from error
-        os.close(handle)
-        try:
-            fits.write_sky_map(name, self.table.copy())
-            os.chmod(name, 0o644)
-            os.replace(name, path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        with whole_file(path) as temporary:
+            fits.write_sky_map(str(temporary), self.table.copy())
         return path
 
     @classmethod

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.files import whole_file
 from gwsurrogate_ml.inference import coverage
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from gwsurrogate_ml.inference.estimator import Estimator
+    from gwsurrogate_ml.scale import Mapper
 
 Progress = Callable[[str, int, int], None]
 QUANTITIES = ("measured_snr", "network_efficiency", "efficiency", "pareto_k", "extrinsic_ess", "seconds")
@@ -55,9 +59,8 @@ def read_records(path: Path, expected: Mapping[str, Any] | None = None) -> list[
     content = path.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
     if len(whole) < len(content):
-        temporary = path.with_name(f".{path.name}-whole")
-        temporary.write_bytes(whole)
-        os.replace(temporary, path)
+        with whole_file(path) as temporary:
+            temporary.write_bytes(whole)
     try:
         lines = [json.loads(line) for line in whole.splitlines()]
         head = lines.pop(0)["validation"] if lines else None
@@ -106,6 +109,8 @@ def run_injections(
     n_draws: int = 4000,
     thorough: bool = False,
     progress: Progress | None = None,
+    mapper: Mapper | None = None,
+    source: str | Path | None = None,
 ) -> list[dict[str, Any]]:
     """Simulate and analyse events until `n` of them showed a signal; what the file at `path` holds is not done again.
 
@@ -123,6 +128,10 @@ def run_injections(
     thorough : bool
         sample as for a real event, with refinement, rather than quickly
     progress : callable, optional, ``progress(stage, done, total)``
+    mapper : scale.Mapper, optional
+        does the events elsewhere; the records are the same, `seconds` apart
+    source : str or Path, needed with a `mapper`
+        the estimator's name or folder, from which workers load it
 
     Returns
     -------
@@ -135,6 +144,8 @@ def run_injections(
     """
     from gwsurrogate_ml.inference.diagnostics import QUICK, THOROUGH, analyse_injection
 
+    if mapper is not None and source is None:
+        raise ConfigError("a mapper needs a source: the estimator's name or folder, from which its workers load it")
     head = identity(estimator, seed, n_draws, thorough)
     options = THOROUGH if thorough else QUICK
     records = read_records(path, head)
@@ -145,15 +156,44 @@ def run_injections(
         if fresh:
             stream.write(json.dumps({"validation": head}) + "\n")
             stream.flush()
-        while done < n:
-            record = analyse_injection(estimator, len(records), seed, n_draws, options)
-            stream.write(json.dumps(record) + "\n")
-            stream.flush()
-            records.append(record)
-            done += "rank" in record
-            if progress:
-                progress("injections", done, n)
+        events = itertools.count(len(records))
+        if mapper is None:
+            found: Iterator[dict[str, Any]] = (analyse_injection(estimator, k, seed, n_draws, options) for k in events)
+        else:
+            found = mapper.map(
+                _elsewhere, ((str(source), head["weights_sha256"], k, seed, n_draws, thorough) for k in events)
+            )
+        with closing(found):  # type: ignore[type-var]
+            while done < n:
+                record = next(found)
+                stream.write(json.dumps(record) + "\n")
+                stream.flush()
+                records.append(record)
+                done += "rank" in record
+                if progress:
+                    progress("injections", done, n)
     return records
+
+
+@functools.cache
+def _loaded(source: str) -> Estimator:
+    import torch
+
+    from gwsurrogate_ml.inference.estimator import load_estimator
+
+    torch.set_num_threads(1)
+    return load_estimator(source)
+
+
+def _elsewhere(task: tuple[str, str | None, int, int, int, bool]) -> dict[str, Any]:
+    """One event by a worker, which loads the estimator once and checks that it is the same."""
+    from gwsurrogate_ml.inference.diagnostics import QUICK, THOROUGH, analyse_injection
+
+    source, sha256, event, seed, n_draws, thorough = task
+    estimator = _loaded(source)
+    if estimator.info.get("weights_sha256") != sha256:
+        raise ConfigError(f"a worker finds another estimator at {source}: give all machines the same files")
+    return analyse_injection(estimator, event, seed, n_draws, THOROUGH if thorough else QUICK)
 
 
 def judge(

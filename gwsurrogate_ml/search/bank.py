@@ -18,6 +18,7 @@ import numpy as np
 
 from gwsurrogate_ml.conventions import chirp_mass_from_components
 from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.files import whole_file
 from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.strain.signal import Waveform
 from gwsurrogate_ml.strain.spectrum import load_psd
@@ -115,18 +116,12 @@ class TemplateBank:
         """Write as HDF5, under a temporary name first."""
         import h5py
 
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with h5py.File(temporary, "w") as file:
-                file.attrs["format_version"] = FORMAT_VERSION
-                file.attrs["config"] = json.dumps(asdict(self.config))
-                file.attrs["info"] = json.dumps(self.info)
-                for name, column in zip(("mass_1", "mass_2", "chi_1", "chi_2"), self.parameters.T, strict=True):
-                    file[name] = column
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with whole_file(path, parents=True) as temporary, h5py.File(temporary, "w") as file:
+            file.attrs["format_version"] = FORMAT_VERSION
+            file.attrs["config"] = json.dumps(asdict(self.config))
+            file.attrs["info"] = json.dumps(self.info)
+            for name, column in zip(("mass_1", "mass_2", "chi_1", "chi_2"), self.parameters.T, strict=True):
+                file[name] = column
 
     @classmethod
     def load(cls, path: Path) -> TemplateBank:

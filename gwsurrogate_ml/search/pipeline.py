@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time as clock
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.files import whole_file
 from gwsurrogate_ml.search.bank import TemplateBank, segment_duration
 from gwsurrogate_ml.search.coincidence import Background, cluster, coincidences, light_travel_time, slide
 from gwsurrogate_ml.search.segments import Block, Span, blocks, common_spans, condition, working_length
@@ -131,27 +131,21 @@ class SearchResult:
         """Triggers, events and background as HDF5, written under a temporary name first."""
         import h5py
 
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with h5py.File(temporary, "w") as file:
-                file.attrs["config"] = json.dumps(asdict(self.config))
-                file.attrs["bank"] = json.dumps(asdict(self.bank.config))
-                file.attrs["meta"] = json.dumps(self.meta)
-                file["spans"] = np.array(self.spans)
-                file["events"] = self.events
-                for name, found in self.triggers.items():
-                    file[f"triggers/{name}"] = found
-                for label, background in (("all", self.background), ("exclusive", self.background_exclusive)):
-                    group = file.create_group(f"background/{label}")
-                    group["rankings"] = background.rankings
-                    group.attrs["n_slides"], group.attrs["time"] = background.n_slides, background.time
-                names = ("mass_1", "mass_2", "chi_1", "chi_2")
-                for name, column in zip(names, self.bank.parameters.T, strict=True):
-                    file[f"templates/{name}"] = column
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with whole_file(path) as temporary, h5py.File(temporary, "w") as file:
+            file.attrs["config"] = json.dumps(asdict(self.config))
+            file.attrs["bank"] = json.dumps(asdict(self.bank.config))
+            file.attrs["meta"] = json.dumps(self.meta)
+            file["spans"] = np.array(self.spans)
+            file["events"] = self.events
+            for name, found in self.triggers.items():
+                file[f"triggers/{name}"] = found
+            for label, background in (("all", self.background), ("exclusive", self.background_exclusive)):
+                group = file.create_group(f"background/{label}")
+                group["rankings"] = background.rankings
+                group.attrs["n_slides"], group.attrs["time"] = background.n_slides, background.time
+            names = ("mass_1", "mass_2", "chi_1", "chi_2")
+            for name, column in zip(names, self.bank.parameters.T, strict=True):
+                file[f"templates/{name}"] = column
 
     def plot(self) -> Figure:
         """Number of coincidences above a ranking: zero-lag events against the background."""

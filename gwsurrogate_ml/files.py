@@ -1,0 +1,187 @@
+"""Files and folders that are written whole or not at all, whatever stops the writing: an error, a full disk, a kill.
+
+What is being written has a hidden name beside its place and takes the final one in one step. A hidden folder is locked as long as
+its process lives; what a killed process left is swept away by the next that writes to the same place.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from gwsurrogate_ml.errors import ConfigError, GwsmlError
+
+if sys.platform != "win32":
+    import fcntl
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+YOUNG = 60.0
+"""Seconds for which an empty hidden folder may belong to a process that has not locked it yet."""
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+
+
+def refusal(path: Path, error: BaseException, kind: type[GwsmlError] = ConfigError, option: str = "") -> GwsmlError:
+    """The error to raise where `path` cannot be written for `error`'s reason.
+
+    Examples
+    --------
+    >>> str(refusal(Path("out"), OSError(errno.ENOSPC, "No space left on device"), option="--out "))
+    '--out out cannot be written (No space left on device): free some space, or name another folder'
+    """
+    reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+    number = getattr(error, "errno", None)
+    remedy = "free some space, or name another folder" if number in NO_ROOM else "name a folder where you may write"
+    return kind(f"{option}{path} cannot be written ({reason}): {remedy}")
+
+
+@contextmanager
+def whole_file(path: str | Path, kind: type[GwsmlError] = ConfigError, *, parents: bool = False) -> Iterator[Path]:
+    """A hidden path beside `path`, with its suffixes, that takes its name when the block ends well and vanishes otherwise.
+
+    Parameters
+    ----------
+    path : path
+    kind : class of the error
+    parents : bool
+        make the folder where it is missing
+
+    Raises
+    ------
+    ConfigError, or `kind`
+        if the file cannot be written: a folder that is none or closed, a full disk
+
+    Examples
+    --------
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with whole_file(folder / "a.txt") as temporary:
+    ...     _ = temporary.write_text("whole")
+    >>> [(path.name, path.read_text()) for path in folder.iterdir()]
+    [('a.txt', 'whole')]
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        if parents:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        elif not path.parent.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, f"there is no folder {path.parent}")
+        yield temporary
+        os.replace(temporary, path)
+    except GwsmlError:
+        raise
+    except OSError as error:
+        raise refusal(path, error, kind) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(folder: str | Path) -> Iterator[Path]:
+    """A hidden folder beside `folder` that takes its name when the block ends well and vanishes otherwise.
+
+    An earlier `folder` is exchanged for the new one in one step where the file system can (Linux), so that a kill loses neither.
+
+    Parameters
+    ----------
+    folder : path; the folder that holds it must be there
+
+    Raises
+    ------
+    OSError
+        as writing does
+    """
+    folder = Path(folder)
+    sweep(folder)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    lock = _locked(temporary)
+    try:
+        temporary.chmod(0o777 & ~_umask())  # mkdtemp makes it private
+        yield temporary
+        replace_folder(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the hidden folders that killed processes left while writing `folder`."""
+    if not folder.parent.is_dir():
+        return
+    for path in folder.parent.iterdir():
+        if not path.name.startswith(f".{folder.name}-") or path.is_symlink() or not path.is_dir():
+            continue
+        with suppress(OSError):
+            if not any(path.iterdir()) and time.time() - path.stat().st_mtime < YOUNG:
+                continue
+            lock = _locked(path)
+            if lock is not None:
+                shutil.rmtree(path, ignore_errors=True)
+                os.close(lock)
+
+
+def replace_folder(new: Path, folder: Path) -> None:
+    """Give `new` the name `folder`; an earlier one there has the name `new` afterwards, or is gone."""
+    if not folder.exists():
+        os.replace(new, folder)
+        return
+    if _exchange(new, folder):
+        return
+    old = folder.with_name(f".{folder.name}-old-{os.getpid()}")
+    os.replace(folder, old)
+    try:
+        os.replace(new, folder)
+    except OSError:
+        os.replace(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@cache
+def _rename() -> Any:
+    """renameat2 of the C library, None where there is none."""
+    try:
+        return ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):
+        return None
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange the names of two folders in one step; False where system or file system cannot."""
+    call = _rename()
+    return (
+        call is not None
+        and call(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)) == 0
+    )
+
+
+def _locked(folder: Path) -> int | None:
+    """A descriptor that holds a lock on `folder` until it is closed or the process ends; None where another holds it."""
+    if sys.platform == "win32":
+        return None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
