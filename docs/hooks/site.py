@@ -17,7 +17,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
-from tables import TABLES
+from tables import TABLES, missing
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "gwsurrogate_ml"
@@ -167,12 +167,25 @@ def notebook(path: Path) -> tuple[str, dict[str, bytes]]:
     return f"{start}\n\n{note}\n\n{rest}\n", pictures
 
 
+def reports() -> list[Path]:
+    """Results that are written as pages."""
+    return sorted((ROOT / "benchmarks" / "results").glob("*.md"))
+
+
+def title(path: Path) -> str:
+    """A page's first heading, else its name."""
+    found = re.match(r"\s*# (.+)", path.read_text(encoding="utf-8"))
+    return found.group(1) if found else path.stem.replace("_", " ").capitalize()
+
+
 def generated() -> dict[str, str | bytes | Path]:
     """Everything that is added to docs/: text, bytes, or the file to copy, by path in the site."""
     pages: dict[str, str | bytes | Path] = dict(reference())
     pages["changelog.md"] = ROOT / "CHANGELOG.md"
     pages["benchmarks/validation.md"] = ROOT / "benchmarks" / "reference" / "validation" / "card.md"
-    pages["benchmarks/ablation.md"] = ROOT / "benchmarks" / "results" / "surrogate_ablation.md"
+    for path in reports():
+        text = path.read_text(encoding="utf-8")
+        pages[f"benchmarks/{path.stem}.md"] = text if text.lstrip().startswith("# ") else f"# {title(path)}\n\n{text}"
     for folder, pattern in CARRIED.items():
         for path in sorted((ROOT / folder).glob(pattern)):
             pages[f"{folder}/{path.name}"] = path
@@ -189,10 +202,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     sections = {name: entries for item in config.nav for name, entries in item.items() if isinstance(entries, list)}
     sections["Tutorials"] += [f"tutorials/{path.stem}.md" for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
     sections["Models"] += [f"models/{path.name}" for path in sorted((ROOT / "docs" / "models").glob("*.md"))]
-    sections["Benchmarks"] += [
-        {"Validation of the estimator": "benchmarks/validation.md"},
-        {"What the built-in physics is worth": "benchmarks/ablation.md"},
-    ]
+    sections["Benchmarks"] += [{"Validation of the estimator": "benchmarks/validation.md"}]
+    sections["Benchmarks"] += [{title(path): f"benchmarks/{path.stem}.md"} for path in reports()]
     sections["Reference"] += [{"Command line": "reference/command-line.md"}]
     sections["Reference"] += [{f"{PACKAGE}.{name}": f"reference/{name}.md"} for name in subpackages()]
     sections["Reference"] += [{"Conventions, errors, model files": "reference/base.md"}]
@@ -211,16 +222,30 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Fill in tables (``<!-- table: NAME -->``) and turn links out of docs/ into links within the site."""
+    """Fill in tables and figures, and turn links out of docs/ into links within the site.
+
+    Their places are marked ``<!-- table: NAME -->`` and ``<!-- figure: FILE CAPTION -->``.
+    """
     made = {"public-api": public_api, "models": models, **TABLES}
 
     def fill(match: re.Match[str]) -> str:
         indent, name = match.groups()
         if name not in made:
             raise KeyError(f"{page.file.src_uri}: no table named {name!r}; there are {', '.join(sorted(made))}")
-        return "\n".join(indent + line for line in made[name]().splitlines())
+        try:
+            text = made[name]()
+        except FileNotFoundError as error:
+            text = missing(Path(error.filename).name)
+        return "\n".join(indent + line for line in text.splitlines())
+
+    def figure(match: re.Match[str]) -> str:
+        name, caption = match.groups()
+        if not (ROOT / "benchmarks" / "results" / name).exists():
+            return missing(name)
+        return f"[![{caption}](../benchmarks/results/{name})](../benchmarks/results/{name})"
 
     markdown = re.sub(r"^( *)<!-- table: ([\w-]+) -->", fill, markdown, flags=re.MULTILINE)
+    markdown = re.sub(r"<!-- figure: (\S+) (.+) -->", figure, markdown)
     here = posixpath.dirname(page.file.src_uri)
     source = Path(page.file.abs_src_path or "")
 

@@ -19,6 +19,11 @@ def number(value: Any) -> str:
     return str(value)
 
 
+def missing(name: str) -> str:
+    """What stands in place of results that are not there."""
+    return f"*Not measured in this checkout: no `benchmarks/results/{name}`.*"
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A markdown table."""
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
@@ -64,23 +69,45 @@ def denoise() -> str:
 
 
 def signal() -> str:
-    """Reconstruction of signals from one detector's strain."""
+    """Reconstruction of signals from one detector's strain, of all models measured."""
     result = read("denoise_signal")
+    models = {str(result.get("model", "bbh-signal")): result} | result.get("others", {})
     rows = [
-        (
-            name,
-            entry["overlap_median"],
-            entry["bound_overlap_median"],
-            entry["overlap_p10"],
-            entry["coverage_68"],
-            entry["found"],
-        )
-        for name, entry in result.items()
+        (model, name, e["overlap_median"], e["bound_overlap_median"], e["overlap_p10"], e["coverage_68"], e["found"])
+        for model, measured in models.items()
+        for name, e in measured.items()
         if name.startswith("SNR")
     ]
+    head = [
+        "model",
+        "signal",
+        "overlap, median",
+        "the best possible",
+        "10th percentile",
+        "inside the 68 % band",
+        "found",
+    ]
+    return table(head, rows)
+
+
+def serve() -> str:
+    """Latency of the service against the rate of requests."""
+    rows = [
+        (
+            workload,
+            x["offered_per_s"],
+            x["answered_per_s"],
+            x["p50_ms"],
+            x["p95_ms"],
+            x["p99_ms"],
+            x["dropped"],
+            x["late"],
+        )
+        for workload, lines in read("serve")["workloads"].items()
+        for x in lines
+    ]
     return table(
-        ["signal", "overlap, median", "the best possible", "overlap, 10th percentile", "inside the 68 % band", "found"],
-        rows,
+        ["model", "offered [1/s]", "answered [1/s]", "p50 [ms]", "p95 [ms]", "p99 [ms]", "dropped", "late"], rows
     )
 
 
@@ -104,5 +131,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed-nr22": lambda: speed("nr22"),
     "denoise": denoise,
     "denoise-signal": signal,
+    "serve": serve,
     "remnant": remnant,
 }
