@@ -34,7 +34,7 @@ class AutoencoderDenoiser(SignalDenoiser):
     Parameters
     ----------
     card : mapping
-        as `SignalDenoiser`, with `network` (its sizes) and `sigma_scale` (calibrated factor on its sigma)
+        as `SignalDenoiser`, with `network` (its sizes) and `sigma_scale` (pairs of an SNR and the calibrated factor on sigma there)
     network : Autoencoder
     reference : Reference, optional
         inner representations of signals and noise
@@ -79,25 +79,24 @@ class AutoencoderDenoiser(SignalDenoiser):
         `psd`, `seed` and `n_draws` are of no account here: the network knows whitened strain alone, and sigma is its own.
         """
         x = to_series(white[None], RATE).astype(np.float32)
-        with torch.inference_mode():
-            out = self.network(torch.from_numpy(x))
-        mean, sigma = out.signal[0].double().numpy(), out.sigma[0].double().numpy() * self.card["sigma_scale"]
+        mean, spread, logits, latents = self._look(x[0])
         frames = slice(*(round(t * RATE / self.network.hop) for t in SEARCH))
-        logit = float(torch.logsumexp(out.presence[0, frames], dim=0))
+        logit = float(np.mean(np.logaddexp.reduce(logits[:, frames], axis=1)))
         probability = float(1.0 / (1.0 + np.exp(-np.clip(logit - self.card["threshold"], -500, 500))))
         spectrum = self._band(mean)
         norm = np.sqrt(4.0 / DURATION * np.sum(np.abs(spectrum) ** 2))
         along = 4.0 / DURATION * np.sum(np.conj(spectrum) * white).real / max(float(norm), 1e-30)
         signal = to_series(spectrum[None], sampling_frequency)[0]
+        sigma = spread * self.sigma_scale(float(along))
         # Unit variance means that amplitudes go with the square root of the rate.
         t = np.arange(signal.size) / sampling_frequency
-        spread = np.interp(t, np.arange(sigma.size) / RATE, sigma) * np.sqrt(RATE / sampling_frequency)
+        own = np.interp(t, np.arange(sigma.size) / RATE, sigma) * np.sqrt(RATE / sampling_frequency)
         latent = float("nan")
         if self.reference is not None:
-            latent = self.reference.distance(out.latent[0].numpy()[:, self._loudest(x[0])])
+            latent = self.reference.distance(latents[:, self._loudest(x[0])])
         return Reconstruction(
             probability * signal,
-            np.sqrt(probability * spread**2 + probability * (1.0 - probability) * signal**2),
+            np.sqrt(probability * own**2 + probability * (1.0 - probability) * signal**2),
             probability,
             float(along),
             self._peak(mean),
@@ -106,12 +105,31 @@ class AutoencoderDenoiser(SignalDenoiser):
             ood_latent=latent,
         )
 
+    def sigma_scale(self, snr: float) -> float:
+        """Calibrated factor on the network's sigma for a signal that is found with this SNR."""
+        snrs, factors = np.array(self.card["sigma_scale"]).T
+        return float(np.interp(np.log(max(snr, 1.0)), np.log(snrs), factors))
+
     def latent(self, white: np.ndarray) -> np.ndarray:
         """Inner representation (width,) of a segment (n_f,) where it is loudest."""
         x = to_series(white[None], RATE).astype(np.float32)
         with torch.inference_mode():
             out = self.network(torch.from_numpy(x))
         return np.asarray(out.latent[0].numpy()[:, self._loudest(x[0])])
+
+    def _look(self, series: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Signal and sigma (n,), presence (4, frames) and latent (width, frames) of a series (n,), seen in four ways.
+
+        Upside down and half a frame later a signal is as good a signal: the mean of the four errs less than each.
+        """
+        half = self.network.hop // 2
+        views = np.stack([series, -series, np.roll(series, half), -np.roll(series, half)])
+        with torch.inference_mode():
+            out = self.network(torch.from_numpy(views))
+        signal, sigma = out.signal.double().numpy(), out.sigma.double().numpy()
+        signal = signal * np.array([[1.0], [-1.0], [1.0], [-1.0]])
+        signal[2:], sigma[2:] = np.roll(signal[2:], -half, axis=1), np.roll(sigma[2:], -half, axis=1)
+        return signal.mean(axis=0), sigma.mean(axis=0), out.presence.double().numpy(), out.latent[0].numpy()
 
     def _band(self, series: np.ndarray) -> np.ndarray:
         """Spectrum (n_f,) of a series (n,) at RATE; what lies outside the band is dropped."""

@@ -22,7 +22,9 @@ Progress = Callable[[str, int, int], None]
 _CALIBRATION, _REFERENCE, _NOISE = 6, 7, 8
 HOP_TRAINING, HOP_CALIBRATION = 0.25, 0.5
 """Steps (s) between segments of the real noise, which overlap."""
-N_COMPONENTS = 24
+N_COMPONENTS = 48
+SNRS = (8.0, 12.0, 20.0, 32.0)
+"""At which sigma is calibrated."""
 FALSE_ALARMS, UNUSUAL = 0.005, 0.01
 """Shares of segments of calibration noise in which a signal is seen, and that are flagged."""
 
@@ -82,7 +84,9 @@ def finish(
     for value in network.parameters():
         value.data = value.data.half().float()  # as it will be stored
     card = _card(settings, examples, noise, metrics)
-    denoiser = AutoencoderDenoiser(card | {"sigma_scale": 1.0, "threshold": -1e3, "ood_threshold": np.inf}, network)
+    denoiser = AutoencoderDenoiser(
+        card | {"sigma_scale": [[1.0, 1.0]], "threshold": -1e3, "ood_threshold": np.inf}, network
+    )
     rng = np.random.default_rng([settings.seed, _REFERENCE])
     drawn = examples.spectra(2 * settings.data.reference, rng, (settings.data.snr[0], 1.5 * settings.data.snr[1]))
     # Glitches are what the score is to tell apart: they are no part of the reference.
@@ -90,17 +94,22 @@ def finish(
     denoiser.reference = Reference.of(np.array([denoiser.latent(white) for white in usual]), N_COMPONENTS)
     rng = np.random.default_rng([settings.seed, _CALIBRATION])
     held = examples.waveforms[-max(1, round(HELD * len(examples.waveforms))) :]
-    ratio, latents = [], []
-    n = min(96, len(held))
-    for i in range(2 * n):
-        segment = noise[int(rng.integers(len(noise)))]
-        data, signal = inject(segment, held[i % n], (12.0, 20.0)[i // n], rng)
-        r = denoiser.reconstruct(data, segment.psd, RATE)
-        truth = denoiser.series(signal[None], RATE)[0]
-        strong = np.abs(truth) > STRONG * np.abs(truth).max()
-        ratio.append((np.abs(r.signal - truth) / r.sigma)[strong])
-        latents.append(r.ood_latent)
-    denoiser.card["sigma_scale"] = float(np.quantile(np.concatenate(ratio), 0.6827))
+    latents, scales = [], []
+    n = min(48, len(held))
+    for snr in SNRS:
+        ratio, seen = [], []
+        for waveform in held[:n]:
+            segment = noise[int(rng.integers(len(noise)))]
+            data, signal = inject(segment, waveform, snr, rng)
+            r = denoiser.reconstruct(data, segment.psd, RATE)
+            truth = denoiser.series(signal[None], RATE)[0]
+            strong = np.abs(truth) > STRONG * np.abs(truth).max()
+            ratio.append(float(np.quantile((np.abs(r.signal - truth) / r.sigma)[strong], 0.6827)))
+            seen.append(r.snr)
+            latents.append(r.ood_latent)
+        # The mean over signals of the share within sigma is what is judged.
+        scales.append([float(np.median(seen)), float(np.median(ratio))])
+    denoiser.card["sigma_scale"] = sorted(scales)
     denoiser.card["threshold"] = 1e3  # nothing is subtracted before the residual is judged
     found = [denoiser.reconstruct(segment.white, segment.psd, RATE) for segment in noise]
     denoiser.card["threshold"] = noise_level([r.log_bayes for r in found], FALSE_ALARMS)
@@ -109,7 +118,7 @@ def finish(
     denoiser.card["latent_threshold"] = max(limits)
     denoiser.card["calibration"] = {
         "n_noise": len(noise),
-        "n_injections": 2 * n,
+        "n_injections": n * len(SNRS),
         "false_alarms": FALSE_ALARMS,
         "unusual": UNUSUAL,
     }

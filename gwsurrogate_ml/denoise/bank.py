@@ -6,7 +6,7 @@ waveforms that a signal may have.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,41 @@ class Bank:
             rise = np.clip((f - self.start[part, None]) / RISE, 0.0, 1.0)
             out[part] = np.exp(amplitude + 1j * angle) * (0.5 - 0.5 * np.cos(np.pi * rise))
         return out
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """What is kept on disk, in half precision: the smooth part of the phases as coefficients, so that little remains."""
+        basis = _smooth()
+        coefficients = (self.phase @ basis).astype(np.float32)
+        return {
+            "parameters": self.parameters.astype(np.float32),
+            "log_amplitude": self.log_amplitude.astype(np.float16),
+            "phase_smooth": coefficients,
+            "phase_rest": (self.phase - coefficients @ basis.T).astype(np.float16),
+            "start": self.start.astype(np.float32),
+        }
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, np.ndarray]) -> Bank:
+        """From what `tensors` gave.
+
+        Raises
+        ------
+        ConfigError
+            if something is missing
+        """
+        missing = {"parameters", "log_amplitude", "phase_smooth", "phase_rest", "start"} - set(tensors)
+        if missing:
+            raise ConfigError(f"the bank lacks {sorted(missing)}: it was written by another version, build it again")
+        wide = {key: value.astype(np.float64) for key, value in tensors.items()}
+        phase = wide["phase_smooth"] @ _smooth().T + wide["phase_rest"]
+        return cls(wide["parameters"], wide["log_amplitude"], phase, wide["start"])
+
+
+def _smooth() -> np.ndarray:
+    """Orthonormal functions (N_NODES, 9) of the nodes: an inspiral's post-Newtonian powers, phase, time and what bends slowly."""
+    f = nodes() / 100.0
+    powers = (-5 / 3, -1.0, -2 / 3, -1 / 3, 0.0, 1 / 3, 1.0, 5 / 3, 7 / 3)
+    return np.linalg.qr(np.stack([f**p for p in powers], axis=1))[0]
 
 
 def nodes() -> np.ndarray:

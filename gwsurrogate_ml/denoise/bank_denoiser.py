@@ -19,7 +19,6 @@ from gwsurrogate_ml.denoise import bank as banks
 from gwsurrogate_ml.denoise.bank import Bank
 from gwsurrogate_ml.denoise.grid import DURATION, SEARCH
 from gwsurrogate_ml.denoise.signal import DEFAULT, KIND, N_TIME, Reconstruction, SignalDenoiser, residual_excess
-from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.kernels import fft
 
 N_BEST, FINE_HALF, FINE_STEP = 256, 4e-3, 0.25e-3
@@ -73,23 +72,13 @@ class BankDenoiser(SignalDenoiser):
         return cls(card, bank)
 
     def save(self, folder: str | Path) -> Path:
-        """Write as a model folder; phases keep 1e-5 rad in float32."""
-        tensors = {
-            "parameters": self.bank.parameters,
-            "log_amplitude": self.bank.log_amplitude.astype(np.float32),
-            "phase": self.bank.phase.astype(np.float32),
-            "start": self.bank.start,
-        }
-        return artifacts.save(Path(folder), self.card, tensors)
+        """Write as a model folder."""
+        return artifacts.save(Path(folder), self.card, self.bank.tensors())
 
     @classmethod
     def restore(cls, card: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> BankDenoiser:
         """From what `save` wrote."""
-        missing = {"parameters", "log_amplitude", "phase", "start"} - set(tensors)
-        if missing:
-            raise ConfigError(f"the model lacks {sorted(missing)}: it was written by another version, build it again")
-        wide = {key: value.astype(np.float64) for key, value in tensors.items()}
-        return cls(card, Bank(wide["parameters"], wide["log_amplitude"], wide["phase"], wide["start"]))
+        return cls(card, Bank.of(tensors))
 
     def whitened_bank(self, psd: np.ndarray) -> np.ndarray:
         """Waveforms (n, n_f) complex64 over sqrt(psd), of unit norm 4 df sum |w|^2; kept for the PSD last used."""

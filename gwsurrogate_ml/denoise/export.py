@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 OPSET = 18
 PROPERTY = "gwsurrogate_ml"
 """Key of the metadata, JSON."""
+TYPICAL_SNR = 12.0
+"""Sigma is calibrated for signals of this SNR."""
 BAND_TAPS = 1025
 """Length of the band-pass, half a second."""
 
@@ -56,7 +58,7 @@ def graph(denoiser: AutoencoderDenoiser) -> torch.nn.Module:
         def __init__(self) -> None:
             super().__init__()
             self.network = denoiser.network
-            self.scale = float(denoiser.card["sigma_scale"])
+            self.scale = denoiser.sigma_scale(TYPICAL_SNR)
             self.band = torch.nn.Conv1d(1, 1, BAND_TAPS, padding=BAND_TAPS // 2, bias=False)
             self.band.weight.data[0, 0] = torch.from_numpy(band_pass(RATE))
 
@@ -71,8 +73,8 @@ def export_onnx(denoiser: SignalDenoiser, path: str | Path) -> Path:
     """Write an autoencoder as an ONNX file.
 
     Input `white` (batch, n) float32: whitened strain at 2048 Hz, n a multiple of 32. Outputs `signal` and `sigma` (batch, n), in
-    standard deviations of whitened noise, not yet times the probability of a signal; `presence` (batch, n / 32): log-sum-exp of it
-    over about 1.7 s, less `threshold` of the metadata, is the logit of that probability.
+    standard deviations of whitened noise, not yet times the probability of a signal, sigma as calibrated at SNR 12; and `presence`
+    (batch, n / 32): its log-sum-exp over about 1.7 s, less `threshold` of the metadata, is the logit of that probability.
 
     Parameters
     ----------

@@ -152,10 +152,10 @@ class Autoencoder(nn.Module):
         if components is not None:
             self.long.begin(components[:n_long], 1.0)
         nn.init.zeros_(self.add.weight)
-        nn.init.zeros_(self.add.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.add.bias)
         nn.init.zeros_(self.gate.weight)
-        self.gate.bias[:n_long] = -4.0  # type: ignore[index]
-        self.gate.bias[n_long:] = -1.0  # type: ignore[index]
+        self.gate.bias[:n_long] = -4.0
+        self.gate.bias[n_long:] = -1.0
 
     def forward(self, white: Tensor) -> Output:
         """Denoise whitened strain (batch, n)."""
