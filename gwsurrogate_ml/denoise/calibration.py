@@ -34,6 +34,7 @@ class Figures:
     coverage : fraction of times at which the signal lies within one sigma, where it is strong
     bound : overlap of the true waveform's own matched-filter projection, amplitude and phase fitted: 1 but for numerics;
         its amplitude error is `bound_amplitude_error`
+    probability, flagged : what the denoiser says: of a signal, and whether something unknown is there
     """
 
     overlap: float
@@ -42,7 +43,7 @@ class Figures:
     bound: float
     bound_amplitude_error: float
     probability: float
-    ood: float
+    flagged: bool
 
 
 def inject(
@@ -72,7 +73,7 @@ def judge(denoiser: SignalDenoiser, segment: Segment, data: np.ndarray, signal: 
         _overlap(bound, truth),
         abs(abs(projection) - 1.0),
         r.probability,
-        r.ood,
+        bool(denoiser.flags(r)),
     )
 
 
