@@ -163,7 +163,7 @@ def notebook(path: Path) -> tuple[str, dict[str, bytes]]:
                 text = output.get("text") or data.get("text/plain") or ""
                 parts.append(f"```{{.text .output}}\n{text.rstrip()}\n```")
     start, _, rest = "\n\n".join(parts).partition("\n\n")
-    note = f"*This page is the notebook `notebooks/{path.name}`, executed on the open data it names.*"
+    note = f"*This page is the notebook `notebooks/{path.name}`, with the outputs of its last run.*"
     return f"{start}\n\n{note}\n\n{rest}\n", pictures
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import socket
@@ -95,3 +96,15 @@ def test_configuration_of_a_page_is_accepted(page: Path) -> None:
             assert read_config(settings).name == settings["name"]
         else:
             assert {"name", "eob", "nr"} <= set(settings)  # read in full by test_data_prep_chain
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebook_is_kept_with_its_outputs(path: Path) -> None:
+    """The site shows what is committed: all cells have run, in order, without an error, and the file is small."""
+    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert {output["output_type"] for output in outputs} <= {"stream", "display_data", "execute_result"}
+    figures = sum(any("image/png" in output.get("data", {}) for output in cell["outputs"]) for cell in cells)
+    assert figures >= len(cells) / 2
+    assert path.stat().st_size < 700_000
