@@ -67,6 +67,15 @@ def save(folder: Path, card: Mapping[str, Any], tensors: Mapping[str, np.ndarray
     for key in ("name", "kind"):
         if key not in card:
             raise ArtifactError(f"the card lacks {key!r}: every model says what it is")
+    try:
+        json.dumps(dict(card))
+    except (TypeError, ValueError) as error:
+        raise ArtifactError(
+            f"the card cannot be written as JSON ({error}): give plain numbers, words and lists"
+        ) from error
+    for key, value in tensors.items():
+        if np.asarray(value).dtype.kind not in "fiub":
+            raise ArtifactError(f"tensor {key!r} has dtype {np.asarray(value).dtype}: give arrays of real numbers")
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise ArtifactError(f"{folder} is a file: name a folder for the model")
@@ -153,6 +162,32 @@ def load(name_or_path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str,
             f"{weights} does not match the checksum in its card: it is damaged or foreign, get it again"
         )
     try:
-        return card, load_file(weights)
+        tensors = load_file(weights)
     except SafetensorError as error:
         raise ArtifactError(f"{weights} is not a safetensors file ({error}): get the model again") from error
+    for key, value in tensors.items():
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise ArtifactError(
+                f"{key!r} in {weights} holds numbers that are not finite: get the model again, or train it anew"
+            )
+    return card, tensors
+
+
+def require(card: Mapping[str, Any], **kinds: type | tuple[type, ...]) -> None:
+    """Raise unless `card` has the keys named, each of the type given.
+
+    Raises
+    ------
+    ArtifactError
+        naming the model and the key
+
+    Examples
+    --------
+    >>> require({"name": "x", "degree": 4}, degree=int)
+    """
+    for key, kind in kinds.items():
+        if not isinstance(card.get(key), kind) or isinstance(card[key], bool):
+            found = f"has {key} = {card[key]!r:.60}" if key in card else f"lacks {key!r}"
+            raise ArtifactError(
+                f"the card of {card.get('name')!r} {found}: restore the card that came with the weights"
+            )

@@ -72,6 +72,7 @@ class SignalDenoiser(ABC):
     """
 
     def __init__(self, card: Mapping[str, Any]) -> None:
+        artifacts.require(card, threshold=(int, float), ood_threshold=(int, float))
         self.card = dict(card)
         self.frequencies = frequencies()
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.checks import whole
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError, DomainWarning
 from gwsurrogate_ml.inference.config import EstimatorConfig
 from gwsurrogate_ml.inference.event import conclude, model_name, require_signal
@@ -63,6 +64,7 @@ class Estimator:
 
         from gwsurrogate_ml.inference.network import PosteriorNetwork
 
+        artifacts.require(card, config=dict, ranges=dict, training_data=dict)
         self.info = card
         self._model = model
         state = {
@@ -91,7 +93,7 @@ class Estimator:
             ValueError,
             RuntimeError,
         ) as error:  # pydantic's errors are ValueErrors, torch's RuntimeErrors
-            first = str(error).strip().splitlines()[0]
+            first = " ".join(str(error).split())[:200]
             raise ArtifactError(
                 f"estimator {card.get('name')!r}: its card and weights do not belong together or to this version ({first}): get "
                 "it again or train it anew"
@@ -205,6 +207,7 @@ class Estimator:
         """
         started = time.perf_counter()
         options = options or SamplingOptions()
+        n, seed = whole(n, "n"), whole(seed, "seed")
         if n < 100:
             raise ConfigError(f"n is {n}: weights need at least 100 draws")
         segment = self._segment(data)
@@ -237,6 +240,10 @@ class Estimator:
 
         if isinstance(data, AnalysisSegment):
             return data
+        if not hasattr(data, "segment"):
+            raise ConfigError(
+                f"data are a {type(data).__name__}: give StrainData, such as StrainData.from_files, or a segment"
+            )
         wanted = self.config.segment
         missing = [name for name in wanted.detectors if name not in data.detectors]
         if missing:

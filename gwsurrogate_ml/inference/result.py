@@ -226,6 +226,10 @@ class Result:
             ) from error
         if missing := [name for name in PARAMETERS if name not in tables["posterior"]]:
             raise DataError(f"{path}: the posterior has no column {missing[0]!r}: give a file that Result.save wrote")
+        words = [f"{name}: {column}" for name, t in tables.items() for column in t if t[column].dtype.kind not in "fiu"]
+        words += [name for name, value in scalars.items() if not isinstance(value, int | float)]
+        if words:
+            raise DataError(f"{path}: {words[0]} holds no numbers: give a file that Result.save wrote")
         return cls(**tables, **scalars, meta=meta)
 
     def plot_corner(self, **options: Any) -> Figure:

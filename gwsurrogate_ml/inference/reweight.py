@@ -209,6 +209,8 @@ def with_waveform(
 
 def require_same_data(result: Result, segment: AnalysisSegment) -> None:
     """Raise `ConfigError` unless `segment` holds the data, band and noise spectra that the result was made from."""
+    if not hasattr(segment, "noise_log_likelihood"):
+        raise ConfigError(f"the segment is a {type(segment).__name__}: give the AnalysisSegment that was analysed")
     stored = result.meta.get("segment", {})
     if stored and (
         tuple(stored["detectors"]) != tuple(segment.detectors)
@@ -302,6 +304,8 @@ def combine(results: Sequence[Result], seed: int = 0) -> Result:
     results = list(results)
     if not results:
         raise ConfigError("nothing to combine: give at least one result")
+    if foreign := [type(result).__name__ for result in results if not isinstance(result, Result)]:
+        raise ConfigError(f"a {foreign[0]} cannot be combined: give each Result, Result.load reads one from a file")
     first = results[0]
     for other in results[1:]:
         for key in ("prior", "bilby_prior", "segment", "waveform"):

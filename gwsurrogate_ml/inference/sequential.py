@@ -117,6 +117,10 @@ def _segment(data: StrainData | AnalysisSegment, wanted: SegmentConfig | None) -
 
     if isinstance(data, AnalysisSegment):
         return data
+    if not hasattr(data, "segment"):
+        raise ConfigError(
+            f"data are a {type(data).__name__}: give StrainData, such as StrainData.from_files, or a segment"
+        )
     if wanted is None:
         wanted = SegmentConfig(detectors=tuple(data.detectors))
     if tuple(data.detectors) != tuple(wanted.detectors):

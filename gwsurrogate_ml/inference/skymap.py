@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gwsurrogate_ml.checks import whole
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.files import whole_file
 
@@ -213,6 +214,9 @@ def from_draws(
     points = np.column_stack([np.asarray(column, np.float64) for column in columns])
     if not np.isfinite(points).all():
         raise DataError("the draws of the sky position hold numbers that are not finite: remove those draws")
+    if np.abs(points[:, 1]).max(initial=0.0) > 0.5 * np.pi + 1e-9:
+        raise DataError(f"dec reaches {np.abs(points[:, 1]).max():g}: give positions in rad, dec from -pi/2 to pi/2")
+    seed = whole(seed, "seed")
     if (different := len(np.unique(points[:, :2], axis=0))) < FEWEST:
         raise DataError(f"{different} different sky positions: a sky map needs {FEWEST}, draw more")
     if len(points) > max_draws:

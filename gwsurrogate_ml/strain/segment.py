@@ -67,6 +67,15 @@ class AnalysisSegment:
     mask: np.ndarray
     psd_segments: tuple[int, ...] = ()
 
+    def __post_init__(self) -> None:
+        n_det, n_f = len(self.detectors), len(self.frequencies)
+        shapes = (("strain", (n_det, n_f)), ("psd", (n_det, n_f)), ("mask", (n_f,)))
+        for name, wanted in shapes:
+            if (found := np.shape(getattr(self, name))) != wanted:
+                raise DataError(
+                    f"{name} of the segment has shape {found}: {n_det} detectors and {n_f} frequencies need {wanted}"
+                )
+
     @property
     def sampling_frequency(self) -> float:
         """Rate (Hz) at which a waveform's transform has these frequencies: 2 f_max, which may be below the data's."""

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import ModeKey, require_q
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError
 from gwsurrogate_ml.kernels.threads import in_threads
 from gwsurrogate_ml.surrogate import compiled, higher, predictor
 from gwsurrogate_ml.surrogate.compiled import Knots
 from gwsurrogate_ml.surrogate.coordinates import features
-from gwsurrogate_ml.surrogate.domain import check_parameters
+from gwsurrogate_ml.surrogate.domain import NAMES, check_parameters
 from gwsurrogate_ml.surrogate.predictor import chebyshev_exponents
 from gwsurrogate_ml.surrogate.uncertainty import ErrorEstimate, Factor, expected_mismatch, factors
 from gwsurrogate_ml.waveform.modes import Modes
@@ -32,6 +33,19 @@ def _uphill(values: torch.Tensor, centre: int) -> torch.Tensor:
     return centre + right - (right == 0) * left
 
 
+def _check_card(card: dict[str, Any]) -> None:
+    """Raise ArtifactError where the card does not say what every call needs."""
+    artifacts.require(card, modes=list, degree=int, ranges=dict)
+    limits = ("min", "max", "hard_min", "hard_max")
+    for name in NAMES:
+        given = card["ranges"].get(name)
+        if not (isinstance(given, dict) and all(isinstance(given.get(key), int | float) for key in limits)):
+            raise ArtifactError(
+                f"the card of {card.get('name')!r} has ranges without {name} from {', '.join(limits)}: restore the card that came "
+                "with the weights"
+            )
+
+
 def _check_tensors(tensors: dict[str, np.ndarray], degree: int, modes: tuple[ModeKey, ...]) -> None:
     """Raise ArtifactError where weights and card do not belong together: the numbers would be wrong without a word."""
     needed = {"knots", "stage1.mean", "stage1.basis", "stage1.polynomial"} | (
@@ -45,6 +59,14 @@ def _check_tensors(tensors: dict[str, np.ndarray], degree: int, modes: tuple[Mod
         if not np.isfinite(value).all():
             raise ArtifactError(
                 f"{key!r} of the weights holds numbers that are not finite: install or train the model anew"
+            )
+    knots = tensors["knots"]
+    if knots.ndim != 1 or len(knots) < 16 or not (np.diff(knots) > 0).all():
+        raise ArtifactError("the weights' knots do not ascend: install or train the model anew")
+    for key, value in tensors.items():
+        if key.endswith("stage1.basis") and value.shape[-1] != 2 * len(knots):
+            raise ArtifactError(
+                f"{key!r} of the weights has shape {value.shape}: it does not fit the {len(knots)} knots"
             )
     if len(tensors["stage1.polynomial"]) != len(chebyshev_exponents(degree)):
         raise ArtifactError(
@@ -69,6 +91,7 @@ class GeometricSurrogate:
     """
 
     def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
+        _check_card(card)
         self.info = card
         self.modes: tuple[ModeKey, ...] = tuple((int(l), int(m)) for l, m in card["modes"])
         self._tensors = {key: np.array(value, dtype=np.float64, order="C") for key, value in tensors.items()}

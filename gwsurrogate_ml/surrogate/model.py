@@ -545,7 +545,9 @@ class Surrogate(GeometricSurrogate):
             except (TypeError, ValueError):
                 raise ConfigError(f"{name} is {value!r}: give a number") from None
         try:
-            m1, m2, c1, c2 = values = np.array(given if max(x.ndim for x in given) == 0 else np.broadcast_arrays(*given))
+            m1, m2, c1, c2 = values = np.array(
+                given if max(x.ndim for x in given) == 0 else np.broadcast_arrays(*given)
+            )
         except ValueError:
             shapes = ", ".join(str(x.shape) for x in given)
             raise ConfigError(f"masses and spins have the shapes {shapes}: give arrays (N,) of one length") from None

@@ -16,7 +16,7 @@ import numpy as np
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import require_q
-from gwsurrogate_ml.errors import ConfigError, DomainError, DomainWarning
+from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError, DomainWarning
 from gwsurrogate_ml.surrogate.domain import check_parameters
 from gwsurrogate_ml.surrogate.remnant_fits import Parts, predict
 
@@ -65,8 +65,14 @@ class Remnant:
     """
 
     def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
+        artifacts.require(card, ranges=dict, error_scales=dict, q_max_plane=(int, float))
         self.info = card
-        self._parts = Parts.from_tensors(tensors)
+        try:
+            self._parts = Parts.from_tensors(tensors)
+        except (KeyError, ValueError, IndexError) as error:
+            raise ArtifactError(
+                f"the weights of {card.get('name')!r} are not a remnant model's ({error}): get it again"
+            ) from error
 
     def __call__(self, q: Value, chi1: Value, chi2: Value, **unknown: object) -> RemnantState:
         """Remnants of one or many binaries.

@@ -119,9 +119,12 @@ def result() -> Result:
     weighted["extrinsic_ess"] = 500.0
     prior = {"chirp_mass": [20.0, 45.0], "luminosity_distance": [10.0, 3000.0]}
     meta = {
-        "prior": prior, "surrogate": {"name": "nr22"}, "segment": {"gps": GPS, "detectors": ["H1", "L1"], "f_min": 20.0},
+        "prior": prior, "surrogate": {"name": "nr22"}, "segment": {
+            "gps": GPS, "detectors": ["H1", "L1"], "start_time": segment().start_time, "f_min": 20.0, "duration": 4.0,
+        },
     }  # fmt: skip
-    return Result(posterior, weighted, n, 0.9, 0.2, -4900.0, 0.01, -5000.0, 500.0, 1.0, meta)
+    noise = segment().noise_log_likelihood()
+    return Result(posterior, weighted, n, 0.9, 0.2, noise + 100.0, 0.01, noise, 500.0, 1.0, meta)
 
 
 def hdf5(path: Path, seed: int = 0, **options: Any) -> Path:

@@ -34,7 +34,7 @@ def test_saving_again_replaces_and_leaves_nothing_behind(tmp_path: Path) -> None
 
 def test_a_failed_save_leaves_the_old_model(tmp_path: Path) -> None:
     artifacts.save(tmp_path / "tiny", CARD, {"a": np.zeros(1)})
-    with pytest.raises(TypeError):
+    with pytest.raises(ArtifactError):
         artifacts.save(tmp_path / "tiny", {**CARD, "bad": object()}, {"a": np.ones(1)})
     assert artifacts.load(tmp_path / "tiny", "surrogate")[1]["a"] == 0
     assert [p.name for p in tmp_path.iterdir()] == ["tiny"]
