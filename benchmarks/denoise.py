@@ -6,7 +6,7 @@ Parts, each of which writes its share of denoise.json and leaves the others' as 
 cleaners     o3_like and sidebands_only: ASD ratio by band, range, gain in optimal SNR of 30 + 30 Msun and its score (fraction of
              the attainable log-gain), SNR of injections before and after, self-subtraction, the stream's latency per frame;
              beside the FIR and bilinear Wiener filters. About 2 minutes of CPU time
-nulls        nothing couples; witnesses shifted in time, before and after the fit. About 2 minutes
+nulls        nothing couples; witnesses shifted in time, before and after the fit. About half a minute
 autoencoder  the DeepClean-style baseline, and the same network on what our cleaner leaves. About 15 minutes
 parameters   posteriors of four injections before and after, by the package's estimator. About 10 minutes
 
@@ -195,8 +195,8 @@ def main() -> None:
                 say(name, made)
                 record(path, {name: made})
     if "nulls" in parts:
-        pairs = [(TRAINING_SEED + i, seed) for i, seed in enumerate(seeds)]
-        nulls = checks.null_tests(preset("o3_like"), pairs, min(duration, 1024.0))
+        pairs = [(TRAINING_SEED + i, seed) for i, seed in enumerate(seeds[:3])]
+        nulls = checks.null_tests(preset("o3_like"), pairs, 512.0)
         print(f"nulls {json.dumps(nulls)}", flush=True)
         record(path, {"nulls": nulls})
     if "parameters" in parts:

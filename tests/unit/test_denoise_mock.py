@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.linalg import solve_discrete_are
 
+from gwsurrogate_ml.denoise.couplings import Linear, Scattering
 from gwsurrogate_ml.denoise.mock import preset
 from gwsurrogate_ml.denoise.wiener import variance, wiener
 from gwsurrogate_ml.errors import ConfigError
@@ -55,6 +56,41 @@ def test_residual_without_the_floor_is_the_analytic_one(name: str) -> None:
         assert np.sum(np.mean(rest, axis=0)[loud]) / np.sum(analytic[loud]) == pytest.approx(1.0, abs=0.15)
 
 
+def test_causal_residuals_are_those_of_filters_without_future() -> None:
+    """The causal limit of the linear and of the scattered coupling, against causal estimates from drawn witnesses."""
+    mock = preset("o3_like", sampling_frequency=512)
+    f = np.arange(128 * 512 // 2 + 1) / 128.0
+    weight = np.interp(f, mock.grid(), mock.raw_psd())
+    n = 2 * (f.size - 1)
+    jitter, stage = mock.couplings[0], mock.couplings[-1]
+    assert isinstance(jitter, Linear)
+    assert isinstance(stage, Scattering)
+    for coupling in (jitter, stage):
+        observed = coupling.driver(f) + coupling.sensor_noise(f)
+        rests = []
+        for seed in range(4):
+            drawn = coupling.draw(f, np.random.default_rng(seed))
+            y = np.fft.rfft(drawn.witnesses[coupling.channel])
+            if isinstance(coupling, Linear):
+                g = wiener(coupling.transfer(f) * coupling.driver(f), observed, causal=True, weight=weight)
+                estimate = np.fft.irfft(g * y, n)
+            else:
+                g = wiener(coupling.driver(f), observed, causal=True)
+                error = np.abs(1 - g) ** 2 * coupling.driver(f) + np.abs(g) ** 2 * coupling.sensor_noise(f)
+                shrink = np.exp(-0.5 * coupling.wavenumber**2 * variance(error, 512.0))
+                motion = np.fft.irfft(g * y, n)
+                estimate = coupling.amplitude * shrink * np.sin(coupling.wavenumber * motion + coupling.phase)
+            assert np.abs(np.fft.irfft(g, n)[n // 2 : -64]).max() < 1e-2 * np.abs(np.fft.irfft(g, n)).max()
+            h, psd = welch(drawn.contribution - estimate, 512.0, 4.0, average="mean")
+            rests.append(psd)
+        analytic = np.interp(h, f, coupling.residual(f, causal=True, weight=weight))
+        for low, high in ((12, 30), (30, 60)):
+            inside = (h >= low) & (h < high)
+            assert np.mean(rests, axis=0)[inside].sum() == pytest.approx(analytic[inside].sum(), rel=0.1)
+        smoother = coupling.residual(f, causal=False, weight=weight)
+        assert (analytic[(h > 12) & (h < 60)] > 0.99 * np.interp(h, f, smoother)[(h > 12) & (h < 60)]).all()
+
+
 def test_causal_wiener_filter_has_the_kalman_filters_error() -> None:
     """AR(1) in white noise: the steady state of the Riccati equation gives the same error variance."""
     pole, q, r, n = 0.9, 1.0, 2.0, 1 << 14
@@ -100,6 +136,20 @@ def test_noise_floor_from_an_asd_file(tmp_path) -> None:  # type: ignore[no-unty
     mock = preset("null", floor=str(tmp_path / "flat_asd.txt"))
     _, psd = welch(mock.draw(64.0, 0).strain.value, 1024.0, 1.0)
     assert np.median(psd[20:400]) == pytest.approx(9e-48, rel=0.05)
+
+
+def test_noise_floor_from_the_curves_of_bilby_and_pycbc_and_from_measured_ones(data_dir) -> None:  # type: ignore[no-untyped-def]
+    from pycbc.psd import aLIGOZeroDetHighPower
+
+    f = np.array([30.0, 100.0, 250.0])
+    expected = np.interp(f, np.arange(2049) * 0.5, aLIGOZeroDetHighPower(2049, 0.5, 10.0))
+    for name in ("aLIGOZeroDetHighPower", "aLIGO_ZERO_DET_high_P_asd.txt"):  # pycbc's and bilby's names of one curve
+        assert preset("null", floor=name).floor(f) == pytest.approx(expected, rel=0.02)
+    path = data_dir("psd/o3_h1_asd.txt")
+    g, asd = np.loadtxt(path).T
+    mock = preset("o3_like", floor=path)
+    assert mock.floor(f) == pytest.approx(np.interp(f, g, asd) ** 2, rel=0.05)
+    assert mock.limit() > 1.1
 
 
 def test_bad_requests_name_the_remedy() -> None:
