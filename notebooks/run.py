@@ -98,7 +98,7 @@ def main(arguments: list[str]) -> int:
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "GWSML_DATA": str(DATA)}
     failed = 0
     for path in (known[name] for name in options.names or known):
-        start = time.monotonic()
+        start, before = time.monotonic(), os.times()
         try:
             executed = execute(path)
             if options.update:
@@ -107,7 +107,10 @@ def main(arguments: list[str]) -> int:
             failed += 1
             print(f"{path.name}: failed\n{error}", file=sys.stderr)
         else:
-            print(f"{path.name}: done in {time.monotonic() - start:.0f} s, written to {OUT / path.name}", flush=True)
+            now = os.times()
+            cpu = now.children_user + now.children_system - before.children_user - before.children_system
+            wall = time.monotonic() - start
+            print(f"{path.name}: done in {wall:.0f} s ({cpu:.0f} s of CPU), written to {OUT / path.name}", flush=True)
     return 1 if failed else 0
 
 

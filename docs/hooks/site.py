@@ -17,7 +17,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
-from tables import TABLES, missing
+from result_tables import TABLES, missing
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "gwsurrogate_ml"
@@ -108,7 +108,7 @@ def public_api() -> str:
 
 def models() -> str:
     """Table of the shipped models, from their cards."""
-    from tables import number
+    from result_tables import number
 
     def span(key: str, value: Any) -> str:
         low, high = (value["min"], value["max"]) if isinstance(value, dict) else value
