@@ -31,7 +31,7 @@ EDGE_SHARE = 0.02
 cut off.
 """
 EDGE_DENSITY = 0.25
-FLOOR = 0.05
+FLOOR = 0.12
 """Share of the final draws that comes from all proposals alike, whatever the draws so far say."""
 WIDER = 1.35
 """How much wider the base of a quarter of each round's draws is."""
