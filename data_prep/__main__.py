@@ -11,6 +11,7 @@ from pathlib import Path
 from data_prep import eob, eob_at_nr, nr_training, remnants
 from data_prep.catalogues import KINDS, Source
 from data_prep.settings import Settings, read_settings
+from gwsurrogate_ml import scale
 from gwsurrogate_ml.errors import ConfigError, GwsmlError
 
 DATA = Path(os.environ.get("GWSML_DATA", "../shared/data"))
@@ -25,6 +26,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--n", type=int)
     command.add_argument("--seed", type=int)
     command.add_argument("--workers", type=int, default=2)
+    command.add_argument(
+        "--cluster", help="local, condor, slurm or the address of a Dask scheduler: --workers jobs there"
+    )
     what = {
         "eob-at-nr": "SEOBNRv5HM at the parameters of the NR runs (needs pyseobnr: `make nr`); resumes",
         "nr": "quality-controlled table of NR runs for training",
@@ -61,7 +65,9 @@ def main(arguments: list[str] | None = None) -> None:
     settings = read_settings(given.config) if getattr(given, "config", None) else Settings()
     if given.command == "eob":
         out = _needed(given.out or settings.eob_folder, "--out")
-        eob.generate(out, settings.eob_config(n=given.n, seed=given.seed), given.workers)
+        config = settings.eob_config(n=given.n, seed=given.seed)
+        with scale.cluster(given.cluster, given.workers) as mapper:
+            eob.generate(out, config, given.workers, mapper if given.cluster else None)
     elif given.command == "remnants":
         config = remnants.RemnantConfig(missing_eccentricity=given.missing_eccentricity)
         remnants.build(given.data, given.out, config)

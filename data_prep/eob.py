@@ -10,6 +10,7 @@ import json
 import logging
 import multiprocessing
 import os
+import platform
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from scipy.interpolate import CubicSpline
 from scipy.stats import qmc
 
 from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.scale import Mapper
 
 log = logging.getLogger(__name__)
 
@@ -121,14 +123,14 @@ def _chunk(job: tuple[int, np.ndarray, np.ndarray, Path]) -> int:
     rows = [one_waveform(q, chi1, chi2, times) for q, chi1, chi2 in parameters]
     stacked = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
     # The process in the name: a worker that outlived a killed run must not write into ours.
-    temporary = path.with_suffix(f".{os.getpid()}.tmp.npz")
+    temporary = path.with_suffix(f".{platform.node()}.{os.getpid()}.tmp.npz")
     np.savez(temporary, parameters=parameters, **stacked)  # type: ignore[arg-type]
     os.replace(temporary, path)
     return index
 
 
-def generate(out: Path, config: EobConfig, workers: int = 2) -> None:
-    """Write every missing chunk of `config` to the folder `out`, `workers` processes of one thread each.
+def generate(out: Path, config: EobConfig, workers: int = 2, mapper: Mapper | None = None) -> None:
+    """Write every missing chunk of `config` to the folder `out`: `workers` processes of one thread each, or a `mapper`'s workers.
 
     A killed run resumes: chunks that are there are kept, and every chunk depends on the configuration alone.
 
@@ -163,6 +165,11 @@ def generate(out: Path, config: EobConfig, workers: int = 2) -> None:
             raise DataError(f"{path} is damaged: delete it and run again")
     missing = [job for job in jobs if not job[3].exists()]
     log.info("%d of %d chunks to do", len(missing), len(jobs))
+    if mapper is not None:
+        missing = [(i, rows, grid, path.resolve()) for i, rows, grid, path in missing]  # workers may run elsewhere
+        for done, index in enumerate(mapper.map(_chunk, missing), 1):
+            log.info("chunk %d written, %d of %d", index, done, len(missing))
+        return
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         for done, index in enumerate(pool.imap_unordered(_chunk, missing), 1):
             log.info("chunk %d written, %d of %d", index, done, len(missing))

@@ -15,6 +15,11 @@ Draws = Annotated[int, typer.Option("--n-draws", min=100, help="Draws from the n
 Estimator = Annotated[str, typer.Option("--estimator", help="A shipped estimator's name, or a folder.")]
 Duration = Annotated[float, typer.Option("--duration", help="Length of the analysed segment in s.")]
 FMin = Annotated[float, typer.Option("--f-min", help="Lower end of the band in Hz.")]
+Cluster = Annotated[
+    str | None,
+    typer.Option("--cluster", help="local, condor, slurm, or the address of a Dask scheduler; default: this process."),
+]
+Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes or jobs, with --cluster.")]
 FMax = Annotated[float, typer.Option("--f-max", help="Upper end of the band in Hz.")]
 
 

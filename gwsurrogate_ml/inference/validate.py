@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -158,12 +158,14 @@ def run_injections(
             stream.flush()
         events = itertools.count(len(records))
         if mapper is None:
-            found: Iterator[dict[str, Any]] = (analyse_injection(estimator, k, seed, n_draws, options) for k in events)
+            found: Generator[dict[str, Any], None, None] = (
+                analyse_injection(estimator, k, seed, n_draws, options) for k in events
+            )
         else:
             found = mapper.map(
                 _elsewhere, ((str(source), head["weights_sha256"], k, seed, n_draws, thorough) for k in events)
             )
-        with closing(found):  # type: ignore[type-var]
+        with closing(found):
             while done < n:
                 record = next(found)
                 stream.write(json.dumps(record) + "\n")

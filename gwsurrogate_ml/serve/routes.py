@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,6 +20,15 @@ from gwsurrogate_ml.serve.service import Limits, Service
 
 logger = logging.getLogger(__name__)
 EXTENSIONS = ["binary_tensor_data", "sequence", "statistics"]
+
+
+SMALL = 2**20
+"""Bytes of an answer that is put together before it is sent."""
+
+
+async def _one_by_one(parts: Sequence[bytes]) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
 
 
 async def read_body(request: Request, limits: Limits) -> bytes:
@@ -120,8 +129,9 @@ def build(service: Service) -> FastAPI:
             headers.get("content-encoding", ""),
             headers.get(HEADER_LENGTH),
         )
-        if len(parts) == 1:
-            return Response(parts[0], headers=answered)
-        return StreamingResponse(iter(parts), headers=answered | {"Content-Length": str(sum(map(len, parts)))})
+        length = sum(map(len, parts))
+        if length < SMALL:
+            return Response(b"".join(parts), headers=answered)
+        return StreamingResponse(_one_by_one(parts), headers=answered | {"Content-Length": str(length)})
 
     return app

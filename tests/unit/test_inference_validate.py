@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.inference import coverage, diagnostics, validate
 from gwsurrogate_ml.inference.diagnostics import GPS, N_KEPT
+from gwsurrogate_ml.scale import Mapper
 
 
 def record(event: int, width: float = 1.0, bias: float = 0.0) -> dict:
@@ -107,6 +109,21 @@ def test_a_killed_run_resumes_with_the_same_events(tmp_path, monkeypatch) -> Non
     path.write_text("[1, 2]\n")
     with pytest.raises(ConfigError, match="no file of a validation"):
         validate.run_injections(Named(), 8, path)
+
+
+def test_events_done_elsewhere_make_the_same_file(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(diagnostics, "analyse_injection", lambda estimator, event, *_: record(event))
+    monkeypatch.setattr(validate, "_loaded", lambda source: Named())
+    here, elsewhere = tmp_path / "here.jsonl", tmp_path / "elsewhere.jsonl"
+    validate.run_injections(Named(), 6, here, n_draws=1000)
+    validate.run_injections(Named(), 3, elsewhere, n_draws=1000, mapper=Mapper(), source="toy")
+    validate.run_injections(Named(), 6, elsewhere, n_draws=1000, mapper=Mapper(), source="toy")  # and resumes
+    assert here.read_bytes() == elsewhere.read_bytes()
+    monkeypatch.setattr(validate, "_loaded", lambda source: SimpleNamespace(info={"weights_sha256": "other"}))
+    with pytest.raises(ConfigError, match="another estimator at toy"):
+        validate.run_injections(Named(), 7, elsewhere, n_draws=1000, mapper=Mapper(), source="toy")
+    with pytest.raises(ConfigError, match="needs a source"):
+        validate.run_injections(Named(), 7, elsewhere, n_draws=1000, mapper=Mapper())
 
 
 def test_the_card_says_what_the_records_say(tmp_path) -> None:
