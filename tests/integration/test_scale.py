@@ -48,6 +48,39 @@ def two():
         yield mapper
 
 
+FAKE = """
+import numpy as np
+
+def generate_modes_opt(q, chi1, chi2, omega, approximant, settings):
+    t = np.arange(-900.0, 200.0, 0.1)
+    phase = 0.15 * t + (2 + 0.1 * chi1 + 0.05 * chi2) * np.log(np.cosh(t / 20)) + 140.0
+    h = -0.39 / q * np.exp(-0.5 * (t / 150) ** 2) * np.exp(-2j * phase)
+    return t - t[0], {f"{l},{m}": h ** (m / 2) / l for l, m in settings["return_modes"]}
+"""
+
+
+def test_training_waveforms_are_the_same_from_a_cluster(
+    two: Mapper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from data_prep import eob
+
+    package = tmp_path / "fake" / "pyseobnr"  # a tool of data preparation, not installed with the tests
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "generate_waveform.py").write_text(FAKE)
+    monkeypatch.syspath_prepend(str(package.parent))
+    for path in (str(package.parent), str(Path(eob.__file__).parents[1])):
+        two.client.run(add_path, path)
+    config = eob.EobConfig(n=8, chunk=2, q_max=4.0, chi_max=0.5, duration=600.0, ringdown=100.0)
+    eob.generate(tmp_path / "here", config, mapper=Mapper())
+    eob.generate(tmp_path / "there", config, mapper=two)
+    names = sorted(path.name for path in (tmp_path / "here").iterdir())
+    assert len([name for name in names if name.startswith("chunk")]) == 4
+    assert sorted(path.name for path in (tmp_path / "there").iterdir()) == names
+    for name in names:
+        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+
+
 def test_results_are_those_of_one_process_in_order_though_a_worker_is_killed(two: Mapper, tmp_path: Path) -> None:
     expected = list(Mapper().map(draw, [(i, None) for i in range(30)]))
     found = list(two.map(draw, [(i, str(tmp_path)) for i in range(30)]))
@@ -74,40 +107,6 @@ def test_an_error_of_a_task_is_raised_as_it_is(two: Mapper) -> None:
     with pytest.raises(DataError, match="task 1 is impossible"):
         list(two.map(refuse, [1, 2]))
     assert list(two.map(abs, [-1, -2])) == [1, 2]
-
-
-FAKE = """
-import numpy as np
-
-def generate_modes_opt(q, chi1, chi2, omega, approximant, settings):
-    t = np.arange(-900.0, 200.0, 0.1)
-    phase = 0.15 * t + (2 + 0.1 * chi1 + 0.05 * chi2) * np.log(np.cosh(t / 20)) + 140.0
-    h = -0.39 / q * np.exp(-0.5 * (t / 150) ** 2) * np.exp(-2j * phase)
-    return t - t[0], {f"{l},{m}": h ** (m / 2) / l for l, m in settings["return_modes"]}
-"""
-
-
-def test_training_waveforms_are_the_same_from_a_cluster(
-    two: Mapper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from data_prep import eob
-
-    package = tmp_path / "fake" / "pyseobnr"  # a tool of data preparation, not installed with the tests
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / "generate_waveform.py").write_text(FAKE)
-    monkeypatch.syspath_prepend(str(package.parent))
-    two.client.wait_for_workers(2, timeout=60)  # the one that was killed is replaced
-    for path in (str(package.parent), str(Path(eob.__file__).parents[1])):
-        two.client.run(add_path, path)
-    config = eob.EobConfig(n=8, chunk=2, q_max=4.0, chi_max=0.5, duration=600.0, ringdown=100.0)
-    eob.generate(tmp_path / "here", config, mapper=Mapper())
-    eob.generate(tmp_path / "there", config, mapper=two)
-    names = sorted(path.name for path in (tmp_path / "here").iterdir())
-    assert len([name for name in names if name.startswith("chunk")]) == 4
-    assert sorted(path.name for path in (tmp_path / "there").iterdir()) == names
-    for name in names:
-        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
 
 
 def test_a_task_that_kills_every_worker_is_blamed(two: Mapper, monkeypatch: pytest.MonkeyPatch) -> None:
