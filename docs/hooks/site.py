@@ -101,7 +101,7 @@ def public_api() -> str:
     rows = ["| name | what it is |", "| --- | --- |"]
     for name in gw.__all__:
         thing = getattr(gw, name)
-        first = re.split(r"(?<=[.:])\s", " ".join((inspect.getdoc(thing) or "").split()), maxsplit=1)[0].rstrip(":")
+        first = re.split(r"(?<=[.])\s", " ".join((inspect.getdoc(thing) or "").split()), maxsplit=1)[0]
         rows.append(f"| [`gw.{name}`][{thing.__module__}.{thing.__qualname__}] | {first} |")
     return "\n".join(rows)
 
