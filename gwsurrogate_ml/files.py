@@ -88,6 +88,25 @@ def whole_file(path: str | Path, kind: type[GwsmlError] = ConfigError, *, parent
             temporary.unlink(missing_ok=True)
 
 
+def save_torch(state: Any, path: Path) -> None:
+    """As `torch.save`, whose writer turns a full disk into a RuntimeError: here it is an OSError.
+
+    Raises
+    ------
+    OSError
+        if the disk is full
+    """
+    import torch
+
+    try:
+        with open(path, "wb") as stream:
+            torch.save(state, stream)
+    except RuntimeError as error:
+        if "write" not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+
+
 @contextmanager
 def whole_folder(folder: str | Path) -> Iterator[Path]:
     """A hidden folder beside `folder` that takes its name when the block ends well and vanishes otherwise.

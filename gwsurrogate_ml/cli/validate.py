@@ -81,10 +81,10 @@ def estimator(
     from gwsurrogate_ml import scale
     from gwsurrogate_ml.inference.validate import identity, judge, read_others, run_injections
 
-    folder = validation_folder(out or Path("out") / f"validate-{Path(name).name}")
     with ProgressReport() as progress:
         with progress.stage("loading the estimator"):
             loaded = gw.load_estimator(name)
+        folder = validation_folder(out or Path("out") / f"validate-{Path(name).name}")
         head = identity(loaded, seed, n_draws, thorough)
         others = read_others([path / RECORDS for path in also or []], head)
         with scale.cluster(cluster, workers) as mapper:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference.priors import BinaryPrior
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SegmentConfig(_Strict):
@@ -29,6 +29,14 @@ class SegmentConfig(_Strict):
     duration: float = Field(default=4.0, gt=0)
     f_min: float = Field(default=20.0, gt=0)
     f_max: float = Field(default=1024.0, gt=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> SegmentConfig:
+        if len(set(self.detectors)) < len(self.detectors):
+            raise ValueError(f"detectors are {', '.join(self.detectors)}: name each once")
+        if not self.f_min < self.f_max:
+            raise ValueError(f"f_min is {self.f_min:g} Hz and f_max {self.f_max:g} Hz: need f_min < f_max")
+        return self
 
 
 class SimulatorConfig(_Strict):
@@ -71,6 +79,17 @@ class SimulatorConfig(_Strict):
     groups: int = Field(default=16, ge=1)
     pool: int = Field(default=16, ge=2)
 
+    @model_validator(mode="after")
+    def _check(self) -> SimulatorConfig:
+        if not 0 < self.snr[0] < self.snr[1]:
+            raise ValueError(f"snr is {self.snr}: give (low, high) with 0 < low < high")
+        if not self.network_basis_size <= self.basis_size <= self.bank_size:
+            raise ValueError(
+                f"network_basis_size is {self.network_basis_size}, basis_size {self.basis_size}, bank_size {self.bank_size}: "
+                "none may exceed the next"
+            )
+        return self
+
 
 class NetworkConfig(_Strict):
     """Sizes of the embedding and of the neural spline flow.
@@ -82,12 +101,12 @@ class NetworkConfig(_Strict):
         train the embedding in bfloat16 (faster on processors with AMX or AVX512-BF16)
     """
 
-    width: int = 256
-    blocks: int = 3
-    context: int = 64
-    transforms: int = 4
-    hidden: tuple[int, ...] = (128, 128)
-    bins: int = 8
+    width: int = Field(default=256, ge=1)
+    blocks: int = Field(default=3, ge=0)
+    context: int = Field(default=64, ge=1)
+    transforms: int = Field(default=4, ge=1)
+    hidden: tuple[Annotated[int, Field(ge=1)], ...] = (128, 128)
+    bins: int = Field(default=8, ge=2)
     bfloat16: bool = False
 
 

@@ -53,7 +53,7 @@ class BinaryPrior(BaseModel):
     True
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     chirp_mass: tuple[float, float] = (20.0, 45.0)
     mass_ratio: tuple[float, float] = (0.125, 1.0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +21,8 @@ import numpy as np
 import torch
 
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.errors import ArtifactError, ConfigError
+from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError
+from gwsurrogate_ml.files import refusal, save_torch, whole_file
 from gwsurrogate_ml.inference.basis import CompressedBank
 from gwsurrogate_ml.inference.config import EstimatorConfig, read_config
 from gwsurrogate_ml.inference.fresh import FreshBinaries
@@ -32,6 +33,7 @@ from gwsurrogate_ml.inference.network import PosteriorNetwork
 from gwsurrogate_ml.inference.priors import require_inside
 from gwsurrogate_ml.inference.simulator import Simulator, build_bank, n_features
 from gwsurrogate_ml.inference.unusual import UsualRange
+from gwsurrogate_ml.strain.detectors import require_known
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
@@ -81,6 +83,7 @@ def train_estimator(
         impossible settings, a prior the surrogate does not cover, or another configuration's checkpoint in the way
     """
     config = read_config(config)
+    require_known(config.segment.detectors)
     out = Path(out)
     if model is None:
         model, identity = load_model(config.surrogate)
@@ -88,22 +91,34 @@ def train_estimator(
         identity = {"name": getattr(model, "name", type(model).__name__)}
     _check_coverage(config, model)
     work = out.with_name(out.name + ".training")
-    work.mkdir(parents=True, exist_ok=True)
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise refusal(out, error) from error
     _claim(work, config, identity)
     started = time.monotonic()
-    bank = cached_bank(work, model, config, progress)
-    held = min(4000, len(bank.theta) // 10)
-    simulator = Simulator(config, bank, np.random.default_rng([config.seed, _SIMULATOR_STREAM]), holdout=held)
+    try:
+        bank = cached_bank(work, model, config, progress)
+        held = min(4000, len(bank.theta) // 10)
+        simulator = Simulator(config, bank, np.random.default_rng([config.seed, _SIMULATOR_STREAM]), holdout=held)
+    except ConfigError:
+        if not (work / "checkpoint.pt").exists():
+            shutil.rmtree(work, ignore_errors=True)  # else the mended configuration would find it in its way
+        raise
     network, metrics = _optimise(config, simulator, model, work, progress, started)
     card, tensors = describe(config, simulator, network, identity, metrics)
     folder = artifacts.save(out, card, tensors)
-    for name in ("checkpoint.pt", "bank.npz", "config.json"):
-        (work / name).unlink(missing_ok=True)
+    for path in work.iterdir():
+        if path.name != "log.jsonl":  # and so what killed runs left half written
+            path.unlink(missing_ok=True)
     return folder
 
 
 def _check_coverage(config: EstimatorConfig, model: WaveformModel) -> None:
     limits = getattr(model, "limits", None)
+    if limits is None and isinstance(ranges := getattr(model, "info", {}).get("ranges"), dict):
+        spin = [(ranges[name]["hard_min"], ranges[name]["hard_max"]) for name in ("chi1", "chi2")]
+        limits = {"mass_ratio": (1.0 / ranges["q"]["hard_max"], 1.0), "chi_1": spin[0], "chi_2": spin[1]}
     if isinstance(limits, dict):
         require_inside(config.prior, limits, config.surrogate)
 
@@ -120,9 +135,8 @@ def _claim(work: Path, config: EstimatorConfig, identity: dict[str, Any]) -> Non
 
 
 def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def cached_bank(work: Path, model: WaveformModel, config: EstimatorConfig, progress: Progress | None) -> CompressedBank:
@@ -130,13 +144,17 @@ def cached_bank(work: Path, model: WaveformModel, config: EstimatorConfig, progr
     path = work / "bank.npz"
     names = ("theta", "coefficients", "basis", "whitening", "tones", "frequencies", "reference", "captured")
     if path.exists():
-        with np.load(path) as stored:
-            fields = {name: stored[name] for name in names}
+        try:
+            with np.load(path) as stored:
+                fields = {name: stored[name] for name in names}
+        except (
+            Exception
+        ) as error:  # OSError, ValueError, KeyError, EOFError, BadZipFile or zlib.error, as the damage is
+            raise DataError(f"{path} is damaged ({error}): delete it and train again") from error
         return CompressedBank(**fields | {"captured": float(fields["captured"])})
     bank = build_bank(model, config, np.random.default_rng([config.seed, _BANK_STREAM]), progress)
-    temporary = work / f".bank-{os.getpid()}.npz"
-    np.savez(temporary, **{name: getattr(bank, name) for name in names})
-    os.replace(temporary, path)
+    with whole_file(path) as temporary:
+        np.savez(temporary, **{name: getattr(bank, name) for name in names})
     return bank
 
 
@@ -169,10 +187,13 @@ def _optimise(
     first, seconds = 0, 0.0
     checkpoint = work / "checkpoint.pt"
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        network.load_state_dict(state["network"])
-        optimiser.load_state_dict(state["optimiser"])
-        average, first, seconds = state["average"], state["step"], state["seconds"]
+        try:
+            state = torch.load(checkpoint, weights_only=True)
+            network.load_state_dict(state["network"])
+            optimiser.load_state_dict(state["optimiser"])
+            average, first, seconds = state["average"], state["step"], state["seconds"]
+        except Exception as error:  # of pickle, zip or torch, as the damage is
+            raise DataError(f"{checkpoint} is damaged ({error}): delete it and train again") from error
         logger.info("resuming at step %d of %d", first, t.steps)
     live = LiveEfficiency(simulator, model, t.live_events, config.seed) if t.live_events else None
     efficiency: list[float] = []
@@ -241,18 +262,15 @@ def _optimise(
 
 
 def _save_checkpoint(path: Path, network, optimiser, average, step: int, seconds: float) -> None:  # type: ignore[no-untyped-def]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save(
-        {
-            "network": network.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "average": average,
-            "step": step,
-            "seconds": seconds,
-        },
-        temporary,
-    )
-    os.replace(temporary, path)
+    state = {
+        "network": network.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "average": average,
+        "step": step,
+        "seconds": seconds,
+    }
+    with whole_file(path) as temporary:
+        save_torch(state, temporary)
 
 
 @contextmanager

@@ -67,7 +67,7 @@ class BankConfig:
     def __post_init__(self) -> None:
         if not 0 < self.mass_min < self.mass_max < np.inf:
             raise ConfigError(f"masses from {self.mass_min:g} to {self.mass_max:g} Msun: need 0 < mass_min < mass_max")
-        if not self.q_max >= 1:
+        if not 1 <= self.q_max < np.inf:
             raise ConfigError(f"q_max is {self.q_max:g}: the largest m1/m2 is at least 1")
         if not 0 <= self.chi_max < 1:
             raise ConfigError(f"chi_max is {self.chi_max:g}: need 0 <= chi_max < 1")

@@ -17,7 +17,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 class SurrogateConfig(BaseModel):
     """What a surrogate is trained on and how; unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str
     version: str = "1"
@@ -25,23 +25,23 @@ class SurrogateConfig(BaseModel):
     nr: Path | None = Field(
         default=None, description="table written by `python -m data_prep nr`; without it, stage 1 alone"
     )
-    q_max: float = 10.0
-    chi_max: float = 0.9
-    q_hard: float = 10.5
-    chi_hard: float = 0.93
-    degree: int = 4
-    n_basis: int = 24
-    width: int = 192
-    depth: int = 3
-    members: int = 3
-    epochs: int = 400
-    batch_size: int = 256
-    learning_rate: float = 3e-3
-    validation_fraction: float = 0.05
+    q_max: float = Field(default=10.0, gt=1)
+    chi_max: float = Field(default=0.9, gt=0, le=1)
+    q_hard: float = Field(default=10.5, gt=1)
+    chi_hard: float = Field(default=0.93, gt=0, le=1)
+    degree: int = Field(default=4, ge=1, le=12)
+    n_basis: int = Field(default=24, ge=1)
+    width: int = Field(default=192, ge=1)
+    depth: int = Field(default=3, ge=1)
+    members: int = Field(default=3, ge=1)
+    epochs: int = Field(default=400, ge=1)
+    batch_size: int = Field(default=256, ge=1)
+    learning_rate: float = Field(default=3e-3, gt=0)
+    validation_fraction: float = Field(default=0.05, gt=0, lt=1)
     higher_modes: tuple[tuple[int, int], ...] = ()
-    higher_basis: int = 12
-    stage2_basis: int = 8
-    stage2_long_basis: int = 4
+    higher_basis: int = Field(default=12, ge=1)
+    stage2_basis: int = Field(default=8, ge=1)
+    stage2_long_basis: int = Field(default=4, ge=1)
     seed: int = 20150914
 
 

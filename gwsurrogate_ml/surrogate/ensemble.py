@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from gwsurrogate_ml.errors import DataError
+from gwsurrogate_ml.files import save_torch, whole_file
 
 log = logging.getLogger(__name__)
 
@@ -81,11 +83,14 @@ class Ensemble:
         path = self.checkpoints / f"{self.prefix}-member{index}.pt"
         begin = 0
         if path.exists():
-            state = torch.load(path, weights_only=True)
-            net.load_state_dict(state["net"])
-            optimizer.load_state_dict(state["optimizer"])
-            schedule.load_state_dict(state["schedule"])
-            begin = state["epoch"]
+            try:
+                state = torch.load(path, weights_only=True)
+                net.load_state_dict(state["net"])
+                optimizer.load_state_dict(state["optimizer"])
+                schedule.load_state_dict(state["schedule"])
+                begin = state["epoch"]
+            except Exception as error:  # of pickle, zip or torch, as the damage is
+                raise DataError(f"{path} is damaged ({error}): delete it and train again") from error
             log.info("%s member %d resumes at epoch %d", self.prefix, index, begin)
         for epoch in range(begin, config.epochs):
             order = torch.randperm(len(x), generator=torch.Generator().manual_seed(config.seed + 1000 * index + epoch))
@@ -106,8 +111,8 @@ class Ensemble:
                     "schedule": schedule.state_dict(),
                     "epoch": epoch + 1,
                 }
-                torch.save(state, path.with_suffix(".tmp"))
-                os.replace(path.with_suffix(".tmp"), path)
+                with whole_file(path) as temporary:
+                    save_torch(state, temporary)
                 log.info("%s member %d epoch %d loss %.3e", self.prefix, index, epoch + 1, float(loss.detach()))
             if self.progress:
                 done, total = index * config.epochs + epoch + 1, config.members * config.epochs

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -74,7 +76,7 @@ def load_runs(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path) as file:
             runs = {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} is no table of remnants ({error}): {remedy}") from error
     if missing := sorted(set(ARRAYS) - set(runs)):
         raise DataError(f"{path} has no array {missing[0]!r}: {remedy}")

@@ -42,11 +42,23 @@ def load_eob(folder: Path, higher_modes: bool = False) -> dict[str, np.ndarray]:
     keys = ["parameters", "amp22", "phase22"] + ["coorbital"] * higher_modes
     out: dict[str, list[np.ndarray]] = {key: [] for key in keys}
     for path in chunks:
-        with np.load(path) as chunk:
-            for key, rows in out.items():
-                rows.append(chunk[key])
-    data = {key: np.concatenate(rows) for key, rows in out.items()}
-    data["times"] = np.load(folder / "times.npy")
+        try:
+            with np.load(path) as chunk:
+                for key, rows in out.items():
+                    rows.append(chunk[key])
+        except (
+            Exception
+        ) as error:  # OSError, ValueError, KeyError, EOFError, BadZipFile or zlib.error, as the damage is
+            raise DataError(
+                f"{path} is truncated or no chunk of training waveforms ({error}): delete it and run `python -m data_prep eob`"
+            ) from error
+        if bad := [key for key, rows in out.items() if not np.isfinite(rows[-1]).all()]:
+            raise DataError(f"{bad[0]} in {path} is not finite: delete the file and run `python -m data_prep eob`")
+    try:
+        data = {key: np.concatenate(rows) for key, rows in out.items()}
+        data["times"] = np.load(folder / "times.npy")
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{folder}: chunks or times.npy do not fit one another ({error}): make the set anew") from error
     if data["amp22"].shape[1] != len(data["times"]):
         raise DataError(f"{folder}: waveforms have {data['amp22'].shape[1]} times, times.npy has {len(data['times'])}")
     return data

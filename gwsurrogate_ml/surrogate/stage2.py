@@ -13,6 +13,8 @@ begin, the frequency residual fades out. Long simulations then get a second, nar
 from __future__ import annotations
 
 import warnings
+import zipfile
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,7 +89,7 @@ def load_runs(path: str, prefix: str = "") -> Runs:
                 np.column_stack([q, chi1, chi2]),
                 *(table[prefix + key] for key in ("h22", "weight", "cluster", "name")),
             )
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} is not a table of NR runs ({error}): make it by `python -m data_prep nr`") from error
 
 

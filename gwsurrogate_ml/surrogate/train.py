@@ -8,9 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.files import refusal
 from gwsurrogate_ml.surrogate import higher, stage1, stage2, uncertainty, validation
 from gwsurrogate_ml.surrogate.config import SurrogateConfig
 from gwsurrogate_ml.surrogate.ensemble import Progress
+
+
+def _check_sizes(n: int, config: SurrogateConfig) -> None:
+    """Raise ConfigError where a set of `n` waveforms is too small for the configuration."""
+    room = int(n * (1 - config.validation_fraction))
+    for name, value in (("n_basis", config.n_basis), ("batch_size", config.batch_size)):
+        if value > room:
+            raise ConfigError(
+                f"{name} is {value}: the training set has {n} waveforms, lower {name} or make more waveforms"
+            )
 
 
 def train_surrogate(config: SurrogateConfig, out: Path, progress: Progress | None = None) -> Path:
@@ -41,7 +53,11 @@ def train_surrogate(config: SurrogateConfig, out: Path, progress: Progress | Non
     key = config.model_dump_json(exclude={"name", "version", "eob", "nr", "stage2_basis", "stage2_long_basis"})
     digest = hashlib.sha256((key + str(data["parameters"].sum())).encode()).hexdigest()[:12]
     checkpoints = out.with_name(f"{out.name}.checkpoints") / digest
-    checkpoints.mkdir(parents=True, exist_ok=True)
+    _check_sizes(len(data["parameters"]), config)
+    try:
+        checkpoints.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise refusal(checkpoints, error) from error
     tensors, errors = stage1.train(data, config, checkpoints, progress)
     metrics: dict[str, Any] = {"stage1_validation": errors}
     if config.higher_modes:
