@@ -226,6 +226,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
     Their places are marked ``<!-- table: NAME -->`` and ``<!-- figure: FILE CAPTION -->``.
     """
+    here = posixpath.dirname(page.file.src_uri)
     made = {"public-api": public_api, "models": models, **TABLES}
 
     def fill(match: re.Match[str]) -> str:
@@ -242,11 +243,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         name, caption = match.groups()
         if not (ROOT / "benchmarks" / "results" / name).exists():
             return missing(name)
-        return f"[![{caption}](../benchmarks/results/{name})](../benchmarks/results/{name})"
+        target = posixpath.relpath(f"benchmarks/results/{name}", here or ".")
+        return f"[![{caption}]({target})]({target})"
 
     markdown = re.sub(r"^( *)<!-- table: ([\w-]+) -->", fill, markdown, flags=re.MULTILINE)
     markdown = re.sub(r"<!-- figure: (\S+) (.+) -->", figure, markdown)
-    here = posixpath.dirname(page.file.src_uri)
     source = Path(page.file.abs_src_path or "")
 
     def relink(match: re.Match[str]) -> str:
