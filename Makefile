@@ -7,7 +7,8 @@ export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 export NUMBA_NUM_THREADS ?= 2
 
-.PHONY: demo test lint notebooks docs nr surrogate clean
+# wheel-check downloads some gigabytes: every version of Python gets an environment of its own.
+.PHONY: wheel-check demo test lint notebooks docs nr surrogate clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +33,9 @@ notebooks: $(VENV)/.installed  ## execute the notebooks in place of reading them
 
 docs: $(VENV)/.installed  ## the documentation as a site in out/site; internal links are checked
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+wheel-check:  ## wheel and sdist, installed without extras for Python 3.11 to 3.13 and used as a new user would
+	$(PYTHON) tests/packaging/wheel_check.py
 
 NR := .venv-nr/bin
 .venv-nr/.installed:
