@@ -124,7 +124,8 @@ def figures(result: dict[str, Any], spectra: dict[str, np.ndarray], out: Path) -
         order = [key for key in ("witness_cleaner", "bilinear_wiener", "fir_wiener", "deepclean") if key in rows]
         if f"{name}/raw" not in spectra or not order:
             continue
-        psds = {key: np.asarray(spectra[f"{name}/{key}"], np.float64) ** 2 for key in ("raw", *order)}
+        kept = [key for key in ("raw", *order) if f"{name}/{key}" in spectra]
+        psds = {key: np.asarray(spectra[f"{name}/{key}"], np.float64) ** 2 for key in kept}
         mock, f = preset(name), np.arange(psds["raw"].size) * ladder.RESOLUTION
         best = np.interp(f, mock.grid(), mock.optimal_psd())
         cleaning(f, psds.pop("raw"), psds, best, title=name).savefig(out / f"denoise_{name}_asd.png")
@@ -167,6 +168,7 @@ def main() -> None:
         default=2000,
         help="training steps of the autoencoder baseline on o3_like; half as many on sidebands_only",
     )
+    parser.add_argument("--mock", action="append", choices=COUPLED, help="may be repeated; both by default")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     args = parser.parse_args()
     import torch
@@ -180,7 +182,7 @@ def main() -> None:
     spectra: dict[str, np.ndarray] = {}
     versions = package_versions("numpy", "scipy", "torch")
     record(path, {"training_s": duration, "seeds": list(seeds), "versions": versions})
-    for name in COUPLED:
+    for name in args.mock or COUPLED:
         for part, make in (
             ("cleaners", lambda mock: cleaners(mock, duration, seeds, spectra)),
             (

@@ -167,13 +167,18 @@ masses; the limit of its gain in closed form is {limits["o3_like"]:.4f} ({causal
 """,
     ]
     if "autoencoder_on_the_residual" in o3:
-        rest = {name: result[name]["autoencoder_on_the_residual"] for name in TARGETS}
+        rest = {
+            key: row["autoencoder_on_the_residual"]
+            for key, row in ((k, result[k]) for k in TARGETS)
+            if "autoencoder_on_the_residual" in row
+        }
         words = "; ".join(
             f"`{name}`: SNR {100 * (entry['snr_ratio'] - 1):+.2f} % ({entry['steps']} steps, {entry['cpu_seconds']:.0f} s)"
             for name, entry in rest.items()
         )
+        steps = ", ".join(f"{result[k]['deepclean_steps']} steps on `{k}`" for k in rest)
         parts.append(
-            f"""- The autoencoder baseline (8 to 64 channels, kernel 7, stride 2; {o3["deepclean_steps"]} steps on `o3_like`, {sides["deepclean_steps"]} on `sidebands_only`) runs here at 1024 Hz, where its receptive
+            f"""- The autoencoder baseline (8 to 64 channels, kernel 7, stride 2; {steps}) runs here at 1024 Hz, where its receptive
   field is four times as long as at the 4096 Hz it was published for.
 - The same network trained on what our cleaner leaves: {words}. It is therefore no part of the cleaner.
 """
@@ -219,7 +224,8 @@ Output lags by the delay of the filters, however fast the machine: the limit of 
 ## What is weak
 
 - Simulated witnesses only. Couplings here are of the kinds that the features describe; others stay in the strain.
-- Filters are fixed once fitted: a gain that drifts costs what the fit's span averages over, and a fit to 512 s reaches about 0.9 of the attainable where one to 2048 s reaches more.
+- A stream follows one gain a band, and only where held-back data say that it helps; filters are otherwise fixed once fitted. A fit to a shorter span reaches less.
+- Frames of 1/16 s on a busy machine: see the real-time factors above; set `MKL_NUM_THREADS=1`, threads that wait for one another are far slower.
 - Scattered light needs a channel in metres, slow (below {_slow():g} Hz), and the laser's wavelength within 5 %.
 - Real channels come at other rates: bring them to one (`--rate`, `denoise.channels.at_rate`).
 """
