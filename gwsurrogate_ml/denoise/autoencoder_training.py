@@ -22,7 +22,7 @@ from gwsurrogate_ml.denoise import bank as banks
 from gwsurrogate_ml.denoise.examples import Batch, Examples, components, random_psds
 from gwsurrogate_ml.denoise.grid import Segment, frequencies
 from gwsurrogate_ml.denoise.network import RATE, Autoencoder, Output
-from gwsurrogate_ml.denoise.settings import DenoiserSettings
+from gwsurrogate_ml.denoise.settings import DenoiserSettings, TrainingSettings
 from gwsurrogate_ml.errors import ArtifactError, ConfigError
 
 logger = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ def optimise(
     started, recent = time.process_time() - seconds, []
     network.train()
     for step in range(first, t.steps):
-        eased = max(0.0, 1.0 - step / max(data.curriculum * t.steps, 1.0))
+        eased = max(0.0, 1.0 - step / max(data.curriculum, 1))
         low = data.snr[0] + (min(data.snr_start, data.snr[1]) - data.snr[0]) * eased
         rng = np.random.default_rng([settings.seed, _BATCHES, step])
         batch = examples.batch(t.batch, rng, (low, data.snr[1]), taught)
@@ -123,7 +123,7 @@ def optimise(
         if not torch.isfinite(loss):
             raise ArtifactError(f"the loss is {loss.item()} at step {step}: lower training.learning_rate")
         for group in optimiser.param_groups:
-            group["lr"] = t.learning_rate * _rate(step, settings)
+            group["lr"] = t.learning_rate * _rate(step, t)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), t.clip)
@@ -145,24 +145,42 @@ def optimise(
             _write_state(checkpoint, state | {"step": done, "seconds": time.process_time() - started})
         if progress:
             progress("training", done, t.steps)
-    network.load_state_dict(average)
     network.eval()
     rng = np.random.default_rng([settings.seed, _VALIDATION])
     batch = examples.batch(256, rng, data.snr, (taught[1], len(examples.waveforms)))
-    with torch.no_grad():
-        final = [float(value) for value in losses(network(torch.from_numpy(batch.white)), batch)]
+    last = {key: value.clone() for key, value in network.state_dict().items()}
+    found = []
+    for weights in (average, last):
+        network.load_state_dict(weights)
+        with torch.no_grad():
+            found.append([float(value) for value in losses(network(torch.from_numpy(batch.white)), batch)])
+    better = int(found[1][0] < found[0][0])
+    network.load_state_dict((average, last)[better])
+    final = found[better]
     metrics = dict(zip(("error", "spread", "presence"), final, strict=True))
     return network, metrics | {
         "validation": "means over 256 examples of waveforms not trained on: squared error, -log likelihood, cross-entropy",
         "cpu_seconds": round(time.process_time() - started, 1) if first < t.steps else round(seconds, 1),
+        "weights": ("averaged", "last")[better],
         "examples": t.steps * t.batch,
         "threads": torch.get_num_threads(),
     }
 
 
-def _rate(step: int, settings: DenoiserSettings) -> float:
-    t = settings.training
-    return min(1.0, (step + 1) / t.warm_up) * 0.5 * (1.0 + float(np.cos(np.pi * step / t.steps)))
+def _rate(step: int, t: TrainingSettings) -> float:
+    """Factor on the learning rate: warm-up, and half a cosine from restart to restart.
+
+    Examples
+    --------
+    >>> t = TrainingSettings(steps=100, warm_up=10, restarts=(60,))
+    >>> [round(_rate(step, t), 3) for step in (0, 30, 59, 60, 80)]
+    [0.1, 0.5, 0.001, 0.05, 0.25]
+    """
+    edges = [0, *(step for step in sorted(t.restarts) if step < t.steps), t.steps]
+    cycle = sum(edge <= step for edge in edges) - 1
+    begin, end = edges[cycle], edges[cycle + 1]
+    cosine = 0.5 * (1.0 + float(np.cos(np.pi * (step - begin) / (end - begin))))
+    return 0.5**cycle * min(1.0, (step - begin + 1) / t.warm_up) * cosine
 
 
 def claim(work: Path, settings: DenoiserSettings) -> None:

@@ -24,7 +24,7 @@ class DataSettings(_Strict):
     snr : (low, high)
         signals are log-uniform in SNR
     snr_start : float
-        the curriculum: the lowest SNR falls from this to `snr[0]` over the first `curriculum` (fraction) of the steps
+        the curriculum: the lowest SNR falls from this to `snr[0]` over the first `curriculum` steps
     window : float, s
         length of an example
     real_fraction, noise_fraction, glitch_fraction : float
@@ -38,7 +38,7 @@ class DataSettings(_Strict):
     n_psds: int = Field(default=512, ge=1)
     snr: tuple[float, float] = (5.0, 40.0)
     snr_start: float = Field(default=20.0, gt=0)
-    curriculum: float = Field(default=0.25, ge=0, le=1)
+    curriculum: int = Field(default=600, ge=0)
     window: float = Field(default=2.0, gt=0.5, le=4.0)
     real_fraction: float = Field(default=0.4, ge=0, le=1)
     noise_fraction: float = Field(default=0.1, ge=0, le=1)
@@ -62,11 +62,13 @@ class NetworkSettings(_Strict):
 
 
 class TrainingSettings(_Strict):
-    """The optimiser: AdamW, linear warm-up, cosine decay, exponential moving average of the weights.
+    """The optimiser: AdamW, a learning rate that rises linearly and falls as a cosine, an average of the weights.
 
     Parameters
     ----------
     steps, batch, warm_up : int; learning_rate, weight_decay, ema, clip : float
+    restarts : steps
+        at which the cosine begins anew, each time from half the learning rate of the time before
     spread, presence : float
         weights of the losses of sigma and of the presence of a signal beside the squared error
     bfloat16 : bool
@@ -74,11 +76,12 @@ class TrainingSettings(_Strict):
     checkpoint_every, log_every : steps
     """
 
-    steps: int = Field(default=4000, ge=1)
+    steps: int = Field(default=2400, ge=1)
     batch: int = Field(default=64, ge=2)
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
     warm_up: int = Field(default=50, ge=1)
+    restarts: tuple[int, ...] = ()
     ema: float = Field(default=0.998, ge=0, lt=1)
     clip: float = Field(default=5.0, gt=0)
     spread: float = Field(default=0.3, ge=0)
