@@ -141,7 +141,12 @@ def generate(out: Path, config: EobConfig, workers: int = 2, mapper: Mapper | No
     DataError
         if `out` holds a damaged chunk
     """
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"--out {out} cannot be written ({error.strerror}): name a folder where you may write"
+        ) from error
     card = out / "config.json"
     text = json.dumps(asdict(config), indent=1)
     if card.exists() and card.read_text() != text:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import io
 import os
 import shutil
 import sys
@@ -25,6 +26,7 @@ if sys.platform != "win32":
     import fcntl
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_ROOM_WORDS = tuple(os.strerror(number) for number in sorted(NO_ROOM))
 YOUNG = 60.0
 """Seconds for which an empty hidden folder may belong to a process that has not locked it yet."""
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
@@ -38,10 +40,22 @@ def refusal(path: Path, error: BaseException, kind: type[GwsmlError] = ConfigErr
     >>> str(refusal(Path("out"), OSError(errno.ENOSPC, "No space left on device"), option="--out "))
     '--out out cannot be written (No space left on device): free some space, or name another folder'
     """
-    reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-    number = getattr(error, "errno", None)
-    remedy = "free some space, or name another folder" if number in NO_ROOM else "name a folder where you may write"
+    full = no_room(error)
+    said = next((words for words in _NO_ROOM_WORDS if words in str(error)), None)
+    reason = said or getattr(error, "strerror", None) or str(error).splitlines()[0]
+    remedy = "free some space, or name another folder" if full else "name a folder where you may write"
     return kind(f"{option}{path} cannot be written ({reason}): {remedy}")
+
+
+def no_room(error: BaseException) -> bool:
+    """Whether a disk or a quota is full; libraries in C and Rust tell it in words alone.
+
+    Examples
+    --------
+    >>> no_room(OSError(errno.ENOSPC, "")), no_room(RuntimeError("No space left on device")), no_room(OSError("other"))
+    (True, True, False)
+    """
+    return getattr(error, "errno", None) in NO_ROOM or any(words in str(error) for words in _NO_ROOM_WORDS)
 
 
 @contextmanager
@@ -86,6 +100,24 @@ def whole_file(path: str | Path, kind: type[GwsmlError] = ConfigError, *, parent
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_hdf5(path: str | Path) -> Iterator[Any]:
+    """An open h5py File, made in memory and written to `path` whole: HDF5 itself can crash where a disk is full.
+
+    Raises
+    ------
+    ConfigError
+        as `whole_file`
+    """
+    import h5py
+
+    with whole_file(path) as temporary:
+        memory = io.BytesIO()
+        with h5py.File(memory, "w") as file:
+            yield file
+        temporary.write_bytes(memory.getbuffer())
 
 
 def save_torch(state: Any, path: Path) -> None:

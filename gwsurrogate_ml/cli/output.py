@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gwsurrogate_ml.errors import ConfigError, GwsmlError
-from gwsurrogate_ml.files import NO_ROOM, refusal, whole_folder
+from gwsurrogate_ml.files import no_room, refusal, whole_folder
 
 PROGRAM = "gwsml"
 CONFIG = "config.json"
@@ -108,9 +108,9 @@ def output_folder(out: str | Path, config: Mapping[str, Any]) -> Iterator[Output
             _refuse_foreign(out)  # a long run: somebody may have put files there meanwhile
     except GwsmlError:
         raise
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         # In the block other things may go wrong with other files; a full disk is always that of the output.
-        if started and not _no_room(error):
+        if not no_room(error) and (started or isinstance(error, RuntimeError)):
             raise
         raise refusal(out, error, option="--out ") from error
     finally:
@@ -118,9 +118,3 @@ def output_folder(out: str | Path, config: Mapping[str, Any]) -> Iterator[Output
             for parent in new_parents:  # deepest first
                 with suppress(OSError):
                     parent.rmdir()
-
-
-def _no_room(error: OSError) -> bool:
-    """Whether a disk is full; libraries in C tell it in words alone."""
-    words = ("No space left on device", "File too large", "Disk quota exceeded")
-    return error.errno in NO_ROOM or any(text in str(error) for text in words)

@@ -34,6 +34,7 @@ def waveform(
     from gwsurrogate_ml.cli.console import stdout
     from gwsurrogate_ml.cli.figures import png
     from gwsurrogate_ml.cli.output import output_folder
+    from gwsurrogate_ml.files import whole_hdf5
 
     parameters: dict[str, Any] = {
         "mass_1": mass_1,
@@ -50,9 +51,10 @@ def waveform(
     with output_folder(out, config) as output:
         model = gw.load_surrogate() if surrogate is None else gw.load_surrogate(surrogate)
         hp, hc = model.polarizations(**parameters)
-        for name, series in (("hp", hp), ("hc", hc)):
-            series.name = name
-            series.write(output.path / "waveform.hdf5", path=name, format="hdf5", append=name == "hc")
+        with whole_hdf5(output.path / "waveform.hdf5") as file:
+            for name, series in (("hp", hp), ("hc", hc)):
+                series.name = name
+                series.write(file, path=name, format="hdf5")
         title = f"{mass_1:g} + {mass_2:g} $M_\\odot$, $\\chi_1$ = {chi_1:g}, $\\chi_2$ = {chi_2:g}"
         (output.path / "waveform.png").write_bytes(png(plot.polarizations(hp, hc, title)))
     summary = {

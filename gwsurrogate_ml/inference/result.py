@@ -14,7 +14,7 @@ from scipy.interpolate import CubicSpline
 
 from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS, component_masses
 from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.files import whole_file
+from gwsurrogate_ml.files import whole_file, whole_hdf5
 from gwsurrogate_ml.inference.importance import WeightSummary, log_sum
 
 if TYPE_CHECKING:
@@ -185,22 +185,20 @@ class Result:
         if path.suffix not in SUFFIXES:
             raise ConfigError(f"{path}: name a .json, .h5 or .hdf5 file")
         scalars = {name: getattr(self, name) for name in _SCALARS}
-        with whole_file(path) as temporary:
-            if path.suffix == ".json":
+        if path.suffix == ".json":
+            with whole_file(path) as temporary:
                 tables = {
                     k: {c: t[c].tolist() for c in t}
                     for k, t in (("posterior", self.posterior), ("weighted", self.weighted))
                 }
                 temporary.write_text(json.dumps({**scalars, "meta": _plain(self.meta), **tables}))
-            else:
-                import h5py
-
-                with h5py.File(temporary, "w") as file:
-                    for table, frame in (("posterior", self.posterior), ("weighted", self.weighted)):
-                        group = file.create_group(table)
-                        for column in frame:
-                            group.create_dataset(str(column), data=frame[column].to_numpy(), compression="gzip")
-                    file.attrs.update(scalars | {"meta": json.dumps(_plain(self.meta))})
+        else:
+            with whole_hdf5(path) as file:
+                for table, frame in (("posterior", self.posterior), ("weighted", self.weighted)):
+                    group = file.create_group(table)
+                    for column in frame:
+                        group.create_dataset(str(column), data=frame[column].to_numpy(), compression="gzip")
+                file.attrs.update(scalars | {"meta": json.dumps(_plain(self.meta))})
         return path
 
     @classmethod

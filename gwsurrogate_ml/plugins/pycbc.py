@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gwsurrogate_ml.checks import finite, positive
 from gwsurrogate_ml.errors import ConfigError
 
 # pycbc imports this module with itself: what costs time (numba, scipy, weights) is imported in the functions.
@@ -46,17 +47,18 @@ def _checked(p: dict[str, Any]) -> tuple[Surrogate, dict[str, Any]]:
         if p.get(key, -1) not in (-1, None):
             raise ConfigError(f"{key} = {p[key]}: {name} has no post-Newtonian orders to choose, leave it at -1")
     modes = p.get("mode_array")
-    m1, m2, chi1, chi2 = heavier_first(*(float(p.get(k) or 0.0) for k in ("mass1", "mass2", "spin1z", "spin2z")))
-    f_ref = float(p.get("f_ref") or 0.0)
+    binary = (finite(p.get(k) or 0.0, k) for k in ("mass1", "mass2", "spin1z", "spin2z"))
+    m1, m2, chi1, chi2 = heavier_first(*binary)
+    f_ref = finite(p.get("f_ref") or 0.0, "f_ref", "Hz")
     return surrogate, {
         "mass_1": m1,
         "mass_2": m2,
         "chi_1": chi1,
         "chi_2": chi2,
-        "luminosity_distance": float(p["distance"]),
-        "theta_jn": float(p["inclination"]),
-        "phase": float(p["coa_phase"]),
-        "f_min": float(p["f_lower"]),
+        "luminosity_distance": finite(p["distance"], "distance", "Mpc"),
+        "theta_jn": finite(p["inclination"], "inclination", "rad"),
+        "phase": finite(p["coa_phase"], "coa_phase", "rad"),
+        "f_min": finite(p["f_lower"], "f_lower", "Hz"),
         **({"f_ref": f_ref} if f_ref else {}),
         **({"modes": choose_modes(modes, surrogate)} if modes is not None else {}),
     }
@@ -81,7 +83,8 @@ def td(**p: Any) -> tuple[TimeSeries, TimeSeries]:
     from gwsurrogate_ml.plugins.common import turned
 
     surrogate, keywords = _checked(p)
-    start, plus, cross = surrogate.strain(**keywords, sampling_frequency=1.0 / float(p["delta_t"]), taper=False)
+    rate = 1.0 / positive(p["delta_t"], "delta_t", "s")
+    start, plus, cross = surrogate.strain(**keywords, sampling_frequency=rate, taper=False)
     plus, cross = turned(plus, cross, float(p.get("long_asc_nodes") or 0.0))
     return tuple(TimeSeries(h, delta_t=p["delta_t"], epoch=start) for h in (plus, cross))
 
@@ -103,9 +106,7 @@ def fd(**p: Any) -> tuple[FrequencySeries, FrequencySeries]:
     from gwsurrogate_ml.plugins.common import transforms, turned
 
     surrogate, keywords = _checked(p)
-    delta_f, f_final = float(p["delta_f"]), float(p.get("f_final") or 0.0)
-    if not delta_f > 0:
-        raise ConfigError(f"delta_f is {delta_f}: give a positive step in Hz")
+    delta_f, f_final = positive(p["delta_f"], "delta_f", "Hz"), finite(p.get("f_final") or 0.0, "f_final", "Hz")
     if 0 < f_final <= keywords["f_min"]:
         raise ConfigError(f"f_final = {f_final:g} Hz does not lie above f_lower = {keywords['f_min']:g} Hz")
     plus, cross = transforms(surrogate, keywords, delta_f, f_final)

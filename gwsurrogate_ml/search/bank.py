@@ -18,7 +18,7 @@ import numpy as np
 
 from gwsurrogate_ml.conventions import chirp_mass_from_components
 from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.files import whole_file
+from gwsurrogate_ml.files import whole_hdf5
 from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.strain.signal import Waveform
 from gwsurrogate_ml.strain.spectrum import load_psd
@@ -114,9 +114,8 @@ class TemplateBank:
 
     def save(self, path: Path) -> None:
         """Write as HDF5, under a temporary name first."""
-        import h5py
-
-        with whole_file(path, parents=True) as temporary, h5py.File(temporary, "w") as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_hdf5(path) as file:
             file.attrs["format_version"] = FORMAT_VERSION
             file.attrs["config"] = json.dumps(asdict(self.config))
             file.attrs["info"] = json.dumps(self.info)
@@ -145,9 +144,13 @@ class TemplateBank:
             raise DataError(
                 f"{path} is no template bank ({error}): give a file that `gwsml search` wrote as bank.hdf5"
             ) from error
+        if len({column.shape for column in columns}) != 1 or columns[0].ndim != 1:
+            raise DataError(f"{path} holds columns of different lengths: place the bank anew")
         parameters = np.column_stack(columns)
         if not len(parameters) or not np.all(np.isfinite(parameters)):
             raise DataError(f"{path} holds no templates, or values that are not finite: place the bank anew")
+        if not (parameters[:, 1] > 0).all() or (parameters[:, 0] < parameters[:, 1]).any():
+            raise DataError(f"{path} holds templates whose masses are not mass_1 >= mass_2 > 0: place the bank anew")
         return cls(parameters, config, info)
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gwsurrogate_ml.checks import positive
 from gwsurrogate_ml.errors import ConfigError
-from gwsurrogate_ml.files import whole_file
+from gwsurrogate_ml.files import whole_hdf5
 from gwsurrogate_ml.search.bank import TemplateBank, segment_duration
 from gwsurrogate_ml.search.coincidence import Background, cluster, coincidences, light_travel_time, slide
 from gwsurrogate_ml.search.segments import Block, Span, blocks, common_spans, condition, working_length
@@ -69,8 +70,7 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if not (np.isfinite(value) and value > 0):
-                raise ConfigError(f"{name} is {value}: a positive number is needed")
+            positive(value, name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,9 +129,7 @@ class SearchResult:
 
     def save(self, path: str | Path) -> None:
         """Triggers, events and background as HDF5, written under a temporary name first."""
-        import h5py
-
-        with whole_file(path) as temporary, h5py.File(temporary, "w") as file:
+        with whole_hdf5(path) as file:
             file.attrs["config"] = json.dumps(asdict(self.config))
             file.attrs["bank"] = json.dumps(asdict(self.bank.config))
             file.attrs["meta"] = json.dumps(self.meta)

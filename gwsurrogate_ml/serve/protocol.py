@@ -193,7 +193,7 @@ def _sequence(value: Any, what: str) -> Sequence[Any]:
 def _header(tensor: Mapping[str, Any]) -> tuple[str, tuple[int, ...], str]:
     name, shape, datatype = tensor.get("name"), tensor.get("shape"), tensor.get("datatype")
     if not isinstance(name, str) or not name:
-        raise RequestError(400, "an input has no name")
+        raise RequestError(400, "an input has no name: give one to each tensor")
     if datatype != "BYTES" and datatype not in DTYPES:
         raise RequestError(400, f"input {name!r}: datatype {datatype!r} is none of {', '.join(DTYPES)}, BYTES")
     if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 2**31 for n in shape) or len(shape) > 8:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gwsurrogate_ml.errors import DataError
+from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.surrogate import baseline
 from gwsurrogate_ml.surrogate.coordinates import features, split
 from gwsurrogate_ml.surrogate.ensemble import Ensemble, Progress
@@ -109,6 +109,10 @@ def train(
     t = data["times"]
     rng = np.random.default_rng(config.seed)
     held = rng.random(len(data["parameters"])) < config.validation_fraction
+    if not held.any():
+        raise ConfigError(
+            f"validation_fraction is {config.validation_fraction:g}: of {len(held)} waveforms it holds back none, raise it"
+        )
     targets, weight = _targets(data)
     mean = targets[~held].mean(0)
     _, _, vectors = np.linalg.svd(targets[~held] - mean, full_matrices=False)

@@ -77,7 +77,9 @@ def _weights(folder: Path, kind: str) -> dict[str, np.ndarray]:
     return artifacts.load(folder, kind)[1]
 
 
-def _killed_until_done(zygote: Zygote, job: str, arguments: dict[str, Any], out: Path, kind: str, rng: np.random.Generator, kills: int) -> int:  # fmt: skip
+def _killed_until_done(
+    zygote: Zygote, job: str, arguments: dict[str, Any], out: Path, kind: str, rng: np.random.Generator, kills: int
+) -> int:
     """Kill a training at random moments of what is left of it, resume, and compare with one that ran through."""
     whole = out.with_name("whole")
     reference = zygote.run(job, arguments | {"out": str(whole)})

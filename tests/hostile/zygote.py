@@ -1,6 +1,6 @@
 """A process that has imported everything and forks a child for each run, so that runs can be killed cheaply and often.
 
-`python -m tests.hostile.zygote` reads one JSON object a line from stdin: the name of a job, its arguments, and the moment to die at:
+`python -m tests.hostile.zygote` reads one JSON object a line from stdin: the name of a job, its arguments, and when to die:
 `after` seconds, or before the `event`-th change to the file system below `watch` (opening to write, making, renaming, removing).
 It answers one JSON object a line: how the child ended (a negative signal's number where it was killed), the seconds it took and the
 events that it counted.
@@ -25,7 +25,16 @@ def train_surrogate(eob: str, out: str) -> None:
     from gwsurrogate_ml.surrogate.config import load_config
     from gwsurrogate_ml.surrogate.train import train_surrogate as train
 
-    small = {"members": 2, "width": 8, "depth": 1, "n_basis": 4, "batch_size": 16, "epochs": 60, "degree": 2}
+    small = {
+        "members": 2,
+        "width": 8,
+        "depth": 1,
+        "n_basis": 4,
+        "batch_size": 16,
+        "epochs": 60,
+        "degree": 2,
+        "validation_fraction": 0.2,
+    }
     train(load_config("nr22", {"eob": eob, **small}), Path(out))
 
 

@@ -1,0 +1,109 @@
+"""Run all hostile calls and kills, and write their counts by entry point to docs/hostile.md.
+
+python tests/hostile/report.py [--out FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAD = """# Hostile input and interruption
+
+What comes of calls that ought not to be made, of files that are damaged, of disks that are full, and of runs that are killed.
+Written by `python tests/hostile/report.py`; every line is also a test.
+
+- **Clear error:** an error of the package's own, of the expected class, that names the culprit; on the command line status 2 and
+  one message without a traceback. Nothing half-written is left.
+- **Recovered:** the right result all the same: the gap is worked around, the killed run resumes, the earlier output stays.
+- **Failed:** anything else.
+"""
+
+
+def outcomes() -> dict[str, Counter[str]]:
+    """Counts of outcomes by entry point; what fails is printed."""
+    from tests.hostile import everything
+    from tests.hostile.table import Outcome, judge
+
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for case in everything.cases():
+        outcome, why = judge(case, Path(tempfile.mkdtemp()))
+        found[case.entry][outcome.value] += 1
+        if outcome is Outcome.FAILED:
+            print(f"FAILED {case.label}: {why}", file=sys.stderr)
+    return found
+
+
+def kills() -> dict[str, tuple[int, int]]:
+    """Kills survived and failures by kind of run."""
+    from tests.hostile import interruption
+    from tests.hostile.cases_of_analysis import strain_files
+
+    runs = {
+        "a model and an output folder replaced, killed before every change to the disk": interruption.killed_before_every_change,
+        "gwsml train surrogate, killed at random moments": interruption.killed_in_surrogate_training,
+        "gwsml train estimator, killed at random moments": interruption.killed_in_estimator_training,
+        "gwsml validate, killed at random moments and before every change to the disk": interruption.killed_in_validation,
+        "gwsml analyze, killed at random moments (it begins anew)": lambda zygote, folder: (
+            interruption.killed_in_analysis(zygote, folder / "w", strain_files(folder))
+        ),
+    }
+    found = {}
+    with interruption.Zygote() as zygote:
+        for name, run in runs.items():
+            with tempfile.TemporaryDirectory() as folder:
+                try:
+                    found[name] = (run(zygote, Path(folder)), 0)
+                except AssertionError as error:
+                    print(f"FAILED {name}: {error}", file=sys.stderr)
+                    found[name] = (0, 1)
+    return found
+
+
+def page(found: dict[str, Counter[str]], killed: dict[str, tuple[int, int]], seconds: float) -> str:
+    """The page in Markdown."""
+    words = ("clear error", "recovered", "failed")
+    total: Counter[str] = sum(found.values(), Counter())
+    lines = [HEAD, "| | tried | clear error | recovered | failed |", "|---|---:|---:|---:|---:|"]
+    row = lambda name, c: f"| {name} | {sum(c.values())} | " + " | ".join(str(c[word]) for word in words) + " |"  # noqa: E731
+    lines += [row(f"**{len(found)} entry points and commands**", total)]
+    lines += [row(f"`{entry}`", found[entry]) for entry in sorted(found, key=str.lower)]
+    lines += ["", "## Kills", "", "| | kills | recovered | failed |", "|---|---:|---:|---:|"]
+    lines += [f"| {name} | {good + bad} | {good} | {bad} |" for name, (good, bad) in killed.items()]
+    lines += [
+        "",
+        "A training resumes to the very weights of one that ran through; a validation has the same records. An analysis takes a",
+        "minute or two and keeps no state: killed, it leaves no output, and begins anew. `python -m data_prep eob` needs pyseobnr,",
+        "which the tests' environment lacks: what it writes is tested, waveforms are not.",
+        "",
+        f"Python {platform.python_version()} on {platform.system()}, {seconds:.0f} s of processor time for the calls. A full disk",
+        "is a file system of 1 MB where the process may mount one, and a limit on the size of files in any case.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Run, write, and say whether anything failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "hostile.md")
+    given = parser.parse_args()
+    begin = time.process_time()
+    found = outcomes()
+    seconds = time.process_time() - begin
+    killed = kills()
+    given.out.write_text(page(found, killed, seconds), encoding="utf-8")
+    failed = sum(counts["failed"] for counts in found.values()) + sum(bad for _, bad in killed.values())
+    tried = sum(sum(counts.values()) for counts in found.values())
+    print(f"{tried} calls and {sum(a + b for a, b in killed.values())} kills, {failed} failed; wrote {given.out}")
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    sys.exit(main())
