@@ -24,7 +24,7 @@ HERE = Path(__file__).resolve().parent
 OUT = HERE.parent / "out" / "notebooks"
 DATA = Path(os.environ.get("GWSML_DATA", HERE.parents[1] / "shared" / "data"))
 NEEDED = DATA / "strain" / "H-H1_LOSC_4_V2-1126259446-32.hdf5"
-TIMEOUT = 600
+TIMEOUT = 1800
 LARGEST = 700_000
 """Bytes that a notebook with its outputs may have in the repository."""
 
