@@ -125,6 +125,37 @@ def remnant() -> str:
     return table(["runs and quantity", "model", "runs", "RMS error", "median", "largest"], rows)
 
 
+def scaling() -> str:
+    """Tasks and a campaign on local workers."""
+    report = read("scaling")
+    rows = [
+        (
+            f"{name} task",
+            f"{workers} worker{'s' * (workers != '1')}",
+            x["tasks"],
+            x["wall_s"],
+            1e3 * x["cpu_s"] / x["tasks"],
+            None,
+        )
+        for workers, kinds in report["local"].items()
+        for name, x in kinds.items()
+        if isinstance(x, dict)
+    ]
+    for where, x in report["campaign"].items():
+        same = x.get("records_are_those_of_one_process")
+        rows.append(
+            (
+                f"validation event, {report['n_draws']} draws",
+                where,
+                x["events"],
+                x["wall_s"],
+                1e3 * x["cpu_s"] / x["events"],
+                None if same is None else "yes" if same else "no",
+            )
+        )
+    return table(["task", "where", "tasks", "wall time [s]", "CPU time a task [ms]", "same records"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "kernels": kernels,
     "speed-nrhm": lambda: speed("nrhm"),
@@ -132,5 +163,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "denoise": denoise,
     "denoise-signal": signal,
     "serve": serve,
+    "scaling": scaling,
     "remnant": remnant,
 }
