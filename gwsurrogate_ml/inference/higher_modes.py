@@ -47,7 +47,7 @@ class PhaseLikelihood:
     def signals(self, row: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
         """Orders (n_m,) and detector signals (2 n_m, n_det, n_f), cosine and sine of each order; the phase of `row` is not used."""
         segment, network = self.likelihood.segment, self.likelihood.network
-        mass_1, mass_2 = component_masses(row["chirp_mass"], row["mass_ratio"])
+        mass_1, mass_2 = component_masses(np.asarray(row["chirp_mass"]), np.asarray(row["mass_ratio"]))
         orders, spectra = self.surrogate.frequency_domain_orders(
             mass_1=float(mass_1),
             mass_2=float(mass_2),
