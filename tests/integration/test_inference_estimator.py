@@ -77,7 +77,7 @@ def test_down_sampled_data_give_the_same_posterior_and_too_slow_ones_are_refused
         assert abs(a.median() - b.median()) < 0.25 * a.std()
     assert again.sample_efficiency > 0.3
     assert again.flags == []
-    with pytest.raises(ConfigError, match="up to 235.5 Hz only"):
+    with pytest.raises(ConfigError, match=r"up to 235\.5 Hz only"):
         estimator.sample(slower, n=2000, options=QUICK)
 
 
