@@ -201,6 +201,10 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Add the made pages to the navigation, where mkdocs.yml leaves a section open."""
     sections = {name: entries for item in config.nav for name, entries in item.items() if isinstance(entries, list)}
     sections["Tutorials"] += [f"tutorials/{path.stem}.md" for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
+    known = str(config.nav)
+    sections["How-to guides"] += [
+        p.name for p in sorted((ROOT / "docs").glob("*.md")) if f"'{p.name}'" not in known and p.name != "changelog.md"
+    ]
     sections["Models"] += [f"models/{path.name}" for path in sorted((ROOT / "docs" / "models").glob("*.md"))]
     sections["Benchmarks"] += [{"Validation of the estimator": "benchmarks/validation.md"}]
     sections["Benchmarks"] += [{title(path): f"benchmarks/{path.stem}.md"} for path in reports()]
