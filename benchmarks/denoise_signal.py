@@ -239,7 +239,8 @@ def main() -> None:
             others[name] = found
     result["others"] = others
     _write(path, result)
-    summary({DEFAULT: result, **others}, TARGETS).savefig(args.out / "denoise_signal.png")
+    everything = ({DEFAULT: result} if "model" in result else {}) | others
+    summary(everything, TARGETS).savefig(args.out / "denoise_signal.png")
 
 
 if __name__ == "__main__":

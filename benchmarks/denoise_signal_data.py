@@ -15,6 +15,8 @@ TRAINING = {"GW190503_185404": 8.0}
 CALIBRATION = {"GW190512_180714": 4.0, "GW191222_033537": 8.0}
 TESTS = {"GW170608": 0.0, "GW150914": 0.0}
 """Events, and how much of the stretch about them is tapered at its ends, s."""
+FILTERED = ("GW170608", "H1")
+"""Left out of the tests: its strain was high-passed about 35 Hz, so that most of an injection would lie where there is no detector."""
 BANK = {"GW190503_185404": 8.0, "GW190512_180714": 4.0}
 FILES = {"GW150914": ("1126259446", 1126259462.4), "GW151012": ("1128678884", 1128678900.44)}
 EVENT = (3.0, 1.0)
@@ -37,7 +39,9 @@ def stretches(data: Path, names: dict[str, float]) -> dict[tuple[str, str], tupl
 
 def segments(data: Path, names: dict[str, float]) -> list[Segment]:
     found: list[Segment] = []
-    for series, event in stretches(data, names).values():
+    for key, (series, event) in stretches(data, names).items():
+        if key == FILTERED:
+            continue
         found += noise_segments(series, [(event - EVENT[0], event + EVENT[1])])
     return found
 
@@ -47,7 +51,7 @@ def noise_for_bank(data: Path) -> list[Segment]:
 
 
 def test_noise(data: Path) -> list[Segment]:
-    """Noise about GW150914, GW170608 and GW151012, in both LIGO detectors."""
+    """Noise about GW150914, GW170608 and GW151012, in both LIGO detectors but for FILTERED."""
     found = segments(data, TESTS)
     gps, event = FILES["GW151012"]
     for detector in ("H1", "L1"):
