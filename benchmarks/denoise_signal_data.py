@@ -16,7 +16,7 @@ CALIBRATION = {"GW190512_180714": 4.0, "GW191222_033537": 8.0}
 TESTS = {"GW170608": 0.0, "GW150914": 0.0}
 """Events, and how much of the stretch about them is tapered at its ends, s."""
 FILTERED = ("GW170608", "H1")
-"""Left out of the tests: its strain was high-passed about 35 Hz, so that most of an injection would lie where there is no detector."""
+"""Left out of the tests: high-passed about 35 Hz, so that most of a whitened injection would lie where there is no detector."""
 BANK = {"GW190503_185404": 8.0, "GW190512_180714": 4.0}
 FILES = {"GW150914": ("1126259446", 1126259462.4), "GW151012": ("1128678884", 1128678900.44)}
 EVENT = (3.0, 1.0)

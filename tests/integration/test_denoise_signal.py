@@ -15,6 +15,7 @@ from gwsurrogate_ml.artifacts import SHIPPED
 from gwsurrogate_ml.denoise import bank as banks
 from gwsurrogate_ml.denoise import calibration
 from gwsurrogate_ml.denoise.bank_denoiser import BankDenoiser
+from gwsurrogate_ml.denoise.event import denoise_event
 from gwsurrogate_ml.denoise.grid import DURATION
 from gwsurrogate_ml.denoise.noise import gaussian, noise_segments
 from gwsurrogate_ml.denoise.signal import REFERENCE
@@ -142,6 +143,38 @@ def test_gw150914_in_real_data(denoiser: BankDenoiser, data_dir, tmp_path: Path)
     assert (tmp_path / "out" / "signal.png").stat().st_size > 10_000
 
 
+def test_the_autoencoder_recovers_signals_and_leaves_noise_alone(psd: np.ndarray, waveforms: np.ndarray) -> None:
+    learned = gw.load_denoiser("bbh-autoencoder")
+    rng = np.random.default_rng(3)
+    for snr, overlap in ((12.0, 0.94), (20.0, 0.97)):
+        rows = []
+        for waveform in np.concatenate([waveforms, waveforms]):
+            segment = gaussian(psd, rng)
+            data, signal = calibration.inject(segment, waveform, snr, rng)
+            rows.append(calibration.judge(learned, segment, data, signal))
+        assert np.median([r.overlap for r in rows]) > overlap
+        assert np.median([r.amplitude_error for r in rows]) < 0.1
+        assert 0.45 < np.mean([r.coverage for r in rows]) < 0.9
+        assert np.mean([r.probability for r in rows]) > 0.95
+    for _ in range(5):
+        segment = gaussian(psd, rng)
+        r = learned.reconstruct(segment.white, psd, calibration.RATE)
+        assert np.sum(r.signal**2) < 16.0
+    glitch = np.exp(-(((learned.frequencies - 150.0) * 12.0 / 150.0) ** 2)) * np.sqrt(psd)
+    segment = gaussian(psd, rng)
+    data, _ = calibration.inject(segment, glitch, 30.0, rng)
+    assert learned.flags(learned.reconstruct(data, psd, calibration.RATE))
+
+
+def test_both_denoisers_agree_on_gw150914(denoiser: BankDenoiser, data_dir) -> None:  # type: ignore[no-untyped-def]
+    path = data_dir("strain/H-H1_LOSC_4_V2-1126259446-32.hdf5")
+    data = gw.StrainData.from_files({"H1": path}, gps=1126259462.4)
+    bank, learned = (denoise_event(d, data)["H1"].result for d in (denoiser, gw.load_denoiser("bbh-autoencoder")))
+    overlap = bank.signal @ learned.signal / np.linalg.norm(bank.signal) / np.linalg.norm(learned.signal)
+    assert overlap > 0.95
+    assert learned.snr == pytest.approx(bank.snr, rel=0.1)
+
+
 def test_saved_and_loaded_it_says_the_same(denoiser: BankDenoiser, psd: np.ndarray, tmp_path: Path) -> None:
     small = banks.Bank(*(getattr(denoiser.bank, key)[:50] for key in ("parameters", "log_amplitude", "phase", "start")))
     first = BankDenoiser(denoiser.card, small)
@@ -191,4 +224,5 @@ def test_noise_segments_of_a_short_or_broken_series(denoiser: BankDenoiser) -> N
 
 
 def test_shipped_weights_stay_small() -> None:
-    assert sum(path.stat().st_size for path in (SHIPPED / "bbh-signal").glob("*")) < 4e6
+    for name in ("bbh-signal", "bbh-autoencoder"):
+        assert sum(path.stat().st_size for path in (SHIPPED / name).glob("*")) < 2e6
