@@ -6,6 +6,7 @@ python tests/hostile/report.py [--out FILE]
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import platform
 import sys
 import tempfile
@@ -26,18 +27,31 @@ Written by `python tests/hostile/report.py`; every line is also a test.
 """
 
 
-def outcomes() -> dict[str, Counter[str]]:
-    """Counts of outcomes by entry point; what fails is printed."""
+def one(number: int) -> tuple[int, str, str, float]:
+    """Number, outcome, reason and processor time (s) of one case."""
     from tests.hostile import everything
-    from tests.hostile.table import Outcome, judge
+    from tests.hostile.table import judge
+
+    begin = time.process_time()
+    outcome, why = judge(everything.cases()[number], Path(tempfile.mkdtemp()))
+    return number, outcome.value, why, time.process_time() - begin
+
+
+def outcomes(jobs: int) -> tuple[dict[str, Counter[str]], float]:
+    """Counts of outcomes by entry point, and the processor time (s); what fails is printed."""
+    import bilby  # noqa: F401  its log must not take hold of a stream that a case captures
+
+    from tests.hostile import everything
 
     found: dict[str, Counter[str]] = defaultdict(Counter)
-    for case in everything.cases():
-        outcome, why = judge(case, Path(tempfile.mkdtemp()))
-        found[case.entry][outcome.value] += 1
-        if outcome is Outcome.FAILED:
-            print(f"FAILED {case.label}: {why}", file=sys.stderr)
-    return found
+    seconds, cases = 0.0, everything.cases()
+    with multiprocessing.get_context("fork").Pool(jobs) as pool:
+        for number, outcome, why, spent in pool.imap_unordered(one, range(len(cases)), chunksize=8):
+            found[cases[number].entry][outcome] += 1
+            seconds += spent
+            if outcome == "failed":
+                print(f"FAILED {cases[number].label}: {why}", file=sys.stderr, flush=True)
+    return found, seconds
 
 
 def kills() -> dict[str, tuple[int, int]]:
@@ -58,6 +72,7 @@ def kills() -> dict[str, tuple[int, int]]:
     with interruption.Zygote() as zygote:
         for name, run in runs.items():
             with tempfile.TemporaryDirectory() as folder:
+                print(name, file=sys.stderr, flush=True)
                 try:
                     found[name] = (run(zygote, Path(folder)), 0)
                 except AssertionError as error:
@@ -92,10 +107,10 @@ def main() -> int:
     """Run, write, and say whether anything failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "hostile.md")
+    parser.add_argument("--jobs", type=int, default=1, help="processes for the calls")
     given = parser.parse_args()
-    begin = time.process_time()
-    found = outcomes()
-    seconds = time.process_time() - begin
+    found, seconds = outcomes(given.jobs)
+    print(f"calls: {sum(found.values(), Counter())}", file=sys.stderr, flush=True)
     killed = kills()
     given.out.write_text(page(found, killed, seconds), encoding="utf-8")
     failed = sum(counts["failed"] for counts in found.values()) + sum(bad for _, bad in killed.values())

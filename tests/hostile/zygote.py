@@ -133,8 +133,10 @@ def main() -> None:
     import tempfile
 
     import torch
+    import torch._dynamo  # which the first optimiser would import
 
     import gwsurrogate_ml.cli.main
+    import gwsurrogate_ml.inference.lal_model
     import gwsurrogate_ml.inference.training
     import gwsurrogate_ml.inference.validate
     import gwsurrogate_ml.surrogate.train  # noqa: F401
