@@ -130,9 +130,9 @@ def killed_in_validation(zygote: Zygote, folder: Path, seed: int = 2, kills: int
     rng = np.random.default_rng(seed)
     out, done, kept = folder / "v", 0, 0
     arguments = {"out": str(out), "n": 40, "slow": 0.004}
-    events = zygote.run("validate", arguments | {"out": str(folder / "whole"), "slow": 0.0}, watch=str(folder))[
-        "events"
-    ]
+    through = zygote.run("validate", arguments | {"out": str(folder / "whole"), "slow": 0.0}, watch=str(folder))
+    assert through["ended"] == 0, "the run that nobody kills"
+    events = through["events"]
     for i in range(kills + events):
         moment = (
             {"after": float(rng.uniform(0.02, 0.12))} if i < kills else {"watch": str(folder), "event": i - kills + 1}

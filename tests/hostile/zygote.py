@@ -70,7 +70,7 @@ def validate(out: str, n: int, slow: float) -> None:
     class Estimator:
         info = {"name": "made-up", "weights_sha256": "0"}  # noqa: RUF012
 
-    def event(estimator: Any, number: int, seed: int, n_draws: int) -> dict[str, Any]:
+    def event(estimator: Any, number: int, seed: int, n_draws: int, *options: Any) -> dict[str, Any]:
         time.sleep(slow)
         rng = np.random.default_rng([seed, number])
         draw = lambda names: {name: float(rng.random()) for name in names}  # noqa: E731
