@@ -153,7 +153,7 @@ def killed_in_validation(zygote: Zygote, folder: Path, seed: int = 2, kills: int
     return done
 
 
-def killed_in_analysis(zygote: Zygote, folder: Path, files: dict[str, Path], seed: int = 3, kills: int = 3) -> int:
+def killed_in_analysis(zygote: Zygote, folder: Path, files: dict[str, Path], seed: int = 3, kills: int = 2) -> int:
     """A killed `gwsml analyze` leaves no output at all; it has no state to resume from, and the run repeated comes out whole."""
     rng = np.random.default_rng(seed)
     out = folder / "out"

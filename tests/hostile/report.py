@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,8 +55,8 @@ def outcomes(jobs: int) -> tuple[dict[str, Counter[str]], float]:
     return found, seconds
 
 
-def kills() -> dict[str, tuple[int, int]]:
-    """Kills survived and failures by kind of run."""
+def kills() -> Iterator[tuple[str, int, int]]:
+    """Kind of run, kills survived, and failures."""
     from tests.hostile import interruption
     from tests.hostile.cases_of_analysis import strain_files
 
@@ -68,17 +69,15 @@ def kills() -> dict[str, tuple[int, int]]:
             interruption.killed_in_analysis(zygote, folder / "w", strain_files(folder))
         ),
     }
-    found = {}
     with interruption.Zygote() as zygote:
         for name, run in runs.items():
             with tempfile.TemporaryDirectory() as folder:
                 print(name, file=sys.stderr, flush=True)
                 try:
-                    found[name] = (run(zygote, Path(folder)), 0)
+                    yield name, run(zygote, Path(folder)), 0
                 except AssertionError as error:
                     print(f"FAILED {name}: {error}", file=sys.stderr)
-                    found[name] = (0, 1)
-    return found
+                    yield name, 0, 1
 
 
 def page(found: dict[str, Counter[str]], killed: dict[str, tuple[int, int]], seconds: float) -> str:
@@ -111,8 +110,10 @@ def main() -> int:
     given = parser.parse_args()
     found, seconds = outcomes(given.jobs)
     print(f"calls: {sum(found.values(), Counter())}", file=sys.stderr, flush=True)
-    killed = kills()
-    given.out.write_text(page(found, killed, seconds), encoding="utf-8")
+    killed: dict[str, tuple[int, int]] = {}
+    for name, good, bad in kills():
+        killed[name] = good, bad
+        given.out.write_text(page(found, killed, seconds), encoding="utf-8")
     failed = sum(counts["failed"] for counts in found.values()) + sum(bad for _, bad in killed.values())
     tried = sum(sum(counts.values()) for counts in found.values())
     print(f"{tried} calls and {sum(a + b for a, b in killed.values())} kills, {failed} failed; wrote {given.out}")
