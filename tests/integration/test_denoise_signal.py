@@ -153,7 +153,7 @@ def test_the_autoencoder_recovers_signals_and_leaves_noise_alone(psd: np.ndarray
             data, signal = calibration.inject(segment, waveform, snr, rng)
             rows.append(calibration.judge(learned, segment, data, signal))
         assert np.median([r.overlap for r in rows]) > overlap
-        assert np.median([r.amplitude_error for r in rows]) < 0.1
+        assert np.median([r.amplitude_error for r in rows]) < 2.0 / snr  # the SNR's own error is 1 / snr
         assert 0.45 < np.mean([r.coverage for r in rows]) < 0.9
         assert np.mean([r.probability for r in rows]) > 0.95
     for _ in range(5):
