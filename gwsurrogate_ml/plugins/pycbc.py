@@ -32,6 +32,14 @@ _ORDERS = ("phase_order", "spin_order", "tidal_order", "amplitude_order", "eccen
 _NON_GR = ("dchi", "dalpha", "dbeta")
 
 
+def _number(value: Any, name: str) -> float:
+    """`value` as a float, which the model judges; words are refused here."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{name} is {value!r}: give a number") from None
+
+
 def _checked(p: dict[str, Any]) -> tuple[Surrogate, dict[str, Any]]:
     """The surrogate, and its keywords but for those of the time or frequency grid."""
     from gwsurrogate_ml.plugins.common import choose_modes, heavier_first, model, refuse
@@ -47,7 +55,7 @@ def _checked(p: dict[str, Any]) -> tuple[Surrogate, dict[str, Any]]:
         if p.get(key, -1) not in (-1, None):
             raise ConfigError(f"{key} = {p[key]}: {name} has no post-Newtonian orders to choose, leave it at -1")
     modes = p.get("mode_array")
-    binary = (finite(p.get(k) or 0.0, k) for k in ("mass1", "mass2", "spin1z", "spin2z"))
+    binary = (_number(p.get(k) or 0.0, k) for k in ("mass1", "mass2", "spin1z", "spin2z"))
     m1, m2, chi1, chi2 = heavier_first(*binary)
     f_ref = finite(p.get("f_ref") or 0.0, "f_ref", "Hz")
     return surrogate, {

@@ -87,7 +87,7 @@ def _killed_until_done(
     done = 0
     for _ in range(kills):
         ended = zygote.run(
-            job, arguments | {"out": str(out)}, after=float(rng.uniform(0.05, 0.9) * reference["seconds"])
+            job, arguments | {"out": str(out)}, after=float(rng.uniform(0.05, 0.4) * reference["seconds"])
         )
         if ended["ended"] == 0:
             break

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAD = """# Hostile input and interruption
 
 What comes of calls that ought not to be made, of files that are damaged, of disks that are full, and of runs that are killed.
-Written by `python tests/hostile/report.py`; every line is also a test.
+Written by `python tests/hostile/report.py`; all but the kills of analyses are also tests.
 
 - **Clear error:** an error of the package's own, of the expected class, that names the culprit; on the command line status 2 and
   one message without a traceback. Nothing half-written is left.

@@ -22,12 +22,12 @@ def test_a_replaced_folder_is_the_old_or_the_new_one_whenever_it_is_killed(zygot
 
 
 def test_surrogate_training_resumes_to_the_same_weights(zygote: Zygote, tmp_path: Path) -> None:
-    assert interruption.killed_in_surrogate_training(zygote, tmp_path) > 2
+    assert interruption.killed_in_surrogate_training(zygote, tmp_path) >= 1
 
 
 def test_estimator_training_resumes_to_the_same_weights(zygote: Zygote, tmp_path: Path) -> None:
-    assert interruption.killed_in_estimator_training(zygote, tmp_path) > 2
+    assert interruption.killed_in_estimator_training(zygote, tmp_path) >= 1
 
 
 def test_a_validation_neither_loses_nor_doubles_events(zygote: Zygote, tmp_path: Path) -> None:
-    assert interruption.killed_in_validation(zygote, tmp_path) > 8
+    assert interruption.killed_in_validation(zygote, tmp_path) >= 4
