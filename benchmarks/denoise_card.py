@@ -136,6 +136,7 @@ def page(result: Mapping[str, Any], measured: Mapping[str, Any] | None) -> str:
 | passed through, flagged | gaps, stuck, clipped or incredible witnesses within reach of the filters (ramp {stream.RAMP:g} s); bands where power rose by {watch.OFF - 1:.0%} over the last {watch.BLOCK / (1 - watch.KEEP):g} s |
 | version | {witness.VERSION} |
 
+<!-- not run: the strain and the witnesses are the reader's -->
 ```python
 import gwsurrogate_ml as gw
 cleaner = gw.WitnessCleaner.fit(strain, witnesses)          # gwpy TimeSeries and TimeSeriesDict

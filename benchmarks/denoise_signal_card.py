@@ -153,6 +153,7 @@ def page(results: dict[str, dict[str, Any]]) -> str:
 Binary black-hole signals from one detector's whitened strain, each with its standard deviation. Written by
 `benchmarks/denoise_signal_card.py`; every number is measured by `benchmarks/denoise_signal.py` (`benchmarks/results/denoise_signal.json`).
 
+<!-- not run: the data are the reader's -->
 ```python
 import gwsurrogate_ml as gw
 denoiser = gw.load_denoiser("bbh-signal")            # or "{learned}": the same call, the same results

@@ -389,7 +389,9 @@ def main() -> None:
     if len(card["modes"]) > 1:
         config = SurrogateConfig(**card["config"], eob=arguments.unseen, nr=None)
         first = Surrogate(card, {key: value for key, value in tensors.items() if not key.startswith("stage2")})
-        worst_polarizations(points, held_out.load(arguments.unseen, config, unseen=True), first, images / f"{name}_worst_eob.png")
+        worst_polarizations(
+            points, held_out.load(arguments.unseen, config, unseen=True), first, images / f"{name}_worst_eob.png"
+        )
     size = (artifacts.resolve(arguments.model, "surrogate") / "weights.safetensors").stat().st_size / 1e6
     text = page(card, Surrogate(card, tensors), result, size)
     (arguments.docs / "models" / f"{name}.md").write_text(text)

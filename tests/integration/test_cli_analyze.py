@@ -80,7 +80,9 @@ def test_summary_has_the_documented_layout(gw150914: tuple[Path, Result]) -> Non
     out, result = gw150914
     summary = read(out / "summary.json")
     assert set(summary) == {"matched_filter", "posterior", "sky", "inference", "flags"}
-    assert 20 < summary["sky"]["area_50"] < summary["sky"]["area_90"] < 600  # deg^2; of H1 and L1 alone, published: some 180
+    assert (
+        20 < summary["sky"]["area_50"] < summary["sky"]["area_90"] < 600
+    )  # deg^2; of H1 and L1 alone, published: some 180
     assert not any("residual" in flag or "segment" in flag for flag in summary["flags"])
     assert 55 < summary["posterior"]["final_mass_source"]["median"] < 70  # published: 62 to 63
     assert 0.55 < summary["posterior"]["final_spin"]["median"] < 0.8  # published: 0.67 to 0.68
