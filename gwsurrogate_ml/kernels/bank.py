@@ -8,7 +8,7 @@ in between must be computed too, which a direct sum does. Normalisation as in `m
 from __future__ import annotations
 
 import math
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -27,6 +27,7 @@ from gwsurrogate_ml.kernels._filter import (
     predictor,
 )
 from gwsurrogate_ml.kernels._spectra import common, explain, output_length, real, same_length
+from gwsurrogate_ml.kernels.threads import each
 
 TRIGGER_DTYPE = np.dtype(
     [("template", np.int64), ("index", np.int64), ("time", np.float64), ("snr", np.complex128), ("sigma", np.float64)]
@@ -73,7 +74,7 @@ def filter_bank(
     window : float, s
         a sample is a trigger if none within `window` on either side is louder; 0 keeps every sample above the threshold
     n_jobs : int
-        threads over templates; set ``MKL_NUM_THREADS=1``, or MKL starts its own in each
+        threads over templates, the same triggers with any number; MKL starts none of its own inside
     decimate : 1, 2, 4 or "adaptive"
         a number: look at every second or fourth sample only (exact there), for about half or a quarter of the time; the
         loudest sample of a trigger may then be missed by ``decimate - 1`` samples, and what peaks in between by a little
@@ -149,10 +150,7 @@ def filter_bank(
         return found
 
     parts = np.array_split(np.arange(bank.shape[0]), min(n_jobs, bank.shape[0]))
-    if len(parts) == 1:
-        return np.concatenate(several(parts[0]))
-    with ThreadPoolExecutor(len(parts)) as pool:
-        return np.concatenate([found for part in pool.map(several, parts) for found in part])
+    return np.concatenate([found for part in each(several, parts, n_jobs) for found in part])
 
 
 def filter_segments(
@@ -212,8 +210,7 @@ def filter_segments(
     pairs = segments, noise if noise.ndim == 2 else [noise] * len(segments)
     if executor is not None:
         return list(executor.map(one, *pairs))
-    with ThreadPoolExecutor(n_jobs) as pool:
-        return list(pool.map(one, *pairs))
+    return each(lambda pair: one(*pair), zip(*pairs, strict=True), n_jobs)
 
 
 def _one_segment(

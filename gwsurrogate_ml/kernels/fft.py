@@ -6,7 +6,9 @@ No plan or workspace is kept here: MKL caches its descriptors per thread, pocket
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ctypes
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -28,10 +30,27 @@ def _pick() -> tuple[str, Any]:
 _NAME, _BACKEND = _pick()
 
 
+def _mkl_function(name: str) -> Callable[..., int] | None:
+    """A function of the MKL that `mkl_fft` is linked with, or None: without MKL, or where its symbols are not reachable."""
+    if _NAME != "mkl":
+        return None
+    import mkl_fft._pydfti
+
+    try:
+        # The extension's own handle reaches the libraries it is linked with, whatever their version and place.
+        function: Callable[..., int] = getattr(ctypes.CDLL(mkl_fft._pydfti.__file__), name)
+    except (OSError, AttributeError):
+        return None
+    return function
+
+
+_SET_THREADS, _GET_THREADS = _mkl_function("MKL_Set_Num_Threads_Local"), _mkl_function("MKL_Get_Max_Threads")
+
+
 def backend_name() -> str:
     """Name of the FFT backend in use: ``"mkl"`` or ``"scipy"``.
 
-    MKL takes its number of threads from ``MKL_NUM_THREADS``: pin it to 1 where the caller itself runs threads.
+    MKL takes its number of threads from ``MKL_NUM_THREADS``, by default as many as cores; see `one_thread`.
 
     Examples
     --------
@@ -39,6 +58,41 @@ def backend_name() -> str:
     True
     """
     return _NAME
+
+
+def transform_threads() -> int:
+    """Most threads a transform called from this thread may use.
+
+    Examples
+    --------
+    >>> transform_threads() >= 1
+    True
+    """
+    return 1 if _GET_THREADS is None else int(_GET_THREADS())
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Transforms called from this thread use no other ones; the setting before is restored at the end.
+
+    For workers of a pool: with as many workers as cores, threads of MKL's own inside each only wait for one another. Other
+    threads keep their setting. The last digits depend on MKL's number of threads: inside they are always the same.
+    scipy's transforms have one thread anyway.
+
+    Examples
+    --------
+    >>> with one_thread():
+    ...     transform_threads()
+    1
+    """
+    if _SET_THREADS is None:
+        yield
+        return
+    before = _SET_THREADS(1)
+    try:
+        yield
+    finally:
+        _SET_THREADS(before)
 
 
 def rfft(x: np.ndarray, n: int | None = None, axis: int = -1, out: np.ndarray | None = None) -> np.ndarray:

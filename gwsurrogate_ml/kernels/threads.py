@@ -1,14 +1,58 @@
-"""Threads over independent pieces of work that spend their time in compiled code or BLAS, which let go of Python's lock."""
+"""Threads over independent pieces of work that spend their time in compiled code or BLAS, which let go of Python's lock.
+
+Each worker's transforms have one thread (`fft.one_thread`): the result of a piece is the same to the last digit however many
+workers there are. Work that is in a worker already starts no more of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numba
 
+from gwsurrogate_ml.kernels import fft
+
 BLOCK = 64
 """Waveforms worked on at a time: their numbers stay in the cache."""
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+_THIS = threading.local()
+
+
+def each(work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int | None = None) -> list[_Result]:
+    """Results of `work` on all items, in their order; several are worked on at the same time.
+
+    Parameters
+    ----------
+    work : callable
+    items : iterable
+    threads : int, optional
+        by default NUMBA_NUM_THREADS, which are as many as cores unless the environment says otherwise
+
+    Examples
+    --------
+    >>> each(abs, [-1, 2, -3])
+    [1, 2, 3]
+    """
+    work_items = list(items)
+    if threads is None:
+        threads = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    threads = min(threads, len(work_items))
+    if threads <= 1 or getattr(_THIS, "working", False):
+        with fft.one_thread():
+            return [work(item) for item in work_items]
+
+    def alone(item: _Item) -> _Result:
+        _THIS.working = True  # the pool's thread ends with it
+        with fft.one_thread():
+            return work(item)
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(alone, work_items))
 
 
 def in_threads(work: Callable[[slice], None], n: int, block: int = BLOCK) -> None:
@@ -31,10 +75,4 @@ def in_threads(work: Callable[[slice], None], n: int, block: int = BLOCK) -> Non
     """
     threads: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     step = max(1, min(block, -(-n // threads)))
-    parts = [slice(k, min(k + step, n)) for k in range(0, n, step)]
-    if threads == 1 or len(parts) <= 1:
-        for part in parts:
-            work(part)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, parts))
+    each(work, [slice(k, min(k + step, n)) for k in range(0, n, step)], threads)

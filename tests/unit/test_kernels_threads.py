@@ -1,0 +1,89 @@
+"""Threads of our own and of MKL: one inside a worker, the caller's setting untouched, results the same with any number."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from gwsurrogate_ml.kernels import fft, threads
+from gwsurrogate_ml.kernels import matched_filter as mf
+
+
+@pytest.fixture
+def two_mkl_threads():
+    """MKL at two threads, whatever the environment says, and as before afterwards."""
+    set_all = fft._mkl_function("MKL_Set_Num_Threads")
+    if set_all is None:
+        pytest.skip("the transforms run without MKL")
+    before = fft.transform_threads()
+    set_all(2)
+    if fft.transform_threads() != 2:
+        pytest.skip("MKL takes one thread only on this machine")
+    yield
+    set_all(before)
+
+
+def test_transforms_have_one_thread_inside_and_the_callers_number_outside(two_mkl_threads):
+    with fft.one_thread():
+        with fft.one_thread():
+            assert fft.transform_threads() == 1
+        assert fft.transform_threads() == 1
+        other: list[int] = []
+        thread = threading.Thread(target=lambda: other.append(fft.transform_threads()))
+        thread.start()
+        thread.join()
+        assert other == [2]
+    assert fft.transform_threads() == 2
+
+
+def test_the_setting_comes_back_after_an_error(two_mkl_threads):
+    with pytest.raises(ZeroDivisionError), fft.one_thread():
+        1 / 0  # noqa: B018
+    assert fft.transform_threads() == 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_each_worker_has_one_mkl_thread_and_the_caller_keeps_its_own(two_mkl_threads, workers):
+    seen = threads.each(lambda _: (fft.transform_threads(), threading.get_ident()), range(4), workers)
+    assert {number for number, _ in seen} == {1}
+    assert (threading.get_ident() in {ident for _, ident in seen}) == (workers == 1)
+    assert fft.transform_threads() == 2
+
+
+def test_work_inside_a_worker_starts_no_more_threads():
+    def outer(_: int) -> bool:
+        here = threading.get_ident()
+        return set(threads.each(lambda _: threading.get_ident(), range(3), 3)) == {here}
+
+    assert threads.each(outer, range(2), 2) == [True, True]
+
+
+def test_items_are_worked_on_at_the_same_time():
+    barrier = threading.Barrier(2)  # nobody passes before both are there
+    threads.each(lambda _: barrier.wait(10), range(2), 2)
+
+
+def test_items_come_back_in_order_and_errors_reach_the_caller():
+    assert threads.each(lambda k: k * k, iter(range(20)), 3) == [k * k for k in range(20)]
+    with pytest.raises(ZeroDivisionError):
+        threads.each(lambda k: 1 // k, [1, 0, 2], 2)
+
+
+@pytest.mark.parametrize("decimate", [1, 2, "adaptive"])
+def test_triggers_are_the_same_with_any_number_of_threads_however_many_mkl_has(two_mkl_threads, decimate):
+    n, rate = 1 << 18, 2048
+    f = np.fft.rfftfreq(n, 1 / rate)
+    rng = np.random.default_rng(5)
+    phases = np.exp(1j * rng.uniform(0, 2 * np.pi, (5, 1)) * f / 50)
+    bank = (phases * np.maximum(f, 10.0) ** (-7 / 6)).astype(np.complex64)
+    data = 0.5 * np.sqrt(n / rate) * (rng.standard_normal(f.size) + 1j * rng.standard_normal(f.size))
+    data = data.astype(np.complex64)
+    options = {"threshold": 4.5, "window": 0.1, "decimate": decimate}
+    with fft.one_thread():
+        reference = mf.filter_bank(bank, data, np.ones(f.size), rate / n, 20.0, **options)
+    assert reference.size >= 5
+    for jobs in (1, 2, 3):
+        found = mf.filter_bank(bank, data, np.ones(f.size), rate / n, 20.0, n_jobs=jobs, **options)
+        np.testing.assert_array_equal(found, reference)
