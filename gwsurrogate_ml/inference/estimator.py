@@ -29,6 +29,7 @@ from gwsurrogate_ml.inference.rounds import SamplingOptions, weigh
 from gwsurrogate_ml.inference.sampling import EventSampler
 from gwsurrogate_ml.inference.search import Found, search
 from gwsurrogate_ml.inference.simulator import band_frequencies, n_features
+from gwsurrogate_ml.inference.steps import kept_in
 from gwsurrogate_ml.inference.unusual import UsualRange
 
 if TYPE_CHECKING:
@@ -173,6 +174,7 @@ class Estimator:
         seed: int = 0,
         progress: Callable[[str, int, int], None] | None = None,
         options: SamplingOptions | None = None,
+        checkpoint: str | Path | None = None,
     ) -> Result:
         """The posterior of an event by importance sampling.
 
@@ -187,6 +189,8 @@ class Estimator:
         progress : callable, optional
             ``progress(stage, done, total)``
         options : SamplingOptions, optional
+        checkpoint : path, optional
+            folder that keeps what is done (`steps`): the same call goes on from there after a kill, with the same result
 
         Returns
         -------
@@ -226,14 +230,16 @@ class Estimator:
         for flag in flags:
             warnings.warn(flag, DomainWarning, stacklevel=2)
         proposals = network_proposals(self.network.distribution(observed), options.widen, found.network_snr)
-        draws, log_weights, rounds = weigh(self.prior, sampler, proposals, n, seed, options, report)
         identity = {
             "estimator": self.info["name"],
             "estimator_sha256": self.info.get("weights_sha256"),
             "surrogate": self._identity(),
             "flags": flags,
         }
-        return conclude(sampler, draws, log_weights, rounds, options, seed, identity, started)
+        fixed = {"identity": identity, "prior": self.prior.model_dump(), "options": options, "n": n, "seed": seed}
+        steps = kept_in(checkpoint, segment=segment, found=found, **fixed)
+        draws, log_weights, rounds = weigh(self.prior, sampler, proposals, n, seed, options, report, steps)
+        return conclude(sampler, draws, log_weights, rounds, options, seed, identity, started - steps.spent)
 
     def _segment(self, data: StrainData | AnalysisSegment) -> AnalysisSegment:
         from gwsurrogate_ml.strain.segment import AnalysisSegment

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from gwsurrogate_ml.inference.importance import (
 from gwsurrogate_ml.inference.priors import BinaryPrior
 from gwsurrogate_ml.inference.refine import Proposal, fit_flow
 from gwsurrogate_ml.inference.sampling import Evaluated, EventSampler
+from gwsurrogate_ml.inference.steps import Steps
 
 EDGE_SHARE = 0.02
 """Outermost share of the range of chirp mass in which a posterior density above `EDGE_DENSITY` of its peak counts as
@@ -43,6 +45,9 @@ HOPELESS = 0.01
 """Efficiency of the network below which its range is in question."""
 EDGE_PILOT = 150
 """Effective draws the pilot needs before it alone may refuse an event."""
+PART = 16384
+"""Final draws made in one step: what a killed run does again at most."""
+UNKEPT = Steps()
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,7 @@ def weigh(
     seed: int,
     options: SamplingOptions,
     report: Callable[[str, int, int], None],
+    steps: Steps = UNKEPT,
 ) -> tuple[Evaluated, np.ndarray, list[dict[str, Any]]]:
     """Pilot, refinement where it pays, and the final `n` draws with their weights.
 
@@ -100,6 +106,8 @@ def weigh(
     n, seed : int
     options : SamplingOptions
     report : callable, ``report(stage, done, total)``
+    steps : Steps
+        keeps what is done, where a killed run is to go on from it
 
     Returns
     -------
@@ -107,7 +115,8 @@ def weigh(
         what each round reached
     """
     pilot_n = min(options.pilot, n)
-    pool = first_draws(prior, sampler, proposals, pilot_n, seed)
+    first = partial(first_draws, prior, sampler, proposals, pilot_n, seed)
+    pool = steps("pilot", first, sampler, proposals)
     log_weights = pool.log_weights(prior)
     if effective_size(log_weights) > EDGE_PILOT and options.on_edge == "raise":
         # No need to spend minutes on an event that will be refused.
@@ -121,9 +130,9 @@ def weigh(
             cut_off(prior, high if place > 0.5 else low, options)
     rounds = [_round("network", efficiency, log_weights)]
     if efficiency < options.refine_below and options.max_rounds > 0 and pilot_n < n:
-        shares, more = learn(prior, sampler, pool, efficiency, seed, options, report)
+        shares, more = learn(prior, sampler, pool, efficiency, seed, options, report, steps=steps)
         rounds += more
-    return *final_draws(prior, sampler, pool.proposals, shares, n, seed), rounds
+    return *final_draws(prior, sampler, pool.proposals, shares, n, seed, steps), rounds
 
 
 @dataclass
@@ -190,6 +199,7 @@ def learn(
     options: SamplingOptions,
     report: Callable[[str, int, int], None],
     most: int = MAX_ROUNDS,
+    steps: Steps = UNKEPT,
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
     """Fit flows to this event's weighted draws, round by round, until their mixture is efficient or nothing is gained.
 
@@ -202,7 +212,7 @@ def learn(
         draws to start with; the new ones join it
     efficiency : float
         of the best mixture of the pool's proposals
-    seed, options, report : as for `weigh`
+    seed, options, report, steps : as for `weigh`
     most : int
         rounds, those with the likelihood to a lower power included
 
@@ -224,17 +234,20 @@ def learn(
             likely = np.unique(resample(log_weights, 8, np.random.default_rng(seed + number)))
             sampler.build_sets(pool.draws.coefficients[likely], pool.draws.power[likely])
         power_was = power
-        flow = fit_flow(
+        fit = partial(
+            fit_flow,
             pool.draws.z,
             tempered,
             seed + 10 * number,
             steps=options.refine_steps,
             progress=lambda done, total: report("refinement", done, total),
         )
+        flow = steps(f"flow {number}", fit)
         # A flow fitted to few draws may fall off too early: some come from a wider one.
         for proposal, count in ((flow, n - n // 4), (flow.widened(WIDER), n // 4)):
-            fresh = sampler.evaluate(proposal.draw(count, seed + 10 * number + len(pool.counts)), "refinement pilot")
-            pool.add(proposal, fresh)
+            z = proposal.draw(count, seed + 10 * number + len(pool.counts))
+            evaluate = partial(sampler.evaluate, z, "refinement pilot")
+            pool.add(proposal, steps(f"draws of flow {number}", evaluate, sampler))
         shares, now = pool.tune(prior)
         rounds.append(_round(f"refinement {number}", now, pool.log_weights(prior)) | {"power": power})
         if power == 1.0:
@@ -273,13 +286,27 @@ def tempering(log_base: np.ndarray, log_likelihood: np.ndarray, count: float) ->
 
 
 def final_draws(
-    prior: BinaryPrior, sampler: EventSampler, proposals: list[Proposal], shares: np.ndarray, n: int, seed: int
+    prior: BinaryPrior,
+    sampler: EventSampler,
+    proposals: list[Proposal],
+    shares: np.ndarray,
+    n: int,
+    seed: int,
+    steps: Steps = UNKEPT,
 ) -> tuple[Evaluated, np.ndarray]:
     """`n` fresh draws, from each proposal its share, and their log weights."""
     counts = split(n, shares)
     used = [(p, c) for p, c in zip(proposals, counts, strict=True) if c]
     z = np.concatenate([p.draw(c, seed + 3 + 100 * i) for i, (p, c) in enumerate(used)])
-    final = Pool([p for p, _ in used], [c for _, c in used], sampler.evaluate(z, "waveforms"))
+    starts = range(0, n, PART)
+    stages = [
+        "waveforms" if len(starts) == 1 else f"waveforms, part {k} of {len(starts)}" for k in range(1, len(starts) + 1)
+    ]
+    parts = [
+        steps(stage, partial(sampler.evaluate, z[start : start + PART], stage), sampler)
+        for start, stage in zip(starts, stages, strict=True)
+    ]
+    final = Pool([p for p, _ in used], [c for _, c in used], join(parts))
     return final.draws, final.log_weights(prior)
 
 

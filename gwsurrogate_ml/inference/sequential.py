@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +25,7 @@ from gwsurrogate_ml.inference.refine import PriorProposal
 from gwsurrogate_ml.inference.rounds import Pool, SamplingOptions, final_draws, learn
 from gwsurrogate_ml.inference.sampling import EventSampler
 from gwsurrogate_ml.inference.search import search
+from gwsurrogate_ml.inference.steps import kept_in
 from gwsurrogate_ml.inference.training import load_model
 
 if TYPE_CHECKING:
@@ -49,6 +52,7 @@ def sample_event(
     seed: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
     options: SamplingOptions | None = None,
+    checkpoint: str | Path | None = None,
 ) -> Result:
     """The posterior of an event without a trained estimator: for any prior, band and duration the waveform model covers.
 
@@ -62,7 +66,7 @@ def sample_event(
         as in a configuration: a surrogate by name or path, or "lal:APPROXIMANT"
     model : WaveformModel, optional
         instead of loading `surrogate`
-    n, seed, progress, options : as for `Estimator.sample`
+    n, seed, progress, options, checkpoint : as for `Estimator.sample`
 
     Returns
     -------
@@ -100,16 +104,19 @@ def sample_event(
     c, power = sampler.coefficients(found.theta[None], "first draws")
     sampler.build_sets(c, power, log2_n=15)
     start = PriorProposal()
-    pool = Pool([start], [FIRST], sampler.evaluate(start.draw(FIRST, seed), "first draws"))
-    shares, rounds = learn(prior, sampler, pool, 0.0, seed, options, report, most=MAX_ROUNDS)
+    origin = {"estimator": "none: rounds on this event", "surrogate": identity, "flags": []}
+    fixed = {"identity": origin, "prior": prior.model_dump(), "options": options, "n": n, "seed": seed}
+    steps = kept_in(checkpoint, segment=cut, found=found, **fixed)
+    first = partial(sampler.evaluate, start.draw(FIRST, seed), "first draws")
+    pool = Pool([start], [FIRST], steps("first draws", first, sampler))
+    shares, rounds = learn(prior, sampler, pool, 0.0, seed, options, report, most=MAX_ROUNDS, steps=steps)
     if rounds[-1]["efficiency"] < HOPELESS:
         raise DomainError(
             f"the rounds on this event led to no proposal (efficiency {rounds[-1]['efficiency']:.1e}): narrow the prior "
             f"around the chirp mass of the loudest template, {found.theta[0]:.1f} solar masses, or look for glitches"
         )
-    draws, log_weights = final_draws(prior, sampler, pool.proposals, shares, n, seed)
-    origin = {"estimator": "none: rounds on this event", "surrogate": identity, "flags": []}
-    return conclude(sampler, draws, log_weights, rounds, options, seed, origin, started)
+    draws, log_weights = final_draws(prior, sampler, pool.proposals, shares, n, seed, steps)
+    return conclude(sampler, draws, log_weights, rounds, options, seed, origin, started - steps.spent)
 
 
 def _segment(data: StrainData | AnalysisSegment, wanted: SegmentConfig | None) -> AnalysisSegment:
