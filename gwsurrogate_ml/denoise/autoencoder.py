@@ -1,13 +1,15 @@
 """The learned signal denoiser: a convolutional autoencoder on whitened strain, with its own sigma and two scores of strangeness.
 
-The network (`network`) gives mean and sigma of a signal at every sample, and the logit of a peak in every frame. What it leaves
-of the data is the first out-of-distribution score. The second is the distance of its inner representation where the data
-are loudest from those of signals and noise in training, in the principal components of the latter.
+The network (`network`) gives mean and sigma of a signal at every sample, and the logit of a peak in every frame; where it is
+guided, it starts from the posterior mean over a bank of waveforms (`projection`). What it leaves of the data is the first
+out-of-distribution score. The second is the distance of its inner representation where the data are loudest from those of
+signals and noise in training, in the principal components of the latter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import torch
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.denoise.grid import DURATION, SEARCH, to_series
 from gwsurrogate_ml.denoise.network import RATE, Autoencoder
+from gwsurrogate_ml.denoise.projection import Families, Projection, of_bank, project
 from gwsurrogate_ml.denoise.settings import NetworkSettings
 from gwsurrogate_ml.denoise.signal import Reconstruction, SignalDenoiser, residual_excess
 from gwsurrogate_ml.errors import ConfigError
@@ -34,22 +37,42 @@ class AutoencoderDenoiser(SignalDenoiser):
     Parameters
     ----------
     card : mapping
-        as `SignalDenoiser`, with `network` (its sizes) and `sigma_scale` (pairs of an SNR and the calibrated factor on sigma there)
+        as `SignalDenoiser`, with `network` (its sizes), `sigma_scale` (pairs of an SNR and the calibrated factor on sigma there)
+        and, for a guided network, `projection` (bank, its checksum, temperature and best)
     network : Autoencoder
     reference : Reference, optional
         inner representations of signals and noise
+    families : Families, optional
+        of the bank's waveforms, for a guided network
     """
 
-    def __init__(self, card: Mapping[str, Any], network: Autoencoder, reference: Reference | None = None) -> None:
+    def __init__(
+        self,
+        card: Mapping[str, Any],
+        network: Autoencoder,
+        reference: Reference | None = None,
+        families: Families | None = None,
+    ) -> None:
         super().__init__(card)
         self.network = network.eval()
-        self.reference = reference
+        self.reference, self.families = reference, families
+
+    @cached_property
+    def layer(self) -> Projection | None:
+        """The projection that guides the network, made when it is first needed; None where there is none."""
+        if self.families is None:
+            return None
+        how = self.card["projection"]
+        waveforms, _ = of_bank(how["bank"], how["bank_sha256"])
+        return Projection(waveforms, self.families.family, self.families.heads, how["temperature"], how["best"])
 
     def save(self, folder: str | Path) -> Path:
         """Write as a model folder, weights as float16: a relative 5e-4, far below what noise does."""
         tensors = {f"network.{key}": value.half().numpy() for key, value in self.network.state_dict().items()}
         if self.reference is not None:
             tensors |= {f"reference.{key}": value.astype(np.float16) for key, value in vars(self.reference).items()}
+        if self.families is not None:
+            tensors |= {f"families.{key}": value.astype(np.int16) for key, value in self.families._asdict().items()}
         return artifacts.save(Path(folder), self.card, tensors)
 
     @classmethod
@@ -61,7 +84,8 @@ class AutoencoderDenoiser(SignalDenoiser):
         ConfigError
             if sizes and weights do not fit one another
         """
-        network = Autoencoder(**NetworkSettings.model_validate(card["network"]).model_dump())
+        families = _part(tensors, "families")
+        network = Autoencoder(**NetworkSettings.model_validate(card["network"]).model_dump(), guided=bool(families))
         weights = {key: torch.from_numpy(value).float() for key, value in _part(tensors, "network").items()}
         try:
             network.load_state_dict(weights)
@@ -69,17 +93,17 @@ class AutoencoderDenoiser(SignalDenoiser):
             raise ConfigError(f"the weights do not fit the network of the card: {error}; train it again") from error
         stored = _part(tensors, "reference")
         reference = Reference(**{key: value.astype(np.float32) for key, value in stored.items()}) if stored else None
-        return cls(card, network, reference)
+        return cls(card, network, reference, Families(**families) if families else None)
 
     def reconstruct(
         self, white: np.ndarray, psd: np.ndarray, sampling_frequency: float, *, seed: int = 0, n_draws: int = 200
     ) -> Reconstruction:
         """Denoise one segment; as `SignalDenoiser.reconstruct`.
 
-        `psd`, `seed` and `n_draws` are of no account here: the network knows whitened strain alone, and sigma is its own.
+        `seed` and `n_draws` are of no account here, as sigma is the network's own; `psd` is used by a guided network alone.
         """
-        x = to_series(white[None], RATE).astype(np.float32)
-        mean, spread, logits, latents = self._look(x[0])
+        x = self._inputs(white, psd)
+        mean, spread, logits, latents = self._look(x)
         frames = slice(*(round(t * RATE / self.network.hop) for t in SEARCH))
         logit = float(np.mean(np.logaddexp.reduce(logits[:, frames], axis=1)))
         probability = float(1.0 / (1.0 + np.exp(-np.clip(logit - self.card["threshold"], -500, 500))))
@@ -110,22 +134,28 @@ class AutoencoderDenoiser(SignalDenoiser):
         snrs, factors = np.array(self.card["sigma_scale"]).T
         return float(np.interp(np.log(max(snr, 1.0)), np.log(snrs), factors))
 
-    def latent(self, white: np.ndarray) -> np.ndarray:
+    def latent(self, white: np.ndarray, psd: np.ndarray) -> np.ndarray:
         """Inner representation (width,) of a segment (n_f,) where it is loudest."""
-        x = to_series(white[None], RATE).astype(np.float32)
+        x = self._inputs(white, psd)
         with torch.inference_mode():
-            out = self.network(torch.from_numpy(x))
+            out = self.network(*(torch.from_numpy(row[None]) for row in x))
         return np.asarray(out.latent[0].numpy()[:, self._loudest(x[0])])
 
-    def _look(self, series: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Signal and sigma (n,), presence (4, frames) and latent (width, frames) of a series (n,), seen in four ways.
+    def _inputs(self, white: np.ndarray, psd: np.ndarray) -> np.ndarray:
+        """What the network is shown (1 or 2, n) float32: the series of a segment (n_f,), and that of its projection."""
+        rows = [white] if self.layer is None else [white, project(self.layer, white, psd)]
+        return to_series(np.stack(rows), RATE).astype(np.float32)
+
+    def _look(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Signal and sigma (n,), presence (4, frames) and latent (width, frames) of inputs (k, n), seen in four ways.
 
         Upside down and half a frame later a signal is as good a signal: the mean of the four errs less than each.
         """
         half = self.network.hop // 2
-        views = np.stack([series, -series, np.roll(series, half), -np.roll(series, half)])
+        later = np.roll(x, half, axis=1)
+        views = np.stack([x, -x, later, -later], axis=1)
         with torch.inference_mode():
-            out = self.network(torch.from_numpy(views))
+            out = self.network(*(torch.from_numpy(rows) for rows in views))
         signal, sigma = out.signal.double().numpy(), out.sigma.double().numpy()
         signal = signal * np.array([[1.0], [-1.0], [1.0], [-1.0]])
         signal[2:], sigma[2:] = np.roll(signal[2:], -half, axis=1), np.roll(sigma[2:], -half, axis=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,11 +12,13 @@ from gwsurrogate_ml.denoise.autoencoder import AutoencoderDenoiser, Reference
 from gwsurrogate_ml.denoise.autoencoder_training import HELD, make_examples, optimise
 from gwsurrogate_ml.denoise.calibration import RATE, STRONG, inject, noise_level
 from gwsurrogate_ml.denoise.examples import Examples
-from gwsurrogate_ml.denoise.grid import Segment
+from gwsurrogate_ml.denoise.grid import Segment, frequencies
 from gwsurrogate_ml.denoise.network import Autoencoder
 from gwsurrogate_ml.denoise.noise import gaussian, read_folder
-from gwsurrogate_ml.denoise.settings import DenoiserSettings, read_settings
-from gwsurrogate_ml.denoise.signal import KIND
+from gwsurrogate_ml.denoise.pool import remove
+from gwsurrogate_ml.denoise.projection import Families, Projection, families, of_bank
+from gwsurrogate_ml.denoise.settings import DenoiserSettings, ProjectionSettings, read_settings
+from gwsurrogate_ml.denoise.signal import KIND, REFERENCE
 
 Progress = Callable[[str, int, int], None]
 _CALIBRATION, _REFERENCE, _NOISE = 6, 7, 8
@@ -62,15 +64,35 @@ def train_denoiser(
     taught = read_folder(settings.noise, HOP_TRAINING) if settings.noise else []
     quiet = read_folder(settings.calibration, HOP_CALIBRATION) if settings.calibration else []
     examples = make_examples(settings, model, taught, progress)
-    network, metrics = optimise(settings, examples, work, progress)
+    guide = None if settings.projection is None else _guide(settings.projection)
+    network, metrics = optimise(settings, examples, work, progress, guide.layer if guide else None)
     if not quiet:
         rng = np.random.default_rng([settings.seed, _NOISE])
         quiet = [gaussian(examples.psds[i % len(examples.psds)], rng) for i in range(settings.data.quiet)]
-    denoiser = finish(settings, network, examples, quiet, metrics)
+    denoiser = finish(settings, network, examples, quiet, metrics, guide)
     folder = denoiser.save(out)
+    remove(work)
     for name in ("checkpoint.pt", "config.json"):
         (work / name).unlink(missing_ok=True)
     return folder
+
+
+class Guide(NamedTuple):
+    """A projection, the families of its bank, and what the card records of it."""
+
+    layer: Projection
+    families: Families
+    card: dict[str, Any]
+
+
+def _guide(settings: ProjectionSettings) -> Guide:
+    from gwsurrogate_ml.strain.spectrum import load_psd
+
+    waveforms, sha256 = of_bank(settings.bank)
+    found = families(waveforms, np.interp(frequencies(), *load_psd(REFERENCE)), settings.heads)
+    layer = Projection(waveforms, found.family, found.heads, settings.temperature, settings.best)
+    card = {"bank": settings.bank, "bank_sha256": sha256, "temperature": settings.temperature, "best": settings.best}
+    return Guide(layer, found, card)
 
 
 def finish(
@@ -79,19 +101,24 @@ def finish(
     examples: Examples,
     noise: list[Segment],
     metrics: dict[str, Any],
+    guide: Guide | None = None,
 ) -> AutoencoderDenoiser:
     """Calibrate a network on noise it was not trained on and on the waveforms held back."""
     for value in network.parameters():
         value.data = value.data.half().float()  # as it will be stored
-    card = _card(settings, examples, noise, metrics)
+    card = _card(settings, examples, network, metrics) | ({"projection": guide.card} if guide else {})
     denoiser = AutoencoderDenoiser(
-        card | {"sigma_scale": [[1.0, 1.0]], "threshold": -1e3, "ood_threshold": np.inf}, network
+        card | {"sigma_scale": [[1.0, 1.0]], "threshold": -1e3, "ood_threshold": np.inf},
+        network,
+        families=guide.families if guide else None,
     )
     rng = np.random.default_rng([settings.seed, _REFERENCE])
     drawn = examples.spectra(2 * settings.data.reference, rng, (settings.data.snr[0], 1.5 * settings.data.snr[1]))
     # Glitches are what the score is to tell apart: they are no part of the reference.
-    usual = drawn.data[~drawn.glitch][: settings.data.reference]
-    denoiser.reference = Reference.of(np.array([denoiser.latent(white) for white in usual]), N_COMPONENTS)
+    usual = np.flatnonzero(~drawn.glitch)[: settings.data.reference]
+    denoiser.reference = Reference.of(
+        np.array([denoiser.latent(drawn.data[i], drawn.psd[i]) for i in usual]), N_COMPONENTS
+    )
     rng = np.random.default_rng([settings.seed, _CALIBRATION])
     held = examples.waveforms[-max(1, round(HELD * len(examples.waveforms))) :]
     latents, scales = [], []
@@ -126,7 +153,7 @@ def finish(
 
 
 def _card(
-    settings: DenoiserSettings, examples: Examples, noise: list[Segment], metrics: dict[str, Any]
+    settings: DenoiserSettings, examples: Examples, network: Autoencoder, metrics: dict[str, Any]
 ) -> dict[str, Any]:
     def names(folder: Path | None) -> list[str]:
         return sorted(path.name for path in folder.glob("*-*.*")) if folder else ["Gaussian"]
@@ -148,6 +175,6 @@ def _card(
         "config": settings.model_dump(mode="json", exclude={"noise", "calibration"}),
         "waveforms": f"surrogate {settings.surrogate}, (2,2) mode, {len(examples.waveforms)} binaries",
         "noise": {"training": names(settings.noise), "calibration": names(settings.calibration)},
-        "parameters": sum(p.numel() for p in Autoencoder(**settings.network.model_dump()).parameters()),
+        "parameters": sum(p.numel() for p in network.parameters()),
         "training": metrics,
     }

@@ -22,12 +22,14 @@ from gwsurrogate_ml.denoise import bank as banks
 from gwsurrogate_ml.denoise.examples import Batch, Examples, components, random_psds
 from gwsurrogate_ml.denoise.grid import Segment, frequencies
 from gwsurrogate_ml.denoise.network import RATE, Autoencoder, Output
+from gwsurrogate_ml.denoise.pool import Pool
+from gwsurrogate_ml.denoise.projection import Projection
 from gwsurrogate_ml.denoise.settings import DenoiserSettings, TrainingSettings
 from gwsurrogate_ml.errors import ArtifactError, ConfigError
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
-_WAVEFORMS, _PSDS, _COMPONENTS, _BATCHES, _VALIDATION = 1, 2, 3, 4, 5
+_WAVEFORMS, _PSDS, _COMPONENTS, _BATCHES, _VALIDATION, _POOL = 1, 2, 3, 4, 5, 9
 HELD = 0.05
 """Share of the waveforms that only the validation loss sees."""
 ENERGY = 10.0
@@ -52,6 +54,7 @@ def make_examples(settings: DenoiserSettings, model: Any, real: list[Segment], p
         noise_fraction=settings.data.noise_fraction,
         glitch_fraction=settings.data.glitch_fraction,
         kinds=settings.data.glitches,
+        outside_fraction=settings.data.outside_fraction,
     )
 
 
@@ -68,9 +71,15 @@ def losses(out: Output, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch
 
 
 def optimise(
-    settings: DenoiserSettings, examples: Examples, work: Path, progress: Progress | None = None
+    settings: DenoiserSettings,
+    examples: Examples,
+    work: Path,
+    progress: Progress | None = None,
+    layer: Projection | None = None,
 ) -> tuple[Autoencoder, dict[str, Any]]:
     """Train a network; checkpoints and `log.jsonl` go to `work`, from which an unfinished run goes on.
+
+    With a `layer` the network is guided by it, and learns from a pool of examples; without, every batch is new.
 
     Returns
     -------
@@ -86,7 +95,7 @@ def optimise(
     t, data = settings.training, settings.data
     claim(work, settings)
     torch.manual_seed(settings.seed)
-    network = Autoencoder(**settings.network.model_dump())
+    network = Autoencoder(**settings.network.model_dump(), guided=layer is not None)
     size = settings.network
     network.begin(
         torch.from_numpy(
@@ -109,15 +118,22 @@ def optimise(
         log.unlink(missing_ok=True)
     held = max(1, round(HELD * len(examples.waveforms)))
     taught = (0, len(examples.waveforms) - held)
+    before = time.process_time()
+    pool = None
+    if layer is not None and settings.projection is not None:
+        pool = Pool.make(
+            examples, layer, settings.projection.pool, (settings.seed, _POOL), data.snr, taught, work, progress
+        )
+    pool_seconds = time.process_time() - before
     started, recent = time.process_time() - seconds, []
     network.train()
     for step in range(first, t.steps):
         eased = max(0.0, 1.0 - step / max(data.curriculum, 1))
         low = data.snr[0] + (min(data.snr_start, data.snr[1]) - data.snr[0]) * eased
         rng = np.random.default_rng([settings.seed, _BATCHES, step])
-        batch = examples.batch(t.batch, rng, (low, data.snr[1]), taught)
+        batch = pool.batch(t.batch, rng, low) if pool else examples.batch(t.batch, rng, (low, data.snr[1]), taught)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=t.bfloat16):
-            out = network(torch.from_numpy(batch.white))
+            out = network(*_inputs(batch))
         energy, spread, presence = losses(out, batch)
         loss = energy / ENERGY + t.spread * spread + t.presence * presence
         if not torch.isfinite(loss):
@@ -147,13 +163,17 @@ def optimise(
             progress("training", done, t.steps)
     network.eval()
     rng = np.random.default_rng([settings.seed, _VALIDATION])
-    batch = examples.batch(256, rng, data.snr, (taught[1], len(examples.waveforms)))
+    unseen = (taught[1], len(examples.waveforms))
+    if layer is not None:
+        batch = Pool.make(examples, layer, 256, (settings.seed, _VALIDATION), data.snr, unseen).all(rng)
+    else:
+        batch = examples.batch(256, rng, data.snr, unseen)
     last = {key: value.clone() for key, value in network.state_dict().items()}
     found = []
     for weights in (average, last):
         network.load_state_dict(weights)
         with torch.no_grad():
-            found.append([float(value) for value in losses(network(torch.from_numpy(batch.white)), batch)])
+            found.append([float(value) for value in losses(network(*_inputs(batch)), batch)])
     better = int(found[1][0] < found[0][0])
     network.load_state_dict((average, last)[better])
     final = found[better]
@@ -161,10 +181,20 @@ def optimise(
     return network, metrics | {
         "validation": "means over 256 examples of waveforms not trained on: squared error, -log likelihood, cross-entropy",
         "cpu_seconds": round(time.process_time() - started, 1) if first < t.steps else round(seconds, 1),
+        "projection_cpu_seconds": round(pool_seconds, 1),
+        "projection_error": None if batch.projection is None else _error(batch.projection, batch),
         "weights": ("averaged", "last")[better],
         "examples": t.steps * t.batch,
         "threads": torch.get_num_threads(),
     }
+
+
+def _inputs(batch: Batch) -> tuple[torch.Tensor, ...]:
+    return tuple(torch.from_numpy(x) for x in (batch.white, batch.projection) if x is not None)
+
+
+def _error(signal: np.ndarray, batch: Batch) -> float:
+    return float(np.mean(np.sum((signal - batch.signal) ** 2, axis=1)))
 
 
 def _rate(step: int, t: TrainingSettings) -> float:

@@ -25,6 +25,8 @@ CURVES = (
 """Noise curves of bilby, between which random PSDs are drawn."""
 INSIDE = 0.1
 """A signal's presence is judged where its peak lies at least this far from the ends of the window, s."""
+OUTSIDE = 0.35
+"""How far from the search interval the peak of a signal outside it lies at most, s."""
 GLITCH_SNR = (6.0, 60.0)
 POOL, GLITCHES = 1000, 424242
 """Number of glitches made in advance, and their seed."""
@@ -37,7 +39,8 @@ class Spectra(NamedTuple):
     ----------
     data, signal : (n, n_f) complex128
     snr, time : (n,), of the signal, 0 without one; of whatever is in the noise, s in the segment
-    glitch : (n,) bool
+    glitch : (n,) bool, whether there is something in it that is not to be recovered
+    psd : (n, n_f) float64, of the noise, up to a factor
     """
 
     data: np.ndarray
@@ -45,6 +48,7 @@ class Spectra(NamedTuple):
     snr: np.ndarray
     time: np.ndarray
     glitch: np.ndarray
+    psd: np.ndarray
 
 
 class Batch(NamedTuple):
@@ -56,6 +60,7 @@ class Batch(NamedTuple):
     present : (n,) float32, 1 where a signal's peak lies in the window, else 0
     judged : (n,) float32, 0 where presence is a matter of taste: the peak at an end of the window or beyond
     snr : (n,) float64, of the whole signal; 0 without one
+    projection : (n, n_samples) float32, what a bank makes of the data; None where the network is not guided
     """
 
     white: np.ndarray
@@ -63,6 +68,7 @@ class Batch(NamedTuple):
     present: np.ndarray
     judged: np.ndarray
     snr: np.ndarray
+    projection: np.ndarray | None = None
 
 
 def random_psds(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -95,6 +101,8 @@ class Examples:
     real_fraction, noise_fraction, glitch_fraction : float
         shares of examples in real noise, without anything but noise, and with a glitch
     kinds : of glitches
+    outside_fraction : float
+        share of the signals whose peak lies outside the search interval: what a guided network is to leave to another segment
     """
 
     def __init__(
@@ -109,11 +117,13 @@ class Examples:
         noise_fraction: float = 0.15,
         glitch_fraction: float = 0.15,
         kinds: Sequence[str] = ("sine-Gaussian", "noise burst"),
+        outside_fraction: float = 0.0,
     ) -> None:
         self.waveforms, self.psds, self.real = waveforms, psds, list(real)
         self.rate, self.window = rate, window
         self.real_fraction = real_fraction if self.real else 0.0
         self.noise_fraction, self.glitch_fraction = noise_fraction, glitch_fraction
+        self.outside_fraction = outside_fraction
         rng = np.random.default_rng(GLITCHES)
         self.glitches = [
             glitches.spectrum(kind, frequencies(), rng) for kind in kinds for _ in range(POOL // len(kinds))
@@ -125,7 +135,7 @@ class Examples:
         """`n` segments with noise and at most one thing in it."""
         f = frequencies()
         data = np.empty((n, f.size), np.complex128)
-        signal = np.zeros_like(data)
+        signal, psds = np.zeros_like(data), np.empty((n, f.size))
         snrs, times, glitch = np.zeros(n), rng.uniform(*SEARCH, n), np.zeros(n, bool)
         low, high = rows or (0, len(self.waveforms))
         for i in range(n):
@@ -137,7 +147,7 @@ class Examples:
             else:
                 psd = self.psds[int(rng.integers(len(self.psds)))]
                 noise = (rng.standard_normal(f.size) + 1j * rng.standard_normal(f.size)) * np.sqrt(0.25 * DURATION)
-            data[i] = noise
+            data[i], psds[i] = noise, psd
             what = rng.random()
             if what < self.noise_fraction:
                 continue
@@ -147,17 +157,28 @@ class Examples:
                 data[i] += _scaled(h, _log_uniform(rng, GLITCH_SNR)) * turn
                 glitch[i] = True
                 continue
-            snrs[i] = _log_uniform(rng, snr)
-            signal[i] = _scaled(self.waveforms[int(rng.integers(low, high))] / np.sqrt(psd), snrs[i]) * turn
+            size, h = _log_uniform(rng, snr), self.waveforms[int(rng.integers(low, high))] / np.sqrt(psd)
+            if self.outside_fraction and rng.random() < self.outside_fraction:
+                late = rng.random() < 0.5
+                shift = SEARCH[late] - times[i] + (OUTSIDE if late else -OUTSIDE) * rng.uniform(0.1, 1.0)
+                data[i] += _scaled(h, size) * turn * np.exp(-2j * np.pi * f * shift)
+                glitch[i] = True
+                continue
+            snrs[i], signal[i] = size, _scaled(h, size) * turn
             data[i] += signal[i]
-        return Spectra(data, signal, snrs, times, glitch)
+        return Spectra(data, signal, snrs, times, glitch, psds)
 
     def batch(
         self, n: int, rng: np.random.Generator, snr: tuple[float, float], rows: tuple[int, int] | None = None
     ) -> Batch:
         """`n` examples, signals log-uniform in SNR; `rows` bounds the waveforms that may occur."""
-        data, signal, snrs, times, _ = self.spectra(n, rng, snr, rows)
-        series = to_series(np.concatenate([data, signal]), self.rate).astype(np.float32)
+        return self.cut(self.spectra(n, rng, snr, rows), rng)
+
+    def cut(self, drawn: Spectra, rng: np.random.Generator, projection: np.ndarray | None = None) -> Batch:
+        """Windows of segments (n, n_f), each begun at random, and of projections (n, n_f) where there are any."""
+        n, snrs, times = len(drawn.data), drawn.snr, drawn.time
+        spectra = [drawn.data, drawn.signal] + ([] if projection is None else [projection])
+        series = to_series(np.concatenate(spectra), self.rate).astype(np.float32)
         size, whole = round(self.window * self.rate), round(DURATION * self.rate)
         first = rng.integers(0, whole - size + 1, n)
         take = first[:, None] + np.arange(size)
@@ -165,10 +186,11 @@ class Examples:
         inside = (times > begin + INSIDE) & (times < begin + self.window - INSIDE)
         return Batch(
             np.take_along_axis(series[:n], take, axis=1),
-            np.take_along_axis(series[n:], take, axis=1),
+            np.take_along_axis(series[n : 2 * n], take, axis=1),
             ((snrs > 0) & inside).astype(np.float32),
             ((snrs == 0) | inside).astype(np.float32),
             snrs,
+            None if projection is None else np.take_along_axis(series[2 * n :], take, axis=1),
         )
 
 

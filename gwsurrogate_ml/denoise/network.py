@@ -103,6 +103,8 @@ class Autoencoder(nn.Module):
     long_length, short_length : int, samples
     hop, ahead : int, samples between frames, and that the long filters reach beyond their frame
     dilations : of the blocks, in frames
+    guided : bool
+        whether the posterior mean over a bank of waveforms is given beside the strain: the network then corrects and judges it
 
     Examples
     --------
@@ -122,19 +124,22 @@ class Autoencoder(nn.Module):
         hop: int = 32,
         ahead: int = 128,
         dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 1, 2, 4),
+        guided: bool = False,
     ) -> None:
         super().__init__()
-        self.hop = hop
+        self.hop, self.guided = hop, guided
         self.long = Filters(long, long_length, hop, ahead)
         self.short = Filters(short, short_length, hop, (short_length // hop - 1) // 2 * hop)
         both = long + short
-        self.enter = nn.Conv1d(both, width, 1)
+        self.enter = nn.Conv1d(both + short if guided else both, width, 1)
         self.blocks = nn.Sequential(*(Block(width, dilation) for dilation in dilations))
         self.gate = nn.Conv1d(width, both, 1)
         self.add = nn.Conv1d(width, both, 1)
         self.spread = nn.Conv1d(width, both, 1)
         self.scatter = Filters(both, short_length, hop, (short_length // hop - 1) // 2 * hop, analysis=False)
         self.peak = nn.Conv1d(width, 1, 1)
+        if guided:
+            self.doubt = nn.Conv1d(width, short, 1)
         self.act = nn.ReLU()
         self.begin()
 
@@ -156,15 +161,27 @@ class Autoencoder(nn.Module):
         nn.init.zeros_(self.gate.weight)
         self.gate.bias[:n_long] = -4.0
         self.gate.bias[n_long:] = -1.0
+        if self.guided:  # begins as the projection, nearly
+            self.gate.bias.fill_(-5.0)
+            nn.init.zeros_(self.doubt.weight)
+            self.doubt.bias.fill_(-4.0)
 
-    def forward(self, white: Tensor) -> Output:
-        """Denoise whitened strain (batch, n)."""
+    def forward(self, white: Tensor, projection: Tensor | None = None) -> Output:
+        """Denoise whitened strain (batch, n); a guided network needs the projection (batch, n), too."""
         frames = torch.cat([self.long.frames(white), self.short.frames(white)], dim=1)
-        latent = self.blocks(self.enter(frames))
+        seen = frames
+        if projection is not None:
+            guide = self.short.frames(projection)
+            seen = torch.cat([frames, guide], dim=1)
+        latent = self.blocks(self.enter(seen))
         h = self.act(latent)
         kept = torch.sigmoid(self.gate(h)) * frames + self.add(h)
-        n_long = self.long.width
-        signal = self.long.series(kept[:, :n_long]).float() + self.short.series(kept[:, n_long:]).float()
+        long, short = kept[:, : self.long.width], kept[:, self.long.width :]
+        if projection is not None:
+            short = short - torch.sigmoid(self.doubt(h)) * guide
+        signal = self.long.series(long).float() + self.short.series(short).float()
+        if projection is not None:
+            signal = signal + projection
         spread = self.scatter.series(self.act(self.spread(h))).float()
         sigma = nn.functional.softplus(spread - 3.0) + SIGMA_FLOOR
         return Output(signal, sigma, self.peak(h)[:, 0].float(), latent.float())

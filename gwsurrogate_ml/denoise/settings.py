@@ -29,6 +29,8 @@ class DataSettings(_Strict):
         length of an example
     real_fraction, noise_fraction, glitch_fraction : float
         shares of examples in real noise (if there is any), with noise alone, and with a glitch
+    outside_fraction : float
+        share of the signals whose peak lies just outside the segment's search interval, which are not to be recovered
     glitches : kinds of glitches the network learns to leave alone
     reference, quiet : int
         after training: segments that the latent score compares with, and of noise to calibrate on where there is no real one
@@ -43,6 +45,7 @@ class DataSettings(_Strict):
     real_fraction: float = Field(default=0.4, ge=0, le=1)
     noise_fraction: float = Field(default=0.1, ge=0, le=1)
     glitch_fraction: float = Field(default=0.12, ge=0, le=1)
+    outside_fraction: float = Field(default=0.0, ge=0, lt=1)
     glitches: tuple[str, ...] = Field(default=("sine-Gaussian", "noise burst"), min_length=1)
     reference: int = Field(default=1500, ge=50)
     quiet: int = Field(default=200, ge=10)
@@ -59,6 +62,27 @@ class NetworkSettings(_Strict):
     hop: int = Field(default=32, ge=4)
     ahead: int = Field(default=128, ge=0)
     dilations: tuple[int, ...] = Field(default=(1, 2, 4, 8, 16, 1, 2, 4), min_length=1)
+
+
+class ProjectionSettings(_Strict):
+    """A bank of waveforms whose posterior mean the network is given beside the data (`projection`).
+
+    Parameters
+    ----------
+    bank : str, name or path of a denoiser by a bank
+    heads, best : int
+        waveforms of the coarse search, and those that are looked at closely
+    temperature : float
+        growth of the temperature of the waveforms' weights per squared SNR: it stands for the gaps between them
+    pool : int
+        examples that are made in advance, since projections take their time; the training goes through them again and again
+    """
+
+    bank: str = "bbh-signal"
+    heads: int = Field(default=300, ge=1)
+    best: int = Field(default=160, ge=1)
+    temperature: float = Field(default=0.008, ge=0)
+    pool: int = Field(default=8192, ge=64)
 
 
 class TrainingSettings(_Strict):
@@ -103,6 +127,7 @@ class DenoiserSettings(_Strict):
         strain files named DETECTOR-anything (see `strain.read`) of real noise to train on, and to calibrate on; gaps where
         signals were. Without them Gaussian noise stands in
     mass, chi : ranges of the waveforms: component masses (Msun, detector frame) and largest spin
+    projection : of the data on a bank of waveforms, which the network corrects and judges; without it, it starts from nothing
     """
 
     name: str = "bbh-autoencoder"
@@ -116,6 +141,7 @@ class DenoiserSettings(_Strict):
     chi: float = Field(default=0.8, ge=0, lt=0.9)
     data: DataSettings = DataSettings()
     network: NetworkSettings = NetworkSettings()
+    projection: ProjectionSettings | None = None
     training: TrainingSettings = TrainingSettings()
 
 
