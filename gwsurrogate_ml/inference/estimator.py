@@ -237,7 +237,7 @@ class Estimator:
             "flags": flags,
         }
         fixed = {"identity": identity, "prior": self.prior.model_dump(), "options": options, "n": n, "seed": seed}
-        steps = kept_in(checkpoint, segment=segment, found=found, **fixed)
+        steps = kept_in(checkpoint, segment=segment, probe=found.waveform, **fixed)
         draws, log_weights, rounds = weigh(self.prior, sampler, proposals, n, seed, options, report, steps)
         return conclude(sampler, draws, log_weights, rounds, options, seed, identity, started - steps.spent)
 

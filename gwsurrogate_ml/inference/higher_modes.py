@@ -10,6 +10,8 @@ which the effective sample size states.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from gwsurrogate_ml.inference.geometry import earth_direction
 from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
 from gwsurrogate_ml.inference.result import Result, derived
 from gwsurrogate_ml.inference.reweight import chosen_draws, model_of, offset, prior_of, require_same_data, reweighted
+from gwsurrogate_ml.inference.steps import kept_in
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.strain.segment import AnalysisSegment
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 N_PHASES = 1024
 """Grid of the orbital phase: 4 points in a standard deviation at a signal-to-noise ratio of 40."""
+PART = 500
+"""Draws re-weighted in one step: what a killed run does again at most."""
 
 
 class PhaseLikelihood:
@@ -87,6 +92,7 @@ def with_higher_modes(
     n: int = 4000,
     seed: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
+    checkpoint: str | Path | None = None,
 ) -> Result:
     """The posterior under a surrogate with higher modes, from that of its (2,2) mode.
 
@@ -101,6 +107,8 @@ def with_higher_modes(
         draws used at most, some 4 ms each
     seed : int
     progress : callable, optional, ``progress(stage, done, total)``
+    checkpoint : path, optional
+        folder that keeps what is done: the same call goes on from there after a kill, with the same result
 
     Returns
     -------
@@ -125,33 +133,28 @@ def with_higher_modes(
     old = SegmentLikelihood(segment, model_of(result))
     new = SegmentLikelihood(segment, higher)
     phases = PhaseLikelihood(new, higher)
-    rng = np.random.default_rng([seed, 22])
-    log_ratio, log_new, power = (np.empty(len(draws)) for _ in range(3))
-    shifted = draws[list(PARAMETERS)].copy()
-    for i in range(len(draws)):
-        row: dict[str, Any] = {name: float(draws[name].iloc[i]) for name in PARAMETERS} | {"phase": 0.0}
-        table = {name: np.array([value]) for name, value in row.items()}
-        signal = old.signals(table)[0]
-        match = abs(np.sum(old.weight * np.conj(signal) * old.strain))
-        # The phase of a (2,2) signal sums to a Bessel function.
-        log_old = np.log(i0e(match)) + match - 0.5 * np.sum(old.weight * np.abs(signal) ** 2)
-        # The models' peaks differ: that of (2,2), and that of all modes. The shift depends on the binary alone.
-        _, later = offset(old, signal, new.signals(table)[0])
-        row["geocent_time"] += later
-        ratios, powers = phases.log_ratios(row)
-        total = logsumexp(ratios)
-        log_ratio[i] = total - np.log(N_PHASES) - log_old
-        at = int(rng.choice(N_PHASES, p=np.exp(ratios - total)))
-        log_new[i], power[i] = ratios[at], powers[at]
-        phase = (phases.phases[at] + (rng.random() - 0.5) * 2 * np.pi / N_PHASES) % (2 * np.pi)
-        shifted.loc[i, ["phase", "geocent_time"]] = phase, row["geocent_time"]
-        if progress:
-            progress("higher modes", i + 1, len(draws))
+    table = draws[list(PARAMETERS)]
+    probe = np.concatenate([table.to_numpy().ravel(), new.signals(table.iloc[:1])[0].view(np.float64).ravel()])
+    steps = kept_in(checkpoint, "modes", segment=segment, probe=probe, surrogate=higher.info["name"], n=n, seed=seed)
+
+    def part(start: int) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng([seed, 22, start])
+        rows = []
+        for i in range(start, min(start + PART, len(draws))):
+            rows.append(_reweigh(dict(table.iloc[i]), old, new, phases, rng))
+            if progress:
+                progress("higher modes", i + 1, len(draws))
+        return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+    parts = [steps(f"draws from {start}", partial(part, start)) for start in range(0, len(draws), PART)]
+    found = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+    shifted = table.assign(phase=found["phase"], geocent_time=found["geocent_time"])
+    log_ratio, log_new, power = found["log_ratio"], found["log_new"], found["power"]
     prior = prior_of(result)["geocent_time"]
     log_ratio += np.asarray(prior.ln_prob(shifted["geocent_time"].to_numpy()))
     log_ratio -= np.asarray(prior.ln_prob(draws["geocent_time"].to_numpy()))
     columns = {name: shifted[name].to_numpy() for name in PARAMETERS}
-    table = draws.assign(
+    new_draws = draws.assign(
         **columns,
         **derived(columns),
         network_snr=np.sqrt(power),
@@ -159,4 +162,33 @@ def with_higher_modes(
         log_likelihood_ratio=log_new,
     )
     meta = {"reweighted": "higher modes", "waveform": higher.info["name"]}
-    return reweighted(result, table, log_ratio, meta, seed + 1)
+    return reweighted(result, new_draws, log_ratio, meta, seed + 1)
+
+
+def _reweigh(
+    binary: dict[str, float],
+    old: SegmentLikelihood,
+    new: SegmentLikelihood,
+    phases: PhaseLikelihood,
+    rng: np.random.Generator,
+) -> dict[str, float]:
+    """One draw under the new model: log of its weight, a phase and time, and there log likelihood ratio and <h|h>."""
+    row: dict[str, Any] = {name: float(value) for name, value in binary.items()} | {"phase": 0.0}
+    table = {name: np.array([value]) for name, value in row.items()}
+    signal = old.signals(table)[0]
+    match = abs(np.sum(old.weight * np.conj(signal) * old.strain))
+    # The phase of a (2,2) signal sums to a Bessel function.
+    log_old = np.log(i0e(match)) + match - 0.5 * np.sum(old.weight * np.abs(signal) ** 2)
+    # The models' peaks differ: that of (2,2), and that of all modes. The shift depends on the binary alone.
+    _, later = offset(old, signal, new.signals(table)[0])
+    row["geocent_time"] += later
+    ratios, powers = phases.log_ratios(row)
+    total = logsumexp(ratios)
+    at = int(rng.choice(N_PHASES, p=np.exp(ratios - total)))
+    return {
+        "log_ratio": float(total - np.log(N_PHASES) - log_old),
+        "log_new": float(ratios[at]),
+        "power": float(powers[at]),
+        "phase": float((phases.phases[at] + (rng.random() - 0.5) * 2 * np.pi / N_PHASES) % (2 * np.pi)),
+        "geocent_time": float(row["geocent_time"]),
+    }

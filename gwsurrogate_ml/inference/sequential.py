@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -105,8 +105,8 @@ def sample_event(
     sampler.build_sets(c, power, log2_n=15)
     start = PriorProposal()
     origin = {"estimator": "none: rounds on this event", "surrogate": identity, "flags": []}
-    fixed = {"identity": origin, "prior": prior.model_dump(), "options": options, "n": n, "seed": seed}
-    steps = kept_in(checkpoint, segment=cut, found=found, **fixed)
+    fixed: dict[str, Any] = {"identity": origin, "prior": prior.model_dump(), "options": options, "n": n, "seed": seed}
+    steps = kept_in(checkpoint, segment=cut, probe=found.waveform, **fixed)
     first = partial(sampler.evaluate, start.draw(FIRST, seed), "first draws")
     pool = Pool([start], [FIRST], steps("first draws", first, sampler))
     shares, rounds = learn(prior, sampler, pool, 0.0, seed, options, report, most=MAX_ROUNDS, steps=steps)

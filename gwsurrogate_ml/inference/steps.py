@@ -25,7 +25,6 @@ from gwsurrogate_ml.inference import frozen
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.sampling import EventSampler
-    from gwsurrogate_ml.inference.search import Found
     from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 logger = logging.getLogger(__name__)
@@ -76,6 +75,8 @@ class KeptSteps(Steps):
         made where missing
     key : str
         what fixes the analysis, see `analysis_key`: steps of another are replaced
+    label : str
+        start of the files' names: of several walks in one folder
 
     Raises
     ------
@@ -83,8 +84,8 @@ class KeptSteps(Steps):
         if the folder cannot be made
     """
 
-    def __init__(self, folder: Path, key: str) -> None:
-        self.folder, self.key, self.spent = Path(folder), key, 0.0
+    def __init__(self, folder: Path, key: str, label: str = "") -> None:
+        self.folder, self.key, self.label, self.spent = Path(folder), key, label, 0.0
         self._count, self._keeps = 0, True
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -96,7 +97,7 @@ class KeptSteps(Steps):
     ) -> T:
         """The result of `step`, run or read back."""
         self._count += 1
-        path = self.folder / f"{self._count:03d}{SUFFIX}"
+        path = self.folder / f"{self.label}{self._count:03d}{SUFFIX}"
         there = {f"known {i}": value for i, value in enumerate(known)} | _of(sampler)
         if path.exists():
             with suppress(ArtifactError):
@@ -148,9 +149,9 @@ def clear(folder: Path) -> None:
         folder.rmdir()
 
 
-def kept_in(folder: str | Path | None, **parts: Any) -> Steps:
+def kept_in(folder: str | Path | None, label: str = "", **parts: Any) -> Steps:
     """Steps that are kept in `folder`, under the key of `parts`; plain ones where there is no folder."""
-    return Steps() if folder is None else KeptSteps(Path(folder), analysis_key(**parts))
+    return Steps() if folder is None else KeptSteps(Path(folder), analysis_key(**parts), label)
 
 
 def _of(sampler: EventSampler | None) -> dict[str, Any]:
@@ -172,14 +173,14 @@ def _state(sampler: EventSampler | None) -> dict[str, Any]:
     return {} if sampler is None else {name: value for name, value in vars(sampler).items() if name not in fixed}
 
 
-def analysis_key(segment: AnalysisSegment, found: Found, **settings: Any) -> str:
+def analysis_key(segment: AnalysisSegment, probe: np.ndarray, **settings: Any) -> str:
     """What fixes an analysis, as a hash: data, settings, versions and code.
 
     Parameters
     ----------
     segment : AnalysisSegment
-    found : Found
-        the loudest template: its samples stand for the waveform model, of which there may be others of the same name
+    probe : array
+        what else the results depend on, such as the samples of a waveform: there may be other models of the same name
     settings : what JSON can hold, or turns into a string
         seed, number of draws, options, checksums of models
     """
@@ -193,7 +194,7 @@ def analysis_key(segment: AnalysisSegment, found: Found, **settings: Any) -> str
         "settings": settings,
     }
     digest.update(json.dumps(fixed, sort_keys=True, default=str).encode())
-    for array in (segment.frequencies, segment.strain, segment.psd, segment.mask, found.waveform):
+    for array in (segment.frequencies, segment.strain, segment.psd, segment.mask, probe):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 

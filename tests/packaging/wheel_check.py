@@ -57,15 +57,22 @@ hp, hc = get_td_waveform(approximant="GWSML_NRHM", mass1=40, mass2=30, spin1z=0.
 assert 1e-22 < abs(hp).max() < 1e-20, abs(hp).max()
 """
 GWSIGNAL = """
+import inspect
 from importlib.metadata import entry_points
-names = {point.name: point for point in entry_points(group="gwsignal_models")}
+from lalsimulation.gwsignal import models
+names = {point.name: point.load() for point in entry_points(group="gwsignal_models")}
 assert {"GWSML_NR22", "GWSML_NRHM"} <= set(names)
-try:
-    from lalsimulation.gwsignal.models import gwsignal_get_waveform_generator
-except ImportError:
-    names["GWSML_NRHM"].load()
-else:
-    gwsignal_get_waveform_generator("GWSML_NRHM")
+if "entry_points" not in inspect.getsource(models):  # lalsimulation before it read entry points
+    from gwsurrogate_ml.plugins.gwsignal import register
+    register()
+generator = models.gwsignal_get_waveform_generator("GWSML_NRHM")
+assert type(generator) is names["GWSML_NRHM"]
+from bilby.gw.waveform_generator import GWSignalWaveformGenerator
+words = dict(waveform_approximant="GWSML_NRHM", reference_frequency=50.0, minimum_frequency=20.0)
+bilbys = GWSignalWaveformGenerator(duration=4.0, sampling_frequency=2048.0, waveform_arguments=words)
+h = bilbys.frequency_domain_strain(dict(mass_1=36.0, mass_2=29.0, a_1=0.3, a_2=0.1, tilt_1=0.0, tilt_2=0.0, phi_12=0.0,
+    phi_jl=0.0, luminosity_distance=410.0, theta_jn=0.4, phase=1.2))
+assert 1e-24 < abs(h["plus"]).max() < 1e-21
 """
 SKYMAP = """
 import numpy as np
