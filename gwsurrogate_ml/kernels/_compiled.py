@@ -8,6 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+_LANES = 64
+"""Numbers worked on side by side."""
+
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def windowed_rows(
@@ -31,13 +34,32 @@ def windowed_rows(
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def power_rows(z: np.ndarray, out: np.ndarray) -> None:  # pragma: no cover - compiled
-    """``out = |z|^2`` without the temporaries numpy makes."""
+def power_blocks(z: np.ndarray, first: int, out: np.ndarray) -> None:  # pragma: no cover - compiled
+    """``out[b, first + r, c] = |z[r, b * width + c]|^2`` for out (n_blocks, n_rows, width); zero beyond the last column."""
     rows, n = z.shape
-    for r in range(rows):
-        for i in range(n):
-            re, im = z[r, i].real, z[r, i].imag
-            out[r, i] = re * re + im * im
+    width = out.shape[2]
+    for b in range(out.shape[0]):
+        m = min(width, n - b * width)
+        for r in range(rows):
+            source, target = z[r, b * width : b * width + m], out[b, first + r]
+            for c in range(m):
+                re, im = source[c].real, source[c].imag
+                target[c] = re * re + im * im
+            target[m:] = 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def largest(x: np.ndarray) -> float:  # pragma: no cover - compiled
+    """Largest |x| of finite numbers, many side by side: the compiler does not vectorise one running maximum."""
+    found = np.zeros(_LANES, x.dtype)
+    whole = x.size - x.size % _LANES
+    for first in range(0, whole, _LANES):
+        part = x[first : first + _LANES]
+        for c in range(_LANES):
+            found[c] = max(found[c], abs(part[c]))
+    for i in range(whole, x.size):
+        found[0] = max(found[0], abs(x[i]))
+    return found.max()
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
@@ -83,18 +105,3 @@ def lerp_uniform(values: np.ndarray, step: float, length: int) -> np.ndarray:  #
         else:
             out[i] = values[k] + w * (values[k + 1] - values[k])
     return out
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def reciprocal(values: np.ndarray, first: int, out: np.ndarray) -> bool:  # pragma: no cover - compiled
-    """``out = 1 / values`` from index `first` on, zero before and where a value is not positive; whether none such is there.
-
-    The value at index 0 may be anything.
-    """
-    good = True
-    out[:first] = 0.0
-    for i in range(first, values.size):
-        positive = values[i] > 0
-        out[i] = 1.0 / values[i] if positive else 0.0
-        good &= positive or i == 0
-    return good

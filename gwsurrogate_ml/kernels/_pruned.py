@@ -7,6 +7,9 @@ which stay in cache: several times faster than transforms of length N, and as ex
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numba import njit
 
@@ -36,6 +39,40 @@ def _fold(transfer: np.ndarray, split: int, first: int, rows: np.ndarray) -> Non
         for i in range(rows.shape[0]):
             k = split * q + first + i
             rows[i, q] = transfer[min(k, n - k)]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+def _fold_inverse(
+    values: np.ndarray, step: float, corner: int, ramp: np.ndarray, split: int, first: int, rows: np.ndarray
+) -> bool:  # pragma: no cover - compiled
+    """As `_fold` for A[k] = 1 / values(k * step), linear in between; False where a value used is not positive (k = 0 apart).
+
+    A is zero below `corner`; its first and last values are multiplied by `ramp`, from the ends inwards.
+    """
+    length = rows.shape[1]
+    n = split * length
+    last = values.size - 1
+    bad = 0
+    for i in range(rows.shape[0]):
+        row = rows[i]
+        for q in range(length):
+            k = split * q + first + i
+            k = min(k, n - k)
+            position = k * step
+            left = min(np.int64(position), last - 1)
+            w = min(position - left, 1.0)
+            value = (1.0 - w) * values[left] + w * values[left + 1]
+            positive = value > 0
+            used = k >= corner
+            bad += used & (k > 0) & (not positive)
+            row[q] = 1.0 / value if used & positive else 0.0
+    for t in range(ramp.size):
+        for k in (corner + t, n // 2 - t):
+            for j in (k, n - k):
+                mine = first <= j % split < first + rows.shape[0]
+                if mine and 0 <= k <= n // 2 and (j == k or 2 * k != n):
+                    rows[j % split - first, j // split % length] *= ramp[t]
+    return bad == 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
@@ -103,16 +140,53 @@ def impulse_response(transfer: np.ndarray, n: int, n_keep: int) -> np.ndarray:
     >>> impulse_response(np.ones(9), 16, 3)
     array([1., 0., 0.])
     """
+    return _impulse(partial(_fold, transfer), n, n_keep)
+
+
+def inverse_impulse_response(
+    values: np.ndarray, step: float, corner: int, ramp: np.ndarray, n: int, n_keep: int
+) -> np.ndarray | None:
+    """`impulse_response` of the inverse of a coarsely sampled function, without its long spectrum in memory.
+
+    Parameters
+    ----------
+    values : float64 (m,), m > 1, positive and finite where used
+    step : float
+        spacing of the transfer function's frequencies in units of that of `values`, which is linear in between
+    corner : int
+        the transfer function is zero below this frequency
+    ramp : float64 (n_ramp,)
+        multiplies the transfer function from the corner upwards and, mirrored, from Nyquist downwards
+    n, n_keep : int
+        as for `impulse_response`
+
+    Returns
+    -------
+    float64 (n_keep,), or None where a value from the corner on, that at zero frequency apart, is not positive
+
+    Examples
+    --------
+    >>> inverse_impulse_response(np.full(3, 0.5), 0.25, 0, np.ones(0), 16, 3)
+    array([2., 0., 0.])
+    """
+    good = []
+    response = _impulse(lambda *part: good.append(_fold_inverse(values, step, corner, ramp, *part)), n, n_keep)
+    return response if all(good) else None
+
+
+def _impulse(fold: Callable[[int, int, np.ndarray], object], n: int, n_keep: int) -> np.ndarray:
+    """First samples of the inverse transform of what ``fold(split, first, rows)`` gives: see `_fold`."""
     split = _split(n, 2 * n_keep)
     needed = split // 2 + 1
     buffer = np.empty((min(needed, _RESIDUES), n // split))
+    spectra = np.empty((len(buffer), n // split // 2 + 1), dtype=np.complex128)
     out = np.zeros(n_keep)
     phasor = np.ones((2, n_keep), dtype=np.complex128)
     phasor[0] = np.exp(2j * np.pi / n * np.arange(n_keep))
     for first in range(0, needed, _RESIDUES):
         rows = buffer[: needed - first]
-        _fold(transfer, split, first, rows)
-        _gather(fft.rfft(rows), n, split, first, phasor, out)
+        fold(split, first, rows)
+        _gather(fft.rfft(rows, out=spectra[: len(rows)]), n, split, first, phasor, out)
     return out
 
 

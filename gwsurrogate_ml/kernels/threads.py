@@ -55,6 +55,19 @@ def each(work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int 
         return list(pool.map(alone, work_items))
 
 
+def parts(items: range) -> list[range]:
+    """One part of `items` for each thread `each` starts by default, of equal lengths to within one, in order.
+
+    Examples
+    --------
+    >>> sum(len(part) for part in parts(range(0, 50, 5)))
+    10
+    """
+    threads = min(int(numba.config.NUMBA_NUM_THREADS), len(items))  # type: ignore[attr-defined]
+    cuts = [len(items) * k // threads for k in range(threads + 1)]
+    return [items[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+
+
 def in_threads(work: Callable[[slice], None], n: int, block: int = BLOCK) -> None:
     """Call `work` on consecutive parts of range(`n`), in NUMBA_NUM_THREADS threads (by default, as many as cores).
 

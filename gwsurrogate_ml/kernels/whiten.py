@@ -13,8 +13,8 @@ import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import _checks, fft, psd
-from gwsurrogate_ml.kernels._compiled import reciprocal, tapered_block
-from gwsurrogate_ml.kernels._pruned import impulse_response
+from gwsurrogate_ml.kernels._compiled import tapered_block
+from gwsurrogate_ml.kernels._pruned import inverse_impulse_response
 
 _TAPER = 5
 """Bins tapered at DC and Nyquist of the transfer function (gwpy's choice)."""
@@ -61,14 +61,10 @@ def whitening_filter(
     values = _checks.one_sided(asd, "asd").astype(np.float64, copy=False)
     n_taps = _checks.samples(fduration, sample_rate, "fduration")
     old_delta_f = 0.5 * sample_rate / (values.size - 1)
-    if duration is not None:
-        n = _checks.samples(duration, sample_rate, "duration")
-        delta_f = sample_rate / n
-        # An odd number of samples has no bin at Nyquist; the grid of the nearest even length serves (as in gwpy).
-        values = psd.interpolate(values, old_delta_f, delta_f)
-    else:
-        delta_f = old_delta_f
-    n = 2 * (values.size - 1)
+    # An odd number of samples has no bin at Nyquist; the grid of the nearest even length serves (as in gwpy).
+    delta_f = old_delta_f if duration is None else sample_rate / _checks.samples(duration, sample_rate, "duration")
+    n_freq = psd.grid_length(values.size, old_delta_f, delta_f)
+    n = 2 * (n_freq - 1)
     if n_taps % 2 or n_taps < 2 * _TAPER or n_taps > n:
         raise ConfigError(
             f"fduration = {fduration:g} s is {n_taps} samples: choose an even number from {2 * _TAPER} to {n} "
@@ -76,16 +72,17 @@ def whitening_filter(
         )
     corner = 0
     if highpass is not None:
-        corner, _ = _checks.band(highpass, None, delta_f, values.size)
-    # DC is tapered to zero below, so a zero ASD there does no harm (detrended data have one).
-    transfer = np.empty(values.size)
-    if not reciprocal(values, corner, transfer):
-        _checks.require_positive_band(values, "asd", max(corner, 1), values.size, delta_f)
-    ramp = 0.5 * (1.0 - np.cos(np.pi * np.arange(_TAPER) / (_TAPER - 0.5)))
-    transfer[corner : corner + _TAPER] *= ramp
-    transfer[-_TAPER:] *= ramp[::-1]
+        corner, _ = _checks.band(highpass, None, delta_f, n_freq)
     half = n_taps // 2
-    impulse = impulse_response(transfer, n, half)
+    ramp = 0.5 * (1.0 - np.cos(np.pi * np.arange(_TAPER) / (_TAPER - 0.5)))
+    # An infinite value switches off its frequency; a finite stand-in can be interpolated.
+    usable = np.minimum(values, 1e300)
+    impulse = inverse_impulse_response(usable, delta_f / old_delta_f, corner, ramp, n, half)
+    if impulse is None:
+        # DC is tapered to zero, so a zero ASD there does no harm (detrended data have one).
+        fine = psd.interpolate(usable, old_delta_f, delta_f)
+        _checks.require_positive_band(fine, "asd", max(corner, 1), n_freq, delta_f)
+    assert impulse is not None  # require_positive_band raised
     # Lags 1 - half ... half; the window is zero at the last one, so the filter is symmetric about lag zero.
     taper = psd.periodic_hann(n_taps)
     taps = np.concatenate([impulse[:0:-1] * taper[1:half], impulse * taper[half:], [0.0]])

@@ -7,7 +7,7 @@ import pytest
 
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import psd
-from gwsurrogate_ml.kernels._median import column_median
+from gwsurrogate_ml.kernels._median import LANES, block_medians
 from gwsurrogate_ml.kernels._pruned import impulse_response, response_power
 
 
@@ -26,16 +26,33 @@ def test_median_bias_refuses_no_segments():
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 16, 17, 31, 64, 127, 128, 200, 1025])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_column_median_is_numpys(rows, dtype):
-    x = np.random.default_rng(rows).exponential(size=(rows, 37)).astype(dtype)
-    np.testing.assert_allclose(column_median(x), np.median(x.astype(np.float64), axis=0), rtol=1e-15)
+def test_block_medians_are_numpys(rows, dtype):
+    x = np.random.default_rng(rows).exponential(size=(3, rows, LANES)).astype(dtype)
+    expected = np.median(x.astype(np.float64), axis=1)
+    np.testing.assert_allclose(block_medians(x), expected, rtol=1e-15)
 
 
-def test_column_median_sorts_every_arrangement_of_zeros_and_ones():
+def test_block_medians_sort_every_arrangement_of_zeros_and_ones():
     # A network that selects correctly for all 0-1 inputs selects correctly for all inputs (zero-one principle).
     for n in (7, 10):
         x = ((np.arange(2**n)[None, :] >> np.arange(n)[:, None]) & 1).astype(np.float64)
-        np.testing.assert_array_equal(column_median(x), np.median(x, axis=0))
+        blocks = np.ascontiguousarray(x.reshape(n, -1, LANES).transpose(1, 0, 2))
+        np.testing.assert_array_equal(block_medians(blocks).reshape(-1), np.median(x, axis=0))
+
+
+@pytest.mark.parametrize("n", [2, 4, 7, 8, 12, 62, 500, 512])
+@pytest.mark.parametrize("average", ["median", "mean"])
+def test_segments_of_every_length_have_the_power_of_their_transform(n, average):
+    # The number of frequencies seldom fills the blocks of the medians.
+    x = 1e-21 * np.random.default_rng(n).standard_normal(16 * n)
+    frames = x.reshape(-1, n)[:15] - x.reshape(-1, n)[:15].mean(axis=1, keepdims=True)
+    expected = 2e42 * np.abs(np.fft.rfft(frames)) ** 2 / n
+    expected[:, 0] /= 2
+    if n % 2 == 0:
+        expected[:, -1] /= 2
+    expected = np.median(expected, axis=0) / psd.median_bias(15) if average == "median" else expected.mean(axis=0)
+    _, s = psd.welch(x[: 15 * n], 1.0, n, 0.0, average, "boxcar")
+    np.testing.assert_allclose(1e42 * s, expected, rtol=2e-7 if average == "median" else 1e-12, atol=1e-25)
 
 
 @pytest.mark.parametrize("average", ["median", "mean", "median-mean"])
