@@ -1,4 +1,4 @@
-"""`gwsml analyze`: from an event's strain to its posterior and a report."""
+"""`gwsml analyze`: from the strain of an event, or of many, to its posterior and a report."""
 
 from __future__ import annotations
 
@@ -8,17 +8,39 @@ from typing import Annotated
 import typer
 
 from gwsurrogate_ml.cli.console import ProgressReport
-from gwsurrogate_ml.cli.options import Draws, Duration, Estimator, FMax, FMin, Json, Seed, parse_detectors, parse_prior
+from gwsurrogate_ml.cli.options import (
+    Cluster,
+    Draws,
+    Duration,
+    Estimator,
+    FMax,
+    FMin,
+    Json,
+    Seed,
+    Workers,
+    parse_detectors,
+    parse_prior,
+)
 from gwsurrogate_ml.errors import ConfigError
 
 
 def analyze(
-    event: Annotated[str | None, typer.Argument(help="An event of gwosc.org, such as GW150914.")] = None,
+    event: Annotated[
+        list[str] | None, typer.Argument(help="An event of gwosc.org, such as GW150914, or several.")
+    ] = None,
     strain: Annotated[
         list[str] | None, typer.Option("--strain", help="DETECTOR=FILE (GWOSC HDF5, GWF, text, npy); once a detector.")
     ] = None,
     gps: Annotated[float | None, typer.Option("--gps", help="GPS time of the event in s; with --strain.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Output folder; default out/EVENT.")] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            "--events", help="CSV file of many events: columns name, gps, and a strain file a detector (H1, L1)."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Output folder; default out/EVENT, of many events out/events.")
+    ] = None,
     psd: Annotated[
         list[str] | None,
         typer.Option("--psd", help="DETECTOR=FILE or a curve's name; default: measured off the event from the strain."),
@@ -43,49 +65,54 @@ def analyze(
     duration: Duration = 4.0,
     f_min: FMin = 20.0,
     f_max: FMax = 1024.0,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Also report.pdf, printed by Chromium or Chrome, which must be installed.")
+    ] = False,
+    cluster: Cluster = None,
+    workers: Workers = 2,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Posterior, evidence, matched filter and a report of one event, from gwosc.org or from files."""
-    from gwsurrogate_ml.cli.output import output_folder
-    from gwsurrogate_ml.cli.pipeline import GWOSC_NOTE, Settings, announce, run_into
+    """Posterior, evidence, matched filter and a report of an event, or of many, from gwosc.org or from files.
 
-    if event and strain:
-        raise ConfigError("give either an event name or --strain and --gps, not both")
+    The same command again goes on where a killed one was. Of many events each gets a folder, and --cluster shares them out.
+    """
+    from gwsurrogate_ml.cli.events import Event, analyse_event, read_table
+    from gwsurrogate_ml.cli.pipeline import Settings, announce
+    from gwsurrogate_ml.cli.printing import require_browser
+
+    names = list(event or [])
+    if sum((bool(names), bool(strain), events is not None)) > 1:
+        raise ConfigError("give event names, or --strain and --gps, or --events FILE: only one of these")
     files = {name: Path(path) for name, path in sorted(parse_detectors("--strain", strain or []).items())}
-    if not event and not files:
+    if not names and not files and events is None:
         raise ConfigError("nothing to analyse: give an event name, or --strain H1=FILE --strain L1=FILE --gps T")
     if files and gps is None:
         raise ConfigError("--strain needs --gps: the event's GPS time in s")
-    if event and gps is not None:
-        raise ConfigError("--gps goes with --strain: an event's time comes from gwosc.org")
+    if not files and gps is not None:
+        raise ConfigError(
+            "--gps goes with --strain: an event's time comes from gwosc.org, or from the file of --events"
+        )
     if prior and not from_scratch:
         raise ConfigError("--prior goes with --from-scratch: an estimator has the prior it was trained with")
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ConfigError(f"{sorted(twice)[0]} is given twice: each event gets a folder of its name")
+    if pdf:
+        require_browser()
     ranges = parse_prior(prior or []) if from_scratch else {}
     psds = parse_detectors("--psd", psd or [])
     settings = Settings(estimator, n_draws, seed, duration, f_min, f_max, psds, ranges, higher_modes)
-    source = (
-        [event] if event else [w for d, p in files.items() for w in ("--strain", f"{d}={p}")] + ["--gps", repr(gps)]
-    )
-    folder = out or Path("out") / (event or f"GPS{gps:.0f}")
-    command = ["analyze", *(str(word) for word in source), *settings.options(), "--out", str(folder)]
-    with output_folder(folder, {"command": "analyze"}) as output, ProgressReport() as progress:
-        with progress.stage("reading the strain"):
-            from gwsurrogate_ml.strain.data import StrainData
+    if events is not None or len(names) > 1:
+        from gwsurrogate_ml.cli.campaign import analyse_many
 
-            if event:
-                gps, files = _fetch(event, estimator)
-            assert gps is not None  # given with the files, or found with the event
-            data = StrainData.from_files(files, gps, name=event or "")
-        public = all("LOSC" in path.name or "GWOSC" in path.name for path in files.values())
-        note = GWOSC_NOTE if public else ""
-        summary = run_into(output, data, settings, command, progress, files=files, acknowledgement=note)
+        many = [Event(name) for name in names] or read_table(events or Path())
+        where = out or Path("out/events")
+        analyse_many(many, settings, where, cluster=cluster, workers=workers, pdf=pdf, as_json=as_json)
+        return
+    if cluster is not None:
+        raise ConfigError("--cluster shares out many events: give several names, or --events FILE")
+    one = Event(names[0]) if names else Event("", gps, files)
+    folder = out or Path("out") / (one.name or f"GPS{gps:.0f}")
+    with ProgressReport() as progress:
+        summary = analyse_event(one, settings, folder, progress, pdf=pdf)
     announce(folder, summary, as_json)
-
-
-def _fetch(event: str, estimator: str) -> tuple[float, dict[str, Path]]:
-    """GPS time and strain files of an event, of the detectors that the estimator needs."""
-    import gwsurrogate_ml as gw
-    from gwsurrogate_ml.strain.gwosc import fetch_event
-
-    return fetch_event(event, tuple(gw.load_estimator(estimator).config.segment.detectors))

@@ -44,17 +44,24 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Simulate a GW150914-like signal in H1 and L1 noise, analyse it, and compare with the truth."""
+    from gwsurrogate_ml.cli.events import unfinished
     from gwsurrogate_ml.cli.output import output_folder
     from gwsurrogate_ml.cli.pipeline import Settings, announce, run_into
 
     settings = Settings(estimator=estimator, n_draws=n_draws, seed=seed)
     words = ["--estimator", estimator, "--n-draws", str(n_draws), "--seed", str(seed), "--out", str(out)]
-    with output_folder(out, {"command": "demo"}) as output, ProgressReport() as progress:
+    with (
+        unfinished(out) as steps,
+        output_folder(out, {"command": "demo"}) as output,
+        ProgressReport() as progress,
+    ):
         with progress.stage("simulating the data"):
             data = simulate_data(seed)
             files = write_strain(data, output)
         truths = true_parameters()
-        summary = run_into(output, data, settings, ["demo", *words], progress, files=files, truths=truths)
+        summary = run_into(
+            output, data, settings, ["demo", *words], progress, files=files, truths=truths, checkpoint=steps
+        )
     announce(out, summary, as_json)
 
 

@@ -122,7 +122,11 @@ class Run:
 
 
 def analyse(
-    data: StrainData, settings: Settings, progress: ProgressReport, truths: Mapping[str, float] | None = None
+    data: StrainData,
+    settings: Settings,
+    progress: ProgressReport,
+    truths: Mapping[str, float] | None = None,
+    checkpoint: Path | None = None,
 ) -> Run:
     """Posterior of `data`, and its matched filter with the posterior's best-fitting waveform."""
     segment = data.segment(
@@ -132,9 +136,10 @@ def analyse(
         psd=dict(settings.psd) or None,
         extend=not settings.prior,
     )
-    result, model = _sample(segment, settings, progress)
+    result, model = _sample(segment, settings, progress, checkpoint)
     if settings.higher_modes:
-        result = result.with_higher_modes(segment, n=len(result.posterior), seed=settings.seed, progress=progress)
+        n = len(result.posterior)
+        result = result.with_higher_modes(segment, n=n, seed=settings.seed, progress=progress, checkpoint=checkpoint)
     with progress.stage("remnant"):
         result = result.with_remnant()
     with progress.stage("matched filter"):
@@ -152,7 +157,9 @@ def analyse(
     return Run(data, segment, result, model, filtered, sky, truths or {})
 
 
-def _sample(segment: AnalysisSegment, settings: Settings, progress: ProgressReport) -> tuple[Result, Any]:
+def _sample(
+    segment: AnalysisSegment, settings: Settings, progress: ProgressReport, checkpoint: Path | None
+) -> tuple[Result, Any]:
     """The posterior by the estimator, or from nothing where the settings give a prior; and the waveform model."""
     import gwsurrogate_ml as gw
 
@@ -161,10 +168,14 @@ def _sample(segment: AnalysisSegment, settings: Settings, progress: ProgressRepo
 
         model = gw.load_surrogate("nr22")  # as `sample_event`: (2, 2) alone
         prior = BinaryPrior.model_validate(dict(settings.prior))
-        return sample_event(segment, prior, n=settings.n_draws, seed=settings.seed, progress=progress), model
+        found = sample_event(
+            segment, prior, n=settings.n_draws, seed=settings.seed, progress=progress, checkpoint=checkpoint
+        )
+        return found, model
     with progress.stage("loading the estimator"):
         estimator = gw.load_estimator(settings.estimator)
-    return estimator.sample(segment, n=settings.n_draws, seed=settings.seed, progress=progress), estimator.model
+    found = estimator.sample(segment, n=settings.n_draws, seed=settings.seed, progress=progress, checkpoint=checkpoint)
+    return found, estimator.model
 
 
 def summarise(run: Run) -> dict[str, Any]:
@@ -203,6 +214,8 @@ def run_into(
     files: Mapping[str, Path] | None = None,
     truths: Mapping[str, float] | None = None,
     acknowledgement: str = "",
+    checkpoint: Path | None = None,
+    pdf: bool = False,
 ) -> dict[str, Any]:
     """Analyse `data` and write everything into the folder of `output`.
 
@@ -219,6 +232,10 @@ def run_into(
     truths : mapping from parameter to true value, optional
     acknowledgement : str
         for the foot of the report
+    checkpoint : Path, optional
+        folder that keeps what is done until the output is whole
+    pdf : bool
+        print the report, too
 
     Returns
     -------
@@ -227,7 +244,7 @@ def run_into(
     from gwsurrogate_ml.artifacts import package_versions, sha256
     from gwsurrogate_ml.cli.figures import FIGURES, pictures
 
-    run = analyse(data, settings, progress, truths)
+    run = analyse(data, settings, progress, truths, checkpoint)
     summary = summarise(run)
     drawn = []
     for picture in pictures(run):
@@ -279,6 +296,11 @@ def run_into(
         acknowledgement=acknowledgement,
     )
     (output.path / "report.html").write_text(render(report), encoding="utf-8")
+    if pdf:
+        from gwsurrogate_ml.cli.printing import print_page
+
+        with progress.stage("printing the report"):
+            print_page(output.path / "report.html", output.path / "report.pdf")
     return summary
 
 
@@ -312,6 +334,7 @@ def announce(folder: Path, summary: Mapping[str, Any], as_json: bool) -> None:
     )
     written = [
         "report.html",
+        *(["report.pdf"] if (folder / "report.pdf").exists() else []),
         "summary.json",
         "result.json",
         "config.json",
