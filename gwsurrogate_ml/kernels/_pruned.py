@@ -43,36 +43,45 @@ def _fold(transfer: np.ndarray, split: int, first: int, rows: np.ndarray) -> Non
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 def _fold_inverse(
-    values: np.ndarray, step: float, corner: int, ramp: np.ndarray, split: int, first: int, rows: np.ndarray
-) -> bool:  # pragma: no cover - compiled
-    """As `_fold` for A[k] = 1 / values(k * step), linear in between; False where a value used is not positive (k = 0 apart).
+    values: np.ndarray,
+    slopes: np.ndarray,
+    step: float,
+    corner: int,
+    ramp: np.ndarray,
+    split: int,
+    first: int,
+    rows: np.ndarray,
+) -> None:  # pragma: no cover - compiled
+    """As `_fold` for A[k] = 1 / values(k * step), linear in between with `slopes` (m,), of which the last is zero.
 
     A is zero below `corner`; its first and last values are multiplied by `ramp`, from the ends inwards.
     """
     length = rows.shape[1]
     n = split * length
     last = values.size - 1
-    bad = 0
     for i in range(rows.shape[0]):
         row = rows[i]
-        for q in range(length):
-            k = split * q + first + i
-            k = min(k, n - k)
-            position = k * step
-            left = min(np.int64(position), last - 1)
-            w = min(position - left, 1.0)
-            value = (1.0 - w) * values[left] + w * values[left + 1]
-            positive = value > 0
-            used = k >= corner
-            bad += used & (k > 0) & (not positive)
-            row[q] = 1.0 / value if used & positive else 0.0
+        r = first + i
+        # k = split q + r as far as Nyquist, n - k beyond.
+        middle = (n // 2 - r) // split + 1
+        for q in range(middle):
+            position = (split * q + r) * step
+            left = min(int(position), last)
+            row[q] = 1.0 / (values[left] + slopes[left] * (position - left))
+        for q in range(middle, length):
+            position = (n - split * q - r) * step
+            left = min(int(position), last)
+            row[q] = 1.0 / (values[left] + slopes[left] * (position - left))
+        row[: min(max(0, (corner - r + split - 1) // split), length)] = 0.0
+        row[max(0, (n - corner - r) // split + 1) :] = 0.0
+        if r == 0 and not values[0] > 0:
+            row[0] = 0.0
     for t in range(ramp.size):
         for k in (corner + t, n // 2 - t):
             for j in (k, n - k):
                 mine = first <= j % split < first + rows.shape[0]
                 if mine and 0 <= k <= n // 2 and (j == k or 2 * k != n):
                     rows[j % split - first, j // split % length] *= ramp[t]
-    return bad == 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
@@ -145,12 +154,12 @@ def impulse_response(transfer: np.ndarray, n: int, n_keep: int) -> np.ndarray:
 
 def inverse_impulse_response(
     values: np.ndarray, step: float, corner: int, ramp: np.ndarray, n: int, n_keep: int
-) -> np.ndarray | None:
+) -> np.ndarray:
     """`impulse_response` of the inverse of a coarsely sampled function, without its long spectrum in memory.
 
     Parameters
     ----------
-    values : float64 (m,), m > 1, positive and finite where used
+    values : float64 (m,), m > 1, finite, positive where used; at zero frequency anything, and where not positive zero comes out
     step : float
         spacing of the transfer function's frequencies in units of that of `values`, which is linear in between
     corner : int
@@ -162,16 +171,15 @@ def inverse_impulse_response(
 
     Returns
     -------
-    float64 (n_keep,), or None where a value from the corner on, that at zero frequency apart, is not positive
+    float64 (n_keep,)
 
     Examples
     --------
     >>> inverse_impulse_response(np.full(3, 0.5), 0.25, 0, np.ones(0), 16, 3)
     array([2., 0., 0.])
     """
-    good = []
-    response = _impulse(lambda *part: good.append(_fold_inverse(values, step, corner, ramp, *part)), n, n_keep)
-    return response if all(good) else None
+    slopes = np.append(np.diff(values), 0.0)
+    return _impulse(partial(_fold_inverse, values, slopes, step, corner, ramp), n, n_keep)
 
 
 def _impulse(fold: Callable[[int, int, np.ndarray], object], n: int, n_keep: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TypeVar
 
 import numba
@@ -65,7 +66,7 @@ def parts(items: range) -> list[range]:
     """
     threads = min(int(numba.config.NUMBA_NUM_THREADS), len(items))  # type: ignore[attr-defined]
     cuts = [len(items) * k // threads for k in range(threads + 1)]
-    return [items[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [items[a:b] for a, b in pairwise(cuts)]
 
 
 def in_threads(work: Callable[[slice], None], n: int, block: int = BLOCK) -> None:

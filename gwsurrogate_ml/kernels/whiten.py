@@ -15,6 +15,7 @@ from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import _checks, fft, psd
 from gwsurrogate_ml.kernels._compiled import tapered_block
 from gwsurrogate_ml.kernels._pruned import inverse_impulse_response
+from gwsurrogate_ml.kernels.threads import each, parts
 
 _TAPER = 5
 """Bins tapered at DC and Nyquist of the transfer function (gwpy's choice)."""
@@ -77,12 +78,12 @@ def whitening_filter(
     ramp = 0.5 * (1.0 - np.cos(np.pi * np.arange(_TAPER) / (_TAPER - 0.5)))
     # An infinite value switches off its frequency; a finite stand-in can be interpolated.
     usable = np.minimum(values, 1e300)
-    impulse = inverse_impulse_response(usable, delta_f / old_delta_f, corner, ramp, n, half)
-    if impulse is None:
-        # DC is tapered to zero, so a zero ASD there does no harm (detrended data have one).
+    step = delta_f / old_delta_f
+    if not (usable[int(max(corner, 1) * step) :] > 0).all():
+        # What counts is what lies in between. DC is tapered to zero, so a zero there does no harm (detrended data have one).
         fine = psd.interpolate(usable, old_delta_f, delta_f)
         _checks.require_positive_band(fine, "asd", max(corner, 1), n_freq, delta_f)
-    assert impulse is not None  # require_positive_band raised
+    impulse = inverse_impulse_response(usable, step, corner, ramp, n, half)
     # Lags 1 - half ... half; the window is zero at the last one, so the filter is symmetric about lag zero.
     taper = psd.periodic_hann(n_taps)
     taps = np.concatenate([impulse[:0:-1] * taper[1:half], impulse * taper[half:], [0.0]])
@@ -220,23 +221,26 @@ def whiten(
         _, power = psd.welch(series, sample_rate, segment_duration)
         asd = np.sqrt(power)
     taps = whitening_filter(asd, sample_rate, fduration, duration=series.size / sample_rate, highpass=highpass)
-    half = keep.start
-    n_taps = taps.size
+    n_taps, half = taps.size, keep.start
     response = _response(taps, _block_length(series.size, n_taps), series.dtype)
     offset = float(series.mean(dtype=np.float64)) if detrend else 0.0
     ends = psd.periodic_hann(n_taps).astype(series.dtype)
-    block = np.empty(response.n_fft, dtype=series.dtype)
-    spectrum = np.empty(response.values.size, dtype=response.values.dtype)
-    convolved = np.empty(response.n_fft, dtype=series.dtype)
     out = np.empty_like(series)
     step = response.n_fft - n_taps + 1
-    for start in range(0, series.size, step):
-        # Zeros before and after make the filter's middle tap meet each sample: the result is not shifted.
-        tapered_block(series, start - half, offset, ends, block)
-        product = fft.rfft(block, out=spectrum)
-        product *= response.values
-        stop = min(start + step, series.size)
-        out[start:stop] = fft.irfft(product, response.n_fft, out=convolved)[n_taps - 1 : n_taps - 1 + stop - start]
+
+    def blocks(starts: range) -> None:
+        block = np.empty(response.n_fft, dtype=series.dtype)
+        spectrum = np.empty(response.values.size, dtype=response.values.dtype)
+        convolved = np.empty(response.n_fft, dtype=series.dtype)
+        for start in starts:
+            # Zeros before and after make the filter's middle tap meet each sample: the result is not shifted.
+            tapered_block(series, start - half, offset, ends, block)
+            product = fft.rfft(block, out=spectrum)
+            product *= response.values
+            stop = min(start + step, series.size)
+            out[start:stop] = fft.irfft(product, response.n_fft, out=convolved)[n_taps - 1 : n_taps - 1 + stop - start]
+
+    each(blocks, parts(range(0, series.size, step)))
     return out
 
 
@@ -248,8 +252,8 @@ class _Response(NamedTuple):
 
 
 def _block_length(n_out: int, n_taps: int) -> int:
-    """Transform length of the overlap-save blocks: about eight filters, less where the data are short."""
-    return fft.next_fast_length(min(8 * n_taps, n_out + n_taps - 1))
+    """Transform length of the overlap-save blocks: about four filters, less where the data are short."""
+    return fft.next_fast_length(min(4 * n_taps, n_out + n_taps - 1))
 
 
 def _response(taps: np.ndarray, n_fft: int, dtype: np.dtype) -> _Response:
