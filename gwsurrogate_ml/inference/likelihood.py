@@ -163,6 +163,8 @@ class ReducedLikelihood:
             np.conj(self._basis).T @ ((w * d)[band, None] / self._root[:, None] * turns)
             for w, d in zip(likelihood.weight, likelihood.strain, strict=True)
         ]
+        shares = likelihood.weight[:, band] / self._root**2
+        self._metrics = [np.conj(self._basis).T @ (share[:, None] * self._basis) for share in shares]
 
     def project(self, waveforms: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Coefficients (N, K), powers (N, n_det) and the share of whitened power lost by the basis (N,)."""
@@ -182,6 +184,12 @@ class ReducedLikelihood:
         in_threads(work, len(waveforms))
         lost = 1 - np.sum(coefficients.real**2 + coefficients.imag**2, axis=1) / power.sum(1)
         return coefficients, power, lost
+
+    def power(self, coefficients: np.ndarray) -> np.ndarray:
+        """<h|h> in each detector from coefficients alone: (N, K) to (N, n_det)."""
+        return np.stack(
+            [np.sum(np.real(np.conj(coefficients) * (coefficients @ g.T)), axis=1) for g in self._metrics], 1
+        )
 
     def series(self, coefficients: np.ndarray) -> np.ndarray:
         """z_d(t) at the window's times: (N, K) to (N, n_det, window.size) complex128."""

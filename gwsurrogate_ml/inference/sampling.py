@@ -17,6 +17,7 @@ from gwsurrogate_ml.inference.extrinsic import ExtrinsicIntegral, ExtrinsicPoint
 from gwsurrogate_ml.inference.geometry import sky_angles
 from gwsurrogate_ml.inference.importance import check_weights, log_sum, resample
 from gwsurrogate_ml.inference.likelihood import ReducedLikelihood, SegmentLikelihood
+from gwsurrogate_ml.inference.nodes import Nodes, SampledWaveform
 from gwsurrogate_ml.inference.priors import BinaryPrior
 from gwsurrogate_ml.inference.search import Found
 from gwsurrogate_ml.kernels.threads import in_threads
@@ -29,6 +30,7 @@ LOST_POWER = 3e-8
 """Share of a waveform's whitened power the event's basis may lose before it is extended."""
 _CHUNK = 512
 _EXAMPLES = 256
+_LEARN = 768
 
 
 @dataclass
@@ -86,32 +88,73 @@ class EventSampler:
         self.time_limits = (centre - prior.time_half_width, centre + prior.time_half_width)
         self.table = DistanceTable.build(prior.luminosity_distance, 1.25 * found.network_snr + 8)
         self.reduced: ReducedLikelihood | None = None
+        self.nodes: Nodes | None = None
         self.sets: list[ExtrinsicIntegral] = []
 
     def coefficients(self, theta: np.ndarray, stage: str) -> tuple[np.ndarray, np.ndarray]:
-        """Coefficients (N, K) and powers (N, n_det) of binaries (N, 4), extending the event's basis until it holds them."""
-        coefficients, powers = [], []
-        for start in range(0, len(theta), _CHUNK):
-            h = self.likelihood.waveforms(theta[start : start + _CHUNK])
-            if self.reduced is None:
-                # A few hundred waveforms span the event; the rest is caught by the check below.
-                examples = np.concatenate([h[:_EXAMPLES], self.found.waveform[None]])
-                self.reduced = ReducedLikelihood(self.likelihood, self.window, examples)
-            c, power, lost = self.reduced.project(h)
+        """Coefficients (N, K) and powers (N, n_det) of binaries (N, 4), extending the event's basis until it holds them.
+
+        Waveforms are transformed in full only for the first binaries and for those that their samples at the `nodes` do not
+        determine.
+        """
+        n = len(theta)
+        parts, rest = [], np.arange(n)
+        if self.nodes is None:
+            # Draws of several proposals follow each other: some of each.
+            first = np.unique(np.linspace(0, n - 1, min(n, _LEARN)).astype(int))
+            parts.append((first, *self._learn(theta[first])))
+            rest = np.delete(rest, first)
+        for start in range(0, len(rest), _CHUNK):
+            chunk = rest[start : start + _CHUNK]
+            parts.append((chunk, *self._found(theta[chunk])))
+            self.progress(stage, n - len(rest) + start + len(chunk), n)
+        assert self.reduced is not None
+        coefficients = np.zeros((n, self.reduced.size), dtype=np.complex128)
+        power = np.empty((n, len(self.found.times)))
+        for rows, c, p in parts:
+            # An extension appends directions: earlier coefficients are zero there.
+            coefficients[rows, : c.shape[1]], power[rows] = c, p
+        return coefficients, power
+
+    def _learn(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The first binaries' coefficients and powers; their waveforms make the basis and, if they are enough, the nodes."""
+        h = self.likelihood.waveforms(theta)
+        if self.reduced is None:
+            # A few hundred waveforms span the event; the rest is caught by the check of `_project`.
+            examples = np.concatenate([h[:: -(-len(h) // _EXAMPLES)], self.found.waveform[None]])
+            self.reduced = ReducedLikelihood(self.likelihood, self.window, examples)
+        coefficients, power = self._project(h)
+        if len(theta) >= _LEARN and isinstance(self.likelihood.model, SampledWaveform):
+            self.nodes = Nodes(self.likelihood, theta, h, coefficients, LOST_POWER)
+        return coefficients, power
+
+    def _found(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Coefficients and powers of further binaries, by the nodes where they can be trusted."""
+        assert self.reduced is not None
+        if self.nodes is None or not self.nodes.trusted:
+            return self._project(self.likelihood.waveforms(theta))
+        coefficients, samples, good = self.nodes(theta)
+        if not good.all():
+            others, their_power = self._project(self.likelihood.waveforms(theta[~good]))
+            self.nodes.add(samples[~good], others)
+        coefficients = np.pad(coefficients, ((0, 0), (0, self.reduced.size - coefficients.shape[1])))
+        power = self.reduced.power(coefficients)
+        if not good.all():
+            coefficients[~good], power[~good] = others, their_power
+        return coefficients, power
+
+    def _project(self, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Coefficients and powers of waveforms (N, n_f), the basis extended until it holds them."""
+        assert self.reduced is not None
+        coefficients, power, lost = self.reduced.project(h)
+        if np.any(lost > LOST_POWER):
+            self.reduced.extend(h[lost > LOST_POWER])
+            coefficients, power, lost = self.reduced.project(h)
             if np.any(lost > LOST_POWER):
-                self.reduced.extend(h[lost > LOST_POWER])
-                c, power, lost = self.reduced.project(h)
-                if np.any(lost > LOST_POWER):
-                    raise GwsmlError(
-                        f"the event's basis loses {lost.max():.1e} of a waveform's power after it was extended"
-                    )
-            coefficients.append(c)
-            powers.append(power)
-            self.progress(stage, min(start + _CHUNK, len(theta)), len(theta))
-        size = self.reduced.size if self.reduced else 0
-        # An extension appends directions: earlier coefficients are zero there.
-        padded = [np.pad(c, ((0, 0), (0, size - c.shape[1]))) for c in coefficients]
-        return np.concatenate(padded), np.concatenate(powers)
+                raise GwsmlError(
+                    f"the event's basis loses {lost.max():.1e} of a waveform's power after it was extended"
+                )
+        return coefficients, power
 
     def _series(self, coefficients: np.ndarray) -> np.ndarray:
         assert self.reduced is not None

@@ -358,3 +358,39 @@ def sums(
     rotating_modes(
         t.knots, k.phase[i], k.phase_slope[i], t.orders[:n_modes], parts, part_slopes, at, none, weights, out
     )
+
+
+@numba.njit(cache=True, nogil=True)
+def samples(
+    t: Tables,
+    k: Knots,
+    weights: np.ndarray,
+    units: np.ndarray,
+    spans: np.ndarray,
+    times: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Write a sum over the first modes of each waveform of `k`, tapered at its start, at `times` (n,), ascending, in s from the
+    peak, into `out` (N, n).
+
+    `weights` (1, n_modes, 2) as for `sums`; `units` (N,) total masses in s; `spans` (N, 3) in s: where the signal starts, where
+    its taper has risen, where it ends. It is 0 outside.
+    """
+    n_modes = weights.shape[1]
+    none = np.zeros((0, 0), np.complex128)
+    out[:] = 0.0
+    for i in range(k.shift.size):
+        start, risen, end = spans[i]
+        low, high = np.searchsorted(times, start), np.searchsorted(times, end)
+        if low == high:
+            continue
+        at = times[low:high] / units[i] + k.shift[i]
+        parts, part_slopes = coorbital(t, k, NOTHING, i, n_modes, at[0])
+        row = out[i : i + 1, low:high]
+        rotating_modes(
+            t.knots, k.phase[i], k.phase_slope[i], t.orders[:n_modes], parts, part_slopes, at, none, weights, row
+        )
+        for j in range(low, high):
+            if times[j] >= risen:
+                break
+            out[i, j] *= 0.5 - 0.5 * np.cos(np.pi * (times[j] - start) / (risen - start))

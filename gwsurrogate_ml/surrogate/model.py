@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -46,6 +46,15 @@ def _is_finite(value: Any) -> bool:
         return math.isfinite(value)
     except TypeError:
         return False
+
+
+class Layout(NamedTuple):
+    """How N waveforms lie on a segment: sampling rates in Hz; samples before the peak, from it on, and of the taper."""
+
+    rate: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+    ramp: np.ndarray
 
 
 class Surrogate(GeometricSurrogate):
@@ -169,7 +178,8 @@ class Surrogate(GeometricSurrogate):
         step = 1.0 / sampling_frequency / unit
         out = self._observed(k, theta_jn, turned, first * step, step, last - first + 1, chosen)
         if taper:
-            self._taper(out, -first, reach, sampling_frequency)
+            ramp = int(self._ramp(-first, reach, sampling_frequency))
+            out[:, :ramp] *= _rise(ramp)
         out *= unit / (luminosity_distance * MPC_SECONDS)
         return first / sampling_frequency, out[0], out[1]
 
@@ -363,20 +373,24 @@ class Surrogate(GeometricSurrogate):
         f_min: float,
     ) -> np.ndarray:
         """Transforms (n_sums, n_f) of sums over the modes of one binary, `weights` (n_sums, n, 2), at 1 Mpc."""
-        self._check_positive(sampling_frequency=sampling_frequency)
         n = self._samples(duration, sampling_frequency)
-        unit = float(total[0]) * MTSUN_SI
-        reach = float(self._start(k, total * MTSUN_SI, f_min, parameters)[0]) * unit
-        rate = self._rate(sampling_frequency, k, total * MTSUN_SI, max(m for _, m in chosen))
-        before, after = self._segment(duration, rate, unit, reach, f_min)
+        orders = max(m for _, m in chosen)
+        layout = self._layout(k, total * MTSUN_SI, parameters, duration, sampling_frequency, f_min, orders)
+        return self._transformed(k, 0, float(total[0]) * MTSUN_SI, weights, layout, duration, n // 2 + 1)
+
+    def _transformed(
+        self, k: Knots, i: int, unit: float, weights: np.ndarray, layout: Layout, duration: float, n_f: int
+    ) -> np.ndarray:
+        """First `n_f` bins (n_sums, n_f) of the transforms of sums over the modes of the i-th waveform of `k`, at 1 Mpc."""
+        rate, before, after, ramp = (column[i] for column in layout)
         step = 1.0 / rate / unit
         part = np.empty((len(weights), before + after))
-        compiled.sums(self._tables, k, compiled.NOTHING, 0, weights, -before * step, step, part)
-        self._taper(part, before, reach, rate)
+        compiled.sums(self._tables, k, compiled.NOTHING, i, weights, -before * step, step, part)
+        part[:, :ramp] *= _rise(ramp)
         series = np.zeros((len(weights), round(duration * rate)))
         series[:, :after], series[:, series.shape[1] - before :] = part[:, before:], part[:, :before]
         series *= unit / MPC_SECONDS / rate
-        return np.stack([fft.rfft(row)[: n // 2 + 1] for row in series])
+        return np.stack([fft.rfft(row)[:n_f] for row in series])
 
     def frequency_domain(
         self,
@@ -419,22 +433,85 @@ class Surrogate(GeometricSurrogate):
         def work(rows: slice) -> None:
             k = self._at_knots(parameters[rows])
             units = total[rows] * MTSUN_SI
-            starts = self._start(k, units, f_min, parameters[rows]) * units
-            rate = self._rate(sampling_frequency, k, units, 2)
-            samples = round(duration * rate)
-            series = np.zeros((1, samples))
-            for i, (unit, reach) in enumerate(zip(units, starts, strict=True)):
-                before, after = self._segment(duration, rate, unit, reach, f_min)
-                step = 1.0 / rate / unit
-                part = np.empty((1, before + after))
-                compiled.sums(self._tables, k, compiled.NOTHING, i, _FACE_ON, -before * step, step, part)
-                self._taper(part, before, reach, rate)
-                series[:, after : samples - before] = 0.0
-                series[:, :after], series[:, samples - before :] = part[:, before:], part[:, :before]
-                out[rows.start + i] = unit / MPC_SECONDS / rate * fft.rfft(series[0])[: n // 2 + 1]
+            layout = self._layout(k, units, parameters[rows], duration, sampling_frequency, f_min)
+            for i, unit in enumerate(units):
+                out[rows.start + i] = self._transformed(k, i, unit, _FACE_ON, layout, duration, n // 2 + 1)[0]
 
         in_threads(work, len(total))
         return out
+
+    def segment_samples(
+        self,
+        mass_1: np.ndarray,
+        mass_2: np.ndarray,
+        chi_1: np.ndarray,
+        chi_2: np.ndarray,
+        *,
+        times: np.ndarray,
+        duration: float,
+        sampling_frequency: float,
+        f_min: float,
+    ) -> np.ndarray:
+        """The strain that `frequency_domain` transforms, its taper included, at a few times only.
+
+        Parameters
+        ----------
+        times : (n,) float64, s from the peak, ascending
+        mass_1, mass_2, chi_1, chi_2, duration, sampling_frequency, f_min
+            as for `frequency_domain`
+
+        Returns
+        -------
+        (N, n) float64
+
+        Raises
+        ------
+        ConfigError
+            times that do not ascend
+        DomainError
+            as `frequency_domain`
+        """
+        self._samples(duration, sampling_frequency)
+        times = np.asarray(times, dtype=np.float64)
+        if times.ndim != 1 or not np.all(np.diff(times) > 0):
+            raise ConfigError("times must be a one-dimensional array of ascending numbers, in seconds from the peak")
+        parameters, total = self._physical(mass_1, mass_2, chi_1, chi_2)
+        out = np.empty((len(total), len(times)))
+
+        def work(rows: slice) -> None:
+            k = self._at_knots(parameters[rows])
+            units = total[rows] * MTSUN_SI
+            layout = self._layout(k, units, parameters[rows], duration, sampling_frequency, f_min)
+            spans = np.stack([-layout.before, layout.ramp - layout.before, layout.after], 1) / layout.rate[:, None]
+            compiled.samples(self._tables, k, _FACE_ON, units, spans, times, out[rows])
+            out[rows] *= (units / MPC_SECONDS)[:, None]
+
+        in_threads(work, len(total))
+        return out
+
+    def _layout(
+        self,
+        k: Knots,
+        units: np.ndarray,
+        parameters: np.ndarray,
+        duration: float,
+        sampling_frequency: float,
+        f_min: float,
+        m: int = 2,
+    ) -> Layout:
+        """How the waveforms, their modes up to `m`, lie on a segment, checked to hold each of them from `f_min` on."""
+        reach = self._start(k, units, f_min, parameters) * units
+        rate = self._rate(sampling_frequency, k.phase_slope.max(1) / units, m)
+        before, after = segment_times(duration, rate, self.t_max * units)
+        before = np.minimum(before, (-self.t_min * units * rate).astype(np.int64))
+        # The model itself always reaches back a cycle more than the f_min it admits.
+        if (short := reach + before / rate < 1.0 / f_min).any():
+            i = int(np.argmax(short))
+            raise DomainError(
+                f"the signal of total mass {units[i] / MTSUN_SI:g} is {-reach[i]:.2f} s long from {f_min:g} Hz, and a cycle more "
+                f"is needed to taper its start: the segment of {duration:g} s is too short, take a longer one or a higher f_min"
+            )
+        return Layout(rate, before, after, self._ramp(before, reach, rate))
 
     def smallest_total_mass(self, q: float, chi1: float, chi2: float, f_min: float) -> float:
         """Smallest total mass (solar masses, detector frame) for which the model reaches down to `f_min` (Hz)."""
@@ -472,26 +549,11 @@ class Surrogate(GeometricSurrogate):
         compiled.sums(self._tables, k, compiled.NOTHING, 0, self._weights(theta_jn, phase, chosen), first, step, out)
         return out
 
-    def _segment(
-        self, duration: float, sampling_frequency: float, unit: float, reach: float, f_min: float
-    ) -> tuple[int, int]:
-        """Samples before and from the peak on a segment of `duration` (s), checked to hold the signal from `f_min` on."""
-        before, after = segment_times(duration, sampling_frequency, self.t_max * unit)
-        before = min(before, int(-self.t_min * unit * sampling_frequency))
-        # The model itself always reaches back a cycle more than the f_min it admits.
-        if reach + before / sampling_frequency < 1.0 / f_min:
-            raise DomainError(
-                f"the signal of total mass {unit / MTSUN_SI:g} is {-reach:.2f} s long from {f_min:g} Hz, and a cycle more is "
-                f"needed to taper its start: the segment of {duration:g} s is too short, take a longer duration or a higher f_min"
-            )
-        return before, after
-
     @staticmethod
-    def _taper(part: np.ndarray, before: int, reach: float, sampling_frequency: float) -> None:
-        """Taper `part` in place over 90 % of the way from the first sample to f_min, but over no more than 0.4 s."""
-        room = reach + before / sampling_frequency
-        ramp = max(2, int(min(0.9 * room, 0.4) * sampling_frequency))
-        part[..., :ramp] *= _rise(ramp)
+    def _ramp(before: Any, reach: Any, rate: Any) -> np.ndarray:
+        """Samples of the taper: 90 % of the way from the first sample, `before` the peak, to f_min at `reach` s, but no more
+        than 0.4 s."""
+        return np.maximum(2, (np.minimum(0.9 * (reach + before / rate), 0.4) * rate).astype(np.int64))
 
     def _phase_at_peak(
         self, k: Knots, unit: np.ndarray, phase: float, f_ref: float | None, parameters: np.ndarray
@@ -529,12 +591,10 @@ class Surrogate(GeometricSurrogate):
                 f"{name} = {f_min:g} Hz lies above the frequency at the peak, {peak:.3g} Hz for total mass "
                 f"{unit.max() / MTSUN_SI:g}: lower {name}, and give masses in solar masses"
             )
-        starts = np.empty(len(unit))
-        for i, omega in enumerate(k.phase_slope):
-            j = max(int(np.searchsorted(omega[: self._tables.centre + 1], wanted[i])), 1)
-            x = (wanted[i] - omega[j - 1]) / (omega[j] - omega[j - 1])
-            starts[i] = self.knots[j - 1] + x * (self.knots[j] - self.knots[j - 1]) - k.shift[i]
-        return starts
+        rows = np.arange(len(unit))
+        j = np.maximum(np.argmax(k.phase_slope[:, : self._tables.centre + 1] >= wanted[:, None], axis=1), 1)
+        x = (wanted - k.phase_slope[rows, j - 1]) / (k.phase_slope[rows, j] - k.phase_slope[rows, j - 1])
+        return self.knots[j - 1] + x * (self.knots[j] - self.knots[j - 1]) - k.shift
 
     def _physical(self, mass_1: Any, mass_2: Any, chi_1: Any, chi_2: Any) -> tuple[np.ndarray, np.ndarray]:
         """Parameters (N, 3) and total masses (N,) from physical masses and spins, checked."""
@@ -599,11 +659,12 @@ class Surrogate(GeometricSurrogate):
                 f"and would be aliased; sample at {2 * highest:.0f} Hz or faster"
             )
 
-    def _rate(self, sampling_frequency: float, k: Knots, unit: np.ndarray, m: int) -> float:
-        """`sampling_frequency`, doubled until the ringdown lies below half of it: in frequency only the band asked for is kept."""
-        while self._highest(k, unit, m) > 0.5 * sampling_frequency:
-            sampling_frequency *= 2.0
-        return sampling_frequency
+    @staticmethod
+    def _rate(sampling_frequency: float, omega: np.ndarray, m: int) -> np.ndarray:
+        """`sampling_frequency`, doubled until the ringdown of the modes with `m` lies below half of it, (N,): in frequency only
+        the band asked for is kept. `omega` (N,) is the (2,2) mode's highest angular frequency, rad/s."""
+        doublings = np.ceil(np.log2(omega * m / (2 * np.pi) / sampling_frequency))
+        return sampling_frequency * 2.0 ** np.maximum(doublings, 0.0)
 
     @classmethod
     def _samples(cls, duration: float, sampling_frequency: float) -> int:

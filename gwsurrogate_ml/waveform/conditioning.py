@@ -21,14 +21,17 @@ def start_taper(times: np.ndarray, start: float, end: float) -> np.ndarray:
     return 0.5 - 0.5 * np.cos(np.pi * x)
 
 
-def segment_times(duration: float, sampling_frequency: float, ringdown: float) -> tuple[int, int]:
-    """Numbers of samples before t = 0 and from t = 0 on when `ringdown` seconds follow the peak on a periodic segment.
+def segment_times(
+    duration: float, sampling_frequency: np.ndarray, ringdown: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of samples (N,) before t = 0 and from t = 0 on when `ringdown` seconds follow the peak on a periodic segment.
 
     Examples
     --------
-    >>> segment_times(1.0, 16.0, 0.25)
-    (12, 4)
+    >>> before, after = segment_times(1.0, np.array([16.0, 32.0]), np.array([0.25, 0.25]))
+    >>> before.tolist(), after.tolist()
+    ([12, 24], [4, 8])
     """
-    n = round(duration * sampling_frequency)
-    after = min(int(np.ceil(ringdown * sampling_frequency)), n // 2)
+    n = np.round(duration * sampling_frequency).astype(np.int64)
+    after = np.minimum(np.ceil(ringdown * sampling_frequency).astype(np.int64), n // 2)
     return n - after, after
