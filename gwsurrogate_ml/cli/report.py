@@ -294,7 +294,9 @@ def _figures(pictures: Sequence[Picture], section: str) -> str:
         if picture.section == section:
             data, caption = base64.b64encode(picture.png).decode("ascii"), html.escape(picture.caption)
             image = f'<img src="data:image/png;base64,{data}" alt="{caption}">'
-            parts.append(f"<figure>{image}<figcaption>{caption}</figcaption></figure>")
+            parts.append(
+                f'<figure class="{html.escape(picture.name)}">{image}<figcaption>{caption}</figcaption></figure>'
+            )
     return "\n".join(parts)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gwsurrogate_ml.cli.options import Json, Seed, parse_detectors
+from gwsurrogate_ml.cli.options import Cluster, Json, Seed, Workers, parse_detectors
 from gwsurrogate_ml.errors import ConfigError
 
 
@@ -30,6 +31,8 @@ def search(
         "nr22"
     ),
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Threads over templates.")] = 1,
+    cluster: Cluster = None,
+    workers: Workers = 2,
     out: Annotated[Path, typer.Option("--out", help="Output folder.")] = Path("out/search"),
     seed: Seed = 0,
     as_json: Json = False,
@@ -38,6 +41,9 @@ def search(
 
     The bank is placed at random for the masses and spins given (about half a minute) and kept in the user's cache.
     """
+    from contextlib import nullcontext
+
+    from gwsurrogate_ml import scale
     from gwsurrogate_ml.artifacts import package_versions, sha256
     from gwsurrogate_ml.cli.console import ProgressReport
     from gwsurrogate_ml.cli.figures import png
@@ -45,6 +51,7 @@ def search(
     from gwsurrogate_ml.search.bank import BankConfig, TemplateBank, cached
     from gwsurrogate_ml.search.pipeline import SearchConfig, require_searchable
     from gwsurrogate_ml.search.pipeline import search as run
+    from gwsurrogate_ml.search.sharing import shared
 
     files = {name: Path(path) for name, path in parse_detectors("--strain", strain).items()}
     if len(files) != 2:
@@ -83,7 +90,14 @@ def search(
         loaded = None if bank is None else TemplateBank.load(bank)
         require_searchable(series, f_min if loaded is None else loaded.config.f_min, config)
         templates = loaded or cached(model, checksum, wanted, progress=progress)
-        result = run(series, templates, model, config, progress)
+        # Without a cluster no mapper: threads share the templates within this process.
+        with nullcontext() if cluster is None else scale.cluster(cluster, workers) as mapper:
+            share = None
+            if mapper is not None:
+                share = partial(
+                    shared, mapper=mapper, scratch=output.path, surrogate=surrogate, weights_sha256=checksum
+                )
+            result = run(series, templates, model, config, progress, share)
         result.meta.update({"surrogate": surrogate, "weights_sha256": checksum})
         result.save(output.path / "triggers.hdf5")
         templates.save(output.path / "bank.hdf5")

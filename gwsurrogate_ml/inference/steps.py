@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 SUFFIX = ".step"
 FORMAT = 1
+OLD = 60.0
+"""Seconds after which a half-written step belongs to nobody."""
 
 
 class Steps:
@@ -89,6 +91,9 @@ class KeptSteps(Steps):
         self._count, self._keeps = 0, True
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            for path in self.folder.glob(f".*{SUFFIX}"):  # half written when a run was killed
+                if time.time() - path.stat().st_mtime > OLD:
+                    path.unlink()
         except OSError as error:
             raise ConfigError(f"{self.folder} cannot be made ({error.strerror}): name another folder") from error
 

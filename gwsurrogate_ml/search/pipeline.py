@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time as clock
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,9 @@ from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.files import whole_hdf5
 from gwsurrogate_ml.search.bank import TemplateBank, segment_duration
 from gwsurrogate_ml.search.coincidence import Background, cluster, coincidences, light_travel_time, slide
-from gwsurrogate_ml.search.segments import Block, Span, blocks, common_spans, condition, working_length
-from gwsurrogate_ml.search.single import TRIGGER_DTYPE, find_triggers
+from gwsurrogate_ml.search.segments import Block, Span, blocks, common_spans, condition
+from gwsurrogate_ml.search.sharing import CHUNK, Work
+from gwsurrogate_ml.search.single import TRIGGER_DTYPE
 from gwsurrogate_ml.strain.signal import Waveform
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 YEAR = 365.25 * 86400.0
-_CHUNK = 16
-"""Templates generated and filtered together: a few tens of megabytes for blocks of 256 s."""
+Share = Callable[[Work], Iterator[dict[str, list[np.ndarray]]]]
+"""Does the pieces of the filtering elsewhere and yields their triggers in order."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,7 @@ def search(
     model: Waveform,
     config: SearchConfig | None = None,
     progress: Progress | None = None,
+    share: Share | None = None,
 ) -> SearchResult:
     """Search the strain of two detectors with a bank of templates.
 
@@ -184,6 +186,8 @@ def search(
     model : waveform model that the bank was placed with
     config : SearchConfig, optional
     progress : callable (stage, done, total), optional
+    share : callable, optional
+        filters elsewhere: `sharing.shared` with all but its first argument; the triggers are the same
 
     Returns
     -------
@@ -210,7 +214,7 @@ def search(
     after = config.filter_duration
     spans = common_spans(series, before + after + max(4.0, 4 * config.psd_segment))
     cut = blocks(spans, max(config.block, 2 * (before + after)), before, after)
-    triggers = _all_triggers(series, cut, bank, model, config, rate, progress)
+    triggers = _all_triggers(series, cut, bank, model, config, rate, progress, share)
     valid = [block.valid for block in cut]
     first, second = (triggers[name] for name in detectors)
     pairs = coincidences(first, second, first["time"], second["time"], window)
@@ -268,45 +272,25 @@ def _all_triggers(
     config: SearchConfig,
     rate: float,
     progress: Progress | None,
+    share: Share | None,
 ) -> dict[str, np.ndarray]:
-    """Triggers by detector; a template's waveform is made once for all blocks of one length."""
+    """Triggers by detector, of all templates and blocks."""
     f_min = bank.config.f_min
     data = {
         name: [condition(s, block, f_min, config.f_max, config.filter_duration, config.psd_segment) for block in cut]
         for name, s in series.items()
     }
+    settings = {name: getattr(config, name) for name in ("f_max", "threshold", "trigger_window", "n_bins")}
+    work = Work(bank.parameters, cut, data, rate, f_min, settings)
+    pieces = share(work) if share else (work.triggers(model, first, config.n_jobs) for first in work.starts())
     found: dict[str, list[np.ndarray]] = {name: [np.empty(0, TRIGGER_DTYPE)] for name in series}
-    for first in range(0, len(bank), _CHUNK):
-        if progress:
-            progress("filtering", first, len(bank))
-        templates: dict[int, np.ndarray] = {}
-        for i, block in enumerate(cut):
-            n = round((block.span[1] - block.span[0]) * rate)
-            if n not in templates:
-                work = working_length(n, rate, config.f_max)
-                templates[n] = model.frequency_domain(
-                    *bank.parameters[first : first + _CHUNK].T,
-                    duration=n / rate,
-                    sampling_frequency=work * rate / n,
-                    f_min=f_min,
-                )
-            for name in series:
-                found[name].append(
-                    find_triggers(
-                        templates[n],
-                        first,
-                        data[name][i],
-                        block,
-                        f_min=f_min,
-                        f_max=config.f_max,
-                        threshold=config.threshold,
-                        window=config.trigger_window,
-                        n_bins=config.n_bins,
-                        n_jobs=config.n_jobs,
-                    )
-                )
     if progress:
-        progress("filtering", len(bank), len(bank))
+        progress("filtering", 0, len(bank))
+    for number, piece in enumerate(pieces, start=1):
+        for name, parts in piece.items():
+            found[name] += parts
+        if progress:
+            progress("filtering", min(number * CHUNK, len(bank)), len(bank))
     return {name: np.sort(np.concatenate(parts), order=("template", "time")) for name, parts in found.items()}
 
 

@@ -153,18 +153,36 @@ def killed_in_validation(zygote: Zygote, folder: Path, seed: int = 2, kills: int
     return done
 
 
-def killed_in_analysis(zygote: Zygote, folder: Path, files: dict[str, Path], seed: int = 3, kills: int = 2) -> int:
-    """A killed `gwsml analyze` leaves no output at all; it has no state to resume from, and the run repeated comes out whole."""
+def killed_in_analysis(
+    zygote: Zygote, folder: Path, files: dict[str, Path], seed: int = 3, kills: int = 4, every_change: bool = True
+) -> int:
+    """A killed `gwsml analyze` leaves no output, goes on from its last step, and comes out as one that ran through.
+
+    At random moments of the whole run, then before every change to the disk, one after the other: between these lie the steps.
+    """
     rng = np.random.default_rng(seed)
-    out = folder / "out"
+    out, steps = folder / "out", folder / "out.unfinished"
     strain = [word for name, path in files.items() for word in ("--strain", f"{name}={path}")]
-    words = ["analyze", *strain, "--gps", "1126259462.4", "--n-draws", "300", "--out", str(out)]
-    whole = zygote.run("analyze", {"words": [*words[:-1], str(folder / "whole")]})
+    words = ["analyze", *strain, "--gps", "1126259462.4", "--n-draws", "5000", "--out", str(out)]
+    whole = zygote.run("analyze", {"words": [*words[:-1], str(folder / "whole")]}, watch=str(folder))
     assert whole["ended"] == 0
-    for _ in range(kills):
-        ended = zygote.run("analyze", {"words": words}, after=float(rng.uniform(0.1, 0.95) * whole["seconds"]))
-        assert ended["ended"] == KILLED
+    moments: list[dict[str, Any]] = [{"after": float(rng.uniform(0.05, 0.6) * whole["seconds"])} for _ in range(kills)]
+    if every_change:
+        # The first changes of each run are those of its hidden folder; then comes what is new: a step, or the output.
+        moments += [{"watch": str(folder), "event": event} for event in range(2, whole["events"] + 1, 3)]
+    done, most = 0, 0
+    for moment in moments:
+        ended = zygote.run("analyze", {"words": words}, **moment)
+        if ended["ended"] == 0:
+            break
+        assert ended["ended"] == KILLED, ended
+        done += 1
         assert not out.exists()
+        kept = len(list(steps.glob("[!.]*.step")))
+        assert kept >= most, "steps were lost"
+        most = kept
+    assert most > 0
+    shutil.rmtree(out, ignore_errors=True)
     for hidden in folder.glob(".*"):
         os.utime(hidden, (0, 0))
     assert zygote.run("analyze", {"words": words})["ended"] == 0
@@ -173,4 +191,4 @@ def killed_in_analysis(zygote: Zygote, folder: Path, files: dict[str, Path], see
     for summary in (one, other):
         del summary["inference"]["seconds"]
     assert one == other
-    return kills
+    return done

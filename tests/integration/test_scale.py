@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,49 @@ def test_an_error_of_a_task_is_raised_as_it_is(two: Mapper) -> None:
     with pytest.raises(DataError, match="task 1 is impossible"):
         list(two.map(refuse, [1, 2]))
     assert list(two.map(abs, [-1, -2])) == [1, 2]
+
+
+def filter_and_die_once(folder: str, function, task):  # type: ignore[no-untyped-def]
+    """A piece of a search; the worker that does the second piece for the first time kills itself."""
+    mark = Path(folder) / "killed"
+    if task[-1] > 0 and not mark.exists():
+        mark.write_text(str(os.getpid()))
+        os.kill(os.getpid(), signal.SIGKILL)
+    return function(task)
+
+
+def test_a_search_has_the_same_triggers_from_a_cluster_though_a_worker_is_killed(two: Mapper, tmp_path: Path) -> None:
+    import gwsurrogate_ml as gw
+    from gwsurrogate_ml.search import segments, sharing
+    from gwsurrogate_ml.strain.simulate import simulate
+
+    model = gw.load_surrogate("nr22")
+    series = simulate(None, sampling_frequency=1024.0, duration=32.0, seed=1).series
+    cut = segments.blocks(segments.common_spans(series, 16.0), 20.0, 4.0, 4.0)
+    data = {name: [segments.condition(s, block, 20.0, 500.0, 2.0, 2.0) for block in cut] for name, s in series.items()}
+    rng = np.random.default_rng(0)
+    heavier = rng.uniform(35, 45, 24)
+    parameters = np.column_stack([heavier, heavier * rng.uniform(0.6, 1, 24), rng.uniform(-0.3, 0.3, (24, 2))])
+    settings = {"f_max": 500.0, "threshold": 4.0, "trigger_window": 0.1, "n_bins": 8}
+    work = sharing.Work(parameters, cut, data, 1024.0, 20.0, settings)
+    here = [work.triggers(model, first) for first in work.starts()]
+
+    class Deadly(Mapper):
+        def map(self, function, tasks):  # type: ignore[no-untyped-def]
+            return two.map(partial(filter_and_die_once, str(tmp_path), function), tasks)
+
+    two.client.run(add_path, str(Path(__file__).parents[2]))
+    there = list(sharing.shared(work, Deadly(), tmp_path, "nr22", model.info["weights_sha256"]))
+    assert (tmp_path / "killed").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["killed"], "the shared file is left"
+    assert len(here) == len(there) == 2
+    assert sum(part.size for part in here[0]["H1"]) > 20  # observed 54
+    for one, other in zip(here, there, strict=True):
+        for name in series:
+            for a, b in zip(one[name], other[name], strict=True):
+                np.testing.assert_array_equal(a, b)
+    with pytest.raises(ConfigError, match="another surrogate"):
+        list(sharing.shared(work, Mapper(), tmp_path, "nr22", "0"))
 
 
 def test_a_task_that_kills_every_worker_is_blamed(two: Mapper, monkeypatch: pytest.MonkeyPatch) -> None:
