@@ -173,6 +173,114 @@ def correlation_at(
             out[p] += complex(sum_r, sum_i) * anchor[p]
 
 
+_GROUP = 16
+"""Samples closer together than this are summed in one pass."""
+_SMALL_PHASE = 1e-2
+"""Largest phase expanded to second order: the third is two ten-millionths."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
+def _correlation_near(
+    template: np.ndarray,
+    over_whitened: np.ndarray,
+    kmin: int,
+    kmax: int,
+    centre: float,
+    offsets: np.ndarray,
+    n_time: int,
+    width: int,
+    out: np.ndarray,
+) -> None:  # pragma: no cover - compiled
+    """`correlation_at` positions ``centre + offsets``, from three sums over each block of `width` <= _BLOCK frequencies.
+
+    exp(2 pi i k (t + o) / N) = exp(2 pi i (k t + m o) / N) (1 + i p x - p^2 x^2 / 2 + O(p^3)) with m the block's middle,
+    x = (k - m) / (width / 2) and p = pi o width / N: the sums of c_k exp(2 pi i k t / N) times 1, x and x^2 serve all offsets.
+    """
+    n_points = offsets.size
+    table_r, table_i = np.empty((1, _BLOCK), template.dtype), np.empty((1, _BLOCK), template.dtype)
+    _phases(np.array([centre]), n_time, table_r, table_i)
+    row_r, row_i = table_r[0, :width], table_i[0, :width]
+    x = np.empty(width, template.dtype)
+    for b in range(width):
+        x[b] = (b - 0.5 * (width - 1)) / (0.5 * width)
+    block_r, block_i = np.empty(width, template.dtype), np.empty(width, template.dtype)
+    turn_r, turn_i = np.empty(n_points), np.empty(n_points)
+    step_r, step_i = np.empty(n_points), np.empty(n_points)
+    phase, sum_r, sum_i = np.empty(n_points), np.zeros(n_points), np.zeros(n_points)
+    for p in range(n_points):
+        turn = _turned(kmin * (centre / n_time) + (kmin + 0.5 * (width - 1)) * (offsets[p] / n_time))
+        turn_r[p], turn_i[p] = turn.real, turn.imag
+        step = _turned(width * ((centre + offsets[p]) / n_time))
+        step_r[p], step_i[p] = step.real, step.imag
+        phase[p] = np.pi * offsets[p] * width / n_time
+    zero = template.dtype.type(0)
+    for start in range(kmin, kmax, width):
+        n = min(width, kmax - start)
+        h, d = template[2 * start : 2 * (start + n)], over_whitened[2 * start : 2 * (start + n)]
+        for b in range(n):
+            hr, hi, dr, di = h[2 * b], h[2 * b + 1], d[2 * b], d[2 * b + 1]
+            block_r[b] = hr * dr + hi * di
+            block_i[b] = hr * di - hi * dr
+        r0, r1, r2, i0, i1, i2 = zero, zero, zero, zero, zero, zero
+        for b in range(n):
+            re = block_r[b] * row_r[b] - block_i[b] * row_i[b]
+            im = block_r[b] * row_i[b] + block_i[b] * row_r[b]
+            r0 += re
+            i0 += im
+            r1 += x[b] * re
+            i1 += x[b] * im
+            r2 += x[b] * x[b] * re
+            i2 += x[b] * x[b] * im
+        for p in range(n_points):
+            half = 0.5 * phase[p] * phase[p]
+            re = r0 - phase[p] * i1 - half * r2
+            im = i0 + phase[p] * r1 - half * i2
+            tr, ti = turn_r[p], turn_i[p]
+            sum_r[p] += re * tr - im * ti
+            sum_i[p] += re * ti + im * tr
+            turn_r[p] = tr * step_r[p] - ti * step_i[p]
+            turn_i[p] = tr * step_i[p] + ti * step_r[p]
+    for p in range(n_points):
+        out[p] = complex(sum_r[p], sum_i[p])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def correlations(
+    template: np.ndarray,
+    over_whitened: np.ndarray,
+    kmin: int,
+    kmax: int,
+    positions: np.ndarray,
+    n_time: int,
+    out: np.ndarray,
+) -> None:  # pragma: no cover - compiled
+    """`correlation_at` for ascending positions: three or more neighbours, as around a peak, cost little more than two."""
+    single = np.empty(positions.size, np.int64)
+    n_single = 0
+    first = 0
+    while first < positions.size:
+        last = first + 1
+        while last < positions.size and positions[last] - positions[first] < _GROUP:
+            last += 1
+        centre = 0.5 * (positions[first] + positions[last - 1])
+        width = _BLOCK
+        while width >= 16 and np.pi * (positions[last - 1] - centre) * width > _SMALL_PHASE * n_time:
+            width //= 2
+        if last - first < 3 or width < 16:
+            for p in range(first, last):
+                single[n_single] = p
+                n_single += 1
+        else:
+            offsets = positions[first:last] - centre
+            _correlation_near(template, over_whitened, kmin, kmax, centre, offsets, n_time, width, out[first:last])
+        first = last
+    if n_single > 0:
+        chosen = single[:n_single]
+        values = np.empty(n_single, np.complex128)
+        correlation_at(template, over_whitened, kmin, kmax, positions[chosen], n_time, values)
+        out[chosen] = values
+
+
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
 def _loud_spans(z: np.ndarray, floor: float, loud: np.ndarray) -> int:  # pragma: no cover - compiled
     """Mark and count the spans where some |z|^2 >= floor is possible; `z` is a real view.

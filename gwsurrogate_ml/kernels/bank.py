@@ -22,7 +22,7 @@ from gwsurrogate_ml.kernels._filter import (
     candidates,
     cluster,
     correlate_folded,
-    correlation_at,
+    correlations,
     loudest,
     predictor,
 )
@@ -371,7 +371,7 @@ class _Adaptive:
             if _SUM_COST * unknown.size * (segment.kmax - segment.kmin) > _TRANSFORM_COST * segment.n:
                 return None
             exact = np.empty(unknown.size, np.complex128)
-            correlation_at(
+            correlations(
                 real(template), segment.over_whitened, segment.kmin, segment.kmax, index[unknown], segment.n, exact
             )
             z[unknown] = exact

@@ -7,7 +7,8 @@ import pytest
 
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import matched_filter as mf
-from gwsurrogate_ml.kernels._filter import cluster
+from gwsurrogate_ml.kernels._filter import cluster, correlations
+from gwsurrogate_ml.kernels._spectra import real
 
 RATE, DURATION = 1024.0, 8.0
 N = int(RATE * DURATION)
@@ -262,6 +263,24 @@ def test_a_loud_signal_at_the_seam_is_found_by_the_adaptive_bank():
             for d in (1, "adaptive")
         )
         np.testing.assert_array_equal(short["index"], full["index"])
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.complex64, 3e-6), (np.complex128, 3e-7)])
+@pytest.mark.parametrize("n", [4096, 1 << 18])
+def test_sums_at_neighbours_are_those_at_each_point(n, dtype, tolerance):
+    # A cluster, two neighbours, single points, the last sample; short series sum each point, long ones expand in the offset.
+    at = np.array([3, 700, 701, 703, 704, 706, 710, 714, 1500, 1501, 2222, n - 1])
+    kmin, kmax = n // 100, n // 3
+    k = np.arange(kmin, kmax)
+    rng = np.random.default_rng(n)
+    h, d = (rng.standard_normal(n // 2 + 1) + 1j * rng.standard_normal(n // 2 + 1) for _ in range(2))
+    d += 3 * h * np.exp(-2j * np.pi * 707.3 / n * np.arange(h.size))
+    h, d = h.astype(dtype), d.astype(dtype)
+    found = np.empty(at.size, np.complex128)
+    correlations(real(h), real(d), kmin, kmax, at, n, found)
+    terms = np.conj(h[k].astype(np.complex128)) * d[k]
+    expected = np.array([np.sum(terms * np.exp(2j * np.pi * (k * j % n) / n)) for j in at])
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
 
 def test_threads_change_nothing():
