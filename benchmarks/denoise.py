@@ -23,6 +23,7 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "
 
 import argparse
 import json
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,9 +33,10 @@ import numpy as np
 
 from gwsurrogate_ml.artifacts import package_versions
 from gwsurrogate_ml.denoise import baselines, checks, deepclean, ladder
-from gwsurrogate_ml.denoise.mock import Mock, preset
+from gwsurrogate_ml.denoise.mock import Mock, MockData, preset
 from gwsurrogate_ml.denoise.stream import Filter, run_through
 from gwsurrogate_ml.denoise.witness import WitnessCleaner
+from gwsurrogate_ml.denoise.witness_onnx import export_witness_onnx, load_witness_onnx
 from gwsurrogate_ml.inference.cleaned import injection_template, parameters_before_and_after
 
 TRAINING_SEED, HELD_OUT_SEEDS, INJECTION_SEED = 1, (101, 102, 103, 104, 105), 106
@@ -73,7 +75,15 @@ def cleaners(mock: Mock, duration: float, seeds: tuple[int, ...], spectra: dict[
             mock.draw(duration, INJECTION_SEED), template, 10
         ),
         "streaming": checks.streaming(ours, mock.draw(128.0, HELD_OUT_SEEDS[0])),
+        "streaming_onnx": streaming_onnx(ours, mock.draw(128.0, HELD_OUT_SEEDS[0])),
     }
+
+
+def streaming_onnx(cleaner: WitnessCleaner, data: MockData) -> dict[str, Any]:
+    """As `checks.streaming`, the predictions by ONNX Runtime."""
+    with tempfile.TemporaryDirectory() as folder:
+        plan = load_witness_onnx(export_witness_onnx(cleaner, Path(folder) / "cleaner.onnx"))
+    return checks.streaming(cleaner, data, plan=plan)
 
 
 def keep_spectra(mock: Mock, made: dict[str, ladder.Cleaner], spectra: dict[str, np.ndarray]) -> None:
@@ -151,7 +161,13 @@ def say(name: str, result: dict[str, Any]) -> None:
                 f"of oracle {row['score_of_oracle']:.3f} (worst seed {row['worst_of_seeds']['score_of_oracle']:.3f})  "
                 f"range {row['range_mpc']:.1f} Mpc  fit {result['fit_cpu_seconds'].get(key, 0):.0f} s"
             )
-    for key in ("injections", "self_subtraction_of_a_fit", "streaming", "autoencoder_on_the_residual"):
+    for key in (
+        "injections",
+        "self_subtraction_of_a_fit",
+        "streaming",
+        "streaming_onnx",
+        "autoencoder_on_the_residual",
+    ):
         if key in result:
             print(f"{name:15s} {key} {json.dumps(result[key])}", flush=True)
 

@@ -1,7 +1,7 @@
-"""The signal autoencoder as an ONNX graph: whitened strain in; signal, sigma and presence out, without this package or torch.
+"""The signal autoencoder as an ONNX graph: a whitened segment in; signal, sigma and probability out, without this package or torch.
 
-The graph begins with a band-pass of finite length, so that it takes whitened strain as it comes. What a stream has to know, such as
-how far the output reaches into past and future, is in the file's metadata.
+All that `AutoencoderDenoiser.reconstruct` does is in the graph, the projection on the bank included, and the weight that whitened
+the data is an input: one file serves any noise. What a stream has to know is in the file's metadata.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gwsurrogate_ml.denoise.grid import F_HIGH, F_LOW, SEARCH
+from gwsurrogate_ml.denoise.grid import DURATION, F_LOW, SEARCH, TAPER, frequencies
 from gwsurrogate_ml.denoise.signal import SignalDenoiser
 from gwsurrogate_ml.errors import ConfigError
 
@@ -26,45 +26,71 @@ if TYPE_CHECKING:
 OPSET = 18
 PROPERTY = "gwsurrogate_ml"
 """Key of the metadata, JSON."""
-TYPICAL_SNR = 12.0
-"""Sigma is calibrated for signals of this SNR."""
-BAND_TAPS = 1025
-"""Length of the band-pass, half a second."""
-
-
-def band_pass(rate: float) -> np.ndarray:
-    """Taps (BAND_TAPS,) float32 of the linear-phase band-pass about the denoisers' band.
-
-    Examples
-    --------
-    >>> taps = band_pass(2048.0)
-    >>> response = np.abs(np.fft.rfft(taps, 4096))
-    >>> bool(response[20] < 0.02 and abs(response[200] - 1) < 0.01 and response[1000] < 0.01)
-    True
-    """
-    from scipy.signal import firwin
-
-    taps = firwin(BAND_TAPS, (F_LOW, F_HIGH), window=("kaiser", 5.0), pass_zero=False, fs=rate)
-    return np.asarray(taps, np.float32)
 
 
 def graph(denoiser: AutoencoderDenoiser) -> torch.nn.Module:
-    """A torch module: whitened strain (batch, n) float32, n a multiple of the hop, to signal, sigma, presence."""
+    """A torch module of one segment: whitened strain (n,) at 2048 Hz, 4 s, and weight (n_f,), to what `export_onnx` names."""
     import torch
+    from scipy.signal.windows import tukey
+    from torch import Tensor
 
     from gwsurrogate_ml.denoise.network import RATE
 
+    size, n_f = round(DURATION * RATE), frequencies().size
+    first, half = round(F_LOW * DURATION), denoiser.network.hop // 2
+    frames = [round(t * RATE / denoiser.network.hop) for t in SEARCH]
+    snrs, factors = np.array(denoiser.card["sigma_scale"]).T
+    levels = np.log(snrs)
+    slopes = np.diff(factors) / np.diff(levels) if snrs.size > 1 else np.zeros(0)
+
     class Graph(torch.nn.Module):
+        taper: Tensor
+
         def __init__(self) -> None:
             super().__init__()
-            self.network = denoiser.network
-            self.scale = denoiser.sigma_scale(TYPICAL_SNR)
-            self.band = torch.nn.Conv1d(1, 1, BAND_TAPS, padding=BAND_TAPS // 2, bias=False)
-            self.band.weight.data[0, 0] = torch.from_numpy(band_pass(RATE))
+            self.network, self.layer = denoiser.network, denoiser.layer
+            self.register_buffer("taper", torch.from_numpy(tukey(size, 2.0 * TAPER / DURATION).astype(np.float32)))
 
-        def forward(self, white: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-            out = self.network(self.band(white[:, None])[:, 0])
-            return out.signal, out.sigma * self.scale, out.presence
+        def spectrum(self, series: Tensor, norm: float) -> tuple[Tensor, Tensor]:
+            z = torch.view_as_real(torch.fft.fft(torch.complex(series, torch.zeros_like(series))))
+            return z[first : first + n_f, 0] * norm, z[first : first + n_f, 1] * norm
+
+        def series(self, real: Tensor, imag: Tensor) -> Tensor:
+            """`grid.to_series` at RATE."""
+            pad = (first, size - first - n_f)
+            full = torch.complex(torch.nn.functional.pad(real, pad), torch.nn.functional.pad(imag, pad))
+            return torch.view_as_real(torch.fft.ifft(full))[:, 0] * (2.0 * (2.0 * RATE) ** 0.5)
+
+        def forward(self, white: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+            real, imag = self.spectrum(white * self.taper, (0.5 / RATE) ** 0.5)
+            rows = [self.series(real, imag)]
+            if self.layer is not None:
+                mean_real, mean_imag, _ = self.layer(real, imag, weight)
+                rows.append(self.series(mean_real, mean_imag))
+            # The four ways in which `AutoencoderDenoiser` looks at a segment.
+            views = []
+            for row in rows:
+                later = torch.cat([row[-half:], row[:-half]])
+                views.append(torch.stack([row, -row, later, -later]))
+            out = self.network(*views)
+            mean = (out.signal[0] - out.signal[1] + _earlier(out.signal[2] - out.signal[3])) * 0.25
+            spread = (out.sigma[0] + out.sigma[1] + _earlier(out.sigma[2] + out.sigma[3])) * 0.25
+            logit = torch.logsumexp(out.presence[:, frames[0] : frames[1]], dim=1).mean()
+            probability = torch.sigmoid(logit - denoiser.card["threshold"])
+            # As `reconstruct` measures it: its spectrum's norm is that of one over the square root of two of the rate.
+            m_real, m_imag = self.spectrum(mean, (0.5 / RATE) ** 0.5)
+            norm = torch.sqrt(4.0 / DURATION * (m_real**2 + m_imag**2).sum()).clamp_min(1e-30)
+            snr = 4.0 / DURATION * (m_real * real + m_imag * imag).sum() / norm
+            signal = self.series(m_real, m_imag)
+            level = torch.log(snr.clamp_min(1.0))
+            scale = torch.full_like(level, float(factors[0]))
+            for slope, low, high in zip(slopes, levels[:-1], levels[1:], strict=True):
+                scale = scale + float(slope) * (level.clamp(float(low), float(high)) - float(low))
+            variance = probability * (spread * scale) ** 2 + probability * (1.0 - probability) * signal**2
+            return probability * signal, torch.sqrt(variance), probability[None], snr[None]
+
+    def _earlier(row: Tensor) -> Tensor:
+        return torch.cat([row[half:], row[:half]])
 
     return Graph().eval()
 
@@ -72,9 +98,10 @@ def graph(denoiser: AutoencoderDenoiser) -> torch.nn.Module:
 def export_onnx(denoiser: SignalDenoiser, path: str | Path) -> Path:
     """Write an autoencoder as an ONNX file.
 
-    Input `white` (batch, n) float32: whitened strain at 2048 Hz, n a multiple of 32. Outputs `signal` and `sigma` (batch, n), in
-    standard deviations of whitened noise, not yet times the probability of a signal, sigma as calibrated at SNR 12; and `presence`
-    (batch, n / 32): its log-sum-exp over about 1.7 s, less `threshold` of the metadata, is the logit of that probability.
+    Inputs: `white` (8192,) float32, 4 s of whitened strain at 2048 Hz; `weight` (n_f,) float32, 1 / sqrt(psd) on
+    `grid.frequencies`, 1 at its largest (for a network without a projection there is none). Outputs: `signal` and `sigma` (8192,),
+    in standard deviations of whitened noise; `probability` (1,) of a signal that peaks in the search interval, with which the
+    signal is multiplied already; `snr` (1,) of the data along it.
 
     Parameters
     ----------
@@ -104,18 +131,16 @@ def export_onnx(denoiser: SignalDenoiser, path: str | Path) -> Path:
     import onnx
     import torch
 
-    size = torch.export.Dim("frames", min=2)
-    batch = torch.export.Dim("batch")
-    hop = denoiser.network.hop
+    from gwsurrogate_ml.denoise.network import RATE
+
     with torch.no_grad():
         program = torch.onnx.export(
             graph(denoiser),
-            (torch.zeros(2, 128 * hop),),
-            input_names=["white"],
-            output_names=["signal", "sigma", "presence"],
+            (torch.zeros(round(DURATION * RATE)), torch.ones(frequencies().size)),
+            input_names=["white", "weight"],
+            output_names=["signal", "sigma", "probability", "snr"],
             opset_version=OPSET,
             dynamo=True,
-            dynamic_shapes=({0: batch, 1: hop * size},),
             verbose=False,
         )
     assert program is not None
@@ -136,14 +161,11 @@ def export_onnx(denoiser: SignalDenoiser, path: str | Path) -> Path:
 def _about(denoiser: AutoencoderDenoiser) -> dict[str, Any]:
     from gwsurrogate_ml.denoise.network import RATE
 
-    network, card = denoiser.network, denoiser.card
-    inner = network.long.behind + network.long.ahead + sum(block.wide.dilation[0] for block in network.blocks)
-    reach = inner * network.hop + BAND_TAPS // 2
+    card = denoiser.card
     return {key: card.get(key) for key in ("name", "version", "kind", "ranges", "weights_sha256", "threshold")} | {
         "sampling_frequency": RATE,
-        "hop": network.hop,
-        "reach": -(-reach // network.hop) * network.hop,
-        "search": SEARCH[1] - SEARCH[0],
+        "duration": DURATION,
+        "search": SEARCH,
     }
 
 

@@ -61,6 +61,9 @@ class Projection(nn.Module):
             # The bank itself is kept elsewhere: nothing here is a weight of the network.
             self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(values, np.float32)), persistent=False)
         self.register_buffer("family", torch.from_numpy(np.asarray(family, np.int64)), persistent=False)
+        # Members of a family tie: earlier ones come first, in every runtime.
+        order = torch.from_numpy((1.0 - 1e-6 * np.arange(len(waveforms))).astype(np.float32))
+        self.register_buffer("order", order, persistent=False)
         index = self.first + np.arange(f.size)
         self.register_buffer("index", torch.from_numpy(index), persistent=False)
 
@@ -75,7 +78,7 @@ class Projection(nn.Module):
         y_real, y_imag, square = real * weight, imag * weight, weight**2
         power = self._power(self.heads_real, self.heads_imag, y_real, y_imag)
         peaks = power.amax(dim=1) / (self.heads_square @ square)
-        chosen = torch.topk(peaks[self.family], self.n_best).indices
+        chosen = torch.topk(peaks[self.family] * self.order, self.n_best).indices
         h_real, h_imag = self.real[chosen], self.imag[chosen]
         at = self.low + torch.argmax(self._power(h_real, h_imag, y_real, y_imag), dim=1)
         # Waveforms moved to their peaks: exp(-2 pi i f t) at times of the grid is a look-up.
@@ -89,7 +92,7 @@ class Projection(nn.Module):
         z_real = 4.0 / DURATION * (a @ self.fine_cos - b @ self.fine_sin)
         z_imag = 4.0 / DURATION * (a @ self.fine_sin + b @ self.fine_cos)
         power = z_real**2 + z_imag**2
-        top = power.amax()
+        top = power.flatten().amax(dim=0)
         shape = torch.softmax((0.5 * (power - top) / (1.0 + self.temperature * top)).flatten(), 0)
         c_real, c_imag = shape.reshape(power.shape) * z_real, shape.reshape(power.shape) * z_imag
         # Sum over times of c exp(-2 pi i f tau), then over waveforms.
@@ -102,8 +105,10 @@ class Projection(nn.Module):
     def _power(self, h_real: Tensor, h_imag: Tensor, y_real: Tensor, y_imag: Tensor) -> Tensor:
         """Squared modulus (k, n_t), up to a factor, of the inner products with waveforms (k, n_f) in the search interval."""
         # That the spectrum begins at the band's lowest frequency turns the phase, which is of no account here.
-        product = torch.complex(h_real * y_real + h_imag * y_imag, h_real * y_imag - h_imag * y_real)
-        z = torch.view_as_real(torch.fft.ifft(product, n=N_TIME, dim=1))[:, self.low : self.high]
+        pad = (0, N_TIME - y_real.shape[0])
+        real = nn.functional.pad(h_real * y_real + h_imag * y_imag, pad)
+        imag = nn.functional.pad(h_real * y_imag - h_imag * y_real, pad)
+        z = torch.view_as_real(torch.fft.ifft(torch.complex(real, imag), dim=1))[:, self.low : self.high]
         return z.square().sum(dim=2)
 
 

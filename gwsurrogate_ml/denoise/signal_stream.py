@@ -1,7 +1,9 @@
 """Signals from whitened strain as a stream: frames in, frames out a fixed delay later, by ONNX Runtime on one core.
 
-State in, state out: nothing is hidden in the stream. What comes out does not depend on how the data were cut into frames. Around
-gaps nothing can be said: the strain passes through, signal and sigma are NaN, and the samples are flagged.
+State in, state out: nothing is hidden in the stream. Segments follow each other by the width of their search interval from the
+stream's start on, so that what comes out does not depend on how the data were cut into frames, and equals the denoiser's own
+answer over the whole series. Around gaps nothing can be said: the strain passes through, signal and sigma are NaN, and the
+samples are flagged.
 """
 
 from __future__ import annotations
@@ -13,7 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from gwsurrogate_ml.denoise.export import PROPERTY
+from gwsurrogate_ml.denoise.grid import frequencies
+from gwsurrogate_ml.denoise.signal import REFERENCE
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError
+from gwsurrogate_ml.strain.spectrum import PsdSource, load_psd
 
 
 @dataclass(frozen=True)
@@ -23,11 +28,36 @@ class SignalState:
     Parameters
     ----------
     next_time : float, GPS s, of the first sample of the next frame
-    white : (2 reach,) float32, the latest samples, NaN where there were none
+    weight : (n_f,) float32, 1 / sqrt(psd) of the whitening, 1 at its largest
+    white : (delay,) float32, the latest samples, NaN where there were none
+    signal, variance : (delay,) float32, what segments have found in them so far
+    valid : (delay,) bool, false where a segment could not be looked at
+    due : int, where in these samples, or after them, the next segment begins
     """
 
     next_time: float
+    weight: np.ndarray
     white: np.ndarray
+    signal: np.ndarray
+    variance: np.ndarray
+    valid: np.ndarray
+    due: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in one segment.
+
+    Parameters
+    ----------
+    start_time : float, GPS s
+    probability : float, that a signal peaks in the segment's search interval
+    snr : float, of the data along the reconstruction
+    """
+
+    start_time: float
+    probability: float
+    snr: float
 
 
 @dataclass(frozen=True)
@@ -38,9 +68,9 @@ class SignalFrame:
     ----------
     start_time : float, GPS s
     white : (n,) float32, the strain as it came in, gaps included
-    signal, sigma : (n,) float32, NaN where not valid; not yet times the probability of a signal
-    presence : (n / hop,) float32, logit that a signal's peak lies about that frame; -inf where not valid
+    signal, sigma : (n,) float32, NaN where not valid
     valid : (n,) bool
+    found : the segments done in this step, up to the frame that came in: what is found is said before the signal is out
     model : str, name and version
     """
 
@@ -48,8 +78,8 @@ class SignalFrame:
     white: np.ndarray
     signal: np.ndarray
     sigma: np.ndarray
-    presence: np.ndarray
     valid: np.ndarray
+    found: tuple[Found, ...]
     model: str
 
 
@@ -63,9 +93,8 @@ class SignalStream:
     Attributes
     ----------
     sampling_frequency : float, Hz
-    hop : int, samples; frames are multiples of it
-    delay : int, samples by which the output lags, which is also how far it reaches into the past
-    threshold : float, level of the log-sum-exp of presences at which a signal is as probable as not
+    delay : int, samples by which the output lags: one segment
+    hop : int, samples from segment to segment
 
     Raises
     ------
@@ -86,15 +115,36 @@ class SignalStream:
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
             about = json.loads(self._session.get_modelmeta().custom_metadata_map[PROPERTY])
-            self.delay, self.hop, self.threshold = int(about["reach"]), int(about["hop"]), float(about["threshold"])
-            self.sampling_frequency = float(about["sampling_frequency"])
+            rate = self.sampling_frequency = float(about["sampling_frequency"])
+            low, high = (float(t) for t in about["search"])
+            self.delay, self.hop, self._before = (round(t * rate) for t in (about["duration"], high - low, low))
         except Exception as error:  # ONNX Runtime has no common base of its errors
             raise ArtifactError(f"{path} is no denoiser exported by export_onnx: {error}") from error
+        self._inputs = {node.name for node in self._session.get_inputs()}
         self.model = f"{about['name']} {about['version']}"
 
-    def start(self, time: float) -> SignalState:
-        """State of a stream that begins at `time` (GPS s): as after an endless gap."""
-        return SignalState(time, np.full(2 * self.delay, np.nan, np.float32))
+    def start(self, time: float, psd: PsdSource | None = None) -> SignalState:
+        """State of a stream that begins at `time` (GPS s), as after an endless gap; `psd` is that of the whitening.
+
+        A design curve is the default, which costs some of the overlap where the detector's noise was another.
+
+        Raises
+        ------
+        DataError
+            if the PSD does not cover the denoiser's band
+        """
+        f, values = load_psd(REFERENCE if psd is None else psd)
+        grid = frequencies()
+        if f[-1] < grid[-1] or f[f > 0][0] > grid[0]:
+            raise DataError(f"the PSD covers {f[0]:g} to {f[-1]:g} Hz: {grid[0]:g} to {grid[-1]:g} Hz are needed")
+        values = np.interp(grid, f, values)
+        weight = np.sqrt(values.min() / values).astype(np.float32)
+        return self._fresh(time, weight)
+
+    def _fresh(self, time: float, weight: np.ndarray) -> SignalState:
+        nothing = np.zeros(self.delay, np.float32)
+        gap = np.full(self.delay, np.nan, np.float32)
+        return SignalState(time, weight, gap, nothing, nothing, np.zeros(self.delay, bool), self.delay - self._before)
 
     def step(
         self, state: SignalState, white: np.ndarray, start_time: float | None = None
@@ -104,18 +154,18 @@ class SignalStream:
         Parameters
         ----------
         state : SignalState
-        white : (n,) whitened strain of unit variance, n a multiple of `hop`; NaN where there is a gap
+        white : (n,) whitened strain of unit variance; NaN where there is a gap
         start_time : float, GPS s, optional
             of the frame; a frame that comes too late for its predecessor has dropped ones before it, which count as a gap
 
         Raises
         ------
         DataError
-            if n does not fit, or the frame begins before the one before it ended
+            if the frame is no row of samples, or begins before the one before it ended
         """
         white = np.asarray(white, np.float32)
-        if white.ndim != 1 or white.size == 0 or white.size % self.hop:
-            raise DataError(f"a frame has {white.shape} samples: give a multiple of {self.hop}")
+        if white.ndim != 1 or white.size == 0:
+            raise DataError(f"a frame of shape {white.shape}: give a row of samples")
         if start_time is not None:
             missed = round((start_time - state.next_time) * self.sampling_frequency)
             if missed < 0:
@@ -123,24 +173,36 @@ class SignalStream:
                     f"a frame begins at GPS {start_time:.4f}, before the last one ended at {state.next_time:.4f}: "
                     "frames come in order"
                 )
-            if missed:
-                keep = np.concatenate([state.white, np.full(min(missed, 2 * self.delay), np.nan, np.float32)])
-                state = SignalState(start_time, keep[-2 * self.delay :])
-        span = np.concatenate([state.white, white])
-        n, wide = white.size, slice(self.delay, self.delay + white.size)
-        bad = np.concatenate([[0], np.cumsum(~np.isfinite(span))])
-        valid = bad[2 * self.delay + 1 :][:n] == bad[: span.size - 2 * self.delay]
-        begin = state.next_time - self.delay / self.sampling_frequency
-        if valid.any():
-            feed = {"white": np.where(np.isfinite(span), span, np.float32(0.0))[None]}
-            signal, sigma, presence = (row[0] for row in self._session.run(None, feed))
-            frames = slice(self.delay // self.hop, self.delay // self.hop + n // self.hop)
-            signal = np.where(valid, signal[wide], np.float32(np.nan))
-            sigma = np.where(valid, sigma[wide], np.float32(np.nan))
-            whole = valid.reshape(-1, self.hop).all(axis=1)
-            presence = np.where(whole, presence[frames], np.float32(-np.inf))
-        else:
-            signal, sigma = np.full((2, n), np.nan, np.float32)
-            presence = np.full(n // self.hop, -np.inf, np.float32)
-        frame = SignalFrame(begin, span[wide], signal, sigma, presence, valid, self.model)
-        return SignalState(state.next_time + n / self.sampling_frequency, span[n:]), frame
+            if missed >= self.delay:
+                state = self._fresh(start_time, state.weight)
+            elif missed:
+                state, _ = self.step(state, np.full(missed, np.nan, np.float32))
+        n, nothing = white.size, np.zeros(white.size, np.float32)
+        span, signal, variance = (
+            np.concatenate(pair) for pair in ((state.white, white), (state.signal, nothing), (state.variance, nothing))
+        )
+        valid = np.concatenate([state.valid, np.ones(n, bool)])
+        begin, due, found = state.next_time - self.delay / self.sampling_frequency, state.due, []
+        while due + self.delay <= span.size:
+            part = slice(due, due + self.delay)
+            if np.isfinite(span[part]).all():
+                feeds = {"white": span[part], "weight": state.weight}
+                one = self._session.run(None, {key: value for key, value in feeds.items() if key in self._inputs})
+                signal[part] += one[0]
+                variance[part] += one[1] ** 2
+                found.append(Found(begin + due / self.sampling_frequency, float(one[2][0]), float(one[3][0])))
+            else:
+                valid[part] = False
+            due += self.hop
+        whole = valid[:n]
+        frame = SignalFrame(
+            begin,
+            span[:n],
+            np.where(whole, signal[:n], np.float32(np.nan)),
+            np.where(whole, np.sqrt(variance[:n]), np.float32(np.nan)),
+            whole,
+            tuple(found),
+            self.model,
+        )
+        later = state.next_time + n / self.sampling_frequency
+        return SignalState(later, state.weight, span[n:], signal[n:], variance[n:], valid[n:], due - n), frame

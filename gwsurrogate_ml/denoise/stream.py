@@ -1,7 +1,8 @@
 """Witness subtraction as a stream: state in, state out, nothing hidden.
 
 Output lags the input by a fixed delay, half of all filters plus a ramp. What comes out is independent of how the data
-were cut into frames: offline cleaning runs the same steps. Where a witness is not usable within reach of the filters,
+were cut into frames: offline cleaning runs the same steps. Predictions are made a ramp ahead of their use: of short frames
+several are gathered, and one long transform serves them all. Where a witness is not usable within reach of the filters,
 the strain passes through as it is, with a smooth ramp into and out of the subtraction, and is flagged; so it does where
 subtraction has lately raised the power in a band (`watch`).
 """
@@ -28,11 +29,12 @@ class StreamState:
     Parameters
     ----------
     next_time : float, GPS s, of the first sample of the next frame
-    channels : (n_channels, 2 reach of the smoothing filter), the latest samples, zero where not usable
+    channels : (n_channels, 2 reach of the smoothing filter + p), the latest samples, zero where not usable; p of them have
+        not been filtered yet
     features : (n_features, n_taps - 1)
     usable : (2 delay,) bool
     strain : (delay,)
-    prediction : (n_bands, ramp)
+    prediction : (n_bands, ramp - p)
     last, run : (n_channels, 1), the latest samples and for how long they have not changed
     watch : watch.Watch, whether the subtraction has helped of late
     """
@@ -151,13 +153,12 @@ class Filter:
         channels = np.concatenate([state.channels, np.where(good, witnesses, 0.0)], axis=1)
         usable = np.concatenate([state.usable, good.all(axis=0)])
         delayed = np.concatenate([state.strain, strain])
-        if self.features:
-            rows = dict(zip(self.channels, channels, strict=True))
-            features = np.concatenate([state.features, evaluate(self.features, rows, self.smoothing)], axis=1)
-            fresh = fir.apply_valid(features, self.taps, self._response(features.shape[1]))
-            predicted = np.concatenate([state.prediction, fresh], axis=1)
-        else:
-            features, predicted = state.features, np.zeros((len(self.taps), self.ramp + n))
+        features, predicted = state.features, state.prediction
+        if not self.features:
+            predicted = np.zeros((len(self.taps), self.ramp + n))
+        elif predicted.shape[1] < n:  # else what is ready serves, and the frame waits for others
+            features, fresh = self.predict(channels, features)
+            predicted = np.concatenate([predicted, fresh], axis=1)
         weight = self._weight(usable)
         judge, trust, total = state.watch, np.ones(n), predicted[:, :n].sum(axis=0)
         if self.watched:
@@ -172,11 +173,11 @@ class Filter:
             self.model,
             trust < 1.0,
         )
-        keep = self.smoothing.size - 1
+        keep = self.smoothing.size - 1 + self.ramp + n - predicted.shape[1]
         new = StreamState(
             state.next_time + n / self.sampling_frequency,
             channels[:, channels.shape[1] - keep :],
-            features[:, features.shape[1] - (self.taps.shape[-1] - 1) :],
+            features,
             usable[n:],
             delayed[n:],
             predicted[:, n:],
@@ -185,6 +186,19 @@ class Filter:
             judge,
         )
         return new, frame
+
+    def predict(self, channels: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The latest features (n_features, n_taps - 1), and predictions (n_bands, m) of m new samples.
+
+        Parameters
+        ----------
+        channels : (n_channels, 2 reach of the smoothing filter + m)
+        features : (n_features, n_taps - 1), those before
+        """
+        rows = dict(zip(self.channels, channels, strict=True))
+        features = np.concatenate([features, evaluate(self.features, rows, self.smoothing)], axis=1)
+        fresh = fir.apply_valid(features, self.taps, self._response(features.shape[1]))
+        return features[:, features.shape[1] - (self.taps.shape[-1] - 1) :], fresh
 
     def _response(self, n: int) -> np.ndarray:
         n_fft = fir.fft_length(n, self.taps.shape[-1])

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from gwpy.timeseries import TimeSeries
 from typer.testing import CliRunner
 
 import gwsurrogate_ml as gw
@@ -15,13 +16,17 @@ from gwsurrogate_ml.cli.main import app
 from gwsurrogate_ml.denoise import autoencoder_training, glitches
 from gwsurrogate_ml.denoise.autoencoder import AutoencoderDenoiser
 from gwsurrogate_ml.denoise.autoencoder_finish import train_denoiser
+from gwsurrogate_ml.denoise.bank_denoiser import BankDenoiser
 from gwsurrogate_ml.denoise.examples import Examples, components, random_psds
-from gwsurrogate_ml.denoise.export import export_onnx, graph
-from gwsurrogate_ml.denoise.grid import DURATION, frequencies, to_series
+from gwsurrogate_ml.denoise.export import export_onnx
+from gwsurrogate_ml.denoise.grid import DURATION, SEARCH, frequencies, to_series, to_spectrum
 from gwsurrogate_ml.denoise.network import RATE, Autoencoder
 from gwsurrogate_ml.denoise.noise import gaussian
+from gwsurrogate_ml.denoise.projection import Projection, families, of_bank, project
+from gwsurrogate_ml.denoise.signal import REFERENCE
 from gwsurrogate_ml.denoise.signal_stream import SignalStream
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError
+from gwsurrogate_ml.strain.spectrum import load_psd
 
 SMALL = {
     "name": "small",
@@ -56,8 +61,28 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> AutoencoderDenoiser:
 
 
 @pytest.fixture(scope="module")
-def onnx_file(model: AutoencoderDenoiser, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_onnx(model, tmp_path_factory.mktemp("onnx") / "small.onnx")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> BankDenoiser:
+    folder = tmp_path_factory.mktemp("bank") / "bank"
+    BankDenoiser.build(Chirps(), 60, temperature=0.0, threshold=-1e3).save(folder)
+    denoiser = gw.load_denoiser(folder)
+    denoiser.folder = folder  # type: ignore[attr-defined]
+    return denoiser  # type: ignore[return-value]
+
+
+@pytest.fixture(scope="module")
+def guided(bank: BankDenoiser, tmp_path_factory: pytest.TempPathFactory) -> AutoencoderDenoiser:
+    folder = train_denoiser(_guided(bank), tmp_path_factory.mktemp("guided") / "small", Chirps())
+    return gw.load_denoiser(folder)  # type: ignore[return-value]
+
+
+def _guided(bank: BankDenoiser) -> dict:  # type: ignore[type-arg]
+    projection = {"bank": str(bank.folder), "heads": 12, "best": 20, "temperature": 0.0, "pool": 64}  # type: ignore[attr-defined]
+    return SMALL | {"projection": projection, "data": SMALL["data"] | {"outside_fraction": 0.2}}  # type: ignore[operator]
+
+
+@pytest.fixture(scope="module")
+def onnx_file(guided: AutoencoderDenoiser, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_onnx(guided, tmp_path_factory.mktemp("onnx") / "small.onnx")
 
 
 def test_a_killed_training_goes_on_as_if_nothing_had_happened(
@@ -138,60 +163,154 @@ def test_glitches_are_short_and_in_the_band(kind: str) -> None:
         glitches.spectrum("koi", frequencies(), np.random.default_rng(0))
 
 
-def test_the_graph_says_what_torch_says(model: AutoencoderDenoiser, onnx_file: Path) -> None:
+def _injection(snr: float, time: float, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Data and signal (n_f,), whitened, and the PSD (n_f,) of Gaussian noise."""
+    f = frequencies()
+    psd = np.interp(f, *load_psd(REFERENCE))
+    h = Chirps().frequency_domain(
+        np.array([40.0]), np.array([30.0]), np.zeros(1), np.zeros(1), duration=DURATION, sampling_frequency=2048.0, f_min=20.0
+    )[0][np.round(f * DURATION).astype(int)] / np.sqrt(psd)  # fmt: skip
+    signal = h * snr / np.sqrt(4 / DURATION * np.sum(np.abs(h) ** 2)) * np.exp(-2j * np.pi * f * time)
+    return gaussian(psd, np.random.default_rng(seed)).white + signal, signal, psd
+
+
+def test_the_projection_finds_what_the_whole_bank_finds(bank: BankDenoiser) -> None:
+    f = frequencies()
+    waveforms = bank.bank.evaluate(f)
+    some = families(waveforms, np.interp(f, *load_psd(REFERENCE)), 12)
+    assert np.array_equal(some.family[some.heads], np.arange(12))  # every head is of its own family
+    layer = Projection(waveforms, some.family, some.heads, 0.0, 20)
+    for seed, time in enumerate((2.2, 2.9, 3.5)):
+        data, _, psd = _injection(15.0, time, seed)
+        found = to_series(project(layer, data, psd)[None], 1024.0)[0]
+        whole = bank.reconstruct(data, psd, 1024.0, n_draws=2).signal
+        assert found @ whole / np.linalg.norm(found) / np.linalg.norm(whole) > 0.995  # observed 0.9998
+        assert np.linalg.norm(found) == pytest.approx(np.linalg.norm(whole), rel=0.02)
+
+
+def test_a_guided_network_begins_as_the_projection() -> None:
+    torch.manual_seed(0)
+    network = Autoencoder(width=8, long=8, short=64, long_length=512, dilations=(1, 2), guided=True)
+    data, signal, _ = _injection(20.0, 3.0, 0)
+    white, guide = (torch.from_numpy(to_series(x[None], RATE).astype(np.float32)) for x in (data, signal))
+    with torch.no_grad():
+        out = network(white, guide).signal
+    assert float(torch.linalg.norm(out - guide) / torch.linalg.norm(guide)) < 0.1
+
+
+def test_a_killed_guided_training_goes_on_with_the_pool_it_has(
+    guided: AutoencoderDenoiser, bank: BankDenoiser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*args: object) -> object:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(autoencoder_training, "losses", dies)
+    with pytest.raises(KeyboardInterrupt):
+        train_denoiser(_guided(bank), tmp_path / "small", Chirps())
+    monkeypatch.undo()
+    assert list((tmp_path / "small.training").glob("pool-*.npz"))
+    again = gw.load_denoiser(train_denoiser(_guided(bank), tmp_path / "small", Chirps()))
+    assert again.card["weights_sha256"] == guided.card["weights_sha256"]
+    assert not list((tmp_path / "small.training").glob("pool-*"))
+
+
+def test_another_bank_than_the_trained_one_is_refused(guided: AutoencoderDenoiser) -> None:
+    other = AutoencoderDenoiser(guided.card, guided.network, guided.reference, guided.families)
+    other.card["projection"] = guided.card["projection"] | {"bank_sha256": "0" * 64}
+    with pytest.raises(ConfigError, match="another bank"):
+        _ = other.layer
+    with pytest.raises(ConfigError, match="name one by a bank"):
+        of_bank("bbh-autoencoder")
+
+
+def test_signals_that_peak_outside_the_search_interval_are_not_to_be_recovered() -> None:
+    waveforms = np.ones((1, frequencies().size), np.complex64)
+    examples = Examples(
+        waveforms, np.ones((1, frequencies().size)), [], noise_fraction=0.0, glitch_fraction=0.0, outside_fraction=0.5
+    )
+    drawn = examples.spectra(60, np.random.default_rng(0), (30.0, 30.0))
+    peak = np.argmax(np.abs(to_series(drawn.data, 2048.0)), axis=1) / 2048.0
+    inside = (peak > SEARCH[0] - 0.01) & (peak < SEARCH[1] + 0.01)
+    assert np.array_equal(inside, drawn.snr > 0)
+    assert not drawn.signal[~inside].any()
+
+
+@pytest.mark.parametrize("kind", ["model", "guided"])
+def test_the_graph_says_what_the_denoiser_says(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(onnx_file))
-    for batch, n in ((1, 2048), (3, 3200)):
-        x = np.random.default_rng(n).standard_normal((batch, n)).astype(np.float32)
-        with torch.no_grad():
-            expected = graph(model)(torch.from_numpy(x))
-        for ours, theirs in zip(session.run(None, {"white": x}), expected, strict=True):
-            assert np.abs(ours - theirs.numpy()).max() < 1e-5
+    denoiser = request.getfixturevalue(kind)
+    path = request.getfixturevalue("onnx_file") if kind == "guided" else export_onnx(denoiser, tmp_path / "small.onnx")
+    session = onnxruntime.InferenceSession(str(path))
+    for snr in (6.0, 20.0):
+        data, _, psd = _injection(snr, 3.0, round(snr))
+        white = to_series(data[None], RATE)[0].astype(np.float32)
+        expected = denoiser.reconstruct(to_spectrum(white.astype(np.float64), RATE), psd, RATE)
+        feeds = {"white": white, "weight": np.sqrt(psd.min() / psd).astype(np.float32)}
+        wanted = {node.name for node in session.get_inputs()}
+        signal, sigma, probability, found = session.run(None, {key: feeds[key] for key in wanted})
+        assert np.abs(signal - expected.signal).max() < 1e-4 * max(1.0, np.abs(expected.signal).max())
+        assert np.abs(sigma - expected.sigma).max() < 1e-3 * expected.sigma.max()
+        assert probability[0] == pytest.approx(expected.probability, abs=1e-5)
+        assert found[0] == pytest.approx(expected.snr, rel=1e-3)
 
 
-def test_a_stream_equals_the_whole_series_however_it_is_cut(model: AutoencoderDenoiser, onnx_file: Path) -> None:
+def test_a_stream_equals_the_whole_series_however_it_is_cut(guided: AutoencoderDenoiser, onnx_file: Path) -> None:
     stream = SignalStream(onnx_file)
-    white = np.random.default_rng(1).standard_normal(6 * 2048).astype(np.float32)
-    with torch.no_grad():
-        whole = graph(model)(torch.from_numpy(white[None]))[0][0].numpy()
-    for size in (2048, 128):
+    white = np.random.default_rng(1).standard_normal(12 * 2048).astype(np.float32)
+    whole, sigma, found = guided.denoise(TimeSeries(white, sample_rate=2048.0, t0=100.0))
+    for size in (2048, 128, 12 * 2048):
         state, frames = stream.start(100.0), []
         for first in range(0, white.size, size):
             state, frame = stream.step(state, white[first : first + size], 100.0 + first / 2048)
             frames.append(frame)
-        signal, valid = (np.concatenate([getattr(frame, key) for frame in frames]) for key in ("signal", "valid"))
+        signal, spread, valid = (
+            np.concatenate([getattr(x, key) for x in frames]) for key in ("signal", "sigma", "valid")
+        )
         at = np.flatnonzero(valid)
-        assert at.size == white.size - 2 * stream.delay
-        assert np.abs(signal[at] - whole[at - stream.delay]).max() < 1e-5
+        assert at.size > 2048
+        assert np.abs(signal[at] - whole.value[at - stream.delay]).max() < 1e-4
+        assert np.abs(spread[at] - sigma.value[at - stream.delay]).max() < 1e-4
         assert frames[0].start_time == pytest.approx(100.0 - stream.delay / 2048)
         assert np.isnan(signal[~valid]).all()
+        seen = [one for frame in frames for one in frame.found]
+        first = round((seen[0].start_time - 100.0 + SEARCH[0]) / (SEARCH[1] - SEARCH[0]))
+        assert [one.probability for one in seen] == pytest.approx(
+            [one.probability for one in found[first : first + len(seen)]], abs=1e-5
+        )
 
 
 def test_gaps_and_dropped_frames_pass_through_flagged(onnx_file: Path) -> None:
     stream = SignalStream(onnx_file)
     rng = np.random.default_rng(2)
-    state = stream.start(0.0)
-    for second in range(6):
-        state, _ = stream.step(state, rng.standard_normal(2048), float(second))
-    broken = rng.standard_normal(2048)
-    broken[100:110] = np.nan
-    state, _ = stream.step(state, broken, 6.0)
-    state, frame = stream.step(state, rng.standard_normal(2048), 7.0)
-    at = np.arange(2048) + 7 * 2048 - stream.delay
-    near = np.abs(at - (6 * 2048 + 104.5)) < 5 + stream.delay
-    assert near.any()
-    assert np.array_equal(frame.valid, ~near)
-    assert np.isfinite(frame.white).sum() >= 2038
+    state, flags = stream.start(0.0), []
+    for second in range(24):
+        values = rng.standard_normal(2048)
+        if second == 10:
+            values[100:110] = np.nan
+        state, frame = stream.step(state, values, float(second))
+        flags.append(frame.valid)
+        broken = np.isnan(frame.white)
+        assert np.isnan(frame.signal[broken]).all()
+    valid = np.concatenate(flags)
+    at = np.arange(valid.size) / 2048 - stream.delay / 2048
+    gap = 10.0 + 105 / 2048
+    assert not valid[np.abs(at - gap) < 0.1].any()
+    # A segment that holds the gap, or time before the stream, reaches no farther than this.
+    assert valid[(np.abs(at - gap) > 4.0) & (at > 4.0) & (at < 20.0)].all()
     before = state
-    state, frame = stream.step(state, rng.standard_normal(2048), 20.0)  # twelve seconds are missing
+    state, frame = stream.step(state, rng.standard_normal(2048), 36.0)  # twelve seconds are missing
     assert not frame.valid.any()
-    assert state.next_time == pytest.approx(21.0)
-    assert before.next_time == pytest.approx(8.0)  # a step leaves its state as it is
+    assert state.next_time == pytest.approx(37.0)
+    assert before.next_time == pytest.approx(24.0)  # a step leaves its state as it is
+    state, frame = stream.step(state, rng.standard_normal(2048), 38.0)  # and one
+    assert state.next_time == pytest.approx(39.0)
     with pytest.raises(DataError, match="frames come in order"):
         stream.step(state, rng.standard_normal(2048), 20.0)
-    with pytest.raises(DataError, match="multiple of 32"):
-        stream.step(state, rng.standard_normal(2000))
+    with pytest.raises(DataError, match="row of samples"):
+        stream.step(state, np.zeros((2, 10)))
+    with pytest.raises(DataError, match="the PSD covers"):
+        stream.start(0.0, (np.arange(30.0, 300.0), np.full(270, 1e-46)))
 
 
 def test_what_cannot_be_exported_or_loaded(tmp_path: Path, model: AutoencoderDenoiser) -> None:

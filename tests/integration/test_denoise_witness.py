@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from gwsurrogate_ml.denoise.metrics import binary_power, matched_filter_snr, snr
 from gwsurrogate_ml.denoise.mock import Mock, MockData, preset
 from gwsurrogate_ml.denoise.stream import joined
 from gwsurrogate_ml.denoise.witness import WitnessCleaner
+from gwsurrogate_ml.denoise.witness_onnx import export_witness_onnx, load_witness_onnx
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError, DomainWarning
 from gwsurrogate_ml.kernels.psd import welch
 
@@ -189,6 +192,54 @@ def test_stream_equals_offline(held_out: MockData, cleaner: WitnessCleaner, fram
     assert np.array_equal(stream.weight, offline.weight[:length])
     assert stream.subtracted.any()
     assert frames[1].start_time == pytest.approx(strain.t0.value + frame_duration - cleaner.latency, abs=1e-6)
+
+
+def test_short_frames_are_gathered_and_nothing_else_changes(held_out: MockData, cleaner: WitnessCleaner) -> None:
+    rows = np.stack([held_out.witnesses[name].value for name in cleaner.plan.channels])
+    calls, predict = [], cleaner.plan.predict
+
+    class Counting(type(cleaner.plan)):  # type: ignore[misc]
+        def predict(self, channels: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            calls.append(channels.shape[1])
+            return predict(channels, features)
+
+    plan = Counting(**{key: value for key, value in vars(cleaner.plan).items() if not key.startswith("_")})
+    size, frames, state = 16, 300, plan.start(0.0)
+    for k in range(frames):
+        part = slice(k * size, (k + 1) * size)
+        state, _ = plan.step(state, held_out.strain.value[part], rows[:, part])
+    assert len(calls) <= 1 + frames * size / plan.ramp
+
+
+def test_by_onnx_runtime_it_is_the_same_cleaner(held_out: MockData, cleaner: WitnessCleaner, tmp_path: Path) -> None:
+    path = export_witness_onnx(cleaner, tmp_path / "cleaner.onnx")
+    plan = load_witness_onnx(path)
+    n, size = round(48 * RATE), 64
+    strain, witnesses = cropped(held_out, 0, n)
+    offline = cleaner.apply(strain, witnesses)
+    rows = np.stack([witnesses[name].value for name in plan.channels])
+    state, frames = plan.start(float(strain.t0.value)), []
+    for first in range(0, n, size):
+        state, frame = plan.step(state, strain.value[first : first + size], rows[:, first : first + size])
+        frames.append(frame)
+    stream = joined(frames, plan.delay)
+    length = stream.strain.size
+    removed = (strain.value - offline.strain)[:length]
+    assert np.abs(stream.strain - offline.strain[:length]).max() < 1e-5 * np.abs(removed).max()  # observed 3e-6
+    assert np.array_equal(stream.weight, offline.weight[:length])
+    assert stream.subtracted.any()
+    assert stream.model == cleaner.plan.model
+
+
+def test_what_is_no_witness_stream(tmp_path: Path, training: MockData, cleaner: WitnessCleaner) -> None:
+    (tmp_path / "bad.onnx").write_bytes(b"no graph")
+    with pytest.raises(ArtifactError, match="no cleaner exported"):
+        load_witness_onnx(tmp_path / "bad.onnx")
+    with pytest.raises(ConfigError, match=r"name a \.onnx file"):
+        export_witness_onnx(cleaner, tmp_path / "cleaner.bin")
+    nothing = WitnessCleaner(cleaner.card, replace(cleaner.plan, features=()))
+    with pytest.raises(ConfigError, match="subtracts nothing"):
+        export_witness_onnx(nothing, tmp_path / "cleaner.onnx")
 
 
 def test_gaps_pass_through_flagged_and_change_nothing_elsewhere(held_out: MockData, cleaner: WitnessCleaner) -> None:

@@ -1,0 +1,231 @@
+"""The witness cleaner's arithmetic as an ONNX graph: channels and state in, predictions and state out, by ONNX Runtime.
+
+The graph makes the features of `features` and filters them with the taps of all bands, in single precision. What is no
+arithmetic, such as gaps, ramps, and whether subtraction helps, stays in `stream.Filter`, whose `predict` it takes the place of.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gwsurrogate_ml.denoise.features import Feature
+from gwsurrogate_ml.denoise.stream import Filter
+from gwsurrogate_ml.denoise.witness import WitnessCleaner
+from gwsurrogate_ml.errors import ArtifactError, ConfigError
+
+OPSET, IR = 18, 10
+PROPERTY = "gwsurrogate_ml"
+"""Key of the metadata, JSON."""
+KIND = "witness_stream"
+
+
+@dataclass(frozen=True)
+class OnnxFilter(Filter):
+    """A cleaner's arithmetic, its predictions by ONNX Runtime on one thread; make one with `load_witness_onnx`.
+
+    Parameters
+    ----------
+    session : onnxruntime.InferenceSession
+    scales : (n_channels,) float64
+        size of each channel, by which it is divided before it becomes single precision
+    unit : float, strain that a prediction of 1 means
+    """
+
+    session: Any = field(default=None, repr=False, compare=False)
+    scales: np.ndarray = field(default_factory=lambda: np.ones(0))
+    unit: float = 1.0
+
+    def predict(self, channels: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `Filter.predict`."""
+        feeds = {
+            "channels": (channels / self.scales[:, None]).astype(np.float32),
+            "features": features.astype(np.float32),
+        }
+        kept, fresh = self.session.run(None, feeds)
+        return kept, fresh.astype(np.float64) * self.unit
+
+
+def export_witness_onnx(cleaner: WitnessCleaner, path: str | Path) -> Path:
+    """Write a fitted cleaner as an ONNX file.
+
+    Inputs `channels` (n_channels, s - 1 + m), each divided by its `scales` of the metadata, and `features`
+    (n_features, n_taps - 1) of the step before, zero at first; outputs `kept`, the features for the next step, and
+    `predictions` (n_bands, m) in units of `unit`. m is free.
+
+    Parameters
+    ----------
+    cleaner : WitnessCleaner
+    path : str or Path, .onnx
+
+    Raises
+    ------
+    ConfigError
+        if the cleaner subtracts nothing, without the package onnx, or for another suffix
+    """
+    path, plan = Path(path), cleaner.plan
+    if not plan.features:
+        raise ConfigError(f"{plan.model} subtracts nothing: there is nothing to export")
+    if path.suffix != ".onnx" or not path.parent.is_dir():
+        raise ConfigError(f"{path}: name a .onnx file in a folder that is there")
+    try:
+        import onnx
+    except ImportError as error:
+        raise ConfigError("export to ONNX needs onnx: pip install gwsurrogate-ml[serve]") from error
+    # Limits are multiples of the largest samples in training: their sizes, whatever the channels' units.
+    scales, unit = plan.limits.copy(), float(np.max(np.abs(plan.taps)))
+    for feature in plan.features:
+        if feature.kind in ("sine", "cosine"):
+            scales[plan.channels.index(feature.channels[0])] = 1.0 / feature.wavenumber
+    model = onnx.helper.make_model(
+        _graph(plan, scales, unit), opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=IR
+    )
+    about = {
+        "kind": KIND,
+        "model": plan.model,
+        "channels": list(plan.channels),
+        "features": [feature.card() for feature in plan.features],
+        "limits": plan.limits.tolist(),
+        "stuck_after": plan.stuck_after.tolist(),
+        "sampling_frequency": plan.sampling_frequency,
+        "watched": plan.watched,
+        "followed": plan.followed,
+        "taps": plan.taps.shape,
+        "smoothing": plan.smoothing.size,
+        "scales": scales.tolist(),
+        "unit": unit,
+    }
+    onnx.helper.set_model_props(model, {PROPERTY: json.dumps(about)})
+    onnx.checker.check_model(model)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    os.close(handle)
+    try:
+        onnx.save(model, name)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return path
+
+
+def _graph(plan: Filter, scales: np.ndarray, unit: float) -> Any:
+    """Features one by one, joined to those before, and one convolution with the taps of all bands."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    reach, n_taps = plan.smoothing.size // 2, plan.taps.shape[-1]
+    constants = {
+        "zero": np.array([0]), "one": np.array([1]), "reach": np.array([reach]), "end": np.array([-reach or 2**31]),
+        "keep": np.array([-(n_taps - 1)]), "far": np.array([2**31]),
+        "smoothing": plan.smoothing[::-1].astype(np.float32)[None, None],
+        "size": np.array([float(plan.smoothing.sum())], np.float32),
+    }  # fmt: skip
+    gain = np.empty(len(plan.features))
+    nodes = []
+
+    def node(kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        nodes.append(helper.make_node(kind, inputs, [output], **attributes))
+        return output
+
+    def row(name: str) -> str:
+        if f"row {name}" not in made:
+            constants[f"index {name}"] = np.array([plan.channels.index(name)])
+            made[f"row {name}"] = node("Gather", ["channels", f"index {name}"], f"row {name}", axis=0)
+        return made[f"row {name}"]
+
+    def inner(name: str) -> str:
+        if f"inner {name}" not in made:
+            made[f"inner {name}"] = node("Slice", [row(name), "reach", "end", "one"], f"inner {name}")
+        return made[f"inner {name}"]
+
+    def phase(feature: Feature) -> str:
+        """The smoothed motion in radians: about its mean, lest it is rounded at the mean's size."""
+        name = feature.channels[0]
+        if f"phase {name}" not in made:
+            mean = node("ReduceMean", [row(name), "one"], f"mean {name}")
+            about = node("Unsqueeze", [node("Sub", [row(name), mean], f"about {name}"), "zero"], f"series {name}")
+            smooth = node("Squeeze", [node("Conv", [about, "smoothing"], f"conv {name}"), "zero"], f"smooth {name}")
+            made[f"phase {name}"] = node("Add", [smooth, node("Mul", [mean, "size"], f"level {name}")], f"phase {name}")
+        return made[f"phase {name}"]
+
+    made: dict[str, str] = {}
+    rows = []
+    size = dict(zip(plan.channels, scales, strict=True))
+    for k, feature in enumerate(plan.features):
+        gain[k] = 1.0
+        if feature.kind in ("sine", "cosine"):
+            rows.append(node("Sin" if feature.kind == "sine" else "Cos", [phase(feature)], f"feature {k}"))
+            continue
+        gain[k] = np.prod([size[name] for name in feature.channels])
+        if feature.kind == "product":
+            rows.append(node("Mul", [inner(name) for name in feature.channels], f"feature {k}"))
+        else:
+            rows.append(inner(feature.channels[0]))
+    node("Concat", rows, "new", axis=0)
+    node("Concat", ["features", "new"], "all", axis=1)
+    node("Slice", ["all", "keep", "far", "one"], "kept")
+    # A convolution of ONNX is a correlation: the taps are turned round.
+    constants["taps"] = (plan.taps * gain[:, None] / unit)[..., ::-1].astype(np.float32)
+    node(
+        "Squeeze", [node("Conv", [node("Unsqueeze", ["all", "zero"], "batch"), "taps"], "sums"), "zero"], "predictions"
+    )
+    floats, shape = TensorProto.FLOAT, helper.make_tensor_value_info
+    return helper.make_graph(
+        nodes,
+        "witness",
+        [
+            shape("channels", floats, [len(plan.channels), "n"]),
+            shape("features", floats, [len(plan.features), n_taps - 1]),
+        ],
+        [
+            shape("kept", floats, [len(plan.features), n_taps - 1]),
+            shape("predictions", floats, [len(plan.taps), "m"]),
+        ],
+        [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in constants.items()],
+    )
+
+
+def load_witness_onnx(path: str | Path) -> OnnxFilter:
+    """A cleaner that `export_witness_onnx` wrote, to be run with `start` and `step` as `WitnessCleaner.plan`.
+
+    Raises
+    ------
+    ConfigError
+        without ONNX Runtime
+    ArtifactError
+        if the file is no exported cleaner
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ConfigError("streams by ONNX Runtime need it: pip install gwsurrogate-ml[serve]") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        about = json.loads(session.get_modelmeta().custom_metadata_map[PROPERTY])
+        if about["kind"] != KIND:
+            raise KeyError(about["kind"])
+        return OnnxFilter(
+            tuple(about["channels"]),
+            tuple(Feature.of_card(entry) for entry in about["features"]),
+            np.broadcast_to(0.0, about["smoothing"]),
+            np.broadcast_to(0.0, about["taps"]),
+            np.array(about["limits"]),
+            float(about["sampling_frequency"]),
+            about["model"],
+            np.array(about["stuck_after"], int),
+            tuple((float(low), float(high)) for low, high in about["watched"]),
+            tuple(about["followed"]),
+            session=session,
+            scales=np.array(about["scales"]),
+            unit=float(about["unit"]),
+        )
+    except Exception as error:  # ONNX Runtime has no common base of its errors
+        raise ArtifactError(f"{path} is no cleaner exported by export_witness_onnx: {error}") from error
