@@ -121,7 +121,7 @@ def whole_hdf5(path: str | Path) -> Iterator[Any]:
 
 
 def save_torch(state: Any, path: Path) -> None:
-    """As `torch.save`, whose writer turns a full disk into a RuntimeError: here it is an OSError.
+    """As `torch.save`, made in memory first: its writer turns a full disk into a RuntimeError of many words.
 
     Raises
     ------
@@ -130,13 +130,9 @@ def save_torch(state: Any, path: Path) -> None:
     """
     import torch
 
-    try:
-        with open(path, "wb") as stream:
-            torch.save(state, stream)
-    except RuntimeError as error:
-        if "write" not in str(error):
-            raise
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+    memory = io.BytesIO()
+    torch.save(state, memory)
+    path.write_bytes(memory.getbuffer())
 
 
 @contextmanager

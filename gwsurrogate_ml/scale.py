@@ -114,7 +114,7 @@ def cluster(where: str | None, workers: int = 2) -> Iterator[Mapper]:
     if where is None:
         yield Mapper()
         return
-    _require(where, workers)
+    require(where, workers)
     import dask
     from distributed import Client
 
@@ -144,7 +144,10 @@ def cluster(where: str | None, workers: int = 2) -> Iterator[Mapper]:
         yield mapper
 
 
-def _require(where: str, workers: int) -> None:
+def require(where: str | None, workers: int) -> None:
+    """Raise ConfigError unless `where` is a kind of cluster, and what it needs is installed: before other work begins."""
+    if where is None:
+        return
     from importlib.util import find_spec
 
     needed = ["dask", "distributed", *(["dask_jobqueue"] if where in ("condor", "slurm") else [])]

@@ -46,6 +46,7 @@ def analyse_many(
     """
     from gwsurrogate_ml import scale
 
+    scale.require(cluster, workers)
     place = out.expanduser().resolve()
     try:
         place.mkdir(parents=True, exist_ok=True)

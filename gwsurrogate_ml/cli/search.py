@@ -53,6 +53,7 @@ def search(
     from gwsurrogate_ml.search.pipeline import search as run
     from gwsurrogate_ml.search.sharing import shared
 
+    scale.require(cluster, workers)
     files = {name: Path(path) for name, path in parse_detectors("--strain", strain).items()}
     if len(files) != 2:
         raise ConfigError(f"--strain names {len(files)} detectors: coincidence and time slides need two")

@@ -44,7 +44,7 @@ def a_file(room: Room) -> Path:
 
 ANALYZE: list[tuple[str, Callable[[Room], list[object]], tuple[str, ...]]] = [
     ("nothing to analyse", lambda r: [], ("nothing to analyse", "--strain")),
-    ("event and files", lambda r: ["GW150914", "--strain", "H1=a", "--gps", "1"], ("not both",)),
+    ("event and files", lambda r: ["GW150914", "--strain", "H1=a", "--gps", "1"], ("only one of these",)),
     ("files without --gps", lambda r: strain(r), ("--gps",)),
     ("--gps in words", lambda r: [*strain(r), "--gps", "noon"], ("--gps", "valid number")),
     ("--gps that is NaN", lambda r: [*strain(r), "--gps", "nan"], ("gps",)),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.hostile import command_cases, disk_cases, model_cases, peer_cases, strain_cases, surrogate_cases
+from tests.hostile import command_cases, disk_cases, many_cases, model_cases, peer_cases, strain_cases, surrogate_cases
 from tests.hostile.table import CASES, Case
 
-MODULES = (surrogate_cases, strain_cases, model_cases, command_cases, peer_cases, disk_cases)
+MODULES = (surrogate_cases, strain_cases, model_cases, command_cases, many_cases, peer_cases, disk_cases)
 
 
 def cases() -> list[Case]:
