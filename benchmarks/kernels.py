@@ -405,8 +405,10 @@ def first_call() -> dict[str, dict[str, float]]:
 
 def draw(lines: list[Line], path: Path) -> None:
     """Ratio of the peer's time to ours for each line, with the target and with what the bare transforms would give."""
+    import matplotlib
     from matplotlib.figure import Figure
 
+    matplotlib.rcdefaults()  # gwpy changes them when it is imported
     figure = Figure(figsize=(9, 0.34 * len(lines) + 1.2), layout="constrained")
     axes = figure.subplots()
     place = np.arange(len(lines))[::-1]

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError
-from gwsurrogate_ml.kernels import _checks, fft
+from gwsurrogate_ml.kernels import _checks, _memory, fft
 from gwsurrogate_ml.kernels._filter import binned_sums, correlate
 from gwsurrogate_ml.kernels._spectra import common, explain, output_length, real, same_length, split
 from gwsurrogate_ml.kernels.bank import TRIGGER_DTYPE, filter_bank, filter_segments
@@ -183,11 +183,13 @@ def matched_filter(
     n = 2 * (noise.size - 1)
     n_out = output_length(n, decimate, kmax)
     h, s = common(h, s)
-    correlation = np.zeros(n_out, dtype=h.dtype)
+    correlation = _memory.empty(n_out, h.dtype)
+    correlation[:kmin] = 0
+    correlation[kmax:] = 0
     hh, ss, valid = correlate(real(h), real(s), noise, kmin, kmax, real(correlation))
     if not (valid and np.isfinite(hh) and np.isfinite(ss) and hh > 0):
         explain(h, s, noise, kmin, kmax, delta_f)
     sigma = float(np.sqrt(4.0 * delta_f * hh))
-    snr = fft.ifft(correlation, norm="forward")
+    snr = fft.ifft(correlation, norm="forward", out=_memory.empty(n_out, h.dtype))
     snr *= 4.0 * delta_f / sigma
     return SnrSeries(snr, sigma, decimate / (n * delta_f), None if decimate == 1 else correlation)

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.kernels import _checks, fft
+from gwsurrogate_ml.kernels import _checks, _memory, fft
 from gwsurrogate_ml.kernels._compiled import largest, lerp_uniform, power_blocks, windowed_rows
 from gwsurrogate_ml.kernels._median import LANES, block_medians
 from gwsurrogate_ml.kernels._pruned import impulse_response, response_power
@@ -266,7 +266,7 @@ def _segment_powers(
     scale = 2.0 ** -np.floor(np.log2(peak)) if peak > 0 else 1.0
     scaled = (weights * scale).astype(series.dtype)
     n_freq = n // 2 + 1
-    power = np.empty((-(-n_freq // LANES), n_segments, LANES), dtype=dtype)
+    power = _memory.empty((-(-n_freq // LANES), n_segments, LANES), dtype)
     rows = min(max(1, _BATCH_BYTES // scaled.nbytes), n_segments)
 
     def batches(starts: range) -> None:
