@@ -156,6 +156,23 @@ def scaling() -> str:
     return table(["task", "where", "tasks", "wall time [s]", "CPU time a task [ms]", "same records"], rows)
 
 
+def quantise() -> str:
+    """The signal autoencoder in 8-bit integers beside single precision."""
+    files = read("quantise")["files"]
+    rows: list[tuple[Any, ...]] = [
+        ("size of the file [MB]", *(x["megabytes"] for x in files.values())),
+        ("CPU time of a segment of 4 s [ms]", *(x["cpu_ms_a_segment"] for x in files.values())),
+    ]
+    for snr in [key for key in next(iter(files.values())) if key.startswith("SNR")]:
+        rows += [
+            (f"{snr}: overlap, median", *(x[snr]["overlap_median"] for x in files.values())),
+            (f"{snr}: loss in SNR, median [%]", *(x[snr]["snr_loss_median_%"] for x in files.values())),
+            (f"{snr}: loss in SNR, worst [%]", *(x[snr]["snr_loss_worst_%"] for x in files.values())),
+            (f"{snr}: found", *(x[snr]["found"] for x in files.values())),
+        ]
+    return table(["", *files], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "kernels": kernels,
     "speed-nrhm": lambda: speed("nrhm"),
@@ -165,4 +182,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "serve": serve,
     "scaling": scaling,
     "remnant": remnant,
+    "quantise": quantise,
 }
