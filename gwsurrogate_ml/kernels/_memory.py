@@ -15,8 +15,8 @@ _LEAST = 1 << 21
 def empty(shape: int | tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
     """`numpy.empty`, a large array beginning on a large page where the system has such pages.
 
-    numpy asks for large pages from 4 MiB on, of which only whole ones count: 4 MiB that begin anywhere are one large page and 512 small
-    ones, each of which costs about a microsecond when it is first touched.
+    numpy asks for large pages from 4 MiB on, of which only whole ones count: 4 MiB that begin anywhere are one large page and
+    512 small ones, each of which costs about a microsecond when it is first touched.
 
     Examples
     --------
