@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ _WAVEFORMS, _PSDS, _COMPONENTS, _BATCHES, _VALIDATION, _POOL = 1, 2, 3, 4, 5, 9
 HELD = 0.05
 """Share of the waveforms that only the validation loss sees."""
 ENERGY = 10.0
-"""Squared error of a reconstruction in units of which the loss counts it: about what the best possible leaves."""
+"""Squared error of a reconstruction above which the loss grows slowly: about what the best possible leaves."""
 
 
 def make_examples(settings: DenoiserSettings, model: Any, real: list[Segment], progress: Progress | None) -> Examples:
@@ -58,8 +58,29 @@ def make_examples(settings: DenoiserSettings, model: Any, real: list[Segment], p
     )
 
 
-def losses(out: Output, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Squared error (in units of noise), negative log-likelihood of sigma, and cross-entropy of the presence."""
+class Losses(NamedTuple):
+    """Means over a batch.
+
+    Parameters
+    ----------
+    error : () squared error in units of noise
+    fit : () log(1 + error / ENERGY), which is trained: loud examples, whose errors are large, do not count for all
+    spread : () negative log-likelihood of sigma
+    presence : () cross-entropy
+    """
+
+    error: torch.Tensor
+    fit: torch.Tensor
+    spread: torch.Tensor
+    presence: torch.Tensor
+
+    def total(self, t: TrainingSettings) -> torch.Tensor:
+        """What is minimised."""
+        return self.fit + t.spread * self.spread + t.presence * self.presence
+
+
+def losses(out: Output, batch: Batch) -> Losses:
+    """What the network is judged by."""
     signal = torch.from_numpy(batch.signal)
     error = (out.signal - signal) ** 2
     spread = (torch.log(out.sigma) + 0.5 * error.detach() / out.sigma**2).mean()
@@ -67,7 +88,9 @@ def losses(out: Output, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch
     entropy = torch.nn.functional.binary_cross_entropy_with_logits(
         logit, torch.from_numpy(batch.present), reduction="none"
     )
-    return error.sum(dim=1).mean(), spread, (entropy * torch.from_numpy(batch.judged)).mean()
+    energy = error.sum(dim=1)
+    presence = (entropy * torch.from_numpy(batch.judged)).mean()
+    return Losses(energy.mean(), torch.log1p(energy / ENERGY).mean(), spread, presence)
 
 
 def optimise(
@@ -125,7 +148,8 @@ def optimise(
             examples, layer, settings.projection.pool, (settings.seed, _POOL), data.snr, taught, work, progress
         )
     pool_seconds = time.process_time() - before
-    started, recent = time.process_time() - seconds, []
+    started = time.process_time() - seconds
+    recent: list[list[float]] = []
     network.train()
     for step in range(first, t.steps):
         eased = max(0.0, 1.0 - step / max(data.curriculum, 1))
@@ -134,8 +158,8 @@ def optimise(
         batch = pool.batch(t.batch, rng, low) if pool else examples.batch(t.batch, rng, (low, data.snr[1]), taught)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=t.bfloat16):
             out = network(*_inputs(batch))
-        energy, spread, presence = losses(out, batch)
-        loss = energy / ENERGY + t.spread * spread + t.presence * presence
+        found = losses(out, batch)
+        loss = found.total(t)
         if not torch.isfinite(loss):
             raise ArtifactError(f"the loss is {loss.item()} at step {step}: lower training.learning_rate")
         for group in optimiser.param_groups:
@@ -147,12 +171,12 @@ def optimise(
         with torch.no_grad():
             decay = min(t.ema, (step + 1) / (step + 10))
             torch._foreach_lerp_(list(average.values()), list(network.state_dict().values()), 1.0 - decay)
-        recent.append((float(energy.detach()), float(spread.detach()), float(presence.detach())))
+        recent.append([float(value.detach()) for value in found])
         done = step + 1
         if done % t.log_every == 0 or done == t.steps:
             means = np.mean(recent, axis=0)
             recent.clear()
-            line = {"step": done, "error": means[0], "spread": means[1], "presence": means[2], "snr_low": low}
+            line = {"step": done, **dict(zip(Losses._fields, means.tolist(), strict=True)), "snr_low": low}
             line |= {"cpu_seconds": round(time.process_time() - started, 1)}
             with log.open("a") as stream:
                 stream.write(json.dumps(line) + "\n")
@@ -169,17 +193,17 @@ def optimise(
     else:
         batch = examples.batch(256, rng, data.snr, unseen)
     last = {key: value.clone() for key, value in network.state_dict().items()}
-    found = []
+    judged = []
     for weights in (average, last):
         network.load_state_dict(weights)
         with torch.no_grad():
-            found.append([float(value) for value in losses(network(*_inputs(batch)), batch)])
-    better = int(found[1][0] < found[0][0])
+            judged.append(losses(network(*_inputs(batch)), batch))
+    better = int(judged[1].total(t) < judged[0].total(t))
     network.load_state_dict((average, last)[better])
-    final = found[better]
-    metrics = dict(zip(("error", "spread", "presence"), final, strict=True))
+    metrics: dict[str, Any] = {key: float(value) for key, value in judged[better]._asdict().items()}
     return network, metrics | {
-        "validation": "means over 256 examples of waveforms not trained on: squared error, -log likelihood, cross-entropy",
+        "validation": "means over 256 examples of waveforms not trained on: squared error, log(1 + error / "
+        f"{ENERGY:g}), -log likelihood, cross-entropy",
         "cpu_seconds": round(time.process_time() - started, 1) if first < t.steps else round(seconds, 1),
         "projection_cpu_seconds": round(pool_seconds, 1),
         "projection_error": None if batch.projection is None else _error(batch.projection, batch),

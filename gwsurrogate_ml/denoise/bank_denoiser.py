@@ -23,6 +23,8 @@ from gwsurrogate_ml.kernels import fft
 
 N_BEST, FINE_HALF, FINE_STEP = 256, 4e-3, 0.25e-3
 """Waveforms in the second pass, and its times about each one's peak, s."""
+EDGE, BEYOND = 0.1, 0.35
+"""What peaks this near (s) to an end of the search interval is left to the next segment if it is louder within BEYOND outside."""
 AMPLITUDE_PRIOR = 15.0
 """Standard deviation of the complex amplitude in units of SNR; matters for the odds of a signal alone."""
 
@@ -124,6 +126,8 @@ class BankDenoiser(SignalDenoiser):
         mean = self._mean(bank[order], fine * weight, at)
         draws = self._draw(bank[order], fine, weight, times, np.random.default_rng(seed), n_draws)
         probability = float(1.0 / (1.0 + np.exp(-np.clip(log_bayes - self.card["threshold"], -500, 500))))
+        if _elsewhere(z, float(times[best]), snr):
+            probability = 0.0  # or two segments would both report it
         signal = self.series(mean[None], sampling_frequency)[0]
         spread = np.mean((self.series(draws, sampling_frequency) - signal) ** 2, axis=0)
         return Reconstruction(
@@ -186,3 +190,12 @@ class BankDenoiser(SignalDenoiser):
         amplitude = z.ravel()[chosen] + (rng.standard_normal((2, n)).T @ np.array([1.0, 1j]))
         shift = np.exp(-2j * np.pi * self.frequencies * times.ravel()[chosen][:, None])
         return np.asarray(amplitude[:, None] * bank[chosen // z.shape[1]] * shift)
+
+
+def _elsewhere(z: np.ndarray, time: float, snr: float) -> bool:
+    """Whether what the complex SNRs (n, N_TIME) find at `time` (s) is louder beyond the end of the search interval."""
+    for end, side in zip(SEARCH, (-1, 1), strict=True):
+        if abs(time - end) < EDGE:
+            beyond = slice(*sorted(round(t * N_TIME / DURATION) for t in (end, end + side * BEYOND)))
+            return bool(np.abs(z[:, beyond]).max() > snr)
+    return False

@@ -323,6 +323,25 @@ def test_what_cannot_be_exported_or_loaded(tmp_path: Path, model: AutoencoderDen
         SignalStream(tmp_path / "bad.onnx")
 
 
+@pytest.mark.parametrize("name", ["bbh-autoencoder", "bbh-signal"])
+def test_a_signal_at_the_border_of_two_segments_is_counted_once(name: str) -> None:
+    denoiser, rate, f = gw.load_denoiser(name), 2048, frequencies()
+    psd = np.interp(f, *load_psd(REFERENCE))
+    h = gw.load_surrogate("nr22").frequency_domain(
+        np.array([36.0]), np.array([29.0]), np.zeros(1), np.zeros(1), duration=16.0, sampling_frequency=2048.0, f_min=20.0
+    )[0][np.round(f * 16).astype(int)] / np.sqrt(psd)  # fmt: skip
+    h *= 15.0 / np.sqrt(4 / DURATION * np.sum(np.abs(h) ** 2)) * np.exp(-2j * np.pi * f * 3.0)
+    border = 3 * (SEARCH[1] - SEARCH[0])  # segments meet at multiples of the interval
+    for seed, shift in enumerate((-0.06, 0.06)):
+        white = np.random.default_rng(seed).standard_normal(10 * rate)
+        truth = np.zeros(10 * rate)
+        first = round((border + shift - 3.0) * rate)
+        truth[first : first + 4 * rate] = to_series(h[None], rate)[0]
+        found = denoiser(TimeSeries(white + truth, sample_rate=rate))[0].value
+        assert found @ truth / np.linalg.norm(found) / np.linalg.norm(truth) > 0.95
+        assert 0.75 < np.linalg.norm(found) / np.linalg.norm(truth) < 1.25
+
+
 def test_the_command_line_names_what_is_wrong(tmp_path: Path) -> None:
     def says(*words: str) -> str:
         result = CliRunner().invoke(app, ["train", "denoiser", *words])
