@@ -421,9 +421,9 @@ def draw(lines: list[Line], path: Path) -> None:
     axes.axvline(1.0, color="#8a8a8a", linewidth=0.8)
     axes.set_yticks(place, [f"{line.name.strip()} / {line.peer}" for line in lines], fontsize=7)
     axes.set_xscale("log")
-    axes.set_xlabel(
-        f"time of the peer / ours, {THREADS} thread(s); black line: target; diamond: the limit, what cannot be left out alone"
-    )
+    axes.tick_params(axis="x", labelsize=8)
+    label = f"time of the peer / ours, {THREADS} thread(s); line: target, diamond: the limit"
+    axes.set_xlabel(label, fontsize=8)
     figure.savefig(path, dpi=130)
 
 

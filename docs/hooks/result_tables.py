@@ -36,12 +36,33 @@ def read(name: str) -> dict[str, Any]:
     return json.loads((RESULTS / f"{name}.json").read_text())
 
 
-def kernels() -> str:
+def kernels(name: str = "kernels") -> str:
     """Kernels beside their peers."""
-    lines = read("kernels")["lines"]
+    lines = read(name)["lines"]
     return table(
-        ["kernel", "beside", "here [ms]", "there [ms]", "times faster", "largest relative difference"],
-        [(x["name"].strip(), x["peer"], x["ours_ms"], x["peer_ms"], x["ratio"], x["difference"]) for x in lines],
+        [
+            "kernel",
+            "beside",
+            "here [ms]",
+            "there [ms]",
+            "times faster",
+            "target",
+            "the limit [ms]",
+            "largest relative difference",
+        ],
+        [
+            (
+                x["name"].strip(),
+                x["peer"],
+                x["ours_ms"],
+                x["peer_ms"],
+                x["ratio"],
+                x["target"],
+                x["limit_ms"],
+                x["difference"],
+            )
+            for x in lines
+        ],
     )
 
 
@@ -173,14 +194,49 @@ def quantise() -> str:
     return table(["", *files], rows)
 
 
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it."""
+    for unit, size in (("days", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.0f} {unit}" if seconds >= 10 * size else f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.2g} s"
+
+
+def cost(n: float = 1e6) -> str:
+    """What `n` events of a campaign cost, by the number of workers, from the measured times of a task, a start and a hand-out."""
+    report = read("scaling")
+    serial = report["campaign"]["one process"]
+    task = serial["cpu_s"] / serial["events"]
+    hand_out = max(x["empty"]["cpu_s"] / x["empty"]["tasks"] for x in report["local"].values())
+    alone = report["campaign"]["1 workers"]
+    start = max(alone["cpu_s"] - alone["events"] * (task + hand_out), 0.0)
+    said = (
+        f"*t* = {task:.2g} s (an event with {report['n_draws']} draws), *s* = {start:.2g} s, *d* = {1e3 * hand_out:.2g} ms, "
+        f"*t* / *d* = {task / hand_out:,.0f}."
+    )
+    rows = [
+        (
+            f"{workers:,}",
+            duration(max(n * task / workers + start, n * hand_out))
+            + (": the scheduler is busy" if n * hand_out > n * task / workers + start else ""),
+            f"{(n * (task + hand_out) + workers * start) / 3600:,.0f} core-hours",
+            duration(n * hand_out),
+        )
+        for workers in (2, 100, 300, 1000)
+    ]
+    return said + "\n\n" + table(["workers", "wall time", "CPU time", "of it in the scheduler"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "kernels": kernels,
+    "kernels-two-threads": lambda: kernels("kernels_two_threads"),
     "speed-nrhm": lambda: speed("nrhm"),
     "speed-nr22": lambda: speed("nr22"),
     "denoise": denoise,
     "denoise-signal": signal,
     "serve": serve,
     "scaling": scaling,
+    "cost": cost,
     "remnant": remnant,
     "quantise": quantise,
 }
