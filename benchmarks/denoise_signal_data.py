@@ -46,6 +46,12 @@ def segments(data: Path, names: dict[str, float]) -> list[Segment]:
     return found
 
 
+def filtered_noise(data: Path) -> list[Segment]:
+    """What is left out of the tests, to be looked at by itself."""
+    series, event = stretches(data, {FILTERED[0]: TESTS[FILTERED[0]]})[FILTERED]
+    return noise_segments(series, [(event - EVENT[0], event + EVENT[1])])
+
+
 def noise_for_bank(data: Path) -> list[Segment]:
     return segments(data, BANK)
 
