@@ -122,7 +122,9 @@ def _show(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
         run = row["inference"]
         cells = [f"{mass:.2f}", f"{distance:.0f}", f"{row['matched_filter']['network_snr']:.1f}"]
         cells += [f"{100 * run['sample_efficiency']:.0f} %", f"{run['pareto_k']:.2f}"]
-        table.add_row(row["event"], *cells, "" if row["outcome"] == "analysed" else row["outcome"])
+        said = [row["outcome"]] if row["outcome"] != "analysed" else []
+        said += [f"{len(row['flags'])} flags"] if row["flags"] else []
+        table.add_row(row["event"], *cells, ", ".join(said))
     console = stdout()
     console.print(table)
     console.print(f"wrote {out}: {', '.join(TABLE)}, and a folder for each event", soft_wrap=True)

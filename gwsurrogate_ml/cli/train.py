@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,16 +88,26 @@ def surrogate(config: Config, out: Out = None, sets: Sets = None, seed: Seed = N
 
 
 @app.command("estimator")
-def estimator(config: Config, out: Out = None, sets: Sets = None, seed: Seed = None) -> None:
-    """Train an estimator on signals of a surrogate in simulated noise."""
+def estimator(
+    config: Config,
+    out: Out = None,
+    sets: Sets = None,
+    seed: Seed = None,
+    devices: Annotated[int, typer.Option("--devices", min=1, help="GPUs, or processes where there are none.")] = 1,
+) -> None:
+    """Train an estimator on signals of a surrogate in simulated noise, in several processes also under `torchrun`."""
     from gwsurrogate_ml.inference.config import read_config
+    from gwsurrogate_ml.inference.parallel import relaunch
     from gwsurrogate_ml.inference.training import train_estimator
 
     settings = read_config(merged(config_file(config), parse_overrides(sets or [], seed)))
     folder = model_folder(out, config)
+    if (status := relaunch(devices)) is not None:
+        raise typer.Exit(status)
     with ProgressReport() as progress:
         train_estimator(settings, folder, progress=progress)
-    stdout().print(f"wrote {folder}: card.json, weights.safetensors", soft_wrap=True)
+    if os.environ.get("RANK", "0") == "0":
+        stdout().print(f"wrote {folder}: card.json, weights.safetensors", soft_wrap=True)
 
 
 @app.command("denoiser")

@@ -158,7 +158,7 @@ def killed_in_analysis(
 ) -> int:
     """A killed `gwsml analyze` leaves no output, goes on from its last step, and comes out as one that ran through.
 
-    At random moments of the whole run, then before every change to the disk, one after the other: between these lie the steps.
+    At random moments of the whole run, then before changes to the disk, ever later ones: between these lie the steps.
     """
     rng = np.random.default_rng(seed)
     out, steps = folder / "out", folder / "out.unfinished"
@@ -168,8 +168,8 @@ def killed_in_analysis(
     assert whole["ended"] == 0
     moments: list[dict[str, Any]] = [{"after": float(rng.uniform(0.05, 0.6) * whole["seconds"])} for _ in range(kills)]
     if every_change:
-        # The first changes of each run are those of its hidden folder; then comes what is new: a step, or the output.
-        moments += [{"watch": str(folder), "event": event} for event in range(2, whole["events"] + 1, 3)]
+        # The first changes of each run are those of its hidden folder; then comes what is new: a step.
+        moments += [{"watch": str(folder), "event": event} for event in range(2, 24, 4)]
     done, most = 0, 0
     for moment in moments:
         ended = zygote.run("analyze", {"words": words}, **moment)

@@ -65,7 +65,7 @@ def kills() -> Iterator[tuple[str, int, int]]:
         "gwsml train surrogate, killed at random moments": interruption.killed_in_surrogate_training,
         "gwsml train estimator, killed at random moments": interruption.killed_in_estimator_training,
         "gwsml validate, killed at random moments and before every change to the disk": interruption.killed_in_validation,
-        "gwsml analyze, killed at random moments (it begins anew)": lambda zygote, folder: (
+        "gwsml analyze, killed at random moments and before changes to the disk": lambda zygote, folder: (
             interruption.killed_in_analysis(zygote, folder / "w", strain_files(folder))
         ),
     }
@@ -92,9 +92,9 @@ def page(found: dict[str, Counter[str]], killed: dict[str, tuple[int, int]], sec
     lines += [f"| {name} | {good + bad} | {good} | {bad} |" for name, (good, bad) in killed.items()]
     lines += [
         "",
-        "A training resumes to the very weights of one that ran through; a validation has the same records. An analysis takes a",
-        "minute or two and keeps no state: killed, it leaves no output, and begins anew. `python -m data_prep eob` needs pyseobnr,",
-        "which the tests' environment lacks: what it writes is tested, waveforms are not.",
+        "A training resumes to the very weights of one that ran through; a validation has the same records; an analysis goes on from",
+        "its last step, and its summary is the same to the last digit. `python -m data_prep eob` needs pyseobnr, which the tests'",
+        "environment lacks: what it writes is tested, waveforms are not.",
         "",
         f"Python {platform.python_version()} on {platform.system()}, {seconds:.0f} s of processor time for the calls. A full disk",
         "is a file system of 1 MB where the process may mount one, and a limit on the size of files in any case.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from gwsurrogate_ml.cli.demo import GPS, simulate_data
 from gwsurrogate_ml.cli.main import app
+from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.strain.data import StrainData
 
 DRAWS = "1000"
@@ -210,3 +212,43 @@ def test_sky_map_holds_the_areas_of_the_summary(gw150914: tuple[Path, Result]) -
     assert header["instruments"] == {"H1", "L1"}
     assert header["log_bsn"] == pytest.approx(summary["inference"]["log_bayes_factor"])
     assert "sky area, 90 %" in (out / "report.html").read_text()
+
+
+def test_an_event_of_many_that_is_there_already_is_not_analysed_again(
+    gw150914: tuple[Path, Result], data_dir, tmp_path: Path
+) -> None:
+    from gwsurrogate_ml.cli.events import read_table, repeats, tasks_of
+    from gwsurrogate_ml.cli.pipeline import Settings
+
+    out, _ = gw150914
+    words = strain_options(data_dir, 1126259446)
+    files = dict(word.split("=", 1) for word in words[1::2])
+    table = tmp_path / "events.csv"
+    table.write_text(f"name,gps,H1,L1\n{out.name},1126259462.4,{files['H1']},{files['L1']}\n")
+    before = (out / "summary.json").stat().st_mtime_ns
+    result = invoke("analyze", "--events", str(table), "--n-draws", DRAWS, "--json", "--out", str(out.parent))
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads(result.stdout)
+    assert row["outcome"] == "there already"
+    assert row["posterior"] == read(out / "summary.json")["posterior"]
+    assert (out / "summary.json").stat().st_mtime_ns == before
+    for name in ("events.csv", "events.json"):
+        (out.parent / name).unlink()
+    (task,) = tasks_of(read_table(table), Settings(n_draws=int(DRAWS)), out.parent, pdf=False)
+    assert repeats(task)
+    (other,) = tasks_of(read_table(table), Settings(n_draws=int(DRAWS), seed=1), out.parent, pdf=False)
+    assert not repeats(other)
+
+
+def test_the_report_prints_where_there_is_a_browser(demo: Path, tmp_path: Path) -> None:
+    from gwsurrogate_ml.cli.printing import print_page, require_browser
+
+    try:
+        require_browser()
+    except ConfigError:
+        pytest.skip("no Chromium or Chrome: apt-get install chromium")
+    print_page(demo / "report.html", tmp_path / "report.pdf")
+    content = (tmp_path / "report.pdf").read_bytes()
+    pages = len(re.findall(rb"/Type\s*/Page\b(?!s)", content))
+    assert 4 <= pages <= 10  # observed 7
+    assert re.search(rb"/MediaBox\s*\[0 0 59[45]\S* 84[12]", content)  # A4: 595 x 842 points
