@@ -92,8 +92,8 @@ def page(found: dict[str, Counter[str]], killed: dict[str, tuple[int, int]], sec
     lines += [f"| {name} | {good + bad} | {good} | {bad} |" for name, (good, bad) in killed.items()]
     lines += [
         "",
-        "A training resumes to the very weights of one that ran through; a validation has the same records; an analysis goes on from",
-        "its last step, and its summary is the same to the last digit. `python -m data_prep eob` needs pyseobnr, which the tests'",
+        "A training resumes to the very weights of one that ran through; a validation has the same records; an analysis goes on",
+        "from its last step, and its summary is the same to the last digit. `python -m data_prep eob` needs pyseobnr, which the tests'",
         "environment lacks: what it writes is tested, waveforms are not.",
         "",
         f"Python {platform.python_version()} on {platform.system()}, {seconds:.0f} s of processor time for the calls. A full disk",
