@@ -93,8 +93,8 @@ def page(found: dict[str, Counter[str]], killed: dict[str, tuple[int, int]], sec
     lines += [
         "",
         "A training resumes to the very weights of one that ran through; a validation has the same records; an analysis goes on",
-        "from its last step, and its summary is the same to the last digit. `python -m data_prep eob` needs pyseobnr, which the tests'",
-        "environment lacks: what it writes is tested, waveforms are not.",
+        "from its last step, and its summary is the same to the last digit. `python -m data_prep eob` needs pyseobnr, which the",
+        "tests' environment lacks: what it writes is tested, waveforms are not.",
         "",
         f"Python {platform.python_version()} on {platform.system()}, {seconds:.0f} s of processor time for the calls. A full disk",
         "is a file system of 1 MB where the process may mount one, and a limit on the size of files in any case.",
