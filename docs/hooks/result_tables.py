@@ -205,6 +205,8 @@ def duration(seconds: float) -> str:
 def cost(n: float = 1e6) -> str:
     """What `n` events of a campaign cost, by the number of workers, from the measured times of a task, a start and a hand-out."""
     report = read("scaling")
+    if not {"one process", "1 workers"} <= set(report["campaign"]):
+        return missing("scaling.json")
     serial = report["campaign"]["one process"]
     task = serial["cpu_s"] / serial["events"]
     hand_out = max(x["empty"]["cpu_s"] / x["empty"]["tasks"] for x in report["local"].values())
