@@ -140,7 +140,7 @@ QUICK = SamplingOptions(
     on_edge="warn", n_sets=4, n_points=1024, pilot=800, refine_below=0.1, max_rounds=1, max_posterior=2000
 )
 """Sampling of many simulated events: less polish than for one real event, as exact."""
-THOROUGH = SamplingOptions(on_edge="warn", max_posterior=2000)
+THOROUGH = SamplingOptions(on_edge="warn", pilot=2048, max_posterior=2000)
 """Sampling as for one real event, with refinement wherever it pays."""
 
 

@@ -86,7 +86,7 @@ class PosteriorNetwork(nn.Module):
         return self.flow(self.embedding(features[None])[0])
 
 
-def unconditional_flow(transforms: int = 3, hidden: tuple[int, ...] = (64, 64), bins: int = 8) -> nn.Module:
+def unconditional_flow(transforms: int = 2, hidden: tuple[int, ...] = (64, 64), bins: int = 5) -> nn.Module:
     """A small spline flow over 4 dimensions, for the refinement of one event."""
     import zuko
 

@@ -33,8 +33,8 @@ EDGE_SHARE = 0.02
 cut off.
 """
 EDGE_DENSITY = 0.25
-FLOOR = 0.12
-"""Share of the final draws that comes from all proposals alike, whatever the draws so far say."""
+FLOOR = 0.2
+"""Share of the final draws that comes from all proposals alike, whatever the draws so far say: it bounds the largest weights."""
 WIDER = 1.35
 """How much wider the base of a quarter of each round's draws is."""
 COUNT = 200
@@ -186,7 +186,7 @@ class Pool:
             shares = shares * np.sqrt(gradient)
             shares /= shares.sum()
         # A little of everything: what few draws say of the tails is not certain.
-        shares = (1 - FLOOR) * shares + FLOOR * counts / counts.sum()
+        shares = (1 - FLOOR) * shares + FLOOR / len(shares)
         return shares, float(weights.mean() ** 2 / np.mean(weights**2 / (shares @ ratio)))
 
 

@@ -26,8 +26,9 @@ TIME_STEP = 1 / 8192
 """Step in s of the matched-filter series, which are interpolated between: six points, of signals below 500 Hz."""
 MARGIN = 8e-3
 """Room in s beyond the light travel time on either side of the window of arrival times."""
-LOST_POWER = 3e-8
-"""Share of a waveform's whitened power the event's basis may lose before it is extended."""
+LOG_LIKELIHOOD_ERROR = 5e-3
+"""What the event's basis and nodes may cost in log likelihood, one standard deviation: at a signal-to-noise ratio rho an error of a
+share s of the whitened power changes it by rho sqrt(s) times a number of order one."""
 _CHUNK = 512
 _EXAMPLES = 256
 _LEARN = 768
@@ -87,6 +88,7 @@ class EventSampler:
         centre = likelihood.segment.gps - likelihood.segment.start_time
         self.time_limits = (centre - prior.time_half_width, centre + prior.time_half_width)
         self.table = DistanceTable.build(prior.luminosity_distance, 1.25 * found.network_snr + 8)
+        self.tolerance = (LOG_LIKELIHOOD_ERROR / max(found.network_snr, 5.0)) ** 2
         self.reduced: ReducedLikelihood | None = None
         self.nodes: Nodes | None = None
         self.sets: list[ExtrinsicIntegral] = []
@@ -125,7 +127,7 @@ class EventSampler:
             self.reduced = ReducedLikelihood(self.likelihood, self.window, examples)
         coefficients, power = self._project(h)
         if len(theta) >= _LEARN and isinstance(self.likelihood.model, SampledWaveform):
-            self.nodes = Nodes(self.likelihood, theta, h, coefficients, LOST_POWER)
+            self.nodes = Nodes(self.likelihood, theta, h, coefficients, self.tolerance)
         return coefficients, power
 
     def _found(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -133,10 +135,11 @@ class EventSampler:
         assert self.reduced is not None
         if self.nodes is None or not self.nodes.trusted:
             return self._project(self.likelihood.waveforms(theta))
-        coefficients, samples, good = self.nodes(theta)
+        coefficients, good = self.nodes(theta)
         if not good.all():
-            others, their_power = self._project(self.likelihood.waveforms(theta[~good]))
-            self.nodes.add(samples[~good], others)
+            h = self.likelihood.waveforms(theta[~good])
+            others, their_power = self._project(h)
+            self.nodes.add(h, others)
         coefficients = np.pad(coefficients, ((0, 0), (0, self.reduced.size - coefficients.shape[1])))
         power = self.reduced.power(coefficients)
         if not good.all():
@@ -147,10 +150,10 @@ class EventSampler:
         """Coefficients and powers of waveforms (N, n_f), the basis extended until it holds them."""
         assert self.reduced is not None
         coefficients, power, lost = self.reduced.project(h)
-        if np.any(lost > LOST_POWER):
-            self.reduced.extend(h[lost > LOST_POWER])
+        if np.any(lost > self.tolerance):
+            self.reduced.extend(h[lost > self.tolerance])
             coefficients, power, lost = self.reduced.project(h)
-            if np.any(lost > LOST_POWER):
+            if np.any(lost > self.tolerance):
                 raise GwsmlError(
                     f"the event's basis loses {lost.max():.1e} of a waveform's power after it was extended"
                 )
