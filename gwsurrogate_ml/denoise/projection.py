@@ -20,8 +20,8 @@ from gwsurrogate_ml.denoise.signal import DEFAULT, KIND
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.kernels import fft
 
-N_TIME = 2048
-"""Times per segment at which waveforms are tried."""
+N_TIME, OUTER, INNER = 2048, 64, 32
+"""Times per segment at which waveforms are tried, and the factors in which their transform is done."""
 FINE_HALF, FINE_STEP = 4e-3, 0.5e-3
 """Times of the last pass about each waveform's peak, s."""
 
@@ -47,6 +47,7 @@ class Projection(nn.Module):
         self.first, self.temperature = round(f[0] * DURATION), temperature
         low, high = (round(t * N_TIME / DURATION) for t in SEARCH)
         self.low, self.high, self.n_best = low, high, min(best, len(waveforms))
+        self.n_rows, self.skip = f.size // INNER, low % OUTER
         half = round(FINE_HALF / FINE_STEP)
         fine = 2.0 * np.pi * np.outer(f, FINE_STEP * np.arange(-half, half + 1))
         turns = 2.0 * np.pi * np.arange(N_TIME) / N_TIME
@@ -56,6 +57,7 @@ class Projection(nn.Module):
             "heads_square": np.abs(waveforms[heads]) ** 2,
             "fine_cos": np.cos(fine), "fine_sin": np.sin(fine),
             "turn_cos": np.cos(turns), "turn_sin": np.sin(turns),
+            **_steps(f.size, low, high),
         }  # fmt: skip
         for name, values in arrays.items():
             # The bank itself is kept elsewhere: nothing here is a weight of the network.
@@ -64,8 +66,9 @@ class Projection(nn.Module):
         # Members of a family tie: earlier ones come first, in every runtime.
         order = torch.from_numpy((1.0 - 1e-6 * np.arange(len(waveforms))).astype(np.float32))
         self.register_buffer("order", order, persistent=False)
-        index = self.first + np.arange(f.size)
-        self.register_buffer("index", torch.from_numpy(index), persistent=False)
+        far = self.first + INNER * np.arange(f.size // INNER)
+        self.register_buffer("far", torch.from_numpy(far), persistent=False)
+        self.register_buffer("near", torch.arange(INNER), persistent=False)
 
     def forward(self, real: Tensor, imag: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Posterior mean (n_f,), real and imaginary, and the largest SNR (), of a whitened spectrum (n_f,).
@@ -81,9 +84,12 @@ class Projection(nn.Module):
         chosen = torch.topk(peaks[self.family] * self.order, self.n_best).indices
         h_real, h_imag = self.real[chosen], self.imag[chosen]
         at = self.low + torch.argmax(self._power(h_real, h_imag, y_real, y_imag), dim=1)
-        # Waveforms moved to their peaks: exp(-2 pi i f t) at times of the grid is a look-up.
-        angle = torch.remainder(self.index[None] * at[:, None], N_TIME)
-        cos, sin = self.turn_cos[angle], self.turn_sin[angle]
+        # Waveforms moved to their peaks: exp(-2 pi i f t) is a look-up at times of the grid, and a product of coarse and fine.
+        far, near = (torch.remainder(index[None] * at[:, None], N_TIME) for index in (self.far, self.near))
+        c_far, s_far = self.turn_cos[far][:, :, None], self.turn_sin[far][:, :, None]
+        c_near, s_near = self.turn_cos[near][:, None], self.turn_sin[near][:, None]
+        cos = (c_far * c_near - s_far * s_near).reshape(h_real.shape)
+        sin = (s_far * c_near + c_far * s_near).reshape(h_real.shape)
         norm = torch.rsqrt(4.0 / DURATION * ((h_real * h_real + h_imag * h_imag) @ square))
         g_real = (h_real * cos + h_imag * sin) * norm[:, None]
         g_imag = (h_imag * cos - h_real * sin) * norm[:, None]
@@ -103,13 +109,36 @@ class Projection(nn.Module):
         return mean_real, mean_imag, torch.sqrt(top)
 
     def _power(self, h_real: Tensor, h_imag: Tensor, y_real: Tensor, y_imag: Tensor) -> Tensor:
-        """Squared modulus (k, n_t), up to a factor, of the inner products with waveforms (k, n_f) in the search interval."""
+        """Squared modulus (k, n_t), up to a factor, of the inner products with waveforms (k, n_f) in the search interval.
+
+        An inverse Fourier transform in two steps, each a product of small matrices (Cooley and Tukey 1965): only what is
+        needed is computed, and every runtime is fast at it.
+        """
         # That the spectrum begins at the band's lowest frequency turns the phase, which is of no account here.
-        pad = (0, N_TIME - y_real.shape[0])
-        real = nn.functional.pad(h_real * y_real + h_imag * y_imag, pad)
-        imag = nn.functional.pad(h_real * y_imag - h_imag * y_real, pad)
-        z = torch.view_as_real(torch.fft.ifft(torch.complex(real, imag), dim=1))[:, self.low : self.high]
-        return z.square().sum(dim=2)
+        real = (h_real * y_real + h_imag * y_imag).reshape(-1, self.n_rows, INNER)
+        imag = (h_real * y_imag - h_imag * y_real).reshape(-1, self.n_rows, INNER)
+        half = torch.matmul(self.outer, torch.cat([real, imag], dim=1))
+        real, imag = half[:, :OUTER], half[:, OUTER:]
+        turned = [real * self.twist_cos - imag * self.twist_sin, real * self.twist_sin + imag * self.twist_cos]
+        z = torch.matmul(torch.cat(turned, dim=2), self.inner)
+        n = z.shape[2] // 2
+        power = z[..., :n] ** 2 + z[..., n:] ** 2
+        return power.transpose(1, 2).reshape(-1, n * OUTER)[:, self.skip : self.skip + self.high - self.low]
+
+
+def _steps(n_f: int, low: int, high: int) -> dict[str, np.ndarray]:
+    """Matrices of a transform of N_TIME = OUTER INNER, frequencies k = INNER a + b to times n = c + OUTER d."""
+    a, b, c = np.arange(n_f // INNER), np.arange(INNER), np.arange(OUTER)
+    d = np.arange(low // OUTER, (high - 1) // OUTER + 1)
+    outer, twist, inner = (
+        2.0 * np.pi * np.outer(x, y) / n for x, y, n in ((c, a, OUTER), (c, b, N_TIME), (b, d, INNER))
+    )
+    return {
+        "outer": np.block([[np.cos(outer), -np.sin(outer)], [np.sin(outer), np.cos(outer)]]),
+        "twist_cos": np.cos(twist),
+        "twist_sin": np.sin(twist),
+        "inner": np.block([[np.cos(inner), np.sin(inner)], [-np.sin(inner), np.cos(inner)]]),
+    }
 
 
 class Families(NamedTuple):

@@ -84,8 +84,10 @@ def scores(values: Mapping[str, float], target: float | None = None, title: str 
     with matplotlib.rc_context(RC | {"axes.grid": False}):
         figure, (axis,) = panels(1, height=0.42 * len(names) + 0.7)
         heights = np.array([values[name] for name in names])
-        bars = axis.barh(np.arange(len(names))[::-1], heights, color=BLUE, height=0.62)
-        axis.bar_label(bars, [f"{value:.3f}" for value in heights], padding=3, fontsize=9)
+        axis.barh(np.arange(len(names))[::-1], heights, color=BLUE, height=0.62)
+        for y, value in zip(np.arange(len(names))[::-1], heights, strict=True):  # to the right of a negative bar, too
+            place = {"xytext": (3, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
+            axis.annotate(f"{value:.3f}", (max(value, 0.0), y), **place)
         axis.set_yticks(np.arange(len(names))[::-1], names)
         axis.axvline(1.0, color=BLACK, lw=0.8)
         if target is not None:
