@@ -2,7 +2,7 @@
 any moment.
 
 Batch k is simulated from the generator of (seed, k), so that a resumed run sees exactly the batches an uninterrupted
-one would have seen.
+one would have seen. Several processes share the batches: see `parallel`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from gwsurrogate_ml.inference.lal_model import LalModel
 from gwsurrogate_ml.inference.likelihood import WaveformModel
 from gwsurrogate_ml.inference.monitor import LiveEfficiency
 from gwsurrogate_ml.inference.network import PosteriorNetwork
+from gwsurrogate_ml.inference.parallel import MeanLoss, Processes, processes
 from gwsurrogate_ml.inference.priors import require_inside
 from gwsurrogate_ml.inference.simulator import Simulator, build_bank, n_features
 from gwsurrogate_ml.inference.unusual import UsualRange
@@ -81,6 +83,11 @@ def train_estimator(
     ------
     ConfigError
         impossible settings, a prior the surrogate does not cover, or another configuration's checkpoint in the way
+
+    Notes
+    -----
+    Started by ``torchrun``, each process simulates its part of every batch, on its GPU where there is one; the first one
+    writes. All must see the same `out`.
     """
     config = read_config(config)
     require_known(config.segment.detectors)
@@ -90,28 +97,49 @@ def train_estimator(
     else:
         identity = {"name": getattr(model, "name", type(model).__name__)}
     _check_coverage(config, model)
+    with processes() as here:
+        here.share(config.training.batch)
+        return _train(config, out, model, identity, progress if here.first else None, here)
+
+
+def _train(
+    config: EstimatorConfig,
+    out: Path,
+    model: WaveformModel,
+    identity: dict[str, Any],
+    progress: Progress | None,
+    here: Processes,
+) -> Path:
+    """`train_estimator` in one of the processes."""
     work = out.with_name(out.name + ".training")
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise refusal(out, error) from error
-    _claim(work, config, identity)
     started = time.monotonic()
+    if here.first:
+        try:
+            work.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise refusal(out, error) from error
+        _claim(work, config, identity)
+    else:
+        here.wait()  # for the bank
     try:
         bank = cached_bank(work, model, config, progress)
         held = min(4000, len(bank.theta) // 10)
         simulator = Simulator(config, bank, np.random.default_rng([config.seed, _SIMULATOR_STREAM]), holdout=held)
     except ConfigError:
-        if not (work / "checkpoint.pt").exists():
+        if here.first and not (work / "checkpoint.pt").exists():
             shutil.rmtree(work, ignore_errors=True)  # else the mended configuration would find it in its way
         raise
-    network, metrics = _optimise(config, simulator, model, work, progress, started)
-    card, tensors = describe(config, simulator, network, identity, metrics)
-    folder = artifacts.save(out, card, tensors)
-    for path in work.iterdir():
-        if path.name != "log.jsonl":  # and so what killed runs left half written
-            path.unlink(missing_ok=True)
-    return folder
+    if here.first:
+        here.wait()
+    network, metrics = _optimise(config, simulator, model, work, progress, started, here)
+    if here.first:
+        card, tensors = describe(config, simulator, network, identity, metrics)
+        artifacts.save(out, card, tensors)
+        for path in work.iterdir():
+            if path.name != "log.jsonl":  # and so what killed runs left half written
+                path.unlink(missing_ok=True)
+    here.wait()
+    return out
 
 
 def _check_coverage(config: EstimatorConfig, model: WaveformModel) -> None:
@@ -173,8 +201,10 @@ def _optimise(
     work: Path,
     progress: Progress | None,
     started: float,
+    here: Processes,
 ) -> tuple[PosteriorNetwork, dict[str, Any]]:
     t = config.training
+    share = here.share(t.batch)
     torch.manual_seed(config.seed)
     network = PosteriorNetwork(n_features(config), config.network)
     validation = simulator.batch(
@@ -182,30 +212,33 @@ def _optimise(
     )
     fresh = FreshBinaries(simulator, model)
     network.embedding.standardise(validation.features)
+    network.to(here.device)
+    seen = validation.z.to(here.device), validation.features.to(here.device)
     average = {key: value.clone() for key, value in network.state_dict().items()}
     optimiser = torch.optim.AdamW(network.parameters(), lr=t.learning_rate, weight_decay=t.weight_decay, fused=True)
     first, seconds = 0, 0.0
     checkpoint = work / "checkpoint.pt"
     if checkpoint.exists():
         try:
-            state = torch.load(checkpoint, weights_only=True)
+            state = torch.load(checkpoint, weights_only=True, map_location=here.device)
             network.load_state_dict(state["network"])
             optimiser.load_state_dict(state["optimiser"])
             average, first, seconds = state["average"], state["step"], state["seconds"]
         except Exception as error:  # of pickle, zip or torch, as the damage is
             raise DataError(f"{checkpoint} is damaged ({error}): delete it and train again") from error
         logger.info("resuming at step %d of %d", first, t.steps)
-    live = LiveEfficiency(simulator, model, t.live_events, config.seed) if t.live_events else None
+    live = LiveEfficiency(simulator, model, t.live_events, config.seed) if t.live_events and here.first else None
     efficiency: list[float] = []
     losses: list[float] = []
     log = work / "log.jsonl"
-    if first == 0:
+    if first == 0 and here.first:
         log.unlink(missing_ok=True)
     validation_loss = float("nan")
+    mean_loss = here.together(MeanLoss(network))
     for step in range(first, t.steps):
         fresh.advance(step)
-        batch = simulator.batch(t.batch, np.random.default_rng([config.seed, 10, step]))
-        loss = network.loss(batch.z, batch.features).mean()
+        batch = simulator.batch(share, np.random.default_rng(here.seed(config.seed, 10, step)))
+        loss = mean_loss(batch.z.to(here.device), batch.features.to(here.device))
         if not torch.isfinite(loss):
             raise ArtifactError(f"the loss is {loss.item()} at step {step}: lower training.learning_rate")
         for group in optimiser.param_groups:
@@ -220,11 +253,11 @@ def _optimise(
             torch._foreach_lerp_([average[key] for key in now], list(now.values()), 1 - decay)
         losses.append(float(loss.detach()))
         done = step + 1
-        if done % t.log_every == 0 or done == t.steps:
+        if here.first and (done % t.log_every == 0 or done == t.steps):
             with _averaged(network, average), torch.no_grad():
-                validation_loss = float(network.loss(validation.z, validation.features).mean())
+                validation_loss = float(network.loss(*seen).mean())
                 if live and (done % t.live_every == 0 or done == t.steps):
-                    efficiency = live(network)
+                    efficiency = live(network if here.device.type == "cpu" else deepcopy(network).cpu())
             line = {
                 "step": done,
                 "samples": done * t.batch,
@@ -241,12 +274,13 @@ def _optimise(
             logger.info(
                 "step %(step)d: loss %(loss).3f, validation %(validation_loss).3f, efficiency %(efficiency)s", line
             )
-        if done % t.checkpoint_every == 0 and done < t.steps:
+        if here.first and done % t.checkpoint_every == 0 and done < t.steps:
             _save_checkpoint(checkpoint, network, optimiser, average, done, seconds + time.monotonic() - started)
         if progress:
             progress("train", done, t.steps)
     fresh.close()
     network.load_state_dict(average)
+    network.cpu()
     total = seconds + time.monotonic() - started
     metrics = {
         "validation_loss": validation_loss,
@@ -255,6 +289,7 @@ def _optimise(
         "samples": t.steps * t.batch,
         "seconds": round(total, 1),
         "threads": torch.get_num_threads(),
+        "processes": here.size,
         "bank_captured_power": simulator.bank.captured,
         "network_basis_captured_power": simulator.captured,
     }
