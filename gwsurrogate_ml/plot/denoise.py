@@ -86,8 +86,9 @@ def scores(values: Mapping[str, float], target: float | None = None, title: str 
         heights = np.array([values[name] for name in names])
         axis.barh(np.arange(len(names))[::-1], heights, color=BLUE, height=0.62)
         for y, value in zip(np.arange(len(names))[::-1], heights, strict=True):  # to the right of a negative bar, too
-            place = {"xytext": (3, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
-            axis.annotate(f"{value:.3f}", (max(value, 0.0), y), **place)
+            axis.annotate(
+                f"{value:.3f}", (max(value, 0.0), y), xytext=(3, 0), textcoords="offset points", va="center", fontsize=9
+            )
         axis.set_yticks(np.arange(len(names))[::-1], names)
         axis.axvline(1.0, color=BLACK, lw=0.8)
         if target is not None:
