@@ -62,7 +62,7 @@ def estimator(
     name: Annotated[str, typer.Argument(help="A shipped estimator's name, or a folder.")] = "bbh-h1l1",
     injections: Annotated[int, typer.Option("--injections", min=20, help="Simulated events to analyse.")] = 500,
     out: Annotated[Path | None, typer.Option("--out", help="Folder; default out/validate-NAME.")] = None,
-    n_draws: Annotated[int, typer.Option("--n-draws", min=1000, help="Draws of each event.")] = 4000,
+    n_draws: Annotated[int, typer.Option("--n-draws", min=1000, help="Draws of each event.")] = 5000,
     seed: Seed = 1,
     also: Annotated[
         list[Path] | None,

@@ -129,7 +129,9 @@ class Nodes:
         fresh, triangle = np.linalg.qr(series.T @ mix)
         self._directions = np.hstack([self._directions, fresh])
         self._coefficients = np.concatenate([self._coefficients, np.linalg.solve(triangle.T, mix.T @ coefficients)])
-        self._inverse = np.linalg.pinv(self._directions[self._steps]).T
+        # The pseudo-inverse: the nodes are chosen so that this is well conditioned.
+        at_nodes = self._directions[self._steps]
+        self._inverse = np.linalg.solve(at_nodes.T @ at_nodes, at_nodes.T).T
 
 
 def _nodes(series: np.ndarray, duration: float) -> tuple[np.ndarray, np.ndarray]:

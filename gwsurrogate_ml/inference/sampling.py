@@ -182,18 +182,29 @@ class EventSampler:
         for z, s, p in zip(series, shift, power, strict=True):
             rolled = np.abs(np.roll(z, -s, axis=1)) ** 2 / p[:, None]
             rho_squared += rolled / len(series)
-        self.sets = []
         sequence = np.random.SeedSequence([self.seed, 77, len(coefficients)]).spawn(self.n_sets)
-        for number, child in enumerate(sequence):
-            points_seed, choice_seed = child.generate_state(2)
-            points = quasi_random(
-                self.likelihood.network, self.window, rho_squared, self.prior.time_half_width, log2_n, int(points_seed)
-            )
-            full = ExtrinsicIntegral(points, self.window, self.table, self.time_limits)
-            mean = self._mean_likelihood(full, points, series, power, shift)
-            kept = keep_best(points, mean, self.n_points, np.random.default_rng(int(choice_seed)))
-            self.sets.append(ExtrinsicIntegral(kept, self.window, self.table, self.time_limits))
-            self.progress("extrinsic points", number + 1, self.n_sets)
+        sets: list[ExtrinsicIntegral | None] = [None] * self.n_sets
+        done = iter(range(1, self.n_sets + 1))
+
+        def work(which: slice) -> None:
+            for number in range(self.n_sets)[which]:
+                points_seed, choice_seed = sequence[number].generate_state(2)
+                points = quasi_random(
+                    self.likelihood.network,
+                    self.window,
+                    rho_squared,
+                    self.prior.time_half_width,
+                    log2_n,
+                    int(points_seed),
+                )
+                full = ExtrinsicIntegral(points, self.window, self.table, self.time_limits)
+                mean = self._mean_likelihood(full, points, series, power, shift)
+                kept = keep_best(points, mean, self.n_points, np.random.default_rng(int(choice_seed)))
+                sets[number] = ExtrinsicIntegral(kept, self.window, self.table, self.time_limits)
+                self.progress("extrinsic points", next(done), self.n_sets)
+
+        in_threads(work, self.n_sets, block=1)
+        self.sets = [found for found in sets if found is not None]
 
     @staticmethod
     def _mean_likelihood(
@@ -278,15 +289,20 @@ class EventSampler:
             "network_snr",
         )
         out = {name: np.empty(size) for name in names}
-        for number, integral in enumerate(self.sets):
-            mine = np.flatnonzero(draws.part[index] == number)
-            for start in range(0, len(mine), _CHUNK):
-                at = mine[start : start + _CHUNK]
-                rows = index[at]
-                values = self._complete_chunk(draws, rows, integral, rng)
-                for name, value in values.items():
-                    out[name][at] = value
-            self.progress("extrinsic draws", number + 1, self.n_sets)
+        generators = rng.spawn(self.n_sets)
+        done = iter(range(1, self.n_sets + 1))
+
+        def work(which: slice) -> None:
+            for number in range(self.n_sets)[which]:
+                mine = np.flatnonzero(draws.part[index] == number)
+                for start in range(0, len(mine), _CHUNK):
+                    at = mine[start : start + _CHUNK]
+                    values = self._complete_chunk(draws, index[at], self.sets[number], generators[number])
+                    for name, value in values.items():
+                        out[name][at] = value
+                self.progress("extrinsic draws", next(done), self.n_sets)
+
+        in_threads(work, self.n_sets, block=1)
         for column, name in enumerate(("chirp_mass", "mass_ratio", "chi_1", "chi_2")):
             out[name] = draws.theta[index, column]
         out["draw"] = index
