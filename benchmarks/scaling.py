@@ -113,13 +113,17 @@ def main() -> None:
                     "events": len(found), "wall_s": time.perf_counter() - start, "cpu_s": used(mapper, n) - before,
                     "records_are_those_of_one_process": same(expected, found),
                 }  # fmt: skip
-            print(n, json.dumps(report["local"][str(n)]), json.dumps(report["campaign"][f"{n} workers"]))
-    report["load_after"] = os.getloadavg()[0]
-    given.out.mkdir(parents=True, exist_ok=True)
-    temporary = given.out / ".scaling.json"
+            report["load_after"] = os.getloadavg()[0]
+            write(report, given.out)
+            print(n, json.dumps(report["local"][str(n)]), json.dumps(report["campaign"][f"{n} workers"]), flush=True)
+
+
+def write(report: dict[str, Any], folder: Path) -> None:
+    """Write scaling.json as far as it is measured."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / ".scaling.json"
     temporary.write_text(json.dumps(report, indent=1) + "\n")
-    os.replace(temporary, given.out / "scaling.json")
-    print(json.dumps(report["campaign"], indent=1))
+    os.replace(temporary, folder / "scaling.json")
 
 
 if __name__ == "__main__":
