@@ -96,5 +96,5 @@ def block_medians(blocks: np.ndarray) -> np.ndarray:
         part = slice(index.start, index.stop)
         _network_medians(blocks[part], network, out[part])
 
-    each(some, parts(range(len(blocks))))
+    each(some, parts(range(len(blocks)), least=32))
     return out

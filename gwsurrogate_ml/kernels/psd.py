@@ -277,8 +277,7 @@ def _segment_powers(
             windowed_rows(series, first * stride, stride, scaled, detrend, frames[:count])
             power_blocks(fft.rfft(frames[:count], out=spectra[:count]), first, power)
 
-    every = range(0, n_segments, rows)
-    each(batches, parts(every))
+    each(batches, parts(range(0, n_segments, rows), least=8))
     return power, scale**-2
 
 

@@ -240,7 +240,7 @@ def whiten(
             stop = min(start + step, series.size)
             out[start:stop] = fft.irfft(product, response.n_fft, out=convolved)[n_taps - 1 : n_taps - 1 + stop - start]
 
-    each(blocks, parts(range(0, series.size, step)))
+    each(blocks, parts(range(0, series.size, step), least=4))
     return out
 
 

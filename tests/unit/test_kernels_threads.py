@@ -87,3 +87,25 @@ def test_triggers_are_the_same_with_any_number_of_threads_however_many_mkl_has(t
     for jobs in (1, 2, 3):
         found = mf.filter_bank(bank, data, np.ones(f.size), rate / n, 20.0, n_jobs=jobs, **options)
         np.testing.assert_array_equal(found, reference)
+
+
+def test_spectra_and_whitening_are_the_same_with_any_number_of_threads(two_mkl_threads, monkeypatch):
+    import numba
+
+    from gwsurrogate_ml.kernels import psd, whiten
+
+    x = np.random.default_rng(6).standard_normal(256 * 1024)
+    results = []
+    for number in (1, 2, 3):
+        monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", number)
+        assert len(threads.parts(range(64), least=8)) == number
+        results.append((psd.welch(x, 1024.0, 1.0)[1], whiten.whiten(x, 1024.0, fduration=2.0)))
+    for spectrum, white in results[1:]:
+        np.testing.assert_array_equal(spectrum, results[0][0])
+        np.testing.assert_array_equal(white, results[0][1])
+
+
+def test_parts_cover_everything_once_and_nothing_gives_one_empty_part():
+    for n in (0, 1, 5, 100):
+        covered = [item for part in threads.parts(range(0, 3 * n, 3)) for item in part]
+        assert covered == list(range(0, 3 * n, 3))
