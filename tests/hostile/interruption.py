@@ -165,24 +165,25 @@ def killed_in_analysis(
     strain = [word for name, path in files.items() for word in ("--strain", f"{name}={path}")]
     words = ["analyze", *strain, "--gps", "1126259462.4", "--n-draws", "5000", "--out", str(out)]
     whole = zygote.run("analyze", {"words": [*words[:-1], str(folder / "whole")]}, watch=str(folder))
-    assert whole["ended"] == 0
+    assert whole["ended"] == 0, "the run that nobody kills"
     moments: list[dict[str, Any]] = [{"after": float(rng.uniform(0.05, 0.6) * whole["seconds"])} for _ in range(kills)]
     if every_change:
         # The first changes of each run are those of its hidden folder; then comes what is new: a step.
         moments += [{"watch": str(folder), "event": event} for event in range(2, 24, 4)]
-    done, most = 0, 0
+    done, most, seen = 0, 0, 0
     for moment in moments:
         ended = zygote.run("analyze", {"words": words}, **moment)
-        if ended["ended"] == 0:
-            break
+        if ended["ended"] == 0:  # sooner than the run that nobody killed: begin anew
+            shutil.rmtree(out)
+            most = 0
+            continue
         assert ended["ended"] == KILLED, ended
         done += 1
-        assert not out.exists()
+        assert not out.exists(), "a killed run left an output"
         kept = len(list(steps.glob("[!.]*.step")))
         assert kept >= most, "steps were lost"
-        most = kept
-    assert most > 0
-    shutil.rmtree(out, ignore_errors=True)
+        most, seen = kept, max(seen, kept)
+    assert seen > 0, "no step was kept"
     for hidden in folder.glob(".*"):
         os.utime(hidden, (0, 0))
     assert zygote.run("analyze", {"words": words})["ended"] == 0
