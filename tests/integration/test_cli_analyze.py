@@ -138,7 +138,8 @@ def test_report_shows_the_numbers_of_the_summary(gw150914: tuple[Path, Result]) 
     assert f"{summary['posterior']['chirp_mass']['median']:.1f}" in page
     assert f"{summary['matched_filter']['network_snr']:.2f}" in page
     assert page.count("data:image/png;base64,") == len([name for name in WRITTEN if name.endswith(".png")])
-    assert "http" not in page.replace("http-equiv", "")
+    # The figures' bytes may spell any word.
+    assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]*", "", page).replace("http-equiv", "")
 
 
 def test_a_prior_that_makes_no_sense_is_refused(data_dir, tmp_path: Path) -> None:

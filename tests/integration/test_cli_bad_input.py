@@ -141,7 +141,7 @@ def test_misuse_of_options_is_status_2_without_traceback(words: list[str], tmp_p
     ("words", "said"),
     [
         (["analyze"], "nothing to analyse"),
-        (["analyze", "GW150914", "--strain", "H1=a.hdf5", "--gps", "1"], "not both"),
+        (["analyze", "GW150914", "--strain", "H1=a.hdf5", "--gps", "1"], "only one of these"),
         (["analyze", "--strain", "H1=a.hdf5"], "--gps"),
         (["analyze", "GW150914", "--gps", "1"], "--gps"),
         (["analyze", "--strain", "H1", "--gps", "1"], "DETECTOR=FILE"),
