@@ -216,5 +216,8 @@ class _Silent(ProgressReport):
 def tasks_of(events: Sequence[Event], settings: Settings, out: Path, pdf: bool) -> list[Task]:
     """One task an event, with paths that workers elsewhere find too."""
     place = out.expanduser().absolute()
-    found = [replace(event, files={name: path.expanduser().absolute() for name, path in event.files.items()}) for event in events]
+    found = [
+        replace(event, files={name: path.expanduser().absolute() for name, path in event.files.items()})
+        for event in events
+    ]
     return [Task(event, settings, place / event.name, pdf) for event in found]
