@@ -99,8 +99,7 @@ def welch(
 
     Notes
     -----
-    Samples at the end of `x` that fill no segment are not used. Medians are taken of powers rounded to float32, whatever the
-    transforms' precision: 6e-8, against a statistical scatter of a tenth. Source: arXiv:gr-qc/0509116, section VII.
+    Samples at the end of `x` that fill no segment are not used. Source: arXiv:gr-qc/0509116, section VII.
 
     Examples
     --------
@@ -126,8 +125,7 @@ def welch(
             f"x lasts {series.size / sample_rate:g} s: too short for {needed} segment(s) of {segment_duration:g} s; "
             "read more data or choose a shorter segment_duration"
         )
-    kept = series.dtype if average == "mean" else np.float32
-    power, scale = _segment_powers(series, weights, n_segment, stride, n_segments, detrend, kept)
+    power, scale = _segment_powers(series, weights, n_segment, stride, n_segments, detrend, series.dtype)
     if average == "mean":
         blocks = power.mean(axis=1, dtype=np.float64)
     elif average == "median":

@@ -52,7 +52,7 @@ def test_segments_of_every_length_have_the_power_of_their_transform(n, average):
         expected[:, -1] /= 2
     expected = np.median(expected, axis=0) / psd.median_bias(15) if average == "median" else expected.mean(axis=0)
     _, s = psd.welch(x[: 15 * n], 1.0, n, 0.0, average, "boxcar")
-    np.testing.assert_allclose(1e42 * s, expected, rtol=2e-7 if average == "median" else 1e-12, atol=1e-25)
+    np.testing.assert_allclose(1e42 * s, expected, rtol=1e-12, atol=1e-25)
 
 
 @pytest.mark.parametrize("average", ["median", "mean", "median-mean"])
