@@ -5,47 +5,83 @@ Compiled on first use and cached on disk (`cache=True`); they release the GIL an
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 
 _LANES = 64
 """Numbers worked on side by side."""
 
 
+@intrinsic
+def call(typing_context: Any, address: Any, handle: Any, source: Any, target: Any) -> Any:
+    """Status of the C function at `address`, called with three pointers: a transform of `fft.native`; 0 is success."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        number, pointer = ir.IntType(64), ir.IntType(8).as_pointer()
+        function = builder.inttoptr(arguments[0], ir.FunctionType(number, [pointer] * 3).as_pointer())
+        return builder.call(function, [builder.inttoptr(a, pointer) for a in arguments[1:]])
+
+    return types.intp(*[types.intp] * 4), generate
+
+
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def windowed_rows(
-    x: np.ndarray, start: int, stride: int, weights: np.ndarray, detrend: bool, out: np.ndarray
+def windowed_row(
+    x: np.ndarray, start: int, weights: np.ndarray, detrend: bool, out: np.ndarray
 ) -> None:  # pragma: no cover - compiled
-    """Rows of `out` become ``(x[s : s + n] - mean) * weights`` with s = start + row * stride; the mean in float64.
+    """``out = (x[start : start + n] - mean) * weights``; the mean in float64.
 
     All three arrays have one dtype: a float64 among float32 would halve the speed.
     """
-    rows, n = out.shape
-    for r in range(rows):
-        segment = x[start + r * stride : start + r * stride + n]
-        mean = 0.0
-        if detrend:
-            for i in range(n):
-                mean += segment[i]
-            mean /= n
-        level = x.dtype.type(mean)
-        for i in range(n):
-            out[r, i] = (segment[i] - level) * weights[i]
+    segment = x[start : start + out.size]
+    mean = 0.0
+    if detrend:
+        for i in range(out.size):
+            mean += segment[i]
+        mean /= out.size
+    level = x.dtype.type(mean)
+    for i in range(out.size):
+        out[i] = (segment[i] - level) * weights[i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def power_blocks(z: np.ndarray, first: int, out: np.ndarray) -> None:  # pragma: no cover - compiled
-    """``out[b, first + r, c] = |z[r, b * width + c]|^2`` for out (n_blocks, n_rows, width); zero beyond the last column."""
-    rows, n = z.shape
+def power_row(z: np.ndarray, row: int, out: np.ndarray) -> None:  # pragma: no cover - compiled
+    """``out[b, row, c] = |z[b * width + c]|^2`` for out (n_blocks, n_rows, width); zero beyond the last number."""
     width = out.shape[2]
     for b in range(out.shape[0]):
-        m = min(width, n - b * width)
-        for r in range(rows):
-            source, target = z[r, b * width : b * width + m], out[b, first + r]
-            for c in range(m):
-                re, im = source[c].real, source[c].imag
-                target[c] = re * re + im * im
-            target[m:] = 0
+        m = min(width, z.size - b * width)
+        source, target = z[b * width : b * width + m], out[b, row]
+        for c in range(m):
+            re, im = source[c].real, source[c].imag
+            target[c] = re * re + im * im
+        target[m:] = 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def segment_powers(
+    x: np.ndarray,
+    first: int,
+    last: int,
+    stride: int,
+    weights: np.ndarray,
+    detrend: bool,
+    address: int,
+    handle: int,
+    frame: np.ndarray,
+    spectrum: np.ndarray,
+    out: np.ndarray,
+) -> int:  # pragma: no cover - compiled
+    """Powers of the segments `first` to `last` - 1 to `out`, see `power_row`; the first status of a transform that is not 0."""
+    for k in range(first, last):
+        windowed_row(x, k * stride, weights, detrend, frame)
+        status = call(address, handle, frame.ctypes.data, spectrum.ctypes.data)  # type: ignore[call-arg,var-annotated]
+        if status != 0:
+            return status
+        power_row(spectrum, k, out)
+    return 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
@@ -81,6 +117,42 @@ def tapered_block(
         out[i] *= ends[start + i]
     for i in range(max(first, n - half - start), last):
         out[i] *= ends[start + i - n + 2 * half]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def convolved_blocks(
+    x: np.ndarray,
+    first: int,
+    last: int,
+    n_taps: int,
+    offset: float,
+    ends: np.ndarray,
+    response: np.ndarray,
+    forward: tuple[int, int],
+    inverse: tuple[int, int],
+    buffers: tuple[np.ndarray, np.ndarray],
+    out: np.ndarray,
+) -> int:  # pragma: no cover - compiled
+    """Samples `first` to `last` of a tapered series convolved with a filter, by overlap-save; a transform's status if not 0.
+
+    The filter's middle tap meets each sample; `response` is its transfer function; `forward` and `inverse` are transforms'
+    addresses and handles; `buffers` are as long as a block of samples and its spectrum.
+    """
+    block, spectrum = buffers
+    step = block.size - n_taps + 1
+    for start in range(first, last, step):
+        tapered_block(x, start - n_taps // 2, offset, ends, block)
+        status = call(forward[0], forward[1], block.ctypes.data, spectrum.ctypes.data)  # type: ignore[call-arg,var-annotated]
+        if status != 0:
+            return status
+        for k in range(response.size):
+            spectrum[k] *= response[k]
+        status = call(inverse[0], inverse[1], spectrum.ctypes.data, block.ctypes.data)
+        if status != 0:
+            return status
+        stop = min(start + step, last)
+        out[start:stop] = block[n_taps - 1 : n_taps - 1 + stop - start]
+    return 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

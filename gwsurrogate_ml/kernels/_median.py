@@ -14,8 +14,8 @@ from numba import njit
 
 from gwsurrogate_ml.kernels.threads import each, parts
 
-LANES = 64
-"""Columns of a block: with fewer the loop is not vectorised well, with more a block leaves the first cache."""
+LANES = 32
+"""Columns of a block: with fewer the loop is not vectorised well, with more a block of float64 leaves the first cache."""
 _MAX_ROWS = 1024
 """Beyond it the network (n log^2 n) loses to selection (n)."""
 
@@ -96,5 +96,5 @@ def block_medians(blocks: np.ndarray) -> np.ndarray:
         part = slice(index.start, index.stop)
         _network_medians(blocks[part], network, out[part])
 
-    each(some, parts(range(len(blocks)), least=32))
+    each(some, parts(range(len(blocks)), least=64))
     return out

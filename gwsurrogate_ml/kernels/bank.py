@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.kernels import _checks, fft
+from gwsurrogate_ml.kernels import _checks, _memory, fft
 from gwsurrogate_ml.kernels._filter import (
     _SPAN,
     candidates,
@@ -36,7 +36,7 @@ TRIGGER_DTYPE = np.dtype(
 
 Decimate = Literal[1, 2, 4, "adaptive"]
 
-_TRANSFORM_COST, _SUM_COST = 4.0, 0.15
+_TRANSFORM_COST, _SUM_COST = 3.0, 0.15
 """ns for each sample of an inverse transform, and for each frequency of a direct sum: they only choose between two ways
 to the same triggers."""
 _COARSE_GUARD, _FINE_GUARD = 2.0, 4.5
@@ -262,7 +262,7 @@ class _Plain:
 
     def __init__(self, segment: _Segment, threshold: float, reach: int, n_out: int) -> None:
         self.segment, self.threshold, self.reach = segment, threshold, reach
-        self._buffer, self._series = np.empty((2, n_out), _complex(segment))
+        self._buffer = _memory.empty(n_out, _complex(segment))
         self._power = np.empty(segment.n_spans)
 
     def __call__(self, template: np.ndarray) -> _Found | None:
@@ -270,7 +270,7 @@ class _Plain:
         if not 0 < sigma < np.inf:
             return None
         scale = 4.0 * self.segment.delta_f / sigma
-        z = fft.ifft(self._buffer, norm="forward", out=self._series)
+        z = fft.ifft(self._buffer, norm="forward", out=self._buffer)
         index = cluster(real(z), self.threshold / scale, self.reach)
         return _Found(index * (self.segment.n // z.size), z[index] * scale, sigma)
 
@@ -309,7 +309,7 @@ class _Adaptive:
         length = np.sinc(lags * width / segment.n) / np.sinc(lags / segment.n)
         self._turn = np.stack([length * np.cos(phase), length * np.sin(phase)])
         self._guess = max(self._steps, default=1)
-        self._buffers = {step: np.empty((2, segment.n // step), _complex(segment)) for step in self._steps}
+        self._buffers = {step: _memory.empty(segment.n // step, _complex(segment)) for step in self._steps}
         self._power = np.empty(segment.n_spans)
 
     def _choose(self, power: np.ndarray) -> _Step | None:
@@ -332,7 +332,7 @@ class _Adaptive:
     def __call__(self, template: np.ndarray) -> _Found | None:
         if self._guess == 1:
             return self._plain(template)
-        buffer, series = self._buffers[self._guess]
+        buffer = self._buffers[self._guess]
         sigma = self.segment.correlate(template, buffer, self._power)
         if not 0 < sigma < np.inf:
             return None
@@ -341,10 +341,10 @@ class _Adaptive:
             return self._plain(template)
         if how.step != self._guess:
             # Templates of a bank are alike: the guess is right nearly always. It decides nothing but the time.
-            self._guess, (buffer, series) = how.step, self._buffers[how.step]
+            self._guess, buffer = how.step, self._buffers[how.step]
             self.segment.correlate(template, buffer, self._power)
         scale = 4.0 * self.segment.delta_f / sigma
-        found = self._fine(template, fft.ifft(buffer, norm="forward", out=series), how, scale)
+        found = self._fine(template, fft.ifft(buffer, norm="forward", out=buffer), how, scale)
         if found is None:  # so loud for so long that one long transform is cheaper
             return self._plain(template)
         index, z = found

@@ -1,50 +1,32 @@
 """Fourier transforms: the one place where the backend is picked (MKL where `mkl_fft` is installed, else scipy.fft).
 
 numpy's signs and normalisation. Single precision stays single in both backends, which `numpy.fft` does not promise.
-No plan or workspace is kept here: MKL caches its descriptors per thread, pocketfft its twiddles.
+MKL's last plans are kept (`_mkl.plan`), as pocketfft keeps its twiddles, and no workspace: nothing depends on what ran before.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import ModuleType
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-Transform = Callable[..., np.ndarray]
+from gwsurrogate_ml.kernels import _memory, _mkl
+
+_MKL = _mkl.library()
+_REAL, _COMPLEX = (np.float32, np.float64), (np.complex64, np.complex128)
 
 
-def _pick() -> tuple[str, Any]:
-    """Name and module of the fastest backend that can be imported."""
-    try:
-        import mkl_fft
-    except ImportError:
-        import scipy.fft
-
-        return "scipy", scipy.fft
-    return "mkl", mkl_fft
-
-
-_NAME, _BACKEND = _pick()
-
-
-def _mkl_function(name: str) -> Callable[..., int] | None:
-    """A function of the MKL that `mkl_fft` is linked with, or None: without MKL, or where its symbols are not reachable."""
-    if _NAME != "mkl":
-        return None
-    import mkl_fft._pydfti
-
-    try:
-        # The extension's own handle reaches the libraries it is linked with, whatever their version and place.
-        function: Callable[..., int] = getattr(ctypes.CDLL(mkl_fft._pydfti.__file__), name)
-    except (OSError, AttributeError):
-        return None
-    return function
-
-
-_SET_THREADS, _GET_THREADS = _mkl_function("MKL_Set_Num_Threads_Local"), _mkl_function("MKL_Get_Max_Threads")
+def _general() -> ModuleType:
+    """Transforms of any axis, length and dtype."""
+    if _MKL is None:
+        import scipy.fft as module
+    else:
+        import mkl_fft as module
+    return module
 
 
 def backend_name() -> str:
@@ -57,7 +39,7 @@ def backend_name() -> str:
     >>> backend_name() in ("mkl", "scipy")
     True
     """
-    return _NAME
+    return "scipy" if _MKL is None else "mkl"
 
 
 def transform_threads() -> int:
@@ -68,7 +50,7 @@ def transform_threads() -> int:
     >>> transform_threads() >= 1
     True
     """
-    return 1 if _GET_THREADS is None else int(_GET_THREADS())
+    return 1 if _MKL is None else int(_MKL.MKL_Get_Max_Threads())
 
 
 @contextmanager
@@ -85,14 +67,107 @@ def one_thread() -> Iterator[None]:
     ...     transform_threads()
     1
     """
-    if _SET_THREADS is None:
+    if _MKL is None:
         yield
         return
-    before = _SET_THREADS(1)
+    before = _MKL.MKL_Set_Num_Threads_Local(1)
     try:
         yield
     finally:
-        _SET_THREADS(before)
+        _MKL.MKL_Set_Num_Threads_Local(before)
+
+
+def _transform(
+    kind: Literal["rfft", "irfft", "fft", "ifft"],
+    x: np.ndarray,
+    n: int,
+    axis: int,
+    norm: str = "backward",
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """MKL's own transform of `n` samples where the rows of `x` lie one behind the other, else the general one."""
+    real, forward = kind in ("rfft", "irfft"), kind in ("rfft", "fft")
+    width = n // 2 + 1 if real else n
+    before, after = (n, width) if forward else (width, n)
+    fit = axis in (-1, x.ndim - 1) and x.shape[-1] == before and x.size > 0 and x.flags.c_contiguous
+    if _MKL is None or not fit or x.dtype not in (_REAL if kind == "rfft" else _COMPLEX):
+        length = {"n": n} if real else {}
+        result: np.ndarray = getattr(_general(), kind)(x, axis=axis, norm=norm, **length)
+        return result
+    single = x.dtype in (np.float32, np.complex64)
+    dtype = np.dtype((_REAL if kind == "irfft" else _COMPLEX)[0 if single else 1])
+    shape = (*x.shape[:-1], after)
+    if out is None:
+        out = _memory.empty(shape, dtype)
+    elif out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous:
+        raise ValueError(f"out must be contiguous {dtype} {shape}, and is {out.dtype} {out.shape}")
+    scale = 1.0 if forward or norm == "forward" else 1.0 / n
+    _mkl.plan(_MKL, real, forward, n, x.size // before, single, scale, out is x, transform_threads())(x, out)
+    return out
+
+
+class Native(NamedTuple):
+    """A transform for compiled loops, which call it by `kernels._compiled.call` and hold no lock of Python's; one thread.
+
+    Attributes
+    ----------
+    address, handle : int
+        what `call` needs beside the places of input and output
+    owner : object
+        both hold while it lives
+    """
+
+    address: int
+    handle: int
+    owner: object
+
+
+_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+
+
+def native(kind: Literal["rfft", "irfft"], n: int, dtype: np.dtype | type) -> Native:
+    """`rfft` or `irfft` of a row of `n` samples of `dtype`, contiguous, for compiled loops.
+
+    Examples
+    --------
+    >>> native("rfft", 64, np.float32).address != 0
+    True
+    """
+    single = dtype == np.float32
+    samples, spectrum = (_REAL[not single], n), (_COMPLEX[not single], n // 2 + 1)
+    if _MKL is not None:
+        scale = 1.0 if kind == "rfft" else 1.0 / n
+        plan = _mkl.plan(_MKL, True, kind == "rfft", n, 1, single, scale, False, 1)
+        return Native(*plan.call, plan)
+    (from_dtype, n_from), (to_dtype, n_to) = (samples, spectrum) if kind == "rfft" else (spectrum, samples)
+    how: Any = getattr(_general(), kind)
+
+    def row(_: int, source: int, target: int) -> int:
+        view, out = (
+            np.ctypeslib.as_array((ctypes.c_char * (length * np.dtype(of).itemsize)).from_address(place)).view(of)
+            for place, of, length in ((source, from_dtype, n_from), (target, to_dtype, n_to))
+        )
+        try:
+            out[:] = how(view, n)
+        except Exception:  # it cannot pass through compiled code: `check` raises
+            return 1
+        return 0
+
+    callback = _CALLBACK(row)
+    return Native(int(ctypes.cast(callback, ctypes.c_void_p).value or 0), 0, callback)
+
+
+def check(status: int) -> None:
+    """Raise RuntimeError if a native transform's status is not 0.
+
+    Examples
+    --------
+    >>> check(0)
+    """
+    if _MKL is not None:
+        _mkl.check(_MKL, status)
+    elif status:
+        raise RuntimeError("a transform failed: is there memory left?")
 
 
 def rfft(x: np.ndarray, n: int | None = None, axis: int = -1, out: np.ndarray | None = None) -> np.ndarray:
@@ -115,9 +190,7 @@ def rfft(x: np.ndarray, n: int | None = None, axis: int = -1, out: np.ndarray | 
     >>> rfft(np.ones(4)).real
     array([4., 0., 0.])
     """
-    if out is None or _NAME != "mkl":
-        return _BACKEND.rfft(x, n=n, axis=axis)
-    return _BACKEND.rfft(x, n=n, axis=axis, out=out)
+    return _transform("rfft", x, x.shape[axis] if n is None else n, axis, out=out)
 
 
 def irfft(x: np.ndarray, n: int, axis: int = -1, out: np.ndarray | None = None) -> np.ndarray:
@@ -130,9 +203,7 @@ def irfft(x: np.ndarray, n: int, axis: int = -1, out: np.ndarray | None = None) 
     >>> irfft(rfft(np.array([1.0, 2.0, 3.0])), 3)
     array([1., 2., 3.])
     """
-    if out is None or _NAME != "mkl":
-        return _BACKEND.irfft(x, n=n, axis=axis)
-    return _BACKEND.irfft(x, n=n, axis=axis, out=out)
+    return _transform("irfft", x, n, axis, out=out)
 
 
 def fft(x: np.ndarray, axis: int = -1) -> np.ndarray:
@@ -143,23 +214,23 @@ def fft(x: np.ndarray, axis: int = -1) -> np.ndarray:
     >>> fft(np.array([1.0, 0.0])).real
     array([1., 1.])
     """
-    return _BACKEND.fft(x, axis=axis)
+    return _transform("fft", x, x.shape[axis], axis)
 
 
-def ifft(x: np.ndarray, axis: int = -1, norm: str = "backward", out: np.ndarray | None = None) -> np.ndarray:
+def ifft(
+    x: np.ndarray, axis: int = -1, norm: Literal["backward", "forward"] = "backward", out: np.ndarray | None = None
+) -> np.ndarray:
     """Inverse complex transform; `norm` is numpy's: "backward" divides by the length, "forward" does not.
 
-    `out`, of the result's shape and dtype and not `x` itself, spares an allocation where the backend can use it: the result
-    is what is returned.
+    `out`, of the result's shape and dtype, spares an allocation where the backend can use it: the result is what is returned.
+    It may be `x` itself, which is then overwritten: less memory to go through.
 
     Examples
     --------
     >>> ifft(fft(np.array([1.0, 2.0]))).real
     array([1., 2.])
     """
-    if out is None or _NAME != "mkl":
-        return _BACKEND.ifft(x, axis=axis, norm=norm)
-    return _BACKEND.ifft(x, axis=axis, norm=norm, out=out)
+    return _transform("ifft", x, x.shape[axis], axis, norm, out)
 
 
 def next_fast_length(n: int) -> int:

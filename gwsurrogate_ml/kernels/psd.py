@@ -14,15 +14,12 @@ import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import _checks, _memory, fft
-from gwsurrogate_ml.kernels._compiled import largest, lerp_uniform, power_blocks, windowed_rows
+from gwsurrogate_ml.kernels._compiled import largest, lerp_uniform, segment_powers
 from gwsurrogate_ml.kernels._median import LANES, block_medians
 from gwsurrogate_ml.kernels._pruned import impulse_response, response_power
 from gwsurrogate_ml.kernels.threads import each, parts
 
 Average = Literal["median", "mean", "median-mean"]
-
-_BATCH_BYTES = 1 << 18
-"""Segments are transformed in batches of about this size, so that a batch and its spectra stay in the second-level cache."""
 
 
 def median_bias(n_segments: int) -> float:
@@ -265,17 +262,28 @@ def _segment_powers(
     scaled = (weights * scale).astype(series.dtype)
     n_freq = n // 2 + 1
     power = _memory.empty((-(-n_freq // LANES), n_segments, LANES), dtype)
-    rows = min(max(1, _BATCH_BYTES // scaled.nbytes), n_segments)
+    transform = fft.native("rfft", n, series.dtype)
 
-    def batches(starts: range) -> None:
-        frames = np.empty((rows, n), dtype=series.dtype)
-        spectra = np.empty((rows, n_freq), dtype=np.result_type(series.dtype, np.complex64))
-        for first in starts:
-            count = min(rows, n_segments - first)
-            windowed_rows(series, first * stride, stride, scaled, detrend, frames[:count])
-            power_blocks(fft.rfft(frames[:count], out=spectra[:count]), first, power)
+    def some(index: range) -> None:
+        frame = np.empty(n, dtype=series.dtype)
+        spectrum = np.empty(n_freq, dtype=np.result_type(series.dtype, np.complex64))
+        fft.check(
+            segment_powers(
+                series,
+                index.start,
+                index.stop,
+                stride,
+                scaled,
+                detrend,
+                transform.address,
+                transform.handle,
+                frame,
+                spectrum,
+                power,
+            )
+        )
 
-    each(batches, parts(range(0, n_segments, rows), least=8))
+    each(some, parts(range(n_segments), least=8))
     return power, scale**-2
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import _checks, fft, psd
-from gwsurrogate_ml.kernels._compiled import tapered_block
+from gwsurrogate_ml.kernels._compiled import convolved_blocks
 from gwsurrogate_ml.kernels._pruned import inverse_impulse_response
 from gwsurrogate_ml.kernels.threads import each, parts
 
@@ -211,7 +211,7 @@ def whiten(
     True
     """
     series = _checks.real_series(x, "x")
-    keep = valid_slice(series.size, sample_rate, fduration)
+    valid_slice(series.size, sample_rate, fduration)  # raises where nothing would be left
     if asd is None:
         if fduration > segment_duration:
             raise ConfigError(
@@ -221,26 +221,33 @@ def whiten(
         _, power = psd.welch(series, sample_rate, segment_duration)
         asd = np.sqrt(power)
     taps = whitening_filter(asd, sample_rate, fduration, duration=series.size / sample_rate, highpass=highpass)
-    n_taps, half = taps.size, keep.start
-    response = _response(taps, _block_length(series.size, n_taps), series.dtype)
+    response = _response(taps, _block_length(series.size, taps.size), series.dtype)
     offset = float(series.mean(dtype=np.float64)) if detrend else 0.0
-    ends = psd.periodic_hann(n_taps).astype(series.dtype)
+    ends = psd.periodic_hann(taps.size).astype(series.dtype)
     out = np.empty_like(series)
-    step = response.n_fft - n_taps + 1
+    step = response.n_fft - taps.size + 1
+    forward, inverse = (fft.native(kind, response.n_fft, series.dtype) for kind in ("rfft", "irfft"))
 
-    def blocks(starts: range) -> None:
-        block = np.empty(response.n_fft, dtype=series.dtype)
-        spectrum = np.empty(response.values.size, dtype=response.values.dtype)
-        convolved = np.empty(response.n_fft, dtype=series.dtype)
-        for start in starts:
-            # Zeros before and after make the filter's middle tap meet each sample: the result is not shifted.
-            tapered_block(series, start - half, offset, ends, block)
-            product = fft.rfft(block, out=spectrum)
-            product *= response.values
-            stop = min(start + step, series.size)
-            out[start:stop] = fft.irfft(product, response.n_fft, out=convolved)[n_taps - 1 : n_taps - 1 + stop - start]
+    def some(starts: range) -> None:
+        # Zeros before and after make the filter's middle tap meet each sample: the result is not shifted.
+        buffers = np.empty(response.n_fft, series.dtype), np.empty(response.values.size, response.values.dtype)
+        fft.check(
+            convolved_blocks(
+                series,
+                starts.start,
+                min(starts.stop, series.size),
+                taps.size,
+                offset,
+                ends,
+                response.values,
+                forward[:2],
+                inverse[:2],
+                buffers,
+                out,
+            )
+        )
 
-    each(blocks, parts(range(0, series.size, step), least=4))
+    each(some, parts(range(0, series.size, step), least=4))
     return out
 
 

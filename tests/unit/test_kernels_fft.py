@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
+
 import numpy as np
 import pytest
+import scipy.fft
+from numba import njit
 
-from gwsurrogate_ml.kernels import fft
+from gwsurrogate_ml.kernels import _mkl, fft, psd, threads
+from gwsurrogate_ml.kernels._compiled import call
+from gwsurrogate_ml.kernels.whiten import whiten
+
+
+@pytest.fixture(params=["as installed", "scipy"])
+def backend(request, monkeypatch):
+    if request.param == "scipy":
+        monkeypatch.setattr(fft, "_MKL", None)
+    return fft.backend_name()
 
 
 @pytest.mark.parametrize(
     ("real", "cplx", "rtol"), [(np.float32, np.complex64, 2e-6), (np.float64, np.complex128, 1e-13)]
 )
 @pytest.mark.parametrize("n", [48, 75])
-def test_transforms_follow_numpy_and_keep_the_precision(real, cplx, rtol, n):
+def test_transforms_follow_numpy_and_keep_the_precision(backend, real, cplx, rtol, n):
     rng = np.random.default_rng(3)
-    x = rng.standard_normal((2, n)).astype(real)
-    z = (rng.standard_normal((2, n)) + 1j * rng.standard_normal((2, n))).astype(cplx)
+    x = rng.standard_normal((2, 3, n)).astype(real)
+    z = (rng.standard_normal((2, 3, n)) + 1j * rng.standard_normal((2, 3, n))).astype(cplx)
     half = np.fft.rfft(x)
     for ours, theirs, dtype in [
         (fft.rfft(x), half, cplx),
+        (fft.rfft(x[0, 0]), half[0, 0], cplx),
+        (fft.rfft(x[:, ::2]), half[:, ::2], cplx),
         (fft.rfft(x, n=2 * n), np.fft.rfft(x, n=2 * n), cplx),
+        (fft.rfft(x, axis=1), np.fft.rfft(x, axis=1), cplx),
         (fft.irfft(half.astype(cplx), n), x, real),
+        (fft.irfft(half.astype(cplx), n - 5), np.fft.irfft(half, n - 5), real),
         (fft.fft(z), np.fft.fft(z), cplx),
+        (fft.fft(z, axis=0), np.fft.fft(z, axis=0), cplx),
         (fft.ifft(z), np.fft.ifft(z), cplx),
         (fft.ifft(z, norm="forward"), n * np.fft.ifft(z), cplx),
     ]:
@@ -29,23 +48,98 @@ def test_transforms_follow_numpy_and_keep_the_precision(real, cplx, rtol, n):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=rtol * np.abs(theirs).max())
 
 
-def test_a_missing_mkl_falls_back_to_scipy(monkeypatch):
-    import builtins
+def test_integers_and_empty_arrays_are_transformed_as_by_numpy(backend):
+    np.testing.assert_allclose(fft.rfft(np.arange(6)), np.fft.rfft(np.arange(6)), atol=1e-14)
+    assert fft.rfft(np.ones((0, 8))).shape == (0, 5)
 
-    real_import = builtins.__import__
 
-    def no_mkl(name, *args, **kwargs):
-        if name == "mkl_fft":
-            raise ImportError(name)
-        return real_import(name, *args, **kwargs)
+def test_imaginary_parts_at_zero_and_nyquist_do_not_count(backend):
+    half = np.fft.rfft(np.random.default_rng(0).standard_normal(16))
+    spoilt = half.copy()
+    spoilt[[0, -1]] += 5j
+    np.testing.assert_allclose(fft.irfft(spoilt, 16), np.fft.irfft(half, 16), atol=1e-14)
 
-    monkeypatch.setattr(builtins, "__import__", no_mkl)
-    name, backend = fft._pick()
-    assert name == "scipy"
-    for function in ("rfft", "irfft", "fft", "ifft"):
-        monkeypatch.setattr(fft, "_BACKEND", backend)
-        assert callable(getattr(backend, function))
-    test_transforms_follow_numpy_and_keep_the_precision(np.float32, np.complex64, 2e-6, 48)
+
+def test_results_go_where_they_are_wanted_and_the_input_stays(backend):
+    z = np.random.default_rng(0).standard_normal((2, 32, 2)).view(np.complex128)[..., 0]
+    before, wanted = z.copy(), np.fft.ifft(z)
+    out = np.empty_like(z)
+    np.testing.assert_allclose(fft.ifft(z, out=out), wanted, atol=1e-14)
+    np.testing.assert_array_equal(z, before)
+    np.testing.assert_allclose(fft.ifft(z, out=z), wanted, atol=1e-14)  # in place
+    half = np.fft.rfft(z.real)
+    before = half.copy()
+    np.testing.assert_allclose(fft.irfft(half, 32, out=np.empty((2, 32))), z.real, atol=1e-14)
+    np.testing.assert_array_equal(half, before)
+
+
+@pytest.mark.skipif(fft.backend_name() != "mkl", reason="scipy's transforms take no place for the result")
+@pytest.mark.parametrize(
+    "out", [np.empty(9), np.empty(8, complex), np.empty(9, np.complex64), np.empty(18, complex)[::2]]
+)
+def test_a_place_that_does_not_fit_is_refused(out):
+    with pytest.raises(ValueError, match=r"out must be contiguous complex128 \(9,\)"):
+        fft.rfft(np.ones(16), out=out)
+
+
+def test_a_plan_serves_threads_at_the_same_time_and_outlives_its_place_among_those_kept():
+    rng = np.random.default_rng(1)
+    rows = rng.standard_normal((64, 4096))
+    wanted = np.fft.rfft(rows)
+
+    def work(k):
+        fft.rfft(np.ones(100 + k))  # more lengths than plans are kept
+        return fft.rfft(rows[k])
+
+    for k, found in enumerate(threads.each(work, range(64), 4)):
+        np.testing.assert_allclose(found, wanted[k], atol=1e-11)
+
+
+@pytest.mark.parametrize(("dtype", "rtol"), [(np.float32, 1e-6), (np.float64, 1e-14)])
+def test_compiled_loops_call_the_same_transforms(backend, dtype, rtol):
+    n = 96
+    x = np.random.default_rng(2).standard_normal(n).astype(dtype)
+    spectrum = np.empty(n // 2 + 1, np.result_type(dtype, np.complex64))
+    back = np.empty(n, dtype)
+    forward, inverse = (fft.native(kind, n, dtype) for kind in ("rfft", "irfft"))
+    assert _called(*forward[:2], x, spectrum) == 0
+    np.testing.assert_allclose(spectrum, np.fft.rfft(x), atol=rtol * 40)
+    assert _called(*inverse[:2], spectrum, back) == 0
+    np.testing.assert_allclose(back, x, atol=rtol * 10)
+
+
+@njit
+def _called(address, handle, source, target):
+    return call(address, handle, source.ctypes.data, target.ctypes.data)
+
+
+def test_a_transform_that_fails_inside_a_compiled_loop_is_an_error(backend, monkeypatch):
+    if backend == "scipy":
+        monkeypatch.setattr(scipy.fft, "rfft", None)
+        address, handle, _keep = fft.native("rfft", 8, np.float64)
+        status = _called(address, handle, np.ones(8), np.empty(5, complex))
+    else:
+        status = 3  # DFTI_INVALID_CONFIGURATION
+    with pytest.raises(RuntimeError, match="transform failed"):
+        fft.check(status)
+
+
+def test_spectra_and_whitening_do_not_depend_on_the_backend(monkeypatch):
+    x = np.random.default_rng(4).standard_normal(32 * 256)
+    ours = psd.welch(x, 256.0, 2.0)[1], whiten(x, 256.0)
+    monkeypatch.setattr(fft, "_MKL", None)
+    np.testing.assert_allclose(psd.welch(x, 256.0, 2.0)[1], ours[0], rtol=1e-12)
+    np.testing.assert_allclose(whiten(x, 256.0), ours[1], rtol=0, atol=1e-12)
+
+
+def test_without_mkl_or_its_symbols_the_library_is_none(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mkl_fft", None)
+    monkeypatch.setitem(sys.modules, "mkl_fft._pydfti", None)
+    assert _mkl.library() is None
+    monkeypatch.undo()
+    pytest.importorskip("mkl_fft")
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    assert _mkl.library() is None
 
 
 @pytest.mark.parametrize("n", [2, 3, 7, 1021, 4097, 100003])
