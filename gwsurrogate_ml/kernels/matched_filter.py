@@ -190,7 +190,9 @@ def matched_filter(
     if not (valid and np.isfinite(hh) and np.isfinite(ss) and hh > 0):
         explain(h, s, noise, kmin, kmax, delta_f)
     sigma = float(np.sqrt(4.0 * delta_f * hh))
-    series = correlation if decimate == 1 else _memory.empty(n_out, h.dtype)  # peaks between samples need the correlation
+    series = (
+        correlation if decimate == 1 else _memory.empty(n_out, h.dtype)
+    )  # peaks between samples need the correlation
     snr = fft.ifft(correlation, norm="forward", out=series)
     snr *= 4.0 * delta_f / sigma
     return SnrSeries(snr, sigma, decimate / (n * delta_f), None if decimate == 1 else correlation)
