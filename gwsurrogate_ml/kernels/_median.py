@@ -19,6 +19,9 @@ LANES = 32
 _MAX_ROWS = 1024
 """Beyond it the network (n log^2 n) loses to selection (n)."""
 
+_PART = 1 << 22
+"""Numbers worth a thread: some 4 ms."""
+
 
 @lru_cache(maxsize=16)
 def median_network(n: int) -> np.ndarray:
@@ -96,5 +99,5 @@ def block_medians(blocks: np.ndarray) -> np.ndarray:
         part = slice(index.start, index.stop)
         _network_medians(blocks[part], network, out[part])
 
-    each(some, parts(range(len(blocks)), least=64))
+    each(some, parts(range(len(blocks)), least=_PART // blocks[0].size + 1))
     return out

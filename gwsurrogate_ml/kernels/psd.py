@@ -21,6 +21,9 @@ from gwsurrogate_ml.kernels.threads import each, parts
 
 Average = Literal["median", "mean", "median-mean"]
 
+_PART = 1 << 21
+"""Samples of segments worth a thread: some 4 ms."""
+
 
 def median_bias(n_segments: int) -> float:
     """Expected median of `n_segments` independent exponential variates with unit mean.
@@ -283,7 +286,7 @@ def _segment_powers(
             )
         )
 
-    each(some, parts(range(n_segments), least=8))
+    each(some, parts(range(n_segments), least=_PART // n + 1))
     return power, scale**-2
 
 

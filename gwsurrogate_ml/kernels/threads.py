@@ -63,7 +63,7 @@ def parts(items: range, least: int = 1) -> list[range]:
     ----------
     items : range
     least : int
-        fewest items worth a thread: to start one takes a tenth of a millisecond
+        fewest items worth a thread: to start one takes up to a millisecond, where a core has to be woken
 
     Examples
     --------

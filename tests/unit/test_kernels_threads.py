@@ -92,8 +92,10 @@ def test_triggers_are_the_same_with_any_number_of_threads_however_many_mkl_has(t
 def test_spectra_and_whitening_are_the_same_with_any_number_of_threads(two_mkl_threads, monkeypatch):
     import numba
 
-    from gwsurrogate_ml.kernels import psd, whiten
+    from gwsurrogate_ml.kernels import _median, psd, whiten
 
+    for module in (psd, _median):
+        monkeypatch.setattr(module, "_PART", 1024)  # so that little data has several parts
     x = np.random.default_rng(6).standard_normal(256 * 1024)
     results = []
     for number in (1, 2, 3):
