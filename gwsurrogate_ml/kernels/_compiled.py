@@ -151,7 +151,8 @@ def convolved_blocks(
         if status != 0:
             return status
         stop = min(start + step, last)
-        out[start:stop] = block[n_taps - 1 : n_taps - 1 + stop - start]
+        for k in range(stop - start):
+            out[start + k] = block[n_taps - 1 + k]
     return 0
 
 
