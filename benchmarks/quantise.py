@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 import gwsurrogate_ml as gw
+from gwsurrogate_ml import onnx_file
 from gwsurrogate_ml.denoise.bank import build, draw_parameters
 from gwsurrogate_ml.denoise.calibration import inject
 from gwsurrogate_ml.denoise.export import export_onnx
@@ -37,15 +38,6 @@ from gwsurrogate_ml.strain.spectrum import load_psd
 SNRS = (8.0, 12.0, 20.0)
 KINDS = {"int8 convolutions": CONVOLUTIONS, "int8 convolutions and projection": (*CONVOLUTIONS, *PRODUCTS)}
 PSDS = ("aLIGOZeroDetHighPower", "aLIGOEarlyHighSensitivityP1200087")
-
-
-def session(path: Path) -> Any:
-    """A session of one thread."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def cases(n: int, seed: int, snrs: tuple[float, ...]) -> list[tuple[dict[str, np.ndarray], np.ndarray, float]]:
@@ -105,7 +97,7 @@ def main() -> None:
         files = {"float32": export_onnx(denoiser, Path(folder) / "float.onnx")}
         layers = convolutions(files["float32"])
         keep = layers[len(layers) - given.keep :]
-        names = {node.name for node in session(files["float32"]).get_inputs()}
+        names = {node.name for node in onnx_file.session(files["float32"], "denoiser")[0].get_inputs()}
         examples = [{key: inputs[key] for key in names} for inputs, _, _ in cases(12, 101, (6.0, 12.0, 25.0))]
         for name, operators in KINDS.items():
             target = Path(folder) / f"{len(files)}.onnx"
@@ -113,7 +105,7 @@ def main() -> None:
                 files["float32"], target, examples, operators=operators, keep=keep, percentile=given.percentile
             )
         sizes = {name: path.stat().st_size / 1e6 for name, path in files.items()}
-        runs = {name: session(path) for name, path in files.items()}
+        runs = {name: onnx_file.session(path, "denoiser")[0] for name, path in files.items()}
         found = cases(given.n, 7, SNRS)
         judged = {name: judge(run, found) for name, run in runs.items()}
         times = cpu_ms(list(runs.values()), found[0][0])

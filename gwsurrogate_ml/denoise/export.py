@@ -6,14 +6,12 @@ the data is an input: one file serves any noise. What a stream has to know is in
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gwsurrogate_ml import onnx_file
 from gwsurrogate_ml.denoise.grid import DURATION, F_LOW, SEARCH, TAPER, frequencies
 from gwsurrogate_ml.denoise.signal import SignalDenoiser
 from gwsurrogate_ml.errors import ConfigError
@@ -22,10 +20,6 @@ if TYPE_CHECKING:
     import torch
 
     from gwsurrogate_ml.denoise.autoencoder import AutoencoderDenoiser
-
-OPSET = 18
-PROPERTY = "gwsurrogate_ml"
-"""Key of the metadata, JSON."""
 
 
 def graph(denoiser: AutoencoderDenoiser) -> torch.nn.Module:
@@ -124,11 +118,8 @@ def export_onnx(denoiser: SignalDenoiser, path: str | Path) -> Path:
         raise ConfigError(
             f"{denoiser.card['name']} is no network: export an autoencoder, such as load_denoiser('bbh-autoencoder')"
         )
-    path = Path(path)
-    if path.suffix != ".onnx" or not path.parent.is_dir():
-        raise ConfigError(f"{path}: name a .onnx file in a folder that is there")
-    _require()
-    import onnx
+    path = onnx_file.target(path)
+    onnx_file.require("export to ONNX", "onnx", "onnxscript")
     import torch
 
     from gwsurrogate_ml.denoise.network import RATE
@@ -139,23 +130,12 @@ def export_onnx(denoiser: SignalDenoiser, path: str | Path) -> Path:
             (torch.zeros(round(DURATION * RATE)), torch.ones(frequencies().size)),
             input_names=["white", "weight"],
             output_names=["signal", "sigma", "probability", "snr"],
-            opset_version=OPSET,
+            opset_version=onnx_file.OPSET,
             dynamo=True,
             verbose=False,
         )
     assert program is not None
-    proto = program.model_proto
-    onnx.helper.set_model_props(proto, {PROPERTY: json.dumps(_about(denoiser))})
-    onnx.checker.check_model(proto)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    os.close(handle)
-    try:
-        onnx.save(proto, name)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
-    return path
+    return onnx_file.write(program.model_proto, path, _about(denoiser))
 
 
 def _about(denoiser: AutoencoderDenoiser) -> dict[str, Any]:
@@ -167,12 +147,3 @@ def _about(denoiser: AutoencoderDenoiser) -> dict[str, Any]:
         "duration": DURATION,
         "search": SEARCH,
     }
-
-
-def _require() -> None:
-    """Raise ConfigError unless what export needs is installed."""
-    from importlib.util import find_spec
-
-    missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
-    if missing:
-        raise ConfigError(f"export to ONNX needs {' and '.join(missing)}: pip install gwsurrogate-ml[serve]")

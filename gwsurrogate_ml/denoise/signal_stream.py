@@ -8,16 +8,15 @@ samples are flagged.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from gwsurrogate_ml.denoise.export import PROPERTY
+from gwsurrogate_ml import onnx_file
 from gwsurrogate_ml.denoise.grid import frequencies
 from gwsurrogate_ml.denoise.signal import REFERENCE
-from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError
+from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.strain.spectrum import PsdSource, load_psd
 
 
@@ -105,21 +104,12 @@ class SignalStream:
     """
 
     def __init__(self, path: str | Path) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise ConfigError("streams need ONNX Runtime: pip install gwsurrogate-ml[serve]") from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-            about = json.loads(self._session.get_modelmeta().custom_metadata_map[PROPERTY])
-            rate = self.sampling_frequency = float(about["sampling_frequency"])
-            low, high = (float(t) for t in about["search"])
-            self.delay, self.hop, self._before = (round(t * rate) for t in (about["duration"], high - low, low))
-        except Exception as error:  # ONNX Runtime has no common base of its errors
-            raise ArtifactError(f"{path} is no denoiser exported by export_onnx: {error}") from error
+        self._session, about = onnx_file.session(
+            path, "denoiser exported by export_onnx", "sampling_frequency", "search", "duration"
+        )
+        rate = self.sampling_frequency = float(about["sampling_frequency"])
+        low, high = (float(t) for t in about["search"])
+        self.delay, self.hop, self._before = (round(t * rate) for t in (about["duration"], high - low, low))
         self._inputs = {node.name for node in self._session.get_inputs()}
         self.model = f"{about['name']} {about['version']}"
 

@@ -6,23 +6,19 @@ arithmetic, such as gaps, ramps, and whether subtraction helps, stays in `stream
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gwsurrogate_ml import onnx_file
 from gwsurrogate_ml.denoise.features import Feature
 from gwsurrogate_ml.denoise.stream import Filter
 from gwsurrogate_ml.denoise.witness import WitnessCleaner
 from gwsurrogate_ml.errors import ArtifactError, ConfigError
 
-OPSET, IR = 18, 10
-PROPERTY = "gwsurrogate_ml"
-"""Key of the metadata, JSON."""
+IR = 10
 KIND = "witness_stream"
 
 
@@ -69,22 +65,20 @@ def export_witness_onnx(cleaner: WitnessCleaner, path: str | Path) -> Path:
     ConfigError
         if the cleaner subtracts nothing, without the package onnx, or for another suffix
     """
-    path, plan = Path(path), cleaner.plan
+    plan = cleaner.plan
     if not plan.features:
         raise ConfigError(f"{plan.model} subtracts nothing: there is nothing to export")
-    if path.suffix != ".onnx" or not path.parent.is_dir():
-        raise ConfigError(f"{path}: name a .onnx file in a folder that is there")
-    try:
-        import onnx
-    except ImportError as error:
-        raise ConfigError("export to ONNX needs onnx: pip install gwsurrogate-ml[serve]") from error
+    path = onnx_file.target(path)
+    onnx_file.require("export to ONNX", "onnx")
+    import onnx
+
     # Limits are multiples of the largest samples in training: their sizes, whatever the channels' units.
     scales, unit = plan.limits.copy(), float(np.max(np.abs(plan.taps)))
     for feature in plan.features:
         if feature.kind in ("sine", "cosine"):
             scales[plan.channels.index(feature.channels[0])] = 1.0 / feature.wavenumber
     model = onnx.helper.make_model(
-        _graph(plan, scales, unit), opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=IR
+        _graph(plan, scales, unit), opset_imports=[onnx.helper.make_opsetid("", onnx_file.OPSET)], ir_version=IR
     )
     about = {
         "kind": KIND,
@@ -101,17 +95,7 @@ def export_witness_onnx(cleaner: WitnessCleaner, path: str | Path) -> Path:
         "scales": scales.tolist(),
         "unit": unit,
     }
-    onnx.helper.set_model_props(model, {PROPERTY: json.dumps(about)})
-    onnx.checker.check_model(model)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    os.close(handle)
-    try:
-        onnx.save(model, name)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
-    return path
+    return onnx_file.write(model, path, about)
 
 
 def _graph(plan: Filter, scales: np.ndarray, unit: float) -> Any:
@@ -200,32 +184,21 @@ def load_witness_onnx(path: str | Path) -> OnnxFilter:
     ArtifactError
         if the file is no exported cleaner
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ConfigError("streams by ONNX Runtime need it: pip install gwsurrogate-ml[serve]") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        about = json.loads(session.get_modelmeta().custom_metadata_map[PROPERTY])
-        if about["kind"] != KIND:
-            raise KeyError(about["kind"])
-        return OnnxFilter(
-            tuple(about["channels"]),
-            tuple(Feature.of_card(entry) for entry in about["features"]),
-            np.broadcast_to(0.0, about["smoothing"]),
-            np.broadcast_to(0.0, about["taps"]),
-            np.array(about["limits"]),
-            float(about["sampling_frequency"]),
-            about["model"],
-            np.array(about["stuck_after"], int),
-            tuple((float(low), float(high)) for low, high in about["watched"]),
-            tuple(about["followed"]),
-            session=session,
-            scales=np.array(about["scales"]),
-            unit=float(about["unit"]),
-        )
-    except Exception as error:  # ONNX Runtime has no common base of its errors
-        raise ArtifactError(f"{path} is no cleaner exported by export_witness_onnx: {error}") from error
+    session, about = onnx_file.session(path, "cleaner exported by export_witness_onnx", "kind", "taps", "unit")
+    if about["kind"] != KIND:
+        raise ArtifactError(f"{path} is no cleaner exported by export_witness_onnx: it holds a {about['kind']}")
+    return OnnxFilter(
+        tuple(about["channels"]),
+        tuple(Feature.of_card(entry) for entry in about["features"]),
+        np.broadcast_to(0.0, about["smoothing"]),
+        np.broadcast_to(0.0, about["taps"]),
+        np.array(about["limits"]),
+        float(about["sampling_frequency"]),
+        about["model"],
+        np.array(about["stuck_after"], int),
+        tuple((float(low), float(high)) for low, high in about["watched"]),
+        tuple(about["followed"]),
+        session=session,
+        scales=np.array(about["scales"]),
+        unit=float(about["unit"]),
+    )

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import inspect
 import io
-import json
-import os
-import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml import onnx_file
+from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.surrogate import higher, predictor
 from gwsurrogate_ml.waveform.spline import slope_matrix
 
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
     import torch
 
     from gwsurrogate_ml.surrogate.geometric import GeometricSurrogate
-
-OPSET = 18
 
 
 def knot_table(knots: np.ndarray) -> np.ndarray:
@@ -137,10 +133,8 @@ def export_surrogate(surrogate: GeometricSurrogate, path: str | Path) -> Path:
     ConfigError
         without the extra `serve`, or for another suffix
     """
-    require()
-    path = Path(path)
-    if path.suffix != ".onnx" or not path.parent.is_dir():
-        raise ConfigError(f"{path}: name a .onnx file in a folder that is there")
+    path = onnx_file.target(path)
+    onnx_file.require("export to ONNX", "onnx")
     import onnx
     import torch
 
@@ -158,7 +152,7 @@ def export_surrogate(surrogate: GeometricSurrogate, path: str | Path) -> Path:
             stream,
             input_names=["parameters", "times"],
             output_names=["modes"],
-            opset_version=OPSET,
+            opset_version=onnx_file.OPSET,
             dynamic_axes={"parameters": {0: "N"}, "times": {0: "n"}, "modes": {0: "N", 2: "n"}},
             **tracing,
         )
@@ -167,22 +161,4 @@ def export_surrogate(surrogate: GeometricSurrogate, path: str | Path) -> Path:
         key: surrogate.info.get(key) for key in ("name", "version", "modes", "ranges", "weights_sha256")
     }
     about["times"] = {"unit": "M", "min": surrogate.t_min, "max": surrogate.t_max}
-    onnx.helper.set_model_props(proto, {"gwsurrogate_ml": json.dumps(about)})
-    onnx.checker.check_model(proto)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    os.close(handle)
-    try:
-        onnx.save(proto, name)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
-    return path
-
-
-def require() -> None:
-    """Raise ConfigError unless what export needs is installed."""
-    from importlib.util import find_spec
-
-    if find_spec("onnx") is None:
-        raise ConfigError("export to ONNX needs onnx: pip install gwsurrogate-ml[serve]")
+    return onnx_file.write(proto, path, about)

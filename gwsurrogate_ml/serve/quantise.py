@@ -15,13 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from gwsurrogate_ml import onnx_file
 from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.files import whole_file
 
 CONVOLUTIONS, PRODUCTS = ("Conv", "ConvTranspose"), ("MatMul", "Gemm")
 """Kinds of nodes that can be quantised: a network's convolutions; products with matrices, such as a bank of waveforms."""
-PROPERTY = "gwsurrogate_ml"
-"""Key of the metadata, JSON, as `export_surrogate` and `denoise.export` write it."""
 
 
 def quantise(
@@ -58,13 +56,11 @@ def quantise(
     DataError
         without examples, or where they do not fit the file's inputs
     """
-    require()
+    target = onnx_file.target(target)
+    onnx_file.require("quantisation", "onnx", "onnxruntime")
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-    source, target = Path(source), Path(target)
-    if target.suffix != ".onnx":
-        raise ConfigError(f"{target}: name a .onnx file")
     try:
         model = onnx.load(source)
     except Exception as error:  # of protobuf or the file system, as the damage is
@@ -91,13 +87,12 @@ def quantise(
             extra_options=extra,
         )
         made = onnx.load(out)
-    about = {entry.key: entry.value for entry in model.metadata_props}
-    described = json.loads(about.get(PROPERTY, "{}")) | {"quantised": {"bits": 8, "operators": list(operators)}}
-    onnx.helper.set_model_props(made, about | {PROPERTY: json.dumps(described)})
-    onnx.checker.check_model(made)
-    with whole_file(target) as temporary:
-        onnx.save(made, str(temporary))
-    return target
+    described: dict[str, Any] = next(
+        (json.loads(e.value) for e in model.metadata_props if e.key == onnx_file.PROPERTY), {}
+    )
+    del made.metadata_props[:]
+    made.metadata_props.extend(model.metadata_props)
+    return onnx_file.write(made, target, described | {"quantised": {"bits": 8, "operators": list(operators)}})
 
 
 class _Examples:
@@ -125,16 +120,7 @@ class _Examples:
 
 def convolutions(path: str | Path) -> list[str]:
     """Names of the convolutions of a file, in their order: for `keep`."""
-    require()
+    onnx_file.require("quantisation", "onnx")
     import onnx
 
     return [node.name for node in onnx.load(Path(path)).graph.node if node.op_type in CONVOLUTIONS]
-
-
-def require() -> None:
-    """Raise ConfigError unless what quantisation needs is installed."""
-    from importlib.util import find_spec
-
-    missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
-    if missing:
-        raise ConfigError(f"quantisation needs {' and '.join(missing)}: pip install gwsurrogate-ml[serve]")

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from gwsurrogate_ml import onnx_file
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.serve import protocol
 from gwsurrogate_ml.serve.models import Call, ServedModel
@@ -270,8 +271,4 @@ def create_app(models: Sequence[ServedModel], limits: Limits | None = None) -> F
 
 def require() -> None:
     """Raise ConfigError unless the extra `serve` is installed."""
-    from importlib.util import find_spec
-
-    missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
-    if missing:
-        raise ConfigError(f"the service needs {' and '.join(missing)}: pip install gwsurrogate-ml[serve]")
+    onnx_file.require("the service", "fastapi", "uvicorn")
