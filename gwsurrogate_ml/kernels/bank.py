@@ -17,15 +17,8 @@ import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import _checks, _memory, fft
-from gwsurrogate_ml.kernels._filter import (
-    _SPAN,
-    candidates,
-    cluster,
-    correlate_folded,
-    correlations,
-    loudest,
-    predictor,
-)
+from gwsurrogate_ml.kernels._filter import SPAN, correlate_folded, correlations
+from gwsurrogate_ml.kernels._peaks import candidates, cluster, loudest, predictor
 from gwsurrogate_ml.kernels._spectra import common, explain, output_length, real, same_length
 from gwsurrogate_ml.kernels.threads import each
 
@@ -245,7 +238,7 @@ class _Segment:
     @property
     def n_spans(self) -> int:
         """Parts of a template's norm."""
-        return -(-(self.kmax - self.kmin) // _SPAN)
+        return -(-(self.kmax - self.kmin) // SPAN)
 
 
 @dataclass(frozen=True)
@@ -301,8 +294,8 @@ class _Adaptive:
         self.segment, self.threshold, self.reach = segment, threshold, reach
         self._plain = _Plain(segment, threshold, reach, segment.n)
         self._steps = [step for step in (2, 4) if segment.n % (2 * step) == 0]
-        first = segment.kmin + _SPAN * np.arange(segment.n_spans)
-        width = np.minimum(first + _SPAN, segment.kmax) - first
+        first = segment.kmin + SPAN * np.arange(segment.n_spans)
+        width = np.minimum(first + SPAN, segment.kmax) - first
         lags = np.arange(max(self._steps, default=1) + 1)[:, None]
         # A span counts as flat: the mean of its phases is that of its middle, a little shorter.
         phase = 2 * np.pi / segment.n * lags * (first + 0.5 * (width - 1))

@@ -7,7 +7,8 @@ import pytest
 
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import matched_filter as mf
-from gwsurrogate_ml.kernels._filter import cluster, correlations
+from gwsurrogate_ml.kernels._filter import correlations
+from gwsurrogate_ml.kernels._peaks import cluster
 from gwsurrogate_ml.kernels._spectra import real
 
 RATE, DURATION = 1024.0, 8.0
