@@ -70,7 +70,7 @@ def estimator(
     ] = None,
     thorough: Annotated[
         bool,
-        typer.Option("--thorough", help="Sample each event as a real one, with refinement: some four times slower."),
+        typer.Option("--thorough", help="Sample each event as a real one, with refinement: some three times slower."),
     ] = False,
     cluster: Cluster = None,
     workers: Workers = 2,

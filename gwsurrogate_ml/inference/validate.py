@@ -106,7 +106,7 @@ def run_injections(
     path: Path,
     *,
     seed: int = 1,
-    n_draws: int = 4000,
+    n_draws: int = 5000,
     thorough: bool = False,
     progress: Progress | None = None,
     mapper: Mapper | None = None,
