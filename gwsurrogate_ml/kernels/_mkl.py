@@ -8,14 +8,17 @@ made, usable from several threads at a time (oneMKL, "Examples of Using Multi-Th
 from __future__ import annotations
 
 import ctypes
+import threading
 import weakref
-from collections.abc import Callable
-from functools import lru_cache
+from collections import OrderedDict
+from typing import Any
 
 import numpy as np
 
-_PLANS = 16
-"""Plans kept, the last used ones: to make one costs as much as to use it once or a few times."""
+_MOST = 1 << 28
+"""Bytes that the plans kept may take, the last used ones: to make one costs as much as to use it once or a few times."""
+_BYTES = 56
+"""Bytes that a plan takes for each sample in double precision, where their number is no power of two; else a quarter."""
 
 # Names and numbers of mkl_dfti.h
 _FORWARD_SCALE, _BACKWARD_SCALE = 4, 5
@@ -121,5 +124,48 @@ class Plan:
         check(self._mkl, self._compute(self._handle, x.ctypes.data, None if self._in_place else out.ctypes.data))
 
 
-plan: Callable[..., Plan] = lru_cache(maxsize=_PLANS)(Plan)
-"""The plan of these parameters, made anew or kept from before."""
+class Kept:
+    """The plans used last, as many as take `most` bytes; safe in threads."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self.used = most, 0
+        self._plans: OrderedDict[tuple[Any, ...], tuple[Plan | None, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(
+        self,
+        mkl: ctypes.CDLL,
+        real: bool,
+        forward: bool,
+        n: int,
+        rows: int,
+        single: bool,
+        scale: float,
+        in_place: bool,
+        threads: int,
+    ) -> Plan | None:
+        """The plan of these parameters (see `Plan`), made anew or kept from before; None where MKL refuses such a transform.
+
+        It refuses real transforms beyond some 2^24 samples whose number is no power of two.
+        """
+        key = real, forward, n, rows, single, scale, in_place, threads
+        with self._lock:
+            if key in self._plans:
+                self._plans.move_to_end(key)
+                return self._plans[key][0]
+        made: Plan | None
+        try:
+            made = Plan(mkl, real, forward, n, rows, single, scale, in_place, threads)
+        except RuntimeError:
+            made = None
+        size = 0 if made is None else n * _BYTES // (2 if single else 1) // (1 if n & (n - 1) else 4)
+        with self._lock:
+            if key not in self._plans:
+                self._plans[key] = made, size
+                self.used += size
+            while self.used > self._most and len(self._plans) > 1:
+                self.used -= self._plans.popitem(last=False)[1][1]
+        return made
+
+
+plan = Kept(_MOST)

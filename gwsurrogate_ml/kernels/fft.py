@@ -1,7 +1,7 @@
 """Fourier transforms: the one place where the backend is picked (MKL where `mkl_fft` is installed, else scipy.fft).
 
 numpy's signs and normalisation. Single precision stays single in both backends, which `numpy.fft` does not promise.
-MKL's last plans are kept (`_mkl.plan`), as pocketfft keeps its twiddles, and no workspace: nothing depends on what ran before.
+MKL's last plans are kept (`_mkl.plan`, at most 256 MB), as pocketfft keeps its twiddles: no result depends on what ran before.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from gwsurrogate_ml.kernels import _memory, _mkl
+
+Kind = Literal["rfft", "irfft", "fft", "ifft"]
+Norm = Literal["backward", "forward"]
 
 _MKL = _mkl.library()
 _REAL, _COMPLEX = (np.float32, np.float64), (np.complex64, np.complex128)
@@ -78,32 +81,46 @@ def one_thread() -> Iterator[None]:
 
 
 def _transform(
-    kind: Literal["rfft", "irfft", "fft", "ifft"],
+    kind: Kind,
     x: np.ndarray,
     n: int,
     axis: int,
-    norm: str = "backward",
+    norm: Norm = "backward",
     out: np.ndarray | None = None,
 ) -> np.ndarray:
     """MKL's own transform of `n` samples where the rows of `x` lie one behind the other, else the general one."""
+    if norm not in ("backward", "forward"):
+        raise ValueError(f"norm is {norm!r}: 'backward' or 'forward'")
     real, forward = kind in ("rfft", "irfft"), kind in ("rfft", "fft")
     width = n // 2 + 1 if real else n
     before, after = (n, width) if forward else (width, n)
     fit = axis in (-1, x.ndim - 1) and x.shape[-1] == before and x.size > 0 and x.flags.c_contiguous
     if _MKL is None or not fit or x.dtype not in (_REAL if kind == "rfft" else _COMPLEX):
-        length = {"n": n} if real else {}
-        result: np.ndarray = getattr(_general(), kind)(x, axis=axis, norm=norm, **length)
-        return result
+        return _generally(kind, x, n, axis, norm)
     single = x.dtype in (np.float32, np.complex64)
     dtype = np.dtype((_REAL if kind == "irfft" else _COMPLEX)[0 if single else 1])
     shape = (*x.shape[:-1], after)
+    if out is not None:
+        fitting = out.shape == shape and out.dtype == dtype and out.flags.c_contiguous and out.flags.writeable
+        if not fitting or (out is not x and np.may_share_memory(out, x)):
+            raise ValueError(
+                f"out must be contiguous {dtype} {shape}, writeable and apart from the input: it is {out.dtype} {out.shape}"
+            )
+    scale = 1.0 if forward or norm == "forward" else 1.0 / n
+    plan = _mkl.plan(_MKL, real, forward, n, x.size // before, single, scale, out is x, transform_threads())
+    if plan is None:
+        return _generally(kind, x, n, axis, norm)
     if out is None:
         out = _memory.empty(shape, dtype)
-    elif out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous:
-        raise ValueError(f"out must be contiguous {dtype} {shape}, and is {out.dtype} {out.shape}")
-    scale = 1.0 if forward or norm == "forward" else 1.0 / n
-    _mkl.plan(_MKL, real, forward, n, x.size // before, single, scale, out is x, transform_threads())(x, out)
+    plan(x, out)
     return out
+
+
+def _generally(kind: Kind, x: np.ndarray, n: int, axis: int, norm: Norm) -> np.ndarray:
+    """The transform by the backend's own function."""
+    length = {"n": n} if kind in ("rfft", "irfft") else {}
+    result: np.ndarray = getattr(_general(), kind)(x, axis=axis, norm=norm, **length)
+    return result
 
 
 class Native(NamedTuple):
@@ -115,11 +132,14 @@ class Native(NamedTuple):
         what `call` needs beside the places of input and output
     owner : object
         both hold while it lives
+    errors : list
+        what went wrong in Python, which cannot pass through compiled code; see `check`
     """
 
     address: int
     handle: int
     owner: object
+    errors: list[BaseException]
 
 
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
@@ -138,9 +158,11 @@ def native(kind: Literal["rfft", "irfft"], n: int, dtype: np.dtype | type) -> Na
     if _MKL is not None:
         scale = 1.0 if kind == "rfft" else 1.0 / n
         plan = _mkl.plan(_MKL, True, kind == "rfft", n, 1, single, scale, False, 1)
-        return Native(*plan.call, plan)
+        if plan is not None:
+            return Native(*plan.call, plan, [])
     (from_dtype, n_from), (to_dtype, n_to) = (samples, spectrum) if kind == "rfft" else (spectrum, samples)
     how: Any = getattr(_general(), kind)
+    errors: list[BaseException] = []
 
     def row(_: int, source: int, target: int) -> int:
         view, out = (
@@ -149,25 +171,27 @@ def native(kind: Literal["rfft", "irfft"], n: int, dtype: np.dtype | type) -> Na
         )
         try:
             out[:] = how(view, n)
-        except Exception:  # it cannot pass through compiled code: `check` raises
+        except BaseException as error:
+            errors.append(error)
             return 1
         return 0
 
     callback = _CALLBACK(row)
-    return Native(int(ctypes.cast(callback, ctypes.c_void_p).value or 0), 0, callback)
+    return Native(int(ctypes.cast(callback, ctypes.c_void_p).value or 0), 0, callback, errors)
 
 
-def check(status: int) -> None:
-    """Raise RuntimeError if a native transform's status is not 0.
+def check(status: int, *transforms: Native) -> None:
+    """Raise what went wrong in native transforms of which one had a `status` that is not 0.
 
     Examples
     --------
     >>> check(0)
     """
-    if _MKL is not None:
-        _mkl.check(_MKL, status)
-    elif status:
-        raise RuntimeError("a transform failed: is there memory left?")
+    for transform in transforms:
+        if transform.errors:
+            raise transform.errors.pop()
+    if status:
+        raise RuntimeError(f"a transform failed with status {status} of MKL's DFTI")
 
 
 def rfft(x: np.ndarray, n: int | None = None, axis: int = -1, out: np.ndarray | None = None) -> np.ndarray:
@@ -217,9 +241,7 @@ def fft(x: np.ndarray, axis: int = -1) -> np.ndarray:
     return _transform("fft", x, x.shape[axis], axis)
 
 
-def ifft(
-    x: np.ndarray, axis: int = -1, norm: Literal["backward", "forward"] = "backward", out: np.ndarray | None = None
-) -> np.ndarray:
+def ifft(x: np.ndarray, axis: int = -1, norm: Norm = "backward", out: np.ndarray | None = None) -> np.ndarray:
     """Inverse complex transform; `norm` is numpy's: "backward" divides by the length, "forward" does not.
 
     `out`, of the result's shape and dtype, spares an allocation where the backend can use it: the result is what is returned.

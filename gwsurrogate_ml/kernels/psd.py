@@ -24,6 +24,9 @@ Average = Literal["median", "mean", "median-mean"]
 _PART = 1 << 21
 """Samples of segments worth a thread: some 4 ms."""
 
+_SMALLEST = {4: 1e-36, 8: 1e-140}
+"""Series below this are refused, by their bytes a number: weights that bring them to order one, or their power, are no numbers."""
+
 
 def median_bias(n_segments: int) -> float:
     """Expected median of `n_segments` independent exponential variates with unit mean.
@@ -93,7 +96,8 @@ def welch(
     Raises
     ------
     DataError
-        if `x` is not a finite real series, or shorter than the segments the average needs
+        if `x` is not a finite real series, or shorter than the segments the average needs, or below 1e-36 (float32) or
+        1e-140 throughout
     ConfigError
         if a duration is no whole number of samples, or `overlap`, `average` or `window` is impossible
 
@@ -261,6 +265,8 @@ def _segment_powers(
     powers of 1e-42 and less: a power of two (exact) brings it to order one first, so that float32 holds 46 decades below.
     """
     peak = float(largest(series))
+    if 0 < peak < _SMALLEST[series.dtype.itemsize]:
+        raise DataError(f"x is at most {peak:g}, too small for the square of a {series.dtype} number: scale it")
     scale = 2.0 ** -np.floor(np.log2(peak)) if peak > 0 else 1.0
     scaled = (weights * scale).astype(series.dtype)
     n_freq = n // 2 + 1
@@ -283,7 +289,8 @@ def _segment_powers(
                 frame,
                 spectrum,
                 power,
-            )
+            ),
+            transform,
         )
 
     each(some, parts(range(n_segments), least=_PART // n + 1))

@@ -244,7 +244,9 @@ def whiten(
                 inverse[:2],
                 buffers,
                 out,
-            )
+            ),
+            forward,
+            inverse,
         )
 
     each(some, parts(range(0, series.size, step), least=4))

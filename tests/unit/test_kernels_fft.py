@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import scipy.fft
+import scipy.signal
 from numba import njit
 
 from gwsurrogate_ml.kernels import _mkl, fft, psd, threads
@@ -113,15 +114,59 @@ def _called(address, handle, source, target):
     return call(address, handle, source.ctypes.data, target.ctypes.data)
 
 
-def test_a_transform_that_fails_inside_a_compiled_loop_is_an_error(backend, monkeypatch):
-    if backend == "scipy":
-        monkeypatch.setattr(scipy.fft, "rfft", None)
-        address, handle, _keep = fft.native("rfft", 8, np.float64)
-        status = _called(address, handle, np.ones(8), np.empty(5, complex))
-    else:
-        status = 3  # DFTI_INVALID_CONFIGURATION
-    with pytest.raises(RuntimeError, match="transform failed"):
-        fft.check(status)
+def test_what_fails_inside_a_compiled_loop_is_raised_outside(monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fft, "_MKL", None)
+    monkeypatch.setattr(scipy.fft, "rfft", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        psd.welch(np.ones(1024), 256.0, 1.0)
+    with pytest.raises(RuntimeError, match="status 3"):
+        fft.check(3)
+
+
+@pytest.mark.skipif(fft.backend_name() != "mkl", reason="a limit of MKL's")
+def test_lengths_that_mkl_refuses_are_transformed_all_the_same(monkeypatch):
+    def refused(*_):
+        raise RuntimeError("MKL's transform failed: too long")
+
+    monkeypatch.setattr(_mkl, "Plan", refused)
+    monkeypatch.setattr(_mkl, "plan", _mkl.Kept(1 << 20))
+    x = np.random.default_rng(0).standard_normal(300)
+    np.testing.assert_allclose(fft.rfft(x), np.fft.rfft(x), atol=1e-12)
+    np.testing.assert_allclose(fft.irfft(np.fft.rfft(x), 300), x, atol=1e-12)
+    y = np.random.default_rng(0).standard_normal(4096)
+    wanted = scipy.signal.welch(y, 256.0, nperseg=512, average="median")[1]
+    np.testing.assert_allclose(psd.welch(y, 256.0, 2.0)[1], wanted, rtol=1e-12)
+
+
+@pytest.mark.skipif(fft.backend_name() != "mkl", reason="a limit of MKL's")
+def test_a_long_transform_of_a_length_that_is_no_power_of_two_works():
+    n = 3 << 23  # MKL's descriptor refuses it
+    x = np.zeros(n)
+    x[5] = 1.0
+    np.testing.assert_allclose(fft.rfft(x)[[0, 7]], [1.0, np.exp(-2j * np.pi * 35 / n)], atol=1e-12)
+
+
+def test_plans_kept_take_bounded_memory():
+    kept = _mkl.Kept(1 << 20)
+    for n in range(1000, 1100):
+        if fft._MKL is not None:
+            assert kept(fft._MKL, True, True, n, 1, False, 1.0, False, 1) is not None
+    assert kept.used <= 1 << 20
+
+
+def test_wrong_norms_and_places_that_cannot_be_are_refused():
+    z = np.ones(16, complex)
+    with pytest.raises(ValueError, match="norm is 'ortho'"):
+        fft.ifft(z, norm="ortho")
+    if fft.backend_name() == "mkl":
+        locked = np.ones(16, complex)
+        locked.setflags(write=False)
+        for out in (locked, z[:]):
+            with pytest.raises(ValueError, match="writeable and apart"):
+                fft.ifft(z, out=out)
 
 
 def test_spectra_and_whitening_do_not_depend_on_the_backend(monkeypatch):

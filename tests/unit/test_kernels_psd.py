@@ -248,3 +248,10 @@ def test_drift_refuses_short_series_and_dead_channels():
         psd.drift(np.zeros(512 * 32), 512.0, 2.0, 20.0)
     with pytest.raises(ConfigError, match="Nyquist"):
         psd.drift(np.ones(512 * 32), 512.0, 2.0, 300.0)
+
+
+@pytest.mark.parametrize(("dtype", "size"), [(np.float32, 1e-39), (np.float64, 1e-200)])
+def test_a_series_too_small_to_be_squared_is_refused(dtype, size):
+    x = (size * np.random.default_rng(0).standard_normal(4096)).astype(dtype)
+    with pytest.raises(DataError, match="scale it"):
+        psd.welch(x, 256.0, 1.0)
