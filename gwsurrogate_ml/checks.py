@@ -7,6 +7,9 @@ from typing import Any
 
 from gwsurrogate_ml.errors import ConfigError
 
+MOST = 2**62
+"""Whole numbers are below this, so that sums of them fit the 64 bits of generators of random numbers."""
+
 
 def finite(value: Any, name: str, unit: str = "") -> float:
     """`value` as a finite float.
@@ -54,7 +57,7 @@ def positive(value: Any, name: str, unit: str = "") -> float:
 
 
 def whole(value: Any, name: str, least: int = 0) -> int:
-    """`value` as an integer of at least `least`; 3.0 is one, 3.5 and True are none.
+    """`value` as an integer of at least `least`, below `MOST`; 3.0 is one, 3.5 and True are none.
 
     Raises
     ------
@@ -67,6 +70,6 @@ def whole(value: Any, name: str, least: int = 0) -> int:
     3
     """
     found = finite(None if isinstance(value, bool) else value, name)
-    if found != round(found) or found < least:
-        raise ConfigError(f"{name} is {value!r}: give a whole number of at least {least}")
+    if found != round(found) or not least <= found < MOST:
+        raise ConfigError(f"{name} is {value!r}: give a whole number of at least {least}, below 2^62")
     return value if isinstance(value, int) else round(found)

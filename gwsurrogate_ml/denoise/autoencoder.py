@@ -22,7 +22,7 @@ from gwsurrogate_ml.denoise.network import RATE, Autoencoder
 from gwsurrogate_ml.denoise.projection import Families, Projection, of_bank, project
 from gwsurrogate_ml.denoise.settings import NetworkSettings
 from gwsurrogate_ml.denoise.signal import Reconstruction, SignalDenoiser, residual_excess
-from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import fft
 
 NEIGHBOURS = 5
@@ -72,7 +72,7 @@ class AutoencoderDenoiser(SignalDenoiser):
         if self.reference is not None:
             tensors |= {f"reference.{key}": value.astype(np.float16) for key, value in vars(self.reference).items()}
         if self.families is not None:
-            tensors |= {f"families.{key}": value.astype(np.int16) for key, value in self.families._asdict().items()}
+            tensors |= {f"families.{key}": value.astype(np.int32) for key, value in self.families._asdict().items()}
         return artifacts.save(Path(folder), self.card, tensors)
 
     @classmethod
@@ -115,6 +115,10 @@ class AutoencoderDenoiser(SignalDenoiser):
         # Unit variance means that amplitudes go with the square root of the rate.
         t = np.arange(signal.size) / sampling_frequency
         own = np.interp(t, np.arange(sigma.size) / RATE, sigma) * np.sqrt(RATE / sampling_frequency)
+        if not (np.isfinite(along) and np.isfinite(probability) and np.isfinite(own).all()):
+            raise DataError(
+                "the segment or its PSD is not finite, or far too loud: whiten the strain, and give the PSD used"
+            )
         latent = float("nan")
         if self.reference is not None:
             latent = self.reference.distance(latents[:, self._loudest(x[0])])

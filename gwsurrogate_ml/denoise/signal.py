@@ -99,7 +99,8 @@ class SignalDenoiser(ABC):
     def flags(self, result: Reconstruction) -> bool:
         """Whether something is in the segment that the denoiser does not know: a glitch, or a signal of another kind."""
         return bool(
-            result.ood > self.card["ood_threshold"] or result.ood_latent > self.card.get("latent_threshold", np.inf)
+            not result.ood <= self.card["ood_threshold"]
+            or result.ood_latent > self.card.get("latent_threshold", np.inf)
         )
 
     def denoise(

@@ -202,11 +202,13 @@ class Filter:
 
     def _response(self, n: int) -> np.ndarray:
         n_fft = fir.fft_length(n, self.taps.shape[-1])
-        if n_fft not in self._responses:
+        found = self._responses.get(n_fft)
+        if found is None:
+            found = fir.response(self.taps, n_fft)
             if len(self._responses) > 4:
                 self._responses.clear()
-            self._responses[n_fft] = fir.response(self.taps, n_fft)
-        return self._responses[n_fft]
+            self._responses[n_fft] = found
+        return found  # not from the dictionary: another thread may have cleared it
 
     def _weight(self, usable: np.ndarray) -> np.ndarray:
         """Weight (n,) from usable (n + 2 delay,): 1 far from all that is not usable, with Hann ramps."""

@@ -74,9 +74,8 @@ def export_witness_onnx(cleaner: WitnessCleaner, path: str | Path) -> Path:
 
     # Limits are multiples of the largest samples in training: their sizes, whatever the channels' units.
     scales, unit = plan.limits.copy(), float(np.max(np.abs(plan.taps)))
-    for feature in plan.features:
-        if feature.kind in ("sine", "cosine"):
-            scales[plan.channels.index(feature.channels[0])] = 1.0 / feature.wavenumber
+    if not (np.isfinite(scales).all() and (scales > 0).all() and unit > 0):
+        raise ConfigError(f"{plan.model} has limits or taps that are zero or infinite: fit it on channels that move")
     model = onnx.helper.make_model(
         _graph(plan, scales, unit), opset_imports=[onnx.helper.make_opsetid("", onnx_file.OPSET)], ir_version=IR
     )
@@ -127,15 +126,25 @@ def _graph(plan: Filter, scales: np.ndarray, unit: float) -> Any:
             made[f"inner {name}"] = node("Slice", [row(name), "reach", "end", "one"], f"inner {name}")
         return made[f"inner {name}"]
 
-    def phase(feature: Feature) -> str:
-        """The smoothed motion in radians: about its mean, lest it is rounded at the mean's size."""
-        name = feature.channels[0]
-        if f"phase {name}" not in made:
+    def motion(name: str) -> str:
+        """The smoothed channel: about its mean, lest it is rounded at the mean's size."""
+        if f"motion {name}" not in made:
             mean = node("ReduceMean", [row(name), "one"], f"mean {name}")
             about = node("Unsqueeze", [node("Sub", [row(name), mean], f"about {name}"), "zero"], f"series {name}")
             smooth = node("Squeeze", [node("Conv", [about, "smoothing"], f"conv {name}"), "zero"], f"smooth {name}")
-            made[f"phase {name}"] = node("Add", [smooth, node("Mul", [mean, "size"], f"level {name}")], f"phase {name}")
-        return made[f"phase {name}"]
+            made[f"motion {name}"] = node(
+                "Add", [smooth, node("Mul", [mean, "size"], f"level {name}")], f"motion {name}"
+            )
+        return made[f"motion {name}"]
+
+    def phase(feature: Feature) -> str:
+        """The smoothed motion in radians."""
+        name = feature.channels[0]
+        label = f"{name} {feature.wavenumber!r}"
+        if f"phase {label}" not in made:
+            constants[f"wavenumber {label}"] = np.array([feature.wavenumber * size[name]], np.float32)
+            made[f"phase {label}"] = node("Mul", [motion(name), f"wavenumber {label}"], f"phase {label}")
+        return made[f"phase {label}"]
 
     made: dict[str, str] = {}
     rows = []

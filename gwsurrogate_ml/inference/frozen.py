@@ -1,7 +1,7 @@
 """The state of an analysis as plain data, and back: numbers, arrays, flows and objects of known packages, and no code.
 
-What is read back names classes of a few packages alone, whose objects are filled, not called: a foreign file can do no more than
-be refused. Files are torch's with ``weights_only``, which holds nothing but tensors and plain containers.
+What is read back names classes and methods of a few packages alone; objects are filled, not called, and a file with another key is
+refused before. Files are torch's with ``weights_only``, which holds nothing but tensors and plain containers.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _Freezer:
             return ("parameter" if isinstance(value, torch.nn.Parameter) else "tensor", value.detach().clone())
         if isinstance(value, np.ndarray | np.generic):
             try:
-                tensor = torch.from_numpy(np.array(value))
+                tensor = torch.from_numpy(np.array(value, dtype=value.dtype.newbyteorder("=")))
             except TypeError as error:
                 raise CannotFreezeError(str(error)) from error
             return ("scalar" if isinstance(value, np.generic) else "array", tensor)
@@ -147,20 +147,22 @@ def _class(name: str) -> type:
     return found
 
 
-def save(path: Path, content: Any, known: Mapping[str, Any] | None = None) -> None:
+def save(path: Path, content: Any, key: str = "", known: Mapping[str, Any] | None = None) -> None:
     """Write `content` to `path`.
 
     Parameters
     ----------
     path : Path
     content : numbers, arrays, tensors, containers, and objects of the classes of `PACKAGES`
+    key : str
+        of what it belongs to: `load` asks for it
     known : mapping from name to object, optional
         what whoever reads has already: kept by name alone
 
     Raises
     ------
     CannotFreezeError
-        if something in `content` is of another kind
+        if something in `content` is of another kind, or nested too deep
     OSError
         if the file cannot be written
 
@@ -168,30 +170,35 @@ def save(path: Path, content: Any, known: Mapping[str, Any] | None = None) -> No
     --------
     >>> import tempfile
     >>> path, shared = Path(tempfile.mkdtemp()) / "a", np.arange(3)
-    >>> save(path, {"a": [shared, shared], "b": (1.5, "x")})
-    >>> found = load(path)
+    >>> save(path, {"a": [shared, shared], "b": (1.5, "x")}, "key")
+    >>> found = load(path, "key")
     >>> found["a"][0] is found["a"][1], found["b"]
     (True, (1.5, 'x'))
     """
     from gwsurrogate_ml.files import save_torch
 
     freezer = _Freezer(known or {})
-    root = freezer.node(content)
-    save_torch({"root": root, "nodes": freezer.nodes}, path)
+    try:
+        root = freezer.node(content)
+    except RecursionError as error:
+        raise CannotFreezeError("it is nested too deep") from error
+    save_torch({"key": key, "root": root, "nodes": freezer.nodes}, path)
 
 
-def load(path: Path, known: Mapping[str, Any] | None = None) -> Any:
-    """What `save` wrote to `path`; arrays are copies.
+def load(path: Path, key: str = "", known: Mapping[str, Any] | None = None) -> Any:
+    """What `save` wrote to `path` with this `key`; arrays are copies.
 
     Raises
     ------
     ArtifactError
-        if the file is damaged, foreign, or of another version
+        if the file is damaged, foreign, of another version or has another key
     """
     import torch
 
     try:
         stored = torch.load(path, weights_only=True)
+        if stored["key"] != key:
+            raise ValueError("it has another key")
         return _Thawer(stored["nodes"], known or {}).value(stored["root"])
     except Exception as error:  # of pickle, zip, torch or a class that is gone, as the damage is
         raise ArtifactError(f"{path} is no state of an analysis ({' '.join(str(error).split())[:200]})") from error

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 SUFFIX = ".step"
-FORMAT = 1
+FORMAT = 2
 OLD = 60.0
 """Seconds after which a half-written step belongs to nobody."""
 
@@ -92,8 +92,9 @@ class KeptSteps(Steps):
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for path in self.folder.glob(f".*{SUFFIX}"):  # half written when a run was killed
-                if time.time() - path.stat().st_mtime > OLD:
-                    path.unlink()
+                with suppress(FileNotFoundError):  # another process may remove it first
+                    if time.time() - path.stat().st_mtime > OLD:
+                        path.unlink()
         except OSError as error:
             raise ConfigError(f"{self.folder} cannot be made ({error.strerror}): name another folder") from error
 
@@ -106,8 +107,8 @@ class KeptSteps(Steps):
         there = {f"known {i}": value for i, value in enumerate(known)} | _of(sampler)
         if path.exists():
             with suppress(ArtifactError):
-                kept = frozen.load(path, there)
-                if isinstance(kept, dict) and kept.get("key") == self.key and kept.get("name") == name:
+                kept = frozen.load(path, self.key, there)
+                if isinstance(kept, dict) and kept.get("name") == name:
                     if sampler is not None:
                         vars(sampler).update(kept["state"])
                     self.spent += kept["seconds"]
@@ -117,7 +118,6 @@ class KeptSteps(Steps):
         self._keep(
             path,
             {
-                "key": self.key,
                 "name": name,
                 "seconds": time.perf_counter() - begin,
                 "result": result,
@@ -133,10 +133,10 @@ class KeptSteps(Steps):
             return
         try:
             with whole_file(path) as temporary:
-                frozen.save(temporary, content, known)
+                frozen.save(temporary, content, self.key, known)
         except frozen.CannotFreezeError as error:
             logger.debug("step %s is not kept: %s", content["name"], error)
-        except GwsmlError as error:
+        except (GwsmlError, MemoryError) as error:
             self._keeps = False
             logger.warning("steps are no longer kept, a killed run would begin anew: %s", error)
 
@@ -206,8 +206,10 @@ def analysis_key(segment: AnalysisSegment, probe: np.ndarray, **settings: Any) -
 
 @cache
 def code() -> str:
-    """A hash of this package's source files: steps of other code are not gone on from."""
+    """A hash of the source files that an analysis runs through: steps of other code are not gone on from."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
+    root = Path(__file__).parents[1]
+    for part in (".", "inference", "kernels", "strain", "surrogate", "waveform"):
+        for path in sorted((root / part).glob("*.py")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()

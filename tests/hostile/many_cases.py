@@ -111,7 +111,7 @@ def kept(room: Room, nodes: list[Any], root: Any = None) -> Any:
     from gwsurrogate_ml.inference import frozen
 
     path = room.inside / "001.step"
-    torch.save({"root": {"node": 0} if root is None else root, "nodes": nodes}, path)
+    torch.save({"key": "", "root": {"node": 0} if root is None else root, "nodes": nodes}, path)
     return frozen.load(path)
 
 

@@ -362,3 +362,15 @@ def test_a_segment_of_noise_has_a_score_and_a_length(model: AutoencoderDenoiser)
         assert 0 <= r.probability <= 1
     energies = [np.sum(model.reconstruct(segment.white, segment.psd, rate).signal ** 2) for rate in (1024.0, 4096.0)]
     assert energies[0] == pytest.approx(energies[1], rel=1e-6)
+
+
+@pytest.mark.parametrize("damage", ["a NaN", "an infinite PSD"])
+def test_a_segment_that_cannot_be_judged_is_refused(model: AutoencoderDenoiser, damage: str) -> None:
+    white, psd = np.ones(frequencies().size, complex), np.ones(frequencies().size)
+    if damage == "an infinite PSD":
+        psd[:] = np.inf
+        white[:] = np.nan  # what whitening by it gives
+    else:
+        white[50] = np.nan
+    with np.errstate(all="ignore"), pytest.raises(DataError, match="not finite, or far too loud"):
+        model.reconstruct(white, psd, 2048.0)

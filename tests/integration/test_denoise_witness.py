@@ -17,7 +17,7 @@ from gwsurrogate_ml.denoise.fitting import passband
 from gwsurrogate_ml.denoise.ladder import injected, share_of_signal
 from gwsurrogate_ml.denoise.metrics import binary_power, matched_filter_snr, snr_gain
 from gwsurrogate_ml.denoise.mock import Mock, MockData, preset
-from gwsurrogate_ml.denoise.stream import joined
+from gwsurrogate_ml.denoise.stream import Filter, joined, run_through
 from gwsurrogate_ml.denoise.witness import WitnessCleaner
 from gwsurrogate_ml.denoise.witness_onnx import export_witness_onnx, load_witness_onnx
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError, DomainWarning
@@ -229,6 +229,23 @@ def test_by_onnx_runtime_it_is_the_same_cleaner(held_out: MockData, cleaner: Wit
     assert np.array_equal(stream.weight, offline.weight[:length])
     assert stream.subtracted.any()
     assert stream.model == cleaner.plan.model
+
+
+def test_a_channel_whose_light_scatters_twice_is_the_same_by_onnx_runtime(
+    cleaner: WitnessCleaner, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    features = (Feature("sine", ("a",), 3.0), Feature("cosine", ("a",), 7.0), Feature("product", ("a", "b")))
+    taps = 1e-22 * rng.normal(size=(1, len(features), 33))
+    plan = Filter(("a", "b"), features, np.ones(1), taps, np.array([10.0, 10.0]), 256.0, "scattering")
+    exported = load_witness_onnx(export_witness_onnx(WitnessCleaner(cleaner.card, plan), tmp_path / "scattering.onnx"))
+    strain, rows = 1e-21 * rng.normal(size=4096), rng.normal(size=(2, 4096))
+    wanted, found = (run_through(p, strain, rows, 0.0).strain for p in (plan, exported))
+    assert np.abs(found - wanted).max() < 1e-5 * np.abs(wanted - strain).max()
+    for limit in (np.inf, 0.0):
+        stuck = WitnessCleaner(cleaner.card, replace(plan, limits=np.array([10.0, limit])))
+        with pytest.raises(ConfigError, match="zero or infinite"):
+            export_witness_onnx(stuck, tmp_path / "stuck.onnx")
 
 
 def test_what_is_no_witness_stream(tmp_path: Path, training: MockData, cleaner: WitnessCleaner) -> None:

@@ -92,8 +92,23 @@ def test_what_is_read_back_runs_no_foreign_code(tmp_path: Path) -> None:
         ("method", ["text", "__reduce__"]),
         ("call", ["os"]),
     ):
-        torch.save({"root": {"node": 0}, "nodes": [node, ("dict", [])]}, path)
+        torch.save({"key": "", "root": {"node": 0}, "nodes": [node, ("dict", [])]}, path)
         with pytest.raises(ArtifactError, match="no state of an analysis"):
             frozen.load(path)
+    frozen.save(path, {"a": 1}, "key")
+    with pytest.raises(ArtifactError, match="another key"):
+        frozen.load(path, "another")
     with pytest.raises(frozen.CannotFreezeError):
         frozen.save(path, {"a": print})
+    nested: list = []
+    for _ in range(3000):
+        nested = [nested]
+    with pytest.raises(frozen.CannotFreezeError, match="too deep"):
+        frozen.save(path, nested)
+
+
+def test_arrays_of_either_byte_order_are_kept(tmp_path: Path) -> None:
+    frozen.save(tmp_path / "a", [np.arange(3, dtype=">f8"), np.float64(2.5)])
+    array, scalar = frozen.load(tmp_path / "a")
+    np.testing.assert_array_equal(array, [0.0, 1.0, 2.0])
+    assert scalar == 2.5
