@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.checks import finite
 from gwsurrogate_ml.errors import ArtifactError, ConfigError
 from gwsurrogate_ml.serve.protocol import Parameter, RequestError
 
@@ -117,6 +118,8 @@ class ServedModel:
         ------
         RequestError
             400, naming the input, output or parameter that is missing, unknown or of the wrong shape or type
+        ConfigError
+            naming the parameter that is no finite number
         """
         known = {tensor.name: tensor for tensor in self.inputs}
         for name in inputs:
@@ -143,9 +146,9 @@ class ServedModel:
                 raise RequestError(
                     400, f"{self.name} has no parameter {name!r}: it takes {', '.join(self.defaults) or 'none'}"
                 )
-            if isinstance(value, (bool, str)) or not math.isfinite(value):
-                raise RequestError(400, f"parameter {name!r} is {value!r}: give a finite number")
-            values[name] = float(value)
+            if isinstance(value, bool):
+                raise RequestError(400, f"parameter {name!r} is {value}: give a finite number")
+            values[name] = finite(value, f"parameter {name!r}")
         for name, value in values.items():
             if math.isnan(value):
                 raise RequestError(400, f"{self.name} needs the parameter {name!r}")

@@ -21,6 +21,9 @@ DTYPES = {
     **{f"FP{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)},
 }  # fmt: skip
 """numpy's types of the protocol's; BYTES, of variable length, stands apart."""
+ELEMENTS: dict[str, set[type]] = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float, type(None)}}
+"""What the elements of JSON data are, by numpy's kinds: nothing is rounded or taken for another type; null is NaN."""
+MOST_AXES = 8
 HEADER_LENGTH = "Inference-Header-Content-Length"
 Parameter = str | bool | int | float
 
@@ -53,6 +56,18 @@ class Request:
     binary: bool = False
 
 
+def whole(text: str) -> int | None:
+    """The value of a header that holds a number; None where it holds none.
+
+    Examples
+    --------
+    >>> whole(" 12 "), whole("-3"), whole("²")
+    (12, None, None)
+    """
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
 def inflate(body: bytes, encoding: str, limit: int) -> bytes:
     """`body` without its Content-Encoding, at most `limit` bytes long.
 
@@ -80,6 +95,8 @@ def inflate(body: bytes, encoding: str, limit: int) -> bytes:
         raise RequestError(413, f"the body unpacks to more than {limit} bytes: send less at a time")
     if not stream.eof:
         raise RequestError(400, f"the {encoding} body is cut off: send it again")
+    if stream.unused_data:
+        raise RequestError(400, f"{len(stream.unused_data)} bytes follow the {encoding} data: compress the body as one")
     return out
 
 
@@ -97,11 +114,9 @@ def decode(body: bytes, header_length: str | None = None) -> Request:
     >>> decode(body).inputs["x"]
     array([1. , 2.5])
     """
-    length = len(body)
-    if header_length is not None:
-        if not header_length.strip().isdigit() or int(header_length) > len(body):
-            raise RequestError(400, f"{HEADER_LENGTH} is {header_length!r} for a body of {len(body)} bytes")
-        length = int(header_length)
+    length = len(body) if header_length is None else whole(header_length)
+    if length is None or length > len(body):
+        raise RequestError(400, f"{HEADER_LENGTH} is {header_length!r} for a body of {len(body)} bytes")
     try:
         head = json.loads(body[:length])
     except (ValueError, RecursionError) as error:
@@ -109,6 +124,9 @@ def decode(body: bytes, header_length: str | None = None) -> Request:
     if not isinstance(head, dict) or not isinstance(head.get("inputs"), list):
         raise RequestError(400, 'the request lacks "inputs": a list of tensors')
     parameters = _mapping(head.get("parameters", {}), "parameters")
+    for name, value in parameters.items():
+        if not isinstance(value, Parameter):
+            raise RequestError(400, f"parameter {name!r} is {_said(value)}: give a number or a word")
     raw, inputs = memoryview(body)[length:], {}
     for entry in head["inputs"]:
         tensor = _mapping(entry, "a tensor of inputs")
@@ -119,8 +137,8 @@ def decode(body: bytes, header_length: str | None = None) -> Request:
         if size is None:
             inputs[name] = _from_json(name, shape, datatype, tensor.get("data"))
         else:
-            if not isinstance(size, int) or not 0 <= size <= len(raw):
-                raise RequestError(400, f"input {name!r}: binary_data_size is {size!r}, {len(raw)} bytes are left")
+            if type(size) is not int or not 0 <= size <= len(raw):
+                raise RequestError(400, f"input {name!r}: binary_data_size is {_said(size)}, {len(raw)} bytes are left")
             inputs[name], raw = _from_bytes(name, shape, datatype, raw[:size]), raw[size:]
     if len(raw):
         raise RequestError(400, f"{len(raw)} bytes follow the last tensor: check binary_data_size")
@@ -129,8 +147,8 @@ def decode(body: bytes, header_length: str | None = None) -> Request:
     for entry in _sequence(head.get("outputs", []), "outputs"):
         wanted = _mapping(entry, "an entry of outputs")
         given = _mapping(wanted.get("parameters", {}), "parameters of an output")
-        outputs[str(wanted.get("name"))] = given.get("binary_data", binary) is True
-    return Request(inputs, parameters, outputs, str(head.get("id", "")), binary)
+        outputs[_text(wanted.get("name"), "the name of an output")] = given.get("binary_data", binary) is True
+    return Request(inputs, parameters, outputs, _text(head.get("id") or "", "id"), binary)
 
 
 def encode(
@@ -178,6 +196,11 @@ def datatype_of(array: np.ndarray) -> str:
     raise TypeError(f"{array.dtype} has no name in the protocol")
 
 
+def _said(value: Any) -> str:
+    """A value in a message: of lists and objects, which may be deep, the type alone."""
+    return repr(value)[:60] if isinstance(value, Parameter) else f"a {type(value).__name__}"
+
+
 def _mapping(value: Any, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RequestError(400, f"{what} is not a JSON object")
@@ -190,36 +213,51 @@ def _sequence(value: Any, what: str) -> Sequence[Any]:
     return value
 
 
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, (str, int)):
+        raise RequestError(400, f"{what} is {_said(value)}: give a word")
+    return str(value)
+
+
 def _header(tensor: Mapping[str, Any]) -> tuple[str, tuple[int, ...], str]:
     name, shape, datatype = tensor.get("name"), tensor.get("shape"), tensor.get("datatype")
     if not isinstance(name, str) or not name:
         raise RequestError(400, "an input has no name: give one to each tensor")
-    if datatype != "BYTES" and datatype not in DTYPES:
-        raise RequestError(400, f"input {name!r}: datatype {datatype!r} is none of {', '.join(DTYPES)}, BYTES")
-    if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 2**31 for n in shape) or len(shape) > 8:
-        raise RequestError(400, f"input {name!r}: shape {str(shape)[:60]} is not a list of sizes")
-    return name, tuple(shape), str(datatype)
+    if not isinstance(datatype, str) or datatype not in (*DTYPES, "BYTES"):
+        raise RequestError(400, f"input {name!r}: datatype {_said(datatype)} is none of {', '.join(DTYPES)}, BYTES")
+    if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 2**31 for n in shape):
+        raise RequestError(400, f"input {name!r}: its shape is not a list of sizes")
+    if len(shape) > MOST_AXES or math.prod(n or 1 for n in shape) > 2**48:  # numpy bounds sizes even of empty arrays
+        raise RequestError(400, f"input {name!r}: its shape is too large, at most {MOST_AXES} axes are taken")
+    return name, tuple(shape), datatype
 
 
 def _from_json(name: str, shape: tuple[int, ...], datatype: str, data: Any) -> np.ndarray:
+    """An array from flat or nested data: the protocol allows both."""
     try:
-        if datatype == "BYTES":
-            flat = np.empty(math.prod(shape), object)
-            words = list(_flatten(data))
-            if len(words) != flat.size:
-                raise ValueError(f"{len(words)} elements")
-            flat[:] = [word.encode() for word in words]
-            return flat.reshape(shape)
-        array = np.asarray(data, DTYPES[datatype])
-        return array.reshape(shape)  # the protocol allows flat and nested data
-    except (ValueError, TypeError, OverflowError, AttributeError) as error:
+        flat = _flat(data)
+        kinds = {str} if datatype == "BYTES" else ELEMENTS[DTYPES[datatype].kind]
+        if wrong := {type(element) for element in flat} - kinds:
+            raise TypeError(f"{wrong.pop().__name__} found")
+        if datatype != "BYTES":
+            return np.asarray(data, DTYPES[datatype]).reshape(shape)
+        words = np.empty(len(flat), object)
+        words[:] = [word.encode() for word in flat]
+        return words.reshape(shape)
+    except (ValueError, TypeError, OverflowError) as error:
         raise RequestError(
             400, f"input {name!r}: its data are not {datatype} of shape {list(shape)} ({str(error)[:100]})"
         ) from error
 
 
-def _flatten(data: Any) -> list[Any]:
-    return [word for part in data for word in _flatten(part)] if isinstance(data, list) else [data]
+def _flat(data: Any) -> list[Any]:
+    """The elements of lists in lists; what is nested deeper than arrays are stays a list."""
+    flat = data if isinstance(data, list) else [data]
+    for _ in range(MOST_AXES):
+        if not any(isinstance(part, list) for part in flat):
+            break
+        flat = [element for part in flat for element in (part if isinstance(part, list) else [part])]
+    return flat
 
 
 def _from_bytes(name: str, shape: tuple[int, ...], datatype: str, raw: memoryview) -> np.ndarray:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 
 from gwsurrogate_ml.artifacts import package_versions
 from gwsurrogate_ml.errors import GwsmlError
+from gwsurrogate_ml.serve import protocol
 from gwsurrogate_ml.serve.protocol import HEADER_LENGTH, RequestError
 from gwsurrogate_ml.serve.service import Limits, Service
 
@@ -33,11 +35,13 @@ async def _one_by_one(parts: Sequence[bytes]) -> AsyncIterator[bytes]:
 
 async def read_body(request: Request, limits: Limits) -> bytes:
     """The body, refused (413) as soon as it is too long, and (408) when it takes too long to come."""
-    told = request.headers.get("content-length", "0")
+    told = protocol.whole(request.headers.get("content-length", "0"))
     too_long = RequestError(
         413, f"the body is longer than {limits.request_bytes} bytes: send less at a time, or raise the service's limit"
     )
-    if not told.isdigit() or int(told) > limits.request_bytes:
+    if told is None:
+        raise RequestError(400, "Content-Length is no number: send the length of the body in bytes")
+    if told > limits.request_bytes:
         raise too_long
     parts, size = [], 0
     try:
@@ -65,7 +69,8 @@ def build(service: Service) -> FastAPI:
 
     def failure(status: int, message: str) -> Response:
         headers = {"Retry-After": "1"} if status == 503 else {}
-        return JSONResponse({"error": message}, status, headers)
+        # Escaped: a client's own words may hold what UTF-8 cannot.
+        return Response(json.dumps({"error": message}), status, headers, "application/json")
 
     @app.exception_handler(RequestError)
     async def _refused(_: Request, error: RequestError) -> Response:

@@ -65,7 +65,7 @@ class Sequences:
             if key not in self._open:
                 raise RequestError(
                     404,
-                    f"{model} has no open sequence {name}: it never began, has ended, or was idle for {self.idle:g} s; "
+                    f"{model} has no open sequence {name!r}: it never began, has ended, or was idle for {self.idle:g} s; "
                     "begin it with sequence_start",
                 )
             return self._open[key]

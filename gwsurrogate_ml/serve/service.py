@@ -160,8 +160,8 @@ class Service:
         def unpack() -> tuple[protocol.Request, Call]:
             request = protocol.decode(protocol.inflate(body, encoding, self.limits.request_bytes), header_length)
             wanted = request.parameters.get("timeout")  # microseconds, in Triton's clients
-            asked = 1e-6 * wanted if type(wanted) is int and wanted > 0 else allowed
-            deadline = arrival + min(allowed, asked)
+            asked = 1e-6 * wanted if type(wanted) is int and 0 < wanted < 1e6 * allowed else allowed
+            deadline = arrival + asked
             outputs = tuple(request.outputs)
             return request, model.call(request.inputs, request.parameters, outputs, deadline, self.limits.answer_bytes)
 
@@ -197,7 +197,7 @@ class Service:
         try:
             async with sequence.lock:
                 if not start and sequence.state is None:
-                    raise RequestError(404, f"{model.name}: the first frame of sequence {name} failed, begin it anew")
+                    raise RequestError(404, f"{model.name}: the first frame of sequence {name!r} failed, begin it anew")
                 work = functools.partial(_step, model, sequence.state, call, end)
                 state, outputs = await self._run(model, call.deadline, work, model.slow)
                 self.sequences.done(key, sequence, state)

@@ -173,7 +173,7 @@ def test_streams_of_several_clients_are_kept_apart_and_equal_cleaning_at_once(
         assert np.allclose(stream[delay:], expected.strain[: stream.size - delay], rtol=0, atol=1e-12 * np.ptp(stream))
         assert np.concatenate([r.as_numpy("weight") for r in got[name]]).max() == 1.0
         assert got[name][0].as_numpy("start_time")[0] == pytest.approx(float(data.strain.t0.value) - cleaner.latency)
-    with pytest.raises(InferenceServerException, match="no open sequence 7") as caught:
+    with pytest.raises(InferenceServerException, match="no open sequence '7'") as caught:
         client.infer("mock-cleaner", pieces[7][0][1], sequence_id=7, parameters={"start_time": 0.0})
     assert status(caught) == 404
 
@@ -303,6 +303,10 @@ def test_raw_http_gets_the_protocols_errors(url: str) -> None:
     assert (code, list(error)) == (404, ["error"])
     assert ask("/v2/models/nr22/infer")[0] == 405
     assert ask("/v2/models/nr22/infer", b"{}", **{"Content-Encoding": "br"})[0] == 415
+    code, error = ask(
+        "/v2/models/nr22/infer", b"{}", **{"Inference-Header-Content-Length": "\xb2"}
+    )  # a digit, no number
+    assert (code, "'²'" in error["error"]) == (400, True)
     tensors = [("parameters", [1, 3], [[1.5, 0, 0]]), ("times", [1], [0])]
     inputs = [{"name": name, "shape": shape, "datatype": "FP64", "data": data} for name, shape, data in tensors]
     body = json.dumps({"inputs": inputs}).encode()
@@ -311,6 +315,32 @@ def test_raw_http_gets_the_protocols_errors(url: str) -> None:
     ) as answer:
         found = json.loads(answer.read())
     assert found["outputs"][0]["shape"] == [1, 1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "said"),
+    [
+        ("nr22-polarizations", '"parameters": {"f_min": null}', "'f_min' is a NoneType"),
+        ("nr22-polarizations", '"parameters": {"f_min": [20]}', "'f_min' is a list"),
+        ("nr22-polarizations", '"parameters": {"f_min": 1' + 401 * "0" + "}", "finite number"),
+        ("nr22-polarizations", '"parameters": {"f_min": true}', "finite number"),
+        ("nr22-polarizations", '"parameters": {"timeout": 1' + 401 * "0" + ', "f_min": -1}', "f_min is -1"),
+        ("nr22-polarizations", '"outputs": [{"name": "\\ud800"}]', "no output"),
+        ("sleeper", '"parameters": {"sequence_id": "\\ud800"}', "no stream"),
+        ("bbh-signal", '"parameters": {"sequence_id": "\\ud800", "start_time": 0, "sampling_frequency": 4096}', "sequence"),
+    ],
+)  # fmt: skip
+def test_what_json_allows_and_the_protocol_does_not_is_refused(url: str, model: str, changes: str, said: str) -> None:
+    name, shape = {"sleeper": ("x", [1]), "bbh-signal": ("white", [1])}.get(model, ("parameters", [1, 7]))
+    data = [36, 29, 0.3, -0.1, 410, 0.4, 1.2][: shape[-1]]
+    inputs = json.dumps([{"name": name, "shape": shape, "datatype": "FP64", "data": data}])
+    request = urllib.request.Request(
+        f"http://{url}/v2/models/{model}/infer", f'{{{changes}, "inputs": {inputs}}}'.encode()
+    )
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=20)
+    answer = json.loads(caught.value.read())["error"]
+    assert (caught.value.code // 100, said in answer) == (4, True), answer
 
 
 def test_a_full_queue_refuses_and_late_answers_are_counted(client: InferenceServerClient) -> None:

@@ -56,6 +56,13 @@ def test_json_answers_have_null_where_a_number_is_not_finite() -> None:
     assert headers == {"Content-Type": "application/json"}
 
 
+def test_json_data_may_be_flat_or_nested_and_null_is_nan() -> None:
+    assert np.array_equal(decode(tensor(shape=[1, 2], data=[[1, None]])).inputs["x"], [[1.0, np.nan]], equal_nan=True)
+    assert decode(tensor(shape=[2, 1], data=[1, 2])).inputs["x"].tolist() == [[1.0], [2.0]]
+    assert decode(tensor(datatype="BYTES", shape=[2, 1], data=[["a"], ["b"]])).inputs["x"].tolist() == [[b"a"], [b"b"]]
+    assert decode(tensor(datatype="BOOL", data=[True, False])).inputs["x"].tolist() == [True, False]
+
+
 def tensor(**changes: object) -> bytes:
     entry = {"name": "x", "shape": [2], "datatype": "FP64", "data": [1.0, 2.0]} | changes
     return json.dumps({"inputs": [{key: value for key, value in entry.items() if value is not None}]}).encode()
@@ -77,12 +84,29 @@ def tensor(**changes: object) -> bytes:
         (tensor(data=["a", "b"]), None, "data"),
         (tensor(datatype="UINT8", data=[1, 300]), None, "data"),
         (tensor(datatype="BYTES", data=["a"]), None, "data"),
+        (tensor(datatype="BYTES", data=["a", 3]), None, "int found"),
+        (
+            b'{"inputs": [{"name": "x", "shape": [1], "datatype": "BYTES", "data": ' + 900 * b"[" + 900 * b"]" + b"}]}",
+            None,
+            "data",
+        ),
+        (tensor(datatype="INT32", data=[1.7, 2]), None, "float found"),
+        (tensor(datatype="BOOL", data=["false", True]), None, "str found"),
+        (tensor(datatype="UINT8", data=[True, 1]), None, "bool found"),
+        (tensor(data=[["1.5"], [2.0]]), None, "str found"),
+        (tensor(datatype=[]), None, "datatype"),
+        (tensor(shape=[0] + 7 * [2**31 - 1], parameters={"binary_data_size": 0}), None, "shape is too large"),
+        (tensor(parameters={"binary_data_size": True}), None, "binary_data_size is True"),
         (tensor(parameters={"binary_data_size": 99}, data=None), None, "binary_data_size"),
         (tensor(parameters={"binary_data_size": 0}, data=None), None, "0 bytes for FP64"),
         (tensor(parameters={"binary_data_size": 0}, data=None, shape=[0, 2**62, 2**62]), None, "shape"),
         (tensor() + b"left", str(len(tensor())), "follow the last tensor"),
         (tensor(), "-3", "Inference-Header-Content-Length"),
         (tensor(), "99999", "Inference-Header-Content-Length"),
+        (tensor(), "²", "Inference-Header-Content-Length"),
+        (tensor(), "9" * 5000, "Inference-Header-Content-Length"),
+        (b'{"inputs": [], "parameters": {"a": ' + 900 * b"[" + 900 * b"]" + b"}}", None, "parameter 'a' is a list"),
+        (b'{"inputs": [], "id": [1]}', None, "id is a list"),
         (json.dumps({"inputs": [json.loads(tensor())["inputs"][0]] * 2}).encode(), None, "twice"),
     ],
 )
@@ -108,6 +132,8 @@ def test_compressed_bodies_are_bounded_after_unpacking() -> None:
     for body, encoding, status in (
         (gzip.compress(b"0" * 10**7), "gzip", 413),
         (gzip.compress(text)[:-9], "gzip", 400),
+        (gzip.compress(text[:500]) + gzip.compress(text[500:]), "gzip", 400),
+        (zlib.compress(text) + b"more", "deflate", 400),
         (b"no gzip", "gzip", 400),
         (text, "br", 415),
     ):
@@ -128,7 +154,7 @@ def test_sequences_are_bounded_in_number_and_forgotten_when_idle() -> None:
     table.done(("m", "1"), table.open(("m", "1"), start=False), "later")
     now = 11.0  # the second is idle for 11 s
     assert table.open(("m", "1"), start=False).state == "later"
-    with pytest.raises(RequestError, match="no open sequence 2"):
+    with pytest.raises(RequestError, match="no open sequence '2'"):
         table.open(("m", "2"), start=False)
     assert (len(table), table.expired) == (1, 1)
     table.open(("m", "3"), start=True)
