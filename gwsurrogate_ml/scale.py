@@ -120,7 +120,6 @@ def cluster(where: str | None, workers: int = 2) -> Iterator[Mapper]:
 
     settings = {
         "distributed.scheduler.allowed-failures": DEATHS,
-        # One thread each: two processes of two threads are slower than four of one.
         "distributed.nanny.pre-spawn-environ": {
             # One thread each: two processes of two threads are slower than four of one.
             **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), 1),

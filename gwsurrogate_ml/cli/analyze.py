@@ -77,9 +77,10 @@ def analyze(
 
     The same command again goes on where a killed one was. Of many events each gets a folder, and --cluster shares them out.
     """
-    from gwsurrogate_ml.cli.events import Event, analyse_event, read_table
-    from gwsurrogate_ml.cli.pipeline import Settings, announce
+    from gwsurrogate_ml.cli.events import Event, analyse_event, claim, read_table
+    from gwsurrogate_ml.cli.pipeline import announce
     from gwsurrogate_ml.cli.printing import require_browser
+    from gwsurrogate_ml.cli.settings import Settings
 
     names = list(event or [])
     if sum((bool(names), bool(strain), events is not None)) > 1:
@@ -95,8 +96,9 @@ def analyze(
         )
     if prior and not from_scratch:
         raise ConfigError("--prior goes with --from-scratch: an estimator has the prior it was trained with")
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise ConfigError(f"{sorted(twice)[0]} is given twice: each event gets a folder of its name")
+    taken: set[str] = set()
+    for name in names:
+        claim(name, taken, "event")
     if pdf:
         require_browser()
     ranges = parse_prior(prior or []) if from_scratch else {}

@@ -12,13 +12,12 @@ from typing import Any
 import typer
 
 from gwsurrogate_ml.cli.console import EXIT_ERROR, ProgressReport, complain, stdout
-from gwsurrogate_ml.cli.events import Event, tasks_of, work
+from gwsurrogate_ml.cli.events import TABLE, Event, tasks_of, work
 from gwsurrogate_ml.cli.output import plain
-from gwsurrogate_ml.cli.pipeline import Settings
+from gwsurrogate_ml.cli.settings import Settings
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.files import whole_file
 
-TABLE = ("events.csv", "events.json")
 COLUMNS = ("chirp_mass", "total_mass_source", "luminosity_distance", "chi_eff")
 NUMBERS = ("sample_efficiency", "pareto_k", "log_bayes_factor", "seconds")
 
@@ -48,25 +47,23 @@ def analyse_many(
 
     scale.require(cluster, workers)
     place = out.expanduser().resolve()
+    tasks = tasks_of(events, settings, place, pdf)
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"--out {out} cannot be made ({error.strerror or error}): name another folder") from error
-    tasks = tasks_of(events, settings, place, pdf)
     rows: list[dict[str, Any]] = []
     with ProgressReport() as progress, scale.cluster(cluster, workers) as mapper:
         progress("events", 0, len(tasks))
         for row in mapper.map(work, tasks):
-            rows.append(row)
+            rows.append(plain(row))
             write_table(place, rows)  # after each: what is there is whole, whenever the run ends
             progress("events", len(rows), len(tasks))
     for row in rows:
-        if row["outcome"] == "failed":
-            complain("warning", f"{row['event']}: {row['message']}")
-        for text in row.get("flags", ()):
+        for text in (*([row["message"]] if "message" in row else []), *row.get("flags", ())):
             complain("warning", f"{row['event']}: {text}")
     if as_json:
-        typer.echo(json.dumps(plain(rows), indent=1))
+        typer.echo(json.dumps(rows, indent=1))
     else:
         _show(rows, out)
     failed = sum(row["outcome"] == "failed" for row in rows)
@@ -100,12 +97,12 @@ def line(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_table(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write events.csv and events.json, each whole."""
+    """Write events.csv and events.json, each whole; `rows` are `plain`."""
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, list(line(rows[0])), lineterminator="\n")
     table.writeheader()
     table.writerows(line(row) for row in rows)
-    for name, content in zip(TABLE, (text.getvalue(), json.dumps(plain(rows), indent=1) + "\n"), strict=True):
+    for name, content in zip(TABLE, (text.getvalue(), json.dumps(rows, indent=1) + "\n"), strict=True):
         with whole_file(folder / name) as temporary:
             temporary.write_text(content, encoding="utf-8")
 
@@ -120,8 +117,9 @@ def _show(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
             continue
         mass, distance = (row["posterior"][name]["median"] for name in ("chirp_mass", "luminosity_distance"))
         run = row["inference"]
-        cells = [f"{mass:.2f}", f"{distance:.0f}", f"{row['matched_filter']['network_snr']:.1f}"]
-        cells += [f"{100 * run['sample_efficiency']:.0f} %", f"{run['pareto_k']:.2f}"]
+        shown = [(mass, ".2f"), (distance, ".0f"), (row["matched_filter"]["network_snr"], ".1f")]
+        shown += [(run["sample_efficiency"], ".0%"), (run["pareto_k"], ".2f")]
+        cells = ["not finite" if value is None else format(value, form) for value, form in shown]
         said = [row["outcome"]] if row["outcome"] != "analysed" else []
         said += [f"{len(row['flags'])} flags"] if row["flags"] else []
         table.add_row(row["event"], *cells, ", ".join(said))

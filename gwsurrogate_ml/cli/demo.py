@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gwsurrogate_ml.cli.console import ProgressReport
-from gwsurrogate_ml.cli.options import Draws, Estimator, Json, Seed
+from gwsurrogate_ml.cli.options import Draws, Estimator, Json, Seed, command_words
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.cli.output import Output
@@ -46,10 +46,11 @@ def demo(
     """Simulate a GW150914-like signal in H1 and L1 noise, analyse it, and compare with the truth."""
     from gwsurrogate_ml.cli.events import unfinished
     from gwsurrogate_ml.cli.output import output_folder
-    from gwsurrogate_ml.cli.pipeline import Settings, announce, run_into
+    from gwsurrogate_ml.cli.pipeline import announce, run_into
+    from gwsurrogate_ml.cli.settings import Settings
 
     settings = Settings(estimator=estimator, n_draws=n_draws, seed=seed)
-    words = ["--estimator", estimator, "--n-draws", str(n_draws), "--seed", str(seed), "--out", str(out)]
+    words = command_words({"estimator": estimator, "n_draws": n_draws, "seed": seed, "out": out})
     with (
         unfinished(out) as steps,
         output_folder(out, {"command": "demo"}) as output,

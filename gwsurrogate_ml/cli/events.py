@@ -8,21 +8,24 @@ from __future__ import annotations
 import csv
 import json
 import math
-import shlex
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from gwsurrogate_ml.cli.console import ProgressReport
-from gwsurrogate_ml.cli.output import CONFIG, output_folder
-from gwsurrogate_ml.cli.pipeline import GWOSC_NOTE, PACKAGES, Settings, run_into
+from gwsurrogate_ml.cli.output import CONFIG, output_folder, plain
+from gwsurrogate_ml.cli.pipeline import GWOSC_NOTE, PACKAGES, PDF, run_into
+from gwsurrogate_ml.cli.settings import Settings
 from gwsurrogate_ml.errors import ConfigError, GwsmlError
 from gwsurrogate_ml.inference.steps import SUFFIX, clear
 
 UNFINISHED = ".unfinished"
+TABLE = ("events.csv", "events.json")
+"""Files of many events, beside their folders."""
 PAUSE = 5.0
 """Seconds before an event is tried again whose files could not be read: file systems of clusters have bad moments."""
 
@@ -57,6 +60,28 @@ class Event:
         return [*named, "--gps", repr(self.gps)]
 
 
+def claim(name: str, taken: set[str], where: str) -> None:
+    """Add `name` to those `taken`: every event gets a folder of its own.
+
+    Raises
+    ------
+    ConfigError
+        if `name` is taken, or cannot name the folder of an event; the message starts with `where`
+
+    Examples
+    --------
+    >>> taken = {"first"}
+    >>> claim("second", taken, "line 2")
+    >>> sorted(taken)
+    ['first', 'second']
+    """
+    if name in ("", *TABLE) or Path(name).name != name or name.startswith(".") or name.endswith(UNFINISHED):
+        raise ConfigError(f"{where}: the name {name!r} cannot name a folder for an event: give another")
+    if name in taken:
+        raise ConfigError(f"{where}: {name!r} is given twice: each event gets a folder of its name")
+    taken.add(name)
+
+
 def read_table(path: Path) -> list[Event]:
     """Events of a CSV file with the columns name and gps, and one a detector with its strain file; paths from the file's folder on.
 
@@ -78,15 +103,16 @@ def read_table(path: Path) -> list[Event]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"--events {path} cannot be read ({error}): give a CSV file") from error
     events: list[Event] = []
+    taken: set[str] = set()
     for number, row in enumerate(rows, start=2):
         where = f"--events {path}, line {number}"
         if None in row or any(value is None for value in row.values()):
             raise ConfigError(f"{where} has not as many fields as the first line")
         columns = {key.strip(): value.strip() for key, value in row.items()}
         name, gps = columns.pop("name", ""), columns.pop("gps", "")
-        files = {detector: path.parent / file for detector, file in sorted(columns.items()) if file}
-        if not name or Path(name).name != name or name.startswith("."):
-            raise ConfigError(f"{where}: the name {name!r} cannot name a folder: give one in the column `name`")
+        paths = sorted((detector, os.path.expanduser(file)) for detector, file in columns.items() if file)
+        files = {detector: path.parent / file for detector, file in paths}
+        claim(name, taken, where)
         try:
             time_ = float(gps)
         except ValueError:
@@ -100,23 +126,20 @@ def read_table(path: Path) -> list[Event]:
         events.append(Event(name, time_, files))
     if not events:
         raise ConfigError(f"--events {path} holds no event: give lines below the heads name, gps, H1, L1")
-    if double := {event.name for event in events if sum(other.name == event.name for other in events) > 1}:
-        raise ConfigError(f"--events {path} names {sorted(double)[0]!r} twice: each event gets a folder of its name")
     return events
 
 
 @contextmanager
 def unfinished(folder: Path) -> Iterator[Path]:
-    """The folder beside `folder` for the steps of its analysis; it stays where the run is ended from outside, or finds no room."""
+    """The folder beside `folder` for the steps of its analysis; they stay until `folder` is there, whatever ends the run."""
     place = folder.expanduser().resolve()
     steps = place.with_name(place.name + UNFINISHED)
     try:
         yield steps
-    except GwsmlError as error:
-        if not isinstance(error.__cause__, OSError):
-            clear(steps)
-        raise
-    clear(steps)
+        clear(steps)
+    finally:
+        with suppress(OSError):
+            steps.rmdir()  # a run that was refused before its first step leaves nothing
 
 
 def analyse_event(
@@ -162,20 +185,26 @@ class Task:
 
 
 def repeats(task: Task) -> bool:
-    """Whether the folder of `task` holds the very analysis already: the same command, files and versions."""
+    """Whether the folder of `task` holds the very analysis already: the same settings, versions, and content of all files."""
     from gwsurrogate_ml.artifacts import package_versions, sha256
 
     try:
         config = json.loads((task.folder / CONFIG).read_text())
-        command = ["gwsml", "analyze", *task.event.words(), *task.settings.options()]
-        command += [*(["--pdf"] if task.pdf else []), "--out", str(task.folder)]
+        if task.event.files:
+            strain = {name: entry["sha256"] for name, entry in config["strain"].items()}
+            same = strain == {name: sha256(path) for name, path in task.event.files.items()}
+            same = same and config["event"]["gps"] == task.event.gps
+        else:
+            same = config["event"]["name"] == task.event.name
         return bool(
-            config["repeat"] == shlex.join(command)
+            same
+            and config["settings"] == plain(asdict(task.settings))
+            and config["settings_sha256"] == task.settings.sha256()
             and config["versions"] == package_versions(*PACKAGES)
             and (task.folder / "summary.json").is_file()
-            and all(config["strain"][name]["sha256"] == sha256(path) for name, path in task.event.files.items())
+            and (not task.pdf or (task.folder / PDF).is_file())
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, GwsmlError):
         return False
 
 
@@ -191,6 +220,8 @@ def work(task: Task) -> dict[str, Any]:
         try:
             with _Silent() as progress:
                 summary = analyse_event(task.event, task.settings, task.folder, progress, pdf=task.pdf)
+            if task.pdf and not (task.folder / PDF).is_file():
+                row["message"] = f"no {PDF}: the browser failed, print report.html from yours"
             return row | {"outcome": "analysed"} | summary
         except GwsmlError as error:
             return row | {"outcome": "failed", "message": str(error)}
@@ -214,10 +245,13 @@ class _Silent(ProgressReport):
 
 
 def tasks_of(events: Sequence[Event], settings: Settings, out: Path, pdf: bool) -> list[Task]:
-    """One task an event, with paths that workers elsewhere find too."""
-    place = out.expanduser().absolute()
-    found = [
-        replace(event, files={name: path.expanduser().absolute() for name, path in event.files.items()})
-        for event in events
-    ]
+    """One task an event, with paths that workers elsewhere find too.
+
+    Raises
+    ------
+    ArtifactError
+        if there is no such estimator
+    """
+    place, settings = out.expanduser().absolute(), settings.absolute()
+    found = [replace(event, files={name: path.absolute() for name, path in event.files.items()}) for event in events]
     return [Task(event, settings, place / event.name, pdf) for event in found]

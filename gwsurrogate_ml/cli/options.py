@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -21,6 +21,17 @@ Cluster = Annotated[
 ]
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes or jobs, with --cluster.")]
 FMax = Annotated[float, typer.Option("--f-max", help="Upper end of the band in Hz.")]
+
+
+def command_words(values: Mapping[str, Any]) -> list[str]:
+    """Options and their values as words of a command line: numbers with all their digits, so that the command repeats the run.
+
+    Examples
+    --------
+    >>> command_words({"f_max": 1023.99999, "n_draws": 500})
+    ['--f-max', '1023.99999', '--n-draws', '500']
+    """
+    return [word for name, value in values.items() for word in (f"--{name.replace('_', '-')}", str(value))]
 
 
 def parse_detectors(option: str, pairs: Sequence[str]) -> dict[str, str]:

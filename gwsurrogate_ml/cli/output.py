@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gwsurrogate_ml.errors import ConfigError, GwsmlError
-from gwsurrogate_ml.files import no_room, refusal, whole_folder
+from gwsurrogate_ml.files import no_room, plain, refusal, whole_folder
 
 PROGRAM = "gwsml"
 CONFIG = "config.json"
@@ -33,21 +33,6 @@ def write_json(path: Path, content: Any) -> None:
     {'a': None}
     """
     path.write_text(json.dumps(plain(content), indent=1, allow_nan=False) + "\n")
-
-
-def plain(content: Any) -> Any:
-    """`content` with numpy scalars, arrays, paths and non-finite numbers turned into what JSON knows."""
-    if isinstance(content, Mapping):
-        return {str(key): plain(value) for key, value in content.items()}
-    if isinstance(content, (list, tuple)):
-        return [plain(value) for value in content]
-    if hasattr(content, "tolist"):
-        return plain(content.tolist())
-    if isinstance(content, float) and not abs(content) < float("inf"):
-        return None
-    if isinstance(content, (str, int, float, bool)) or content is None:
-        return content
-    return str(content)
 
 
 def own_files(folder: Path) -> set[str] | None:

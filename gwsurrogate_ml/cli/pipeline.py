@@ -23,6 +23,8 @@ from gwsurrogate_ml.cli.report import (
     number,
     render,
 )
+from gwsurrogate_ml.cli.settings import Settings
+from gwsurrogate_ml.errors import ConfigError
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.result import Result
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 PACKAGES = ("numpy", "scipy", "numba", "torch", "zuko", "sbi", "gwpy", "bilby", "pycbc", "lalsuite", "astropy")
-SKY_MAP = "skymap.fits"
+SKY_MAP, PDF = "skymap.fits", "report.pdf"
 DIAGNOSTICS = (
     "n_draws",
     "sample_efficiency",
@@ -47,55 +49,6 @@ GWOSC_NOTE = (
     "This work makes use of data from the Gravitational Wave Open Science Center (gwosc.org), a service of the LIGO "
     "Scientific Collaboration, the Virgo Collaboration and KAGRA."
 )
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to analyse: with the data and the versions, all that fixes the result.
-
-    Attributes
-    ----------
-    estimator : str
-        shipped name or folder
-    n_draws : int
-    seed : int
-    duration : float, s
-    f_min, f_max : float, Hz
-    psd : mapping from detector to a PSD file or the name of a curve; empty: measured from the strain
-    prior : mapping from name to (low, high), as `BinaryPrior`; empty: the estimator and its own
-        given, the posterior is learned from nothing, without an estimator
-    higher_modes : bool
-        re-weigh the posterior with all modes of `nrhm`
-    """
-
-    estimator: str = "bbh-h1l1"
-    n_draws: int = 50_000
-    seed: int = 0
-    duration: float = 4.0
-    f_min: float = 20.0
-    f_max: float = 1024.0
-    psd: Mapping[str, str] = field(default_factory=dict)
-    prior: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    higher_modes: bool = False
-
-    def options(self) -> list[str]:
-        """The settings as command-line options.
-
-        Examples
-        --------
-        >>> Settings().options()[:4]
-        ['--estimator', 'bbh-h1l1', '--n-draws', '50000']
-        """
-        words: list[str] = []
-        for key, value in asdict(self).items():
-            if key not in ("psd", "prior", "higher_modes"):
-                words += [f"--{key.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
-        words += [word for name, source in self.psd.items() for word in ("--psd", f"{name}={source}")]
-        if self.prior:
-            words.append("--from-scratch")
-        if self.higher_modes:
-            words.append("--higher-modes")
-        return words + [word for name, (a, b) in self.prior.items() for word in ("--prior", f"{name}={a:g},{b:g}")]
 
 
 @dataclass(frozen=True)
@@ -235,7 +188,7 @@ def run_into(
     checkpoint : Path, optional
         folder that keeps what is done until the output is whole
     pdf : bool
-        print the report, too
+        print the report, too; where the browser fails, a warning says so
 
     Returns
     -------
@@ -263,7 +216,7 @@ def run_into(
             "event": {"name": data.name, "gps": data.gps, "detectors": list(data.detectors)},
             "settings": asdict(settings),
             "strain": {name: {"file": shown[name], "sha256": sha256(path)} for name, path in (files or {}).items()},
-            "psd_sha256": {name: sha256(Path(file)) for name, file in settings.psd.items() if Path(file).is_file()},
+            "settings_sha256": settings.sha256(),
             "truths": dict(run.truths),
             "inference": plain(run.result.meta),
             "cosmology": "Planck15",
@@ -299,8 +252,11 @@ def run_into(
     if pdf:
         from gwsurrogate_ml.cli.printing import print_page
 
-        with progress.stage("printing the report"):
-            print_page(output.path / "report.html", output.path / "report.pdf")
+        try:
+            with progress.stage("printing the report"):
+                print_page(output.path / "report.html", output.path / PDF)
+        except ConfigError as error:  # the analysis is done: its folder is worth more than its print
+            complain("warning", f"no {PDF}: {error}")
     return summary
 
 
@@ -334,7 +290,7 @@ def announce(folder: Path, summary: Mapping[str, Any], as_json: bool) -> None:
     )
     written = [
         "report.html",
-        *(["report.pdf"] if (folder / "report.pdf").exists() else []),
+        *([PDF] if (folder / PDF).exists() else []),
         "summary.json",
         "result.json",
         "config.json",

@@ -47,15 +47,18 @@ def print_page(page: Path, target: Path) -> None:
         if there is no browser, or it fails
     """
     browser = require_browser()
-    with tempfile.TemporaryDirectory() as profile:
-        words = [browser, "--headless", "--disable-gpu", "--no-first-run", f"--user-data-dir={profile}"]
-        if hasattr(os, "geteuid") and os.geteuid() == 0:
-            words.append("--no-sandbox")  # it starts for root only so; the page is ours and runs no code
-        words += ["--no-pdf-header-footer", f"--print-to-pdf={target.resolve()}", page.resolve().as_uri()]
-        try:
-            done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise ConfigError(f"--pdf: {browser} failed ({error}): print report.html from your browser") from error
+    try:
+        # A browser that has ended may still be writing into its profile.
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+            words = [browser, "--headless", "--disable-gpu", "--no-first-run", f"--user-data-dir={profile}"]
+            if hasattr(os, "geteuid") and os.geteuid() == 0:
+                words.append("--no-sandbox")  # it starts for root only so; the page is ours and runs no code
+            words += ["--no-pdf-header-footer", f"--print-to-pdf={target.resolve()}", page.resolve().as_uri()]
+            done = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=TIMEOUT, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        target.unlink(missing_ok=True)
+        raise ConfigError(f"--pdf: {browser} failed ({error}): print report.html from your browser") from error
     if done.returncode or not target.is_file() or not target.read_bytes().startswith(b"%PDF"):
+        target.unlink(missing_ok=True)
         said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise ConfigError(f"--pdf: {browser} made no PDF ({said[:200]}): print report.html from your browser")

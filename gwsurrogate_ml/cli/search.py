@@ -6,11 +6,11 @@ import json
 import shlex
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from gwsurrogate_ml.cli.options import Cluster, Json, Seed, Workers, parse_detectors
+from gwsurrogate_ml.cli.options import Cluster, Json, Seed, Workers, command_words, parse_detectors
 from gwsurrogate_ml.errors import ConfigError
 
 
@@ -60,23 +60,14 @@ def search(
     if bank is None:
         wanted = BankConfig(mass_min, mass_max, q_max, chi_max, min_match, f_min, psd, seed=seed)
     config = SearchConfig(f_max=f_max, threshold=threshold, slide_step=slide_step, n_jobs=jobs)
-    words = ["search", *(w for d, p in files.items() for w in ("--strain", f"{d}={p}"))]
     if bank is None:
-        words += ["--mass-min", f"{mass_min:g}", "--mass-max", f"{mass_max:g}", "--q-max", f"{q_max:g}"]
-        words += [
-            "--chi-max",
-            f"{chi_max:g}",
-            "--min-match",
-            f"{min_match:g}",
-            "--bank-psd",
-            psd,
-            "--f-min",
-            f"{f_min:g}",
-        ]
+        given: dict[str, Any] = {"mass_min": mass_min, "mass_max": mass_max, "q_max": q_max, "chi_max": chi_max}
+        given |= {"min_match": min_match, "bank_psd": psd, "f_min": f_min}
     else:
-        words += ["--bank", str(bank)]
-    words += ["--f-max", f"{f_max:g}", "--threshold", f"{threshold:g}", "--slide-step", f"{slide_step:g}"]
-    words += ["--surrogate", surrogate, "--seed", str(seed), "--out", str(out)]
+        given = {"bank": bank}
+    given |= {"f_max": f_max, "threshold": threshold, "slide_step": slide_step, "surrogate": surrogate}
+    words = ["search", *(w for d, p in files.items() for w in ("--strain", f"{d}={p}"))]
+    words += command_words(given | {"seed": seed, "out": out})
     with output_folder(out, {"command": "search"}) as output, ProgressReport() as progress:
         with progress.stage("reading the strain"):
             from gwsurrogate_ml.strain.detectors import require_known

@@ -212,9 +212,21 @@ def trim(frequencies: np.ndarray, psd: np.ndarray, label: str = "") -> tuple[np.
     return frequencies[inside], psd[inside]
 
 
-def _load_named(source: str) -> tuple[np.ndarray, np.ndarray]:
+def split_kind(source: str) -> tuple[str, Path]:
+    """The prefix of a PSD's file, "asd", "psd" or "", and its path; a curve's name is a path where no file is.
+
+    Examples
+    --------
+    >>> kind, path = split_kind("asd:H1.txt")
+    >>> kind, path.name
+    ('asd', 'H1.txt')
+    """
     kind, colon, rest = source.partition(":")
-    kind, path = (kind.lower(), Path(rest)) if colon and kind.lower() in ("asd", "psd") else ("", Path(source))
+    return (kind.lower(), Path(rest)) if colon and kind.lower() in ("asd", "psd") else ("", Path(source))
+
+
+def _load_named(source: str) -> tuple[np.ndarray, np.ndarray]:
+    kind, path = split_kind(source)
     if not path.is_file():
         curves = _bilby_curves()
         name = ALIASES.get(source, source)

@@ -1,0 +1,111 @@
+"""How `gwsml analyze` and `gwsml demo` analyse, as options of a command line and as what fixes a result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+
+from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.cli.options import command_words
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to analyse: with the data and the versions, all that fixes the result.
+
+    Attributes
+    ----------
+    estimator : str
+        shipped name or folder
+    n_draws : int
+    seed : int
+    duration : float, s
+    f_min, f_max : float, Hz
+    psd : mapping from detector to a PSD file or the name of a curve; empty: measured from the strain
+    prior : mapping from name to (low, high), as `BinaryPrior`; empty: the estimator and its own
+        given, the posterior is learned from nothing, without an estimator
+    higher_modes : bool
+        re-weigh the posterior with all modes of `nrhm`
+    """
+
+    estimator: str = "bbh-h1l1"
+    n_draws: int = 50_000
+    seed: int = 0
+    duration: float = 4.0
+    f_min: float = 20.0
+    f_max: float = 1024.0
+    psd: Mapping[str, str] = field(default_factory=dict)
+    prior: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    higher_modes: bool = False
+
+    def options(self) -> list[str]:
+        """The settings as command-line options.
+
+        Examples
+        --------
+        >>> Settings().options()[:4]
+        ['--estimator', 'bbh-h1l1', '--n-draws', '50000']
+        """
+        plain = {key: value for key, value in asdict(self).items() if key not in ("psd", "prior", "higher_modes")}
+        words = command_words(plain)
+        words += [word for name, source in self.psd.items() for word in ("--psd", f"{name}={source}")]
+        if self.prior:
+            words.append("--from-scratch")
+        if self.higher_modes:
+            words.append("--higher-modes")
+        return words + [word for name, (a, b) in self.prior.items() for word in ("--prior", f"{name}={a},{b}")]
+
+    def absolute(self) -> Settings:
+        """The same with absolute paths, for processes elsewhere.
+
+        Raises
+        ------
+        ArtifactError
+            if there is no such estimator
+
+        Examples
+        --------
+        >>> Settings(psd={"H1": "aLIGO"}).absolute().psd
+        {'H1': 'aLIGO'}
+        """
+        from gwsurrogate_ml.strain.spectrum import split_kind
+
+        estimator, psd = self.estimator, dict(self.psd)
+        if not self.prior:
+            folder = artifacts.resolve(estimator, "estimator")
+            estimator = estimator if folder.parent == artifacts.SHIPPED else str(folder.absolute())
+        for name, source in self.psd.items():
+            kind, path = split_kind(source)
+            if path.is_file():
+                psd[name] = ":".join(word for word in (kind, str(path.absolute())) if word)
+        return replace(self, estimator=estimator, psd=psd)
+
+    def sha256(self) -> dict[str, str]:
+        """SHA-256 of the files behind the settings: PSDs, and the cards of the models, which hold that of their weights.
+
+        Raises
+        ------
+        ArtifactError
+            if a model is not there
+
+        Examples
+        --------
+        >>> sorted(Settings(higher_modes=True).sha256())
+        ['bbh-h1l1', 'nr22', 'nrhm', 'remnant']
+        """
+        from gwsurrogate_ml.strain.spectrum import split_kind
+
+        files = {name: path for name, source in self.psd.items() if (path := split_kind(source)[1]).is_file()}
+        models = ["remnant", *(["nrhm"] if self.higher_modes else [])]
+        if self.prior:
+            models.append("nr22")
+        else:
+            from gwsurrogate_ml.inference.config import EstimatorConfig
+
+            card = artifacts.resolve(self.estimator, "estimator") / "card.json"
+            models += [self.estimator, EstimatorConfig.model_validate(json.loads(card.read_text())["config"]).surrogate]
+        for name in models:
+            if not name.startswith("lal:"):  # fixed by the version of lalsuite
+                files[name] = artifacts.resolve(name, "model") / "card.json"
+        return {name: artifacts.sha256(path) for name, path in files.items()}
