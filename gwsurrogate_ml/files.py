@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -118,6 +118,27 @@ def whole_hdf5(path: str | Path) -> Iterator[Any]:
         with h5py.File(memory, "w") as file:
             yield file
         temporary.write_bytes(memory.getbuffer())
+
+
+def plain(content: Any) -> Any:
+    """`content` with numpy scalars, arrays, paths and non-finite numbers turned into what JSON knows.
+
+    Examples
+    --------
+    >>> plain({"a": [float("nan"), 1], 2: Path("b")})
+    {'a': [None, 1], '2': 'b'}
+    """
+    if isinstance(content, Mapping):
+        return {str(key): plain(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [plain(value) for value in content]
+    if hasattr(content, "tolist"):
+        return plain(content.tolist())
+    if isinstance(content, float) and not abs(content) < float("inf"):
+        return None
+    if isinstance(content, (str, int, float, bool)) or content is None:
+        return content
+    return str(content)
 
 
 def save_torch(state: Any, path: Path) -> None:

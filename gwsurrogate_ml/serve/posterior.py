@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from gwsurrogate_ml.files import plain
 from gwsurrogate_ml.serve.models import REQUIRED, Call, ServedModel, Tensor
 from gwsurrogate_ml.serve.protocol import RequestError
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.inference.estimator import Estimator
 
 MAX_DRAWS = 200_000
+EXACT = 2**53
+"""Whole numbers below it are exact as float64, which parameters are: another seed would be taken silently."""
 SCALARS = ("sample_efficiency", "pareto_k", "log_evidence", "log_evidence_error", "log_bayes_factor")
 
 
@@ -76,15 +79,15 @@ class ServedEstimator(ServedModel):
         return {
             "posterior": result.posterior.to_numpy(np.float64),
             "names": np.array([str(name).encode() for name in result.posterior.columns], object),
-            "summary": np.array([json.dumps(found, default=_plain).encode()], object),
+            "summary": np.array([json.dumps(plain(found), allow_nan=False).encode()], object),
             **{name: np.array([float(getattr(result, name))]) for name in SCALARS},
         }
 
     @staticmethod
     def _whole(call: Call, name: str) -> int:
         value = call.parameters[name]
-        if value != int(value) or value < 0:
-            raise RequestError(400, f"{name} is {value:g}: give a whole number from 0 on")
+        if value != int(value) or not 0 <= value < EXACT:
+            raise RequestError(400, f"{name} is {value:g}: give a whole number from 0 to {EXACT - 1}")
         return int(value)
 
     def _psd(self, call: Call) -> dict[str, tuple[np.ndarray, np.ndarray]] | None:
@@ -95,7 +98,3 @@ class ServedEstimator(ServedModel):
             raise RequestError(400, "psd comes without psd_step: give the step of its frequencies in Hz")
         frequencies = step * np.arange(rows.shape[1])
         return {name: (frequencies, row) for name, row in zip(self.detectors, rows, strict=True)}
-
-
-def _plain(value: object) -> object:
-    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else str(value)

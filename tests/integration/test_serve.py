@@ -14,9 +14,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from gwpy.timeseries import TimeSeries
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
@@ -26,6 +28,7 @@ import gwsurrogate_ml as gw
 from gwsurrogate_ml.denoise.mock import preset
 from gwsurrogate_ml.serve import Limits, ServedModel, create_app, serve_model
 from gwsurrogate_ml.serve.models import Call, Tensor
+from gwsurrogate_ml.serve.posterior import SCALARS, ServedEstimator
 from gwsurrogate_ml.serve.protocol import RequestError
 from gwsurrogate_ml.serve.streams import WitnessStream
 
@@ -413,6 +416,42 @@ def test_posterior_of_posted_strain_holds_the_truth_and_stops_at_its_deadline() 
     with pytest.raises(RequestError, match="n_draws"):
         ask()
     service.close()
+
+
+class Estimate:
+    """Stands for the estimator: keeps the seed it got, and finds nothing finite."""
+
+    info = {"name": "stand-in"}  # noqa: RUF012
+    config = SimpleNamespace(segment=SimpleNamespace(detectors=("H1", "L1"), duration=4.0, f_min=20.0, f_max=1024.0))
+    seed = -1
+
+    def sample(self, segment: Any, n: int, seed: int, progress: Any) -> SimpleNamespace:
+        self.seed = seed
+        posterior = {"chirp_mass": np.full(n, 28.0)}
+        found = {"inference": {"pareto_k": np.float64(np.inf), "seconds": np.array([np.nan, 1.0])}}
+        scalars = dict.fromkeys(SCALARS, np.nan)
+        return SimpleNamespace(
+            posterior=pd.DataFrame(posterior), summary=lambda: found, flags=[], meta={"seed": seed}, **scalars
+        )
+
+
+def test_a_served_posterior_takes_exact_seeds_alone_and_its_summary_is_json() -> None:
+    rng, estimator = np.random.default_rng(0), Estimate()
+    model = ServedEstimator(estimator)  # type: ignore[arg-type]
+    inputs = {"strain": 1e-22 * rng.normal(size=(2, 8 * 2048)), "psd": np.full((2, 1025), 1e-46)}
+    parameters = {"gps": 4.5, "start_time": 0.0, "sampling_frequency": 2048, "n_draws": 100, "psd_step": 1.0}
+    for seed in (-1, 0.5, 2**53, 2**63, 1e30):
+        with pytest.raises(RequestError, match=r"seed is .* whole number from 0") as caught:
+            model.infer(model.call(inputs, parameters | {"seed": seed}))
+        assert caught.value.status == 400
+    answer = model.infer(model.call(inputs, parameters | {"seed": 2**53 - 1}))
+    assert estimator.seed == 2**53 - 1
+
+    def no_json(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    summary = json.loads(answer["summary"][0], parse_constant=no_json)
+    assert summary["inference"] == {"pareto_k": None, "seconds": [None, 1.0]}
 
 
 def test_the_command_serves_at_loopback_until_terminated() -> None:
