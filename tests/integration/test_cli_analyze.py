@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from gwsurrogate_ml.artifacts import SHIPPED
+from gwsurrogate_ml.cli import pipeline
 from gwsurrogate_ml.cli.demo import GPS, simulate_data
+from gwsurrogate_ml.cli.events import read_table, repeats, tasks_of
 from gwsurrogate_ml.cli.main import app
+from gwsurrogate_ml.cli.options import parse_prior
+from gwsurrogate_ml.cli.settings import Settings
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.strain.data import StrainData
 
@@ -44,13 +51,29 @@ def assert_refused(result: Result, folder: Path, *said: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def gw150914(data_dir, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+def runs() -> list[pipeline.Run]:
+    """What was analysed, for tests of what is made of it."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def gw150914(data_dir, runs: list[pipeline.Run], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     out = tmp_path_factory.mktemp("analyze") / "GW150914"
     options = strain_options(data_dir, 1126259446)
     words = ["analyze", *options, "--gps", "1126259462.4", "--n-draws", DRAWS, "--json", "--out", str(out)]
-    result = invoke(*words)
+    analyse = pipeline.analyse
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "analyse", lambda *a: runs.append(analyse(*a)) or runs[-1])
+        result = invoke(*words)
     assert result.exit_code == 0, result.output
     return out, result
+
+
+@pytest.fixture
+def quick(gw150914: tuple[Path, Result], runs: list[pipeline.Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Analyses give at once what that of GW150914 gave, without figures."""
+    monkeypatch.setattr(pipeline, "analyse", lambda *_: runs[0])
+    monkeypatch.setattr("gwsurrogate_ml.cli.figures.pictures", lambda _: [])
 
 
 @pytest.fixture(scope="module")
@@ -218,9 +241,6 @@ def test_sky_map_holds_the_areas_of_the_summary(gw150914: tuple[Path, Result]) -
 def test_an_event_of_many_that_is_there_already_is_not_analysed_again(
     gw150914: tuple[Path, Result], data_dir, tmp_path: Path
 ) -> None:
-    from gwsurrogate_ml.cli.events import read_table, repeats, tasks_of
-    from gwsurrogate_ml.cli.pipeline import Settings
-
     out, _ = gw150914
     words = strain_options(data_dir, 1126259446)
     files = dict(word.split("=", 1) for word in words[1::2])
@@ -239,6 +259,104 @@ def test_an_event_of_many_that_is_there_already_is_not_analysed_again(
     assert repeats(task)
     (other,) = tasks_of(read_table(table), Settings(n_draws=int(DRAWS), seed=1), out.parent, pdf=False)
     assert not repeats(other)
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_event_of_many_is_analysed_again_where_the_content_of_a_file_is_another(
+    data_dir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = dict(word.split("=", 1) for word in strain_options(data_dir, 1126259446)[1::2])
+    Path("events.csv").write_text(f"name,gps,H1,L1\nfirst,1126259462.4,{files['H1']},{files['L1']}\n")
+    Path("H1.txt").write_text("20 1e-46\n1024 1e-46\n")
+    shutil.copytree(SHIPPED / "bbh-h1l1", "own")
+    given = ["--psd", "H1=psd:H1.txt", "--psd", "L1=aLIGO", "--estimator", "./own", "--f-max", "1023.99999"]
+    words = ["analyze", "--events", "events.csv", *given, "--out", "out", "--json"]
+
+    def outcome() -> str:
+        result = invoke(*words)
+        assert result.exit_code == 0, result.output
+        return str(json.loads(result.stdout)[0]["outcome"])
+
+    assert [outcome(), outcome()] == ["analysed", "there already"]
+    # What the workers get, and what config.json says, holds from any folder and to the last digit.
+    repeat = shlex.split(read(Path("out/first/config.json"))["repeat"])
+    assert {f"H1=psd:{tmp_path}/H1.txt", "L1=aLIGO", f"{tmp_path}/own", "1023.99999"} <= set(repeat)
+    Path("H1.txt").write_text("20 2e-46\n1024 1e-46\n")
+    assert [outcome(), outcome()] == ["analysed", "there already"]
+    card = read(Path("own/card.json"))
+    Path("own/card.json").write_text(json.dumps(card | {"weights_sha256": "of another training"}))
+    assert [outcome(), outcome()] == ["analysed", "there already"]
+    # Numbers that are not finite are null in what is there already.
+    summary = read(Path("out/first/summary.json"))
+    summary["inference"]["pareto_k"] = None
+    Path("out/first/summary.json").write_text(json.dumps(summary))
+    result = invoke(*words[:-1])
+    assert result.exit_code == 0, result.output
+    assert "not finite" in result.stdout
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_browser_that_fails_costs_the_print_alone(data_dir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text(
+        "#!/bin/sh\nfor word; do case $word in --print-to-pdf=*) echo half >${word#*=};; esac; done\nexit 3\n"
+    )
+    browser.chmod(0o755)
+    monkeypatch.setenv("GWSML_BROWSER", str(browser))
+    out = tmp_path / "out" / "event"
+    result = invoke(
+        "analyze", *strain_options(data_dir, 1126259446), "--gps", "1126259462.4", "--pdf", "--out", str(out)
+    )
+    assert result.exit_code == 0, result.output
+    assert "gwsml: warning: no report.pdf" in result.stderr
+    assert {path.name for path in out.iterdir()} == {name for name in WRITTEN if not name.endswith(".png")}
+    assert list(out.parent.iterdir()) == [out]
+
+
+@pytest.mark.usefixtures("quick")
+def test_steps_of_a_killed_run_stay_until_the_output_is_there(data_dir, tmp_path: Path) -> None:
+    out, step = tmp_path / "out", tmp_path / "out.unfinished" / "001.step"
+    step.parent.mkdir()
+    step.write_bytes(b"some minutes of work")
+    given = ["--gps", "1126259462.4", "--out", str(out)]
+    assert invoke("analyze", "--strain", "H1=mistyped.hdf5", "--strain", "L1=mistyped.hdf5", *given).exit_code == 2
+    assert step.exists()
+    out.mkdir()
+    (out / "notes.txt").write_text("of somebody else")
+    options = strain_options(data_dir, 1126259446)
+    assert invoke("analyze", *options, *given).exit_code == 2
+    assert step.exists()
+    (out / "notes.txt").unlink()
+    assert invoke("analyze", *options, *given).exit_code == 0
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("name", ["", "../a", ".a", "a.unfinished", "events.csv", "events.json", "b"])
+def test_events_that_cannot_have_a_folder_of_their_own_are_refused(name: str, tmp_path: Path) -> None:
+    table = tmp_path / "events.csv"
+    table.write_text(f"name,gps,H1\nb,1,H.hdf5\n{name},2,H.hdf5\n")
+    with pytest.raises(ConfigError, match=r"line 3: .* (folder|twice)"):
+        read_table(table)
+    result = invoke("analyze", "b", name, "--out", str(tmp_path / "out"))
+    assert result.exit_code == 2
+    assert "folder" in result.stderr
+    assert list(tmp_path.iterdir()) == [table]
+
+
+def test_files_of_a_table_may_lie_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    table = tmp_path / "events.csv"
+    table.write_text("name,gps,H1,L1\na,1,~/H.hdf5,L.hdf5\n")
+    (event,) = read_table(table)
+    assert event.files == {"H1": Path("/home/somebody/H.hdf5"), "L1": tmp_path / "L.hdf5"}
+
+
+def test_the_command_that_repeats_an_analysis_keeps_all_digits() -> None:
+    settings = Settings(f_max=1023.99999, prior={"chirp_mass": (28.1234567, 28.1234999)})
+    words = settings.options()
+    assert float(words[words.index("--f-max") + 1]) == settings.f_max
+    assert parse_prior([words[words.index("--prior") + 1]]) == settings.prior
 
 
 def test_the_report_prints_where_there_is_a_browser(demo: Path, tmp_path: Path) -> None:

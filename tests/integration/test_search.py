@@ -139,6 +139,7 @@ def test_gw150914_is_the_loudest_event_above_all_slides(data_dir, model, bank, t
     files = [f"{name}={data_dir(f'strain/{name[0]}-{name}_LOSC_4_V2-1126259446-32.hdf5')}" for name in ("H1", "L1")]
     bank.save(tmp_path / "bank.hdf5")
     words = ["search", "--strain", files[0], "--strain", files[1], "--bank", str(tmp_path / "bank.hdf5")]
+    words += ["--threshold", "4.00000001"]
     found = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "out"), "--json"])
     assert found.exit_code == 0, found.output
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
@@ -149,6 +150,8 @@ def test_gw150914_is_the_loudest_event_above_all_slides(data_dir, model, bank, t
     assert 13 < event["L1_snr"] < 15
     assert event["louder_in_background"] == 0
     assert event["ranking"] > summary["background"]["loudest"]
+    repeat = json.loads((tmp_path / "out" / "config.json").read_text())["repeat"]
+    assert "--threshold 4.00000001" in repeat
     present = {path.name for path in (tmp_path / "out").iterdir()}
     assert present == {"triggers.hdf5", "bank.hdf5", "search.png", "summary.json", "config.json"}
 
