@@ -39,11 +39,14 @@ def analyze(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Output folder; default out/EVENT, of many events out/events.")
+        Path | None,
+        typer.Option(
+            "--out", help="Output folder; default out/EVENT or out/GPS and the time, of many events out/events."
+        ),
     ] = None,
     psd: Annotated[
         list[str] | None,
-        typer.Option("--psd", help="DETECTOR=FILE or a curve's name; default: measured off the event from the strain."),
+        typer.Option("--psd", help="DETECTOR=FILE or DETECTOR=CURVE; default: measured off the event from the strain."),
     ] = None,
     estimator: Estimator = "bbh-h1l1",
     from_scratch: Annotated[

@@ -97,7 +97,8 @@ def line(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_table(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write events.csv and events.json, each whole; `rows` are `plain`."""
+    """Write events.csv and events.json, each whole."""
+    rows = plain(rows)
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, list(line(rows[0])), lineterminator="\n")
     table.writeheader()

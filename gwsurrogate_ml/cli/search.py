@@ -16,7 +16,13 @@ from gwsurrogate_ml.errors import ConfigError
 
 def search(
     strain: Annotated[list[str], typer.Option("--strain", help="DETECTOR=FILE, twice: one file a detector.")],
-    bank: Annotated[Path | None, typer.Option("--bank", help="A bank.hdf5 of an earlier search.")] = None,
+    bank: Annotated[
+        Path | None,
+        typer.Option(
+            "--bank",
+            help="A bank.hdf5 of an earlier search: masses, spins, match, --bank-psd, --f-min and --seed are its own.",
+        ),
+    ] = None,
     mass_min: Annotated[float, typer.Option("--mass-min", help="Lightest component in Msun (detector frame).")] = 16.0,
     mass_max: Annotated[float, typer.Option("--mass-max", help="Heaviest component in Msun.")] = 70.0,
     q_max: Annotated[float, typer.Option("--q-max", help="Largest mass ratio m1/m2.")] = 4.0,
@@ -30,7 +36,7 @@ def search(
     surrogate: Annotated[str, typer.Option("--surrogate", help="Shipped name or folder of the waveform model.")] = (
         "nr22"
     ),
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Threads over templates.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Threads over templates, without --cluster.")] = 1,
     cluster: Cluster = None,
     workers: Workers = 2,
     out: Annotated[Path, typer.Option("--out", help="Output folder.")] = Path("out/search"),
