@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from gwsurrogate_ml.denoise import segment_stream
-from gwsurrogate_ml.denoise.grid import F_HIGH
+from gwsurrogate_ml.denoise.grid import DURATION, F_HIGH
 from gwsurrogate_ml.denoise.segment_stream import SegmentState
 from gwsurrogate_ml.denoise.stream import StreamState
+from gwsurrogate_ml.denoise.watch import BLOCK
 from gwsurrogate_ml.errors import GwsmlError
 from gwsurrogate_ml.serve.models import REQUIRED, Call, ServedModel, Tensor
 from gwsurrogate_ml.serve.protocol import RequestError
@@ -27,6 +28,19 @@ if TYPE_CHECKING:
 State = Any
 S = TypeVar("S")
 _STATE = Tensor("state", "UINT8", (-1,), optional=True)
+MOST_TIME = 1e10
+"""GPS s: a start beyond is none, and differences of such times could not be counted in samples."""
+_NUMBER = (-np.finfo(np.float64).max, np.finfo(np.float64).max)
+_BOUNDS = {"next_time": (-MOST_TIME, MOST_TIME), "psd": (np.finfo(np.float64).tiny, _NUMBER[1])} | dict.fromkeys(
+    ("variance", "skip", "run", "watch.variance", "watch.before", "watch.after"), (0.0, _NUMBER[1])
+)
+"""What the values of a state's fields lie between; those of all others are finite, but for gaps."""
+_GAPS = {"strain", "last", "watch.raw"}
+"""Fields in which NaN marks gaps."""
+_GROWING = {"white", "signal", "variance", "channels", "prediction"} | {
+    f"watch.{name}" for name in ("raw", "counts", "predicted", "before", "after")
+}
+"""Fields whose last axis changes along a stream."""
 
 
 def pack(state: object) -> np.ndarray:
@@ -46,7 +60,7 @@ def _leaves(state: Any, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:
 
 
 def unpack(like: S, raw: np.ndarray) -> S:
-    """The state in `raw`, which must have the fields, types and tuples of `like`, and arrays of as many axes.
+    """The state in `raw`, which must have the fields, types, tuples and shapes of `like`, but for what grows, and sound values.
 
     Raises
     ------
@@ -80,8 +94,12 @@ def _filled(like: S, stored: dict[str, np.ndarray], prefix: str = "") -> S:
             values[f.name] = _filled(expected, stored, f"{name}.")
             continue
         found, shape = stored.pop(name), np.atleast_1d(np.asarray(expected))
-        if found.dtype != shape.dtype or found.ndim != shape.ndim or found.shape[:-1] != shape.shape[:-1]:
+        axes = -1 if name in _GROWING else None
+        if found.dtype != shape.dtype or found.ndim != shape.ndim or found.shape[:axes] != shape.shape[:axes]:
             raise ValueError(f"{name} has shape {found.shape}")
+        low, high = _BOUNDS.get(name, _NUMBER)
+        if name not in _GAPS and not ((found >= low) & (found <= high)).all():
+            raise ValueError(f"{name} is not finite or out of bounds")
         if isinstance(expected, tuple):
             if not np.array_equal(found, shape):
                 raise ValueError(f"{name} differs")
@@ -89,6 +107,13 @@ def _filled(like: S, stored: dict[str, np.ndarray], prefix: str = "") -> S:
         else:
             values[f.name] = found if isinstance(expected, np.ndarray) else type(expected)(found.reshape(()).item())
     return type(like)(**values)
+
+
+def _start_time(call: Call) -> float:
+    start = call.parameters["start_time"]
+    if abs(start) > MOST_TIME:
+        raise RequestError(400, f"start_time is {start:g}: give GPS seconds")
+    return start
 
 
 class StreamModel(ServedModel):
@@ -142,13 +167,19 @@ class WitnessStream(StreamModel):
 
     def begin(self, call: Call) -> StreamState:
         """See `StreamModel`."""
-        fresh = self.cleaner.start(call.parameters["start_time"])
+        fresh = self.cleaner.start(_start_time(call))
         if "state" not in call.inputs:
             return fresh
         state = unpack(fresh, call.inputs["state"])
-        for f in dataclasses.fields(fresh):
-            if np.shape(getattr(state, f.name)) != np.shape(getattr(fresh, f.name)):
-                raise _no_state(f"{f.name} is another cleaner's")
+        gathered = fresh.prediction.shape[1] - state.prediction.shape[1]  # samples of short frames that wait for others
+        if gathered < 0 or state.channels.shape[1] != fresh.channels.shape[1] + gathered:
+            raise _no_state("channels and prediction do not fit each other")
+        seen, rate = state.watch, fresh.watch.sampling_frequency
+        lengths = {seen.raw.size, seen.counts.size, seen.predicted.shape[1]}
+        if len(lengths) > 1 or max(lengths) >= round(BLOCK * rate) or seen.before.size != seen.after.size:
+            raise _no_state("the parts of watch do not fit each other")
+        if seen.sampling_frequency != rate or not np.array_equal(seen.followed, fresh.watch.followed):
+            raise _no_state("watch is another cleaner's")
         return state
 
     def advance(self, state: StreamState, call: Call, end: bool) -> tuple[StreamState, dict[str, np.ndarray]]:
@@ -160,7 +191,7 @@ class WitnessStream(StreamModel):
             raise RequestError(
                 400, f"strain has {strain.size} samples, witnesses {witnesses.shape[1]}: send as many of both"
             )
-        grid = {"t0": call.parameters["start_time"], "sample_rate": self.cleaner.plan.sampling_frequency, "copy": False}
+        grid = {"t0": _start_time(call), "sample_rate": self.cleaner.plan.sampling_frequency, "copy": False}
         rows = {name: TimeSeries(row, **grid) for name, row in zip(self.channels, witnesses, strict=True)}
         state, frame = self.cleaner.step(state, TimeSeries(strain, **grid), rows)
         return state, {"strain": frame.strain, "weight": frame.weight, "start_time": np.array([frame.start_time])}
@@ -198,18 +229,20 @@ class SignalStreamModel(StreamModel):
         if psd is not None and not call.parameters["psd_step"] > 0:
             raise RequestError(400, "psd comes without psd_step: give the step of its frequencies in Hz")
         source = None if psd is None else (call.parameters["psd_step"] * np.arange(psd.size), psd)
-        fresh = segment_stream.start(self.denoiser, call.parameters["start_time"], rate, source)
+        fresh = segment_stream.start(self.denoiser, _start_time(call), rate, source)
         if "state" not in call.inputs:
             return fresh
         state = unpack(fresh, call.inputs["state"])
+        if state.sampling_frequency != rate or state.skip > fresh.skip:
+            raise _no_state("its rate is another")
         sizes = {state.white.size, state.signal.size, state.variance.size}
-        if state.psd.shape != fresh.psd.shape or len(sizes) > 1 or state.sampling_frequency != rate:
-            raise RequestError(400, "the input 'state' is of another denoiser or rate: begin the stream anew")
+        if len(sizes) > 1 or not fresh.white.size <= max(sizes) < round(DURATION * rate):
+            raise _no_state("white, signal and variance do not fit each other, or the stream has ended")
         return state
 
     def advance(self, state: SegmentState, call: Call, end: bool) -> tuple[SegmentState, dict[str, np.ndarray]]:
         """See `StreamModel`."""
-        rate, start = call.parameters["sampling_frequency"], call.parameters["start_time"]
+        rate, start = call.parameters["sampling_frequency"], _start_time(call)
         if rate != state.sampling_frequency:
             raise RequestError(
                 400, f"the stream began at {state.sampling_frequency:g} Hz, this frame is at {rate:g} Hz"

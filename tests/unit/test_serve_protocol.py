@@ -18,7 +18,7 @@ from gwsurrogate_ml.denoise import segment_stream
 from gwsurrogate_ml.denoise.signal import Reconstruction, SignalDenoiser
 from gwsurrogate_ml.serve.protocol import Request, RequestError, decode, encode, inflate
 from gwsurrogate_ml.serve.sequences import Sequences
-from gwsurrogate_ml.serve.streams import pack, unpack
+from gwsurrogate_ml.serve.streams import SignalStreamModel, pack, unpack
 
 rng = np.random.default_rng(5)
 ARRAYS = {
@@ -207,3 +207,33 @@ def test_a_state_that_is_none_is_refused() -> None:
     for raw in (np.zeros(0, np.uint8), np.arange(99, dtype=np.uint8), pack(replace(state, white=np.zeros((2, 2))))):
         with pytest.raises(RequestError, match="no state of this model"):
             unpack(state, raw)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"next_time": np.nan}, "next_time"),
+        ({"next_time": 1e300}, "next_time"),
+        ({"white": np.zeros(0), "signal": np.zeros(0), "variance": np.zeros(0)}, "do not fit"),
+        ({"white": np.zeros(10_000), "signal": np.zeros(10_000), "variance": np.zeros(10_000)}, "do not fit"),
+        ({"white": np.zeros(2000)}, "do not fit"),
+        ({"white": np.full(1946, np.nan)}, "white is not finite"),
+        ({"variance": np.full(1946, -1.0)}, "variance is not finite or out of bounds"),
+        ({"skip": -1}, "skip"),
+        ({"skip": 10**6}, "rate"),
+        ({"psd": np.zeros(3)}, "psd"),
+        ({"psd": np.ones(4)}, "psd has shape"),
+        ({"sampling_frequency": 2048.0}, "rate"),
+    ],
+)
+def test_a_signal_streams_state_must_be_one_that_a_stream_can_have(changes: dict[str, object], said: str) -> None:
+    model, state = SignalStreamModel(Smoother()), segment_stream.start(Smoother(), 100.0, RATE)
+
+    def goes_on(from_state: object) -> dict[str, np.ndarray]:
+        inputs = {"white": np.ones(5000), "state": pack(from_state)}
+        return model.infer(model.call(inputs, {"start_time": 100.0, "sampling_frequency": RATE}))
+
+    assert goes_on(state)["signal"].size
+    with pytest.raises(RequestError, match=f"no state of this model.*{said}") as caught:
+        goes_on(replace(state, **changes))  # type: ignore[arg-type]
+    assert caught.value.status == 400
