@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 RESERVED = {"sequence_id", "sequence_start", "sequence_end", "priority", "timeout", "binary_data_output"}
 REQUIRED = math.nan
 """Default of a parameter that must be given."""
+MOST_ROWS, MOST_VALUES = 256, 2**20
+"""Binaries, and numbers of their modes, that are worked on between two looks at the clock."""
 BINARY_COLUMNS = ("mass_1", "mass_2", "chi_1", "chi_2", "luminosity_distance", "theta_jn", "phase")
 
 
@@ -204,14 +206,20 @@ class SurrogateModes(ServedModel):
 
         parameters, times = call.inputs["parameters"], call.inputs["times"]
         call.require_room(16.0 * len(parameters) * len(self.surrogate.modes) * len(times))
-        found = self.surrogate.batch(torch.from_numpy(parameters), torch.from_numpy(times)).numpy()
+        modes = np.empty((len(parameters), len(self.surrogate.modes), len(times), 2))
+        size = max(1, min(MOST_ROWS, MOST_VALUES // max(1, modes[:1].size)))
+        for first in range(0, len(parameters), size):
+            call.require_time()
+            rows = slice(first, first + size)
+            found = self.surrogate.batch(torch.from_numpy(parameters[rows]), torch.from_numpy(times)).numpy()
+            modes[rows, ..., 0], modes[rows, ..., 1] = found.real, found.imag
         ranges = self.surrogate.info["ranges"]
         inside = [
             (column >= ranges[name]["min"]) & (column <= ranges[name]["max"])
             for name, column in zip(("q", "chi1", "chi2"), parameters.T, strict=True)
         ]
         return {
-            "modes": np.stack([found.real, found.imag], axis=-1),
+            "modes": modes,
             "lm": np.array(self.surrogate.modes, np.int64),
             "in_range": np.logical_and.reduce(inside),
         }
@@ -246,17 +254,16 @@ class SurrogatePolarizations(ServedModel):
     def infer(self, call: Call) -> dict[str, np.ndarray]:
         """The outputs; see the class."""
         rate, f_min = call.parameters["sampling_frequency"], call.parameters["f_min"]
-        binaries = [dict(zip(BINARY_COLUMNS, row, strict=True)) for row in call.inputs["parameters"].tolist()]
-        if not binaries:
+        binaries = call.inputs["parameters"]
+        if not len(binaries):
             raise RequestError(400, "parameters has no row: give at least one binary")
-        intrinsic = ("mass_1", "mass_2", "chi_1", "chi_2")
-        longest = max(
-            self.surrogate.time_before_peak(**{name: row[name] for name in intrinsic}, f_min=f_min) for row in binaries
-        )
-        call.require_room(16.0 * len(binaries) * max(longest * rate, 1.0))
-        found = []
-        for row in binaries:
+        found, longest = [], 1.0 / rate
+        for values in binaries:
             call.require_time()
+            row = dict(zip(BINARY_COLUMNS, values.tolist(), strict=True))
+            intrinsic = {name: row[name] for name in ("mass_1", "mass_2", "chi_1", "chi_2")}
+            longest = max(longest, self.surrogate.time_before_peak(**intrinsic, f_min=f_min))
+            call.require_room(16.0 * len(binaries) * longest * rate)  # before anything so long is made
             start, plus, cross = self.surrogate.strain(**row, f_min=f_min, sampling_frequency=rate)
             found.append((round(start * rate), plus, cross))
         first = min(at for at, *_ in found)

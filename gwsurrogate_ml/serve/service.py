@@ -212,7 +212,10 @@ class Service:
         return outputs | {"state": pack(state)} if "state" in call.wanted else outputs
 
     async def _run(self, model: ServedModel, deadline: float, work: Callable[[], T], slow: bool) -> T:
-        """`work` in a thread of a pool; RequestError 504 at the deadline, even if the thread goes on for a while."""
+        """`work` in a thread of a pool; RequestError 504 at the deadline, even if the thread goes on for a while.
+
+        As long as it does, it counts as a request at work.
+        """
         statistics, queued = self.statistics[model.name], time.monotonic()
 
         def run() -> T:
@@ -229,10 +232,19 @@ class Service:
         try:
             return await asyncio.wait_for(asyncio.shield(future), max(0.0, deadline - queued))
         except TimeoutError:
-            future.add_done_callback(lambda done: done.cancelled() or done.exception())
             raise RequestError(
                 504, "the time-out passed before the answer was ready: ask for less, or allow more"
             ) from None
+        finally:
+            if not future.done():
+                self._busy[model.slow] += 1
+                future.add_done_callback(functools.partial(self._release, model.slow))
+
+    def _release(self, slow: bool, done: asyncio.Future[Any]) -> None:
+        """Work that was given up has ended; nobody wants its error."""
+        self._busy[slow] -= 1
+        if not done.cancelled():
+            done.exception()
 
     def close(self) -> None:
         """Let the threads end."""

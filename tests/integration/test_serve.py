@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from gwpy.timeseries import TimeSeries
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import InferenceServerException
@@ -28,9 +30,10 @@ from tritonclient.utils import InferenceServerException
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.denoise.mock import preset
 from gwsurrogate_ml.serve import Limits, ServedModel, create_app, serve_model
-from gwsurrogate_ml.serve.models import Call, Tensor
+from gwsurrogate_ml.serve.models import Call, SurrogateModes, SurrogatePolarizations, Tensor
 from gwsurrogate_ml.serve.posterior import SCALARS, ServedEstimator
 from gwsurrogate_ml.serve.protocol import RequestError
+from gwsurrogate_ml.serve.service import Service
 from gwsurrogate_ml.serve.streams import WitnessStream, pack
 
 LIMITS = Limits(
@@ -428,6 +431,68 @@ def test_a_full_queue_refuses_and_late_answers_are_counted(client: InferenceServ
     assert (after[0] - before[0], after[1] - before[1]) == (1, 1)
 
 
+def test_work_that_was_given_up_counts_until_it_has_ended() -> None:
+    async def ask(service: Service, seconds: float, **more: int) -> None:
+        x = {"name": "x", "shape": [1], "datatype": "FP64", "data": [1.0]}
+        body = json.dumps({"inputs": [x], "parameters": {"seconds": seconds} | more}).encode()
+        await service.infer("sleeper", None, functools.partial(asyncio.sleep, 0, body))
+
+    async def run() -> list[int]:
+        service, codes = Service([Sleeper()], Limits(queue=2, workers=1)), []
+        late = [ask(service, 0.3, timeout=50_000) for _ in range(2)]  # microseconds; one at work, one waiting
+        codes += [error.status for error in await asyncio.gather(*late, return_exceptions=True)]  # type: ignore[union-attr]
+        with pytest.raises(RequestError, match="at work or waiting") as caught:
+            await ask(service, 0.0)
+        codes.append(caught.value.status)
+        await asyncio.sleep(0.5)
+        for _ in range(2):
+            await ask(service, 0.0)
+        service.close()
+        return codes
+
+    assert asyncio.run(run()) == [504, 504, 503]
+
+
+class Counted:
+    """A surrogate that counts the binaries it is asked for, in each call."""
+
+    def __init__(self) -> None:
+        self.surrogate, self.rows = gw.load_surrogate("nr22"), []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.surrogate, name)
+
+    def batch(self, parameters: Any, times: Any) -> Any:
+        self.rows.append(len(parameters))
+        return self.surrogate.batch(parameters, times)
+
+    def time_before_peak(self, **binary: float) -> float:
+        self.rows.append(1)
+        return self.surrogate.time_before_peak(**binary)
+
+
+def test_surrogates_look_at_the_clock_between_blocks_of_binaries() -> None:
+    counted, times = Counted(), np.linspace(-100.0, 50.0, 7)
+    modes, polarizations = SurrogateModes(counted), SurrogatePolarizations(counted)  # type: ignore[arg-type]
+    binaries = np.column_stack([np.linspace(1.0, 8.0, 600), np.zeros((600, 2))])
+    found = modes.infer(modes.call({"parameters": binaries, "times": times}, {}))["modes"]
+    expected = counted.surrogate.batch(torch.from_numpy(binaries), torch.from_numpy(times)).numpy()
+    assert np.allclose(found[..., 0] + 1j * found[..., 1], expected, rtol=0, atol=1e-13)
+    assert max(counted.rows) <= 256
+    counted.rows.clear()
+    long = modes.call({"parameters": binaries[:2], "times": np.linspace(-100.0, 50.0, 600_000)}, {})
+    modes.infer(long)
+    assert counted.rows == [1, 1]
+    counted.rows.clear()
+    rows = np.tile([36, 29, 0.3, -0.1, 410, 0.4, 1.2], (300, 1))
+    for model, inputs in ((modes, {"parameters": binaries, "times": times}), (polarizations, {"parameters": rows})):
+        with pytest.raises(RequestError, match="time-out"):
+            model.infer(model.call(inputs, {}, deadline=time.monotonic() - 1.0))
+    with pytest.raises(RequestError, match="answer would take"):
+        polarizations.infer(polarizations.call({"parameters": rows}, {}, max_bytes=1e6))
+    assert sum(counted.rows) == 1
+
+
 def test_no_more_sequences_than_allowed(client: InferenceServerClient, cleaner: gw.WitnessCleaner) -> None:
     data = preset("sidebands_only", sampling_frequency=RATE).draw(2.0, seed=8)
     ((start, inputs),) = frames(data, cleaner, 1024)[:1]
@@ -444,7 +509,6 @@ def test_no_more_sequences_than_allowed(client: InferenceServerClient, cleaner: 
 
 def test_posterior_of_posted_strain_holds_the_truth_and_stops_at_its_deadline() -> None:
     from gwsurrogate_ml.cli.demo import GPS, simulate_data, true_parameters
-    from gwsurrogate_ml.serve.service import Service
 
     (model,) = serve_model("bbh-h1l1")
     service = Service([model], Limits(request_bytes=10_000_000))
