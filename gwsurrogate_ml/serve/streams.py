@@ -30,6 +30,8 @@ S = TypeVar("S")
 _STATE = Tensor("state", "UINT8", (-1,), optional=True)
 MOST_TIME = 1e10
 """GPS s: a start beyond is none, and differences of such times could not be counted in samples."""
+PIECE = 16.0
+"""Seconds of a long frame that are worked on between two looks at the clock."""
 _NUMBER = (-np.finfo(np.float64).max, np.finfo(np.float64).max)
 _BOUNDS = {"next_time": (-MOST_TIME, MOST_TIME), "psd": (np.finfo(np.float64).tiny, _NUMBER[1])} | dict.fromkeys(
     ("variance", "skip", "run", "watch.variance", "watch.before", "watch.after"), (0.0, _NUMBER[1])
@@ -252,14 +254,19 @@ class SignalStreamModel(StreamModel):
                 400,
                 f"a frame at GPS {start:.4f} came, {state.next_time:.4f} was due: send what is missing, or begin anew",
             )
-        state, frame = segment_stream.step(self.denoiser, state, call.inputs["white"], end)
-        begin = frame.found_at
+        white, size, frames = call.inputs["white"], round(PIECE * rate), []
+        for first in range(0, max(1, white.size), size):  # the numbers do not depend on how a stream is cut
+            call.require_time()
+            last = end and first + size >= white.size
+            state, frame = segment_stream.step(self.denoiser, state, white[first : first + size], last)
+            frames.append(frame)
+        found = [(at, one) for frame in frames for at, one in zip(frame.found_at, frame.found, strict=True)]
         return state, {
-            "signal": frame.signal,
-            "sigma": frame.sigma,
-            "start_time": np.array([frame.start_time]),
-            "probability": np.array([one.probability for one in frame.found]),
-            "snr": np.array([one.snr for one in frame.found]),
-            "time": np.array([at + one.time for at, one in zip(begin, frame.found, strict=True)]),
-            "ood": np.array([one.ood for one in frame.found]),
+            "signal": np.concatenate([frame.signal for frame in frames]),
+            "sigma": np.concatenate([frame.sigma for frame in frames]),
+            "start_time": np.array([frames[0].start_time]),
+            "probability": np.array([one.probability for _, one in found]),
+            "snr": np.array([one.snr for _, one in found]),
+            "time": np.array([at + one.time for at, one in found]),
+            "ood": np.array([one.ood for _, one in found]),
         }

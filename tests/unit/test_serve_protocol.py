@@ -237,3 +237,21 @@ def test_a_signal_streams_state_must_be_one_that_a_stream_can_have(changes: dict
     with pytest.raises(RequestError, match=f"no state of this model.*{said}") as caught:
         goes_on(replace(state, **changes))  # type: ignore[arg-type]
     assert caught.value.status == 400
+
+
+def test_a_long_frame_is_worked_on_in_pieces_until_its_deadline() -> None:
+    from gwpy.timeseries import TimeSeries
+
+    white = np.random.default_rng(3).normal(size=50_000)  # 49 s
+    model, denoiser = SignalStreamModel(Smoother()), Smoother()
+    inputs, parameters = {"white": white}, {"start_time": 100.0, "sampling_frequency": RATE}
+    state, found = model.first(model.call(inputs, parameters), end=True)
+    expected, sigma, one_by_one = denoiser.denoise(TimeSeries(white, t0=100.0, sample_rate=RATE))
+    assert np.allclose(found["signal"], expected.value)
+    assert np.allclose(found["sigma"], sigma.value)
+    assert found["start_time"] == [100.0]
+    assert found["time"].size == len(one_by_one)
+    assert state.next_time == pytest.approx(100.0 + 50_000 / RATE)
+    with pytest.raises(RequestError, match="time-out") as caught:
+        model.first(model.call(inputs, parameters, deadline=0.0), end=True)
+    assert caught.value.status == 504
