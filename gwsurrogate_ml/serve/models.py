@@ -71,7 +71,7 @@ class Call:
         if n_bytes > self.max_bytes:
             raise RequestError(
                 413,
-                f"the answer would take {n_bytes / 1e6:.0f} MB, {self.max_bytes / 1e6:.0f} are allowed: ask for less",
+                f"the answer would take {n_bytes / 1e6:.4g} MB, {self.max_bytes / 1e6:.0f} are allowed: ask for less",
             )
 
 
@@ -257,13 +257,13 @@ class SurrogatePolarizations(ServedModel):
         binaries = call.inputs["parameters"]
         if not len(binaries):
             raise RequestError(400, "parameters has no row: give at least one binary")
-        found, longest = [], 1.0 / rate
+        found, longest = [], 0.0
         for values in binaries:
             call.require_time()
             row = dict(zip(BINARY_COLUMNS, values.tolist(), strict=True))
             intrinsic = {name: row[name] for name in ("mass_1", "mass_2", "chi_1", "chi_2")}
             longest = max(longest, self.surrogate.time_before_peak(**intrinsic, f_min=f_min))
-            call.require_room(16.0 * len(binaries) * longest * rate)  # before anything so long is made
+            call.require_room(16.0 * len(binaries) * max(longest * rate, 1.0))  # before anything so long is made
             start, plus, cross = self.surrogate.strain(**row, f_min=f_min, sampling_frequency=rate)
             found.append((round(start * rate), plus, cross))
         first = min(at for at, *_ in found)

@@ -331,6 +331,7 @@ def test_signal_stream_finds_an_injection_and_equals_the_denoiser(client: Infere
         ("nr22-polarizations", {"parameters": np.ones((1, 7))}, {"mass": 3}, 400, "no parameter 'mass'"),
         ("nr22-polarizations", {"parameters": [[36, 29, 0, 0, 400, 0, 0]]}, {"sampling_frequency": 1e9}, 413, "answer"),
         ("nr22-polarizations", {"parameters": [[36, 29, 0, 0, 400, 0, 0]]}, {"f_min": "low"}, 400, "finite number"),
+        ("nr22-polarizations", {"parameters": [[36, 29, 0, 0, 400, 0, 0]]}, {"sampling_frequency": 0}, 400, "positive"),
         ("nr22-polarizations", {"parameters": np.ones((0, 7))}, {}, 400, "at least one"),
         ("bbh-signal", {"white": np.zeros(10)}, {"start_time": 0, "sampling_frequency": 100}, 400, "whole rates"),
         ("sleeper", {"x": np.zeros(13)}, {}, 500, "internal error"),
