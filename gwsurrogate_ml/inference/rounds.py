@@ -33,8 +33,14 @@ EDGE_SHARE = 0.02
 cut off.
 """
 EDGE_DENSITY = 0.25
-FLOOR = 0.2
-"""Share of the final draws that comes from all proposals alike, whatever the draws so far say: it bounds the largest weights."""
+FLOOR, BROAD_FLOOR, BROAD = 0.1, 0.15, 3
+"""Shares of the final draws that come from all proposals alike, and from the first three, the broadest, whatever the draws so
+far say: they bound the largest weights. Draws in far corners are too rare to be seen by a pilot.
+"""
+FLATTEN = 0.8
+"""Power to which the weights are taken that a flow is fitted to: its tails are then between those of the posterior and those of
+the broader proposals that the draws came from.
+"""
 WIDER = 1.35
 """How much wider the base of a quarter of each round's draws is."""
 COUNT = 200
@@ -47,6 +53,8 @@ EDGE_PILOT = 150
 """Effective draws the pilot needs before it alone may refuse an event."""
 PART = 16384
 """Final draws made in one step: what a killed run does again at most."""
+LIKELY = 8
+"""Draws of either kind for which the extrinsic points are chosen, see `some_likely`."""
 UNKEPT = Steps()
 
 
@@ -186,7 +194,8 @@ class Pool:
             shares = shares * np.sqrt(gradient)
             shares /= shares.sum()
         # A little of everything: what few draws say of the tails is not certain.
-        shares = (1 - FLOOR) * shares + FLOOR / len(shares)
+        shares = (1 - FLOOR - BROAD_FLOOR) * shares + FLOOR / len(shares)
+        shares[:BROAD] += BROAD_FLOOR / min(BROAD, len(shares))
         return shares, float(weights.mean() ** 2 / np.mean(weights**2 / (shares @ ratio)))
 
 
@@ -231,13 +240,13 @@ def learn(
             tempered = np.where(np.isfinite(likelihood), log_weights - (1 - power) * likelihood, -np.inf)
         if power == 1.0 and power_was < 1.0:
             # The extrinsic points were chosen for other binaries than those that turn out likely.
-            likely = np.unique(resample(log_weights, 8, np.random.default_rng(seed + number)))
+            likely = some_likely(log_weights, likelihood, seed + number)
             sampler.build_sets(pool.draws.coefficients[likely], pool.draws.power[likely])
         power_was = power
         fit = partial(
             fit_flow,
             pool.draws.z,
-            tempered,
+            FLATTEN * tempered,
             seed + 10 * number,
             steps=options.refine_steps,
             progress=lambda done, total: report("refinement", done, total),
@@ -322,6 +331,15 @@ def split(n: int, shares: np.ndarray) -> list[int]:
     return [int(count) for count in np.diff(edges, prepend=0)]
 
 
+def some_likely(log_weights: np.ndarray, log_likelihood: np.ndarray, seed: int) -> np.ndarray:
+    """Indices of a few draws for which the extrinsic points are chosen: half from the posterior, half with the likelihood's
+    square root in its place. Points chosen for the likeliest binaries alone miss the arrival times of those in its tails.
+    """
+    rng = np.random.default_rng(seed)
+    finite = np.where(np.isfinite(log_likelihood), log_likelihood, 0.0)
+    return np.unique(np.concatenate([resample(x, LIKELY, rng) for x in (log_weights, log_weights - 0.5 * finite)]))
+
+
 def first_draws(prior: BinaryPrior, sampler: EventSampler, proposals: list[Proposal], n: int, seed: int) -> Pool:
     """`n` draws of the proposals, mostly of the first, with extrinsic points chosen for the binaries that turn out likely."""
     counts = split(n, np.array([4.0] + [1.0] * (len(proposals) - 1)))
@@ -330,8 +348,8 @@ def first_draws(prior: BinaryPrior, sampler: EventSampler, proposals: list[Propo
     # Points for the loudest template first; then, once weights are known, for the likely binaries.
     c, power = sampler.coefficients(sampler.found.theta[None], "pilot")
     sampler.build_sets(c, power, log2_n=15)
-    log_weights = Pool(proposals, counts, sampler.evaluate(z, "pilot", known)).log_weights(prior)
-    likely = np.unique(resample(log_weights, 8, np.random.default_rng(seed + 2)))
+    pool = Pool(proposals, counts, sampler.evaluate(z, "pilot", known))
+    likely = some_likely(pool.log_weights(prior), pool.draws.log_likelihood, seed + 2)
     sampler.build_sets(known[0][likely], known[1][likely])
     return Pool(list(proposals), counts, sampler.evaluate(z, "pilot", known))
 
