@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gwsurrogate_ml.denoise.calibration import RATE
-from gwsurrogate_ml.denoise.grid import DURATION
+from gwsurrogate_ml.denoise.grid import DURATION, require_rate
 from gwsurrogate_ml.denoise.noise import FILTER, whitened
 from gwsurrogate_ml.denoise.signal import Reconstruction, SignalDenoiser
 from gwsurrogate_ml.errors import DataError
@@ -54,11 +54,13 @@ def denoise_event(denoiser: SignalDenoiser, data: StrainData, seed: int = 0) -> 
     Raises
     ------
     DataError
-        if the segment about the event is not in the data or has a gap, or the data are too short for a PSD
+        if the data are sampled at less than 960 Hz, the segment about the event is not in them or has a gap, or they are too
+        short for a PSD
     """
     found = {}
     for detector, series in data.series.items():
         start, rate = float(series.t0.value), float(series.sample_rate.value)
+        require_rate(rate, detector)
         first, size = round((data.gps - LEAD - start) * rate), round(DURATION * rate)
         margin = round(0.5 * FILTER * rate)
         if first < margin or first + size > len(series) - margin:

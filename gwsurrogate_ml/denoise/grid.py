@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.kernels import fft
 
 DURATION = 4.0
@@ -35,6 +36,19 @@ def frequencies() -> np.ndarray:
     array([ 24.  ,  24.25, 479.75])
     """
     return np.arange(round(F_LOW * DURATION), round(F_HIGH * DURATION)) / DURATION
+
+
+def require_rate(sampling_frequency: float, name: str) -> None:
+    """Raise DataError unless a series called `name` is sampled at a whole rate (Hz) that holds the band.
+
+    Examples
+    --------
+    >>> require_rate(1024.0, "H1")
+    """
+    if sampling_frequency < 2.0 * F_HIGH or abs(sampling_frequency - round(sampling_frequency)) > 1e-6:
+        raise DataError(
+            f"{name} is sampled at {sampling_frequency:g} Hz: whole rates from {2 * F_HIGH:g} Hz are needed, read the data at one"
+        )
 
 
 def to_series(spectra: np.ndarray, sampling_frequency: float) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gwsurrogate_ml.denoise.grid import DURATION, F_LOW, SEARCH, Segment, frequencies, to_spectrum
+from gwsurrogate_ml.denoise.grid import DURATION, F_LOW, SEARCH, Segment, frequencies, require_rate, to_spectrum
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.kernels.psd import inverse_spectrum_truncation, median_bias, welch
@@ -108,9 +108,10 @@ def whitened(series: TimeSeries) -> Whitened:
     Raises
     ------
     DataError
-        if the series is too short for a PSD
+        if the series is too short for a PSD, or sampled at less than 960 Hz
     """
     rate = float(series.sample_rate.value)
+    require_rate(rate, str(series.name))
     values = np.asarray(series.value, np.float64)
     finite = np.isfinite(values)
     size, edge = round(DURATION * rate), round(0.5 * FILTER * rate)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.denoise.grid import DURATION, F_HIGH, F_LOW, SEARCH, frequencies, to_series, to_spectrum
+from gwsurrogate_ml.denoise.grid import DURATION, F_HIGH, F_LOW, SEARCH, frequencies, require_rate, to_series, to_spectrum
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.strain.spectrum import PsdSource, load_psd
@@ -192,8 +192,7 @@ def _checked(white: TimeSeries) -> tuple[np.ndarray, float, float]:
             f"{type(white).__name__} given: give one gwpy TimeSeries, such as data.whiten()['H1']"
         ) from error
     values = np.asarray(white.value, np.float64)
-    if rate < 2.0 * F_HIGH or abs(rate - round(rate)) > 1e-6:
-        raise DataError(f"the series is sampled at {rate:g} Hz: whole rates from {2 * F_HIGH:g} Hz are needed")
+    require_rate(rate, "the series")
     if not np.isfinite(values).all():
         raise DataError("the whitened series has NaN or infinite samples: crop to a stretch without gaps")
     spread = 1.4826 * float(np.median(np.abs(values - np.median(values)))) if values.size else 0.0

@@ -223,6 +223,16 @@ def test_noise_segments_of_a_short_or_broken_series(denoiser: BankDenoiser) -> N
         noise_segments(series)
 
 
+@pytest.mark.parametrize("rate", [256, 880])
+def test_an_event_sampled_too_slowly_is_refused_with_the_lowest_rate(denoiser: BankDenoiser, rate: int) -> None:
+    noise = TimeSeries(1e-21 * np.random.default_rng(0).normal(size=32 * rate), sample_rate=rate, name="H1")
+    data = gw.StrainData.from_series({"H1": noise}, gps=16.0)
+    with pytest.raises(DataError, match=f"H1 is sampled at {rate} Hz: whole rates from 960 Hz"):
+        denoise_event(denoiser, data)
+    with pytest.raises(DataError, match=f"H1 is sampled at {rate} Hz: whole rates from 960 Hz"):
+        noise_segments(noise)
+
+
 def test_shipped_weights_stay_small() -> None:
     for name in ("bbh-signal", "bbh-autoencoder"):
         assert sum(path.stat().st_size for path in (SHIPPED / name).glob("*")) < 2e6
