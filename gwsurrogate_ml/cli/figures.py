@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from gwsurrogate_ml.cli.pipeline import Run
+
+log = logging.getLogger(__name__)
 
 BAND_DRAWS = 300
 DISPLAY_BAND = (35.0, 350.0)
@@ -36,12 +39,13 @@ def _strain(run: Run) -> Figure:
 
 def _whitened(run: Run) -> Figure:
     low, high = DISPLAY_BAND
-    top = min(high, 0.45 * run.data.sampling_frequency)
+    top = min(high, 0.3 * run.data.sampling_frequency)  # the filter's stop band begins at 1.5 times this: below Nyquist
     return plot.whitened({name: series.bandpass(low, top) for name, series in run.data.whiten().items()}, run.data.gps)
 
 
 def _q_transform(run: Run) -> Figure:
-    return plot.q_transform(run.data.series, run.data.gps)
+    # A gap anywhere in the data whitened together would leave nothing to show.
+    return plot.q_transform({name: run.data.stretch(name, 16.0) for name in run.data.detectors}, run.data.gps)
 
 
 def _snr(run: Run) -> Figure:
@@ -94,7 +98,7 @@ FIGURES: dict[str, tuple[str, Callable[[Run], Figure], str]] = {
         "signal",
         _whitened,
         "Strain divided by the noise's amplitude spectrum, "
-        "shown from 35 to 350 Hz; unit: the standard deviation of the noise of all frequencies.",
+        "shown from 35 to 350 Hz, or 0.3 of a lower sampling rate; unit: the standard deviation of the noise of all frequencies.",
     ),
     "q_transform": (
         "signal",
@@ -137,8 +141,12 @@ FIGURES: dict[str, tuple[str, Callable[[Run], Figure], str]] = {
 }
 
 
-def pictures(run: Run) -> Iterator[Picture]:
-    """The report's figures one by one, each rendered when it is asked for."""
+def pictures(run: Run) -> Iterator[Picture | None]:
+    """The report's figures one by one, each rendered when it is asked for; None, and a warning, for one that fails."""
     for name, (section, draw, caption) in FIGURES.items():
         extra = " The dashed line is the true signal." if name == "waveform" and run.truths else ""
-        yield Picture(name, png(draw(run)), caption + extra, section)
+        try:
+            yield Picture(name, png(draw(run)), caption + extra, section)
+        except Exception as error:  # the analysis is done: it is worth more than its pictures
+            log.warning("no %s.png in the report: %s: %s", name, type(error).__name__, error)
+            yield None

@@ -175,7 +175,8 @@ def run_into(
     Parameters
     ----------
     output : Output
-        gets result.json, summary.json, report.html, skymap.fits (with the extra `skymap`), the figures and, at its end, config.json
+        gets result.json, summary.json, skymap.fits (with the extra `skymap`), then the figures (a warning for one that fails),
+        report.html and, at its end, config.json
     data, settings
     command : sequence of str
         words after ``gwsml`` that repeat the run
@@ -199,11 +200,6 @@ def run_into(
 
     run = analyse(data, settings, progress, truths, checkpoint)
     summary = summarise(run)
-    drawn = []
-    for picture in pictures(run):
-        (output.path / f"{picture.name}.png").write_bytes(picture.png)
-        drawn.append(picture)
-        progress("drawing figures", len(drawn), len(FIGURES))
     versions = package_versions(*PACKAGES)
     # Files inside the output folder are named relative to it: the folder still has its temporary name.
     shown = {name: path.name if path.parent == output.path else str(path) for name, path in (files or {}).items()}
@@ -228,6 +224,13 @@ def run_into(
     run.result.to_bilby().save_to_file(filename=str(output.path / "result.json"), overwrite=True)
     if run.sky is not None:
         run.sky.save(output.path / SKY_MAP)
+    # After the results, which a figure that cannot be drawn must not cost.
+    drawn = []
+    for done, picture in enumerate(pictures(run), start=1):
+        if picture is not None:
+            (output.path / f"{picture.name}.png").write_bytes(picture.png)
+            drawn.append(picture)
+        progress("drawing figures", done, len(FIGURES))
     report = Report(
         title=data.name or f"Event at GPS {data.gps:.1f}",
         gps=data.gps,

@@ -25,6 +25,12 @@ def _cut(series: TimeSeries, gps: float, window: tuple[float, float] | None) -> 
     return times[inside], values[inside]
 
 
+def _exponent(values: np.ndarray) -> int:
+    """Power of ten of the largest finite magnitude; 0 where there is none."""
+    largest = float(np.max(np.abs(values), where=np.isfinite(values), initial=0.0))
+    return int(np.floor(np.log10(largest))) if largest > 0 else 0
+
+
 def _time_label(axes: Axes, gps: float) -> None:
     axes.set_xlabel(f"time from GPS {gps:.3f} [s]")
 
@@ -35,6 +41,7 @@ def strain(series: Mapping[str, TimeSeries], gps: float, segment: tuple[float, f
     Parameters
     ----------
     series : mapping from detector to gwpy TimeSeries, dimensionless strain
+        samples that are not finite (gaps) are left out
     gps : float
         time of the event in GPS s, marked by a line
     segment : (start, end), GPS s, optional
@@ -50,12 +57,12 @@ def strain(series: Mapping[str, TimeSeries], gps: float, segment: tuple[float, f
         figure, axes = panels(len(series), height=1.7)
         for axis, (detector, data) in zip(axes, series.items(), strict=True):
             times, values = _cut(data, gps, None)
-            scale = 10.0 ** np.floor(np.log10(np.max(np.abs(values)) or 1.0))
-            axis.plot(times, values / scale, color=detector_colour(detector), lw=0.4, rasterized=True)
+            exponent = _exponent(values)
+            axis.plot(times, values / 10.0**exponent, color=detector_colour(detector), lw=0.4, rasterized=True)
             if segment:
                 axis.axvspan(segment[0] - gps, segment[1] - gps, color="#ececec", zorder=0, label="analysed segment")
             axis.axvline(0.0, color=BLACK, lw=0.9, ls=":", label="event")
-            axis.set_ylabel(f"strain [$10^{{{int(np.log10(scale))}}}$]")
+            axis.set_ylabel(f"strain [$10^{{{exponent}}}$]")
             axis.set_title(detector)
             axis.margins(x=0)
         legend(axes[0], loc="upper right", ncols=2, bbox_to_anchor=(1.0, 1.2))
@@ -105,7 +112,7 @@ def q_transform(
     Parameters
     ----------
     series : mapping from detector to gwpy TimeSeries
-        strain as read (it is whitened here), at least 4 s around `gps`
+        strain as read (it is whitened here), without gaps, at least 4 s around `gps`
     gps : float, GPS s
     window : (start, end)
         stretch shown, in s from `gps`
@@ -121,7 +128,7 @@ def q_transform(
 
     tiles: dict[str, Any] = {}
     for detector, data in series.items():
-        top = min(f_max, 0.35 * float(data.sample_rate.value))  # the highest tile must fit below Nyquist at low Q
+        top = min(f_max, 0.31 * float(data.sample_rate.value))  # the highest tile must fit below Nyquist at low Q
         span = Segment(max(gps - 8.0, float(data.span[0])), min(gps + 8.0, float(data.span[1])))
         tiles[detector] = (
             data.astype(np.float64)
@@ -269,13 +276,14 @@ def polarizations(hp: TimeSeries, hc: TimeSeries, title: str = "") -> Figure:
     import matplotlib
 
     times = np.asarray(hp.times.value)
-    scale = 10.0 ** np.floor(np.log10(np.max(np.abs(hp.value)) or 1.0))
+    exponent = _exponent(hp.value)
+    scale = 10.0**exponent
     with matplotlib.rc_context(RC):
         figure, axes = panels(2, height=2.2, sharex=False)
         for axis in axes:
             axis.plot(times, hp.value / scale, color=BLUE, label=r"$h_+$")
             axis.plot(times, hc.value / scale, color=VERMILLION, ls="--", label=r"$h_\times$")
-            axis.set_ylabel(f"strain [$10^{{{int(np.log10(scale))}}}$]")
+            axis.set_ylabel(f"strain [$10^{{{exponent}}}$]")
             axis.margins(x=0)
         axes[1].set_xlim(max(-0.12, times[0]), min(0.04, times[-1]))
         axes[0].set_title(title)

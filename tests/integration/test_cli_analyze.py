@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from gwsurrogate_ml.artifacts import SHIPPED
 from gwsurrogate_ml.cli import pipeline
 from gwsurrogate_ml.cli.demo import GPS, simulate_data
 from gwsurrogate_ml.cli.events import read_table, repeats, tasks_of
+from gwsurrogate_ml.cli.figures import FIGURES, png
 from gwsurrogate_ml.cli.main import app
 from gwsurrogate_ml.cli.options import parse_prior
 from gwsurrogate_ml.cli.settings import Settings
@@ -294,6 +296,43 @@ def test_an_event_of_many_is_analysed_again_where_the_content_of_a_file_is_anoth
     result = invoke(*words[:-1])
     assert result.exit_code == 0, result.output
     assert "not finite" in result.stdout
+
+
+@pytest.mark.parametrize("rate", [1024, 880])
+def test_a_gap_and_a_low_sampling_rate_leave_the_figures_of_the_signal_whole(
+    gw150914: tuple[Path, Result], runs: list[pipeline.Run], rate: int
+) -> None:
+    series = {name: values.copy() for name, values in runs[0].data.series.items()}
+    for values in series.values():
+        values.value[int(2.4 * 4096) : int(3.4 * 4096)] = np.nan  # 14 s before the event
+    rates = {name: values[4 * 4096 :].resample(rate) for name, values in series.items()}
+    with_gap = replace(runs[0], data=StrainData.from_series(series, runs[0].data.gps))
+    slow = replace(runs[0], data=StrainData.from_series(rates, runs[0].data.gps))
+    for run, name in ((with_gap, "strain"), (slow, "whitened"), (slow, "q_transform")):
+        figure = FIGURES[name][1](run)
+        assert png(figure).startswith(b"\x89PNG")
+        drawn = [axis.lines[0].get_ydata() for axis in figure.axes if name != "q_transform"]
+        assert all(np.isfinite(values).mean() > 0.9 for values in drawn)
+
+
+def test_a_figure_that_fails_costs_that_figure_alone(
+    gw150914: tuple[Path, Result], runs: list[pipeline.Run], data_dir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: pipeline.Run) -> None:
+        raise ValueError("cannot convert float NaN to integer")
+
+    few = {"snr": FIGURES["snr"], "strain": ("signal", fails, "Strain.")}
+    monkeypatch.setattr(pipeline, "analyse", lambda *_: runs[0])
+    monkeypatch.setattr("gwsurrogate_ml.cli.figures.FIGURES", few)
+    result = invoke(
+        "analyze", *strain_options(data_dir, 1126259446), "--gps", "1126259462.4", "--out", f"{tmp_path}/out"
+    )
+    assert result.exit_code == 0, result.output
+    assert "gwsml: warning: no strain.png in the report: ValueError: cannot convert float NaN" in result.stderr
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {name for name in WRITTEN if not name.endswith(".png")} | {"snr.png"}
+    assert read(tmp_path / "out/summary.json") == read(gw150914[0] / "summary.json")
+    assert (tmp_path / "out/report.html").read_text().count("data:image/png;base64,") == 1
 
 
 @pytest.mark.usefixtures("quick")
