@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.denoise.grid import DURATION, F_HIGH, F_LOW, SEARCH, frequencies, require_rate, to_series, to_spectrum
+from gwsurrogate_ml.denoise.grid import (
+    DURATION,
+    F_HIGH,
+    F_LOW,
+    SEARCH,
+    frequencies,
+    require_rate,
+    to_series,
+    to_spectrum,
+)
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.strain.spectrum import PsdSource, load_psd

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,7 +131,8 @@ class StrainData:
         Raises
         ------
         DataError
-            if a file is missing, empty, truncated or another detector's, rates differ, or `gps` lies outside the data
+            if a file is missing, empty, truncated or another detector's, or given twice, rates differ, or `gps` lies outside
+            the data
         ConfigError
             if a suffix is unknown, or a file without times comes without `sampling_frequency` and `start_time`
         """
@@ -146,6 +148,7 @@ class StrainData:
             )
             for detector, path in files.items()
         }
+        _require_distinct(series)
         return cls(series, gps, name)
 
     @classmethod
@@ -323,3 +326,13 @@ class StrainData:
             detector=detector,
         )
         return trim(frequencies, psd, detector), count
+
+
+def _require_distinct(series: Mapping[str, TimeSeries]) -> None:
+    """Raise DataError where two detectors have the same noise, sample by sample: one file was given for both."""
+    for (one, first), (other, second) in combinations(series.items(), 2):
+        a, b = np.asarray(first.value), np.asarray(second.value)
+        # A look at the start spares comparing long series; dead channels are refused elsewhere, for what they are.
+        same = a.size == b.size and all(np.array_equal(a[s], b[s], equal_nan=True) for s in (slice(64), slice(None)))
+        if same and np.unique(a[np.isfinite(a)][:64]).size > 1:
+            raise DataError(f"{one} and {other} hold the same samples: one file was given for both; give each its own")

@@ -28,6 +28,8 @@ HDF5_SUFFIXES = (".hdf5", ".h5", ".hdf")
 TEXT_SUFFIXES = (".txt", ".dat", ".csv", ".txt.gz", ".dat.gz", ".csv.gz")
 GAP_FLAGS = ("DATA", "CBC_CAT1")
 """Without them a sample is a gap: there is no data, or the detector was not in a state to be searched."""
+PREFIXES = {"GEO600": "G1"}
+"""What files call a detector, where bilby's name is another."""
 
 
 def read_strain(
@@ -64,7 +66,7 @@ def read_strain(
     Raises
     ------
     DataError
-        if the file is missing, empty, truncated, of another detector, or holds no usable strain
+        if the file is missing, empty, truncated, not to be opened, of another detector, or holds no usable strain
     ConfigError
         if the suffix is unknown or an argument contradicts the file
 
@@ -83,12 +85,7 @@ def read_strain(
     if start_time is not None:
         start_time = finite(start_time, f"{detector}: start_time", "GPS s")
     path = Path(path)
-    if not path.exists():
-        raise DataError(f"{detector}: no file {path}; check the path given for this detector")
-    if path.is_dir():
-        raise DataError(f"{detector}: {path} is a folder; give one strain file a detector")
-    if path.stat().st_size == 0:
-        raise DataError(f"{detector}: {path.name} is empty (0 bytes); download or copy it again")
+    _require_readable(path, detector)
     name = path.name.lower()
     if name.endswith(HDF5_SUFFIXES):
         series = _read_hdf5(path, detector)
@@ -113,6 +110,29 @@ def make_series(strain: np.ndarray, start_time: float, sampling_frequency: float
     from gwpy.timeseries import TimeSeries
 
     return TimeSeries(np.asarray(strain, np.float64), t0=start_time, sample_rate=sampling_frequency, name=name)
+
+
+def _require_readable(path: Path, detector: str) -> None:
+    try:
+        if not path.exists():
+            raise DataError(f"{detector}: no file {path}; check the path given for this detector")
+        if path.is_dir():
+            raise DataError(f"{detector}: {path} is a folder; give one strain file a detector")
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise DataError(
+            f"{detector}: {path} cannot be opened ({error.strerror or error}); check its permissions and those of its folder"
+        ) from error
+    if empty:
+        raise DataError(f"{detector}: {path.name} is empty (0 bytes); download or copy it again")
+
+
+def _require_owner(owner: str, path: Path, detector: str) -> None:
+    """Refuse data of the detector `owner` (as files write it) unless it is `detector`."""
+    if owner != PREFIXES.get(detector, detector):
+        owner = {prefix: name for name, prefix in PREFIXES.items()}.get(owner, owner)
+        raise DataError(f"{detector}: {path.name} holds data of {owner}; give it as {owner}={path.name}")
 
 
 def _require_agreement(path: Path, detector: str, what: str, given: float | None, found: float, unit: str) -> None:
@@ -150,6 +170,9 @@ def _read_hdf5(path: Path, detector: str) -> TimeSeries:
         raise DataError(
             f"{detector}: gwpy cannot read {datasets[0]} of {path.name} as a time series: {error}"
         ) from error
+    for label in (datasets[0].rpartition("/")[2], series.name, series.channel):
+        if owner := re.match(r"([A-Z]\d):", str(label)):
+            _require_owner(owner[1], path, detector)
     return make_series(series.value, series.t0.value, series.sample_rate.value, detector)
 
 
@@ -157,8 +180,7 @@ def _read_gwosc(file: h5py.File, path: Path, detector: str) -> TimeSeries:
     if "meta/Detector" in file:
         owner = file["meta/Detector"][()]
         owner = owner.decode() if isinstance(owner, bytes) else str(owner)
-        if owner != detector:
-            raise DataError(f"{detector}: {path.name} holds data of {owner}; give it as {owner}={path.name}")
+        _require_owner(owner, path, detector)
     dataset = file["strain/Strain"]
     if dataset.dtype.kind not in "fiu":
         raise DataError(f"{detector}: strain of {path.name} is {dataset.dtype}, not real numbers; download it again")
@@ -241,12 +263,13 @@ def _strain_channel(path: Path, detector: str) -> str:
     from gwpy.io.gwf import iter_channel_names
 
     channels = [str(name) for name in iter_channel_names(str(path))]
-    own = [name for name in channels if name.startswith(f"{detector}:")]
+    own = [name for name in channels if name.startswith(f"{PREFIXES.get(detector, detector)}:")]
     strain = [name for name in own if "STRAIN" in name.upper()] or own
     if len(strain) != 1:
         raise DataError(
             f"{detector}: {path.name} has {len(strain)} channels that may be its strain "
-            f"(channels: {', '.join((strain or channels)[:8]) or 'none'}); name one with channels={{'{detector}': ...}}"
+            f"(channels: {', '.join((strain or channels)[:8]) or 'none'}); in Python name one by channels={{'{detector}': ...}} of "
+            "StrainData.from_files, for the command line write it into a file of its own"
         )
     return strain[0]
 
@@ -317,7 +340,8 @@ def _from_columns(table: np.ndarray, path: Path, detector: str, rate: float | No
     if table.shape[1] == 1:
         if rate is None or start is None:
             raise ConfigError(
-                f"{detector}: {path.name} holds strain without times: give sampling_frequency and start_time"
+                f"{detector}: {path.name} holds strain without times: in Python give sampling_frequency and start_time to "
+                "StrainData.from_files; the command line needs them in the file, as a column of GPS times or in an npz"
             )
         return make_series(table[:, 0], start, rate, detector)
     times = table[:, 0].astype(np.float64)

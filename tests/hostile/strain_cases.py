@@ -61,6 +61,13 @@ def gwf(path: Path, share: float = 1.0) -> Path:
     return cut(path, share)
 
 
+def named_hdf5(target: Path, name: str, **options: Any) -> Path:
+    made = series(0)
+    made.name = name
+    made.write(target, format="hdf5", **options)
+    return target
+
+
 def named_gwf(path: Path, *channels: str) -> Path:
     from gwpy.timeseries import TimeSeriesDict
 
@@ -84,6 +91,9 @@ FILES: list[tuple[str, str, Maker, dict[str, Any], type[GwsmlError], tuple[str, 
     ("an unknown suffix", "h.wav", lambda p: write(p, b"RIFF"), {}, ConfigError, (".wav", "known")),
     ("HDF5 of another layout", "h.hdf5", two_datasets, {}, DataError, ("layout", "gwosc.org")),
     ("another detector's file", "h.hdf5", lambda p: gwosc(p, "L1"), {}, DataError, ("L1", "give it as")),
+    ("another detector's file, by gwpy", "h.hdf5", lambda p: named_hdf5(p, "L1:STRAIN"), {}, DataError, ("L1", "give it as")),
+    ("another detector's file, by its name alone", "h.hdf5", lambda p: named_hdf5(p, "L1:STRAIN", path="strain"),
+     {}, DataError, ("L1", "give it as")),
     ("fewer samples than the header says", "h.hdf5", lambda p: gwosc(p, Npoints=999), {}, DataError, ("999", "again")),
     ("no start time", "h.hdf5", lambda p: gwosc(p, Xstart=None), {}, DataError, ("Xstart",)),
     ("a spacing of zero", "h.hdf5", lambda p: gwosc(p, Xspacing=0.0), {}, DataError, ("spacing",)),
@@ -157,6 +167,11 @@ refuses(
 refuses(
     "StrainData.from_files", "an unknown detector",
     lambda room: gw.StrainData.from_files({"X9": "x.hdf5"}, gps=GPS), DataError, "X9", "known",
+)  # fmt: skip
+refuses(
+    "StrainData.from_files", "one file for two detectors",
+    lambda room: gw.StrainData.from_files(dict.fromkeys(("H1", "L1"), hdf5(room.inside / "h.hdf5")), gps=GPS),
+    DataError, "H1 and L1", "same samples", "each its own",
 )  # fmt: skip
 refuses(
     "StrainData.from_files", "gps in words",

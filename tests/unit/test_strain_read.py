@@ -215,3 +215,21 @@ def test_an_unknown_suffix_lists_the_known_ones(tmp_path):
     (tmp_path / "x.wav").write_bytes(b"RIFF")
     with pytest.raises(ConfigError, match=r"\.hdf5.*\.npz"):
         read_strain(tmp_path / "x.wav", "H1")
+
+
+def test_a_file_that_may_not_be_opened_is_not_called_truncated(tmp_path, strain, monkeypatch):
+    path = write_gwosc(tmp_path / "h.hdf5", strain)
+
+    def refuse(self, *args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)  # a superuser may open every file
+    with pytest.raises(DataError, match=r"h\.hdf5 cannot be opened \(Permission denied\); check its permissions"):
+        read_strain(path, "H1")
+
+
+def test_detectors_that_files_call_otherwise_are_known(tmp_path, strain):
+    path = write_gwosc(tmp_path / "g.hdf5", strain, "G1")
+    np.testing.assert_array_equal(read_strain(path, "GEO600").value, strain)
+    with pytest.raises(DataError, match="give it as GEO600="):
+        read_strain(path, "H1")
