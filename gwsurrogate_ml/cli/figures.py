@@ -136,7 +136,7 @@ FIGURES: dict[str, tuple[str, Callable[[Run], Figure], str]] = {
         "diagnostics",
         _weights,
         "Importance weights. Left: how much single draws count. Right: the share of the weight that the heaviest draws "
-        "carry; the closer to the diagonal, the better the network's proposal.",
+        "carry; the closer to the diagonal, the better the draws match the posterior.",
     ),
 }
 

@@ -157,6 +157,29 @@ def _sky(run: Run) -> dict[str, Any]:
     return {"area_50": areas[0.5], "area_90": areas[0.9], "file": None}
 
 
+def _source(run: Run, settings: Settings) -> str:
+    """What the weighted draws came from, for the grade of their efficiency."""
+    rounds = run.result.meta["rounds"]
+    if settings.higher_modes:
+        return "the posterior under the (2,2) mode alone"
+    if settings.prior:
+        return "flows fitted to this event"
+    if len(rounds) > 1:
+        return f"flows fitted to this event (the network alone: {100 * rounds[0]['efficiency']:.1f} %)"
+    return "the network"
+
+
+def _modes(run: Run, settings: Settings) -> str:
+    """What the waveforms hold."""
+    if not settings.higher_modes:
+        return Report.modes
+    import gwsurrogate_ml as gw
+
+    name = run.result.meta["waveform"]
+    modes = ", ".join(f"({ell},{m})" for ell, m in gw.load_surrogate(name).info["modes"])
+    return f"the modes {modes} of {name} (matched filter, residual and the figure of the waveform: the (2,2) mode only)"
+
+
 def run_into(
     output: Output,
     data: StrainData,
@@ -197,6 +220,7 @@ def run_into(
     """
     from gwsurrogate_ml.artifacts import package_versions, sha256
     from gwsurrogate_ml.cli.figures import FIGURES, pictures
+    from gwsurrogate_ml.inference.checks import largest_share
 
     run = analyse(data, settings, progress, truths, checkpoint)
     summary = summarise(run)
@@ -249,6 +273,9 @@ def run_into(
         extrinsic_ess=run.result.extrinsic_ess,
         psd_segments=min(run.segment.psd_segments, default=None),
         residual_p=run.result.meta["checks"]["residual"]["p_value"],
+        largest_weight=largest_share(run.result.log_weights),
+        source=_source(run, settings),
+        modes=_modes(run, settings),
         acknowledgement=acknowledgement,
     )
     (output.path / "report.html").write_text(render(report), encoding="utf-8")

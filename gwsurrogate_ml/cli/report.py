@@ -55,7 +55,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Report:
-    """What `render` needs; `summary` has the layout of summary.json."""
+    """What `render` needs; `summary` has the layout of summary.json.
+
+    `largest_weight` is its share in the sum, `source` says what the draws came from, `modes` what the waveforms hold.
+    """
 
     title: str
     gps: float
@@ -70,6 +73,9 @@ class Report:
     extrinsic_ess: float | None = None
     psd_segments: int | None = None
     residual_p: float | None = None
+    largest_weight: float | None = None
+    source: str = "the proposal"
+    modes: str = "the dominant (2,2) mode only"
     acknowledgement: str = ""
 
 
@@ -169,8 +175,8 @@ def _matched_filter(summary: Mapping[str, Any], gps: float) -> str:
     return "\n".join(rows)
 
 
-def read_efficiency(efficiency: float, n_draws: int) -> tuple[str, str]:
-    """Grade ("good", "fair", "bad") and plain-language reading of the sample efficiency.
+def read_efficiency(efficiency: float, n_draws: int, source: str = "the proposal") -> tuple[str, str]:
+    """Grade ("good", "fair", "bad") and plain-language reading of the sample efficiency of draws from `source`.
 
     Examples
     --------
@@ -179,14 +185,19 @@ def read_efficiency(efficiency: float, n_draws: int) -> tuple[str, str]:
     """
     worth = f"{n_draws:,} weighted draws are worth {efficiency * n_draws:,.0f} independent ones"
     if efficiency >= 0.4:
-        return "good", f"The network's proposal matches the exact posterior well: {worth}."
+        return "good", f"Draws from {source} match the exact posterior well: {worth}."
     if efficiency >= 0.05:
-        return "fair", f"The proposal covers the posterior but does not match it closely: {worth}. Intervals are sound."
-    return "bad", f"The proposal matches poorly: {worth}. Draw more, or use an estimator trained for such data."
+        return (
+            "fair",
+            f"Draws from {source} cover the posterior but do not follow it closely: {worth}. Intervals are sound.",
+        )
+    return "bad", f"Draws from {source} match the posterior poorly: {worth}. Draw more."
 
 
-def read_pareto_k(k: float) -> tuple[str, str]:
+def read_pareto_k(k: float, largest: float | None = None) -> tuple[str, str]:
     """Grade and reading of the Pareto shape of the largest weights (Vehtari et al. 2024, arXiv:1507.02646).
+
+    `largest` is the share of the largest weight in the sum of all, where it is known.
 
     Examples
     --------
@@ -200,9 +211,11 @@ def read_pareto_k(k: float) -> tuple[str, str]:
         )
     if k < 0.7:
         return "fair", "The weights have a long tail: results are usable, their quoted errors somewhat optimistic."
+    share = "" if largest is None else f" The largest weight is {100 * largest:.2g} % of the sum."
     return (
         "bad",
-        "A few draws carry most of the weight: do not quote these numbers. Draw more, or check data and prior.",
+        "The tail of the weights is heavier than a finite sample can vouch for: the errors quoted of averages and evidence "
+        f"may be too small.{share} Draw more.",
     )
 
 
@@ -257,10 +270,10 @@ def _flags(flags: Sequence[str]) -> str:
 
 def _diagnostics(report: Report) -> str:
     run = report.summary["inference"]
-    efficiency, k = float(run["sample_efficiency"]), float(run["pareto_k"])
+    efficiency, k, n = float(run["sample_efficiency"]), float(run["pareto_k"]), int(run["n_draws"])
     rows = [
-        ("sample efficiency", f"{100 * efficiency:.1f} %", *read_efficiency(efficiency, int(run["n_draws"]))),
-        ("Pareto k", number(k, 2), *read_pareto_k(k)),
+        ("sample efficiency", f"{100 * efficiency:.1f} %", *read_efficiency(efficiency, n, report.source)),
+        ("Pareto k", number(k, 2), *read_pareto_k(k, report.largest_weight)),
     ]
     if report.extrinsic_ess is not None:
         ess = report.extrinsic_ess
@@ -328,6 +341,7 @@ def render(report: Report) -> str:
         diagnostic_figures=_figures(report.pictures, "diagnostics"),
         command=html.escape(report.command),
         provenance="\n".join(_row([html.escape(key), html.escape(value)]) for key, value in report.provenance.items()),
+        modes=html.escape(report.modes),
         version=html.escape(report.version),
         date=html.escape(report.date),
         acknowledgement=html.escape(report.acknowledgement),

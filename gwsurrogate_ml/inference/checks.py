@@ -187,6 +187,17 @@ def examine(likelihood: SegmentLikelihood, best: Mapping[str, float], templates:
     }
 
 
+def largest_share(log_weights: np.ndarray) -> float:
+    """Share of the largest weight in the sum of all.
+
+    Examples
+    --------
+    >>> largest_share(np.log([1.0, 2.0, 1.0]))
+    0.5
+    """
+    return float(1.0 / np.sum(np.exp(log_weights - np.max(log_weights))))
+
+
 def flags(result: Result) -> list[str]:
     """What speaks against a result, one sentence each; empty if nothing does.
 
@@ -196,7 +207,9 @@ def flags(result: Result) -> list[str]:
     effective = result.sample_efficiency * result.n_draws
     if not result.pareto_k < 0.7:
         found.append(
-            f"unreliable weights: Pareto k is {result.pareto_k:.2f}, above 0.7; draw more, or use another estimator"
+            f"unreliable weights: Pareto k is {result.pareto_k:.2f}, above 0.7: their tail is heavier than a finite sample can "
+            "vouch for, and the errors quoted of averages and evidence may be too small (the largest weight is "
+            f"{100 * largest_share(result.log_weights):.2g} % of the sum); draw more"
         )
     if effective < FEW_DRAWS:
         found.append(

@@ -335,6 +335,38 @@ def test_a_figure_that_fails_costs_that_figure_alone(
     assert (tmp_path / "out/report.html").read_text().count("data:image/png;base64,") == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "rounds", "said", "modes"),
+    [
+        ([], 1, "Draws from the network match", "the dominant (2,2) mode only;"),
+        ([], 2, "Draws from flows fitted to this event (the network alone: 10.3 %) match", "the dominant (2,2) mode only;"),
+        (["--from-scratch", "--prior", "chirp_mass=20,40"], 2, "Draws from flows fitted to this event match", "mode only;"),
+        (["--higher-modes"], 1, "Draws from the posterior under the (2,2) mode alone match", "(4,3), (5,5) of nrhm"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("quick")
+def test_the_report_says_what_was_drawn_from_what_and_how_heavy_the_tail_is(
+    runs: list[pipeline.Run], data_dir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    options: list[str], rounds: int, said: str, modes: str,
+) -> None:  # fmt: skip
+    weighted = runs[0].result.weighted.assign(
+        log_weight=np.log(np.r_[[250.0], np.ones(len(runs[0].result.weighted) - 1)])
+    )
+    meta = runs[0].result.meta | {"rounds": [{"efficiency": 0.103}] * rounds, "waveform": "nrhm"}
+    result = replace(runs[0].result, meta=meta, pareto_k=1.05, sample_efficiency=0.735, weighted=weighted)
+    monkeypatch.setattr(pipeline, "analyse", lambda *_: replace(runs[0], result=result))
+    words = ["analyze", *strain_options(data_dir, 1126259446), "--gps", "1126259462.4", *options]
+    done = invoke(*words, "--out", str(tmp_path / "out"))
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "out/report.html").read_text()
+    assert f"{said} the exact posterior well" in page
+    assert modes in page
+    share = f"{100 * 250 / (250 + len(weighted) - 1):.2g} % of the sum"
+    assert page.count(f"The largest weight is {share}") == 1
+    assert f"the largest weight is {share}" in done.stderr
+    assert "estimator" not in done.stderr
+
+
 @pytest.mark.usefixtures("quick")
 def test_a_browser_that_fails_costs_the_print_alone(data_dir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     browser = tmp_path / "browser"
