@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.strain.read import is_whole_frame
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries, TimeSeriesDict
@@ -237,12 +238,17 @@ def read_channels(
     from gwpy.timeseries import TimeSeriesDict
 
     paths = [Path(path)] if isinstance(path, str | Path) else [Path(part) for part in path]
-    if not names or not paths:
-        raise ConfigError(f"no channel of {', '.join(part.name for part in paths) or 'any file'} is named")
+    if not paths:
+        raise ConfigError("no file of witness channels is given")
+    if not names:
+        raise ConfigError(f"no channel is named (--channel): {_content(paths[0])}")
     parts: list[TimeSeriesDict] = []
     for part in paths:
         if not part.is_file():
             raise DataError(f"no file {part}")
+        known = _names(part)
+        if missing := [name for name in names if known and name not in known]:
+            raise DataError(f"no channel {', '.join(missing)} in {part.name} (--channel): {_content(part)}")
         try:
             form = "gwf" if part.name.lower().endswith(".gwf") else "hdf5"
             parts.append(TimeSeriesDict.read(part, list(names), format=form))
@@ -260,3 +266,27 @@ def read_channels(
         if sampling_frequency is not None:
             joined[name] = at_rate(joined[name], sampling_frequency)
     return joined
+
+
+def _names(path: Path) -> list[str]:
+    """The channels of a frame or HDF5 file; none where it cannot be read, which reading it explains."""
+    try:
+        if path.name.lower().endswith(".gwf"):
+            from gwpy.io.gwf import iter_channel_names
+
+            return [str(name) for name in iter_channel_names(str(path))] if is_whole_frame(path) else []
+        import h5py
+
+        with h5py.File(path, "r") as file:
+            found: list[str] = []
+            file.visititems(lambda key, item: found.append(key) if isinstance(item, h5py.Dataset) else None)
+            return found
+    except Exception:
+        return []
+
+
+def _content(path: Path) -> str:
+    """A file's channels, in words."""
+    names = _names(path)
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return f"{path.name} has {', '.join(names[:10]) or 'none that can be read'}{more}"

@@ -228,7 +228,7 @@ def _apply_quality(
 def _read_gwf(path: Path, detector: str, channel: str | None) -> TimeSeries:
     from gwpy.timeseries import TimeSeries
 
-    if not _is_whole_frame(path):
+    if not is_whole_frame(path):
         raise DataError(f"{detector}: {path.name} is truncated or no frame file; download or copy it again")
     try:
         if channel is None:
@@ -246,7 +246,7 @@ def _read_gwf(path: Path, detector: str, channel: str | None) -> TimeSeries:
     return make_series(series.value, series.t0.value, series.sample_rate.value, detector)
 
 
-def _is_whole_frame(path: Path) -> bool:
+def is_whole_frame(path: Path) -> bool:
     """Whether a file opens with the frame format's magic and its last structure, FrEndOfFile, states the file's size.
 
     LAL's frame library crashes on truncated files, so this is looked at first (format: LIGO-T970130).
