@@ -23,6 +23,9 @@ from gwsurrogate_ml.cli.options import (
 )
 from gwsurrogate_ml.errors import ConfigError
 
+STRAIN_FILES = (".hdf5", ".h5", ".hdf", ".gwf", ".txt", ".dat", ".npy", ".gz")
+"""How the name of a file ends that is given in place of an event's."""
+
 
 def analyze(
     event: Annotated[
@@ -101,6 +104,8 @@ def analyze(
         raise ConfigError("--prior goes with --from-scratch: an estimator has the prior it was trained with")
     taken: set[str] = set()
     for name in names:
+        if Path(name).suffix in STRAIN_FILES:
+            raise ConfigError(f"{name!r} is no event of gwosc.org: give files as --strain H1={name} ... --gps T")
         claim(name, taken, "event")
     if pdf:
         require_browser()

@@ -122,7 +122,8 @@ def _show(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
         shown += [(run["sample_efficiency"], ".0%"), (run["pareto_k"], ".2f")]
         cells = ["not finite" if value is None else format(value, form) for value, form in shown]
         said = [row["outcome"]] if row["outcome"] != "analysed" else []
-        said += [f"{len(row['flags'])} flags"] if row["flags"] else []
+        n = len(row["flags"])
+        said += [f"{n} flag{'s' if n > 1 else ''}"] if n else []
         table.add_row(row["event"], *cells, ", ".join(said))
     console = stdout()
     console.print(table)

@@ -152,8 +152,10 @@ class ProgressReport:
             return
         now = time.monotonic()
         first = stage not in self._started
-        started = self._started.setdefault(stage, now)
         finished = done >= total
+        if first and finished and stage in self._last:
+            return  # said already
+        started = self._started.setdefault(stage, now)
         if not first and not finished and now - self._last[stage] < self.every:
             return
         self._last[stage] = now

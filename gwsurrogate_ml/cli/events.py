@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gwsurrogate_ml.cli.console import ProgressReport
+from gwsurrogate_ml.cli.options import require_capitals
 from gwsurrogate_ml.cli.output import CONFIG, output_folder, plain
 from gwsurrogate_ml.cli.pipeline import GWOSC_NOTE, PACKAGES, PDF, run_into
 from gwsurrogate_ml.cli.settings import Settings
@@ -99,9 +100,18 @@ def read_table(path: Path) -> list[Event]:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
+            table = csv.DictReader(stream)
+            heads = [head.strip() for head in table.fieldnames or ()]
+            rows = list(table)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"--events {path} cannot be read ({error}): give a CSV file") from error
+    if heads and (missing := [f"`{name}`" for name in ("name", "gps") if name not in heads]):
+        raise ConfigError(
+            f"--events {path}, line 1: no column {' and '.join(missing)} among {', '.join(heads)}; the heads are name, gps, and "
+            "a detector each with its strain files, such as H1 and L1"
+        )
+    for head in heads:
+        require_capitals(f"--events {path}, line 1", head)
     events: list[Event] = []
     taken: set[str] = set()
     for number, row in enumerate(rows, start=2):

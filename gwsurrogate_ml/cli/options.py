@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
-from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.errors import ConfigError, GwsmlError
+
+RANGES = ("chirp_mass", "mass_ratio", "chi", "luminosity_distance")
+"""What ``--prior`` can give."""
+BAND = ("duration", "f_min", "f_max")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON on stdout.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**62, help="Seed of all random numbers.")]
@@ -34,6 +40,37 @@ def command_words(values: Mapping[str, Any]) -> list[str]:
     return [word for name, value in values.items() for word in (f"--{name.replace('_', '-')}", str(value))]
 
 
+def require_capitals(where: str, detector: str) -> None:
+    """Refuse a detector's name in lower case, naming the right one.
+
+    Raises
+    ------
+    ConfigError
+        the message starts with `where`
+
+    Examples
+    --------
+    >>> require_capitals("--strain", "H1")
+    """
+    if re.fullmatch(r"[a-z]\d", detector):
+        raise ConfigError(f"{where}: no detector {detector!r}: did you mean {detector.upper()}?")
+
+
+@contextmanager
+def options_named() -> Iterator[None]:
+    """Errors that name arguments of Python get the options that stand for them."""
+    try:
+        yield
+    except GwsmlError as error:
+        named = [word for word in BAND if re.search(rf"\b{word}\b", str(error))]
+        if not named:
+            raise
+        options = ", ".join(f"--{word.replace('_', '-')}" for word in named)
+        raise type(error)(
+            f"{error} (options: {options}; an estimator takes those of its training, --from-scratch takes others)"
+        ) from error
+
+
 def parse_detectors(option: str, pairs: Sequence[str]) -> dict[str, str]:
     """Values by detector from the ``DETECTOR=VALUE`` words of `option`.
 
@@ -52,6 +89,7 @@ def parse_detectors(option: str, pairs: Sequence[str]) -> dict[str, str]:
         detector, equals, value = pair.partition("=")
         if not equals or not detector or not value:
             raise ConfigError(f"{option} {pair!r}: write DETECTOR=FILE, such as H1=file")
+        require_capitals(option, detector)
         if detector in values:
             raise ConfigError(f"{option} names {detector} twice: give one file a detector")
         values[detector] = value
@@ -78,6 +116,8 @@ def parse_prior(words: Sequence[str]) -> dict[str, tuple[float, float]]:
     ranges: dict[str, tuple[float, float]] = {}
     for word in words:
         name, _, text = word.partition("=")
+        if name not in RANGES:
+            raise ConfigError(f"--prior {word!r}: no range is called {name!r}: there are {', '.join(RANGES)}")
         try:
             low, high = (float(value) for value in text.split(","))
         except ValueError:
@@ -89,5 +129,6 @@ def parse_prior(words: Sequence[str]) -> dict[str, tuple[float, float]]:
         BinaryPrior.model_validate(ranges)
     except ValidationError as error:
         first = error.errors()[0]
-        raise ConfigError(f"--prior {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        where = " ".join(["--prior", *map(str, first["loc"])])
+        raise ConfigError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
     return ranges

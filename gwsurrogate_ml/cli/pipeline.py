@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gwsurrogate_ml.cli.console import ProgressReport, complain, stdout
+from gwsurrogate_ml.cli.options import options_named
 from gwsurrogate_ml.cli.output import Output, plain, write_json
 from gwsurrogate_ml.cli.report import (
     CARDS,
@@ -82,14 +83,15 @@ def analyse(
     checkpoint: Path | None = None,
 ) -> Run:
     """Posterior of `data`, and its matched filter with the posterior's best-fitting waveform."""
-    segment = data.segment(
-        duration=settings.duration,
-        f_min=settings.f_min,
-        f_max=settings.f_max,
-        psd=dict(settings.psd) or None,
-        extend=not settings.prior,
-    )
-    result, model = _sample(segment, settings, progress, checkpoint)
+    with options_named():
+        segment = data.segment(
+            duration=settings.duration,
+            f_min=settings.f_min,
+            f_max=settings.f_max,
+            psd=dict(settings.psd) or None,
+            extend=not settings.prior,
+        )
+        result, model = _sample(segment, settings, progress, checkpoint)
     if settings.higher_modes:
         n = len(result.posterior)
         result = result.with_higher_modes(segment, n=n, seed=settings.seed, progress=progress, checkpoint=checkpoint)
@@ -238,7 +240,7 @@ def run_into(
             "strain": {name: {"file": shown[name], "sha256": sha256(path)} for name, path in (files or {}).items()},
             "settings_sha256": settings.sha256(),
             "truths": dict(run.truths),
-            "inference": plain(run.result.meta),
+            "inference": plain(run.result.meta | {"flags": summary["flags"]}),
             "cosmology": "Planck15",
             "versions": versions,
         }

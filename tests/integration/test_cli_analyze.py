@@ -364,6 +364,8 @@ def test_the_report_says_what_was_drawn_from_what_and_how_heavy_the_tail_is(
     share = f"{100 * 250 / (250 + len(weighted) - 1):.2g} % of the sum"
     assert page.count(f"The largest weight is {share}") == 1
     assert f"the largest weight is {share}" in done.stderr
+    summary, config = (read(tmp_path / "out" / name) for name in ("summary.json", "config.json"))
+    assert config["inference"]["flags"] == summary["flags"] != []
     assert "estimator" not in done.stderr
 
 
@@ -401,6 +403,33 @@ def test_steps_of_a_killed_run_stay_until_the_output_is_there(data_dir, tmp_path
     (out / "notes.txt").unlink()
     assert invoke("analyze", *options, *given).exit_code == 0
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_files_in_place_of_an_event_are_told_their_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("H-H1.hdf5", "./H-H1.hdf5", "data/H-H1.gwf"):
+        assert_refused(invoke("analyze", name), tmp_path, repr(name), f"--strain H1={name} ... --gps T")
+
+
+def test_a_table_without_the_columns_is_told_which(tmp_path: Path) -> None:
+    table = tmp_path / "events.csv"
+    table.write_text("event,time,H1\na,1,H.hdf5\n")
+    with pytest.raises(ConfigError, match="line 1: no column `name` and `gps` among event, time, H1;"):
+        read_table(table)
+    table.write_text("name,gps,h1\na,1,H.hdf5\n")
+    with pytest.raises(ConfigError, match="did you mean H1"):
+        read_table(table)
+
+
+def test_messages_name_the_options(data_dir, tmp_path: Path) -> None:
+    options = [*strain_options(data_dir, 1126259446), "--out", str(tmp_path / "out"), "--gps"]
+    assert_refused(invoke("analyze", *options, "1126259477.4"), tmp_path, "longer file", "--duration", "--from-scratch")
+    words = ["1126259462.4", "--duration", "8"]
+    assert_refused(invoke("analyze", *options, *words), tmp_path, "duration = 8", "--duration", "--from-scratch")
+    scratch = [*options, "1126259462.4", "--from-scratch", "--prior"]
+    assert_refused(invoke("analyze", *scratch, "mchirp=20,40"), tmp_path, "'mchirp'", "chirp_mass, mass_ratio")
+    assert_refused(invoke("analyze", *scratch, "chirp_mass=40,20"), tmp_path, "--prior: chirp_mass is (40.0, 20.0)")
+    assert_refused(invoke("analyze", "--strain", "h1=a", "--gps", "1"), tmp_path, "did you mean H1?")
 
 
 @pytest.mark.parametrize("name", ["", "../a", ".a", "a.unfinished", "events.csv", "events.json", "b"])
