@@ -98,11 +98,11 @@ def fit(
         tried = list(features)
         _require_known(tried, channels)
     reach = smoothing.size // 2
-    needed = 2 * reach / rate + MIN_AVERAGES * min(resolutions) / (1 - held_back)
-    if strain.size < needed * rate:
+    shortest = 2 * reach / rate + MIN_AVERAGES * min(resolutions) / (1 - held_back)
+    if strain.size < shortest * rate:
         raise DataError(
-            f"{strain.size / rate:g} s of data are too short to fit filters of {min(resolutions):g} s, which takes {needed:.1f} s: "
-            "read more, and twice that where each half is cleaned with a fit to the other (gwsml denoise witness without --model)"
+            f"{strain.size / rate:g} s of data are too short to fit filters of {min(resolutions):g} s, which takes {shortest:.1f} "
+            "s: read more, and twice that where each half is cleaned with a fit to the other (denoise witness without --model)"
         )
     x = evaluate(tried, channels, smoothing)
     d = strain[reach : strain.size - reach]

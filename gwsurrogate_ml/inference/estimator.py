@@ -21,7 +21,7 @@ from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.checks import whole
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError, DomainWarning
 from gwsurrogate_ml.inference.config import EstimatorConfig
-from gwsurrogate_ml.inference.event import conclude, model_name, require_signal
+from gwsurrogate_ml.inference.event import conclude, model_name, other_ways, require_signal, require_strain
 from gwsurrogate_ml.inference.features import observe
 from gwsurrogate_ml.inference.likelihood import SegmentLikelihood, WaveformModel
 from gwsurrogate_ml.inference.refine import network_proposals
@@ -139,18 +139,21 @@ class Estimator:
             other detectors
         ConfigError
             other duration or band
+        DataError
+            data in other units than strain
         """
         wanted = self.config.segment
         if tuple(segment.detectors) != tuple(wanted.detectors):
             raise DomainError(
                 f"the data are of {', '.join(segment.detectors)}, this estimator was trained for {', '.join(wanted.detectors)}: "
-                "pass those detectors or train an estimator for these"
+                + other_ways(tuple(segment.detectors), tuple(wanted.detectors))
             )
         for name in ("duration", "f_min", "f_max"):
             if abs(getattr(segment, name) - getattr(wanted, name)) > 1e-9:
                 raise ConfigError(
                     f"the segment has {name} = {getattr(segment, name):g}, this estimator was trained for "
-                    f"{getattr(wanted, name):g}: make the segment with {name}={getattr(wanted, name):g}"
+                    f"{getattr(wanted, name):g}: make the segment with {name}={getattr(wanted, name):g}, or analyse it without "
+                    "a trained network (`sample_event`, gwsml analyze --from-scratch)"
                 )
         known = np.all(np.isfinite(segment.psd), axis=0) & segment.mask
         if (reach := float(segment.frequencies[known].max(initial=0.0))) < LEAST_REACH:
@@ -158,6 +161,7 @@ class Estimator:
                 f"the data say something up to {reach:g} Hz only: this estimator needs them up to {LEAST_REACH:g} Hz or more, "
                 "get them at a higher sampling rate"
             )
+        require_strain(segment)
 
     def observe(self, likelihood: SegmentLikelihood, found: Found) -> Any:
         """The features (F,) of the data as the network takes them: whitened, aligned at the found times, projected."""
@@ -203,7 +207,7 @@ class Estimator:
         ConfigError
             a segment of other duration or band, or data that end below 350 Hz
         DataError
-            data that are not finite
+            data that are not finite, or in other units than strain
 
         Notes
         -----
@@ -251,15 +255,10 @@ class Estimator:
                 f"data are a {type(data).__name__}: give StrainData, such as StrainData.from_files, or a segment"
             )
         wanted = self.config.segment
-        missing = [name for name in wanted.detectors if name not in data.detectors]
-        if missing:
-            raise DomainError(
-                f"the data lack {', '.join(missing)}: this estimator was trained for {' and '.join(wanted.detectors)} together"
-            )
         if tuple(data.detectors) != tuple(wanted.detectors):
             raise DomainError(
                 f"the data are of {', '.join(data.detectors)}, this estimator was trained for {', '.join(wanted.detectors)}: "
-                "pass those detectors alone, in this order"
+                + other_ways(tuple(data.detectors), tuple(wanted.detectors))
             )
         return data.segment(duration=wanted.duration, f_min=wanted.f_min, f_max=wanted.f_max, extend=True)
 

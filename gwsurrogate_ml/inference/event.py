@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.errors import DomainError
+from gwsurrogate_ml.errors import DataError, DomainError
 from gwsurrogate_ml.inference.importance import summarise
 from gwsurrogate_ml.inference.result import Result, make_result
 from gwsurrogate_ml.inference.rounds import SamplingOptions, check_edges
@@ -19,9 +20,18 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.inference.likelihood import WaveformModel
     from gwsurrogate_ml.inference.priors import BinaryPrior
     from gwsurrogate_ml.inference.search import Found
+    from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 QUIET = 7.0
 """Network signal-to-noise ratio below which noise alone often reaches the loudest template: no signal."""
+
+WEAKEST, STRONGEST = 1e-26, 1e-17
+"""Amplitude spectral densities (1/sqrt(Hz)) about 100 Hz beyond which data are no strain: wrong units, or whitened."""
+
+ALONE = (
+    "one detector alone does not place a source: give two or three; `strain.filtering.matched_filter` and `gwsml denoise signal` "
+    "work on one"
+)
 
 
 def model_name(model: WaveformModel) -> str:
@@ -39,6 +49,36 @@ def require_signal(found: Found, prior: BinaryPrior) -> None:
             f"s of the given time, noise alone often reaches {QUIET:g}; check the GPS time, and for lighter or heavier binaries "
             "give another prior (`sample_event`, gwsml analyze --from-scratch)"
         )
+
+
+def require_strain(segment: AnalysisSegment) -> None:
+    """Raise DataError unless noise and data about 100 Hz are as strong as a detector's strain can be."""
+    near = segment.mask & (np.abs(segment.frequencies - 100.0) < 20.0)
+    for name, strain, psd in zip(segment.detectors, segment.strain, segment.psd, strict=True):
+        usable = near & np.isfinite(psd) & (psd > 0)
+        if not usable.any():
+            continue
+        noise = float(np.sqrt(np.median(psd[usable])))
+        data = float(np.sqrt(2.0 / segment.duration) * np.median(np.abs(strain[usable])))
+        if not WEAKEST <= noise <= STRONGEST or data > STRONGEST:
+            raise DataError(
+                f"{name}: about 100 Hz the noise is {noise:.1e}, the data are {data:.1e} per root Hz; detectors have 1e-24 to "
+                "1e-18: give dimensionless strain, neither scaled, nor whitened, nor in metres"
+            )
+
+
+def other_ways(given: tuple[str, ...], wanted: tuple[str, ...]) -> str:
+    """What to do with data of the detectors `given` where an estimator needs those `wanted`."""
+    if set(given) == set(wanted):
+        return f"give them in this order, {', '.join(wanted)}"
+    for name in artifacts.available():
+        card = json.loads((artifacts.SHIPPED / name / "card.json").read_text(encoding="utf-8"))
+        if card["kind"] == "estimator" and set(card["config"]["segment"]["detectors"]) == set(given):
+            return f"take the estimator {name!r} (--estimator {name}), which was trained for {', '.join(given)}"
+    if len(given) < 2:
+        return ALONE
+    fewer = f"give those of {', '.join(wanted)} alone, or " if set(given) > set(wanted) else ""
+    return f"{fewer}analyse them without a trained network (`sample_event`, gwsml analyze --from-scratch)"
 
 
 def conclude(

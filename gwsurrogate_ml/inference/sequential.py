@@ -18,9 +18,9 @@ import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.inference.config import SegmentConfig
-from gwsurrogate_ml.inference.event import conclude, model_name, require_signal
+from gwsurrogate_ml.inference.event import ALONE, conclude, model_name, require_signal, require_strain
 from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
-from gwsurrogate_ml.inference.priors import BinaryPrior, require_inside
+from gwsurrogate_ml.inference.priors import BinaryPrior, require_inside, require_reach
 from gwsurrogate_ml.inference.refine import PriorProposal
 from gwsurrogate_ml.inference.rounds import Pool, SamplingOptions, final_draws, learn
 from gwsurrogate_ml.inference.sampling import EventSampler
@@ -61,7 +61,8 @@ def sample_event(
     data : StrainData or AnalysisSegment
     prior : BinaryPrior
     segment : SegmentConfig, optional
-        detectors, duration and band to cut StrainData to; default: all detectors of the data, 4 s, 20 to 1024 Hz
+        detectors, duration and band to cut StrainData to; default: all detectors of the data, 4 s, 20 to 1024 Hz, and
+        no more than 92 % of the data's Nyquist frequency
     surrogate : str
         as in a configuration: a surrogate by name or path, or "lal:APPROXIMANT"
     model : WaveformModel, optional
@@ -76,8 +77,10 @@ def sample_event(
     ------
     ConfigError
         impossible settings
+    DataError
+        data that are not finite, or in other units than strain
     DomainError
-        no signal, a prior beyond the waveform model, a posterior cut off by the prior on chirp mass
+        one detector alone, no signal, a prior beyond the waveform model, a posterior cut off by the prior on chirp mass
     """
     started = time.perf_counter()
     options = options or SamplingOptions()
@@ -85,12 +88,16 @@ def sample_event(
         raise ConfigError(f"n is {n}: weights need at least 100 draws")
     report = progress or (lambda stage, done, total: None)
     cut = _segment(data, segment)
+    if len(cut.detectors) < 2:
+        raise DomainError(f"the data are of {cut.detectors[0]}: {ALONE}")
     identity = {"name": model_name(model)} if model is not None else {}
     if model is None:
         model, identity = load_model(surrogate)
     limits = getattr(model, "limits", None)
     if isinstance(limits, dict):
         require_inside(prior, limits, model_name(model))
+    require_reach(prior, model, cut.f_min)
+    require_strain(cut)
     likelihood = SegmentLikelihood(cut, model)
     band = np.flatnonzero(likelihood.frequencies >= cut.f_min)
     low, high = prior.chirp_mass
@@ -129,7 +136,7 @@ def _segment(data: StrainData | AnalysisSegment, wanted: SegmentConfig | None) -
             f"data are a {type(data).__name__}: give StrainData, such as StrainData.from_files, or a segment"
         )
     if wanted is None:
-        wanted = SegmentConfig(detectors=tuple(data.detectors))
+        return data.segment(extend=True)
     if tuple(data.detectors) != tuple(wanted.detectors):
         raise DomainError(
             f"the data are of {', '.join(data.detectors)}, the settings ask for {', '.join(wanted.detectors)}: pass those "

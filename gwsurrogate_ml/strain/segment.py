@@ -170,7 +170,7 @@ def make_segment(
         if begin < 0 or begin + length > series.size:
             raise DataError(
                 f"{name}: the segment {wanted:.3f} to {wanted + duration:.3f} sticks out of the data "
-                f"({t0:.3f} to {t0 + series.size / rate:.3f}); change duration or post_trigger, or read a longer file"
+                f"({t0:.3f} to {t0 + series.size / rate:.3f}); change duration (--duration) or post_trigger, or read a longer file"
             )
         piece = np.asarray(series.value[begin : begin + length], np.float64)
         _check_piece(piece, name, wanted, duration)
@@ -212,7 +212,10 @@ def _check_band(duration: float, post_trigger: float, f_min: float, f_max: float
     if not 0 < f_min < f_max:
         raise ConfigError(f"f_min={f_min:g} Hz and f_max={f_max:g} Hz: need 0 < f_min < f_max")
     if f_max > rate / 2:
-        raise ConfigError(f"f_max={f_max:g} Hz is above the Nyquist frequency {rate / 2:g} Hz of the data; lower f_max")
+        raise ConfigError(
+            f"f_max={f_max:g} Hz is above the Nyquist frequency {rate / 2:g} Hz of the data; set f_max (--f-max) to at most that, or "
+            "use what there is by extend=True"
+        )
     for name, value in (("f_max", f_max), ("sampling frequency", rate)):
         if abs(value * duration - round(value * duration)) > 1e-6:
             raise ConfigError(

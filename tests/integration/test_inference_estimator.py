@@ -11,9 +11,10 @@ import pytest
 import gwsurrogate_ml as gw
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import PARAMETERS
-from gwsurrogate_ml.errors import ConfigError, DomainError, DomainWarning
+from gwsurrogate_ml.errors import ConfigError, DataError, DomainError, DomainWarning
 from gwsurrogate_ml.inference import Estimator, Result, SamplingOptions, SegmentLikelihood, load_estimator
 from gwsurrogate_ml.inference.diagnostics import random_psds, simulate_segment
+from gwsurrogate_ml.strain.read import make_series
 
 QUICK = SamplingOptions(n_sets=4, n_points=1024, pilot=800, refine_below=0.05)
 
@@ -164,12 +165,39 @@ def test_noise_other_detectors_and_other_segments_are_refused(estimator: Estimat
     with pytest.raises(DomainError, match="no signal"):
         estimator.sample(noise)
     one = replace(segment, detectors=("H1",), strain=segment.strain[:1], psd=segment.psd[:1])
-    with pytest.raises(DomainError, match="trained for H1, L1"):
+    with pytest.raises(DomainError, match="trained for H1, L1: one detector alone does not place"):
         estimator.sample(one)
     with pytest.raises(ConfigError, match="f_min = 30"):
         estimator.sample(replace(segment, f_min=30.0))
     with pytest.raises(ConfigError, match="at least 100"):
         estimator.sample(segment, n=10)
+
+
+def noise_of(*detectors: str, scale: float = 1e-21) -> gw.StrainData:
+    values = np.random.default_rng(0).normal(size=(len(detectors), 32 * 2048))
+    series = {name: make_series(scale * row, 0.0, 2048.0, name) for name, row in zip(detectors, values, strict=True)}
+    return gw.StrainData.from_series(series, gps=16.0)
+
+
+@pytest.mark.parametrize(
+    ("detectors", "advice"),
+    [
+        ("H1 L1 V1", "take the estimator 'bbh-h1l1v1' "),
+        ("L1 H1", "give them in this order, H1, L1"),
+        ("H1 L1 K1", "give those of H1, L1 alone, or .*--from-scratch"),
+        ("H1 V1", "analyse them without .*--from-scratch"),
+        ("V1", "one detector .* give two or three"),
+    ],
+)
+def test_other_detectors_come_with_what_serves_them(estimator: Estimator, detectors: str, advice: str) -> None:
+    with pytest.raises(DomainError, match=f"trained for H1, L1: {advice}"):
+        estimator.sample(noise_of(*detectors.split()))
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e3, 1e-26])
+def test_data_in_other_units_than_strain_are_refused(estimator: Estimator, scale: float) -> None:
+    with pytest.raises(DataError, match=r"H1: about 100 Hz .* dimensionless strain"):
+        estimator.sample(noise_of("H1", "L1", scale=scale))
 
 
 def test_loudness_beyond_the_training_warns(estimator: Estimator) -> None:

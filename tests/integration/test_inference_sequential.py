@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from gwsurrogate_ml.errors import ConfigError, DomainError, DomainWarning
+import gwsurrogate_ml as gw
+from gwsurrogate_ml.conventions import component_masses
+from gwsurrogate_ml.errors import ConfigError, DataError, DomainError, DomainWarning
 from gwsurrogate_ml.inference import (
     BinaryPrior,
     LalModel,
@@ -26,6 +29,7 @@ from gwsurrogate_ml.inference.refine import PriorProposal
 from gwsurrogate_ml.inference.sampling import EventSampler
 from gwsurrogate_ml.inference.search import search
 from gwsurrogate_ml.inference.unusual import UsualRange
+from gwsurrogate_ml.strain.read import make_series
 
 TRUTH = {
     "chirp_mass": 30.0, "mass_ratio": 0.8, "chi_1": 0.1, "chi_2": 0.0, "luminosity_distance": 900.0, "theta_jn": 0.5,
@@ -69,6 +73,39 @@ def test_noise_and_impossible_settings_are_refused() -> None:
         sample_event(noise, PRIOR, model=LalModel())
     with pytest.raises(ConfigError, match="at least 100"):
         sample_event(noise, PRIOR, model=LalModel(), n=10)
+
+
+def test_strain_in_other_units_and_priors_beyond_the_model_are_refused_with_what_would_do() -> None:
+    values = 1e-21 * np.random.default_rng(0).normal(size=(2, 32 * 1024))
+    series = {name: make_series(row, 0.0, 1024.0, name) for name, row in zip(("H1", "L1"), values, strict=True)}
+    data = gw.StrainData.from_series(series, gps=16.0)
+    with pytest.raises(DomainError, match="no signal"):  # f_max is what the rate allows
+        sample_event(data, PRIOR, model=LalModel(), n=100)
+    scaled = gw.StrainData.from_series({name: 1e21 * s for name, s in series.items()}, gps=16.0)
+    with pytest.raises(DataError, match="dimensionless strain"):
+        sample_event(scaled, PRIOR, model=LalModel(), n=100)
+
+    with pytest.raises(DomainError, match="the data are of H1: one detector"):
+        sample_event(gw.StrainData.from_series({"H1": series["H1"]}, gps=16.0), PRIOR, model=LalModel(), n=100)
+
+    model, light = (
+        gw.load_surrogate("nr22"),
+        BinaryPrior(chirp_mass=(9.0, 20.0), mass_ratio=(0.4, 1.0), chi=(-0.4, 0.4)),
+    )
+    with pytest.raises(
+        DomainError, match=r"f_min \(--f-min\) to at least ([\d.]+) Hz.* at a chirp mass of ([\d.]+)"
+    ) as refusal:
+        sample_event(data, light, model=model, n=100)
+    f_min, lowest = map(float, re.findall(r"at least ([\d.]+) Hz.*chirp mass of ([\d.]+)", str(refusal.value))[0])
+    heavy = light.model_copy(update={"chirp_mass": (lowest, 20.0)})
+    for prior, start in ((light, f_min), (heavy, 20.0)):
+        draws = prior.sample_intrinsic(3000, np.random.default_rng(1))
+        draws[:, 0] = prior.chirp_mass[0]  # the lightest of every shape
+        mass_1, mass_2 = component_masses(draws[:, 0], draws[:, 1])
+        spins = draws[:, 2], draws[:, 3]
+        model.frequency_domain(mass_1, mass_2, *spins, duration=8.0, sampling_frequency=512.0, f_min=start)
+        with pytest.raises(DomainError, match="does not reach down"):
+            model.frequency_domain(mass_1, mass_2, *spins, duration=8.0, sampling_frequency=512.0, f_min=start - 0.5)
 
 
 @pytest.fixture(scope="module")
