@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import typer
@@ -10,7 +11,14 @@ import typer
 from gwsurrogate_ml.cli.console import stdout
 from gwsurrogate_ml.cli.output import plain
 
-app = typer.Typer(help="Shipped models: their names, ranges and accuracy.", no_args_is_help=True)
+app = typer.Typer(help="Shipped models: their names, ranges and accuracy.", invoke_without_command=True)
+
+
+@app.callback()
+def models(context: typer.Context) -> None:
+    """Shipped models: their names, ranges and accuracy; without a command, the list."""
+    if context.invoked_subcommand is None:
+        list_models(as_json=False)
 
 
 def _card(name: str) -> dict[str, Any]:
@@ -26,6 +34,48 @@ def _card(name: str) -> dict[str, Any]:
     return card
 
 
+def _description(card: Mapping[str, Any]) -> str:
+    """What a model is for, in a line."""
+    if "description" in card:
+        return str(card["description"])
+    kind = card["kind"]
+    if kind == "surrogate":
+        modes = " ".join(f"({ell},{m})" for ell, m in card["modes"])
+        return f"waveforms of aligned spins, modes {modes}; {card['training']['nr_runs']} runs of numerical relativity"
+    if kind == "estimator":
+        return f"posterior of an event in {', '.join(card['config']['segment']['detectors'])}"
+    return f"signals of binaries in whitened strain, by {card.get('method', kind)}"
+
+
+def _ranges(card: Mapping[str, Any]) -> str:
+    """The ranges of a card in words, those of both spins once.
+
+    Examples
+    --------
+    >>> _ranges({"ranges": {"q": {"min": 1.0, "max": 10.0}, "chi1": [-0.9, 0.9], "chi2": [-0.9, 0.9]}})
+    'q 1 to 10, chi1 chi2 -0.9 to 0.9'
+    """
+    names: dict[str, list[str]] = {}
+    for name, ends in card["ranges"].items():
+        low, high = (ends["min"], ends["max"]) if isinstance(ends, dict) else ends
+        names.setdefault(f"{low:g} to {high:g}", []).append(name)
+    return ", ".join(f"{' '.join(of)} {span}" for span, of in names.items())
+
+
+def _accuracy(card: Mapping[str, Any]) -> str:
+    """The leading figure of a card's metrics, which `gwsml models info` prints in full; empty where it has none of these."""
+    metrics = card.get("metrics", {})
+    if "nr_cross_validation" in metrics:
+        found = metrics["nr_cross_validation"]["mismatch_by_isolation"]["0.01"]
+        return f"(2,2) mismatch with unseen runs {found['50']:.2g}, 90 % below {found['90']:.2g}"
+    if "general mass SXS" in metrics:
+        mass, spin = (metrics[f"general {name} SXS"]["p90"] for name in ("mass", "spin"))
+        return f"unseen SXS runs: 90 % of errors of mass below {mass:.2g}, of spin {spin:.2g}"
+    if "SNR 12" in metrics:
+        return f"median overlap at SNR 12 {metrics['SNR 12']['overlap_median']:.3f}"
+    return "draws weighted exactly: each result says its error" if card["kind"] == "estimator" else ""
+
+
 @app.command("list")
 def list_models(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """List the shipped models."""
@@ -35,15 +85,23 @@ def list_models(as_json: bool = typer.Option(False, "--json", help="Print JSON."
 
     cards = {name: _card(name) for name in artifacts.available()}
     rows = {
-        name: {"kind": card["kind"], "version": card.get("version"), "description": card.get("description")}
+        name: {
+            "kind": card["kind"],
+            "version": card.get("version"),
+            "description": _description(card),
+            "ranges": _ranges(card),
+            "accuracy": _accuracy(card),
+        }
         for name, card in cards.items()
     }
     if as_json:
         typer.echo(json.dumps(plain(rows), indent=1))
         return
-    table = Table("name", "kind", "version", "description")
+    table = Table(show_lines=True)
+    for heading in ("name", "", "ranges", "accuracy"):
+        table.add_column(heading, overflow="fold")
     for name, row in rows.items():
-        table.add_row(name, *(str(value) if value is not None else "" for value in row.values()))
+        table.add_row(f"{name} {row['version']}", row["description"], row["ranges"], row["accuracy"])
     stdout().print(table)
 
 

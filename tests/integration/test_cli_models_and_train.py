@@ -56,6 +56,20 @@ def test_models_list_and_info_agree_with_the_cards() -> None:
         assert card["weights_sha256"] in "".join(run("models", "info", name).stdout.split())[:100_000].replace("│", "")
 
 
+def test_models_alone_lists_what_each_is_its_ranges_and_accuracy() -> None:
+    plain, listed = run("models"), json.loads(run("models", "list", "--json").stdout)
+    assert plain.exit_code == 0
+    assert plain.stdout == run("models", "list").stdout
+    words = plain.stdout.split()
+    for name, row in listed.items():
+        assert name in words
+        assert all(row[key] for key in ("description", "ranges", "accuracy")), name
+    assert listed["bbh-h1l1"]["ranges"].startswith(
+        "chirp_mass 15 to 60, mass_ratio 0.125 to 1, chi_1 chi_2 -0.9 to 0.9"
+    )
+    assert "H1, L1, V1" in listed["bbh-h1l1v1"]["description"]
+
+
 def test_unknown_model_is_named_with_the_shipped_ones() -> None:
     assert_refused(run("models", "info", "nonsense"), "nonsense")
 
