@@ -213,8 +213,8 @@ def _check_band(duration: float, post_trigger: float, f_min: float, f_max: float
         raise ConfigError(f"f_min={f_min:g} Hz and f_max={f_max:g} Hz: need 0 < f_min < f_max")
     if f_max > rate / 2:
         raise ConfigError(
-            f"f_max={f_max:g} Hz is above the Nyquist frequency {rate / 2:g} Hz of the data; set f_max (--f-max) to at most that, or "
-            "use what there is by extend=True"
+            f"f_max={f_max:g} Hz is above the Nyquist frequency {rate / 2:g} Hz of the data; set f_max (--f-max) to at most that, "
+            "or use what there is by extend=True"
         )
     for name, value in (("f_max", f_max), ("sampling frequency", rate)):
         if abs(value * duration - round(value * duration)) > 1e-6:
