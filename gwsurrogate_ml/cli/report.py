@@ -289,7 +289,8 @@ def _diagnostics(report: Report) -> str:
         if detector == "network_snr":
             continue
         chisq = float(peak["chisq_per_dof"])
-        grade = "good" if chisq < 1.8 else "fair" if chisq < 3 else "bad"
+        # Mean 1 and scatter 0.26 (30 degrees of freedom) in Gaussian noise: two standard deviations are still good.
+        grade = "good" if chisq < 1.5 else "fair" if chisq < 3 else "bad"
         said = {"good": "Consistent with", "fair": "Some tension with", "bad": "Not consistent with"}[grade]
         rows.append((f"χ² / dof in {detector}", number(chisq, 2), grade, f"{said} signal plus Gaussian noise."))
     evidence = f"{float(run['log_evidence']):.2f} ± {float(run['log_evidence_error']):.3f}"

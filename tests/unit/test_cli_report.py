@@ -127,6 +127,9 @@ def test_diagnostics_that_are_not_finite_are_bad_not_an_error() -> None:
 
 def test_bad_chi_squared_shows_in_the_page() -> None:
     assert "Not consistent with" in make()
+    assert "Some tension" not in make()
+    filtered = SUMMARY["matched_filter"] | {"H1": SUMMARY["matched_filter"]["H1"] | {"chisq_per_dof": 1.73}}
+    assert "Some tension with" in make(summary=SUMMARY | {"matched_filter": filtered})  # p = 0.8 %
 
 
 def test_a_spectrum_from_a_short_stretch_is_said_to_narrow_the_intervals() -> None:
