@@ -246,11 +246,13 @@ def read_channels(
     for part in paths:
         if not part.is_file():
             raise DataError(f"no file {part}")
+        form = "gwf" if part.name.lower().endswith(".gwf") else "hdf5"
+        if form == "gwf" and not is_whole_frame(part):  # reading it could crash
+            raise DataError(f"{part.name} is truncated or no frame file: copy it again")
         known = _names(part)
         if missing := [name for name in names if known and name not in known]:
             raise DataError(f"no channel {', '.join(missing)} in {part.name} (--channel): {_content(part)}")
         try:
-            form = "gwf" if part.name.lower().endswith(".gwf") else "hdf5"
             parts.append(TimeSeriesDict.read(part, list(names), format=form))
         except Exception as error:
             raise DataError(f"cannot read {', '.join(names)} from {part.name}: {error}") from error

@@ -366,6 +366,9 @@ def test_channels_from_files(tmp_path, held_out: MockData, cleaner: WitnessClean
             read_channels(path, ["H1:NONE"])
         with pytest.raises(ConfigError, match=rf"no channel is named \(--channel\): witnesses.{suffix} has .*H1:TILT"):
             read_channels(path, [])
+        path.write_bytes(path.read_bytes()[:-100])
+        with pytest.raises(DataError, match=rf"witnesses\.{suffix}.*truncated"):
+            read_channels(path, list(channels))
     with pytest.raises(DataError, match="no file"):
         read_channels(tmp_path / "none.gwf", ["A"])
 
