@@ -127,8 +127,10 @@ def q_transform(
     from gwpy.segments import Segment
 
     tiles: dict[str, Any] = {}
+    highest = f_min
     for detector, data in series.items():
         top = min(f_max, 0.31 * float(data.sample_rate.value))  # the highest tile must fit below Nyquist at low Q
+        highest = max(highest, top)
         span = Segment(max(gps - 8.0, float(data.span[0])), min(gps + 8.0, float(data.span[1])))
         tiles[detector] = (
             data.astype(np.float64)
@@ -156,7 +158,7 @@ def q_transform(
                 rasterized=True,
             )
             axis.set_yscale("log", base=2)
-            axis.set_ylim(f_min, f_max)
+            axis.set_ylim(f_min, highest)
             axis.yaxis.set_major_formatter(matplotlib.ticker.ScalarFormatter())
             axis.set_ylabel("frequency [Hz]")
             axis.set_title(detector)
