@@ -35,7 +35,7 @@ MANY: list[tuple[str, Callable[[Room], list[object]], tuple[str, ...]]] = [
     ("an empty table", lambda r: table(r, ""), ("no event",)),
     ("a table of heads alone", lambda r: table(r, HEAD), ("no event", "name, gps")),
     ("an event without a name", lambda r: table(r, HEAD + ",1,b,c\n"), ("line 2", "name")),
-    ("a table without names", lambda r: table(r, "gps,H1\n1,b\n"), ("line 2", "name")),
+    ("a table without names", lambda r: table(r, "gps,H1\n1,b\n"), ("line 1", "no column `name`")),
     ("a name that leads elsewhere", lambda r: table(r, HEAD + "../../etc,1,b,c\n"), ("cannot name a folder",)),
     ("a name that hides", lambda r: table(r, HEAD + ".hidden,1,b,c\n"), ("cannot name a folder",)),
     ("a time in words", lambda r: table(r, HEAD + "a,noon,b,c\n"), ("line 2", "'noon'")),
