@@ -19,9 +19,10 @@ RATE, START, GPS = 1024, 1126259447, 1126259462.4
 
 def hdf5_bytes(tmp_path, detector: str) -> bytes:
     path = tmp_path / f"{detector}.hdf5"
+    noise = 1e-21 * np.random.default_rng(list(detector.encode())).normal(size=32 * RATE)
     with h5py.File(path, "w") as file:
         file["meta/Detector"] = detector
-        strain = file.create_dataset("strain/Strain", data=1e-21 * np.random.default_rng(0).normal(size=32 * RATE))
+        strain = file.create_dataset("strain/Strain", data=noise)
         strain.attrs.update(Xstart=START, Xspacing=1 / RATE, Npoints=32 * RATE)
     return path.read_bytes()
 
