@@ -89,7 +89,7 @@ def analyse(
             f_min=settings.f_min,
             f_max=settings.f_max,
             psd=dict(settings.psd) or None,
-            extend=not settings.prior,
+            extend=True,
         )
         result, model = _sample(segment, settings, progress, checkpoint)
     if settings.higher_modes:
