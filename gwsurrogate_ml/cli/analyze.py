@@ -32,7 +32,8 @@ def analyze(
         list[str] | None, typer.Argument(help="An event of gwosc.org, such as GW150914, or several.")
     ] = None,
     strain: Annotated[
-        list[str] | None, typer.Option("--strain", help="DETECTOR=FILE (GWOSC or gwpy HDF5, GWF, text with times); once a detector.")
+        list[str] | None,
+        typer.Option("--strain", help="DETECTOR=FILE (GWOSC or gwpy HDF5, GWF, text with times); once a detector."),
     ] = None,
     gps: Annotated[float | None, typer.Option("--gps", help="GPS time of the event in s; with --strain.")] = None,
     events: Annotated[
