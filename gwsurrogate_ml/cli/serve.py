@@ -84,6 +84,8 @@ def serve(
     )
     try:
         sock = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        # Accepted connections inherit it; asyncio sets it only where a socket names its protocol, and this one names none.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         raise ConfigError(
             f"--host {host} --port {port} cannot be had ({error.strerror or error}): name another port"
