@@ -83,7 +83,7 @@ class SamplingOptions:
     """
 
     pilot: int = 4096
-    refine_below: float = 0.8
+    refine_below: float = 0.75
     max_rounds: int = 3
     refine_steps: int = 250
     widen: float = 1.0

@@ -24,9 +24,9 @@ from gwsurrogate_ml.kernels.threads import in_threads
 
 TIME_STEP = 1 / 8192
 """Step in s of the matched-filter series, which are interpolated between: six points, of signals below 500 Hz."""
-MARGIN = 24e-3
+MARGIN = 16e-3
 """Room in s beyond the light travel time on either side of the window of arrival times: binaries unlike the loudest template arrive
-up to 15 ms before or after it, and where there is no room for them the few points that are near by count for too much.
+up to 12 ms before or after it, and where there is no room for them the few points that are near by count for too much.
 """
 LOG_LIKELIHOOD_ERROR = 5e-3
 """What the event's basis and nodes may cost in log likelihood, one standard deviation: at a signal-to-noise ratio rho an error of a
