@@ -21,9 +21,11 @@ def call(typing_context: Any, address: Any, handle: Any, source: Any, target: An
     """Status of the C function at `address`, called with three pointers: a transform of `fft.native`; 0 is success."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        number, pointer = ir.IntType(64), ir.IntType(8).as_pointer()
-        function = builder.inttoptr(arguments[0], ir.FunctionType(number, [pointer] * 3).as_pointer())
-        return builder.call(function, [builder.inttoptr(a, pointer) for a in arguments[1:]])
+        # A C long has 32 bits on some systems; a status fits them everywhere.
+        status, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
+        function = builder.inttoptr(arguments[0], ir.FunctionType(status, [pointer] * 3).as_pointer())
+        called = builder.call(function, [builder.inttoptr(a, pointer) for a in arguments[1:]])
+        return builder.sext(called, context.get_value_type(signature.return_type))
 
     return types.intp(*[types.intp] * 4), generate
 
