@@ -37,6 +37,8 @@ class StrainData:
         nominal time of the event, inside the data of each detector
     name : str
         of the event, for titles and file names
+    flags : tuple of str
+        what speaks against trusting these data, a sentence each: every result made from them carries it
 
     Raises
     ------
@@ -57,6 +59,7 @@ class StrainData:
     series: dict[str, TimeSeries]
     gps: float
     name: str = ""
+    flags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.series:

@@ -52,6 +52,8 @@ class AnalysisSegment:
         f_min <= f <= f_max, bilby's frequency_mask
     psd_segments : tuple of int, length n_det
         periodograms behind each PSD; 0 where the PSD was given
+    flags : tuple of str
+        what speaks against trusting these data, a sentence each: every result made from them carries it
     """
 
     detectors: tuple[str, ...]
@@ -66,6 +68,7 @@ class AnalysisSegment:
     psd: np.ndarray
     mask: np.ndarray
     psd_segments: tuple[int, ...] = ()
+    flags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n_det, n_f = len(self.detectors), len(self.frequencies)
@@ -199,6 +202,7 @@ def make_segment(
         psd=psds,
         mask=(frequencies >= f_min) & (frequencies <= f_max),
         psd_segments=counts,
+        flags=data.flags,
     )
 
 
