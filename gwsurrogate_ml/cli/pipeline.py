@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,14 +85,7 @@ def analyse(
 ) -> Run:
     """Posterior of `data`, and its matched filter with the posterior's best-fitting waveform."""
     with options_named():
-        segment = data.segment(
-            duration=settings.duration,
-            f_min=settings.f_min,
-            f_max=settings.f_max,
-            psd=dict(settings.psd) or None,
-            extend=True,
-        )
-        result, model = _sample(segment, settings, progress, checkpoint)
+        data, segment, result, model = _sample(data, settings, progress, checkpoint)
     if settings.higher_modes:
         n = len(result.posterior)
         result = result.with_higher_modes(segment, n=n, seed=settings.seed, progress=progress, checkpoint=checkpoint)
@@ -113,24 +107,36 @@ def analyse(
 
 
 def _sample(
-    segment: AnalysisSegment, settings: Settings, progress: ProgressReport, checkpoint: Path | None
-) -> tuple[Result, Any]:
-    """The posterior by the estimator, or from nothing where the settings give a prior; and the waveform model."""
+    data: StrainData, settings: Settings, progress: ProgressReport, checkpoint: Path | None
+) -> tuple[StrainData, AnalysisSegment, Result, Any]:
+    """The data around where the event is, their segment, the posterior by the estimator, or from nothing where the settings give a
+    prior, and the waveform model.
+    """
     import gwsurrogate_ml as gw
+    from gwsurrogate_ml.inference.arrival import centred
 
+    cut = {
+        "duration": settings.duration,
+        "f_min": settings.f_min,
+        "f_max": settings.f_max,
+        "psd": dict(settings.psd) or None,
+        "extend": True,
+    }
+    options: dict[str, Any] = {"n": settings.n_draws, "seed": settings.seed}
+    options |= {"progress": progress, "checkpoint": checkpoint}
     if settings.prior:
         from gwsurrogate_ml.inference import BinaryPrior, sample_event
+        from gwsurrogate_ml.inference.sequential import require_event
 
         model = gw.load_surrogate("nr22")  # as `sample_event`: (2, 2) alone
         prior = BinaryPrior.model_validate(dict(settings.prior))
-        found = sample_event(
-            segment, prior, n=settings.n_draws, seed=settings.seed, progress=progress, checkpoint=checkpoint
-        )
-        return found, model
+        require = partial(require_event, prior=prior, model=model)
+        data, segment = centred(data, cut, model, prior, settings.seed, require)
+        return data, segment, sample_event(segment, prior, **options), model
     with progress.stage("loading the estimator"):
         estimator = gw.load_estimator(settings.estimator)
-    found = estimator.sample(segment, n=settings.n_draws, seed=settings.seed, progress=progress, checkpoint=checkpoint)
-    return found, estimator.model
+    data, segment = centred(data, cut, estimator.model, estimator.prior, settings.seed, estimator.require_segment)
+    return data, segment, estimator.sample(segment, **options), estimator.model
 
 
 def summarise(run: Run) -> dict[str, Any]:
@@ -235,7 +241,7 @@ def run_into(
         {
             "repeat": words,
             "date": date,
-            "event": {"name": data.name, "gps": data.gps, "detectors": list(data.detectors)},
+            "event": {"name": data.name, "gps": data.gps, "gps_found": run.data.gps, "detectors": list(data.detectors)},
             "settings": asdict(settings),
             "strain": {name: {"file": shown[name], "sha256": sha256(path)} for name, path in (files or {}).items()},
             "settings_sha256": settings.sha256(),
@@ -258,8 +264,8 @@ def run_into(
             drawn.append(picture)
         progress("drawing figures", done, len(FIGURES))
     report = Report(
-        title=data.name or f"Event at GPS {data.gps:.1f}",
-        gps=data.gps,
+        title=data.name or f"Event at GPS {run.data.gps:.1f}",
+        gps=run.data.gps,
         detectors=data.detectors,
         summary=summary,
         pictures=drawn,

@@ -1,4 +1,4 @@
-"""Is a result to be believed? Residual test, search for a second signal, and the flags that say what looks wrong.
+"""Is a result to be believed? Residual test, glitches, a second signal, edges of the prior, and the flags that say so.
 
 Residual test: the data less the best-fitting waveform, whitened, in tiles of time and frequency around the merger. The
 energy of each is compared with that of tiles of the same band elsewhere in the segment. In stationary Gaussian noise the
@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gwsurrogate_ml.inference.preflight import GLITCH, loudest_glitch
+
 if TYPE_CHECKING:
+    import pandas as pd
+
     from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
     from gwsurrogate_ml.inference.result import Result
 
@@ -31,6 +35,18 @@ SECOND_SNR = 8.5
 """Network signal-to-noise ratio at which something else in the segment is reported; noise alone reaches 7."""
 CLEAR_OF_MERGER = 0.15
 """Seconds around the merger in which a second signal cannot be told from a misfit."""
+BOUNDED = {
+    "chirp_mass": (0.0, np.inf),
+    "mass_ratio": (0.0, 1.0),
+    "chi_1": (-1.0, 1.0),
+    "chi_2": (-1.0, 1.0),
+    "luminosity_distance": (0.0, np.inf),
+    "geocent_time": (-np.inf, np.inf),
+}
+"""Parameters that a prior may cut off, with the ends that nature gives them; angles have all of their range."""
+AT_EDGE, NEAR_EDGE = 0.12, 0.2
+"""Share of the draws that may lie within `NEAR_EDGE` standard deviations of an end: 6 % of a uniform posterior, 10 % of half a
+normal one, 18 % of an exponential that falls from the edge."""
 FEW_DRAWS = 300
 """Effective draws below which quantiles are rough."""
 
@@ -172,7 +188,7 @@ def best_signal(likelihood: SegmentLikelihood, best: Mapping[str, float]) -> tup
 
 
 def examine(likelihood: SegmentLikelihood, best: Mapping[str, float], templates: np.ndarray) -> dict[str, Any]:
-    """Both checks for one result, as plain numbers for its meta data.
+    """The checks of the residual for one result, as plain numbers for its meta data.
 
     Parameters
     ----------
@@ -184,7 +200,40 @@ def examine(likelihood: SegmentLikelihood, best: Mapping[str, float], templates:
     return {
         "residual": asdict(residual_test(likelihood, signal, merger)),
         "second_signal": second_signal(likelihood, signal, merger, templates),
+        "glitch": loudest_glitch(likelihood, signal, merger, BEFORE * TILE, AFTER * TILE),
     }
+
+
+def cut_off(posterior: pd.DataFrame, bounds: Mapping[str, tuple[float, float]]) -> list[str]:
+    """What piles up at an end of its prior, one sentence for each end.
+
+    Parameters
+    ----------
+    posterior : DataFrame
+        equally weighted draws
+    bounds : mapping from parameter to (low, high) of its prior
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> x = np.random.default_rng(0).exponential(size=10_000)
+    >>> len(cut_off(pd.DataFrame({"chirp_mass": 20 + x}), {"chirp_mass": (20.0, 60.0)}))
+    1
+    """
+    out = []
+    for name, nature in BOUNDED.items():
+        if name not in posterior or name not in bounds:
+            continue
+        x = posterior[name].to_numpy()
+        for bound, natural in zip(bounds[name], nature, strict=True):
+            share = float(np.mean(np.abs(x - bound) < NEAR_EDGE * np.std(x)))
+            if bound != natural and share > AT_EDGE:
+                out.append(
+                    f"cut off by the prior: {100 * share:.0f} % of the posterior of {name} lie at the end of its prior, "
+                    f"{bound:.10g}: the truth may lie beyond, and what depends on it is off; widen the prior where the model "
+                    "reaches further"
+                )
+    return out
 
 
 def largest_share(log_weights: np.ndarray) -> float:
@@ -196,6 +245,15 @@ def largest_share(log_weights: np.ndarray) -> float:
     0.5
     """
     return float(1.0 / np.sum(np.exp(log_weights - np.max(log_weights))))
+
+
+def _bounds(result: Result) -> dict[str, tuple[float, float]]:
+    """(low, high) of the prior on each parameter; empty where the result does not say."""
+    from gwsurrogate_ml.inference.reweight import prior_of
+
+    if not {"prior", "segment"} <= result.meta.keys():
+        return {}
+    return {name: (float(p.minimum), float(p.maximum)) for name, p in prior_of(result).items() if name in BOUNDED}
 
 
 def flags(result: Result) -> list[str]:
@@ -224,8 +282,15 @@ def flags(result: Result) -> list[str]:
             f"no signal: the log Bayes factor against Gaussian noise is {result.log_bayes_factor:.1f}; the posterior is "
             "hardly more than the prior"
         )
+    found += cut_off(result.posterior, _bounds(result))
     checks = result.meta.get("checks", {})
-    residual, second = checks.get("residual"), checks.get("second_signal")
+    residual, second, glitch = (checks.get(name) for name in ("residual", "second_signal", "glitch"))
+    if glitch and glitch["snr"] ** 2 > GLITCH:
+        found.append(
+            f"glitch: {glitch['detector']} has an excess of signal-to-noise ratio {glitch['snr']:.1f} at {glitch['start']:+.2f} s "
+            f"from the merger, {glitch['f_low']:g} to {glitch['f_high']:g} Hz, which no waveform of the model explains: evidence, "
+            "sky position and distance may be off; subtract it, or analyse a segment or band without it"
+        )
     if residual and residual["p_value"] < POOR_RESIDUAL:
         found.append(
             f"poor residual: p = {residual['p_value']:.1e}; {residual['detector']} has {residual['excess']:.1f} times the "

@@ -137,10 +137,17 @@ class _Listening(Estimator):
 
 
 QUICK = SamplingOptions(
-    on_edge="warn", n_sets=4, n_points=1024, pilot=800, refine_below=0.1, max_rounds=1, max_posterior=2000
+    on_edge="warn",
+    n_sets=4,
+    n_points=1024,
+    pilot=800,
+    refine_below=0.1,
+    max_rounds=1,
+    max_posterior=2000,
+    centre_time=False,
 )
 """Sampling of many simulated events: less polish than for one real event, as exact."""
-THOROUGH = SamplingOptions(on_edge="warn", pilot=2048, max_posterior=2000)
+THOROUGH = SamplingOptions(on_edge="warn", pilot=2048, max_posterior=2000, centre_time=False)
 """Sampling as for one real event, with refinement wherever it pays."""
 
 

@@ -20,10 +20,12 @@ import numpy as np
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.checks import whole
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError, DomainWarning
+from gwsurrogate_ml.inference.arrival import analysed, require_data
 from gwsurrogate_ml.inference.config import EstimatorConfig
 from gwsurrogate_ml.inference.event import conclude, model_name, other_ways, require_signal, require_strain
 from gwsurrogate_ml.inference.features import observe
 from gwsurrogate_ml.inference.likelihood import SegmentLikelihood, WaveformModel
+from gwsurrogate_ml.inference.preflight import spectrum_flags
 from gwsurrogate_ml.inference.refine import network_proposals
 from gwsurrogate_ml.inference.rounds import SamplingOptions, weigh
 from gwsurrogate_ml.inference.sampling import EventSampler
@@ -207,10 +209,13 @@ class Estimator:
         ConfigError
             a segment of other duration or band, or data that end below 350 Hz
         DataError
-            data that are not finite, or in other units than strain
+            data that are not finite, in other units than strain, or of far more noise than their spectrum says
 
         Notes
         -----
+        The event is looked for within 3 s of the time given (`arrival`), within a second where a segment is given; where it lies
+        elsewhere, the prior on arrival time moves there and a flag says so.
+
         Data sampled at less than twice the estimator's f_max are used up to 92 % of their Nyquist frequency.
         """
         started = time.perf_counter()
@@ -218,19 +223,19 @@ class Estimator:
         n, seed = whole(n, "n"), whole(seed, "seed")
         if n < 100:
             raise ConfigError(f"n is {n}: weights need at least 100 draws")
-        segment = self._segment(data)
-        self.require_segment(segment)
+        segment = self._segment(data, seed, options.centre_time)
         likelihood = SegmentLikelihood(segment, self.model)
         report = progress or (lambda stage, done, total: None)
         found = search(
             likelihood, self.prior, self._reference, self._band, seed, lambda done, total: report("search", done, total)
         )
+        flags = spectrum_flags(likelihood, found)
         self._check_loudness(found)
         sampler = EventSampler(
             likelihood, self.prior, found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report
         )
         observed = self.observe(likelihood, found)
-        flags = self.flags(observed)
+        flags += self.flags(observed)
         for flag in flags:
             warnings.warn(flag, DomainWarning, stacklevel=2)
         proposals = network_proposals(self.network.distribution(observed), options.widen, found.network_snr)
@@ -245,22 +250,17 @@ class Estimator:
         draws, log_weights, rounds = weigh(self.prior, sampler, proposals, n, seed, options, report, steps)
         return conclude(sampler, draws, log_weights, rounds, options, seed, identity, started - steps.spent)
 
-    def _segment(self, data: StrainData | AnalysisSegment) -> AnalysisSegment:
-        from gwsurrogate_ml.strain.segment import AnalysisSegment
-
-        if isinstance(data, AnalysisSegment):
-            return data
-        if not hasattr(data, "segment"):
-            raise ConfigError(
-                f"data are a {type(data).__name__}: give StrainData, such as StrainData.from_files, or a segment"
-            )
+    def _segment(self, data: StrainData | AnalysisSegment, seed: int, centre: bool) -> AnalysisSegment:
+        """What is analysed: the data cut as the estimator was trained, around where the event is."""
+        require_data(data)
         wanted = self.config.segment
         if tuple(data.detectors) != tuple(wanted.detectors):
             raise DomainError(
                 f"the data are of {', '.join(data.detectors)}, this estimator was trained for {', '.join(wanted.detectors)}: "
                 + other_ways(tuple(data.detectors), tuple(wanted.detectors))
             )
-        return data.segment(duration=wanted.duration, f_min=wanted.f_min, f_max=wanted.f_max, extend=True)
+        options = {"duration": wanted.duration, "f_min": wanted.f_min, "f_max": wanted.f_max, "extend": True}
+        return analysed(data, options, self.model, self.prior, seed, self.require_segment, centre)
 
     def _check_loudness(self, found: Found) -> None:
         require_signal(found, self.prior)

@@ -45,8 +45,8 @@ def require_signal(found: Found, prior: BinaryPrior) -> None:
     if found.network_snr < QUIET:
         raise DomainError(
             f"no signal with a detector-frame chirp mass of {prior.chirp_mass[0]:g} to {prior.chirp_mass[1]:g} solar masses: the "
-            f"loudest template reaches a network signal-to-noise ratio of {found.network_snr:.1f} within {prior.time_half_width:g} "
-            f"s of the given time, noise alone often reaches {QUIET:g}; check the GPS time, and for lighter or heavier binaries "
+            f"loudest template near the given time reaches a network signal-to-noise ratio of {found.network_snr:.1f}, noise alone "
+            f"often reaches {QUIET:g}; check the GPS time, and for lighter or heavier binaries "
             "give another prior (`sample_event`, gwsml analyze --from-scratch)"
         )
 

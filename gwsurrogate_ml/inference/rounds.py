@@ -80,6 +80,9 @@ class SamplingOptions:
         most equally weighted draws returned
     on_edge : "raise" or "warn"
         what to do with a posterior cut off by the prior on chirp mass
+    centre_time : bool
+        look for the event around the time given and centre the prior on arrival time there (`arrival`); False: as given, for
+        simulations whose times are drawn from that prior
     """
 
     pilot: int = 4096
@@ -91,6 +94,7 @@ class SamplingOptions:
     n_points: int = 2048
     max_posterior: int = 20_000
     on_edge: str = "raise"
+    centre_time: bool = True
 
 
 def weigh(

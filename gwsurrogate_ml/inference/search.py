@@ -43,25 +43,46 @@ class Found:
         return float(np.linalg.norm(self.snr))
 
 
+def first_templates(prior: BinaryPrior, seed: int) -> np.ndarray:
+    """Quasi-random binaries (256, 4) over the prior: what a search begins with."""
+    return prior.from_uniform(_quasi_random(seed))
+
+
+def _quasi_random(seed: int) -> np.ndarray:
+    return qmc.Sobol(4, scramble=True, seed=np.random.default_rng(seed)).random(256)
+
+
+def network_lags(likelihood: SegmentLikelihood, rate: float) -> list[int]:
+    """Samples by which a signal may reach each detector earlier or later than the first; 0 for the first itself."""
+    vertices = likelihood.network.vertices
+    return [
+        int(np.ceil(np.linalg.norm(vertices[0] - vertex) / C_SI * rate)) + 1 if d else 0
+        for d, vertex in enumerate(vertices)
+    ]
+
+
+def snr_series(likelihood: SegmentLikelihood, h: np.ndarray, rate: float) -> list[np.ndarray]:
+    """Matched-filter signal-to-noise ratio (N, n) of waveforms (N, n_f) at `rate` (Hz) from the segment's start, by detector."""
+    n = round(rate * likelihood.segment.duration)
+    grid = np.zeros((len(h), n), dtype=np.complex128)
+    sigma = np.sqrt(likelihood.power(h))
+    rho = []
+    for d, (weight, strain) in enumerate(zip(likelihood.weight, likelihood.strain, strict=True)):
+        grid[:] = 0
+        grid[:, : h.shape[1]] = np.conj(h) * (weight * strain)
+        rho.append(np.abs(np.fft.ifft(grid, axis=1) * n) / sigma[:, d, None])
+    return rho
+
+
 def _peaks(likelihood: SegmentLikelihood, h: np.ndarray, centre: float, half_width: float, rate: float) -> tuple:
     """Best arrival times, causal with the first detector, for each waveform: times (N, n_det), snr (N, n_det)."""
     from scipy.ndimage import maximum_filter1d
 
     n = round(rate * likelihood.segment.duration)
-    grid = np.zeros((len(h), n), dtype=np.complex128)
-    sigma = np.sqrt(likelihood.power(h))
-    rho = []
     first = max(round((centre - half_width) * rate), 0)
     last = min(round((centre + half_width) * rate), n - 1)
-    for d, (weight, strain) in enumerate(zip(likelihood.weight, likelihood.strain, strict=True)):
-        grid[:] = 0
-        grid[:, : h.shape[1]] = np.conj(h) * (weight * strain)
-        rho.append(np.abs(np.fft.ifft(grid, axis=1)[:, first : last + 1] * n) / sigma[:, d, None])
-    vertices = likelihood.network.vertices
-    lags = [
-        int(np.ceil(np.linalg.norm(vertices[0] - vertex) / C_SI * rate)) + 1 if d else 0
-        for d, vertex in enumerate(vertices)
-    ]
+    rho = [row[:, first : last + 1] for row in snr_series(likelihood, h, rate)]
+    lags = network_lags(likelihood, rate)
     # Each other detector's best within the light travel time from the first.
     together = rho[0] ** 2 + sum(
         maximum_filter1d(other, 2 * lag + 1, axis=1, mode="constant") ** 2
@@ -118,7 +139,7 @@ def search(
     # Arrival at a detector differs from that at the geocentre by at most 21 ms.
     half_width = prior.time_half_width + 0.0213
     rate = 2 * float(likelihood.frequencies[-1])
-    u = qmc.Sobol(4, scramble=True, seed=np.random.default_rng(seed)).random(256)
+    u = _quasi_random(seed)
     best: tuple[float, np.ndarray] | None = None
     found = None
     base = None

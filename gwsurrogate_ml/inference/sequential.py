@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DomainError
+from gwsurrogate_ml.inference.arrival import analysed, require_data
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.event import ALONE, conclude, model_name, require_signal, require_strain
 from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
+from gwsurrogate_ml.inference.preflight import spectrum_flags
 from gwsurrogate_ml.inference.priors import BinaryPrior, require_inside, require_reach
 from gwsurrogate_ml.inference.refine import PriorProposal
 from gwsurrogate_ml.inference.rounds import Pool, SamplingOptions, final_draws, learn
@@ -27,12 +29,12 @@ from gwsurrogate_ml.inference.sampling import EventSampler
 from gwsurrogate_ml.inference.search import search
 from gwsurrogate_ml.inference.steps import kept_in
 from gwsurrogate_ml.inference.training import load_model
+from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.likelihood import WaveformModel
     from gwsurrogate_ml.inference.result import Result
     from gwsurrogate_ml.strain.data import StrainData
-    from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 FIRST = 8192
 """Draws of the prior the rounds begin with."""
@@ -78,7 +80,7 @@ def sample_event(
     ConfigError
         impossible settings
     DataError
-        data that are not finite, or in other units than strain
+        data that are not finite, in other units than strain, or of far more noise than their spectrum says
     DomainError
         one detector alone, no signal, a prior beyond the waveform model, a posterior cut off by the prior on chirp mass
     """
@@ -87,23 +89,17 @@ def sample_event(
     if n < 100:
         raise ConfigError(f"n is {n}: weights need at least 100 draws")
     report = progress or (lambda stage, done, total: None)
-    cut = _segment(data, segment)
-    if len(cut.detectors) < 2:
-        raise DomainError(f"the data are of {cut.detectors[0]}: {ALONE}")
     identity = {"name": model_name(model)} if model is not None else {}
     if model is None:
         model, identity = load_model(surrogate)
-    limits = getattr(model, "limits", None)
-    if isinstance(limits, dict):
-        require_inside(prior, limits, model_name(model))
-    require_reach(prior, model, cut.f_min)
-    require_strain(cut)
+    cut = _segment(data, segment, model, prior, seed, options.centre_time)
     likelihood = SegmentLikelihood(cut, model)
     band = np.flatnonzero(likelihood.frequencies >= cut.f_min)
     low, high = prior.chirp_mass
     centre = np.array([[np.sqrt(low * high), np.clip(0.8, *prior.mass_ratio), 0.0, 0.0]])
     reference = likelihood.waveforms(centre)[0, band]
     found = search(likelihood, prior, reference, band, seed, lambda done, total: report("search", done, total))
+    flags = spectrum_flags(likelihood, found)
     require_signal(found, prior)
     sampler = EventSampler(
         likelihood, prior, found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report
@@ -111,7 +107,7 @@ def sample_event(
     c, power = sampler.coefficients(found.theta[None], "first draws")
     sampler.build_sets(c, power, log2_n=15)
     start = PriorProposal()
-    origin = {"estimator": "none: rounds on this event", "surrogate": identity, "flags": []}
+    origin = {"estimator": "none: rounds on this event", "surrogate": identity, "flags": flags}
     fixed: dict[str, Any] = {"identity": origin, "prior": prior.model_dump(), "options": options, "n": n, "seed": seed}
     steps = kept_in(checkpoint, segment=cut, probe=found.waveform, **fixed)
     first = partial(sampler.evaluate, start.draw(FIRST, seed), "first draws")
@@ -126,20 +122,33 @@ def sample_event(
     return conclude(sampler, draws, log_weights, rounds, options, seed, origin, started - steps.spent)
 
 
-def _segment(data: StrainData | AnalysisSegment, wanted: SegmentConfig | None) -> AnalysisSegment:
-    from gwsurrogate_ml.strain.segment import AnalysisSegment
+def require_event(segment: AnalysisSegment, prior: BinaryPrior, model: WaveformModel) -> None:
+    """Raise unless `sample_event` can analyse the segment under this prior with this model: detectors, ranges, units."""
+    if len(segment.detectors) < 2:
+        raise DomainError(f"the data are of {segment.detectors[0]}: {ALONE}")
+    limits = getattr(model, "limits", None)
+    if isinstance(limits, dict):
+        require_inside(prior, limits, model_name(model))
+    require_reach(prior, model, segment.f_min)
+    require_strain(segment)
 
-    if isinstance(data, AnalysisSegment):
-        return data
-    if not hasattr(data, "segment"):
-        raise ConfigError(
-            f"data are a {type(data).__name__}: give StrainData, such as StrainData.from_files, or a segment"
-        )
-    if wanted is None:
-        return data.segment(extend=True)
-    if tuple(data.detectors) != tuple(wanted.detectors):
-        raise DomainError(
-            f"the data are of {', '.join(data.detectors)}, the settings ask for {', '.join(wanted.detectors)}: pass those "
-            "detectors alone, in this order"
-        )
-    return data.segment(duration=wanted.duration, f_min=wanted.f_min, f_max=wanted.f_max)
+
+def _segment(
+    data: StrainData | AnalysisSegment,
+    wanted: SegmentConfig | None,
+    model: WaveformModel,
+    prior: BinaryPrior,
+    seed: int,
+    centre: bool,
+) -> AnalysisSegment:
+    """What is analysed: the data cut as wanted, around where the event is."""
+    require_data(data)
+    cut: dict[str, Any] = {"extend": True}
+    if wanted is not None:
+        cut = {"duration": wanted.duration, "f_min": wanted.f_min, "f_max": wanted.f_max}
+        if not isinstance(data, AnalysisSegment) and tuple(data.detectors) != tuple(wanted.detectors):
+            raise DomainError(
+                f"the data are of {', '.join(data.detectors)}, the settings ask for {', '.join(wanted.detectors)}: pass those "
+                "detectors alone, in this order"
+            )
+    return analysed(data, cut, model, prior, seed, partial(require_event, prior=prior, model=model), centre)

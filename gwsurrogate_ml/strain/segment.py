@@ -16,7 +16,9 @@ from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.strain.detectors import interferometer
 from gwsurrogate_ml.strain.spectrum import (
     MAX_STUCK,
+    ROUGH,
     PsdSource,
+    gated,
     per_detector,
     psd_on_grid,
     stuck_fraction,
@@ -164,7 +166,7 @@ def make_segment(
     _check_band(duration, post_trigger, f_min, f_max, roll_off, rate)
     length, n_f = round(duration * rate), round(duration * f_max) + 1
     wanted = data.gps + post_trigger - duration
-    starts, pieces = [], []
+    starts, pieces, flags = [], [], list(data.flags)
     for name in data.detectors:
         series = data.series[name]
         t0 = float(series.t0.value)
@@ -177,6 +179,11 @@ def make_segment(
             )
         piece = np.asarray(series.value[begin : begin + length], np.float64)
         _check_piece(piece, name, wanted, duration)
+        if gated(piece):
+            flags.append(
+                f"gated data: {name}'s segment holds stretches set to zero, of which the likelihood knows nothing: powers there "
+                "are not the noise's, and a signal there is cut; give data without gates"
+            )
         starts.append(t0 + begin / rate)
         pieces.append(piece)
     if max(starts) - min(starts) > 1e-6:
@@ -186,6 +193,12 @@ def make_segment(
         )
     frequencies = np.arange(n_f) / duration
     psds, counts = _psds(data, frequencies, starts[0], duration, f_min, f_max, roll_off, psd, psd_span)
+    flags += [
+        f"rough spectrum: {name}'s is the median of {count} periodograms, whose scatter makes intervals too narrow and moves the "
+        "evidence; read a longer file, one without gaps and gates, or give a PSD"
+        for name, count in zip(data.detectors, counts, strict=True)
+        if 0 < count < ROUGH
+    ]
     from scipy.signal.windows import tukey
 
     window = tukey(length, alpha=2 * roll_off / duration)
@@ -202,7 +215,7 @@ def make_segment(
         psd=psds,
         mask=(frequencies >= f_min) & (frequencies <= f_max),
         psd_segments=counts,
-        flags=data.flags,
+        flags=tuple(flags),
     )
 
 

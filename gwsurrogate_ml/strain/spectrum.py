@@ -27,10 +27,16 @@ ALIASES = {
 }
 """Short names of curves that bilby ships."""
 
-MIN_OFF_SOURCE = 4
-"""Fewest off-source stretches that make a median PSD."""
+MIN_OFF_SOURCE, ROUGH = 4, 8
+"""Fewest off-source stretches that make a median PSD, and so few that its scatter is flagged: 32 s without gaps have 11."""
 MAX_STUCK = 0.01
 """Largest fraction of samples equal to the one before: digitised noise has none, a stuck or clipped channel many."""
+DEAD = 0.5
+"""Share of such samples above which a channel is dead, rather than gated."""
+GATE = 4
+"""Samples of exactly zero in a row that are a gate: noise in double precision has none."""
+FADED = 0.8
+"""Share of the usual power below which a stretch has been faded out, by a taper or a gate: a stretch of 4 s scatters by 3 %."""
 
 
 def stuck_fraction(x: np.ndarray) -> float:
@@ -44,6 +50,34 @@ def stuck_fraction(x: np.ndarray) -> float:
     return float(np.mean(x[1:] == x[:-1]))
 
 
+def gated(x: np.ndarray) -> bool:
+    """Whether `x` (n,) holds a gate: `GATE` samples or more in a row that are exactly zero.
+
+    Examples
+    --------
+    >>> gated(np.array([0.1, 0.0, 0.0, 0.0, 0.0, 0.3])), gated(np.array([0.1, 0.0, 0.0, 0.2]))
+    (True, False)
+    """
+    zero = np.concatenate([[False], x == 0.0, [False]])
+    edges = np.flatnonzero(zero[1:] != zero[:-1])
+    return bool(edges.size and (edges[1::2] - edges[::2]).max() >= GATE)
+
+
+def _unfaded(chunks: list[np.ndarray], window: np.ndarray, sampling_frequency: float) -> np.ndarray:
+    """Which of the stretches have the power of the others, bool (n,): files are often tapered at their ends, glitches gated.
+
+    The level of a stretch is the median of its periodogram over that of all stretches, above 30 Hz: lines and glitches, which are
+    narrow in frequency or rare, hardly change it. Too little power is no noise; too much may be, and the median PSD bears it.
+    """
+    length = len(window)
+    frequencies = np.fft.rfftfreq(length, 1 / sampling_frequency)
+    band = (frequencies > min(30.0, 0.1 * sampling_frequency)) & (frequencies < 0.45 * sampling_frequency)
+    powers = np.stack([np.abs(np.fft.rfft(window * chunk)[band]) ** 2 for chunk in chunks])
+    usual = np.median(powers, axis=0)
+    levels = np.median(powers / np.where(usual > 0, usual, np.inf), axis=1)
+    return levels > FADED * np.quantile(levels, 0.75)
+
+
 def off_source_psd(
     strain: np.ndarray,
     sampling_frequency: float,
@@ -55,7 +89,10 @@ def off_source_psd(
     window: str | np.ndarray = "hann",
     detector: str = "",
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Median Welch PSD of the strain outside a time interval; stretches overlap by half, those with a gap are skipped.
+    """Median Welch PSD of the strain outside a time interval; stretches overlap by half, those with a gap or a gate are skipped.
+
+    So are those that a taper has faded out, as at the ends of many files: half of a 128 s file's usual taper would make the PSD a
+    fifth too small.
 
     The scale is such that E[1/PSD] = 1/S in Gaussian noise of spectrum S: noise elsewhere, divided by this estimate, has
     unit mean power, and squared SNRs are unbiased. The PSD itself is therefore too large on average, by 22 % for 11
@@ -89,7 +126,7 @@ def off_source_psd(
     Raises
     ------
     DataError
-        if fewer than four periodograms fit, or the data are constant or saturated
+        if fewer than four periodograms fit, or the data are constant, saturated or gated
 
     Examples
     --------
@@ -106,14 +143,16 @@ def off_source_psd(
     chunks: list[np.ndarray] = []
     begins: list[int] = []
     stride = max(length // 2, 1)
-    stuck = 0
+    stuck = gates = 0
     for first, last in ((low, min(on[0], high)), (max(on[1], low), high)):
         for begin in range(first, last - length + 1, stride):
             chunk = strain[begin : begin + length]
             if not np.isfinite(chunk).all():
                 continue
-            if stuck_fraction(chunk) > MAX_STUCK:
-                stuck += 1
+            share = stuck_fraction(chunk)
+            if share > MAX_STUCK or gated(chunk):
+                gate = share < DEAD and gated(chunk)
+                gates, stuck = gates + gate, stuck + (not gate)
                 continue
             chunks.append(chunk)
             begins.append(begin)
@@ -123,16 +162,27 @@ def off_source_psd(
             raise DataError(
                 f"{detector}: {found}, {stuck} are constant or saturated: the channel is dead; use other data"
             )
+        if gates:
+            raise DataError(
+                f"{detector}: {found}, {gates} hold gates (stretches set to zero), whose power is not the noise's; give data "
+                "without them, a longer file, or a PSD"
+            )
         raise DataError(
             f"{detector}: {found} (overlapping by half, off the {exclude[1] - exclude[0]:g} s analysed and off gaps), "
             f"at least {MIN_OFF_SOURCE} are needed for a PSD; read a longer file or pass a PSD"
+        )
+    samples = psd_kernels.periodic_hann(length) if isinstance(window, str) else window
+    good = _unfaded(chunks, samples, sampling_frequency)
+    if good.sum() >= MIN_OFF_SOURCE:
+        chunks, begins = (
+            [c for c, g in zip(chunks, good, strict=True) if g],
+            [b for b, g in zip(begins, good, strict=True) if g],
         )
     # The stretches overlap already: laid end to end, Welch without overlap takes exactly these and none across a seam.
     frequencies, psd = psd_kernels.welch(
         np.concatenate(chunks), sampling_frequency, segment_duration, overlap=0.0, average="median", window=window
     )
     overlaps = int(np.sum(np.diff(begins) == stride))
-    samples = psd_kernels.periodic_hann(length) if isinstance(window, str) else window
     return frequencies, psd * inverse_bias(len(chunks), overlap_correlation(samples, stride), overlaps), len(chunks)
 
 
