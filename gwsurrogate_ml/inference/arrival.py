@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SHIFTS, HALF = (-2.0, 0.0, 2.0), 1.0
+"""Seconds from the time given of the segments that are filtered, and from each one's own time within which it is asked."""
 REACH = 3.0
-"""Seconds around the time given within which an event is looked for."""
+"""Seconds around the time given within which an event is looked for: the last of these and half a segment's share."""
 NEAR = 0.05
 """Seconds by which it may lie from the time given before the prior's centre moves: half of the prior's half-width."""
 LOUDER = 10.0
 """Squared signal-to-noise ratio by which something outside the prior must exceed all inside: 2 log of the times tried, and room."""
 UNEQUAL = 4.0
 """What one detector's squared signal-to-noise ratio may be of the others': the rest is a glitch's."""
-STEP = 2.0
-"""Seconds between the segments that are filtered: each is asked for what lies near its middle."""
 ROUNDS = 4
 _BATCH = 64
 
@@ -73,14 +73,14 @@ def centred(
     require(segment)
     around = []
     curves = {name: (segment.frequencies, psd) for name, psd in zip(segment.detectors, segment.psd, strict=True)}
-    for shift in STEP * np.arange(-round(REACH / STEP), round(REACH / STEP) + 1):
+    for shift in SHIFTS:
         try:
             around.append(
                 segment if shift == 0 else replace(data, gps=data.gps + shift).segment(**{**options, "psd": curves})
             )
         except DataError:  # beyond the data's ends, or in a gap
             continue
-    gps = _arrival(around, data.gps, prior, model, seed, STEP / 2)
+    gps = _arrival(around, data.gps, prior, model, seed)
     if gps == data.gps:
         return data, segment
     moved = replace(data, gps=gps, flags=_flags(data.flags, data.gps, gps, prior))
@@ -118,7 +118,7 @@ def analysed(
             return centred(data, options, model, prior, seed, require)[1]
         data = data.segment(**options)
     require(data)
-    gps = _arrival([data], data.gps, prior, model, seed, STEP / 2) if centre else data.gps
+    gps = _arrival([data], data.gps, prior, model, seed) if centre else data.gps
     return data if gps == data.gps else replace(data, gps=gps, flags=_flags(data.flags, data.gps, gps, prior))
 
 
@@ -147,10 +147,9 @@ def _arrival(
     prior: BinaryPrior,
     model: WaveformModel,
     seed: int,
-    half: float,
 ) -> float:
     """GPS time of the event; `gps` itself where that is near enough."""
-    times, loudness = _loudness(segments, prior, model, seed, half)
+    times, loudness = _loudness(segments, prior, model, seed)
     centre = gps
     for _ in range(ROUNDS):
         inside = np.abs(times - centre) <= prior.time_half_width
@@ -168,7 +167,7 @@ def _arrival(
 
 
 def _loudness(
-    segments: list[AnalysisSegment], prior: BinaryPrior, model: WaveformModel, seed: int, half: float
+    segments: list[AnalysisSegment], prior: BinaryPrior, model: WaveformModel, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Arrival times (n,) in GPS s at the first detector, and the largest squared network signal-to-noise ratio at each.
 
@@ -193,7 +192,7 @@ def _loudness(
     times, loudness = [], []
     for segment, part in zip(segments, parts, strict=True):
         t = segment.start_time + np.arange(len(part)) / rate
-        keep = np.abs(t - segment.gps) <= half
+        keep = np.abs(t - segment.gps) <= HALF
         times.append(t[keep])
         loudness.append(part[keep])
     return np.concatenate(times), np.concatenate(loudness)

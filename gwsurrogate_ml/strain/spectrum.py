@@ -35,7 +35,7 @@ DEAD = 0.5
 """Share of such samples above which a channel is dead, rather than gated."""
 GATE = 4
 """Samples of exactly zero in a row that are a gate: noise in double precision has none."""
-FADED = 0.8
+FADED = 0.7
 """Share of the usual power below which a stretch has been faded out, by a taper or a gate: a stretch of 4 s scatters by 3 %."""
 
 

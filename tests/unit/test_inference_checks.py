@@ -138,3 +138,61 @@ def test_the_figure_of_the_residual_shows_both_detectors(psd) -> None:
     full = segment.whitened().std()  # with the signal; what is left is the noise alone
     assert all(0.5 * full < trace.std() < 1.2 * full for trace in traces)
     assert sum("loudest tile" in text.get_text() for a in figure.axes for text in a.get_legend().get_texts()) == 1
+
+
+def with_draws(**columns: np.ndarray) -> Result:
+    """A result of the prior of 20 to 60 solar masses and 10 to 3000 Mpc about `GPS`, with the draws given."""
+    n = len(next(iter(columns.values())))
+    return toy(
+        posterior=pd.DataFrame({"chirp_mass": np.full(n, 30.0), **columns}),
+        meta={"prior": {"chirp_mass": (20.0, 60.0)}, "segment": {"gps": GPS}},
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("chirp_mass", 20.0, 60.0),
+        ("mass_ratio", 0.125, None),
+        ("chi_1", -0.9, 0.9),
+        ("chi_2", -0.9, 0.9),
+        ("luminosity_distance", 10.0, 3000.0),
+        ("geocent_time", GPS - 0.1, GPS + 0.1),
+    ],
+)
+def test_every_parameter_that_piles_up_at_an_end_of_its_prior_is_named(
+    name: str, low: float, high: float | None
+) -> None:
+    rng = np.random.default_rng(1)
+    width = {"geocent_time": 0.003, "luminosity_distance": 100.0, "chirp_mass": 1.0}.get(name, 0.05)
+    for end, sign in ((low, 1.0), (high, -1.0)):
+        if end is None:
+            continue
+        (flag,) = flags(with_draws(**{name: end + sign * rng.exponential(width, size=4000)}))
+        assert flag.startswith(f"cut off by the prior: {'1' if flag[22] == '1' else '2'}")
+        assert f"of the posterior of {name} lie at the end of its prior, {end:.10g}" in flag
+
+
+def test_what_nature_bounds_or_the_data_do_not_measure_is_not_cut_off() -> None:
+    rng = np.random.default_rng(2)
+    n = 4000
+    free = with_draws(
+        chirp_mass=rng.normal(30, 1, n),
+        mass_ratio=1 - rng.exponential(0.05, n),
+        chi_1=rng.uniform(-0.9, 0.9, n),
+        chi_2=rng.uniform(-0.9, 0.9, n),
+        luminosity_distance=3000 * rng.random(n) ** (1 / 3),
+        geocent_time=GPS + rng.normal(0, 0.01, n),
+        theta_jn=rng.exponential(0.01, n),
+        ra=rng.exponential(0.01, n),
+    )
+    assert flags(free) == []
+
+
+def test_a_glitch_away_from_the_merger_is_flagged() -> None:
+    loud = {"snr": 40.0, "detector": "L1", "start": -1.0, "f_low": 40.0, "f_high": 80.0}
+    (flag,) = flags(toy(meta={"checks": {"glitch": loud}}))
+    assert flag.startswith(
+        "glitch: L1 has an excess of signal-to-noise ratio 40.0 at -1.00 s from the merger, 40 to 80 Hz"
+    )
+    assert flags(toy(meta={"checks": {"glitch": loud | {"snr": 9.0}}})) == []

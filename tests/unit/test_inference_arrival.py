@@ -1,0 +1,101 @@
+"""The event is found where it is, whatever time is given: by seconds off, beside a glitch, near the end of the data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.inference import BinaryPrior, LalModel
+from gwsurrogate_ml.inference.arrival import NEAR, REACH, analysed, centred
+from gwsurrogate_ml.strain.data import StrainData
+from gwsurrogate_ml.strain.simulate import simulate
+
+GPS = 1187008882.4
+CUT = {"duration": 4.0, "f_min": 20.0, "f_max": 512.0, "extend": True}
+PRIOR = BinaryPrior(chirp_mass=(20.0, 45.0))
+BINARY = {
+    "chirp_mass": 28.0, "mass_ratio": 0.7, "chi_1": 0.2, "chi_2": -0.1, "theta_jn": 0.6, "phase": 1.0, "psi": 0.4, "ra": 1.9,
+    "dec": 0.3, "luminosity_distance": 1500.0, "geocent_time": GPS,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data() -> StrainData:
+    """A binary of network signal-to-noise ratio 15 in 32 s of noise, at the time given."""
+    return simulate(BINARY, LalModel(), duration=32.0, sampling_frequency=1024.0, seed=3)
+
+
+def late(data: StrainData, shift: float) -> StrainData:
+    return replace(data, gps=GPS + shift)
+
+
+def test_a_time_that_is_right_stays_as_it_was_given(data) -> None:
+    for shift in (0.0, 0.02, -0.02):
+        same, segment = centred(late(data, shift), CUT, LalModel(), PRIOR)
+        assert same.gps == segment.gps == GPS + shift
+        assert same.flags == segment.flags == ()
+
+
+@pytest.mark.parametrize("shift", [-2.9, -2.0, -0.3, -0.11, 0.11, 0.15, 0.3, 2.0, 2.9])
+def test_a_time_that_is_off_is_moved_to_the_event(data, shift: float) -> None:
+    moved, segment = centred(late(data, shift), CUT, LalModel(), PRIOR)
+    # The detectors see it up to 21 ms from the geocentre.
+    assert abs(moved.gps - GPS) < NEAR + 0.0213
+    assert segment.gps == moved.gps
+    assert segment.start_time == pytest.approx(moved.gps - 2.0, abs=1 / 1024)
+    assert len(segment.flags) == 1
+    assert f"time moved: the event lies {moved.gps - GPS - shift:+.2f} s" in segment.flags[0]
+
+
+def test_all_times_that_are_off_lead_to_the_same_segment(data) -> None:
+    starts = {centred(late(data, shift), CUT, LalModel(), PRIOR)[1].start_time for shift in (-1.2, -0.2, 0.4, 1.7)}
+    assert len(starts) == 1
+
+
+def test_a_move_within_the_prior_is_no_flag(data) -> None:
+    moved, segment = centred(late(data, 0.08), CUT, LalModel(), PRIOR)
+    assert abs(moved.gps - GPS) < NEAR + 0.0213
+    assert segment.flags == ()
+
+
+def test_a_loud_glitch_of_one_detector_does_not_move_the_time(data) -> None:
+    series = {name: x.copy() for name, x in data.series.items()}
+    t = np.arange(series["H1"].size) / 1024 + series["H1"].t0.value - (GPS - 1.0)
+    series["H1"].value[:] += 3e-20 * np.exp(-((t / 0.02) ** 2)) * np.sin(2 * np.pi * 90 * t)
+    same, segment = centred(replace(data, series=series), CUT, LalModel(), PRIOR)
+    assert same.gps == GPS
+    assert segment.flags == ()
+
+
+def test_beyond_its_reach_the_time_given_stays(data) -> None:
+    far = late(data, REACH + 2.0)
+    assert centred(far, CUT, LalModel(), PRIOR)[0].gps == pytest.approx(far.gps, abs=REACH)
+
+
+def test_an_event_near_the_end_of_the_data_is_found_with_what_there_is(data) -> None:
+    end = GPS + 2.1
+    short = {name: x.crop(end=end) for name, x in data.series.items()}
+    moved, _ = centred(replace(data, series=short, gps=GPS - 0.4), CUT, LalModel(), PRIOR)
+    assert abs(moved.gps - GPS) < NEAR + 0.0213
+    with pytest.raises(DataError, match=r"sticks out of the data|after the event"):
+        centred(replace(data, series=short, gps=GPS + 1.0), CUT, LalModel(), PRIOR)
+
+
+def test_a_segment_moves_its_prior_alone(data) -> None:
+    segment = late(data, 0.4).segment(**CUT)
+    moved = analysed(segment, CUT, LalModel(), PRIOR, 0, lambda s: None, centre=True)
+    assert abs(moved.gps - GPS) < NEAR + 0.0213
+    assert moved.start_time == segment.start_time
+    assert "time moved" in moved.flags[0]
+    assert analysed(segment, CUT, LalModel(), PRIOR, 0, lambda s: None, centre=False) is segment
+
+
+def test_what_cannot_be_analysed_is_refused_before_the_search(data) -> None:
+    def refuse(segment: object) -> None:
+        raise ConfigError("not this one")
+
+    with pytest.raises(ConfigError, match="not this one"):
+        centred(data, CUT, LalModel(), PRIOR, 0, refuse)

@@ -1,0 +1,116 @@
+"""Spectra that are not the data's and glitches are told from Gaussian noise, in which tiles are chi-squared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+from gwsurrogate_ml.errors import DataError
+from gwsurrogate_ml.inference import BinaryPrior, LalModel, SegmentLikelihood
+from gwsurrogate_ml.inference.preflight import GLITCH, loudest_glitch, spectrum_flags, tiles
+from gwsurrogate_ml.inference.search import Found, search
+from gwsurrogate_ml.strain.segment import AnalysisSegment
+from gwsurrogate_ml.strain.simulate import simulate
+
+GPS = 1187008882.4
+BINARY = {
+    "chirp_mass": 28.0, "mass_ratio": 0.7, "chi_1": 0.2, "chi_2": -0.1, "theta_jn": 0.6, "phase": 1.0, "psi": 0.4, "ra": 1.9,
+    "dec": 0.3, "luminosity_distance": 400.0, "geocent_time": GPS,
+}  # fmt: skip
+MERGER = np.array([2.0, 2.0])
+
+
+def segment(seed: int, binary: dict[str, float] | None = None) -> AnalysisSegment:
+    data = simulate(binary, LalModel(), duration=8.0, sampling_frequency=2048.0, gps=GPS, seed=seed)
+    return data.segment(psd="aLIGO")
+
+
+def likelihood(seed: int, **changes: np.ndarray) -> SegmentLikelihood:
+    return SegmentLikelihood(replace(segment(seed), **changes), LalModel())
+
+
+def found(of: SegmentLikelihood) -> Found:
+    band = np.flatnonzero(of.frequencies >= 20)
+    reference = of.waveforms(np.array([[28.0, 0.8, 0.0, 0.0]]))[0, band]
+    return search(of, BinaryPrior(), reference, band, 0)
+
+
+def test_tiles_of_gaussian_noise_are_chi_squared_in_every_band() -> None:
+    several = [likelihood(seed) for seed in range(12)]
+    for band in range(5):
+        t = [tiles(x, x.strain, 0) for x in several]
+        values = np.concatenate([x.ratio[band] * x.dof[band] for x in t])
+        assert np.mean(values) == pytest.approx(t[0].dof[band], rel=4 * np.sqrt(2 / t[0].dof[band] / len(values)))
+        # The tiles' edges mix neighbouring bins: slightly fewer degrees of freedom than bins, in the lowest band most.
+        assert kstest(values / np.mean(values) * t[0].dof[band], "chi2", (t[0].dof[band],)).statistic < 0.12
+
+
+def test_levels_and_excess_are_measured_against_the_tiles_asked_for() -> None:
+    t = tiles(likelihood(1), likelihood(1).strain, 0)
+    everywhere = np.ones(len(t.times), bool)
+    np.testing.assert_allclose(t.levels(everywhere), 1.0, atol=0.6)
+    assert t.excess(everywhere).max() < 40
+    assert np.all(t.excess(~everywhere | (np.arange(len(t.times)) < 9))[:, 9:] == 0)
+
+
+def test_the_right_spectrum_is_not_flagged_with_a_loud_signal_either() -> None:
+    for seed in range(6):
+        of = SegmentLikelihood(segment(seed, BINARY), LalModel())
+        assert found(of).network_snr > 40
+        assert spectrum_flags(of, found(of)) == []
+
+
+def test_a_spectrum_off_by_two_is_named_with_its_detector_and_band() -> None:
+    psd = segment(2).psd.copy()
+    psd[1] *= 2.2
+    of = likelihood(2, psd=psd)
+    flags = spectrum_flags(of, found(of))
+    assert len(flags) == 1
+    assert flags[0].startswith("spectrum unlike the noise: L1's segment has 0.")
+    psd[1] /= 2.2**2
+    of = likelihood(2, psd=psd)
+    assert spectrum_flags(of, found(of))[0].startswith("spectrum unlike the noise: L1's segment has 2.")
+
+
+def test_a_spectrum_off_by_far_is_refused_before_the_sampling() -> None:
+    of = likelihood(3, psd=segment(3).psd / 5)
+    with pytest.raises(DataError, match=r"H1: the noise of the segment has [45]\.\d times the power.*leave out --psd"):
+        spectrum_flags(of, found(of))
+
+
+def test_a_change_of_one_band_is_flagged_and_not_refused() -> None:
+    s = segment(4)
+    low = (s.frequencies > 20) & (s.frequencies < 40)
+    of = likelihood(4, psd=np.where(low, s.psd / 6, s.psd))
+    (one, two) = spectrum_flags(of, found(of))
+    assert "at 20 to 40 Hz" in one
+    assert "80" not in one.partition(" Hz")[0]
+    assert two.startswith("spectrum unlike the noise: L1")
+
+
+@pytest.mark.parametrize(("at", "frequency", "snr"), [(1.0, 100.0, 20.0), (2.9, 60.0, 30.0), (0.6, 250.0, 15.0)])
+def test_a_glitch_is_found_at_its_time_and_band(at: float, frequency: float, snr: float) -> None:
+    of = likelihood(5)
+    assert loudest_glitch(of, np.zeros_like(of.strain), MERGER, 0.375, 0.125)["snr"] ** 2 < GLITCH
+    f = of.frequencies
+    burst = np.exp(-0.5 * ((f - frequency) / 15) ** 2 - 2j * np.pi * f * at)
+    strain = of.segment.strain.copy()
+    strain[1] += burst * snr / np.sqrt(np.sum(of.weight[1] * np.abs(burst) ** 2))
+    of = likelihood(5, strain=strain)
+    found = loudest_glitch(of, np.zeros_like(of.strain), MERGER, 0.375, 0.125)
+    assert found["detector"] == "L1"
+    # A burst on the seam of two tiles or bands leaves half of its energy to each.
+    assert 0.5 * snr < found["snr"] < 1.1 * snr
+    assert found["start"] <= at - 2.0 + 0.05
+    assert at - 2.0 < found["start"] + 0.125 + 0.05
+    assert found["f_low"] <= frequency < found["f_high"]
+
+
+def test_short_segments_have_too_few_tiles_to_say_anything() -> None:
+    data = simulate(None, duration=8.0, sampling_frequency=2048.0, gps=GPS, seed=1)
+    short = data.segment(duration=1.5, post_trigger=0.75, psd="aLIGO")
+    of = SegmentLikelihood(replace(short, psd=short.psd / 5), LalModel())
+    assert loudest_glitch(of, np.zeros_like(of.strain), np.array([0.75, 0.75]), 0.375, 0.125)["snr"] == 0.0
