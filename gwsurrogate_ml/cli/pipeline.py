@@ -59,7 +59,9 @@ class Run:
 
     Attributes
     ----------
-    data, segment : what was analysed
+    data, segment : what was analysed, around where the event was found
+    gps : float, GPS s
+        the time given
     result : posterior and its diagnostics
     model : waveform model of the estimator
     filtered : matched filter with the posterior's waveform of highest likelihood
@@ -69,6 +71,7 @@ class Run:
 
     data: StrainData
     segment: AnalysisSegment
+    gps: float
     result: Any
     model: Any
     filtered: MatchedFilterResult
@@ -84,6 +87,7 @@ def analyse(
     checkpoint: Path | None = None,
 ) -> Run:
     """Posterior of `data`, and its matched filter with the posterior's best-fitting waveform."""
+    gps = data.gps
     with options_named():
         data, segment, result, model = _sample(data, settings, progress, checkpoint)
     if settings.higher_modes:
@@ -103,7 +107,7 @@ def analyse(
     if skymap.available():
         with progress.stage("sky map"):
             sky = result.skymap(seed=settings.seed)
-    return Run(data, segment, result, model, filtered, sky, truths or {})
+    return Run(data, segment, gps, result, model, filtered, sky, truths or {})
 
 
 def _sample(
@@ -140,7 +144,9 @@ def _sample(
 
 
 def summarise(run: Run) -> dict[str, Any]:
-    """The content of summary.json: the matched filter's peaks, the posterior's quantiles, sky areas, diagnostics, flags."""
+    """The content of summary.json: the matched filter's peaks, the posterior's quantiles, sky areas, diagnostics, flags, and the
+    time given beside the middle of the prior on arrival time.
+    """
     filtered: dict[str, Any] = {
         name: {"snr": peak.peak_snr, "time": peak.time, "chisq_per_dof": peak.chisq_per_dof}
         for name, peak in run.filtered.detectors.items()
@@ -152,6 +158,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "sky": _sky(run),
         "inference": {name: found["inference"][name] for name in DIAGNOSTICS},
         "flags": run.result.flags,
+        "time": {"given": run.gps, "centre": run.data.gps},
     }
 
 
@@ -241,7 +248,7 @@ def run_into(
         {
             "repeat": words,
             "date": date,
-            "event": {"name": data.name, "gps": data.gps, "gps_found": run.data.gps, "detectors": list(data.detectors)},
+            "event": {"name": data.name, "gps": data.gps, "detectors": list(data.detectors)},
             "settings": asdict(settings),
             "strain": {name: {"file": shown[name], "sha256": sha256(path)} for name, path in (files or {}).items()},
             "settings_sha256": settings.sha256(),
@@ -319,6 +326,11 @@ def announce(folder: Path, summary: Mapping[str, Any], as_json: bool) -> None:
     console.print(table)
     snr = ", ".join(f"{name} {peak['snr']:.1f}" for name, peak in filtered.items() if name != "network_snr")
     console.print(f"SNR: {snr}, network {filtered['network_snr']:.1f}")
+    given, centre = summary["time"]["given"], summary["time"]["centre"]
+    if centre != given:
+        console.print(
+            f"time: the prior on arrival time is centred on {centre:.1f}, {centre - given:+.2f} s from the time given"
+        )
     console.print(
         f"sky area: {summary['sky']['area_50']:,.0f} deg² (50 %), {summary['sky']['area_90']:,.0f} deg² (90 %)"
     )

@@ -302,6 +302,13 @@ def _diagnostics(report: Report) -> str:
     return "\n".join(table)
 
 
+def _moved(time: Mapping[str, float] | None) -> str:
+    """By how much the middle of the prior on arrival time was moved from the time given; nothing where it was not."""
+    if time is None or time["centre"] == time["given"]:
+        return ""
+    return f" (moved {time['centre'] - time['given']:+.2f} s from the time given, to the event)"
+
+
 def _figures(pictures: Sequence[Picture], section: str) -> str:
     parts = []
     for picture in pictures:
@@ -325,7 +332,7 @@ def render(report: Report) -> str:
         )
     seconds = float(report.summary["inference"]["seconds"])
     subtitle = (
-        f"GPS {report.gps:.3f} &middot; {' '.join(report.detectors)} &middot; "
+        f"GPS {report.gps:.3f}{_moved(report.summary.get('time'))} &middot; {' '.join(report.detectors)} &middot; "
         f"{int(report.summary['inference']['n_draws']):,} exact draws in {seconds:.1f} s"
     )
     return template.substitute(

@@ -106,7 +106,7 @@ def test_gw150914_is_found_with_its_published_snr_and_chirp_mass(gw150914: tuple
 def test_summary_has_the_documented_layout(gw150914: tuple[Path, Result]) -> None:
     out, result = gw150914
     summary = read(out / "summary.json")
-    assert set(summary) == {"matched_filter", "posterior", "sky", "inference", "flags"}
+    assert set(summary) == {"matched_filter", "posterior", "sky", "inference", "flags", "time"}
     assert (
         20 < summary["sky"]["area_50"] < summary["sky"]["area_90"] < 600
     )  # deg^2; of H1 and L1 alone, published: some 180
@@ -123,6 +123,28 @@ def test_summary_has_the_documented_layout(gw150914: tuple[Path, Result]) -> Non
     } == set(summary["inference"])  # fmt: skip
     assert summary["inference"]["n_draws"] == int(DRAWS)
     assert json.loads(result.stdout) == summary  # --json prints the results and nothing else on stdout
+
+
+def test_a_time_that_is_off_gives_the_same_analysis_and_says_so(
+    gw150914: tuple[Path, Result], data_dir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gwsurrogate_ml.cli.figures.pictures", lambda _: [])
+    right, out = read(gw150914[0] / "summary.json"), tmp_path / "late"
+    options = strain_options(data_dir, 1126259446)
+    result = invoke("analyze", *options, "--gps", "1126259462.7", "--n-draws", DRAWS, "--out", str(out))
+    assert result.exit_code == 0, result.output
+    summary = read(out / "summary.json")
+    assert summary["time"] == {"given": 1126259462.7, "centre": 1126259462.4}
+    assert right["time"] == {"given": 1126259462.4, "centre": 1126259462.4}
+    (flag,) = (text for text in summary["flags"] if text.startswith("time moved"))
+    assert f"warning: {flag}" in " ".join(result.stderr.split())
+    assert "-0.30 s from the time given" in " ".join(result.stdout.split())
+    page = (out / "report.html").read_text()
+    assert flag in page
+    assert "moved -0.30 s from the time given" in page
+    # The same data are cut: the numbers are equal, not merely alike.
+    assert summary["posterior"] == right["posterior"]
+    assert summary["matched_filter"] == right["matched_filter"]
 
 
 def test_folder_is_complete_and_bilby_reads_the_result(gw150914: tuple[Path, Result]) -> None:

@@ -41,7 +41,7 @@ def run() -> Run:
     # Noise for what estimates a spectrum from the data; the segment itself is noiseless, with a given one.
     noisy = type(data)({name: data.series[name] + noise.series[name].value for name in data.detectors}, data.gps)
     filtered = matched_filter(noisy, model, truths)
-    return Run(noisy, data.segment(psd="aLIGO"), result, model, filtered, truths=truths)
+    return Run(noisy, data.segment(psd="aLIGO"), noisy.gps, result, model, filtered, truths=truths)
 
 
 def test_truth_lies_on_the_data_and_in_the_band(run: Run) -> None:
