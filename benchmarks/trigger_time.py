@@ -3,7 +3,7 @@
     python benchmarks/trigger_time.py --data FOLDER [--draws 10000] [--seed 0] [--processes 2]
 
 FOLDER holds the strain files of shared data's `strain`. Shifts are of the medians against the analysis with the right time, over
-the posterior's standard deviation there; the time itself is left out. Another seed with the right time shows what sampling alone does.
+the posterior's standard deviation there; the time itself is left out. Another seed with the right time shows what sampling does.
 Writes benchmarks/results/trigger_time.json and trigger_time.md.
 """
 
@@ -55,9 +55,8 @@ def event(name: str, folder: Path) -> gw.StrainData:
         return gw.StrainData.from_files(files, gps=GW150914, name=name)
     values, gps, seed = SIMULATED[name]
     curve = "aLIGO_early_high_asd"
-    return simulate(
-        binary | ORIENTATION, gw.load_surrogate("nr22"), psds=curve, duration=64.0, gps=gps, seed=seed, name=name
-    )
+    binary = dict(zip(INTRINSIC, values, strict=True)) | ORIENTATION
+    return simulate(binary, gw.load_surrogate("nr22"), psds=curve, duration=64.0, gps=gps, seed=seed, name=name)
 
 
 def analysis(task: tuple[str, float, int], draws: int, folder: Path) -> dict[str, Any]:
