@@ -147,6 +147,15 @@ def test_a_time_that_is_off_gives_the_same_analysis_and_says_so(
     assert summary["matched_filter"] == right["matched_filter"]
 
 
+def test_a_spectrum_of_other_data_is_named_before_the_sampling(data_dir, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    curves = [word for name in ("H1", "L1") for word in ("--psd", f"{name}=aLIGO")]
+    words = ["analyze", *strain_options(data_dir, 1126259446), "--gps", "1126259462.4", *curves]
+    result = invoke(*words, "--n-draws", DRAWS, "--out", str(tmp_path / "out" / "GW150914"))
+    # The remedy, to leave out --psd, is what every other test here does.
+    assert_refused(result, tmp_path / "out", "times the power that its spectrum says", "leave out --psd")
+
+
 def test_folder_is_complete_and_bilby_reads_the_result(gw150914: tuple[Path, Result]) -> None:
     from bilby.gw.result import CBCResult
 
