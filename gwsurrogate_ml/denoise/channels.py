@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.strain.read import is_whole_frame
+from gwsurrogate_ml.strain.frames import is_whole_frame
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries, TimeSeriesDict

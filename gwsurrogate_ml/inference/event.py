@@ -15,6 +15,7 @@ from gwsurrogate_ml.inference.importance import summarise
 from gwsurrogate_ml.inference.result import Result, make_result
 from gwsurrogate_ml.inference.rounds import SamplingOptions, check_edges
 from gwsurrogate_ml.inference.sampling import Evaluated, EventSampler
+from gwsurrogate_ml.strain.amplitude import NOISIEST, QUIETEST, amplitudes
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.likelihood import WaveformModel
@@ -53,17 +54,11 @@ def require_signal(found: Found, prior: BinaryPrior) -> None:
 
 def require_strain(segment: AnalysisSegment) -> None:
     """Raise DataError unless noise and data about 100 Hz are as strong as a detector's strain can be."""
-    near = segment.mask & (np.abs(segment.frequencies - 100.0) < 20.0)
-    for name, strain, psd in zip(segment.detectors, segment.strain, segment.psd, strict=True):
-        usable = near & np.isfinite(psd) & (psd > 0)
-        if not usable.any():
-            continue
-        noise = float(np.sqrt(np.median(psd[usable])))
-        data = float(np.sqrt(2.0 / segment.duration) * np.median(np.abs(strain[usable])))
+    for name, (noise, data) in amplitudes(segment).items():
         if not WEAKEST <= noise <= STRONGEST or data > STRONGEST:
             raise DataError(
-                f"{name}: about 100 Hz the noise is {noise:.1e}, the data are {data:.1e} per root Hz; detectors have 1e-24 to "
-                "1e-18: give dimensionless strain, neither scaled, nor whitened, nor in metres"
+                f"{name}: about 100 Hz the noise is {noise:.1e}, the data are {data:.1e} per root Hz; detectors have "
+                f"{QUIETEST:g} to {NOISIEST:g}: give dimensionless strain, neither scaled, nor whitened, nor in metres"
             )
 
 

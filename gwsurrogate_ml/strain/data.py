@@ -12,8 +12,10 @@ import numpy as np
 
 from gwsurrogate_ml.checks import finite, positive
 from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.strain.channels import strain_scale
 from gwsurrogate_ml.strain.detectors import require_known
-from gwsurrogate_ml.strain.read import make_series, read_strain
+from gwsurrogate_ml.strain.quality import Mark
+from gwsurrogate_ml.strain.read import make_series, read_marked
 from gwsurrogate_ml.strain.segment import AnalysisSegment, make_segment
 from gwsurrogate_ml.strain.spectrum import MAX_STUCK, PsdSource, off_source_psd, stuck_fraction, trim
 
@@ -39,6 +41,8 @@ class StrainData:
         of the event, for titles and file names
     flags : tuple of str
         what speaks against trusting these data, a sentence each: every result made from them carries it
+    marks : tuple of Mark
+        stretches that fail a weaker veto or hold a hardware injection: a segment that one touches is flagged
 
     Raises
     ------
@@ -60,6 +64,7 @@ class StrainData:
     gps: float
     name: str = ""
     flags: tuple[str, ...] = ()
+    marks: tuple[Mark, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.series:
@@ -93,7 +98,16 @@ class StrainData:
 
     @classmethod
     def from_series(cls, series: Mapping[str, TimeSeries], gps: float, name: str = "") -> StrainData:
-        """From gwpy TimeSeries by detector name (strain, one rate, gaps as NaN) and the event's GPS time in s."""
+        """From gwpy TimeSeries by detector name (strain, one rate, gaps as NaN) and the event's GPS time in s.
+
+        Raises
+        ------
+        DataError
+            if a detector is unknown, a series has a unit other than strain's, rates differ, or `gps` lies outside the data
+        ConfigError
+            if something is no series
+        """
+        require_known(tuple(series))
         clean = {}
         for d, s in series.items():
             if not hasattr(s, "sample_rate") or not hasattr(s, "t0"):
@@ -102,7 +116,10 @@ class StrainData:
                 )
             if np.iscomplexobj(s.value) or np.ndim(s.value) != 1:
                 raise DataError(f"{d}: the series is {s.value.dtype} of shape {s.value.shape}: give real strain (n,)")
-            clean[d] = make_series(s.value, float(s.t0.value), float(s.sample_rate.value), d)
+            scale = strain_scale(getattr(s, "unit", None), d, "the series")
+            clean[d] = make_series(
+                scale * np.asarray(s.value, np.float64), float(s.t0.value), float(s.sample_rate.value), d
+            )
         return cls(clean, finite(gps, "gps", "GPS s"), name)
 
     @classmethod
@@ -116,7 +133,7 @@ class StrainData:
         start_time: float | None = None,
         channels: Mapping[str, str] | None = None,
     ) -> StrainData:
-        """From one file a detector: GWOSC HDF5, GWF, text, npy or npz, as the suffix says (see `read.read_strain`).
+        """From one file a detector: HDF5, GWF, text, npy or npz, as the suffix says (see `read.read_strain`).
 
         Parameters
         ----------
@@ -129,20 +146,20 @@ class StrainData:
         sampling_frequency, start_time : float, Hz and GPS s, optional
             where the files hold strain alone
         channels : mapping, optional
-            detector name to channel, where a GWF file holds several
+            detector name to channel (GWF) or dataset (HDF5), where the name alone does not tell which is the strain
 
         Raises
         ------
         DataError
-            if a file is missing, empty, truncated or another detector's, or given twice, rates differ, or `gps` lies outside
-            the data
+            if a file is missing, empty, truncated, another detector's, in units other than strain's, or given twice, rates
+            differ, or `gps` lies outside the data
         ConfigError
             if a suffix is unknown, or a file without times comes without `sampling_frequency` and `start_time`
         """
         require_known(tuple(files))
         gps = finite(gps, "gps", "GPS s")
-        series = {
-            detector: read_strain(
+        read = {
+            detector: read_marked(
                 path,
                 detector,
                 sampling_frequency=sampling_frequency,
@@ -151,8 +168,9 @@ class StrainData:
             )
             for detector, path in files.items()
         }
+        series = {detector: found for detector, (found, _) in read.items()}
         _require_distinct(series)
-        return cls(series, gps, name)
+        return cls(series, gps, name, marks=tuple(mark for _, found in read.values() for mark in found))
 
     @classmethod
     def from_gwosc(cls, event: str, detectors: Iterable[str] | None = None, **options: Any) -> StrainData:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.strain.amplitude import unusual_scale
 from gwsurrogate_ml.strain.detectors import interferometer
+from gwsurrogate_ml.strain.quality import sentences
 from gwsurrogate_ml.strain.spectrum import (
     MAX_STUCK,
     ROUGH,
@@ -173,10 +175,8 @@ def make_segment(
         # The sample at or before the wanted time, as gwpy crops; 0.01 absorbs float64's rounding of GPS times.
         begin = int(np.floor((wanted - t0) * rate + 0.01))
         if begin < 0 or begin + length > series.size:
-            raise DataError(
-                f"{name}: the segment {wanted:.3f} to {wanted + duration:.3f} sticks out of the data "
-                f"({t0:.3f} to {t0 + series.size / rate:.3f}); change duration (--duration) or post_trigger, or read a longer file"
-            )
+            before, after = data.gps - t0, t0 + series.size / rate - data.gps
+            raise DataError(_out_of_data(name, data.gps, before, after, duration, post_trigger, roll_off))
         piece = np.asarray(series.value[begin : begin + length], np.float64)
         _check_piece(piece, name, wanted, duration)
         if gated(piece):
@@ -202,7 +202,7 @@ def make_segment(
     from scipy.signal.windows import tukey
 
     window = tukey(length, alpha=2 * roll_off / duration)
-    return AnalysisSegment(
+    segment = AnalysisSegment(
         detectors=data.detectors,
         gps=data.gps,
         start_time=starts[0],
@@ -215,7 +215,33 @@ def make_segment(
         psd=psds,
         mask=(frequencies >= f_min) & (frequencies <= f_max),
         psd_segments=counts,
-        flags=tuple(flags),
+    )
+    against = sentences(data.marks, starts[0], starts[0] + duration)
+    return replace(segment, flags=(*flags, *against, *unusual_scale(segment)))
+
+
+def _out_of_data(
+    name: str, gps: float, before: float, after: float, duration: float, post_trigger: float, roll_off: float
+) -> str:
+    """What to say where data from `before` s before the event to `after` s after it do not hold the segment."""
+    early = duration - post_trigger
+    needs, remedies = [], []
+    if before < early:
+        needs.append(f"begin {before:.2f} s before GPS {gps:.3f} where {early:g} s are needed")
+        remedies.append(f"from GPS {gps - early:.3f} on")
+    if after < post_trigger:
+        needs.append(f"end {after:.2f} s after GPS {gps:.3f} where {post_trigger:g} s are needed")
+        remedies.append(f"to GPS {gps + post_trigger:.3f}")
+    shorter, nearer = np.floor(before + post_trigger), np.floor(10 * after) / 10
+    other = ""
+    # Either way the merger must stay clear of the window's flanks.
+    if after >= post_trigger and shorter > post_trigger + roll_off:
+        other = f", or a duration of {shorter:g} s"
+    elif before >= duration - nearer and nearer > roll_off:
+        other = f", or in Python cut the segment by StrainData.segment(post_trigger={nearer:g}) and analyse that"
+    return (
+        f"{name}: the segment {gps - early:.3f} to {gps + post_trigger:.3f} sticks out of the data, which {' and '.join(needs)}; "
+        f"read a longer file, {' and '.join(remedies)}{other}"
     )
 
 

@@ -1,0 +1,176 @@
+"""Which channel of a file is a detector's strain, and whether its unit is that of strain."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gwsurrogate_ml.errors import DataError
+from gwsurrogate_ml.strain.detectors import interferometer
+from gwsurrogate_ml.strain.quality import Mask
+
+PREFIXES = {"GEO600": "G1"}
+"""What files call a detector, where bilby's name is another."""
+STRAIN = re.compile(r"strain|hoft|\bh_\d+Hz|DER_DATA_H", re.IGNORECASE)
+"""Strain of LIGO, KAGRA and GWOSC; Virgo (Hrec_hoft_16384Hz, h_16384Hz); GEO 600."""
+QUALITY = re.compile(r"DQ_?MASK|INJ_?MASK|STATE_?VECTOR|DQ_?VECTOR|DQ_?FLAG|DQ_VETO|IDQ", re.IGNORECASE)
+AUXILIARY = re.compile(
+    r"([A-Z]\d:)?(ALS|AOS|ASC|CAL-DELTAL|CAL-PCAL|DMT|ENV|FEC|GRD|HPI|IMC|IOP|ISI|LSC|ODC|OMC|PEM|PSL|SAT|SDB|SEI|SQZ|SUS|TCS|VID)[-_]"
+)
+"""Subsystems of the detectors: names of their channels start so."""
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """Samples as a file holds them.
+
+    Attributes
+    ----------
+    values : (n,) real
+    start : float, GPS s
+    rate : float, Hz
+    unit : astropy unit or str
+        "" where the file names none
+    masks : tuple of Mask
+        data quality and injections beside the samples
+    """
+
+    values: np.ndarray
+    start: float
+    rate: float
+    unit: Any = ""
+    masks: tuple[Mask, ...] = ()
+
+
+def tidy_rate(rate: float) -> float:
+    """Nearest whole rate where `rate` is one up to the rounding of printed times, else `rate` itself (Hz)."""
+    return float(round(rate)) if abs(rate - round(rate)) < 1e-4 * rate else rate
+
+
+def prefix(detector: str) -> str:
+    """What files call `detector`."""
+    return PREFIXES.get(detector, detector)
+
+
+def owner(*labels: object) -> str | None:
+    """The detector that the first label with a prefix names, such as H1 of "H1:GDS-CALIB_STRAIN"; or of a group "H1/strain"."""
+    for label in labels:
+        if found := re.search(r"(?:^|/)(?:([A-Z]\d):|([GHKLV]\d)(?:/|$))", str(label)):
+            return found[1] or found[2]
+    return None
+
+
+def require_owner(found: str, path: Path, detector: str) -> None:
+    """Refuse data of the detector `found` (as files write it) unless it is `detector`."""
+    if found != prefix(detector):
+        name = {value: key for key, value in PREFIXES.items()}.get(found, found)
+        raise DataError(f"{detector}: {path.name} holds data of {name}; give it as {name}={path.name}")
+
+
+def choose(owners: Mapping[str, str | None], path: Path, detector: str, wanted: str | None = None) -> str:
+    """The channel that holds a detector's strain.
+
+    Parameters
+    ----------
+    owners : mapping
+        channels of the file, each with the prefix of its detector, None where the file does not say
+    path, detector
+        for messages
+    wanted : str, optional
+        the channel, where the user names it
+
+    Raises
+    ------
+    DataError
+        if there is none, several may be meant, or the data are another detector's
+
+    Examples
+    --------
+    >>> names = ("H1:GWOSC-4KHZ_R1_STRAIN", "H1:GWOSC-4KHZ_R1_DQMASK", "L1:GWOSC-4KHZ_R1_STRAIN")
+    >>> choose({name: owner(name) for name in names}, Path("x.gwf"), "H1")
+    'H1:GWOSC-4KHZ_R1_STRAIN'
+    """
+    if wanted is not None:
+        if wanted not in owners:
+            raise DataError(f"{detector}: {path.name} has no channel {wanted!r}; it has {_listed(owners)}")
+        require_owner(owners[wanted] or prefix(detector), path, detector)
+        return wanted
+    own = _strain([name for name, of in owners.items() if of == prefix(detector)])
+    found = own or _strain([name for name, of in owners.items() if of is None])
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise DataError(
+            f"{detector}: {path.name} has {len(found)} channels that may be its strain ({_listed(found)}); in Python name one by "
+            f"channels={{'{detector}': {found[0]!r}}} of StrainData.from_files, for the command line write it into a file of its "
+            "own (gwpy's TimeSeries.read and write)"
+        )
+    others = {of: name for name in _strain(list(owners)) if (of := owners[name])}
+    if len(others) == 1:
+        require_owner(next(iter(others)), path, detector)
+    held = f"strain of {', '.join(others)} and no" if others else "no strain, and no"
+    raise DataError(
+        f"{detector}: {path.name} holds {held} channel that may be the strain of {prefix(detector)} (it has {_listed(owners)}); "
+        f"give the file with {prefix(detector)}'s strain"
+    )
+
+
+def _strain(names: list[str]) -> list[str]:
+    """Those that are called strain; where none is, those that are neither data quality nor of an auxiliary subsystem."""
+    named = [name for name in names if not QUALITY.search(name)]
+    return [name for name in named if STRAIN.search(name)] or [name for name in named if not AUXILIARY.match(name)]
+
+
+def _listed(names: Mapping[str, Any] | list[str]) -> str:
+    return ", ".join(list(names)[:8]) + (", ..." if len(names) > 8 else "") or "none"
+
+
+def strain_scale(unit: Any, detector: str, what: str) -> float:
+    """Factor that makes strain of samples in `unit`: 1 for strain and where no unit is named, 0.01 for per cent.
+
+    Parameters
+    ----------
+    unit : astropy unit, str or None
+    detector, what : str
+        whose samples, and which: for the message
+
+    Raises
+    ------
+    DataError
+        if the unit is no strain's
+
+    Examples
+    --------
+    >>> strain_scale("strain", "H1", "x.gwf"), strain_scale("1e-21", "H1", "x.gwf")
+    (1.0, 1e-21)
+    """
+    from astropy import units
+
+    if str(unit or "").strip().lower() in ("", "strain", "none", "undef", "dimensionless"):
+        return 1.0
+    parsed = _parsed(unit)
+    for none in (units.one, _parsed("strain")):
+        if parsed.is_equivalent(none):
+            return float(parsed.to(none))
+    remedy = "give calibrated strain"
+    if parsed.is_equivalent(units.m):
+        remedy = f"divide them by the length of its arms, {1000 * interferometer(detector).length:g} m"
+    raise DataError(
+        f"{detector}: the samples of {what} are in {unit}, strain has no unit: {remedy}; if they are strain after all, say so by "
+        "override_unit('strain') of gwpy's TimeSeries"
+    )
+
+
+def _parsed(unit: Any) -> Any:
+    from astropy import units
+    from gwpy.detector.units import parse_unit
+
+    try:
+        return parse_unit(unit, parse_strict="silent")
+    except ValueError:
+        return units.UnrecognizedUnit(str(unit))

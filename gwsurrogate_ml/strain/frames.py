@@ -1,0 +1,78 @@
+"""Strain of one detector from a frame file (GWF), with the data quality and the injections beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gwsurrogate_ml.errors import DataError
+from gwsurrogate_ml.strain.channels import Raw, choose, owner, prefix
+from gwsurrogate_ml.strain.quality import Mask, bits_of, make_mask
+
+if TYPE_CHECKING:
+    from gwpy.timeseries import TimeSeries
+
+
+def read_gwf(path: Path, detector: str, channel: str | None) -> Raw:
+    """The detector's strain channel, or the one named, and all masks of the detector in the file.
+
+    Raises
+    ------
+    DataError
+        if the file is truncated or no frame file, no reader is installed, or the channel is not to be told
+    """
+    from gwpy.io.gwf import iter_channel_names
+
+    if not is_whole_frame(path):
+        raise DataError(f"{detector}: {path.name} is truncated or no frame file; download or copy it again")
+    try:
+        owners = {str(name): owner(name) for name in iter_channel_names(str(path))}
+        chosen = choose(owners, path, detector, channel)
+        series = _series(path, chosen)
+        masks = tuple(
+            _mask(path, name, detector) for name, of in owners.items() if of == prefix(detector) and bits_of(name)
+        )
+        unit = _written_unit(path, chosen) if str(series.unit) == "" else series.unit
+    except DataError:
+        raise
+    except ImportError as error:
+        raise DataError(
+            f"{detector}: no reader for frame files is installed ({path.name}); install lalsuite or "
+            "python-ldas-tools-framecpp, or give GWOSC's HDF5 file of the same data"
+        ) from error
+    except Exception as error:
+        raise DataError(f"{detector}: cannot read {path.name}, it is truncated or no frame file ({error})") from error
+    return Raw(series.value, float(series.t0.value), float(series.sample_rate.value), unit, masks)
+
+
+def is_whole_frame(path: Path) -> bool:
+    """Whether a file opens with the frame format's magic and its last structure, FrEndOfFile, states the file's size.
+
+    LAL's frame library crashes on truncated files, so this is looked at first (format: LIGO-T970130).
+    """
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        magic = file.read(4)
+        file.seek(max(0, size - 64))
+        tail = file.read()
+    return magic == b"IGWD" and (size.to_bytes(8, "little") in tail or size.to_bytes(8, "big") in tail)
+
+
+def _series(path: Path, channel: str) -> TimeSeries:
+    from gwpy.timeseries import TimeSeries
+
+    return TimeSeries.read(path, channel, format="gwf")
+
+
+def _mask(path: Path, channel: str, detector: str) -> Mask:
+    series = _series(path, channel)
+    names = bits_of(channel, _written_unit(path, channel)) or {}
+    return make_mask(series.value, names, float(series.t0.value), float(series.dt.value), f"{detector}: {path.name}")
+
+
+def _written_unit(path: Path, channel: str) -> str:
+    """The channel's unit as the file has it: what LAL cannot parse, such as counts, or names of bits, gwpy sees as no unit."""
+    import lalframe
+
+    opened = lalframe.FrameUFrFileOpen(str(path), "r")
+    return str(lalframe.FrameUFrChanVectorQueryUnitY(lalframe.FrameUFrChanRead(opened, channel, 0)) or "")
