@@ -73,6 +73,7 @@ def signal(
                 "log_bayes": part.result.log_bayes,
                 "out_of_distribution": part.result.ood,
                 "flagged": part.flagged,
+                "flags": list(part.flags),
             }
             for detector, part in found.items()
         }
@@ -104,4 +105,6 @@ def signal(
         console.print(
             f"{detector}: probability of a binary {row['probability']:.3f}, SNR {row['snr']:.1f} at GPS {row['gps']:.4f}{flag}"
         )
+        for text in row["flags"]:
+            console.print(text, soft_wrap=True)
     console.print(f"wrote {out}: signal.npz, signal.png, summary.json, config.json", soft_wrap=True)

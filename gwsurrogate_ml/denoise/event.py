@@ -12,6 +12,7 @@ from gwsurrogate_ml.denoise.grid import DURATION, require_rate
 from gwsurrogate_ml.denoise.noise import FILTER, whitened
 from gwsurrogate_ml.denoise.signal import Reconstruction, SignalDenoiser
 from gwsurrogate_ml.errors import DataError
+from gwsurrogate_ml.strain.quality import sentences
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.strain.data import StrainData
@@ -32,6 +33,8 @@ class DenoisedEvent:
     start_time : float, GPS s, of the segment
     flagged : bool
         what is left exceeds what noise leaves in 99 % of segments: a glitch, or a signal that the waveforms do not cover
+    flags : tuple of str
+        vetoes and hardware injections that touch the segment, a sentence each
     """
 
     times: np.ndarray
@@ -39,6 +42,7 @@ class DenoisedEvent:
     result: Reconstruction
     start_time: float
     flagged: bool
+    flags: tuple[str, ...] = ()
 
 
 def denoise_event(denoiser: SignalDenoiser, data: StrainData, seed: int = 0) -> dict[str, DenoisedEvent]:
@@ -77,5 +81,6 @@ def denoise_event(denoiser: SignalDenoiser, data: StrainData, seed: int = 0) -> 
         white = denoiser.series(segment.white[None], RATE)[0]
         begin = start + first / rate
         times = begin - data.gps + np.arange(white.size) / RATE
-        found[detector] = DenoisedEvent(times, white, result, begin, denoiser.flags(result))
+        against = sentences([m for m in data.marks if m.detector == detector], begin, begin + DURATION)
+        found[detector] = DenoisedEvent(times, white, result, begin, denoiser.flags(result), against)
     return found

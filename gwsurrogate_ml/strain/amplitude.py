@@ -39,6 +39,6 @@ def unusual_scale(segment: AnalysisSegment) -> tuple[str, ...]:
         if noise < QUIETEST or max(noise, data) > most:
             found.append(
                 f"unusual scale: about 100 Hz the noise of {name} is {noise:.1e}, its data are {data:.1e} per root Hz; detectors "
-                f"have {QUIETEST:g} to {most:g}: check that the strain is neither scaled nor in metres, for distances are as wrong as it is"
+                f"have {QUIETEST:g} to {most:g}: check that the strain is neither scaled nor in metres: distances are as wrong as it is"
             )
     return tuple(found)

@@ -155,6 +155,30 @@ def gwosc(path: Path, detector: str = "H1", seed: int = 0, **changes: Any) -> Pa
     return path
 
 
+def frame(path: Path, channels: dict[str, tuple[np.ndarray, float, str]], start: float = START) -> Path:
+    """A frame file of channels (float64 or int32, rate in Hz, unit) with units as written, which gwpy and LAL replace or refuse."""
+    import ctypes
+
+    import lal
+    import lalframe
+
+    duration = max(values.size / rate for values, rate, _ in channels.values())
+    made = lalframe.FrameNew(lal.LIGOTimeGPS(start), duration, "foreign", 0, 0, 0)
+    for name, (values, rate, unit) in channels.items():
+        code = {"float64": 2, "int32": 4}[str(values.dtype)]  # FR_VECT_8R and FR_VECT_4S
+        channel = lalframe.FrameUFrProcChanAlloc(name, 1, 0, code, values.size)
+        lalframe.FrameUFrChanVectorAlloc(channel, code, values.size)
+        lalframe.FrameUFrChanSetTRange(channel, duration)
+        lalframe.FrameUFrChanVectorSetName(channel, name)
+        lalframe.FrameUFrChanVectorSetDx(channel, 1.0 / rate)
+        lalframe.FrameUFrChanVectorSetUnitX(channel, "s")
+        lalframe.FrameUFrChanVectorSetUnitY(channel, unit)
+        ctypes.memmove(int(lalframe.FrameUFrChanVectorQueryData(channel)), values.ctypes.data, values.nbytes)
+        lalframe.FrameUFrameHFrChanAdd(made, channel)
+    lalframe.FrameWrite(made, str(path))
+    return path
+
+
 def write(path: Path, content: str | bytes) -> Path:
     """A file with that content."""
     path.parent.mkdir(parents=True, exist_ok=True)
