@@ -38,7 +38,8 @@ def unusual_scale(segment: AnalysisSegment) -> tuple[str, ...]:
         most = LOUD.get(name, NOISIEST)
         if noise < QUIETEST or max(noise, data) > most:
             found.append(
-                f"unusual scale: about 100 Hz the noise of {name} is {noise:.1e}, its data are {data:.1e} per root Hz; detectors "
-                f"have {QUIETEST:g} to {most:g}: check that the strain is neither scaled nor in metres: distances are as wrong as it is"
+                f"unusual scale: about 100 Hz the noise of {name} is {noise:.1e}, its data are {data:.1e} per root Hz; "
+                f"detectors have {QUIETEST:g} to {most:g}: check that the strain is neither scaled nor in metres, for distances "
+                "are as wrong as it is"
             )
     return tuple(found)
