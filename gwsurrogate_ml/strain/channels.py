@@ -65,11 +65,14 @@ def owner(*labels: object) -> str | None:
     return None
 
 
-def require_owner(found: str, path: Path, detector: str) -> None:
-    """Refuse data of the detector `found` (as files write it) unless it is `detector`."""
+def require_owner(found: str, path: Path, detector: str, channel: str | None = None) -> None:
+    """Refuse data of the detector `found` (as files write it), in the `channel` named, unless it is `detector`."""
     if found != prefix(detector):
         name = {value: key for key, value in PREFIXES.items()}.get(found, found)
-        raise DataError(f"{detector}: {path.name} holds data of {name}; give it as {name}={path.name}")
+        raise DataError(
+            f"{detector}: {path.name} holds data of {name}; give it as {name}={path.name}"
+            + (f" ({channel})" if channel else "")
+        )
 
 
 def choose(owners: Mapping[str, str | None], path: Path, detector: str, wanted: str | None = None) -> str:
@@ -112,7 +115,8 @@ def choose(owners: Mapping[str, str | None], path: Path, detector: str, wanted: 
         )
     others = {of: name for name in _strain(list(owners)) if (of := owners[name])}
     if len(others) == 1:
-        require_owner(next(iter(others)), path, detector)
+        ((other, name),) = others.items()
+        require_owner(other, path, detector, name)
     held = f"strain of {', '.join(others)} and no" if others else "no strain, and no"
     raise DataError(
         f"{detector}: {path.name} holds {held} channel that may be the strain of {prefix(detector)} (it has {_listed(owners)}); "

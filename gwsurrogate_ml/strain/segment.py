@@ -237,7 +237,7 @@ def _out_of_data(
     # Either way the merger must stay clear of the window's flanks.
     if after >= post_trigger and shorter > post_trigger + roll_off:
         other = f", or a duration of {shorter:g} s"
-    elif before >= duration - nearer and nearer > roll_off:
+    elif before >= duration - nearer and roll_off < nearer < post_trigger:
         other = f", or in Python cut the segment by StrainData.segment(post_trigger={nearer:g}) and analyse that"
     return (
         f"{name}: the segment {gps - early:.3f} to {gps + post_trigger:.3f} sticks out of the data, which {' and '.join(needs)}; "

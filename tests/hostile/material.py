@@ -162,6 +162,9 @@ def frame(path: Path, channels: dict[str, tuple[np.ndarray, float, str]], start:
     import lal
     import lalframe
 
+    # The function of that name in Python spoils the interpreter's memory: it gives up what it does not own.
+    data_of = ctypes.CDLL(lalframe._lalframe.__file__).XLALFrameUFrChanVectorQueryData
+    data_of.restype, data_of.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
     duration = max(values.size / rate for values, rate, _ in channels.values())
     made = lalframe.FrameNew(lal.LIGOTimeGPS(start), duration, "foreign", 0, 0, 0)
     for name, (values, rate, unit) in channels.items():
@@ -173,7 +176,7 @@ def frame(path: Path, channels: dict[str, tuple[np.ndarray, float, str]], start:
         lalframe.FrameUFrChanVectorSetDx(channel, 1.0 / rate)
         lalframe.FrameUFrChanVectorSetUnitX(channel, "s")
         lalframe.FrameUFrChanVectorSetUnitY(channel, unit)
-        ctypes.memmove(int(lalframe.FrameUFrChanVectorQueryData(channel)), values.ctypes.data, values.nbytes)
+        ctypes.memmove(data_of(int(channel.this)), values.ctypes.data, values.nbytes)
         lalframe.FrameUFrameHFrChanAdd(made, channel)
     lalframe.FrameWrite(made, str(path))
     return path

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy import units
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.errors import ConfigError, DataError, GwsmlError
@@ -22,6 +23,7 @@ from tests.hostile.material import (
     START,
     cut,
     data,
+    frame,
     gwosc,
     hdf5,
     series,
@@ -61,11 +63,29 @@ def gwf(path: Path, share: float = 1.0) -> Path:
     return cut(path, share)
 
 
-def named_hdf5(target: Path, name: str, **options: Any) -> Path:
+def named_hdf5(target: Path, name: str, unit: str = "", **options: Any) -> Path:
     made = series(0)
+    made.override_unit(unit)
     made.name = name
     made.write(target, format="hdf5", **options)
     return target
+
+
+def two_series(path: Path, *names: str) -> Path:
+    for i, name in enumerate(names):
+        made = series(i)
+        made.name = name
+        made.write(path, format="hdf5", path=name, append=i > 0)
+    return path
+
+
+def injected(path: Path, mask: np.ndarray) -> Path:
+    """The GWOSC file at `path` with a mask of injections, its bits in GWOSC's order."""
+    import h5py
+
+    with h5py.File(path, "a") as file:
+        file["quality/injections/Injmask"] = mask
+    return path
 
 
 def named_gwf(path: Path, *channels: str) -> Path:
@@ -140,6 +160,19 @@ FILES: list[tuple[str, str, Maker, dict[str, Any], type[GwsmlError], tuple[str, 
      {"sampling_frequency": NAN, "start_time": START}, ConfigError, ("sampling_frequency",)),
     ("a start that is infinite", "h.npy", lambda p: npy(p, values()),
      {"sampling_frequency": RATE, "start_time": INF}, ConfigError, ("start_time",)),
+    ("metres", "h.hdf5", lambda p: named_hdf5(p, "H1:DARM", unit="m"), {}, DataError, ("H1", "in m,", "4000 m", "override_unit")),
+    ("volts", "h.gwf", lambda p: frame(p, {"H1:DARM": (values(), RATE, "V")}), {}, DataError, ("H1", "in V,", "calibrated")),
+    ("counts", "h.gwf", lambda p: frame(p, {"H1:DARM": (values(), RATE, "counts")}), {}, DataError, ("in counts,",)),
+    ("data quality alone", "h.gwf", lambda p: named_gwf(p, "H1:GDS-CALIB_STATE_VECTOR", "H1:DMT-DQ_VECTOR"), {},
+     DataError, ("H1", "no strain", "DMT-DQ_VECTOR")),
+    ("two datasets by gwpy that may be meant", "h.hdf5", lambda p: two_series(p, "H1:A-STRAIN", "H1:B-STRAIN"), {},
+     DataError, ("H1:A-STRAIN", "channels=", "a file of its own")),
+    ("three detectors, and none is meant", "h.hdf5", lambda p: two_series(p, "L1:STRAIN", "V1:STRAIN"), {},
+     DataError, ("L1, V1", "H1's strain")),
+    ("a channel of a text file", "h.txt", lambda p: write(p, "1 2\n2 3\n"), {"channels": {"H1": "H1:STRAIN"}},
+     ConfigError, ("no channels", "leave it out")),
+    ("an empty mask of injections", "h.hdf5", lambda p: injected(gwosc(p), np.zeros(0, np.int32)), {},
+     DataError, ("quality mask",)),
     ("another event's file", "h.hdf5", lambda p: hdf5(p, start=START + 1e6), {}, DataError, ("outside the data", "span")),
 ]  # fmt: skip
 
@@ -195,6 +228,16 @@ def flagged_seconds_are_a_gap(room: Room) -> None:
 
 survives("StrainData.from_files", "seconds that fail data quality become a gap", flagged_seconds_are_a_gap)
 
+
+def an_injection_is_flagged(room: Room) -> None:
+    mask = np.full(LENGTH, 31, np.int32)
+    mask[16] = 30
+    found = read(room, lambda p: injected(gwosc(p), mask), "h.hdf5").segment().flags
+    assert [text.startswith("hardware injection: ") for text in found] == [True]
+
+
+survives("StrainData.from_files", "a hardware injection under the event is flagged", an_injection_is_flagged)
+
 S: dict[str, Callable[[], Any]] = {
     "an array without times": lambda: gw.StrainData.from_series({"H1": values()}, gps=GPS),  # type: ignore[dict-item]
     "no series": lambda: gw.StrainData.from_series({}, gps=GPS),
@@ -202,6 +245,7 @@ S: dict[str, Callable[[], Any]] = {
     "gps outside the data": lambda: gw.StrainData.from_series({"H1": series()}, gps=GPS + 1e3),
     "different rates": lambda: gw.StrainData.from_series({"H1": series(), "L1": series(rate=4096.0)}, gps=GPS),
     "an unknown detector": lambda: gw.StrainData.from_series({"Hanford": series()}, gps=GPS),
+    "metres": lambda: gw.StrainData.from_series({"V1": series() * units.m}, gps=GPS),
 }
 for name, error, said in (
     ("an array without times", ConfigError, ("H1", "TimeSeries")),
@@ -210,6 +254,7 @@ for name, error, said in (
     ("gps outside the data", DataError, ("outside the data", "span")),
     ("different rates", DataError, ("different rates", "resample")),
     ("an unknown detector", DataError, ("Hanford", "known")),
+    ("metres", DataError, ("V1", "in m,", "3000 m")),
 ):
     refuses("StrainData.from_series", name, lambda room, call=S[name]: call(), error, *said)
 

@@ -121,6 +121,40 @@ def test_a_segment_that_sticks_out_is_refused(start):
         data_of(noise(), start=start).segment()
 
 
+def test_an_event_near_the_end_says_how_much_is_needed_and_both_remedies_work():
+    near = data_of(noise(), start=GPS - 30.5)
+    with pytest.raises(DataError) as error:
+        near.segment()
+    said = str(error.value)
+    assert "end 1.50 s after GPS 1126259462.400 where 2 s are needed; read a longer file, to GPS 1126259464.400" in said
+    assert "duration" not in said  # of no help, and the command line would name its option
+    assert "in Python cut the segment by StrainData.segment(post_trigger=1.5)" in said
+    shorter = near.segment(post_trigger=1.5)
+    assert shorter.start_time + shorter.duration == pytest.approx(GPS + 1.5, abs=1 / RATE)
+    longer = data_of(noise(32.5), start=GPS - 30.5).segment()
+    assert longer.start_time + longer.duration == pytest.approx(GPS + 2, abs=1 / RATE)
+
+
+def test_an_event_near_the_start_says_how_much_is_needed_and_both_remedies_work():
+    near = data_of(noise(), start=GPS - 1.5)
+    with pytest.raises(
+        DataError,
+        match=r"begin 1\.50 s before GPS 1126259462\.400 where 2 s are needed; "
+        r"read a longer file, from GPS 1126259460\.400 on, or a duration of 3 s$",
+    ):
+        near.segment()
+    assert near.segment(duration=3).strain.shape == (1, 3 * 1024 + 1)
+    assert data_of(noise(32.5), start=GPS - 2).segment().start_time == pytest.approx(GPS - 2)
+
+
+@pytest.mark.parametrize(("before", "after"), [(1.5, 1.5), (0.1, 30.0), (30.0, 0.3)])
+def test_what_does_not_help_is_not_offered(before, after):
+    with pytest.raises(DataError, match="read a longer file") as error:
+        data_of(noise(before + after), start=GPS - before).segment()
+    assert "duration" not in str(error.value)
+    assert "post_trigger" not in str(error.value)
+
+
 @pytest.mark.parametrize("kind", ["constant", "saturated"])
 def test_dead_data_are_refused(kind):
     strain = np.zeros(int(32 * RATE)) if kind == "constant" else np.clip(noise(), -SIGMA / 2, SIGMA / 2)
