@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -100,7 +101,15 @@ def analyse(
 
         best = result.posterior.loc[result.posterior["log_likelihood"].idxmax()]
         reach = float(segment.frequencies[segment.mask][-1])
-        filtered = matched_filter(data, model, best, f_min=settings.f_min, f_max=reach, psd=dict(settings.psd) or None)
+        filtered = matched_filter(
+            data,
+            model,
+            best,
+            f_min=settings.f_min,
+            f_max=reach,
+            psd=dict(settings.psd) or None,
+            filter_duration=filter_duration(data),
+        )
     from gwsurrogate_ml.inference import skymap
 
     sky = None
@@ -108,6 +117,16 @@ def analyse(
         with progress.stage("sky map"):
             sky = result.skymap(seed=settings.seed)
     return Run(data, segment, gps, result, model, filtered, sky, truths or {})
+
+
+def filter_duration(data: StrainData, longest: float = 4.0, window: float = 0.1) -> float:
+    """Length (s, in eighths) of the matched filter: what data about the event hold beside its `window`, at most `longest`."""
+    rooms = []
+    for name in data.detectors:
+        piece = data.stretch(name)
+        before = data.gps - float(piece.t0.value)
+        rooms.append(min(before, float(piece.duration.value) - before))
+    return min(longest, math.floor(8 * (min(rooms) - window) - 1e-3) / 8)
 
 
 def _sample(

@@ -130,3 +130,18 @@ def test_the_result_plots_itself(noise):
     import matplotlib.pyplot as plt
 
     plt.close(figure)
+
+
+@pytest.mark.parametrize(("before", "after"), [(30.0, 2.1), (1.1, 30.0), (20.0, 20.0)])
+def test_an_analysis_near_the_edge_of_the_data_takes_a_filter_that_fits(before, after):
+    from gwsurrogate_ml.cli.pipeline import filter_duration
+    from gwsurrogate_ml.surrogate.model import load_surrogate
+
+    rate, gps = 2048.0, 1126259462.4
+    noise = 1e-21 * np.random.default_rng(1).normal(size=round((before + after) * rate))
+    data = StrainData.from_series({"H1": make_series(noise, gps - before, rate, "H1")}, gps=gps)
+    length = filter_duration(data)
+    assert 0 < length <= min(4.0, before, after)
+    binary = {"mass_1": 36.0, "mass_2": 29.0, "chi_1": 0.0, "chi_2": 0.0}
+    found = matched_filter(data, load_surrogate("nr22"), binary, filter_duration=length)
+    assert 0 < found.network_snr < 6
