@@ -105,6 +105,6 @@ def signal(
         console.print(
             f"{detector}: probability of a binary {row['probability']:.3f}, SNR {row['snr']:.1f} at GPS {row['gps']:.4f}{flag}"
         )
-        for text in row["flags"]:
+        for text in found[detector].flags:
             console.print(text, soft_wrap=True)
     console.print(f"wrote {out}: signal.npz, signal.png, summary.json, config.json", soft_wrap=True)
