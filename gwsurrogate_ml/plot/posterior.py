@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.plot.style import BLACK, BLUE, ORANGE, RC, TRUTH_COLOUR, VERMILLION, axis_label, legend
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def corner(
     posterior : DataFrame or mapping from parameter to (n,) array
         equally weighted samples
     parameters : sequence of str
-        those shown, in this order
+        those shown, in this order; one that is the same in all samples is shown as a line at its value
     truths : mapping from parameter to float, optional
         true values, marked where known
 
@@ -41,23 +41,25 @@ def corner(
     Raises
     ------
     ConfigError
-        if a parameter is not among the samples
+        if a parameter is not among the samples, or there are no more samples than parameters
+    DataError
+        if a sample is not finite
     """
     import corner as corner_package
     import matplotlib
-    from matplotlib.figure import Figure
 
-    missing = [name for name in parameters if name not in posterior]
-    if missing:
-        raise ConfigError(f"the posterior has no {missing[0]!r}: choose among {sorted(posterior)}")
-    samples = np.column_stack([np.asarray(posterior[name], dtype=np.float64) for name in parameters])
+    from gwsurrogate_ml.plot.figure import StyledFigure
+
+    samples = _columns(posterior, parameters)
     n = len(parameters)
     with matplotlib.rc_context(RC | {"axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}):
-        figure = Figure(figsize=(1.55 * n + 0.8, 1.55 * n + 0.8))
+        figure = StyledFigure(figsize=(1.55 * n + 0.8, 1.55 * n + 0.8))
         corner_package.corner(
             samples,
             fig=figure,
             bins=40,
+            weights=np.ones(len(samples)),  # counts in floating point: smoothed as integers, few draws vanish
+            range=[_shown(column) for column in samples.T],
             labels=[axis_label(name) for name in parameters],
             label_kwargs={"fontsize": 10},
             labelpad=0.06,
@@ -77,13 +79,45 @@ def corner(
         )
         axes = np.array(figure.axes).reshape(n, n)
         for i, name in enumerate(parameters):
-            low, middle, high = np.quantile(samples[:, i], (0.05, 0.5, 0.95))
-            digits = max(0, 1 - int(np.floor(np.log10(max(0.5 * (high - low), 1e-12)))))
-            symbol = axis_label(name).split(" [")[0]
-            value = round(middle, digits) + 0.0  # + 0.0 turns -0.0 into 0.0
-            text = f"{symbol} = ${value:.{digits}f}_{{-{middle - low:.{digits}f}}}^{{+{high - middle:.{digits}f}}}$"
-            axes[i, i].set_title(text, fontsize=9.5, fontweight="normal", loc="center")
+            axes[i, i].set_title(_interval(name, samples[:, i]), fontsize=9.5, fontweight="normal", loc="center")
     return figure
+
+
+def _columns(posterior: Mapping[str, np.ndarray], parameters: Sequence[str]) -> np.ndarray:
+    """Samples (n, n_parameters) float64 of the parameters; raises as `corner` says."""
+    missing = [name for name in parameters if name not in posterior]
+    if missing:
+        raise ConfigError(f"the posterior has no {missing[0]!r}: choose among {sorted(posterior)}")
+    samples = np.column_stack([np.asarray(posterior[name], dtype=np.float64) for name in parameters])
+    for name, column in zip(parameters, samples.T, strict=True):
+        if bad := int(np.sum(~np.isfinite(column))):
+            raise DataError(
+                f"{bad} of the {len(column)} samples of {name} are NaN or infinite: drop those samples, or do not name {name} "
+                "among the parameters"
+            )
+    if len(samples) <= len(parameters):
+        raise ConfigError(
+            f"{len(samples)} samples of {len(parameters)} parameters show no distribution: draw more, or name fewer parameters"
+        )
+    return samples
+
+
+def _interval(name: str, values: np.ndarray) -> str:
+    """Symbol, median and central 90 % interval of samples (n,), in mathtext."""
+    symbol = axis_label(name).split(" [")[0]
+    low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
+    if not high > low:
+        return f"{symbol} = {middle:.6g}"
+    digits = max(0, 1 - int(np.floor(np.log10(max(0.5 * (high - low), 1e-12)))))
+    value = round(middle, digits) + 0.0  # + 0.0 turns -0.0 into 0.0
+    return f"{symbol} = ${value:.{digits}f}_{{-{middle - low:.{digits}f}}}^{{+{high - middle:.{digits}f}}}$"
+
+
+def _shown(values: np.ndarray) -> tuple[float, float]:
+    """Range of an axis: that of the values, with room on both sides where they are all the same."""
+    low, high = float(values.min()), float(values.max())
+    room = 0.0 if high > low else 0.01 * (abs(low) or 1.0)
+    return low - room, high + room
 
 
 def sky_density(
@@ -183,7 +217,8 @@ def sky_probability(
     matplotlib Figure
     """
     import matplotlib
-    from matplotlib.figure import Figure
+
+    from gwsurrogate_ml.plot.figure import StyledFigure
 
     area = areas or sky_areas(ra_edges, dec_edges, probability)
     density = probability / (np.diff(np.sin(dec_edges)) * np.diff(ra_edges)[:, None])
@@ -193,7 +228,7 @@ def sky_probability(
     middle_ra, middle_dec = 0.5 * (ra_edges[1:] + ra_edges[:-1]), 0.5 * (dec_edges[1:] + dec_edges[:-1])
 
     with matplotlib.rc_context(RC | {"axes.axisbelow": False}):
-        figure = Figure(figsize=(7.6, 4.4), layout="constrained")
+        figure = StyledFigure(figsize=(7.6, 4.4), layout="constrained")
         axis: Any = figure.add_subplot(projection="mollweide")
         # Right ascension grows to the left, as seen from inside the sphere: plot at -ra.
         axis.pcolormesh(-ra_edges[::-1], dec_edges, density[::-1].T, cmap="Blues", rasterized=True)
@@ -235,7 +270,8 @@ def importance_weights(log_weights: np.ndarray, sample_efficiency: float, pareto
     matplotlib Figure
     """
     import matplotlib
-    from matplotlib.figure import Figure
+
+    from gwsurrogate_ml.plot.figure import StyledFigure
 
     finite = np.asarray(log_weights, dtype=np.float64)
     finite = finite[np.isfinite(finite)]
@@ -244,7 +280,7 @@ def importance_weights(log_weights: np.ndarray, sample_efficiency: float, pareto
     share = np.concatenate([[0.0], np.cumsum(heaviest) / heaviest.sum()])
     draws = np.arange(len(share)) / len(np.atleast_1d(log_weights))
     with matplotlib.rc_context(RC):
-        figure = Figure(figsize=(7.6, 3.0), layout="constrained")
+        figure = StyledFigure(figsize=(7.6, 3.0), layout="constrained")
         left, right = figure.subplots(1, 2)
         relative = np.log10(weights / weights.mean())
         low = max(float(relative.min()), -4.0)

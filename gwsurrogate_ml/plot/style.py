@@ -35,6 +35,9 @@ RC: Any = {  # Any: matplotlib types the keys as 300 literals
     "lines.linewidth": 1.1,
     "figure.facecolor": "white",
     "savefig.dpi": 130,
+    # A reader's matplotlibrc may ask for LaTeX, which not every machine has: labels are written in mathtext.
+    "text.usetex": False,
+    "text.parse_math": True,
 }
 
 _SYMBOLS = {
@@ -97,9 +100,9 @@ def panels(n_rows: int, height: float = 2.0, width: float = 7.6, **keywords: Any
     **keywords
         passed to `Figure.subplots`
     """
-    from matplotlib.figure import Figure
+    from gwsurrogate_ml.plot.figure import StyledFigure
 
-    figure = Figure(figsize=(width, height * n_rows + 0.6), layout="constrained")
+    figure = StyledFigure(figsize=(width, height * n_rows + 0.6), layout="constrained")
     axes = figure.subplots(n_rows, 1, squeeze=False, **({"sharex": True} | keywords))
     return figure, list(axes[:, 0])
 

@@ -24,11 +24,12 @@ def pp(ranks: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
         the grey band holds 90 % of the curves of uniform ranks at each level
     """
     import matplotlib
-    from matplotlib.figure import Figure
     from scipy.stats import binom
 
+    from gwsurrogate_ml.plot.figure import StyledFigure
+
     with matplotlib.rc_context(RC):
-        figure = Figure(figsize=(4.6 * len(ranks), 4.6), layout="constrained")
+        figure = StyledFigure(figsize=(4.6 * len(ranks), 4.6), layout="constrained")
         axes = figure.subplots(1, len(ranks), squeeze=False)[0]
         level = np.linspace(0, 1, 201)
         for panel, (title, by_parameter) in zip(axes, ranks.items(), strict=True):
@@ -56,11 +57,12 @@ def tarp(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], n: int) 
         events behind each curve, for the band
     """
     import matplotlib
-    from matplotlib.figure import Figure
     from scipy.stats import binom
 
+    from gwsurrogate_ml.plot.figure import StyledFigure
+
     with matplotlib.rc_context(RC):
-        figure = Figure(figsize=(4.8, 4.6), layout="constrained")
+        figure = StyledFigure(figsize=(4.8, 4.6), layout="constrained")
         panel = figure.subplots()
         level = np.linspace(0, 1, 201)
         panel.fill_between(level, binom.ppf(0.05, n, level) / n, binom.ppf(0.95, n, level) / n, color="#e0e0e0", lw=0)
@@ -75,11 +77,12 @@ def tarp(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], n: int) 
 def efficiency(measured_snr: np.ndarray, network_efficiency: np.ndarray, pareto_k: np.ndarray) -> Figure:
     """Efficiency of the network's proposal against the measured network SNR; Pareto k above 0.7 is marked."""
     import matplotlib
-    from matplotlib.figure import Figure
+
+    from gwsurrogate_ml.plot.figure import StyledFigure
 
     bad = np.asarray(pareto_k) > 0.7
     with matplotlib.rc_context(RC):
-        figure = Figure(figsize=(6.0, 4.2), layout="constrained")
+        figure = StyledFigure(figsize=(6.0, 4.2), layout="constrained")
         panel = figure.subplots()
         for chosen, colour, marker, label in ((~bad, BLUE, "o", "Pareto k below 0.7"), (bad, VERMILLION, "x", "above")):
             panel.plot(measured_snr[chosen], network_efficiency[chosen], marker, color=colour, ms=4, label=label)

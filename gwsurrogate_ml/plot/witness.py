@@ -87,10 +87,11 @@ def before_and_after(injections: Sequence[Mapping[str, Any]], parameters: Sequen
     matplotlib Figure
     """
     import matplotlib
-    from matplotlib.figure import Figure as _Figure
+
+    from gwsurrogate_ml.plot.figure import StyledFigure
 
     with matplotlib.rc_context(RC):
-        figure = _Figure(figsize=(7.6, 0.55 * len(injections) + 1.5), layout="constrained")
+        figure = StyledFigure(figsize=(7.6, 0.55 * len(injections) + 1.5), layout="constrained")
         axes = figure.subplots(1, len(parameters), sharey=True)
         for axis, key in zip(np.atleast_1d(axes), parameters, strict=True):
             for row, entry in enumerate(injections):

@@ -10,7 +10,7 @@ from gwpy.timeseries import TimeSeries
 from matplotlib.figure import Figure
 
 from gwsurrogate_ml import plot
-from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.errors import ConfigError, DataError
 
 GPS, RATE = 1126259462.4, 1024.0
 rng = np.random.default_rng(3)
@@ -95,6 +95,35 @@ def test_corner_shows_medians_and_true_values() -> None:
 def test_corner_names_a_parameter_that_is_not_there() -> None:
     with pytest.raises(ConfigError, match="kick"):
         plot.corner({"chirp_mass": np.ones(10)}, ("kick",))
+
+
+def test_corner_shows_a_constant_parameter_at_its_value() -> None:
+    posterior = {"chirp_mass": 30.4 + rng.normal(size=400), "chi_1": np.full(400, 0.25), "chi_2": np.zeros(400)}
+    figure = plot.corner(posterior, tuple(posterior))
+    render(figure)
+    axes = np.array(figure.axes).reshape(3, 3)
+    assert axes[1, 1].get_title() == r"$\chi_1$ = 0.25"
+    assert axes[2, 2].get_title() == r"$\chi_2$ = 0"
+    assert axes[1, 1].get_xlim()[0] < 0.25 < axes[1, 1].get_xlim()[1]
+
+
+def test_corner_of_fewer_draws_than_parameters_is_refused_and_fewer_parameters_help() -> None:
+    posterior = {name: rng.normal(size=5) for name in plot.posterior.DEFAULT_CORNER}
+    with pytest.raises(ConfigError, match="5 samples of 6 parameters.*name fewer parameters"):
+        plot.corner(posterior)
+    figure = plot.corner(posterior, ("chi_1", "chi_2"))
+    render(figure)
+    assert (
+        max(np.ptp(line.get_ydata()) for line in figure.axes[0].lines if len(line.get_xdata()) > 2) > 0.1
+    )  # the five draws are seen
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_corner_names_a_parameter_with_samples_that_are_no_numbers(bad: float) -> None:
+    posterior = {"chirp_mass": rng.normal(size=100), "chi_1": np.r_[bad, np.zeros(99)]}
+    with pytest.raises(DataError, match="1 of the 100 samples of chi_1"):
+        plot.corner(posterior, ("chirp_mass", "chi_1"))
+    render(plot.corner(posterior, ("chirp_mass",)))
 
 
 @pytest.mark.parametrize("ra", [0.0, 2.0, 6.2])
