@@ -16,7 +16,7 @@ from gwsurrogate_ml.errors import DomainError, DomainWarning, GwsmlError
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.estimator import Estimator
 from gwsurrogate_ml.inference.likelihood import SegmentLikelihood, WaveformModel
-from gwsurrogate_ml.inference.psds import random_psd
+from gwsurrogate_ml.inference.psds import kind_of, random_psd
 from gwsurrogate_ml.inference.refine import FlowProposal
 from gwsurrogate_ml.inference.rounds import SamplingOptions
 from gwsurrogate_ml.inference.search import Found
@@ -76,13 +76,13 @@ def simulate_segment(
 
 
 def random_psds(config: SegmentConfig, rng: np.random.Generator) -> np.ndarray:
-    """PSDs (n_det, n_f) of the training's ensemble on the segment's grid; inf below f_min."""
+    """PSDs (n_det, n_f) of the training's ensemble, each of its detector's kind, on the segment's grid; inf below f_min."""
     n_f = round(config.f_max * config.duration) + 1
     frequencies = np.arange(n_f) / config.duration
     band = frequencies >= config.f_min
     psd = np.full((len(config.detectors), n_f), np.inf)
-    for row in psd:
-        row[band] = random_psd(frequencies[band], rng)
+    for row, detector in zip(psd, config.detectors, strict=True):
+        row[band] = random_psd(frequencies[band], rng, kind_of(detector))
     return psd
 
 

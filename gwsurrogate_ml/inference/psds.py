@@ -20,7 +20,10 @@ BASE_CURVES = (
     "aLIGO_ZERO_DET_high_P_asd",
     "aLIGO_O4_high_asd",
 )
-VIRGO_CURVES = ("AdV_asd",)
+DESIGNS = {"virgo": "AdV_asd", "kagra": "KAGRA_design_asd"}
+"""Design curves of the kinds of detector of which there is one alone."""
+KINDS = {"V1": "virgo", "K1": "kagra"}
+"""Kinds of the detectors that are not taken for LIGO's."""
 REFERENCE_CURVE = "aLIGO_mid_asd"
 BAND_EDGES = (20, 24, 28, 33, 39, 47, 56, 67, 80, 100, 125, 160, 200, 260, 350, 500, 1024)
 """Edges in Hz of the bands in which a PSD is described to the network."""
@@ -47,6 +50,17 @@ def reference_psd(frequencies: np.ndarray) -> np.ndarray:
     return design_psd(REFERENCE_CURVE, frequencies)
 
 
+def kind_of(detector: str) -> str:
+    """Kind of the detector, as `random_psd` takes it.
+
+    Examples
+    --------
+    >>> kind_of("L1"), kind_of("V1")
+    ('ligo', 'virgo')
+    """
+    return KINDS.get(detector, "ligo")
+
+
 def random_psd(frequencies: np.ndarray, rng: np.random.Generator, kind: str = "ligo") -> np.ndarray:
     """One random PSD (n_f,) in 1/Hz: a mixture of design curves, a smooth bend, excess at low frequency, and lines.
 
@@ -54,12 +68,12 @@ def random_psd(frequencies: np.ndarray, rng: np.random.Generator, kind: str = "l
     ----------
     frequencies : (n_f,) Hz, > 0, rising
     rng : numpy Generator
-    kind : "ligo" or "virgo"
-        Virgo's have the shape of its design, once to four times as loud, with wider low-frequency excess
+    kind : "ligo", "virgo" or "kagra"
+        see `kind_of`. Virgo's and KAGRA's have the shape of their designs, once to four times as loud
     """
     log_f = np.log(frequencies)
-    if kind == "virgo":
-        log_psd = 2 * np.log(rng.uniform(1.0, 4.0)) + np.log(design_psd(VIRGO_CURVES[0], frequencies))
+    if kind in DESIGNS:
+        log_psd = 2 * np.log(rng.uniform(1.0, 4.0)) + np.log(design_psd(DESIGNS[kind], frequencies))
     else:
         shares = rng.dirichlet(np.full(len(BASE_CURVES), 0.4))
         log_psd = sum(w * np.log(design_psd(name, frequencies)) for w, name in zip(shares, BASE_CURVES, strict=True))

@@ -22,7 +22,7 @@ from gwsurrogate_ml.inference import features as feature_map
 from gwsurrogate_ml.inference.config import EstimatorConfig
 from gwsurrogate_ml.inference.geometry import Network, amplitudes
 from gwsurrogate_ml.inference.likelihood import WaveformModel
-from gwsurrogate_ml.inference.psds import band_ratios, random_psd
+from gwsurrogate_ml.inference.psds import band_ratios, kind_of, random_psd
 from gwsurrogate_ml.inference.reach import SigmaFit
 
 BANDWIDTH = 30.0
@@ -178,10 +178,10 @@ class Simulator:
         settings = config.simulator
         self.functions = compression.network_functions(bank, df, settings.network_basis_size, rng)
         self.templates = choose_templates(bank, self.functions, settings.templates, rng)
-        kinds = sorted({_kind(name) for name in config.segment.detectors})
+        kinds = sorted({kind_of(name) for name in config.segment.detectors})
         psds = np.array([random_psd(f, rng, kind) for kind in kinds for _ in range(settings.psds)])
         # Rows of the PSDs that each detector draws from.
-        self._rows = [kinds.index(_kind(name)) * settings.psds for name in config.segment.detectors]
+        self._rows = [kinds.index(kind_of(name)) * settings.psds for name in config.segment.detectors]
         index = rng.integers(len(bank.theta), size=1500)
         sample, theta = bank.coefficients[index], bank.theta[index]
         size, k = settings.network_basis_size, bank.coefficients.shape[1]
@@ -321,8 +321,3 @@ class Simulator:
         wrong = rng.random(rho.shape) < 0.6 * np.exp(-((rho / 3.5) ** 2))
         error = np.where(wrong, rng.uniform(-1e-2, 1e-2, rho.shape), error)
         return np.clip(error, -compression.MAX_SHIFT, compression.MAX_SHIFT)
-
-
-def _kind(detector: str) -> str:
-    """Family of sensitivity curves a detector belongs to."""
-    return "virgo" if detector in ("V1", "K1") else "ligo"

@@ -16,7 +16,7 @@ from gwsurrogate_ml.strain.data import StrainData
 from gwsurrogate_ml.strain.detectors import project, require_known
 from gwsurrogate_ml.strain.read import make_series
 from gwsurrogate_ml.strain.signal import Waveform, evaluate, inspiral_time, polarizations
-from gwsurrogate_ml.strain.spectrum import PsdSource, per_detector
+from gwsurrogate_ml.strain.spectrum import PsdSource, design_curve, per_detector
 
 GPS = 1126259462.4
 """Time of simulated noise where neither a signal nor the caller names one."""
@@ -27,7 +27,7 @@ def simulate(
     parameters: Mapping[str, float] | None,
     waveform: Waveform | None = None,
     detectors: Sequence[str] = ("H1", "L1"),
-    psds: PsdSource | Mapping[str, PsdSource] = "aLIGO",
+    psds: PsdSource | Mapping[str, PsdSource] | None = None,
     *,
     duration: float = 32.0,
     sampling_frequency: float = 4096.0,
@@ -46,8 +46,9 @@ def simulate(
         luminosity_distance (Mpc), theta_jn, phase, psi, ra, dec (rad), geocent_time (GPS s; `gps` where left out)
     waveform : model with `frequency_domain` (see `signal.Waveform`), needed with `parameters`
     detectors : sequence of str
-    psds : source, or mapping of detector to source
-        see `spectrum.load_psd`; beyond its ends a curve is continued with its last value
+    psds : source, or mapping of detector to source, optional
+        see `spectrum.load_psd`; each detector's own design (see `spectrum.design_curve`) where left out;
+        beyond its ends a curve is continued with its last value
     duration : float, s
         length of the data, whose middle second holds `gps`
     sampling_frequency : float, Hz
@@ -91,7 +92,8 @@ def simulate(
     frequencies = np.arange(n // 2 + 1) / duration
     strain = dict.fromkeys(detectors, np.zeros(frequencies.size, np.complex128))
     if not zero_noise:
-        curves = per_detector(psds, tuple(detectors))
+        names = tuple(detectors)
+        curves = {d: design_curve(d) for d in names} if psds is None else per_detector(psds, names)
         children = np.random.SeedSequence(seed).spawn(len(detectors))
         for detector, child in zip(detectors, children, strict=True):
             psd = np.interp(frequencies, *curves[detector])

@@ -13,6 +13,7 @@ import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import psd as psd_kernels
+from gwsurrogate_ml.strain.detectors import interferometer
 from gwsurrogate_ml.strain.scatter import inverse_bias, overlap_correlation
 
 PsdSource = str | Path | tuple[np.ndarray, np.ndarray]
@@ -29,6 +30,11 @@ ALIASES = {
 
 MIN_OFF_SOURCE, ROUGH = 4, 8
 """Fewest off-source stretches that make a median PSD, and so few that its scatter is flagged: 32 s without gaps have 11."""
+DESIGNS = {"H1": "aLIGO", "L1": "aLIGO", "V1": "AdV", "K1": "KAGRA"}
+"""Design curves of the detectors that have taken data together; others' are bilby's own."""
+
+DESIGN_FROM = 8.0
+"""Hz: from here on a design is used. Below, some curves rise by fifteen orders of magnitude, which leaks into every band."""
 MAX_STUCK = 0.01
 """Largest fraction of samples equal to the one before: digitised noise has none, a stuck or clipped channel many."""
 DEAD = 0.5
@@ -310,6 +316,29 @@ def _load_named(source: str) -> tuple[np.ndarray, np.ndarray]:
             f"{path.name}: {values[values > 0].min():.1g} is too small for an ASD: is it a PSD? give 'psd:{path}'"
         )
     return table[:, 0], values**2 if kind == "asd" else values
+
+
+def design_curve(detector: str) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies (Hz, from DESIGN_FROM on) and PSD (1/Hz) that a detector is designed for, as `load_psd` returns them.
+
+    Raises
+    ------
+    DataError
+        if the detector is unknown
+
+    Examples
+    --------
+    >>> frequencies, psd = design_curve("V1")
+    >>> bool(3e-24 < psd[frequencies.searchsorted(100.0)] ** 0.5 < 6e-24)
+    True
+    """
+    if detector in DESIGNS:
+        frequencies, psd = load_psd(DESIGNS[detector])
+    else:
+        curve = interferometer(detector).power_spectral_density
+        frequencies, psd = load_psd((curve.frequency_array, curve.psd_array))
+    first = int(frequencies.searchsorted(DESIGN_FROM))
+    return frequencies[first:], psd[first:]
 
 
 def _bilby_curves() -> dict[str, Path]:

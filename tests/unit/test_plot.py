@@ -109,7 +109,7 @@ def test_corner_shows_a_constant_parameter_at_its_value() -> None:
 
 def test_corner_of_fewer_draws_than_parameters_is_refused_and_fewer_parameters_help() -> None:
     posterior = {name: rng.normal(size=5) for name in plot.posterior.DEFAULT_CORNER}
-    with pytest.raises(ConfigError, match="5 samples of 6 parameters.*name fewer parameters"):
+    with pytest.raises(ConfigError, match=r"5 samples of 6 parameters.*name fewer parameters"):
         plot.corner(posterior)
     figure = plot.corner(posterior, ("chi_1", "chi_2"))
     render(figure)
