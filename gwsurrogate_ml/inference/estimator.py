@@ -33,6 +33,7 @@ from gwsurrogate_ml.inference.search import Found, search
 from gwsurrogate_ml.inference.simulator import band_frequencies, n_features
 from gwsurrogate_ml.inference.steps import kept_in
 from gwsurrogate_ml.inference.unusual import UsualRange
+from gwsurrogate_ml.strain.signal import require_quadrupole
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.result import Result
@@ -52,7 +53,7 @@ class Estimator:
     ----------
     card, tensors : as `artifacts.load` returns them
     model : WaveformModel, optional
-        instead of the surrogate named in the card
+        of the (2, 2) mode, instead of the surrogate named in the card
 
     Examples
     --------
@@ -68,6 +69,8 @@ class Estimator:
         from gwsurrogate_ml.inference.network import PosteriorNetwork
 
         artifacts.require(card, config=dict, ranges=dict, training_data=dict)
+        if model is not None:
+            require_quadrupole(model)
         self.info = card
         self._model = model
         state = {
@@ -281,7 +284,7 @@ def load_estimator(name_or_path: str | Path = DEFAULT, model: WaveformModel | No
     ----------
     name_or_path : str or Path
     model : WaveformModel, optional
-        waveform model for the likelihood instead of the surrogate the network was trained on: the result is exact for
+        (2, 2) waveform model for the likelihood, instead of the surrogate the network was trained on: the result is exact for
         it
 
     Raises

@@ -24,6 +24,7 @@ from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
 from gwsurrogate_ml.inference.result import Result, derived
 from gwsurrogate_ml.inference.reweight import chosen_draws, model_of, offset, prior_of, require_same_data, reweighted
 from gwsurrogate_ml.inference.steps import kept_in
+from gwsurrogate_ml.strain.signal import Quadrupole
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.strain.segment import AnalysisSegment
@@ -131,7 +132,7 @@ def with_higher_modes(
     higher = load_surrogate(surrogate) if isinstance(surrogate, str) else surrogate
     draws = chosen_draws(result, n, seed)
     old = SegmentLikelihood(segment, model_of(result))
-    new = SegmentLikelihood(segment, higher)
+    new = SegmentLikelihood(segment, Quadrupole(higher))
     phases = PhaseLikelihood(new, higher)
     table = draws[list(PARAMETERS)]
     probe = np.concatenate([table.to_numpy().ravel(), new.signals(table.iloc[:1])[0].view(np.float64).ravel()])

@@ -9,6 +9,22 @@ import numpy as np
 from gwsurrogate_ml.errors import ConfigError
 
 
+def require_approximant(name: str) -> int:
+    """LALSimulation's number of an approximant.
+
+    Raises
+    ------
+    ConfigError
+        for a name LALSimulation does not know
+    """
+    import lalsimulation
+
+    try:
+        return int(lalsimulation.GetApproximantFromString(name))
+    except RuntimeError as error:
+        raise ConfigError(f"LALSimulation knows no approximant {name!r}") from error
+
+
 class LalModel:
     """(2,2)-mode waveforms of a LAL frequency-domain approximant, called as `Surrogate.frequency_domain`.
 
@@ -20,17 +36,43 @@ class LalModel:
     Raises
     ------
     ConfigError
-        for a name LALSimulation does not know
+        for a name LALSimulation does not know, one it cannot make in the frequency domain, or one that has other modes than (2,2)
     """
 
     def __init__(self, approximant: str = "IMRPhenomD") -> None:
+        self.name = approximant
+        self._approximant = require_approximant(approximant)
+        self._require_quadrupole()
+
+    def _require_quadrupole(self) -> None:
+        """Raise unless the waveform depends on the inclination as that of (2,2) does: h_plus as (1 + cos^2) / 2."""
+        try:
+            above, aside = (
+                self._plus(30.0, 10.0, 0.0, 0.0, theta_jn, 0.25, 20.0, 256.0) for theta_jn in (0.0, np.pi / 3)
+            )
+        except RuntimeError as error:
+            raise ConfigError(
+                f"LALSimulation cannot make {self.name} in the frequency domain here ({error}): name another, such as IMRPhenomD"
+            ) from error
+        if np.linalg.norm(aside - 0.625 * above) > 1e-6 * np.linalg.norm(above):
+            raise ConfigError(
+                f"{self.name} does not depend on the inclination as the (2,2) mode alone does, for which the integral over "
+                "orientation and phase holds: name a (2,2) model, such as IMRPhenomXAS; result.with_waveform takes models with all "
+                "their modes"
+            )
+
+    def _plus(
+        self, m1: float, m2: float, c1: float, c2: float, theta_jn: float, df: float, f_min: float, f_max: float
+    ) -> np.ndarray:
+        """h_plus(f) of LALSimulation from 0 to f_max (Hz) in steps of df, at 1 Mpc and phase 0; masses in Msun."""
+        import lal
         import lalsimulation
 
-        self.name = approximant
-        try:
-            self._approximant = int(lalsimulation.GetApproximantFromString(approximant))
-        except RuntimeError as error:
-            raise ConfigError(f"LALSimulation knows no approximant {approximant!r}") from error
+        plus, _ = lalsimulation.SimInspiralChooseFDWaveform(
+            m1 * lal.MSUN_SI, m2 * lal.MSUN_SI, 0.0, 0.0, c1, 0.0, 0.0, c2, 1e6 * lal.PC_SI, theta_jn, 0.0, 0.0, 0.0, 0.0,
+            df, f_min, f_max, 0.0, None, self._approximant,
+        )  # fmt: skip
+        return np.asarray(plus.data.data)
 
     def frequency_domain(
         self,
@@ -55,16 +97,10 @@ class LalModel:
         -------
         (N, duration * sampling_frequency / 2 + 1) complex128, 1/Hz
         """
-        import lal
-        import lalsimulation
-
         n_f = round(duration * sampling_frequency / 2) + 1
         parameters = np.atleast_2d(np.column_stack([mass_1, mass_2, chi_1, chi_2]).astype(float))
         out = np.zeros((len(parameters), n_f), dtype=np.complex128)
         for row, (m1, m2, c1, c2) in zip(out, parameters, strict=True):
-            plus, _ = lalsimulation.SimInspiralChooseFDWaveform(
-                m1 * lal.MSUN_SI, m2 * lal.MSUN_SI, 0.0, 0.0, c1, 0.0, 0.0, c2, 1e6 * lal.PC_SI, 0.0, 0.0, 0.0, 0.0, 0.0,
-                1 / duration, f_min, sampling_frequency / 2, 0.0, None, self._approximant,
-            )  # fmt: skip
-            row[: plus.data.length] = plus.data.data[:n_f]
+            plus = self._plus(m1, m2, c1, c2, 0.0, 1 / duration, f_min, sampling_frequency / 2)[:n_f]
+            row[: plus.size] = plus
         return out

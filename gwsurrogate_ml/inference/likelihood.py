@@ -18,6 +18,7 @@ from gwsurrogate_ml.inference.extrinsic import TimeWindow
 from gwsurrogate_ml.inference.geometry import Network, amplitudes, earth_direction
 from gwsurrogate_ml.kernels.threads import in_threads
 from gwsurrogate_ml.strain.signal import Waveform as WaveformModel
+from gwsurrogate_ml.strain.signal import require_quadrupole
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.strain.segment import AnalysisSegment
@@ -30,6 +31,7 @@ class SegmentLikelihood:
     ----------
     segment : AnalysisSegment
     model : WaveformModel
+        of the (2, 2) mode: another is refused by all that evaluates waveforms
 
     Raises
     ------
@@ -55,6 +57,7 @@ class SegmentLikelihood:
 
     def waveforms(self, theta: np.ndarray) -> np.ndarray:
         """Face-on waveforms at 1 Mpc with their peak at t = 0: (N, 4) of `INTRINSIC` to (N, n_f) complex128."""
+        require_quadrupole(self.model)
         theta = np.atleast_2d(theta)
         mass_1, mass_2 = component_masses(theta[:, 0], theta[:, 1])
         segment = self.segment

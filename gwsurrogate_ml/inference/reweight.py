@@ -18,9 +18,10 @@ from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.inference.importance import effective_size, log_sum, resample, summarise
 from gwsurrogate_ml.inference.result import Result, derived
+from gwsurrogate_ml.strain.signal import modes_of
 
 if TYPE_CHECKING:
-    from bilby.core.prior import PriorDict
+    from bilby.core.prior import Prior, PriorDict
 
     from gwsurrogate_ml.inference.likelihood import WaveformModel
     from gwsurrogate_ml.strain.segment import AnalysisSegment
@@ -48,14 +49,14 @@ def prior_of(result: Result) -> PriorDict:
 
 
 def check_prior(new: PriorDict, old: PriorDict) -> None:
-    """Raise unless `new` is a prior of the eleven parameters that lies inside `old`.
+    """Raise unless `new` is a density of each of the eleven parameters by itself that lies inside `old`.
 
     Raises
     ------
     ConfigError
-        naming parameters that are missing or unknown
+        naming parameters that are missing or unknown, or whose prior is no density of that parameter alone
     DomainError
-        naming a parameter whose range is wider than the analysis drew from
+        naming a parameter that is fixed, or whose range is wider than the analysis drew from
     """
     missing, unknown = [n for n in PARAMETERS if n not in new], sorted(set(new) - set(PARAMETERS))
     if missing or unknown:
@@ -63,6 +64,7 @@ def check_prior(new: PriorDict, old: PriorDict) -> None:
         said += [f"has {unknown[0]}, which is no parameter of the result"] if unknown else []
         raise ConfigError(f"the prior {' and '.join(said)}: give one for each of {', '.join(PARAMETERS)}")
     for name in PARAMETERS:
+        _require_density(name, new[name])
         low, high = float(old[name].minimum), float(old[name].maximum)
         slack = 1e-9 * max(abs(low), abs(high), 1.0)
         wanted = float(new[name].minimum), float(new[name].maximum)
@@ -71,6 +73,48 @@ def check_prior(new: PriorDict, old: PriorDict) -> None:
                 f"the prior on {name} ({wanted[0]:g} to {wanted[1]:g}) is wider than the one the draws come from "
                 f"({low:g} to {high:g}): nothing is known outside; narrow it, or analyse with a wider estimator"
             )
+
+
+def _require_density(name: str, prior: Prior) -> None:
+    """Raise unless `prior` has a density that a draw can be weighed by, without the other parameters, and can be kept."""
+    from bilby.core.prior import Constraint, DeltaFunction, JointPrior, PriorDict
+
+    kind = type(prior).__name__
+    if isinstance(prior, DeltaFunction):
+        raise DomainError(
+            f"the prior on {name} is the single value {prior.peak:g}, which no draw has: re-weighting needs a density; give a "
+            f"Uniform about {prior.peak:g} that is wide enough to hold some hundred of the draws"
+        )
+    if isinstance(prior, Constraint):
+        raise ConfigError(
+            f"the prior on {name} is a Constraint, which has no density of its own: give a Uniform, or another density, over "
+            "the same range"
+        )
+    if isinstance(prior, JointPrior) or hasattr(prior, "condition_func"):
+        raise ConfigError(
+            f"the prior on {name} is a {kind}, which depends on other parameters: give a density of {name} alone, such as a "
+            "PowerLaw or a TruncatedGaussian"
+        )
+    try:
+        PriorDict({name: repr(prior)})
+    except (AttributeError, NameError, SyntaxError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"the prior on {name} is a {kind} that cannot be written down in the result ({error}): give one with a formula, such "
+            "as a PowerLaw or a TruncatedGaussian"
+        ) from error
+
+
+def _as_priors(prior: Mapping[str, Any]) -> PriorDict:
+    from bilby.core.prior import PriorDict
+
+    if isinstance(prior, PriorDict):
+        return prior
+    try:
+        return PriorDict(dict(prior))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"the prior cannot be read ({error}): give one of bilby's, such as Uniform(low, high)"
+        ) from error
 
 
 def with_prior(result: Result, prior: Mapping[str, Any], seed: int = 0) -> Result:
@@ -93,9 +137,7 @@ def with_prior(result: Result, prior: Mapping[str, Any], seed: int = 0) -> Resul
     ConfigError, DomainError
         see `check_prior`
     """
-    from bilby.core.prior import PriorDict
-
-    new = prior if isinstance(prior, PriorDict) else PriorDict(dict(prior))
+    new = _as_priors(prior)
     old = prior_of(result)
     check_prior(new, old)
     table = {name: result.posterior[name].to_numpy() for name in PARAMETERS}
@@ -152,8 +194,8 @@ def with_waveform(
     segment : AnalysisSegment
         the data of the result
     waveform : str, WaveformModel or bilby WaveformGenerator
-        name of a LALSimulation approximant, with all its modes; a (2, 2) model with our interface (fast); or a generator
-        of plus and cross polarizations of bilby's parameters, on the segment's frequencies
+        name of a LALSimulation approximant, with all its modes; a surrogate, with all its modes (fast with (2, 2) alone); or
+        a generator of plus and cross polarizations of bilby's parameters, on the segment's frequencies
     n : int
         draws used at most: a LAL model takes 5 to 50 ms each
     seed : int
@@ -255,13 +297,26 @@ def offset(likelihood: Any, old: np.ndarray, new: np.ndarray) -> tuple[float, fl
 
 def _responses(segment: AnalysisSegment, waveform: Any) -> Callable[[Mapping[str, float]], np.ndarray]:
     """Function from the eleven parameters to the strain (n_det, n_f) in each detector."""
-    if callable(getattr(waveform, "frequency_domain", None)):
+    ours = callable(getattr(waveform, "frequency_domain", None))
+    if ours and modes_of(waveform) == ((2, 2),):
         from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
 
         likelihood = SegmentLikelihood(segment, waveform)
         return lambda row: likelihood.signals({name: np.array([row[name]]) for name in PARAMETERS})[0]
+    import bilby
+
+    from gwsurrogate_ml.inference.bilby_source import source_model
+    from gwsurrogate_ml.inference.lal_model import require_approximant
+
     interferometers = segment.to_bilby()
-    generator = _generator(segment, waveform) if isinstance(waveform, str) else waveform
+    if ours:
+        generator = _generator(segment, source_model(waveform), {})
+    elif isinstance(waveform, str):
+        require_approximant(waveform)
+        settings = {"waveform_approximant": waveform, "reference_frequency": max(segment.f_min, 20.0)}
+        generator = _generator(segment, bilby.gw.source.lal_binary_black_hole, settings)
+    else:
+        generator = waveform
 
     def response(row: Mapping[str, float]) -> np.ndarray:
         polarizations = generator.frequency_domain_strain(dict(row))
@@ -270,23 +325,17 @@ def _responses(segment: AnalysisSegment, waveform: Any) -> Callable[[Mapping[str
     return response
 
 
-def _generator(segment: AnalysisSegment, approximant: str) -> Any:
+def _generator(segment: AnalysisSegment, source: Callable[..., Any], settings: Mapping[str, Any]) -> Any:
+    """bilby's generator of a source model on the segment's frequencies."""
     import bilby
 
-    from gwsurrogate_ml.inference.lal_model import LalModel
-
-    LalModel(approximant)  # raises for an unknown name
     return bilby.gw.WaveformGenerator(
         duration=segment.duration,
         sampling_frequency=segment.sampling_frequency,
         start_time=segment.start_time,
-        frequency_domain_source_model=bilby.gw.source.lal_binary_black_hole,
+        frequency_domain_source_model=source,
         parameter_conversion=bilby.gw.conversion.convert_to_lal_binary_black_hole_parameters,
-        waveform_arguments={
-            "waveform_approximant": approximant,
-            "minimum_frequency": segment.f_min,
-            "reference_frequency": max(segment.f_min, 20.0),
-        },
+        waveform_arguments={"minimum_frequency": segment.f_min, **settings},
     )
 
 

@@ -30,6 +30,7 @@ from gwsurrogate_ml.inference.search import search
 from gwsurrogate_ml.inference.steps import kept_in
 from gwsurrogate_ml.inference.training import load_model
 from gwsurrogate_ml.strain.segment import AnalysisSegment
+from gwsurrogate_ml.strain.signal import require_quadrupole
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.likelihood import WaveformModel
@@ -68,7 +69,7 @@ def sample_event(
     surrogate : str
         as in a configuration: a surrogate by name or path, or "lal:APPROXIMANT"
     model : WaveformModel, optional
-        instead of loading `surrogate`
+        of the (2, 2) mode, instead of loading `surrogate`
     n, seed, progress, options, checkpoint : as for `Estimator.sample`
 
     Returns
@@ -89,9 +90,11 @@ def sample_event(
     if n < 100:
         raise ConfigError(f"n is {n}: weights need at least 100 draws")
     report = progress or (lambda stage, done, total: None)
-    identity = {"name": model_name(model)} if model is not None else {}
     if model is None:
         model, identity = load_model(surrogate)
+    else:
+        require_quadrupole(model)
+        identity = {"name": model_name(model)}
     cut = _segment(data, segment, model, prior, seed, options.centre_time)
     likelihood = SegmentLikelihood(cut, model)
     band = np.flatnonzero(likelihood.frequencies >= cut.f_min)

@@ -36,6 +36,7 @@ from gwsurrogate_ml.inference.priors import require_inside
 from gwsurrogate_ml.inference.simulator import Simulator, build_bank, n_features
 from gwsurrogate_ml.inference.unusual import UsualRange
 from gwsurrogate_ml.strain.detectors import require_known
+from gwsurrogate_ml.strain.signal import require_quadrupole
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
@@ -43,14 +44,20 @@ _BANK_STREAM, _SIMULATOR_STREAM, _VALIDATION_STREAM, _RANGE_STREAM = 1, 2, 3, 4
 
 
 def load_model(name: str) -> tuple[WaveformModel, dict[str, Any]]:
-    """The waveform model a configuration names, and what identifies it: a surrogate by name or path, or
+    """The (2, 2) waveform model a configuration names, and what identifies it: a surrogate by name or path, or
     "lal:APPROXIMANT".
+
+    Raises
+    ------
+    ConfigError
+        if the model has other modes
     """
     if name.startswith("lal:"):
         return LalModel(name.removeprefix("lal:")), {"name": name}
     import gwsurrogate_ml as gw
 
     surrogate = gw.load_surrogate(name)
+    require_quadrupole(surrogate)
     folder = artifacts.resolve(name, "surrogate")
     card = json.loads((folder / "card.json").read_text())
     return surrogate, {"name": card["name"], "version": card.get("version"), "weights_sha256": card["weights_sha256"]}
@@ -71,7 +78,7 @@ def train_estimator(
     out : path
         folder of the model; checkpoints, the bank and `log.jsonl` live in `out`.training until the end, the log stays
     model : WaveformModel, optional
-        instead of loading `config.surrogate`
+        of the (2, 2) mode, instead of loading `config.surrogate`
     progress : callable, optional
         called as ``progress(stage, done, total)`` with stages "bank" and "train"
 
@@ -95,6 +102,7 @@ def train_estimator(
     if model is None:
         model, identity = load_model(config.surrogate)
     else:
+        require_quadrupole(model)
         identity = {"name": getattr(model, "name", type(model).__name__)}
     _check_coverage(config, model)
     with processes() as here:

@@ -159,7 +159,7 @@ class Matcher:
 
     Parameters
     ----------
-    model : waveform model
+    model : waveform model, whose (2, 2) mode is the template
     config : BankConfig
 
     Raises
@@ -229,7 +229,7 @@ def place(model: Waveform, config: BankConfig, progress: Progress | None = None,
 
     Parameters
     ----------
-    model : waveform model with `frequency_domain` (see `strain.signal.Waveform`)
+    model : waveform model with `frequency_domain` (see `strain.signal.Waveform`), whose (2, 2) mode is the template
     config : BankConfig
     progress : callable (stage, done, total), optional
     n_test : int

@@ -15,7 +15,7 @@ from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.strain.data import StrainData
 from gwsurrogate_ml.strain.detectors import project, require_known
 from gwsurrogate_ml.strain.read import make_series
-from gwsurrogate_ml.strain.signal import Waveform, evaluate, inspiral_time, polarizations
+from gwsurrogate_ml.strain.signal import Waveform, inspiral_time, transforms
 from gwsurrogate_ml.strain.spectrum import PsdSource, design_curve, per_detector
 
 GPS = 1126259462.4
@@ -44,7 +44,8 @@ def simulate(
     parameters : mapping, or None for noise alone
         bilby's names: mass_1 and mass_2 (or chirp_mass and mass_ratio; Msun, detector frame), chi_1, chi_2,
         luminosity_distance (Mpc), theta_jn, phase, psi, ra, dec (rad), geocent_time (GPS s; `gps` where left out)
-    waveform : model with `frequency_domain` (see `signal.Waveform`), needed with `parameters`
+    waveform : a surrogate, or a model with `frequency_domain` (see `signal.Waveform`), needed with `parameters`
+        all its modes are in the signal
     detectors : sequence of str
     psds : source, or mapping of detector to source, optional
         see `spectrum.load_psd`; each detector's own design (see `spectrum.design_curve`) where left out;
@@ -157,6 +158,7 @@ def _signal(
             f"the signal lasts {needed:.1f} s from f_min={f_min:g} Hz and merges {before:.1f} s after the start of "
             f"{duration:g} s of data; raise duration or f_min"
         )
-    h = evaluate(waveform, parameters, duration=duration, sampling_frequency=sampling_frequency, f_min=f_min)
-    h_plus, h_cross = polarizations(h, parameters)
+    h_plus, h_cross = transforms(
+        waveform, parameters, duration=duration, sampling_frequency=sampling_frequency, f_min=f_min
+    )
     return {d: project(d, h_plus, h_cross, parameters, frequencies, start) for d in detectors}

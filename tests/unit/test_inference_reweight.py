@@ -5,10 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from bilby.core.prior import PowerLaw, PriorDict, Uniform
+from bilby.core.prior import (
+    ConditionalUniform,
+    Constraint,
+    DeltaFunction,
+    Interped,
+    MultivariateGaussian,
+    MultivariateGaussianDist,
+    PowerLaw,
+    PriorDict,
+    TruncatedGaussian,
+    Uniform,
+)
 from scipy import stats
 
-from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS
+import gwsurrogate_ml as gw
+from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS, component_masses
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.inference import BinaryPrior, LalModel, Result, SegmentLikelihood, reweight
 from gwsurrogate_ml.inference.config import SegmentConfig
@@ -84,6 +96,59 @@ def test_wider_missing_and_unknown_priors_are_refused() -> None:
         result.with_prior(other_prior(a_1=Uniform(0, 1)))
     with pytest.raises(DomainError, match="no draw"):
         result.with_prior(other_prior(chirp_mass=Uniform(20, 20 + 1e-9)))
+
+
+def depends_on_mass_ratio(reference_params, mass_ratio):
+    return dict(minimum=20.0, maximum=45.0)
+
+
+TABLE = np.linspace(21, 40, 50)
+JOINT = MultivariateGaussianDist(["chi_1", "chi_2"], mus=[0.0, 0.0], covs=[[0.1, 0.0], [0.0, 0.1]])
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"chi_1": DeltaFunction(0.0)}, DomainError, "chi_1 is the single value 0, .* give a Uniform about 0"),
+        ({"chi_1": 0.3}, DomainError, "chi_1 is the single value 0.3, .* needs a density"),
+        ({"chirp_mass": Constraint(21, 30)}, ConfigError, "chirp_mass is a Constraint, .* give a Uniform"),
+        (
+            {"chirp_mass": ConditionalUniform(condition_func=depends_on_mass_ratio, minimum=20, maximum=45)},
+            ConfigError,
+            "chirp_mass is a ConditionalUniform, which depends on other parameters",
+        ),
+        (
+            {"chi_1": MultivariateGaussian(JOINT, "chi_1")},
+            ConfigError,
+            "chi_1 is a MultivariateGaussian, which depends",
+        ),
+        (
+            {"chirp_mass": Interped(TABLE, TABLE, 21, 40)},
+            ConfigError,
+            "chirp_mass is a Interped that cannot be written",
+        ),
+        ({"chirp_mass": [21, 30]}, ConfigError, r"cannot be read \(.*chirp_mass = \[21, 30\]"),
+    ],
+)
+def test_priors_that_are_no_density_of_one_parameter_are_refused_for_what_they_are(change, error, message) -> None:
+    with pytest.raises(error, match=message):
+        toy(200).with_prior(dict(PRIOR.to_bilby(GPS)) | change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"chi_1": Uniform(-0.05, 0.05)},
+        {"chirp_mass": Uniform(21, 30)},
+        {"chirp_mass": PowerLaw(-2, 21, 40)},
+        {"chi_1": TruncatedGaussian(0.0, 0.1, -0.5, 0.5)},
+    ],
+)
+def test_what_those_refusals_recommend_works(change) -> None:
+    again = toy(4000).with_prior(other_prior(**change))
+    (name, prior) = next(iter(change.items()))
+    assert stats.kstest(again.posterior[name], prior.cdf).pvalue > 1e-3
+    assert reweight.prior_of(again)[name] == prior
 
 
 def test_combined_results_pool_draws_and_evidence() -> None:
@@ -170,6 +235,26 @@ def test_the_same_waveform_by_bilbys_road_changes_nothing(simulated, monkeypatch
     assert again.sample_efficiency > 0.999
     assert again.log_evidence == pytest.approx(result.log_evidence, abs=0.02)
     assert again.meta["waveform"] == "IMRPhenomD"
+
+
+def test_a_surrogate_brings_all_its_modes(simulated, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    segment, result = simulated
+    monkeypatch.setattr(reweight, "model_of", lambda result: LalModel())
+    model = gw.load_surrogate()
+    again = result.with_waveform(segment, model, n=8)
+    for i in range(len(again.posterior)):
+        row = {name: float(again.posterior[name].iloc[i]) for name in PARAMETERS}
+        m1, m2 = component_masses(np.asarray(row["chirp_mass"]), np.asarray(row["mass_ratio"]))
+        grid = {"f_min": 20.0, "sampling_frequency": segment.sampling_frequency, "duration": segment.duration}
+        angles = {name: row[name] for name in ("chi_1", "chi_2", "luminosity_distance", "theta_jn", "phase")}
+        plus, cross = model.frequency_domain_polarizations(mass_1=float(m1), mass_2=float(m2), **angles, **grid)
+        signals = [i.get_detector_response({"plus": plus, "cross": cross}, row) for i in segment.to_bilby()]
+        weight = SegmentLikelihood(segment, LalModel()).weight
+        expected = sum(
+            np.sum(w * (np.real(np.conj(s) * d) - 0.5 * np.abs(s) ** 2))
+            for w, s, d in zip(weight, signals, segment.strain, strict=True)
+        )
+        assert again.posterior["log_likelihood_ratio"].iloc[i] == pytest.approx(expected, abs=1e-6)
 
 
 def test_another_waveform_is_weighed_by_its_own_likelihood(simulated, monkeypatch) -> None:  # type: ignore[no-untyped-def]
