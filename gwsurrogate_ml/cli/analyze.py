@@ -50,7 +50,10 @@ def analyze(
     ] = None,
     psd: Annotated[
         list[str] | None,
-        typer.Option("--psd", help="DETECTOR=FILE or DETECTOR=CURVE; default: measured off the event from the strain."),
+        typer.Option(
+            "--psd",
+            help="DETECTOR=FILE (text, csv, npy, npz, HDF5) or DETECTOR=CURVE; default: measured from the strain off the event.",
+        ),
     ] = None,
     estimator: Estimator = "bbh-h1l1",
     from_scratch: Annotated[

@@ -15,9 +15,10 @@ from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import psd as psd_kernels
 from gwsurrogate_ml.strain.detectors import interferometer
 from gwsurrogate_ml.strain.scatter import inverse_bias, overlap_correlation
+from gwsurrogate_ml.strain.spectrum_files import kind_named, read_spectrum
 
 PsdSource = str | Path | tuple[np.ndarray, np.ndarray]
-"""Name of a curve, path of a text file, or (frequencies in Hz, PSD in 1/Hz)."""
+"""Name of a curve, path of a file, or (frequencies in Hz, PSD in 1/Hz)."""
 
 ALIASES = {
     "aLIGO": "aLIGO_ZERO_DET_high_P_asd.txt",
@@ -198,9 +199,10 @@ def load_psd(source: PsdSource) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     source : str, path, or (frequencies, psd)
-        arrays; or a text file of two columns whose name says ``asd`` or ``psd`` (or is prefixed ``asd:`` or ``psd:``);
-        or the name of a curve: one of ALIASES, a noise curve of bilby (such as ``aLIGO_ZERO_DET_high_P_asd``) or an
-        analytic PSD of pycbc (such as ``aLIGOZeroDetHighPower``)
+        arrays; or a file of one spectrum (see `spectrum_files.read_spectrum`: text, csv, npy, npz, HDF5 of pycbc or gwpy) that
+        says by its own content, its name or the prefix ``asd:`` or ``psd:`` which it holds; or the name of a curve: one of
+        ALIASES, a noise curve of bilby (such as ``aLIGO_ZERO_DET_high_P_asd``) or an analytic PSD of pycbc (such as
+        ``aLIGOZeroDetHighPower``)
 
     Returns
     -------
@@ -209,7 +211,7 @@ def load_psd(source: PsdSource) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     DataError
-        if the file is missing, no table, or its values are not those of an ASD or PSD of strain
+        if the file is missing, cannot be read, holds several spectra, or no values of an ASD or PSD of strain
     ConfigError
         if the name is unknown, or a file's name does not say whether it is an ASD or a PSD
 
@@ -297,25 +299,21 @@ def _load_named(source: str) -> tuple[np.ndarray, np.ndarray]:
             raise ConfigError(
                 f"unknown noise curve {source!r}; known: {', '.join((*ALIASES, *sorted(curves)))} and pycbc's names"
             )
+    frequencies, found = read_spectrum(path)
+    said = next(iter(found)) if len(found) == 1 else ""
+    kind = kind or said or kind_named(path.name)
     if not kind:
-        named = [k for k in ("asd", "psd") if k in path.name.lower()]
-        if len(named) != 1:
-            raise ConfigError(
-                f"{path.name}: an ASD or a PSD? name the file accordingly, or give 'asd:{path}' or 'psd:{path}'"
-            )
-        kind = named[0]
-    try:
-        table = np.loadtxt(path, comments="#", ndmin=2)
-    except (OSError, ValueError, UnicodeDecodeError) as error:
-        raise DataError(f"{path.name} is not a table of frequency and {kind.upper()} ({error})") from error
-    if table.ndim != 2 or table.shape[1] < 2:
-        raise DataError(f"{path.name} needs two columns, frequency (Hz) and {kind.upper()}; it has {table.shape[1]}")
-    values = table[:, 1]
+        raise ConfigError(
+            f"{path.name}: an ASD or a PSD? name the file accordingly, or give 'asd:{path}' or 'psd:{path}'"
+        )
+    if said not in ("", kind):
+        raise DataError(f"{path.name} says that it holds {said.upper()}: give '{said}:{path}', or the path alone")
+    values = found[kind] if kind in found else found[""]
     if kind == "asd" and np.any(values > 0) and values[values > 0].min() < 1e-30:
         raise DataError(
             f"{path.name}: {values[values > 0].min():.1g} is too small for an ASD: is it a PSD? give 'psd:{path}'"
         )
-    return table[:, 0], values**2 if kind == "asd" else values
+    return frequencies, values**2 if kind == "asd" else values
 
 
 def design_curve(detector: str) -> tuple[np.ndarray, np.ndarray]:
