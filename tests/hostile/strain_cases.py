@@ -425,7 +425,13 @@ for name, content, filename, error, said in (
     ("a name that does not say what it is", "1 2\n3 4\n", "noise.txt", ConfigError, ("noise.txt", "ASD or a PSD")),
     ("a PSD called asd", "10 1e-46\n20 1e-46\n", "H1_asd.txt", DataError, ("psd:", "H1_asd.txt")),
     ("an ASD called psd", "10 1e-23\n20 1e-23\n", "H1_psd.txt", DataError, ("ASD", "square")),
-    ("three columns", "f H1 L1\n10 1e-46 1e-45\n20 1e-46 1e-45\n", "H1_psd.txt", DataError, ("'H1', 'L1'", "two columns")),
+    (
+        "three columns",
+        "f H1 L1\n10 1e-46 1e-45\n20 1e-46 1e-45\n",
+        "H1_psd.txt",
+        DataError,
+        ("'H1', 'L1'", "two columns"),
+    ),
     ("XML", "<?xml version='1.0'?>\n<LIGO_LW/>\n", "H1_psd.xml", DataError, ("H1_psd.xml", "npz", "HDF5")),
     ("negative values", "10 -1e-46\n20 -1e-46\n", "H1_psd.txt", DataError, ("positive",)),
 ):

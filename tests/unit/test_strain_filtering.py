@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,46 @@ def test_whitened_noise_has_unit_variance_and_a_click_stays_in_place(noise):
     series = clicked.whiten()["H1"]
     peak = series.t0.value + np.argmax(np.abs(series.value)) / RATE
     assert peak == noise.series["H1"].t0.value + 20000 / RATE
+
+
+@pytest.mark.parametrize("rate", [1024.0, 4096.0])
+@pytest.mark.parametrize("detector", ["H1", "V1"])
+@pytest.mark.parametrize("seconds", [2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 64])
+def test_whitened_noise_has_unit_variance_however_short(seconds: int, detector: str, rate: float) -> None:
+    long = simulate(None, detectors=(detector,), duration=72, sampling_frequency=rate, gps=GPS, seed=seconds)
+    x = long.series[detector]
+    data = StrainData.from_series({detector: x.crop(x.t0.value + 36 - seconds / 2, x.t0.value + 36 + seconds / 2)}, GPS)
+    if seconds < 2.5:
+        with pytest.raises(DataError, match=r"2 s without a gap .* whitening needs 2\.5 s; use more data"):
+            data.whiten()
+        return
+    # Band-limited noise of n samples: the standard deviation scatters by less than 1 %, the estimate of its spectrum adds 1 %.
+    assert data.whiten()[detector].value.std() == pytest.approx(1, abs=0.03)
+    known = data.whiten(psd={detector: "AdV" if detector == "V1" else "aLIGO"}, highpass=20.0)[detector].value
+    assert known.std() == pytest.approx(1, abs=0.04)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "options", "taken"),
+    [(4, {"segment_duration": 2.0}, 3), (6, {"segment_duration": 4.0}, 2), (16, {"segment_duration": 8.0}, 3)],
+)
+def test_too_few_periodograms_are_refused_and_every_remedy_works(seconds: int, options: dict, taken: int) -> None:
+    x = simulate(None, detectors=("H1",), duration=64, sampling_frequency=RATE, gps=GPS, seed=5).series["H1"]
+
+    def cut(length: float) -> StrainData:
+        middle = x.t0.value + 32.0
+        return StrainData.from_series({"H1": x.crop(middle - length / 2, middle + length / 2)}, middle + 0.1)
+
+    message = (
+        f"H1: {seconds} s .* give {taken} periodograms .* leave segment_duration out, use ([0-9.]+) s of data, or pass"
+    )
+    with pytest.raises(DataError, match=message) as refused:
+        cut(seconds).whiten(**options)
+    needed = float(re.search(message, str(refused.value))[1])
+    # The design has a line at 9 Hz, which a filter of 2 s does not resolve.
+    by_design = cut(seconds).whiten(psd="aLIGO", highpass=12.0, **options)
+    for white in (cut(seconds).whiten(), cut(needed).whiten(**options), by_design):
+        assert white["H1"].value.std() == pytest.approx(1, abs=0.06)
 
 
 def test_whitening_crops_the_corrupted_edges(noise):
