@@ -17,7 +17,7 @@ from gwsurrogate_ml.strain.detectors import require_known
 from gwsurrogate_ml.strain.quality import Mark
 from gwsurrogate_ml.strain.read import make_series, read_marked
 from gwsurrogate_ml.strain.segment import AnalysisSegment, make_segment
-from gwsurrogate_ml.strain.spectrum import MAX_STUCK, PsdSource, off_source_psd, stuck_fraction, trim
+from gwsurrogate_ml.strain.spectrum import MAX_STUCK, MIN_OFF_SOURCE, PsdSource, off_source_psd, stuck_fraction, trim
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
@@ -306,6 +306,7 @@ class StrainData:
         segment_duration: float = 4.0,
         span: float = 256.0,
         roll_off: float | None = None,
+        at_least: int = MIN_OFF_SOURCE,
     ) -> tuple[tuple[np.ndarray, np.ndarray], int]:
         """Median Welch PSD of one detector outside an interval, as ((frequencies, psd), periodograms used).
 
@@ -322,6 +323,8 @@ class StrainData:
         roll_off : float, s, optional
             rise time of a Tukey window; Hann where left out. Strong lines leak under a Tukey window: data windowed so
             need a PSD windowed so (on GW150914, L1's violin modes exceed a Hann PSD by factors of 1000)
+        at_least : int
+            periodograms needed
 
         Returns
         -------
@@ -345,6 +348,7 @@ class StrainData:
             span=span,
             window=window,
             detector=detector,
+            at_least=at_least,
         )
         return trim(frequencies, psd, detector), count
 

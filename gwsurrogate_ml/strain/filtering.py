@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 ON_SOURCE = 2.0
 """Seconds on each side of the event that are left out of the PSD of a matched filter."""
+FEWEST = 8
+"""Off-source periodograms behind a matched filter's PSD: noise in the SNR is 5 % too loud from 8, 10 % from 4, 2 % from 20."""
 SHORTEST = 1.0
 """Seconds: a shorter filter does not follow the seismic wall, and whitened noise is no longer of unit variance."""
 CALIBRATION = 2**18
@@ -228,7 +230,7 @@ def matched_filter(
     f_min: float = 20.0,
     f_max: float | None = None,
     psd: PsdSource | Mapping[str, PsdSource] | None = None,
-    psd_segment: float = 2.0,
+    psd_segment: float | None = None,
     filter_duration: float = 4.0,
     window: float = 0.1,
     n_bins: int = 16,
@@ -249,9 +251,10 @@ def matched_filter(
         band of the filter; f_max is 1024 Hz, or the Nyquist frequency where lower, where left out
     psd : source, or mapping of detector to source, optional
         see `spectrum.load_psd`; the median Welch PSD (Hann) without the 4 s about the event where left out
-    psd_segment : float, s
-        of that estimate's periodograms. Its scatter is corrected for in the mean (see `scatter`), but weighs the data
-        less than optimally: shorter periodograms scatter less
+    psd_segment : float, s, optional
+        of that estimate's periodograms, of which eight are needed; where left out 2 s, or 1 s where no eight of 2 s fit. Their
+        scatter is corrected for in the mean (see `scatter`), but weighs the data less than optimally: noise in the SNR is too
+        loud by 5 % from eight periodograms, 2 % from twenty, and a signal's SNR too small by 3 and 1 %. Shorter ones scatter less
     filter_duration : float, s
         length to which the inverse ASD is truncated
     window : float, s
@@ -296,9 +299,16 @@ def matched_filter(
     return MatchedFilterResult(data.gps, result)
 
 
-def _off_source(data: StrainData, name: str, segment_duration: float) -> tuple[np.ndarray, np.ndarray]:
+def _off_source(data: StrainData, name: str, segment_duration: float | None) -> tuple[np.ndarray, np.ndarray]:
+    """PSD without the time about the event, from enough periodograms: shorter ones where their length is left to us."""
     exclude = (data.gps - ON_SOURCE, data.gps + ON_SOURCE)
-    return data.off_source_psd(name, exclude, segment_duration=segment_duration)[0]
+    measured = partial(data.off_source_psd, name, exclude, at_least=FEWEST)
+    if segment_duration is not None:
+        return measured(segment_duration=segment_duration)[0]
+    try:
+        return measured(segment_duration=2.0)[0]
+    except DataError:
+        return measured(segment_duration=1.0)[0]
 
 
 def _filter(

@@ -95,6 +95,7 @@ def off_source_psd(
     span: float = 256.0,
     window: str | np.ndarray = "hann",
     detector: str = "",
+    at_least: int = MIN_OFF_SOURCE,
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Median Welch PSD of the strain outside a time interval; stretches overlap by half, those with a gap or a gate are skipped.
 
@@ -122,6 +123,8 @@ def off_source_psd(
         of n = segment_duration * sampling_frequency samples
     detector : str
         for messages
+    at_least : int, >= 4
+        periodograms needed
 
     Returns
     -------
@@ -133,7 +136,7 @@ def off_source_psd(
     Raises
     ------
     DataError
-        if fewer than four periodograms fit, or the data are constant, saturated or gated
+        if fewer than `at_least` periodograms fit, or the data are constant, saturated or gated
 
     Examples
     --------
@@ -163,7 +166,7 @@ def off_source_psd(
                 continue
             chunks.append(chunk)
             begins.append(begin)
-    if len(chunks) < MIN_OFF_SOURCE:
+    if len(chunks) < at_least:
         found = f"{len(chunks)} usable off-source stretches of {segment_duration:g} s"
         if stuck:
             raise DataError(
@@ -176,11 +179,11 @@ def off_source_psd(
             )
         raise DataError(
             f"{detector}: {found} (overlapping by half, off the {exclude[1] - exclude[0]:g} s analysed and off gaps), "
-            f"at least {MIN_OFF_SOURCE} are needed for a PSD; read a longer file or pass a PSD"
+            f"at least {at_least} are needed for a PSD; read a longer file or pass a PSD"
         )
     samples = psd_kernels.periodic_hann(length) if isinstance(window, str) else window
     good = _unfaded(chunks, samples, sampling_frequency)
-    if good.sum() >= MIN_OFF_SOURCE:
+    if good.sum() >= at_least:
         chunks, begins = (
             [c for c, g in zip(chunks, good, strict=True) if g],
             [b for b, g in zip(begins, good, strict=True) if g],

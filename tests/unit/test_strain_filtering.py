@@ -128,6 +128,33 @@ def test_noise_has_unit_variance_in_each_quadrature(noise):
     assert abs(np.mean(np.abs(snr) ** 2) / 2 - 1) < 0.15
 
 
+def off_source_noise(seconds: int, **options: object) -> float:
+    """Mean noise power of SNRs within 1.8 s of events, of which the PSD knows nothing, 1 where all is right."""
+    power = []
+    for seed in range(40):
+        x = simulate(None, detectors=("H1",), sampling_frequency=RATE, gps=GPS, seed=seed).series["H1"]
+        middle = x.t0.value + 16.0
+        data = StrainData.from_series({"H1": x.crop(middle - seconds / 2, middle + seconds / 2)}, middle)
+        snr = matched_filter(data, burst(4 * int(RATE)), **options).detectors["H1"].snr
+        near = np.abs(snr.times.value - data.gps) < 1.8
+        power.append(np.mean(np.abs(snr.value[near]) ** 2) / 2)
+    return float(np.mean(power))
+
+
+@pytest.mark.parametrize(("seconds", "options"), [(10, {}), (12, {}), (14, {}), (24, {}), (12, {"psd": "aLIGO"})])
+def test_the_snr_of_short_data_is_right_to_five_per_cent(seconds: int, options: dict) -> None:
+    # 40 stretches of some 3.6 s each hold about 10,000 independent values: 1 %.
+    assert off_source_noise(seconds, **options) == pytest.approx(1.0, abs=0.13)
+
+
+def test_too_few_periodograms_for_an_snr_are_refused_and_the_remedies_work() -> None:
+    with pytest.raises(
+        DataError, match=r"H1: 4 usable off-source stretches of 2 s .*, at least 8 .*read a longer file or pass"
+    ):
+        off_source_noise(10, psd_segment=2.0)
+    assert off_source_noise(14, psd_segment=2.0) == pytest.approx(1.0, abs=0.13)
+
+
 def test_edges_of_the_snr_series_are_cut(noise):
     snr = matched_filter(noise, burst(32 * int(RATE))).detectors["H1"].snr
     assert snr.t0.value == noise.series["H1"].t0.value + 4
