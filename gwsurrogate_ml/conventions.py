@@ -9,6 +9,12 @@ Signs and phases
 - The reference moment is t = 0: there the stored modes have orbital phase zero. A physical waveform with bilby's
   parameters (`theta_jn`, `phase`) is evaluated in the direction ``theta = theta_jn``, ``phi = pi/2 - phase``, as in LAL; hence
   `phase` is the orbital phase at t = 0, and equals LAL's `phiRef` when LAL's `f_ref` is the (2,2) frequency at t = 0.
+- With `f_ref`, `phase` is the orbital phase at the moment t_ref < 0 at which the (2,2) frequency is `f_ref`: LAL's `phiRef` of
+  the models made in the time domain (IMRPhenomT, THM). Models made in the frequency domain fix the phase of the transform at
+  `f_ref` instead, with their peak at t = 0. For face-on h_plus it is ``2 phiRef - 3 pi / 4`` in IMRPhenomXAS and XHM and
+  ``2 phiRef`` in IMRPhenomD and HM, and here ``2 phase - 2 pi f_ref t_ref - 3 pi / 4`` (stationary phase), so that the same
+  waveform has ``phase = phiRef + pi f_ref t_ref`` (XAS, XHM) or ``phase = phiRef + pi f_ref t_ref + 3 pi / 8`` (D, HM), modulo
+  pi. Their peaks are at t = 0 within 3 M (XAS, XHM) and 30 M (D, HM): t_ref is theirs, from where they put t = 0.
 - For aligned spins ``h_{l,-m} = (-1)^l conj(h_lm)``: only m >= 0 is stored.
 - ``q = m1 / m2 >= 1`` in dimensionless calls; bilby's ``mass_ratio = m2 / m1 <= 1`` in physical ones.
 - Fourier transform: ``H(f) = integral h(t) exp(-2 pi i f t) dt`` (numpy, LAL, bilby).

@@ -4,7 +4,8 @@
 
 Conventions are LAL's: masses in solar masses (detector frame, either order), distance in Mpc, h = h_plus - i h_cross, the peak
 at t = 0. `coa_phase` is the orbital phase where the (2,2) mode's frequency is `f_ref`; with `f_ref` = 0, pycbc's default, it is
-the orbital phase at the peak, as its name says (IMRPhenom models take `f_lower` instead: give `f_ref` to compare with them).
+the orbital phase at the peak, as its name says (IMRPhenom models take `f_lower` instead). With the same `f_ref` it is that of
+IMRPhenomT and THM; those of IMRPhenomXAS, XHM, D and HM differ by constants, which `conventions` gives.
 `mode_array` chooses from the model's modes; t = 0 stays the peak of all of them.
 `f_lower` is the frequency of the (2,2) mode at the start. In the frequency domain bins below `f_lower` and above `f_final` are
 zero, the epoch is
