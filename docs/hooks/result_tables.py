@@ -229,6 +229,43 @@ def cost(n: float = 1e6) -> str:
     return said + "\n\n" + table(["workers", "wall time", "CPU time", "of it in the scheduler"], rows)
 
 
+def flags() -> str:
+    """How often each flag is raised in real noise where nothing is planted."""
+    report = read("flags")
+    noise, binaries = report["rates in noise"], report["rates with binaries"]
+    rows = [
+        (name, f"{noise.get(name, 0.0):.1%}", f"{binaries.get(name, 0.0):.1%}")
+        for name in sorted(set(noise) | set(binaries), key=lambda x: (x == "any", x))
+    ]
+    head = ["flag", f"{len(report['noise'])} stretches of noise", f"{sum(r['fault'] is None for r in report['binaries'])} binaries"]
+    return table(head, rows)
+
+
+def planted() -> str:
+    """Planted faults and the share that is found."""
+    rows = [
+        (fault, r["flag"], f"{r['by its flag']:.0%} of {r['n']}", f"{r['by anything']:.0%}")
+        for fault, r in read("flags")["planted"].items()
+    ]
+    return table(["planted", "flag", "found by it", "by anything"], rows)
+
+
+def trigger_time() -> str:
+    """Posteriors with times that are off."""
+    rows = [
+        (
+            r["event"] + (f", seed {r['seed']}" if r["seed"] else ""),
+            f"{r['offset']:+g} s",
+            f"{r['snr']:.1f}",
+            f"{r['log_bayes_factor']:.2f}",
+            f"{r['efficiency']:.0%}",
+            f"{r['largest']:.3f} ({r['worst']})",
+        )
+        for r in read("trigger_time")["rows"]
+    ]
+    return table(["event", "time off by", "SNR", "log Bayes factor", "efficiency", "largest shift of a median [sigma]"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "kernels": kernels,
     "kernels-two-threads": lambda: kernels("kernels_two_threads"),
@@ -241,4 +278,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "cost": cost,
     "remnant": remnant,
     "quantise": quantise,
+    "flags": flags,
+    "planted": planted,
+    "trigger-time": trigger_time,
 }
