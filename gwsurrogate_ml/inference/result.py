@@ -244,7 +244,7 @@ class Result:
         segment : AnalysisSegment
             the data analysed
         model : WaveformModel, optional
-            by default the surrogate of the analysis
+            of the (2, 2) mode; by default the surrogate of the analysis
         n : int
             posterior draws behind the band
         """

@@ -13,6 +13,7 @@ import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import psd as psd_kernels
+from gwsurrogate_ml.strain.curves import bilby_curve, known_curves, pycbc_curve, pycbc_curves
 from gwsurrogate_ml.strain.detectors import interferometer
 from gwsurrogate_ml.strain.scatter import inverse_bias, overlap_correlation
 from gwsurrogate_ml.strain.spectrum_files import kind_named, read_spectrum
@@ -20,22 +21,12 @@ from gwsurrogate_ml.strain.spectrum_files import kind_named, read_spectrum
 PsdSource = str | Path | tuple[np.ndarray, np.ndarray]
 """Name of a curve, path of a file, or (frequencies in Hz, PSD in 1/Hz)."""
 
-ALIASES = {
-    "aLIGO": "aLIGO_ZERO_DET_high_P_asd.txt",
-    "aLIGO_design": "aLIGO_ZERO_DET_high_P_asd.txt",
-    "aLIGO_O4": "aLIGO_O4_high_asd.txt",
-    "AdV": "AdV_asd.txt",
-    "KAGRA": "KAGRA_design_asd.txt",
-}
-"""Short names of curves that bilby ships."""
-
-MIN_OFF_SOURCE, ROUGH = 4, 8
-"""Fewest off-source stretches that make a median PSD, and so few that its scatter is flagged: 32 s without gaps have 11."""
 DESIGNS = {"H1": "aLIGO", "L1": "aLIGO", "V1": "AdV", "K1": "KAGRA"}
 """Design curves of the detectors that have taken data together; others' are bilby's own."""
-
 DESIGN_FROM = 8.0
 """Hz: from here on a design is used. Below, some curves rise by fifteen orders of magnitude, which leaks into every band."""
+MIN_OFF_SOURCE, ROUGH = 4, 8
+"""Fewest off-source stretches that make a median PSD, and so few that its scatter is flagged: 32 s without gaps have 11."""
 MAX_STUCK = 0.01
 """Largest fraction of samples equal to the one before: digitised noise has none, a stuck or clipped channel many."""
 DEAD = 0.5
@@ -204,7 +195,7 @@ def load_psd(source: PsdSource) -> tuple[np.ndarray, np.ndarray]:
     source : str, path, or (frequencies, psd)
         arrays; or a file of one spectrum (see `spectrum_files.read_spectrum`: text, csv, npy, npz, HDF5 of pycbc or gwpy) that
         says by its own content, its name or the prefix ``asd:`` or ``psd:`` which it holds; or the name of a curve: one of
-        ALIASES, a noise curve of bilby (such as ``aLIGO_ZERO_DET_high_P_asd``) or an analytic PSD of pycbc (such as
+        `curves.ALIASES`, a noise curve of bilby (such as ``aLIGO_ZERO_DET_high_P_asd``) or an analytic PSD of pycbc (such as
         ``aLIGOZeroDetHighPower``)
 
     Returns
@@ -289,19 +280,15 @@ def split_kind(source: str) -> tuple[str, Path]:
 def _load_named(source: str) -> tuple[np.ndarray, np.ndarray]:
     kind, path = split_kind(source)
     if not path.is_file():
-        curves = _bilby_curves()
-        name = ALIASES.get(source, source)
-        name = name if name.endswith(".txt") else f"{name}.txt"
-        if name in curves:
-            kind, path = "", curves[name]
-        elif source in _pycbc_curves():
-            return _pycbc_curve(source)
+        named = bilby_curve(source)
+        if named is not None:
+            kind, path = "", named
+        elif source in pycbc_curves():
+            return pycbc_curve(source)
         elif path.suffix or len(path.parts) > 1:
             raise DataError(f"no PSD file {path}; check the path")
         else:
-            raise ConfigError(
-                f"unknown noise curve {source!r}; known: {', '.join((*ALIASES, *sorted(curves)))} and pycbc's names"
-            )
+            raise ConfigError(f"unknown noise curve {source!r}; known: {', '.join(known_curves())} and pycbc's names")
     frequencies, found = read_spectrum(path)
     said = next(iter(found)) if len(found) == 1 else ""
     kind = kind or said or kind_named(path.name)
@@ -340,26 +327,6 @@ def design_curve(detector: str) -> tuple[np.ndarray, np.ndarray]:
         frequencies, psd = load_psd((curve.frequency_array, curve.psd_array))
     first = int(frequencies.searchsorted(DESIGN_FROM))
     return frequencies[first:], psd[first:]
-
-
-def _bilby_curves() -> dict[str, Path]:
-    import bilby.gw.detector
-
-    folder = Path(bilby.gw.detector.__file__).parent / "noise_curves"
-    return {path.name: path for path in folder.glob("*.txt") if "asd" in path.name or "psd" in path.name}
-
-
-def _pycbc_curves() -> tuple[str, ...]:
-    import pycbc.psd
-
-    return tuple(pycbc.psd.get_psd_model_list())
-
-
-def _pycbc_curve(name: str) -> tuple[np.ndarray, np.ndarray]:
-    import pycbc.psd
-
-    series = pycbc.psd.from_string(name, 8 * 4096 + 1, 0.125, 8.0)
-    return np.asarray(series.sample_frequencies), np.asarray(series, np.float64)
 
 
 def per_detector(

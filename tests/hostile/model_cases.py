@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -255,6 +256,18 @@ def changed_prior(**changes: Any) -> Any:
     return result().with_prior(prior)
 
 
+def drawn(posterior: Any) -> None:
+    from gwsurrogate_ml import plot
+
+    plot.corner(posterior).savefig(io.BytesIO())
+
+
+def lal(name: str) -> Any:
+    from gwsurrogate_ml.inference import LalModel
+
+    return LalModel(name)
+
+
 def uniform(low: float, high: float) -> Any:
     from bilby.core.prior import Uniform
 
@@ -273,6 +286,18 @@ for name, call, error, said in (
     ),
     ("a number in place of a prior", lambda room: changed_prior(chirp_mass=44.5), DomainError, ("no draw",)),
     (
+        "a fixed spin",
+        lambda room: changed_prior(chi_1=0.0),
+        DomainError,
+        ("chi_1", "single value 0", "density", "Uniform"),
+    ),
+    (
+        "a list in place of a prior",
+        lambda room: changed_prior(chi_1=[0, 1]),
+        ConfigError,
+        ("chi_1", "Uniform(low, high)"),
+    ),
+    (
         "a result that does not know its prior",
         lambda room: replace(result(), meta={}).with_prior({}),
         ConfigError,
@@ -280,6 +305,24 @@ for name, call, error, said in (
     ),
 ):
     refuses("Result.with_prior", name, call, error, *said)
+for name, call, error, said in (
+    ("draws of five", lambda room: drawn(result().posterior[:5]), ConfigError, ("5 samples", "fewer parameters")),
+    ("a draw that is NaN", lambda room: drawn(result().posterior.assign(chi_1=NAN)), DataError, ("chi_1", "NaN")),
+):
+    refuses("plot.corner", name, call, error, *said)
+survives("plot.corner", "a parameter that is constant", lambda room: drawn(result().posterior.assign(chi_1=0.0)))
+refuses(
+    "load_estimator", "a waveform model of seven modes",
+    lambda room: gw.load_estimator(model=surrogate("nrhm")), ConfigError, "(2,2), (2,1)", "load_surrogate('nr22')",
+)  # fmt: skip
+refuses(
+    "LalModel",
+    "an approximant of several modes",
+    lambda room: lal("IMRPhenomXHM"),
+    ConfigError,
+    "IMRPhenomXHM",
+    "IMRPhenomXAS",
+)
 for name, call, error, said in (
     (
         "an unknown waveform",

@@ -307,6 +307,7 @@ for name, options, change, error, said in (
     ("a gap too near the event", {"gap": NEAR}, {}, DataError, ("H1", "whitening", "more data")),
     ("a dead channel", {"gap": (START, START + LENGTH), "fill": 0.0}, {}, DataError, ("H1", "constant")),
     ("periodograms longer than the data", {}, {"segment_duration": 64.0}, DataError, ("segment_duration",)),
+    ("a span of two seconds", {}, {"span": 2.0}, DataError, ("H1", "2.5 s", "more data")),
     ("a filter of no length", {}, {"fduration": 0.0}, ConfigError, ("fduration",)),
     ("a filter longer than the data", {}, {"fduration": 64.0}, DataError, ("whitening", "more data")),
     ("a highpass above Nyquist", {}, {"highpass": 5000.0}, ConfigError, ("highpass",)),
