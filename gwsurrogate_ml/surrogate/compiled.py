@@ -6,7 +6,7 @@ reading them; and since the leading-order amplitude is eta^(3/4) times a functio
 the knots are plain sums over tabulated basis vectors, done only where they are needed.
 
 numba keeps compiled code until this file changes: after changes to `elementary`, `spline`, `baseline` or `coordinates` alone, clear
-the package's `__pycache__` folders.
+the package's `__pycache__` folders, or `NUMBA_CACHE_DIR`.
 """
 
 from __future__ import annotations
