@@ -11,6 +11,10 @@ class DomainError(GwsmlError, ValueError):
     """A parameter lies beyond the hard limit of what a model was trained for, or is not a number."""
 
 
+class NoWaveformError(DomainError, RuntimeError):
+    """A binary for which a plug-in has no waveform, in the kind and the words by which bilby and pycbc tell it from a fault."""
+
+
 class DataError(GwsmlError, ValueError):
     """Strain, a PSD or a file cannot be used: missing, truncated, not finite, or inconsistent with the rest."""
 

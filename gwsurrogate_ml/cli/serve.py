@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gwsurrogate_ml.cli.console import ProgressReport, complain, stdout
 from gwsurrogate_ml.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.serve.models import ServedModel
 
 DEFAULT_MODELS = ("nrhm", "bbh-signal", "bbh-h1l1")
 
@@ -28,11 +32,36 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _name_and_path(word: str) -> tuple[str | None, str]:
+    """What follows ``--model``: a name of one's own, if one is given, and the model's name or folder.
+
+    Examples
+    --------
+    >>> _name_and_path("mine=nr22"), _name_and_path("nr22")
+    (('mine', 'nr22'), (None, 'nr22'))
+    """
+    name, given, path = word.partition("=")
+    return (name, path) if given and not Path(word).exists() else (None, word)
+
+
+def _require_new_names(models: list[ServedModel], path: str, taken: dict[str, str]) -> None:
+    """Raise if one of `models`, from `path`, has a name that is `taken`, a mapping to the path of the model that has it."""
+    for served in models:
+        if served.name in taken:
+            raise ConfigError(
+                f"two models would be served as {served.name!r}, {taken[served.name]} and {path}: leave one out, or give it a name "
+                f"of its own, such as --model {served.name}-2={path}"
+            )
+
+
 def serve(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            "--model", help="A shipped model's name or a folder; may be repeated. Default: nrhm, bbh-signal, bbh-h1l1."
+            "--model",
+            metavar="[NAME=]MODEL",
+            help="A shipped model's name or a folder, with a name to serve it as; may be repeated. Default: nrhm, bbh-signal, "
+            "bbh-h1l1.",
         ),
     ] = None,
     host: Annotated[
@@ -64,10 +93,14 @@ def serve(
     from gwsurrogate_ml.serve.models import serve_model
 
     with ProgressReport() as progress:
-        loaded = []
-        for name in model or DEFAULT_MODELS:
-            with progress.stage(f"loading {name}"):
-                loaded += serve_model(name)
+        loaded: list[ServedModel] = []
+        taken: dict[str, str] = {}
+        for name, path in map(_name_and_path, model or DEFAULT_MODELS):
+            with progress.stage(f"loading {path}"):
+                found = serve_model(path, name)
+            _require_new_names(found, path, taken)
+            taken |= {served.name: path for served in found}
+            loaded += found
     app = create_app(loaded, limits)
     import uvicorn
 

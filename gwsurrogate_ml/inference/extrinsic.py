@@ -13,12 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import numba
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
 from gwsurrogate_ml.inference.distance import DistanceTable
 from gwsurrogate_ml.inference.geometry import Network, amplitudes
+from gwsurrogate_ml.jit import njit
 
 TEMPER = 0.6
 """Power to which the likelihood of each detector's arrival time is raised in the proposal: wider than the posterior."""
@@ -236,7 +236,7 @@ def keep_best(
     return points.take(index, log_w[index] - np.log(size * chance[index] / cdf[-1]))
 
 
-@numba.njit(cache=True, inline="always")
+@njit(inline="always")
 def _table(packed: tuple[np.ndarray, float, float, float, float], rho: float, tau: float) -> float:
     """Catmull-Rom interpolation in (rho, tau), clamped at the edges of tau (flat to the left, negligible to the
     right).
@@ -263,7 +263,7 @@ def _table(packed: tuple[np.ndarray, float, float, float, float], rho: float, ta
     return total
 
 
-@numba.njit(cache=True, inline="always")
+@njit(inline="always")
 def _match(series, power, shift, left, weights, conj_a, a_squared, e):  # type: ignore[no-untyped-def]
     """Sum over detectors of conj(A) z and of |A|^2 sigma^2 at point `e` for one binary."""
     re, im, total = 0.0, 0.0, 0.0
@@ -279,7 +279,7 @@ def _match(series, power, shift, left, weights, conj_a, a_squared, e):  # type: 
     return re, im, total
 
 
-@numba.njit(cache=True, inline="always")
+@njit(inline="always")
 def _log_term(series, power, shift, packed, e, table, log_d_max, t_low, t_high, step, enough):  # type: ignore[no-untyped-def]
     """Log of weight times likelihood of one point, -inf where the prior forbids it or it falls below `enough`."""
     left, weights, conj_a, a_squared, log_weight, geocentre = packed
@@ -302,7 +302,7 @@ def _log_term(series, power, shift, packed, e, table, log_d_max, t_low, t_high, 
     return log_weight[e] + half * (1 - beyond * beyond) + 3 * log_y + _table(table, rho, rho * log_y)
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _marginal_loop(series, power, shift, packed, table, log_d_max, t_low, t_high, step):  # type: ignore[no-untyped-def]
     n, m = series.shape[0], len(packed[4])
     log_total, effective = np.empty(n), np.empty(n)
@@ -326,7 +326,7 @@ def _marginal_loop(series, power, shift, packed, table, log_d_max, t_low, t_high
     return log_total, effective
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _terms_loop(series, power, shift, packed, table, log_d_max, t_low, t_high, step):  # type: ignore[no-untyped-def]
     n, m = series.shape[0], len(packed[4])
     out = np.empty((n, m))
@@ -338,7 +338,7 @@ def _terms_loop(series, power, shift, packed, table, log_d_max, t_low, t_high, s
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _choose_loop(series, power, shift, packed, table, log_d_max, t_low, t_high, step, log_total, u):  # type: ignore[no-untyped-def]
     n, m = series.shape[0], len(packed[4])
     index = np.empty(n, np.int64)

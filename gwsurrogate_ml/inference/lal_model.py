@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.errors import ConfigError, DomainError
 
 
 def require_approximant(name: str) -> int:
@@ -96,11 +96,22 @@ class LalModel:
         Returns
         -------
         (N, duration * sampling_frequency / 2 + 1) complex128, 1/Hz
+
+        Raises
+        ------
+        DomainError
+            a binary that LAL has no waveform for
         """
         n_f = round(duration * sampling_frequency / 2) + 1
         parameters = np.atleast_2d(np.column_stack([mass_1, mass_2, chi_1, chi_2]).astype(float))
         out = np.zeros((len(parameters), n_f), dtype=np.complex128)
         for row, (m1, m2, c1, c2) in zip(out, parameters, strict=True):
-            plus = self._plus(m1, m2, c1, c2, 0.0, 1 / duration, f_min, sampling_frequency / 2)[:n_f]
+            try:
+                plus = self._plus(m1, m2, c1, c2, 0.0, 1 / duration, f_min, sampling_frequency / 2)[:n_f]
+            except RuntimeError as error:
+                raise DomainError(
+                    f"{self.name} has no waveform from f_min = {f_min:g} Hz for masses {m1:g} and {m2:g}, spins {c1:g} and {c2:g} "
+                    f"(LAL: {error}): narrow the prior, lower f_min, or take another approximant"
+                ) from error
             row[: plus.size] = plus
         return out

@@ -7,14 +7,13 @@ arrival time is uniform around the event.
 
 from __future__ import annotations
 
-from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 from scipy.special import hyp2f1, ndtr, ndtri
 
-from gwsurrogate_ml.conventions import INTRINSIC, component_masses
+from gwsurrogate_ml.conventions import INTRINSIC
 from gwsurrogate_ml.errors import ConfigError, DomainError
 
 if TYPE_CHECKING:
@@ -226,27 +225,3 @@ def require_inside(prior: BinaryPrior, limits: dict[str, tuple[float, float]], m
                 f"the prior on {name} ({low:g} to {high:g}) exceeds what {model} covers "
                 f"({limits[name][0]:g} to {limits[name][1]:g}): narrow the prior"
             )
-
-
-def require_reach(prior: BinaryPrior, model: Any, f_min: float) -> None:
-    """Raise DomainError, with the smallest f_min that will do, unless the model's waveforms begin at `f_min` for all of the prior.
-
-    Parameters
-    ----------
-    prior : BinaryPrior
-    model : waveform model; nothing is checked where it has no `smallest_total_mass`
-    f_min : float, Hz
-    """
-    if not hasattr(model, "smallest_total_mass"):
-        return
-    low, needed = prior.chirp_mass[0], 0.0
-    for mass_ratio, chi_1, chi_2 in product(prior.mass_ratio, prior.chi, prior.chi):  # the extremes are at the corners
-        total = float(np.sum(component_masses(np.array([low]), np.array([mass_ratio]))))
-        needed = max(needed, f_min * model.smallest_total_mass(1.0 / mass_ratio, chi_1, chi_2, f_min) / total)
-    if needed > f_min:
-        smallest = np.ceil(10 * needed) / 10
-        raise DomainError(
-            f"the model does not reach down to f_min = {f_min:g} Hz for chirp masses from {low:g} solar masses: for this prior "
-            f"set f_min (--f-min) to at least {smallest:.1f} Hz, or begin the prior at a chirp mass of "
-            f"{np.ceil(10 * low * needed / f_min) / 10:.1f}"
-        )

@@ -22,11 +22,12 @@ from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.event import ALONE, conclude, model_name, require_signal, require_strain
 from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
 from gwsurrogate_ml.inference.preflight import spectrum_flags
-from gwsurrogate_ml.inference.priors import BinaryPrior, require_inside, require_reach
+from gwsurrogate_ml.inference.priors import BinaryPrior
 from gwsurrogate_ml.inference.refine import PriorProposal
 from gwsurrogate_ml.inference.rounds import Pool, SamplingOptions, final_draws, learn
 from gwsurrogate_ml.inference.sampling import EventSampler
 from gwsurrogate_ml.inference.search import search
+from gwsurrogate_ml.inference.span import require_covered
 from gwsurrogate_ml.inference.steps import kept_in
 from gwsurrogate_ml.inference.training import load_model
 from gwsurrogate_ml.strain.segment import AnalysisSegment
@@ -129,10 +130,7 @@ def require_event(segment: AnalysisSegment, prior: BinaryPrior, model: WaveformM
     """Raise unless `sample_event` can analyse the segment under this prior with this model: detectors, ranges, units."""
     if len(segment.detectors) < 2:
         raise DomainError(f"the data are of {segment.detectors[0]}: {ALONE}")
-    limits = getattr(model, "limits", None)
-    if isinstance(limits, dict):
-        require_inside(prior, limits, model_name(model))
-    require_reach(prior, model, segment.f_min)
+    require_covered(prior, model, model_name(model), segment.f_min, segment.duration)
     require_strain(segment)
 
 

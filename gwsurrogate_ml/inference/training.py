@@ -32,8 +32,8 @@ from gwsurrogate_ml.inference.likelihood import WaveformModel
 from gwsurrogate_ml.inference.monitor import LiveEfficiency
 from gwsurrogate_ml.inference.network import PosteriorNetwork
 from gwsurrogate_ml.inference.parallel import MeanLoss, Processes, processes
-from gwsurrogate_ml.inference.priors import require_inside
 from gwsurrogate_ml.inference.simulator import Simulator, build_bank, n_features
+from gwsurrogate_ml.inference.span import require_covered
 from gwsurrogate_ml.inference.unusual import UsualRange
 from gwsurrogate_ml.strain.detectors import require_known
 from gwsurrogate_ml.strain.signal import require_quadrupole
@@ -104,7 +104,7 @@ def train_estimator(
     else:
         require_quadrupole(model)
         identity = {"name": getattr(model, "name", type(model).__name__)}
-    _check_coverage(config, model)
+    require_covered(config.prior, model, config.surrogate, config.segment.f_min, config.segment.duration)
     with processes() as here:
         here.share(config.training.batch)
         return _train(config, out, model, identity, progress if here.first else None, here)
@@ -148,15 +148,6 @@ def _train(
                 path.unlink(missing_ok=True)
     here.wait()
     return out
-
-
-def _check_coverage(config: EstimatorConfig, model: WaveformModel) -> None:
-    limits = getattr(model, "limits", None)
-    if limits is None and isinstance(ranges := getattr(model, "info", {}).get("ranges"), dict):
-        spin = [(ranges[name]["hard_min"], ranges[name]["hard_max"]) for name in ("chi1", "chi2")]
-        limits = {"mass_ratio": (1.0 / ranges["q"]["hard_max"], 1.0), "chi_1": spin[0], "chi_2": spin[1]}
-    if isinstance(limits, dict):
-        require_inside(config.prior, limits, config.surrogate)
 
 
 def _claim(work: Path, config: EstimatorConfig, identity: dict[str, Any]) -> None:

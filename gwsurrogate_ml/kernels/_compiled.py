@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from gwsurrogate_ml.jit import njit
 
 _LANES = 64
 """Numbers worked on side by side."""
@@ -30,7 +32,7 @@ def call(typing_context: Any, address: Any, handle: Any, source: Any, target: An
     return types.intp(*[types.intp] * 4), generate
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@njit(nogil=True, error_model="numpy", fastmath=True)
 def windowed_row(
     x: np.ndarray, start: int, weights: np.ndarray, detrend: bool, out: np.ndarray
 ) -> None:  # pragma: no cover - compiled
@@ -49,7 +51,7 @@ def windowed_row(
         out[i] = (segment[i] - level) * weights[i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@njit(nogil=True, error_model="numpy", fastmath=True)
 def power_row(z: np.ndarray, row: int, out: np.ndarray) -> None:  # pragma: no cover - compiled
     """``out[b, row, c] = |z[b * width + c]|^2`` for out (n_blocks, n_rows, width); zero beyond the last number."""
     width = out.shape[2]
@@ -62,7 +64,7 @@ def power_row(z: np.ndarray, row: int, out: np.ndarray) -> None:  # pragma: no c
         target[m:] = 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def segment_powers(
     x: np.ndarray,
     first: int,
@@ -86,7 +88,7 @@ def segment_powers(
     return 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@njit(nogil=True, error_model="numpy", fastmath=True)
 def largest(x: np.ndarray) -> float:  # pragma: no cover - compiled
     """Largest |x| of finite numbers, many side by side: the compiler does not vectorise one running maximum."""
     found = np.zeros(_LANES, x.dtype)
@@ -100,7 +102,7 @@ def largest(x: np.ndarray) -> float:  # pragma: no cover - compiled
     return found.max()
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@njit(nogil=True, error_model="numpy", fastmath=True)
 def tapered_block(
     x: np.ndarray, start: int, offset: float, ends: np.ndarray, out: np.ndarray
 ) -> None:  # pragma: no cover - compiled
@@ -121,7 +123,7 @@ def tapered_block(
         out[i] *= ends[start + i - n + 2 * half]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@njit(nogil=True, error_model="numpy", fastmath=True)
 def convolved_blocks(
     x: np.ndarray,
     first: int,
@@ -158,7 +160,7 @@ def convolved_blocks(
     return 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def lerp_uniform(values: np.ndarray, step: float, length: int) -> np.ndarray:  # pragma: no cover - compiled
     """`values` at positions ``step * arange(length)`` (in samples), linear in between, the last value beyond the end.
 

@@ -7,7 +7,8 @@ because NaN and infinities must survive to be noticed; a division by zero gives 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from gwsurrogate_ml.jit import njit
 
 REORDER = {"reassoc", "contract", "nsz", "arcp"}
 
@@ -16,7 +17,7 @@ SPAN = 256
 """Frequencies or times handled together: the weights of a span stay in the first cache, and its loops are vectorised."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=REORDER)
+@njit(nogil=True, error_model="numpy", fastmath=REORDER)
 def correlate(
     template: np.ndarray, data: np.ndarray, psd: np.ndarray, kmin: int, kmax: int, out: np.ndarray
 ) -> tuple[float, float, bool]:  # pragma: no cover - compiled
@@ -49,7 +50,7 @@ def correlate(
     return total_h, total_s, bad == 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=REORDER)
+@njit(nogil=True, error_model="numpy", fastmath=REORDER)
 def correlate_folded(
     template: np.ndarray,
     over_whitened: np.ndarray,
@@ -103,14 +104,14 @@ _BLOCK = 512
 """Frequencies whose phases are tabulated at once; the phase of each block's first one is taken anew, exactly."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _turned(turns: float) -> complex:  # pragma: no cover - compiled
     """``exp(2 pi i turns)``, with whole turns taken off before the sines."""
     phase = 2 * np.pi * (turns - np.floor(turns))
     return complex(np.cos(phase), np.sin(phase))
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=REORDER)
+@njit(nogil=True, error_model="numpy", fastmath=REORDER)
 def _phases(
     positions: np.ndarray, n_time: int, table_r: np.ndarray, table_i: np.ndarray
 ) -> None:  # pragma: no cover - compiled
@@ -132,7 +133,7 @@ def _phases(
             table_r[p, b], table_i[p, b] = step_r[b], step_i[b]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=REORDER)
+@njit(nogil=True, error_model="numpy", fastmath=REORDER)
 def correlation_at(
     template: np.ndarray,
     over_whitened: np.ndarray,
@@ -179,7 +180,7 @@ _SMALL_PHASE = 1e-2
 """Largest phase expanded to second order: the third is two ten-millionths."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=REORDER)
+@njit(nogil=True, error_model="numpy", fastmath=REORDER)
 def _correlation_near(
     template: np.ndarray,
     over_whitened: np.ndarray,
@@ -244,7 +245,7 @@ def _correlation_near(
         out[p] = complex(sum_r[p], sum_i[p])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def correlations(
     template: np.ndarray,
     over_whitened: np.ndarray,
@@ -281,7 +282,7 @@ def correlations(
         out[chosen] = values
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=REORDER)
+@njit(nogil=True, error_model="numpy", fastmath=REORDER)
 def binned_sums(
     real: np.ndarray, imag: np.ndarray, edges: np.ndarray, positions: np.ndarray, n_time: int, out: np.ndarray
 ) -> None:  # pragma: no cover - compiled

@@ -10,8 +10,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 
+from gwsurrogate_ml.jit import njit
 from gwsurrogate_ml.kernels.threads import each, parts
 
 LANES = 32
@@ -58,7 +58,7 @@ def median_network(n: int) -> np.ndarray:
     return network
 
 
-@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
+@njit(nogil=True, fastmath={"nnan", "nsz"})
 def _network_medians(blocks: np.ndarray, network: np.ndarray, out: np.ndarray) -> None:  # pragma: no cover - compiled
     low, high = (blocks.shape[1] - 1) // 2, blocks.shape[1] // 2
     for b in range(blocks.shape[0]):

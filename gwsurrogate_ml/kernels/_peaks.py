@@ -6,12 +6,12 @@ As in `_filter`: compiled on first use and cached on disk, without the interpret
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from gwsurrogate_ml.jit import njit
 from gwsurrogate_ml.kernels._filter import REORDER, SPAN
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=REORDER)
+@njit(nogil=True, error_model="numpy", fastmath=REORDER)
 def _loud_spans(z: np.ndarray, floor: float, loud: np.ndarray) -> int:  # pragma: no cover - compiled
     """Mark and count the spans where some |z|^2 >= floor is possible; `z` is a real view.
 
@@ -29,7 +29,7 @@ def _loud_spans(z: np.ndarray, floor: float, loud: np.ndarray) -> int:  # pragma
     return count
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def loud(z: np.ndarray, threshold: float) -> np.ndarray:  # pragma: no cover - compiled
     """Ascending indices of the samples with |z| >= threshold; `z` is a real view of a complex series."""
     floor = threshold * threshold
@@ -46,7 +46,7 @@ def loud(z: np.ndarray, threshold: float) -> np.ndarray:  # pragma: no cover - c
     return index[:n]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def local_maxima(index: np.ndarray, power: np.ndarray, window: int) -> np.ndarray:  # pragma: no cover - compiled
     """Which of some samples (ascending `index`) no other within `window` on either side exceeds; ties go to the first.
 
@@ -74,7 +74,7 @@ def local_maxima(index: np.ndarray, power: np.ndarray, window: int) -> np.ndarra
     return keep
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def near_maxima(
     index: np.ndarray, z: np.ndarray, window: int, ratio: float, margin: float
 ) -> np.ndarray:  # pragma: no cover - compiled
@@ -104,7 +104,7 @@ def near_maxima(
     return (size >= ratio * highest - margin) | (size >= (2 * ratio - 1) * highest)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=REORDER)
+@njit(nogil=True, error_model="numpy", fastmath=REORDER)
 def predictor(
     power: np.ndarray, turn: np.ndarray, step: int
 ) -> tuple[float, np.ndarray, np.ndarray]:  # pragma: no cover - compiled
@@ -134,7 +134,7 @@ def predictor(
     return min(np.abs(r[step // 2]), 1.0), weights, left
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def candidates(
     coarse: np.ndarray,
     step: int,
@@ -186,7 +186,7 @@ def candidates(
     return index[keep], z[keep]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def loudest(
     index: np.ndarray, z: np.ndarray, threshold: float, window: int
 ) -> np.ndarray:  # pragma: no cover - compiled
@@ -198,7 +198,7 @@ def loudest(
     return above[local_maxima(index[above], power[above], window)]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def cluster(z: np.ndarray, threshold: float, window: int) -> np.ndarray:  # pragma: no cover - compiled
     """Samples with |z| >= threshold that no sample within `window` on either side exceeds; `z` is a real view."""
     index = loud(z, threshold)

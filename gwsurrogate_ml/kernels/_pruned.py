@@ -11,8 +11,8 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from numba import njit
 
+from gwsurrogate_ml.jit import njit
 from gwsurrogate_ml.kernels import fft
 
 _MAX_SPLIT = 256
@@ -31,7 +31,7 @@ _RESIDUES = 8
 """Residues treated together: eight neighbours are one cache line of the long spectrum, and their rows stay in cache."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _fold(transfer: np.ndarray, split: int, first: int, rows: np.ndarray) -> None:  # pragma: no cover - compiled
     """``rows[i, q] = A[R q + first + i]`` of the symmetric two-sided spectrum."""
     n = split * rows.shape[1]
@@ -41,7 +41,7 @@ def _fold(transfer: np.ndarray, split: int, first: int, rows: np.ndarray) -> Non
             rows[i, q] = transfer[min(k, n - k)]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+@njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 def _fold_inverse(
     values: np.ndarray,
     slopes: np.ndarray,
@@ -84,7 +84,7 @@ def _fold_inverse(
                     rows[j % split - first, j // split % length] *= ramp[t]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@njit(nogil=True, error_model="numpy", fastmath=True)
 def _gather(
     spectra: np.ndarray, n: int, split: int, first: int, phasor: np.ndarray, out: np.ndarray
 ) -> None:  # pragma: no cover - compiled
@@ -102,7 +102,7 @@ def _gather(
             power[j] *= step[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@njit(nogil=True, error_model="numpy", fastmath=True)
 def _modulate(state: np.ndarray, start: int, rows: np.ndarray) -> None:  # pragma: no cover - compiled
     """``rows[i, j mod L] = x[j] exp(-2 pi i (r + i) j / N)`` for samples j = start, start + 1, ...
 
@@ -121,7 +121,7 @@ def _modulate(state: np.ndarray, start: int, rows: np.ndarray) -> None:  # pragm
             value[t] *= step[t]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@njit(nogil=True, error_model="numpy", fastmath=True)
 def _scatter_power(spectra: np.ndarray, split: int, first: int, out: np.ndarray) -> None:  # pragma: no cover - compiled
     """``out[k] = |X_r[q]|^2`` at k = R q + r, r = first + i, or at N - k where that is the one-sided frequency."""
     n = split * spectra.shape[1]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import MTSUN_SI
-from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.errors import ConfigError, DomainError, NoWaveformError
 from gwsurrogate_ml.surrogate.model import Surrogate, load_surrogate
 
 PREFIX = "GWSML_"
@@ -48,7 +50,47 @@ def heavier_first(mass1: float, mass2: float, spin1: float, spin2: float) -> tup
     >>> heavier_first(20.0, 30.0, 0.1, -0.2)
     (30.0, 20.0, -0.2, 0.1)
     """
-    return (mass1, mass2, spin1, spin2) if mass1 >= mass2 else (mass2, mass1, spin2, spin1)
+    return (mass2, mass1, spin2, spin1) if mass1 < mass2 else (mass1, mass2, spin1, spin2)
+
+
+@contextmanager
+def no_waveform() -> Iterator[None]:
+    """Let a binary beyond the model leave as the error that samplers catch where they are told to.
+
+    bilby (`catch_waveform_errors`) takes any error whose text holds LAL's "Input domain error", pycbc (`ignore_failed_waveforms`) a
+    RuntimeError. Errors of the settings, which no point of the prior would mend, stay what they are.
+
+    Raises
+    ------
+    NoWaveformError
+        for a `DomainError` inside
+
+    Examples
+    --------
+    >>> with no_waveform():
+    ...     model("GWSML_NR22")(99.0, 0.0, 0.0)
+    Traceback (most recent call last):
+    gwsurrogate_ml.errors.NoWaveformError: Input domain error: q = 99 is outside [1, 10.5], the hard limit of this model: ...
+    """
+    try:
+        yield
+    except DomainError as error:
+        raise NoWaveformError(f"Input domain error: {error}") from error
+
+
+def require_place(luminosity_distance: float, theta_jn: float, phase: float) -> None:
+    """Raise for a distance (Mpc) or angles (rad) that no binary has: conversions of a point of the prior may give them.
+
+    Raises
+    ------
+    DomainError
+        naming the parameter
+    """
+    for name, value in {"luminosity_distance": luminosity_distance, "theta_jn": theta_jn, "phase": phase}.items():
+        if not math.isfinite(value):
+            raise DomainError(f"{name} is {value}: give a finite number")
+    if not luminosity_distance > 0:
+        raise DomainError(f"luminosity_distance is {luminosity_distance:g}: give a number above zero in Mpc")
 
 
 def refuse(given: dict[str, Any], names: Iterable[str], why: str) -> None:
@@ -58,11 +100,15 @@ def refuse(given: dict[str, Any], names: Iterable[str], why: str) -> None:
     ------
     ConfigError
         naming the parameter and its value
+    DomainError
+        a value that is not finite, as conversions of a point of the prior may give
     """
     for name in names:
         value = given.get(name)
         if value is None or (isinstance(value, str | list | tuple) and not value):
             continue
+        if not isinstance(value, str | list | tuple) and not math.isfinite(value):
+            raise DomainError(f"{name} is {value}: give a finite number")
         if isinstance(value, str | list | tuple) or abs(float(value)) > 1e-8:
             raise ConfigError(f"{name} = {value}: {why}")
 

@@ -53,8 +53,9 @@ class Generator(CompactBinaryCoalescenceGenerator):
 
     Raises
     ------
-    DomainError
-        parameters beyond the model's domain, or `f22_start` below what it reaches
+    NoWaveformError
+        a DomainError: parameters beyond the model's domain, or `f22_start` below what it reaches; bilby catches it where its
+        `catch_waveform_errors` is set
     ConfigError
         spins in the plane, eccentricity, tides, modes that the model lacks, or a parameter of another name
     """
@@ -83,6 +84,7 @@ class Generator(CompactBinaryCoalescenceGenerator):
             "conditioning_routines": "",
         }
 
+    @common.no_waveform()
     def generate_td_waveform(self, **parameters: Any) -> tuple[TimeSeries, TimeSeries]:
         """Plus and cross polarization, gwpy TimeSeries of strain, epoch relative to the peak."""
         surrogate, keywords, p = self._checked(parameters)
@@ -92,6 +94,7 @@ class Generator(CompactBinaryCoalescenceGenerator):
         plus, cross = common.turned(plus, cross, _nodes(p))
         return TimeSeries(plus, t0=start, dt=step, name="hplus"), TimeSeries(cross, t0=start, dt=step, name="hcross")
 
+    @common.no_waveform()
     def generate_fd_waveform(self, **parameters: Any) -> tuple[FrequencySeries, FrequencySeries]:
         """Fourier transforms of the polarizations, gwpy FrequencySeries in 1/Hz, from 0 to `f_max`."""
         surrogate, keywords, p = self._checked(parameters)
@@ -106,6 +109,7 @@ class Generator(CompactBinaryCoalescenceGenerator):
         )
         return plus, cross
 
+    @common.no_waveform()
     def generate_td_modes(self, **parameters: Any) -> dict[tuple[int, int], TimeSeries]:
         """Modes of both signs of m as strain, gwpy TimeSeries of complex numbers."""
         surrogate, keywords, p = self._checked(parameters)
@@ -156,6 +160,7 @@ class Generator(CompactBinaryCoalescenceGenerator):
             **({"f_ref": f_ref} if f_ref else {}),
             **({"modes": common.choose_modes(modes, surrogate)} if modes is not None else {}),
         }
+        common.require_place(*(keywords[name] for name in ("luminosity_distance", "theta_jn", "phase")))
         return surrogate, keywords, p
 
 

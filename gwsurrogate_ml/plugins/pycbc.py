@@ -43,7 +43,7 @@ def _number(value: Any, name: str) -> float:
 
 def _checked(p: dict[str, Any]) -> tuple[Surrogate, dict[str, Any]]:
     """The surrogate, and its keywords but for those of the time or frequency grid."""
-    from gwsurrogate_ml.plugins.common import choose_modes, heavier_first, model, refuse
+    from gwsurrogate_ml.plugins.common import choose_modes, heavier_first, model, refuse, require_place
 
     surrogate = model(p["approximant"])
     name = p["approximant"]
@@ -58,15 +58,17 @@ def _checked(p: dict[str, Any]) -> tuple[Surrogate, dict[str, Any]]:
     modes = p.get("mode_array")
     binary = (_number(p.get(k) or 0.0, k) for k in ("mass1", "mass2", "spin1z", "spin2z"))
     m1, m2, chi1, chi2 = heavier_first(*binary)
+    place = tuple(_number(p[k], k) for k in ("distance", "inclination", "coa_phase"))
+    require_place(*place)
     f_ref = finite(p.get("f_ref") or 0.0, "f_ref", "Hz")
     return surrogate, {
         "mass_1": m1,
         "mass_2": m2,
         "chi_1": chi1,
         "chi_2": chi2,
-        "luminosity_distance": finite(p["distance"], "distance", "Mpc"),
-        "theta_jn": finite(p["inclination"], "inclination", "rad"),
-        "phase": finite(p["coa_phase"], "coa_phase", "rad"),
+        "luminosity_distance": place[0],
+        "theta_jn": place[1],
+        "phase": place[2],
         "f_min": finite(p["f_lower"], "f_lower", "Hz"),
         **({"f_ref": f_ref} if f_ref else {}),
         **({"modes": choose_modes(modes, surrogate)} if modes is not None else {}),
@@ -82,18 +84,20 @@ def td(**p: Any) -> tuple[TimeSeries, TimeSeries]:
 
     Raises
     ------
-    DomainError
-        parameters beyond the model's domain, or `f_lower` below what it reaches
+    NoWaveformError
+        a DomainError: parameters beyond the model's domain, or `f_lower` below what it reaches; pycbc's models catch it where their
+        `ignore_failed_waveforms` is set
     ConfigError
         spins in the plane, eccentricity, tides, post-Newtonian orders, or modes that the model lacks
     """
     from pycbc.types import TimeSeries
 
-    from gwsurrogate_ml.plugins.common import turned
+    from gwsurrogate_ml.plugins.common import no_waveform, turned
 
-    surrogate, keywords = _checked(p)
     rate = 1.0 / positive(p["delta_t"], "delta_t", "s")
-    start, plus, cross = surrogate.strain(**keywords, sampling_frequency=rate, taper=False)
+    with no_waveform():
+        surrogate, keywords = _checked(p)
+        start, plus, cross = surrogate.strain(**keywords, sampling_frequency=rate, taper=False)
     plus, cross = turned(plus, cross, float(p.get("long_asc_nodes") or 0.0))
     return tuple(TimeSeries(h, delta_t=p["delta_t"], epoch=start) for h in (plus, cross))
 
@@ -107,17 +111,18 @@ def fd(**p: Any) -> tuple[FrequencySeries, FrequencySeries]:
 
     Raises
     ------
-    DomainError, ConfigError
+    NoWaveformError, ConfigError
         as for `td`
     """
     from pycbc.types import FrequencySeries
 
-    from gwsurrogate_ml.plugins.common import transforms, turned
+    from gwsurrogate_ml.plugins.common import no_waveform, transforms, turned
 
-    surrogate, keywords = _checked(p)
     delta_f, f_final = positive(p["delta_f"], "delta_f", "Hz"), finite(p.get("f_final") or 0.0, "f_final", "Hz")
-    if 0 < f_final <= keywords["f_min"]:
-        raise ConfigError(f"f_final = {f_final:g} Hz does not lie above f_lower = {keywords['f_min']:g} Hz")
-    plus, cross = transforms(surrogate, keywords, delta_f, f_final)
+    with no_waveform():
+        surrogate, keywords = _checked(p)
+        if 0 < f_final <= keywords["f_min"]:
+            raise ConfigError(f"f_final = {f_final:g} Hz does not lie above f_lower = {keywords['f_min']:g} Hz")
+        plus, cross = transforms(surrogate, keywords, delta_f, f_final)
     plus, cross = turned(plus, cross, float(p.get("long_asc_nodes") or 0.0))
     return tuple(FrequencySeries(h, delta_f=delta_f, epoch=-1.0 / delta_f) for h in (plus, cross))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -22,6 +23,8 @@ from gwsurrogate_ml.files import whole_hdf5
 from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.strain.signal import Waveform
 from gwsurrogate_ml.strain.spectrum import load_psd
+
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
 
@@ -336,7 +339,8 @@ def cached(
     checksum : str
         of the model's weights: another model has another bank
     folder : path, optional
-        ``$GWSML_CACHE/banks``, else the user's cache folder of this package, where left out
+        ``$GWSML_CACHE/banks``, else the user's cache folder of this package, where left out; a bank that cannot be kept there is
+        placed all the same, and a warning logged
     """
     import pooch
 
@@ -346,5 +350,11 @@ def cached(
     if path.is_file():
         return TemplateBank.load(path)
     bank = place(model, config, progress)
-    bank.save(path)
+    try:
+        bank.save(path)
+    except (OSError, ConfigError) as error:
+        logger.warning(
+            "the bank is not kept, and is placed anew each time (%s): name a folder that can be written by GWSML_CACHE",
+            error,
+        )
     return bank

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -312,21 +313,39 @@ KINDS: dict[str, Callable[[Path], list[ServedModel]]] = {
 }
 
 
-def serve_model(name_or_path: str | Path) -> list[ServedModel]:
+def serve_model(name_or_path: str | Path, served_as: str | None = None) -> list[ServedModel]:
     """What a trained model is served as, by its card's kind; a surrogate is served as modes and as polarizations.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+    served_as : str, optional
+        a name instead of the card's: two models of one name can then be served together
 
     Raises
     ------
     ArtifactError
         unknown name, damaged files
     ConfigError
-        a kind that is not served
+        a kind that is not served, or a name that no address can hold
+
+    Examples
+    --------
+    >>> [model.name for model in serve_model("nr22", "mine")]
+    ['mine', 'mine-polarizations']
     """
+    if served_as is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", served_as):
+        raise ConfigError(f"the name {served_as!r} cannot stand in an address: take letters, digits, '.', '_' and '-'")
     folder = artifacts.resolve(name_or_path, "model")
     try:
-        kind = str(json.loads((folder / "card.json").read_text())["kind"])
+        card = json.loads((folder / "card.json").read_text())
+        kind = str(card["kind"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{folder / 'card.json'} is not a model card: get the model again") from error
     if kind not in KINDS:
         raise ConfigError(f"{name_or_path} is a model of kind {kind!r}: of those served are {', '.join(KINDS)}")
-    return KINDS[kind](folder)
+    models = KINDS[kind](folder)
+    if served_as is not None:
+        for model in models:
+            model.name = served_as + model.name.removeprefix(str(card["name"]))
+    return models

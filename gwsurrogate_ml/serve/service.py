@@ -103,7 +103,7 @@ class Service:
         if len(self.models) < len(models):
             names = [model.name for model in models]
             twice = next(name for name in names if names.count(name) > 1)
-            raise ConfigError(f"two models have the name {twice!r}: serve one of them, or train with another name")
+            raise ConfigError(f"two models have the name {twice!r}: give one another, serve_model(path, name)")
         self.limits = limits
         self.statistics = {name: Statistics() for name in self.models}
         self.sequences = Sequences(limits.sequences, limits.idle)

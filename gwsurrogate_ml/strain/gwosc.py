@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import re
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -70,25 +71,33 @@ def fetch_event(
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", event):
         raise ConfigError(f"{event!r} cannot be an event's name; give one such as GW150914")
     folder = cache_folder() if cache is None else Path(cache)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"the cache of downloads {folder} cannot be made ({error.strerror}): name another folder by GWSML_CACHE"
-        ) from error
     record = folder / f"{event}.json"
     known = _recorded(record)
     satisfied = known["complete"] if detectors is None else set(detectors) <= set(known["urls"])
     if not satisfied:
+        _require_writable(folder)
         gps, urls = _patiently(lambda: locate(event, detectors), f"look up {event}", attempts, backoff)
         known = {"gps": gps, "urls": known["urls"] | urls, "complete": known["complete"] or detectors is None}
         _write(record, json.dumps(known, indent=1))
     wanted = tuple(known["urls"]) if detectors is None else detectors
+    if not all((folder / known["urls"][detector].rsplit("/", 1)[-1]).exists() for detector in wanted):
+        _require_writable(folder)
     files = {}
     for detector in wanted:
         url = known["urls"][detector]
         files[detector] = _patiently(lambda url=url: _download(url, folder), f"download {url}", attempts, backoff)  # type: ignore[misc]
     return float(known["gps"]), files
+
+
+def _require_writable(folder: Path) -> None:
+    """Make the folder where there is none; raise ConfigError, with the remedy, unless files can be written in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ConfigError(
+            f"the cache of downloads {folder} cannot be written ({error.strerror}): name another folder by GWSML_CACHE"
+        ) from error
 
 
 def _recorded(record: Path) -> dict[str, Any]:

@@ -6,17 +6,17 @@ reading them; and since the leading-order amplitude is eta^(3/4) times a functio
 the knots are plain sums over tabulated basis vectors, done only where they are needed.
 
 numba keeps compiled code until this file changes: after changes to `elementary`, `spline`, `baseline` or `coordinates` alone, clear
-the package's `__pycache__` folders.
+the package's `__pycache__` folders, or `NUMBA_CACHE_DIR`.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
 from gwsurrogate_ml.conventions import ModeKey
+from gwsurrogate_ml.jit import njit
 from gwsurrogate_ml.surrogate import baseline, predictor
 from gwsurrogate_ml.surrogate.coordinates import columns, masses
 from gwsurrogate_ml.waveform.elementary import exponentiate
@@ -136,7 +136,7 @@ def _processes(tensors: dict[str, Any], prefix: str) -> Processes:
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _add_product(row: np.ndarray, matrix: np.ndarray, out: np.ndarray, first: int = 0) -> None:
     """Add row (n,) times matrix (n, first + n_out), float32 or float64, less its first columns, to `out` (n_out,) float64."""
     n = len(matrix)
@@ -152,7 +152,7 @@ def _add_product(row: np.ndarray, matrix: np.ndarray, out: np.ndarray, first: in
             out[j] += a * w[j]
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _add_mean(network: Network, x: np.ndarray, out: np.ndarray) -> None:
     """Add the mean of the ensemble at features `x` (4,) to `out` (n_out,)."""
     widths, members = network.widths, network.members
@@ -181,7 +181,7 @@ def _add_mean(network: Network, x: np.ndarray, out: np.ndarray) -> None:
             out[i] += following[k * out.size + i] * network.scale[i]
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _add_processes(processes: Processes, x: np.ndarray, out: np.ndarray) -> None:
     """Add the processes' means at features `x` (4,) to `out` (n_out,)."""
     centres = processes.centres
@@ -202,7 +202,7 @@ def _add_processes(processes: Processes, x: np.ndarray, out: np.ndarray) -> None
         out[j] += total
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def coefficients(t: Tables, q: float, chi1: float, chi2: float) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients of `Tables.basis` (1, n_basis) and, one mode after the other, of the modes' bases (1, n_modes - 1, n_basis)."""
     eta, _, delta = masses(q)
@@ -237,7 +237,7 @@ def coefficients(t: Tables, q: float, chi1: float, chi2: float) -> tuple[np.ndar
     return leading, more
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _log_totals(t: Tables, higher: np.ndarray, amplitude: np.ndarray, centre: int, out: np.ndarray) -> None:
     """Write log sqrt(sum over modes of |h_lm|^2) at the five knots around `centre` into `out`."""
     for j in range(5):
@@ -252,7 +252,7 @@ def _log_totals(t: Tables, higher: np.ndarray, amplitude: np.ndarray, centre: in
         out[j] = 0.5 * np.log(total)
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def at_knots(t: Tables, parameters: np.ndarray, leading: np.ndarray, more: np.ndarray) -> Knots:
     """Waveforms of `parameters` (N, 3) at the knots, phase 0 at the peak, from their coefficients."""
     n, size = t.knots.size, len(parameters)
@@ -305,7 +305,7 @@ NOTHING = np.zeros((0, 0, 0, 0))
 """In place of `at_all_knots` for a single binary, whose modes are worked out only where they are needed."""
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def coorbital(
     t: Tables, k: Knots, rows: np.ndarray, i: int, n_modes: int, start: float
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -328,7 +328,7 @@ def coorbital(
     return both[0], both[1]
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def modes(t: Tables, k: Knots, rows: np.ndarray, times: np.ndarray, out: np.ndarray) -> None:
     """Write the modes of the waveforms of `k` at `times` (N or 1, n) in M from the peak into `out` (N, n_modes, n) complex128."""
     none, nothing = np.zeros((0, t.orders.size, 2)), np.zeros((0, 0))
@@ -340,7 +340,7 @@ def modes(t: Tables, k: Knots, rows: np.ndarray, times: np.ndarray, out: np.ndar
         rotating_modes(t.knots, k.phase[i], k.phase_slope[i], t.orders, parts, part_slopes, at, out[i], none, nothing)
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def sums(
     t: Tables, k: Knots, rows: np.ndarray, i: int, weights: np.ndarray, first: float, step: float, out: np.ndarray
 ) -> None:
@@ -360,7 +360,7 @@ def sums(
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def samples(
     t: Tables,
     k: Knots,

@@ -93,9 +93,36 @@ class PhysicalSurrogate(GeometricSurrogate):
 
     def smallest_total_mass(self, q: float, chi1: float, chi2: float, f_min: float) -> float:
         """Smallest total mass (solar masses, detector frame) for which the model reaches down to `f_min` (Hz)."""
+        self._one(q, chi1, chi2, {})
+        return float(self.total_mass_range(q, chi1, chi2, f_min)[0][0])
+
+    def total_mass_range(self, q: Any, chi1: Any, chi2: Any, f_min: float) -> tuple[np.ndarray, np.ndarray]:
+        """Total masses (solar masses, detector frame) between which waveforms begin at or below `f_min` (Hz) and peak above it.
+
+        Parameters
+        ----------
+        q, chi1, chi2 : numbers or arrays (N,)
+        f_min : float, Hz
+
+        Returns
+        -------
+        smallest, largest : (N,) float64
+
+        Raises
+        ------
+        DomainError
+            parameters outside the domain
+        """
         self._check_positive(f_min=f_min)
-        parameters = self._one(q, chi1, chi2, {})
-        return float(self._lowest_omega(self._at_knots(parameters))[0] / (2 * np.pi * f_min) / MTSUN_SI)
+        parameters = np.column_stack(np.broadcast_arrays(*(np.atleast_1d(x).astype(float) for x in (q, chi1, chi2))))
+        check_parameters(parameters, self.info["ranges"])
+        k = self._at_knots(parameters)
+        unit = 2 * np.pi * f_min * MTSUN_SI
+        return self._lowest_omega(k) / unit, k.phase_slope[:, self._tables.centre] / unit
+
+    def ringdown(self, total_mass: float) -> float:
+        """Seconds from the peak to the end of a waveform of `total_mass` (solar masses, detector frame)."""
+        return self.t_max * total_mass * MTSUN_SI
 
     def _chosen(self, modes: Iterable[ModeKey] | None) -> tuple[ModeKey, ...]:
         """The model's modes that are among `modes` (None: all), checked to be a choice from them."""

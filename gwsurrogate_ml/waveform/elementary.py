@@ -5,11 +5,12 @@ No branches and no calls inside the loops: several times faster than the librari
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from gwsurrogate_ml.jit import njit
 
-@numba.njit(cache=True, nogil=True)
+
+@njit(nogil=True)
 def sine_cosine(angle: np.ndarray, sine: np.ndarray, cosine: np.ndarray) -> None:
     """Write sines and cosines of `angle` (n,), |angle| < 2e4, with errors below 2e-15.
 
@@ -39,7 +40,7 @@ def sine_cosine(angle: np.ndarray, sine: np.ndarray, cosine: np.ndarray) -> None
         sine[i], cosine[i] = 2.0 * s * c, 1.0 - 2.0 * s * s
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def exponentiate(x: np.ndarray) -> None:
     """Replace `x` (n,) float64 by exp(x), relative error below 1e-15; arguments beyond +-708 count as +-708.
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 from scipy.interpolate import CubicSpline
 
+from gwsurrogate_ml.jit import njit
 from gwsurrogate_ml.waveform.elementary import sine_cosine
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def slope_matrix(knots: np.ndarray) -> np.ndarray:
     return CubicSpline(knots, np.eye(len(knots)), axis=0).derivative()(knots)
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def slopes(knots: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Slopes (N, n) of the not-a-knot cubic splines through `values` (N, n) at `knots` (n,), by elimination: O(N n).
 
@@ -64,7 +64,7 @@ def slopes(knots: np.ndarray, values: np.ndarray) -> np.ndarray:
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _runs(knots: np.ndarray, times: np.ndarray, starts: np.ndarray, intervals: np.ndarray, offset: np.ndarray) -> int:
     """Split `times` (n,) into runs that share one interval of `knots`, and return their number.
 
@@ -88,7 +88,7 @@ def _runs(knots: np.ndarray, times: np.ndarray, starts: np.ndarray, intervals: n
     return r
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _cubics(
     knots: np.ndarray,
     values: np.ndarray,
@@ -112,7 +112,7 @@ def _cubics(
             out[k] = v + x * (s + x * (b + x * a))
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def hermite(knots: np.ndarray, values: np.ndarray, slopes: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Spline with `values` and `slopes` (n_knots,) at `times` (n,), all float64."""
     n = times.size
@@ -123,7 +123,7 @@ def hermite(knots: np.ndarray, values: np.ndarray, slopes: np.ndarray, times: np
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def rotating_modes(
     knots: np.ndarray,
     phase: np.ndarray,

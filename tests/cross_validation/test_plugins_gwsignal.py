@@ -14,7 +14,7 @@ from lalsimulation import gwsignal
 from scipy.interpolate import CubicSpline
 
 import gwsurrogate_ml as gw
-from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.errors import ConfigError, NoWaveformError
 from gwsurrogate_ml.inference.bilby_source import source_model
 from gwsurrogate_ml.plugins import gwsignal as plugin
 
@@ -203,3 +203,61 @@ def test_bilbys_reference_frequency_and_time_are_those_of_phenom_t_in_bilbys_lal
         x, y = h[key][band], reference[key][band]
         assert np.vdot(x, y).real / np.linalg.norm(x) / np.linalg.norm(y) > 0.995
         assert np.linalg.norm(x) / np.linalg.norm(y) == pytest.approx(1, abs=0.01)
+
+
+BEYOND: list[dict[str, float]] = [
+    {"mass_1": 8.0, "mass_2": 6.0},  # begins above the minimum frequency
+    {"mass_1": 900.0, "mass_2": 700.0},  # ends below it
+    {"mass_1": 90.0, "mass_2": 3.0},
+    {"a_1": 0.99},
+    {"mass_1": np.nan},
+    {"a_1": np.nan},
+    {"luminosity_distance": np.nan},
+    {"luminosity_distance": 0.0},
+    {"theta_jn": np.inf},
+]
+ALIGNED = {
+    **{
+        "mass_1": 36.0,
+        "mass_2": 29.0,
+        "a_1": 0.3,
+        "a_2": 0.1,
+        "luminosity_distance": 410.0,
+        "theta_jn": 0.4,
+        "phase": 1.2,
+    },
+    **{"tilt_1": 0.0, "tilt_2": 0.0, "phi_12": 0.0, "phi_jl": 0.0, "psi": 0.3, "ra": 1.0, "dec": -1.0},
+    **{"geocent_time": 1126259462.4},
+}
+
+
+def bilbys(approximant: str, catch: bool) -> GWSignalWaveformGenerator:
+    arguments = {"waveform_approximant": approximant, "reference_frequency": 20.0, "minimum_frequency": 20.0}
+    return GWSignalWaveformGenerator(
+        duration=4.0, sampling_frequency=2048.0, waveform_arguments=arguments | {"catch_waveform_errors": catch}
+    )
+
+
+@pytest.mark.parametrize("approximant", ["GWSML_NR22", "GWSML_NRHM"])
+def test_points_of_the_prior_beyond_the_model_have_likelihood_zero_and_a_run_goes_on(approximant: str) -> None:
+    bilby.core.utils.random.seed(1)
+    detectors = bilby.gw.detector.InterferometerList(["H1", "L1"])
+    detectors.set_strain_data_from_power_spectral_densities(2048.0, 4.0, ALIGNED["geocent_time"] - 2)
+    generator = bilbys(approximant, True)
+    likelihood = bilby.gw.GravitationalWaveTransient(detectors, generator)
+    expected = likelihood.log_likelihood_ratio(dict(ALIGNED))
+    assert np.isfinite(expected)
+    for point in BEYOND:
+        assert likelihood.log_likelihood_ratio(ALIGNED | point) == np.nan_to_num(-np.inf), point
+        assert generator.time_domain_strain(ALIGNED | point) is None
+        assert likelihood.log_likelihood_ratio(dict(ALIGNED)) == expected
+        with pytest.raises(NoWaveformError, match="Input domain error"):
+            bilbys(approximant, False).frequency_domain_strain(ALIGNED | point)
+    with pytest.raises(ConfigError, match="spin1x"):  # no point of a precessing prior would do: the settings are wrong
+        generator.frequency_domain_strain(ALIGNED | {"tilt_1": 1.0})
+
+
+@pytest.mark.parametrize("point", [{"mass1": 8.0 * u.solMass}, {"spin1z": 0.99 * ONE}, {"mass2": np.nan * u.solMass}])
+def test_modes_beyond_the_model_fail_in_the_same_words(point: dict[str, Any]) -> None:
+    with pytest.raises(NoWaveformError, match="Input domain error"):
+        gwsignal.GenerateTDModes(parameters(**point), gwsignal.gwsignal_get_waveform_generator(NAME))

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from pycbc.filter import match
-from pycbc.waveform import get_fd_waveform, get_td_waveform
+from pycbc.waveform import FailedWaveformError, get_fd_waveform, get_td_waveform
+from pycbc.waveform.generator import TDomainCBCGenerator
+
+from gwsurrogate_ml.errors import ConfigError
 
 CASES = [
     {"mass1": 36.0, "mass2": 29.0, "spin1z": 0.3, "spin2z": -0.1, "inclination": 0.4, "coa_phase": 1.2},
@@ -121,3 +124,66 @@ def test_without_f_ref_the_phase_is_that_at_the_peak() -> None:
     h = plus.numpy()[at_peak] - 1j * cross.numpy()[at_peak]
     # in direction (0, pi/2 - phase) the (2,2) mode A > 0 gives A Y22 exp(2i (pi/2 - phase)) = -|A Y22| exp(-2i phase)
     assert np.angle(-h * np.exp(2j * 0.6)) == pytest.approx(0, abs=1e-6)
+
+
+BEYOND: list[dict[str, float]] = [
+    {"mass1": 8.0, "mass2": 6.0},  # begins above f_lower
+    {"mass1": 900.0, "mass2": 700.0},  # ends below it
+    {"mass1": 90.0, "mass2": 3.0},
+    {"spin2z": 0.99},
+    {"mass2": float("nan")},
+    {"spin1z": float("nan")},
+    {"spin1x": float("nan")},
+    {"distance": float("nan")},
+    {"distance": 0.0},
+    {"inclination": float("inf")},
+    {"coa_phase": float("nan")},
+]
+
+
+@pytest.mark.parametrize("approximant", ["GWSML_NR22", "GWSML_NRHM"])
+def test_points_of_the_prior_beyond_the_model_have_likelihood_zero_and_a_run_goes_on(approximant: str) -> None:
+    from pycbc.inference import models
+    from pycbc.noise.gaussian import frequency_noise_from_psd
+    from pycbc.psd import aLIGOZeroDetHighPower
+
+    psd = aLIGOZeroDetHighPower(2049, 0.25, 20)
+    data = {d: frequency_noise_from_psd(psd, seed=i) for i, d in enumerate(("H1", "L1"))}
+    for strain in data.values():
+        strain._epoch = 1126259460
+    sky = {"ra": 1.0, "dec": 0.5, "polarization": 0.2, "tc": 1126259462.4}
+    varied = ["mass1", "mass2", "spin1z", "spin2z", "spin1x", "distance", "inclination", "coa_phase"]
+
+    def model(ignore: bool) -> Any:
+        return models.GaussianNoise(
+            varied,
+            data,
+            dict.fromkeys(data, 20.0),
+            psds=dict.fromkeys(data, psd),
+            static_params={"approximant": approximant, "f_lower": 20.0, **sky},
+            ignore_failed_waveforms=ignore,
+        )
+
+    inside = {"distance": 400.0, "spin1x": 0.0, **CASES[0]}
+    run, strict = model(True), model(False)
+    strict.update(**inside)
+    expected = strict.loglr
+    for point in BEYOND:
+        run.update(**inside | point)
+        assert run.loglr == -np.inf, point
+        run.update(**inside)
+        assert run.loglr == expected
+        strict.update(**inside | point)
+        with pytest.raises(FailedWaveformError, match="Input domain error"):
+            strict.loglr  # noqa: B018
+    run.update(**inside | {"spin1x": 0.3})  # no point of any prior would do: the settings are wrong
+    with pytest.raises(ConfigError, match="spin1x"):
+        run.loglr  # noqa: B018
+
+
+@pytest.mark.parametrize("point", BEYOND)
+def test_generators_in_time_fail_at_a_point_as_lals_do(point: dict[str, float]) -> None:
+    fixed = {"approximant": "GWSML_NR22", "delta_t": 1 / 4096, "spin1x": 0.0, **COMMON, **CASES[0]}
+    generator = TDomainCBCGenerator(variable_args=list(point), **{k: v for k, v in fixed.items() if k not in point})
+    with pytest.raises(FailedWaveformError, match="Input domain error"):
+        generator.generate(**point)

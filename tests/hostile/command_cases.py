@@ -42,6 +42,10 @@ def a_file(room: Room) -> Path:
     return write(room.inside / "file", "x")
 
 
+def from_scratch(room: Room, prior: str, *more: str) -> list[object]:
+    return [*strain(room), "--gps", GPS, "--from-scratch", "--prior", prior, *more]
+
+
 ANALYZE: list[tuple[str, Callable[[Room], list[object]], tuple[str, ...]]] = [
     ("nothing to analyse", lambda r: [], ("nothing to analyse", "--strain")),
     ("event and files", lambda r: ["GW150914", "--strain", "H1=a", "--gps", "1"], ("only one of these",)),
@@ -70,6 +74,12 @@ ANALYZE: list[tuple[str, Callable[[Room], list[object]], tuple[str, ...]]] = [
     ("a prior upside down", lambda r: [*strain(r), "--gps", GPS, "--from-scratch", "--prior", "chirp_mass=10,7"], ("chirp_mass",)),
     ("a prior that is NaN", lambda r: [*strain(r), "--gps", GPS, "--from-scratch", "--prior", "chirp_mass=nan,7"], ("chirp_mass",)),
     ("a prior of an unknown parameter", lambda r: [*strain(r), "--gps", GPS, "--from-scratch", "--prior", "chirp_mass=7,9", "--prior", "lambda=1,2"], ("lambda",)),
+    ("a prior that peaks below f_min", lambda r: from_scratch(r, "chirp_mass=70,200", "--f-min", "11"), ("peak below f_min = 11 Hz", "at most 9.74 Hz", "end the prior at a chirp mass of 177")),
+    ("a prior that begins above f_min", lambda r: from_scratch(r, "chirp_mass=9,45"), ("does not reach down", "begin the prior at a chirp mass of")),
+    ("a prior too wide for any f_min", lambda r: from_scratch(r, "chirp_mass=10,400"), ("begin the prior", "and end it at a chirp mass of")),
+    ("a prior of signals longer than the segment", lambda r: from_scratch(r, "chirp_mass=27,30", "--f-min", "10"), ("last longer from f_min = 10 Hz", "take one of at least", "(--duration)")),
+    ("spins beyond the surrogate", lambda r: [*from_scratch(r, "chirp_mass=20,45"), "--prior", "chi=-0.99,0.99"], ("prior on chi_1", "-0.93 to 0.93", "narrow")),
+    ("mass ratios beyond the surrogate", lambda r: [*from_scratch(r, "chirp_mass=20,45"), "--prior", "mass_ratio=0.05,1"], ("prior on mass_ratio", "narrow")),
     ("--out that is a file", lambda r: [*strain(r), "--gps", GPS, "--out", a_file(r)], ("--out", "is a file")),
     ("--out below a file", lambda r: [*strain(r), "--gps", GPS, "--out", a_file(r) / "x"], ("--out", "cannot be written")),
     ("--out where nobody may write", lambda r: [*strain(r), "--gps", GPS, "--out", NOWHERE], ("--out", "cannot be written")),
@@ -209,6 +219,7 @@ TRAIN: list[tuple[str, str, Callable[[Room], list[object]], tuple[str, ...]]] = 
     ("estimator", "an unknown approximant", lambda r: [config(r, surrogate="lal:Nonsense")], ("Nonsense",)),
     ("estimator", "an unknown surrogate", lambda r: [config(r, surrogate="none")], ("none",)),
     ("estimator", "a prior beyond the surrogate", lambda r: [config(r, surrogate="nr22", prior={"mass_ratio": [0.05, 1.0]})], ("mass_ratio",)),
+    ("estimator", "a prior that peaks below f_min", lambda r: [config(r, surrogate="nr22", prior={"chirp_mass": [70.0, 300.0]})], ("peak below f_min = 20 Hz", "end the prior at a chirp mass of")),
     ("estimator", "--set without a value", lambda r: [config(r), "--set", "seed"], ("KEY=VALUE",)),
     ("estimator", "--set of an unknown key", lambda r: [config(r), "--set", "a.b=1"], ("a",)),
     ("estimator", "--out that is a file", lambda r: [config(r), "--out", a_file(r)], ("is a file",)),
@@ -308,6 +319,10 @@ for name, words, said in MODELS:
 SERVE: list[tuple[str, Callable[[Room], list[object]], tuple[str, ...]]] = [
     ("an unknown model", lambda r: ["--model", "none"], ("none",)),
     ("a model twice", lambda r: ["--model", "nr22", "--model", "nr22"], ("nr22", "two models")),
+    ("two folders of one name", lambda r: ["--model", model_copy(r.inside / "a"), "--model", model_copy(r.inside / "b")], ("two models", "in/a", "in/b", "--model nr22-2=")),
+    ("a name that is another's", lambda r: ["--model", "nrhm", "--model", f"nrhm={model_copy(r.inside / 'a')}"], ("two models", "'nrhm'", "in/a")),
+    ("a name that no address can hold", lambda r: ["--model", "a/b=nr22"], ("'a/b'", "letters, digits")),
+    ("a name without a model", lambda r: ["--model", "mine="], ("no model ''", "one of")),
     ("a remnant, which is not served", lambda r: ["--model", "remnant"], ("remnant", "of those served")),
     ("a port beyond all ports", lambda r: ["--model", "nr22", "--port", "99999"], ("port",)),
     ("a host that is none", lambda r: ["--model", "nr22", "--host", "no.such.host.invalid"], ("--host", "no.such.host")),

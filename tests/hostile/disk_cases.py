@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -13,7 +15,7 @@ import numpy as np
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, GwsmlError
-from tests.hostile.material import result, small_files
+from tests.hostile.material import NOWHERE, result, small_files, write
 from tests.hostile.table import CommandError, Room, gwsml, refuses, survives
 
 SPACE = ("cannot be written", "free some space")
@@ -76,9 +78,9 @@ WRITERS: list[tuple[str, str, Callable[[Path], Any], type[GwsmlError]]] = [
     ("Result.save", "HDF5", lambda p: result().save(p / "r.hdf5"), ConfigError),
     ("gwsml waveform", "an output folder", lambda p: gwsml(*WAVE, "--out", p / "w"), CommandError),
 ]
-for entry, what, write, error in WRITERS:
-    refuses(entry, f"a full disk: {what}", on_full_disk(write), error, *SPACE)
-    refuses(entry, f"a limit on the size of files: {what}", limited(write), error, *SPACE)
+for entry, what, put, error in WRITERS:
+    refuses(entry, f"a full disk: {what}", on_full_disk(put), error, *SPACE)
+    refuses(entry, f"a limit on the size of files: {what}", limited(put), error, *SPACE)
 
 
 def training_goes_on(room: Room) -> None:
@@ -131,3 +133,54 @@ def old_model_stays(room: Room) -> None:
 
 
 survives("artifacts.save", "a full disk leaves the earlier model", old_model_stays)
+
+
+COMPILED = "from gwsurrogate_ml.jit import njit\n@njit(nogil=True)\ndef double(x):\n    return 2 * x\n"
+
+
+def double(folder: Path) -> Any:
+    """A compiled function, freshly imported from a file in `folder`."""
+    spec = importlib.util.spec_from_file_location("compiled", write(folder / "compiled.py", COMPILED))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.double
+
+
+def no_place(room: Room) -> None:
+    """Neither beside the package nor in the home: a file lies where the folder would be, and nobody may write in the home."""
+    (room.inside / "__pycache__").touch()
+    nowhere = {"HOME": str(NOWHERE), "XDG_CACHE_HOME": str(NOWHERE)}
+    before = {name: os.environ.get(name) for name in nowhere}
+    os.environ.update(nowhere)
+    try:
+        assert double(room.inside)(21) == 42
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def no_room(room: Room) -> None:
+    """The disk ends while the code is kept."""
+    with small_files(2048):
+        assert double(room.inside)(21) == 42
+    assert not list(room.inside.rglob("*.nbc"))
+
+
+def damaged(content: bytes) -> Callable[[Room], Any]:
+    """Kept code whose index was cut by a crash."""
+
+    def call(room: Room) -> None:
+        assert double(room.inside)(21) == 42
+        (index,) = room.inside.rglob("*.nbi")
+        index.write_bytes(content)
+        assert double(room.inside)(21) == 42
+
+    return call
+
+
+survives("compiled functions", "no place for numba's cache", no_place)
+survives("compiled functions", "a full disk for numba's cache", no_room)
+survives("compiled functions", "an empty index in numba's cache", damaged(b""))
+survives("compiled functions", "zeros for an index in numba's cache", damaged(bytes(99)))

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from gwsurrogate_ml.errors import ConfigError, DataError, DomainError, GwsmlError
+from gwsurrogate_ml.errors import ConfigError, DataError, DomainError, GwsmlError, NoWaveformError
 from gwsurrogate_ml.serve.protocol import RequestError
 from tests.hostile.material import INF, NAN, START, cut, series, surrogate, values, write
-from tests.hostile.table import Room, refuses
+from tests.hostile.table import Room, refuses, survives
 
 
 class Answer(GwsmlError):
@@ -93,6 +93,104 @@ for kind, name, changes, error, said in (
     ("fd", "f_lower that is NaN", {"f_lower": NAN}, ConfigError, ("f_lower",)),
 ):
     refuses(f"plugins.pycbc.{kind}", name, lambda room, k=kind, c=changes: plugin(k, **c), error, *said)
+
+
+BEYOND: list[tuple[str, dict[str, float], str]] = [
+    ("a binary that begins above f_lower", {"mass1": 8.0, "mass2": 6.0}, "smallest total mass"),
+    ("a binary that peaks below f_lower", {"mass1": 900.0, "mass2": 700.0}, "frequency at the peak"),
+    ("a mass ratio of thirty", {"mass1": 90.0, "mass2": 3.0}, "q = 30"),
+    ("a spin of 0.99", {"spin2z": 0.99}, "chi2 = 0.99"),
+    ("a mass that is NaN", {"mass1": NAN}, "mass_1"),
+    ("a spin that is NaN", {"spin1z": NAN}, "chi1"),
+    ("a spin in the plane that is NaN", {"spin1x": NAN}, "spin1x"),
+    ("a distance that is NaN", {"distance": NAN}, "distance"),
+    ("a distance of zero", {"distance": 0.0}, "distance"),
+    ("an infinite inclination", {"inclination": INF}, "theta_jn"),
+]
+"""Points of a prior that have no waveform: a sampler may be told to go on, by an error that it knows."""
+
+
+def generator(kind: str, **changes: float) -> Any:
+    """Call of the gwsignal generator, pycbc's names turned into gwsignal's."""
+    from astropy import units as u
+
+    from gwsurrogate_ml.plugins.gwsignal import NR22
+
+    one = u.dimensionless_unscaled
+    p = PYCBC | changes
+    given = {
+        "mass1": p["mass1"] * u.solMass, "mass2": p["mass2"] * u.solMass, "spin1z": p["spin1z"] * one, "spin2z": p["spin2z"] * one,
+        "spin1x": p.get("spin1x", 0.0) * one, "distance": p["distance"] * u.Mpc, "inclination": p["inclination"] * u.rad,
+        "phi_ref": 0.0 * u.rad, "f22_start": 20.0 * u.Hz, "f22_ref": 20.0 * u.Hz, "deltaT": u.s / 4096, "deltaF": 0.25 * u.Hz,
+        "f_max": 1024.0 * u.Hz,
+    }  # fmt: skip
+    return getattr(NR22(), f"generate_{kind}")(**given)
+
+
+for name, changes, said in BEYOND:
+    for kind in ("td", "fd"):
+        refuses(
+            f"plugins.pycbc.{kind}",
+            name,
+            lambda room, k=kind, c=changes: plugin(k, **c),
+            NoWaveformError,
+            "Input domain error",
+            said,
+        )
+    for kind in ("td_waveform", "fd_waveform", "td_modes"):
+        refuses(
+            f"plugins.gwsignal.{kind}",
+            name,
+            lambda room, k=kind, c=changes: generator(k, **c),
+            NoWaveformError,
+            "Input domain error",
+            said,
+        )
+refuses(
+    "plugins.gwsignal.td_waveform",
+    "a spin in the plane",
+    lambda room: generator("td_waveform", spin1x=0.2),
+    ConfigError,
+    "spin1x = 0.2",
+)
+
+
+def bilby_goes_on(room: Room) -> None:
+    """bilby gives the point likelihood zero where it is told to catch errors, and the next one its own."""
+    from bilby.gw.waveform_generator import GWSignalWaveformGenerator
+
+    from gwsurrogate_ml.plugins import gwsignal
+
+    gwsignal.register()
+    arguments = {"waveform_approximant": "GWSML_NR22", "minimum_frequency": 20.0, "reference_frequency": 20.0}
+    bilbys = GWSignalWaveformGenerator(
+        duration=4.0, sampling_frequency=2048.0, waveform_arguments=arguments | {"catch_waveform_errors": True}
+    )
+    binary = dict.fromkeys(("a_1", "a_2", "tilt_1", "tilt_2", "phi_12", "phi_jl", "phase"), 0.0)
+    binary |= {"mass_1": 36.0, "mass_2": 29.0, "luminosity_distance": 410.0, "theta_jn": 0.4}
+    for point in ({"mass_1": 8.0, "mass_2": 6.0}, {"a_1": 0.99}, {"mass_2": NAN}, {"luminosity_distance": NAN}):
+        assert bilbys.frequency_domain_strain(binary | point) is None
+        assert bilbys.time_domain_strain(binary | point) is None
+        assert np.abs(bilbys.frequency_domain_strain(dict(binary))["plus"]).max() > 0
+
+
+def pycbc_goes_on(room: Room) -> None:
+    """pycbc's generator fails at the point in the kind that its models take for likelihood zero."""
+    from pycbc.waveform import FailedWaveformError
+    from pycbc.waveform.generator import FDomainCBCGenerator
+
+    pycbcs = FDomainCBCGenerator(variable_args=["mass1", "mass2"], approximant="GWSML_NR22", f_lower=20.0, delta_f=0.25)
+    for point in ((8.0, 6.0), (90.0, 3.0), (900.0, 700.0)):
+        try:
+            pycbcs.generate(mass1=point[0], mass2=point[1])
+        except FailedWaveformError:
+            assert abs(pycbcs.generate(mass1=36.0, mass2=29.0)[0]).max() > 0
+        else:
+            raise AssertionError(f"a waveform for {point}")
+
+
+survives("plugins.gwsignal in bilby", "points beyond the model in a run", bilby_goes_on)
+survives("plugins.pycbc in pycbc", "points beyond the model in a run", pycbc_goes_on)
 
 
 @cache

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,9 +28,13 @@ import torch
 from gwpy.timeseries import TimeSeries
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import InferenceServerException
+from typer.testing import CliRunner
 
 import gwsurrogate_ml as gw
+from gwsurrogate_ml.cli.main import app
+from gwsurrogate_ml.cli.serve import _name_and_path
 from gwsurrogate_ml.denoise.mock import preset
+from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.serve import Limits, ServedModel, create_app, serve_model
 from gwsurrogate_ml.serve.models import Call, SurrogateModes, SurrogatePolarizations, Tensor
 from gwsurrogate_ml.serve.posterior import SCALARS, ServedEstimator
@@ -596,3 +602,43 @@ def test_the_command_serves_at_loopback_until_terminated() -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_two_cleaners_of_one_name_are_refused_before_the_start_and_the_remedy_serves_both(
+    cleaner: gw.WitnessCleaner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import uvicorn
+
+    started: list[uvicorn.Server] = []
+    monkeypatch.setattr(uvicorn.Server, "run", lambda server, sockets: started.append(server))
+    folders = [str(cleaner.save(tmp_path / day / "model")) for day in ("monday", "tuesday")]
+    words = ["serve", "--port", "0", "--model", folders[0], "--model"]
+    refused = CliRunner().invoke(app, [*words, folders[1]])
+    assert refused.exit_code == 2
+    assert not started
+    message = " ".join(refused.stderr.split())
+    assert all(said in message for said in ("two models", "'mock-cleaner'", *folders, "leave one out"))
+    remedy = re.findall(r"such as --model (\S+)", message)[0]
+    assert remedy == f"mock-cleaner-2={folders[1]}"
+    served = CliRunner().invoke(app, [*words, remedy])
+    assert served.exit_code == 0, served.stderr
+    assert "serving mock-cleaner, mock-cleaner-2 at" in served.stdout
+    assert len(started) == 1
+
+
+def test_a_model_is_asked_for_by_the_name_it_is_served_as() -> None:
+    modes, polarizations = serve_model("nr22", "mine")
+    served = Service([modes, polarizations, *serve_model("nr22")], Limits())
+    assert list(served.models) == ["mine", "mine-polarizations", "nr22", "nr22-polarizations"]
+    assert served.model("mine").metadata()["name"] == "mine"
+    with pytest.raises(ConfigError, match="two models have the name 'mine'"):
+        create_app([modes, *serve_model("bbh-signal", "mine")])
+    with pytest.raises(ConfigError, match="cannot stand in an address"):
+        serve_model("nr22", "my model")
+
+
+def test_a_folder_with_an_equals_sign_in_its_name_is_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "a=b"
+    folder.mkdir()
+    assert _name_and_path(str(folder)) == (None, str(folder))
+    assert _name_and_path(f"mine={folder}") == ("mine", str(folder))

@@ -86,6 +86,26 @@ def test_an_event_is_downloaded_once_and_then_read_without_a_network(server, tmp
     assert not list((tmp_path / "cache").rglob("*.part"))
 
 
+def test_a_cache_that_cannot_be_written_is_read_and_refused_only_for_what_it_lacks(server, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    gwosc.fetch_event("GW150914", ("H1",), cache=cache)
+    before = server.hits, server.lookups
+
+    def full(*arguments, **options):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(gwosc.tempfile, "TemporaryFile", full)
+    _, files = gwosc.fetch_event("GW150914", ("H1",), cache=cache)
+    assert list(files) == ["H1"]
+    for lacking in ("GW150914", "GW170104"):
+        with pytest.raises(ConfigError, match=r"cache cannot be written \(Read-only.*GWSML_CACHE"):
+            gwosc.fetch_event(lacking, ("L1",), cache=cache)
+    files["H1"].unlink()
+    with pytest.raises(ConfigError, match="GWSML_CACHE"):
+        gwosc.fetch_event("GW150914", ("H1",), cache=cache)
+    assert (server.hits, server.lookups) == before
+
+
 def test_a_damaged_cache_is_downloaded_again(server, tmp_path):
     _, files = gwosc.fetch_event("GW150914", ("H1",), cache=tmp_path / "cache")
     whole = files["H1"].read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -9,7 +10,7 @@ from importlib.metadata import entry_points
 import numpy as np
 import pytest
 
-from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError
+from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError, NoWaveformError
 from gwsurrogate_ml.plugins import common
 
 GROUPS = ("pycbc.waveform.td", "pycbc.waveform.fd", "gwsignal_models")
@@ -59,6 +60,29 @@ def test_what_a_model_cannot_do_is_refused_by_name(name: str, value: object) -> 
     with pytest.raises(ConfigError, match=f"{name} = .*leave it out"):
         common.refuse({name: value}, [name], "leave it out")
     common.refuse({name: None, "other": 0.0, "empty": ""}, [name, "other", "empty", "absent"], "leave it out")
+
+
+def test_only_a_binary_beyond_the_model_counts_as_one_without_a_waveform() -> None:
+    with pytest.raises(NoWaveformError, match=r"^Input domain error: q = 99"), common.no_waveform():
+        raise DomainError("q = 99")
+    for fault in (ConfigError("modes"), ArtifactError("nr22"), KeyError("mass1")):
+        with pytest.raises(type(fault)) as caught, common.no_waveform():
+            raise fault
+        assert caught.value is fault
+    assert issubclass(NoWaveformError, DomainError)
+    again = pickle.loads(pickle.dumps(NoWaveformError("Input domain error: q")))  # a pool sends it
+    assert (type(again), str(again)) == (NoWaveformError, "Input domain error: q")
+
+
+def test_a_spin_in_the_plane_that_is_nan_is_not_taken_for_none() -> None:
+    with pytest.raises(DomainError, match="spin1x is nan"):
+        common.refuse({"spin1x": float("nan")}, ["spin1x"], "set it to 0")
+
+
+def test_a_mass_that_is_nan_is_named_whichever_it_is() -> None:
+    nan = float("nan")
+    assert common.heavier_first(nan, 30.0, 0.1, -0.2)[1:] == (30.0, 0.1, -0.2)
+    assert common.heavier_first(30.0, nan, 0.1, -0.2)[:1] == (30.0,)
 
 
 @pytest.mark.parametrize("delta_f", [1 / 64, 0.25, 0.3, 2.0])

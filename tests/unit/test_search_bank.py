@@ -83,6 +83,21 @@ def test_a_bank_comes_back_from_its_file_and_from_the_cache(model, bank, tmp_pat
     assert SMALL.key("abc") != SMALL.key("abd")
 
 
+def test_a_bank_that_cannot_be_kept_is_placed_all_the_same_and_says_so(model, bank, tmp_path, monkeypatch, caplog):
+    nowhere = tmp_path / "file"
+    nowhere.touch()  # where the folder would be: no permission bits, which root does not heed
+    monkeypatch.setenv("GWSML_CACHE", str(nowhere))
+    found = cached(model, "abc", SMALL)
+    np.testing.assert_array_equal(found.parameters, bank.parameters)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "GWSML_CACHE" in caplog.text
+    caplog.clear()
+    monkeypatch.setenv("GWSML_CACHE", str(tmp_path / "cache"))
+    cached(model, "abc", SMALL)
+    assert len(list((tmp_path / "cache").rglob("*.hdf5"))) == 1
+    assert not caplog.records
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
