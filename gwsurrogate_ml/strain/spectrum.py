@@ -70,7 +70,8 @@ def _unfaded(chunks: list[np.ndarray], window: np.ndarray, sampling_frequency: f
     length = len(window)
     frequencies = np.fft.rfftfreq(length, 1 / sampling_frequency)
     band = (frequencies > min(30.0, 0.1 * sampling_frequency)) & (frequencies < 0.45 * sampling_frequency)
-    powers = np.stack([np.abs(np.fft.rfft(window * chunk)[band]) ** 2 for chunk in chunks])
+    # Every fourth bin: 1,800 of 4 s at 4096 Hz, whose median scatters by 3 %.
+    powers = np.stack([np.abs(np.fft.rfft(window * chunk)[band][::4]) ** 2 for chunk in chunks])
     usual = np.median(powers, axis=0)
     levels = np.median(powers / np.where(usual > 0, usual, np.inf), axis=1)
     return levels > FADED * np.quantile(levels, 0.75)
