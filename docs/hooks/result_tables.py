@@ -237,7 +237,11 @@ def flags() -> str:
         (name, f"{noise.get(name, 0.0):.1%}", f"{binaries.get(name, 0.0):.1%}")
         for name in sorted(set(noise) | set(binaries), key=lambda x: (x == "any", x))
     ]
-    head = ["flag", f"{len(report['noise'])} stretches of noise", f"{sum(r['fault'] is None for r in report['binaries'])} binaries"]
+    head = [
+        "flag",
+        f"{len(report['noise'])} stretches of noise",
+        f"{sum(r['fault'] is None for r in report['binaries'])} binaries",
+    ]
     return table(head, rows)
 
 
@@ -263,7 +267,9 @@ def trigger_time() -> str:
         )
         for r in read("trigger_time")["rows"]
     ]
-    return table(["event", "time off by", "SNR", "log Bayes factor", "efficiency", "largest shift of a median [sigma]"], rows)
+    return table(
+        ["event", "time off by", "SNR", "log Bayes factor", "efficiency", "largest shift of a median [sigma]"], rows
+    )
 
 
 TABLES: dict[str, Callable[[], str]] = {

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.inference.likelihood import WaveformModel
 from gwsurrogate_ml.strain.signal import transforms
 
@@ -33,8 +33,8 @@ class BilbySource:
         theta_jn: float,
         phase: float,
         **waveform_arguments: object,
-    ) -> dict[str, np.ndarray]:
-        """Plus and cross polarization (n_f,), 1/Hz, at the frequencies (n_f,) Hz: see `source_model`."""
+    ) -> dict[str, np.ndarray] | None:
+        """Plus and cross polarization (n_f,), 1/Hz, at the frequencies (n_f,) Hz, or None: see `source_model`."""
         parameters = {
             "mass_1": mass_1,
             "mass_2": mass_2,
@@ -44,13 +44,18 @@ class BilbySource:
             "theta_jn": theta_jn,
             "phase": phase,
         }
-        plus, cross = transforms(
-            self.model,
-            parameters,
-            duration=round(1 / float(frequency_array[1] - frequency_array[0]), 9),
-            sampling_frequency=2 * float(frequency_array[-1]),
-            f_min=float(waveform_arguments.get("minimum_frequency", 20.0)),  # type: ignore[arg-type]
-        )
+        try:
+            plus, cross = transforms(
+                self.model,
+                parameters,
+                duration=round(1 / float(frequency_array[1] - frequency_array[0]), 9),
+                sampling_frequency=2 * float(frequency_array[-1]),
+                f_min=float(waveform_arguments.get("minimum_frequency", 20.0)),  # type: ignore[arg-type]
+            )
+        except DomainError:
+            if waveform_arguments.get("catch_waveform_errors"):
+                return None
+            raise
         if len(plus) != len(frequency_array):
             raise ConfigError(
                 f"the model gives {len(plus)} frequencies, bilby asks for {len(frequency_array)}: use a regular array from 0"
@@ -58,10 +63,11 @@ class BilbySource:
         return {"plus": plus, "cross": cross}
 
 
-def source_model(model: WaveformModel) -> Callable[..., dict[str, np.ndarray]]:
+def source_model(model: WaveformModel) -> Callable[..., dict[str, np.ndarray] | None]:
     """Function for ``bilby.gw.WaveformGenerator(frequency_domain_source_model=...)``, with all the modes of the model.
 
-    The generator's ``waveform_arguments`` may hold `minimum_frequency` (Hz, default 20). Use
+    The generator's ``waveform_arguments`` may hold `minimum_frequency` (Hz, default 20) and `catch_waveform_errors` (default False:
+    binaries beyond the model end the run; True: they have likelihood 0, as with bilby's own models). Use
     `bilby.gw.conversion.convert_to_lal_binary_black_hole_parameters` as its parameter conversion to sample in chirp
     mass and mass ratio. bilby's phase marginalization holds for the (2,2) mode alone: not with a model of several.
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import gwsurrogate_ml as gw
+from gwsurrogate_ml.errors import DomainError
 from gwsurrogate_ml.inference.bilby_source import source_model
 from gwsurrogate_ml.inference.lal_model import LalModel
 
@@ -90,3 +91,19 @@ def test_it_is_pickled_whole() -> None:
     source = source_model(gw.load_surrogate())
     again = pickle.loads(pickle.dumps(source))
     np.testing.assert_array_equal(again(FREQUENCIES, *CASES[0])["plus"], source(FREQUENCIES, *CASES[0])["plus"])
+
+
+def test_a_binary_beyond_the_model_is_caught_only_where_that_is_asked_for() -> None:
+    light = dict(zip(NAMES, (8.0, 6.0, *CASES[0][2:]), strict=True))
+    for catch in (False, True):
+        generator = bilby.gw.WaveformGenerator(
+            duration=4.0,
+            sampling_frequency=2048.0,
+            frequency_domain_source_model=source_model(gw.load_surrogate("nr22")),
+            waveform_arguments={"minimum_frequency": 20.0, "catch_waveform_errors": catch},
+        )
+        if catch:
+            assert generator.frequency_domain_strain(light) is None  # bilby's likelihood of it: 0
+        else:
+            with pytest.raises(DomainError, match="f_min"):
+                generator.frequency_domain_strain(light)
