@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from scipy.ndimage import maximum_filter1d
 
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
-from gwsurrogate_ml.inference.search import first_templates, network_lags, snr_series
+from gwsurrogate_ml.inference.search import first_templates, loudest, network_lags, snr_series
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.likelihood import WaveformModel
@@ -35,8 +36,8 @@ NEAR = 0.05
 LOUDER = 10.0
 """Squared signal-to-noise ratio by which something outside the prior must exceed all inside: 2 log of the times tried, and room."""
 UNEQUAL = 4.0
-"""What one detector's squared signal-to-noise ratio may be of the others': the rest is a glitch's."""
-ROUNDS = 4
+"""What one detector's squared signal-to-noise ratio may be of the largest of the others': the rest is a glitch's."""
+ROUNDS = 3
 _BATCH = 64
 
 
@@ -71,20 +72,22 @@ def centred(
     """
     segment = data.segment(**options)
     require(segment)
-    around = []
     curves = {name: (segment.frequencies, psd) for name, psd in zip(segment.detectors, segment.psd, strict=True)}
-    for shift in SHIFTS:
+
+    def at(gps: float) -> AnalysisSegment | None:
         try:
-            around.append(
-                segment if shift == 0 else replace(data, gps=data.gps + shift).segment(**{**options, "psd": curves})
-            )
-        except DataError:  # beyond the data's ends, or in a gap
-            continue
-    gps = _arrival(around, data.gps, prior, model, seed)
+            return segment if gps == data.gps else replace(data, gps=gps).segment(**{**options, "psd": curves})
+        except DataError:  # beyond the data's ends, or in a gap: the event may still lie in the segment that is there
+            return _renamed(segment, gps)
+
+    gps = _arrival(at, data.gps, prior, model, seed)
     if gps == data.gps:
         return data, segment
     moved = replace(data, gps=gps, flags=_flags(data.flags, data.gps, gps, prior))
-    return moved, moved.segment(**options)
+    try:
+        return moved, moved.segment(**options)
+    except DataError:
+        return moved, replace(segment, gps=gps, flags=_flags(segment.flags, data.gps, gps, prior))
 
 
 def analysed(
@@ -118,8 +121,15 @@ def analysed(
             return centred(data, options, model, prior, seed, require)[1]
         data = data.segment(**options)
     require(data)
-    gps = _arrival([data], data.gps, prior, model, seed) if centre else data.gps
+    if not centre:
+        return data
+    gps = _arrival(partial(_renamed, data), data.gps, prior, model, seed)
     return data if gps == data.gps else replace(data, gps=gps, flags=_flags(data.flags, data.gps, gps, prior))
+
+
+def _renamed(segment: AnalysisSegment, gps: float) -> AnalysisSegment | None:
+    """The same data with another nominal time, `HALF` a second off at most."""
+    return replace(segment, gps=gps) if abs(gps - segment.gps) <= HALF else None
 
 
 def require_data(data: object) -> None:
@@ -132,38 +142,66 @@ def require_data(data: object) -> None:
 
 def _flags(flags: tuple[str, ...], given: float, found: float, prior: BinaryPrior) -> tuple[str, ...]:
     """The flags, with one for a time given from which the prior would not have reached the event."""
-    if abs(found - given) <= prior.time_half_width:
+    # GPS times in double precision are 0.2 microseconds apart.
+    if abs(found - given) <= prior.time_half_width + 1e-6:
         return flags
     return (
         *flags,
-        f"time moved: the event lies {found - given:+.2f} s from the time given, {given:.3f}; the prior on arrival time is centred "
-        f"on {found:.1f} instead",
+        f"time moved: the loudest signal about the time given, {given:.3f}, lies {found - given:+.2f} s from it; the prior on "
+        f"arrival time is centred on {found:.1f} instead",
     )
 
 
 def _arrival(
-    segments: list[AnalysisSegment],
-    gps: float,
-    prior: BinaryPrior,
-    model: WaveformModel,
-    seed: int,
+    at: Callable[[float], AnalysisSegment | None], gps: float, prior: BinaryPrior, model: WaveformModel, seed: int
 ) -> float:
-    """GPS time of the event; `gps` itself where that is near enough."""
-    times, loudness = _loudness(segments, prior, model, seed)
-    centre = gps
+    """GPS time of the event; `gps` itself where that is near enough.
+
+    Parameters
+    ----------
+    at : callable
+        the segment with another nominal time, or None where there is none
+    """
+
+    def loudest_about(centre: float, half_width: float) -> tuple[float, float] | None:
+        """Time and shared loudness of the loudest template."""
+        segment = at(centre)
+        if segment is None:
+            return None
+        *_, times, snr = loudest(SegmentLikelihood(segment, model), prior, seed, half_width, combine=_shared)
+        return segment.start_time + float(np.mean(times)), float(_shared(snr**2))
+
+    here = loudest_about(gps, prior.time_half_width)
+    assert here is not None
+    centre, (time, loud) = gps, here
+    around = [segment for shift in SHIFTS if (segment := at(gps + shift)) is not None]
+    times, loudness = _loudness(around, prior, model, seed)
+    elsewhere = np.where(np.abs(times - gps) > prior.time_half_width, loudness, 0.0)
+    candidate = float(np.round(times[int(np.argmax(elsewhere))], 1))
+    # The bank's time is that of one template of few, its loudness that of the luckiest: both are asked again.
+    there = loudest_about(candidate, prior.time_half_width) if elsewhere.max() > loud + LOUDER else None
+    if there is not None and there[1] > loud + LOUDER:
+        centre, (time, loud) = candidate, there
     for _ in range(ROUNDS):
-        inside = np.abs(times - centre) <= prior.time_half_width
-        if not inside.any():
-            return gps
-        best = int(np.argmax(np.where(inside, loudness, 0.0)))
-        loudest = int(np.argmax(loudness))
-        if loudness[loudest] > loudness[best] + LOUDER:
-            best = loudest
-        if abs(times[best] - centre) <= NEAR:
+        if abs(time - centre) <= NEAR:
+            break
+        # What lies towards the rim may be a glitch's: it must be louder than what lies near the middle.
+        close = loudest_about(centre, NEAR)
+        new = float(np.round(time, 1))
+        found = loudest_about(new, prior.time_half_width)
+        if found is None or close is None or found[1] <= close[1]:
             break
         # To a tenth of a second: whatever template was loudest, the same data are cut.
-        centre = float(np.round(times[best], 1))
+        centre, (time, loud) = new, found
     return centre
+
+
+def _shared(squared: np.ndarray) -> np.ndarray:
+    """Sum over detectors of squared signal-to-noise ratios (n_det, ...), each cut at `UNEQUAL` times the largest of the others."""
+    if len(squared) < 2:
+        return squared.sum(axis=0)
+    second, first = np.sort(squared, axis=0)[-2:]
+    return np.minimum(squared, UNEQUAL * np.where(squared == first, second, first)).sum(axis=0)
 
 
 def _loudness(
@@ -171,7 +209,7 @@ def _loudness(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Arrival times (n,) in GPS s at the first detector, and the largest squared network signal-to-noise ratio at each.
 
-    Each detector's share is cut at `UNEQUAL` times the others': what one alone sees does not move the prior.
+    What one detector alone sees does not count, see `_shared`.
     """
     likelihoods = [SegmentLikelihood(segment, model) for segment in segments]
     rate = 2 * float(likelihoods[0].frequencies[-1])
@@ -185,10 +223,7 @@ def _loudness(
             for d, lag in enumerate(lags):
                 if lag:
                     squared[d] = maximum_filter1d(squared[d], 2 * lag + 1, axis=1, mode="constant")
-            total = squared.sum(axis=0)
-            if len(squared) > 1:
-                total = np.minimum(squared, UNEQUAL * (total - squared)).sum(axis=0)
-            np.maximum(part, total.max(axis=0), out=part)
+            np.maximum(part, _shared(squared).max(axis=0), out=part)
     times, loudness = [], []
     for segment, part in zip(segments, parts, strict=True):
         t = segment.start_time + np.arange(len(part)) / rate

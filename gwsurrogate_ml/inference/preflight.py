@@ -31,6 +31,9 @@ BEFORE, AFTER = 0.75, 0.25
 UNSTEADY, STEADY = (0.3, 2.5), (0.6, 1.5)
 """Usual ratios of the noise's power to the spectrum's, in bands below `STEADY_FROM` Hz, where noise changes most, and above."""
 STEADY_FROM = 80.0
+LEFT, HARMLESS = 0.2, 0.1
+"""Share of the signal's energy that the loudest template may leave, and its share in the noise's of a tile that is asked still."""
+NO_NOISE = 0.02
 WRONG = 3.0
 """Ratio, the median of the bands', above which the spectrum is not that of these data: weights and evidence would be fiction."""
 GLITCH = 100.0
@@ -57,8 +60,14 @@ class Tiles:
     dof: np.ndarray
 
     def levels(self, keep: np.ndarray) -> np.ndarray:
-        """Noise's power over the spectrum's in each band (n_b,), by the median of the tiles `keep` (n_t,)."""
-        return np.median(self.ratio[:, keep], axis=1) * self.dof / chi2.median(self.dof)
+        """Noise's power over the spectrum's in each band (n_b,), by the median of the tiles `keep` (n_t,) or (n_b, n_t).
+
+        One where fewer than `FEWEST` are left.
+        """
+        keep = np.broadcast_to(keep, self.ratio.shape)
+        medians = [np.median(row[k]) if k.sum() >= FEWEST else np.nan for row, k in zip(self.ratio, keep, strict=True)]
+        levels = np.array(medians) * self.dof / chi2.median(self.dof)
+        return np.where(np.isfinite(levels), levels, 1.0)
 
     def excess(self, keep: np.ndarray) -> np.ndarray:
         """Energy of each tile (n_b, n_t) beyond the noise's, a squared signal-to-noise ratio; noise counts at its own level."""
@@ -82,19 +91,20 @@ def tiles(likelihood: SegmentLikelihood, residual: np.ndarray, detector: int) ->
     edges = np.unique(np.clip(BANDS, low, high))
     bins = [(frequencies >= a) & (frequencies < b) for a, b in pairwise(edges)]
     wide = [k for k, b in enumerate(bins) if b.any()]
+    ratio = [power[:, bins[k]].sum(axis=1) / expected[bins[k]].sum() for k in wide]
     return Tiles(
         starts / rate,
         np.append(edges[wide], edges[wide[-1] + 1]) if wide else edges[:1],
-        np.stack([power[:, bins[k]].sum(axis=1) / expected[bins[k]].sum() for k in wide]),
+        np.array(ratio).reshape(len(wide), len(starts)),
         np.array([2.0 * bins[k].sum() for k in wide]),
     )
 
 
-def without_template(likelihood: SegmentLikelihood, found: Found) -> np.ndarray:
-    """The data (n_det, n_f) less the loudest template, in each detector with its own best amplitude, phase and time."""
+def best_template(likelihood: SegmentLikelihood, found: Found) -> np.ndarray:
+    """The loudest template (n_det, n_f), 1/Hz, in each detector with its own best amplitude, phase and time."""
     h = found.waveform * np.exp(-2j * np.pi * likelihood.frequencies * found.times[:, None])
     match = np.sum(likelihood.weight * np.conj(h) * likelihood.strain, axis=1)
-    return likelihood.strain - (match / likelihood.power(found.waveform[None])[0])[:, None] * h
+    return (match / likelihood.power(found.waveform[None])[0])[:, None] * h
 
 
 def spectrum_flags(likelihood: SegmentLikelihood, found: Found) -> list[str]:
@@ -111,18 +121,20 @@ def spectrum_flags(likelihood: SegmentLikelihood, found: Found) -> list[str]:
     DataError
         where the noise's power is more than `WRONG` times the spectrum's, in the median of the bands
     """
-    residual, out = without_template(likelihood, found), []
+    signal, out = best_template(likelihood, found), []
     for d, name in enumerate(likelihood.segment.detectors):
-        t = tiles(likelihood, residual, d)
-        keep = (t.times + TILE < found.times[d] - BEFORE) | (t.times > found.times[d] + AFTER)
-        if keep.sum() < FEWEST:
+        t = tiles(likelihood, likelihood.strain - signal, d)
+        away = (t.times + TILE < found.times[d] - BEFORE) | (t.times > found.times[d] + AFTER)
+        levels = t.levels(away & (LEFT * tiles(likelihood, signal, d).ratio < HARMLESS))
+        if np.all(levels < NO_NOISE):  # a signal without noise, for which any spectrum will do
             continue
-        levels = t.levels(keep)
+        measured = any(likelihood.segment.psd_segments[d : d + 1])
+        remedy = "" if measured else "leave out --psd (psd), so that it is measured beside the event, "
         if (typical := float(np.median(levels))) > WRONG:
             raise DataError(
                 f"{name}: the noise of the segment has {typical:.1f} times the power that its spectrum says: the spectrum is not "
-                "that of these data, or the noise is far from steady; leave out --psd (psd), so that it is measured beside the "
-                "event, give the spectrum of these data, or leave the detector out"
+                f"that of these data, or the noise is far from steady; {remedy}give the spectrum of these data, or leave the "
+                "detector out"
             )
         bands = list(pairwise(t.edges))
         usual = [STEADY if low >= STEADY_FROM else UNSTEADY for low, _ in bands]
@@ -159,7 +171,7 @@ def loudest_glitch(
     for d, name in enumerate(likelihood.segment.detectors):
         t = tiles(likelihood, likelihood.strain - signal, d)
         keep = (t.times + TILE < merger[d] - before) | (t.times > merger[d] + after)
-        if keep.sum() < FEWEST:
+        if keep.sum() < FEWEST or not len(t.dof):
             continue
         excess = t.excess(keep)
         band, k = np.unravel_index(np.argmax(excess), excess.shape)

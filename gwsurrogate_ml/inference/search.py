@@ -74,7 +74,18 @@ def snr_series(likelihood: SegmentLikelihood, h: np.ndarray, rate: float) -> lis
     return rho
 
 
-def _peaks(likelihood: SegmentLikelihood, h: np.ndarray, centre: float, half_width: float, rate: float) -> tuple:
+Combine = Callable[[np.ndarray], np.ndarray]
+"""Squared signal-to-noise ratios of the detectors (n_det, ...) to one measure of loudness (...)."""
+
+
+def total(squared: np.ndarray) -> np.ndarray:
+    """Sum over detectors: squared network signal-to-noise ratio."""
+    return squared.sum(axis=0)
+
+
+def _peaks(
+    likelihood: SegmentLikelihood, h: np.ndarray, centre: float, half_width: float, rate: float, combine: Combine
+) -> tuple:
     """Best arrival times, causal with the first detector, for each waveform: times (N, n_det), snr (N, n_det)."""
     from scipy.ndimage import maximum_filter1d
 
@@ -84,10 +95,8 @@ def _peaks(likelihood: SegmentLikelihood, h: np.ndarray, centre: float, half_wid
     rho = [row[:, first : last + 1] for row in snr_series(likelihood, h, rate)]
     lags = network_lags(likelihood, rate)
     # Each other detector's best within the light travel time from the first.
-    together = rho[0] ** 2 + sum(
-        maximum_filter1d(other, 2 * lag + 1, axis=1, mode="constant") ** 2
-        for other, lag in zip(rho[1:], lags[1:], strict=True)
-    )
+    near = [maximum_filter1d(x, 2 * lag + 1, axis=1, mode="constant") for x, lag in zip(rho, lags, strict=True)]
+    together = combine(np.square(near))
     times, snr = np.empty((len(h), len(rho))), np.empty((len(h), len(rho)))
     for i, j in enumerate(np.argmax(together, axis=1)):
         for d, lag in enumerate(lags):
@@ -111,6 +120,60 @@ def _parabola(y: np.ndarray, i: int) -> tuple[float, float]:
     return offset, float(b - 0.25 * (a - c) * offset)
 
 
+def loudest(
+    likelihood: SegmentLikelihood,
+    prior: BinaryPrior,
+    seed: int,
+    half_width: float,
+    progress: Callable[[int, int], None] | None = None,
+    combine: Combine = total,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Filter with a quasi-random bank over the prior, then with templates ever closer to the loudest.
+
+    Parameters
+    ----------
+    likelihood : SegmentLikelihood
+    prior : BinaryPrior
+    seed : int
+    half_width : float, s
+        of arrival times at the geocentre about the segment's nominal time
+    progress : callable, optional, ``progress(done, total)``
+    combine : callable
+        what is loud
+
+    Returns
+    -------
+    theta (4,), waveform (n_f,), times (n_det,) and snr (n_det,), as in `Found`
+    """
+    centre = likelihood.segment.gps - likelihood.segment.start_time
+    # Arrival at a detector differs from that at the geocentre by at most 21 ms.
+    half_width = half_width + 0.0213
+    rate = 2 * float(likelihood.frequencies[-1])
+    u = _quasi_random(seed)
+    best: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None = None
+    most, base = -1.0, None
+    for round_ in range(_SETTLE):
+        if base is None:
+            theta = prior.from_uniform(u)
+        else:
+            width = 0.35 * 0.45**round_
+            theta = prior.from_uniform(np.clip(base + width * (u[:64] - 0.5), 0, 1))
+        for start in range(0, len(theta), 64):
+            part = theta[start : start + 64]
+            h = likelihood.waveforms(part)
+            times, snr = _peaks(likelihood, h, centre, half_width, rate, combine)
+            loudness = combine(np.square(snr.T))
+            i = int(np.argmax(loudness))
+            if best is None or loudness[i] > most:
+                most, best = float(loudness[i]), (part[i], h[i], times[i], snr[i])
+        assert best is not None
+        base = prior.to_uniform(best[0][None])[0]
+        if progress:
+            progress(round_ + 1, _SETTLE)
+    assert best is not None
+    return best
+
+
 def search(
     likelihood: SegmentLikelihood,
     prior: BinaryPrior,
@@ -119,7 +182,7 @@ def search(
     seed: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> Found:
-    """Filter with a quasi-random bank over the prior, then with templates ever closer to the loudest.
+    """The loudest template within the prior, aligned with a reference.
 
     Parameters
     ----------
@@ -134,34 +197,6 @@ def search(
     -------
     Found
     """
-    segment = likelihood.segment
-    centre = segment.gps - segment.start_time
-    # Arrival at a detector differs from that at the geocentre by at most 21 ms.
-    half_width = prior.time_half_width + 0.0213
-    rate = 2 * float(likelihood.frequencies[-1])
-    u = _quasi_random(seed)
-    best: tuple[float, np.ndarray] | None = None
-    found = None
-    base = None
-    for round_ in range(_SETTLE):
-        if base is None:
-            theta = prior.from_uniform(u)
-        else:
-            width = 0.35 * 0.45**round_
-            theta = prior.from_uniform(np.clip(base + width * (u[:64] - 0.5), 0, 1))
-        for start in range(0, len(theta), 64):
-            part = theta[start : start + 64]
-            h = likelihood.waveforms(part)
-            times, snr = _peaks(likelihood, h, centre, half_width, rate)
-            loudest = int(np.argmax(np.sum(snr**2, axis=1)))
-            total = float(np.sum(snr[loudest] ** 2))
-            if best is None or total > best[0]:
-                best = (total, part[loudest])
-                delay, _ = alignment(h[loudest : loudest + 1, band], reference, likelihood.frequencies[band])
-                found = Found(part[loudest], h[loudest], times[loudest], times[loudest] + delay[0], snr[loudest])
-        assert best is not None
-        base = prior.to_uniform(best[1][None])[0]
-        if progress:
-            progress(round_ + 1, _SETTLE)
-    assert found is not None
-    return found
+    theta, h, times, snr = loudest(likelihood, prior, seed, prior.time_half_width, progress)
+    delay, _ = alignment(h[None, band], reference, likelihood.frequencies[band])
+    return Found(theta, h, times, times + delay[0], snr)

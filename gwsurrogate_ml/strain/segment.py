@@ -179,7 +179,7 @@ def make_segment(
             raise DataError(_out_of_data(name, data.gps, before, after, duration, post_trigger, roll_off))
         piece = np.asarray(series.value[begin : begin + length], np.float64)
         _check_piece(piece, name, wanted, duration)
-        if gated(piece):
+        if gated(piece, rate):
             flags.append(
                 f"gated data: {name}'s segment holds stretches set to zero, of which the likelihood knows nothing: powers there "
                 "are not the noise's, and a signal there is cut; give data without gates"

@@ -455,7 +455,9 @@ def test_a_table_without_the_columns_is_told_which(tmp_path: Path) -> None:
 def test_messages_name_the_options(data_dir, tmp_path: Path) -> None:
     options = [*strain_options(data_dir, 1126259446), "--out", str(tmp_path / "out"), "--gps"]
     # An event 0.6 s before the end: no duration of the command line ends earlier, so none is offered.
-    assert_refused(invoke("analyze", *options, "1126259477.4"), tmp_path, "a longer file, to GPS 1126259479.400", "in Python")
+    assert_refused(
+        invoke("analyze", *options, "1126259477.4"), tmp_path, "a longer file, to GPS 1126259479.400", "in Python"
+    )
     words = ["1126259462.4", "--duration", "8"]
     assert_refused(invoke("analyze", *options, *words), tmp_path, "duration = 8", "--duration", "--from-scratch")
     scratch = [*options, "1126259462.4", "--from-scratch", "--prior"]

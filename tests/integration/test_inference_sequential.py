@@ -25,9 +25,9 @@ from gwsurrogate_ml.inference.diagnostics import GPS, random_psds, simulate_segm
 from gwsurrogate_ml.inference.features import groups
 from gwsurrogate_ml.inference.importance import log_sum
 from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
+from gwsurrogate_ml.inference.preflight import spectrum_flags
 from gwsurrogate_ml.inference.refine import PriorProposal
 from gwsurrogate_ml.inference.sampling import EventSampler
-from gwsurrogate_ml.inference.preflight import spectrum_flags
 from gwsurrogate_ml.inference.search import search
 from gwsurrogate_ml.inference.unusual import UsualRange
 from gwsurrogate_ml.strain.read import make_series

@@ -47,7 +47,7 @@ def test_a_time_that_is_off_is_moved_to_the_event(data, shift: float) -> None:
     assert segment.gps == moved.gps
     assert segment.start_time == pytest.approx(moved.gps - 2.0, abs=1 / 1024)
     assert len(segment.flags) == 1
-    assert f"time moved: the event lies {moved.gps - GPS - shift:+.2f} s" in segment.flags[0]
+    assert f"lies {moved.gps - GPS - shift:+.2f} s from it" in segment.flags[0]
 
 
 def test_all_times_that_are_off_lead_to_the_same_segment(data) -> None:
@@ -61,18 +61,58 @@ def test_a_move_within_the_prior_is_no_flag(data) -> None:
     assert segment.flags == ()
 
 
-def test_a_loud_glitch_of_one_detector_does_not_move_the_time(data) -> None:
+def with_glitch(data: StrainData, before: float) -> StrainData:
+    """A loud sine-Gaussian in H1, `before` s before the event."""
     series = {name: x.copy() for name, x in data.series.items()}
-    t = np.arange(series["H1"].size) / 1024 + series["H1"].t0.value - (GPS - 1.0)
+    t = np.arange(series["H1"].size) / 1024 + series["H1"].t0.value - (GPS - before)
     series["H1"].value[:] += 3e-20 * np.exp(-((t / 0.02) ** 2)) * np.sin(2 * np.pi * 90 * t)
-    same, segment = centred(replace(data, series=series), CUT, LalModel(), PRIOR)
+    return replace(data, series=series)
+
+
+@pytest.mark.parametrize(
+    ("detectors", "distance", "before", "seed"),
+    [
+        (("H1", "L1"), 1500.0, 1.0, 3),
+        (("H1", "L1"), 1800.0, 1.0, 3),
+        (("H1", "L1"), 1800.0, 1.0, 5),
+        (("H1", "L1"), 1200.0, 0.5, 5),
+        (("H1", "L1", "V1"), 2000.0, 1.0, 1),
+        (("H1", "L1", "V1"), 2000.0, 0.5, 2),
+        (("H1", "L1", "V1"), 1500.0, 0.5, 4),
+    ],
+)
+def test_a_loud_glitch_of_one_detector_does_not_move_the_time(
+    detectors: tuple[str, ...], distance: float, before: float, seed: int
+) -> None:
+    binary = BINARY | {"luminosity_distance": distance}
+    data = simulate(binary, LalModel(), detectors, duration=32.0, sampling_frequency=1024.0, seed=seed)
+    same, segment = centred(with_glitch(data, before), CUT, LalModel(), PRIOR)
     assert same.gps == GPS
     assert segment.flags == ()
 
 
-def test_beyond_its_reach_the_time_given_stays(data) -> None:
-    far = late(data, REACH + 2.0)
-    assert centred(far, CUT, LalModel(), PRIOR)[0].gps == pytest.approx(far.gps, abs=REACH)
+@pytest.mark.parametrize("seed", range(4))
+def test_light_binaries_stay_where_they_are_under_a_wide_prior(seed: int) -> None:
+    cut, prior = CUT | {"duration": 8.0}, BinaryPrior(chirp_mass=(6.0, 40.0))
+    binary = BINARY | {"chirp_mass": 7.0, "luminosity_distance": 350.0}
+    data = simulate(binary, LalModel(), duration=32.0, sampling_frequency=1024.0, seed=seed)
+    assert centred(data, cut, LalModel(), prior)[0].gps == GPS
+    moved, _ = centred(late(data, 0.5), cut, LalModel(), prior)
+    assert abs(moved.gps - GPS) < NEAR + 0.0213
+
+
+def test_beyond_its_reach_nothing_is_found(data) -> None:
+    moved, _ = centred(late(data, REACH + 2.5), CUT, LalModel(), PRIOR)
+    assert abs(moved.gps - GPS) > 2.0
+
+
+def test_a_segment_that_would_leave_the_data_keeps_them_and_moves_the_prior(data) -> None:
+    short = {name: x.crop(end=GPS + 1.9) for name, x in data.series.items()}
+    moved, segment = centred(replace(data, series=short, gps=GPS - 0.5), CUT, LalModel(), PRIOR)
+    assert abs(moved.gps - GPS) < NEAR + 0.0213
+    assert segment.gps == moved.gps
+    assert segment.start_time == pytest.approx(GPS - 2.5, abs=1 / 1024)
+    assert any(flag.startswith("time moved") for flag in segment.flags)
 
 
 def test_an_event_near_the_end_of_the_data_is_found_with_what_there_is(data) -> None:

@@ -32,10 +32,10 @@ def likelihood(seed: int, **changes: np.ndarray) -> SegmentLikelihood:
     return SegmentLikelihood(replace(segment(seed), **changes), LalModel())
 
 
-def found(of: SegmentLikelihood) -> Found:
+def found(of: SegmentLikelihood, prior: BinaryPrior = BinaryPrior()) -> Found:  # noqa: B008
     band = np.flatnonzero(of.frequencies >= 20)
     reference = of.waveforms(np.array([[28.0, 0.8, 0.0, 0.0]]))[0, band]
-    return search(of, BinaryPrior(), reference, band, 0)
+    return search(of, prior, reference, band, 0)
 
 
 def test_tiles_of_gaussian_noise_are_chi_squared_in_every_band() -> None:
@@ -114,3 +114,37 @@ def test_short_segments_have_too_few_tiles_to_say_anything() -> None:
     short = data.segment(duration=1.5, post_trigger=0.75, psd="aLIGO")
     of = SegmentLikelihood(replace(short, psd=short.psd / 5), LalModel())
     assert loudest_glitch(of, np.zeros_like(of.strain), np.array([0.75, 0.75]), 0.375, 0.125)["snr"] == 0.0
+
+
+def test_the_loudest_signals_are_not_taken_for_noise() -> None:
+    for chirp_mass, distance in ((28.0, 12.0), (16.0, 8.0)):
+        of = SegmentLikelihood(
+            segment(7, BINARY | {"chirp_mass": chirp_mass, "luminosity_distance": distance}), LalModel()
+        )
+        loud = search(
+            of,
+            BinaryPrior(chirp_mass=(15.0, 60.0)),
+            of.waveforms(np.array([[28.0, 0.8, 0, 0]]))[0, 80:],
+            np.arange(80, 4097),
+            0,
+        )
+        assert loud.network_snr > 1000
+        assert spectrum_flags(of, loud) == []
+
+
+def test_a_signal_without_noise_belongs_to_any_spectrum() -> None:
+    data = simulate(BINARY, LalModel(), duration=8.0, sampling_frequency=2048.0, gps=GPS, zero_noise=True)
+    of = SegmentLikelihood(data.segment(psd="aLIGO"), LalModel())
+    assert spectrum_flags(of, found(of)) == []
+
+
+def test_a_spectrum_that_was_measured_is_not_blamed_on_an_option() -> None:
+    s = replace(segment(3), psd=segment(3).psd / 5, psd_segments=(60, 60))
+    of = SegmentLikelihood(s, LalModel())
+    with pytest.raises(DataError, match="far from steady; give the spectrum of these data"):
+        spectrum_flags(of, found(of))
+
+
+def test_a_band_without_a_whole_bin_says_nothing() -> None:
+    narrow = SegmentLikelihood(replace(segment(1), mask=np.abs(segment(1).frequencies - 28.5) < 2), LalModel())
+    assert len(tiles(narrow, narrow.strain, 0).dof) <= 1

@@ -64,6 +64,23 @@ def test_gated_stretches_do_not_count(data, taper: float) -> None:
     assert gated.flags == ()
 
 
+def test_gates_that_filters_have_filled_are_gates(data) -> None:
+    from scipy.signal import resample
+
+    filtered = data.series["H1"].copy()
+    gates = np.prod([gate(at, 0.25) for at in np.arange(-62.0, 62.0, 1.0) if abs(at) > 2.2], axis=0)
+    filtered.value[:] = resample(resample(filtered.value * gates, 64 * RATE * 3), 128 * RATE)
+    with pytest.raises(DataError, match="hold gates"):
+        replace(data, series={**data.series, "H1": filtered}).segment(f_max=512.0)
+
+
+def test_gates_do_not_end_the_matched_filter(data) -> None:
+    gates = np.prod([gate(at, 0.12) for at in range(-60, 60, 8) if abs(at) > 3], axis=0)
+    gated = changed(data, gates)
+    assert gated.segment(f_max=512.0).flags == ()
+    assert gated.stretch("H1").size > 60 * RATE
+
+
 def test_gates_everywhere_are_refused_and_the_remedies_serve(data) -> None:
     everywhere = changed(data, np.prod([gate(at, 0.01) for at in np.arange(-63.0, 63.0, 1.5) if abs(at) > 2.2], axis=0))
     with pytest.raises(DataError, match=r"H1: 0 usable .* hold gates \(stretches set to zero\).* or a PSD"):
@@ -86,6 +103,17 @@ def test_a_spectrum_of_few_periodograms_is_flagged(data) -> None:
     flags = replace(data, series=short).segment(f_max=512.0).flags
     assert [flag.partition(" is the")[0] for flag in flags] == [f"rough spectrum: {d}'s" for d in ("H1", "L1")]
     assert data.segment(f_max=512.0).flags == ()
+
+
+@pytest.mark.parametrize(("share", "power_there"), [(0.27, 4.0), (0.3, 2.0), (0.3, 1.5)])
+def test_noise_that_is_louder_for_a_while_does_not_take_over_the_spectrum(share: float, power_there: float) -> None:
+    n = 256 * RATE
+    level = np.where(np.arange(n) < share * n, np.sqrt(power_there), 1.0)
+    x = level * np.random.default_rng(5).normal(size=n)
+    f, psd, count = off_source_psd(x, float(RATE), 0.0, exclude=(126.0, 130.0), segment_duration=4.0)
+    assert count > 118
+    # The median of a mixture: somewhat above that of the quieter part.
+    assert 1.0 < np.mean(psd[(f > 30) & (f < 400)]) / (2 / RATE) < 1.4
 
 
 def test_real_noise_that_changes_by_a_fifth_is_all_kept() -> None:
