@@ -55,6 +55,8 @@ PART = 16384
 """Final draws made in one step: what a killed run does again at most."""
 LIKELY = 8
 """Draws of either kind for which the extrinsic points are chosen, see `some_likely`."""
+REPAIRS, SHORTFALL = 2, 0.5
+"""How often final draws are drawn anew, and the share of the efficiency foretold below which they are."""
 UNKEPT = Steps()
 
 
@@ -141,10 +143,11 @@ def weigh(
         if min(place, 1 - place) < EDGE_SHARE:
             cut_off(prior, high if place > 0.5 else low, options)
     rounds = [_round("network", efficiency, log_weights)]
-    if efficiency < options.refine_below and options.max_rounds > 0 and pilot_n < n:
+    worthwhile = pilot_n < n or efficiency < HOPELESS
+    if efficiency < options.refine_below and options.max_rounds > 0 and worthwhile:
         shares, more = learn(prior, sampler, pool, efficiency, seed, options, report, steps=steps)
         rounds += more
-    return *final_draws(prior, sampler, pool.proposals, shares, n, seed, steps), rounds
+    return settled_draws(prior, sampler, pool, shares, rounds, n, seed, options, report, steps)
 
 
 @dataclass
@@ -180,6 +183,11 @@ class Pool:
         self.counts.append(len(draws.z))
         self.draws = join([self.draws, draws])
 
+    def join(self, counts: list[int], draws: Evaluated) -> None:
+        """Join draws of the proposals already there, `counts` of each in turn."""
+        self.counts = [old + new for old, new in zip(self.counts, counts, strict=True)]
+        self.draws = join([self.draws, draws])
+
     def tune(self, prior: BinaryPrior) -> tuple[np.ndarray, float]:
         """Shares of the proposals with the highest efficiency, judged by the draws so far, and that efficiency.
 
@@ -193,8 +201,10 @@ class Pool:
         log_weights = self.draws.log_likelihood + prior.log_normal(self.draws.z) - mixed
         weights = np.exp(log_weights - log_weights.max())
         shares = counts / counts.sum()
+        # Each draw's own proposal has a ratio above one and, in the end, more than this share.
+        least = FLOOR / len(counts)
         for _ in range(100):
-            gradient = ratio @ (weights**2 / (shares @ ratio) ** 2)
+            gradient = ratio @ (weights**2 / np.maximum(shares @ ratio, least) ** 2)
             shares = shares * np.sqrt(gradient)
             shares /= shares.sum()
         # A little of everything: what few draws say of the tails is not certain.
@@ -285,7 +295,7 @@ def tempering(log_base: np.ndarray, log_likelihood: np.ndarray, count: float) ->
     """
     usable = np.isfinite(log_likelihood)
     base, likelihood = log_base[usable], log_likelihood[usable]
-    powers = np.geomspace(1.0, 1e-4, 60)
+    powers = np.geomspace(1.0, 1e-6, 90)
     effective = np.array([effective_size(base + power * likelihood) for power in powers])
     enough = np.flatnonzero(effective >= count)
     # Draws that already resemble the posterior have fewer that count at low powers: take the best there is.
@@ -321,6 +331,44 @@ def final_draws(
     ]
     final = Pool([p for p, _ in used], [c for _, c in used], join(parts))
     return final.draws, final.log_weights(prior)
+
+
+def settled_draws(
+    prior: BinaryPrior,
+    sampler: EventSampler,
+    pool: Pool,
+    shares: np.ndarray,
+    rounds: list[dict[str, Any]],
+    n: int,
+    seed: int,
+    options: SamplingOptions,
+    report: Callable[[str, int, int], None],
+    steps: Steps = UNKEPT,
+) -> tuple[Evaluated, np.ndarray, list[dict[str, Any]]]:
+    """The final draws. Where they count for much less than the rounds foretold, some lie where the proposals are too thin: they
+    join the pool, a flow learns of them, and fresh ones are drawn.
+
+    Parameters
+    ----------
+    pool : Pool; shares : (n_proposals,); rounds : list of dict
+        of the rounds so far, the last with the efficiency foretold
+    prior, sampler, n, seed, options, report, steps : as for `weigh`
+
+    Returns
+    -------
+    as `weigh`
+    """
+    rounds = list(rounds)
+    for attempt in range(1, REPAIRS + 2):
+        draws, log_weights = final_draws(prior, sampler, pool.proposals, shares, n, seed, steps)
+        found = effective_size(log_weights) / n
+        if attempt > REPAIRS or options.max_rounds == 0 or found > SHORTFALL * rounds[-1]["efficiency"]:
+            break
+        pool.join(split(n, shares), draws)
+        seed += 1000
+        shares, more = learn(prior, sampler, pool, found, seed, options, report, most=1, steps=steps)
+        rounds += [entry | {"proposal": f"repair {attempt}"} for entry in more]
+    return draws, log_weights, rounds
 
 
 def split(n: int, shares: np.ndarray) -> list[int]:
