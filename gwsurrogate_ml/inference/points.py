@@ -26,7 +26,7 @@ TAPS = 6
 """Samples of a series that each interpolated value is made of."""
 _FINE = 16
 """Parts of a step of the series within which arrival times are equally likely: 4 microseconds."""
-_PER_CELL = 6
+_LEARNED_FLOOR, _PER_CELL = 0.1, 6
 """Points that count in each cell of a learned density of azimuths."""
 _RING, _RING_FLOOR, _SPREAD = 96, 0.1, 9
 """Cells of the ring of directions, the share of azimuths drawn uniformly, and samples over which a series is widened."""
@@ -146,7 +146,7 @@ class Azimuths:
         inner = azimuth[order][np.searchsorted(cdf, shares / (len(shares) + 1))]
         edges = np.unique(np.concatenate([[0.0], inner, [2 * np.pi]]))
         widths = np.diff(edges)
-        return cls(edges, (1 - _RING_FLOOR) / len(widths) + _RING_FLOOR * widths / (2 * np.pi))
+        return cls(edges, (1 - _LEARNED_FLOOR) / len(widths) + _LEARNED_FLOOR * widths / (2 * np.pi))
 
     def draw(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Azimuths (n,) of uniform numbers `u` (n,), and their log density against the uniform."""
@@ -166,6 +166,7 @@ def quasi_random(
     half_width: float,
     log2_n: int,
     seed: int,
+    aimed: bool = False,
     azimuths: Azimuths | None = None,
 ) -> ExtrinsicPoints:
     """Scrambled Sobol points over the extrinsic prior, concentrated where the data want them.
@@ -184,6 +185,8 @@ def quasi_random(
     log2_n : int
         2**log2_n points
     seed : int
+    aimed : bool
+        give half of the points the orientation that the measured amplitudes ask for, not the prior's
     azimuths : Azimuths, optional
         where on the ring of directions the points lie; default: as the arrival times at further detectors have it
 
@@ -200,10 +203,8 @@ def quasi_random(
     # Acausal pairs, at the rims of causal cells, weigh nothing.
     causal = np.abs(delay) <= travel
     times, delay, log_density, u = times[causal], delay[causal], log_density[causal], u[causal]
-    # Every part of a Sobol sequence is one: the first half follows the prior.
-    by_prior = np.flatnonzero(causal) < n // 2
 
-    azimuth, log_azimuth = azimuths.draw(u[:, 2]) if azimuths else _azimuths(network, window, series, times, u[:, 2])
+    azimuth, log_azimuth = azimuths.draw(u[:, 2]) if azimuths is not None else _azimuths(network, window, series, times, u[:, 2])
     direction = network.ring_direction(delay, azimuth)
     delays = network.delays(direction)
     geocentre = times[:, 0] - delays[:, 0]
@@ -211,18 +212,21 @@ def quasi_random(
     position = (times - window.start) / window.step
     inside = np.all((position >= TAPS // 2 - 1) & (position < size - TAPS // 2), axis=1)
 
-    held = np.clip(times, window.times[TAPS // 2], window.times[-TAPS // 2 - 1])
-    at_arrival = np.stack([window.interpolate(row, t) for row, t in zip(series, held.T, strict=True)], axis=1)
-    f_plus, f_cross = network.patterns(direction, np.zeros(len(u)))
-    wanted = polarisation.Cap.around(at_arrival, f_plus * sigma, f_cross * sigma, TEMPER)
-    psi, cos_theta = wanted.draw(u[:, 3], u[:, 4])
-    psi, cos_theta = np.where(by_prior, np.pi / 2 * u[:, 3], psi), np.where(by_prior, 2 * u[:, 4] - 1, cos_theta)
+    psi, cos_theta = np.pi / 2 * u[:, 3], 2 * u[:, 4] - 1
     amplitude = amplitudes(*network.patterns(direction, psi), cos_theta)
-    log_wanted = wanted.log_density(amplitude * sigma, cos_theta)
-
+    log_proposal = log_density + log_azimuth
+    if aimed:
+        held = np.clip(times, window.times[TAPS // 2], window.times[-TAPS // 2 - 1])
+        at_arrival = np.stack([window.interpolate(row, t) for row, t in zip(series, held.T, strict=True)], axis=1)
+        f_plus, f_cross = network.patterns(direction, np.zeros(len(u)))
+        wanted = polarisation.Cap.around(at_arrival, f_plus * sigma, f_cross * sigma, TEMPER)
+        # Every part of a Sobol sequence is one: the first half stays with the prior.
+        half = np.flatnonzero(causal) >= n // 2
+        psi[half], cos_theta[half] = (x[half] for x in wanted.draw(u[:, 3], u[:, 4]))
+        amplitude = amplitudes(*network.patterns(direction, psi), cos_theta)
+        # Both halves as one mixture: no weight exceeds twice that of the prior's points.
+        log_proposal += np.logaddexp(0.0, wanted.log_density(amplitude * sigma, cos_theta)) - np.log(2)
     log_prior = -np.log(2 * half_width) - np.log(2 * travel)
-    # Both halves of the points as one mixture: no weight exceeds twice that of the prior's points.
-    log_proposal = log_density + log_azimuth + np.logaddexp(0.0, log_wanted) - np.log(2)
     log_weight = log_prior - log_proposal - np.log(n)
     points = ExtrinsicPoints(times, geocentre, direction, azimuth, psi, cos_theta, amplitude, log_weight)
     return points.take(np.flatnonzero(inside), log_weight[inside])

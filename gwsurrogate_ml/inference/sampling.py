@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from gwsurrogate_ml.errors import GwsmlError
 from gwsurrogate_ml.inference.distance import DistanceTable, draw_distance, draw_phase
-from gwsurrogate_ml.inference.extrinsic import ExtrinsicIntegral, moved
+from gwsurrogate_ml.inference.extrinsic import ExtrinsicIntegral
 from gwsurrogate_ml.inference.geometry import sky_angles
-from gwsurrogate_ml.inference.importance import check_weights, effective_size, log_sum, resample
+from gwsurrogate_ml.inference.importance import check_weights, resample
 from gwsurrogate_ml.inference.likelihood import BASIS_TOLERANCE, ReducedLikelihood, SegmentLikelihood
+from gwsurrogate_ml.inference.loud import one_detector_flags, require_resolved
 from gwsurrogate_ml.inference.nodes import Nodes, SampledWaveform
-from gwsurrogate_ml.inference.points import Azimuths, ExtrinsicPoints, TimeWindow, keep_best, quasi_random
+from gwsurrogate_ml.inference.points import TimeWindow, quasi_random
 from gwsurrogate_ml.inference.priors import BinaryPrior
 from gwsurrogate_ml.inference.search import Found
+from gwsurrogate_ml.inference.sets import LikelyBinaries, choose_sets
 from gwsurrogate_ml.kernels.threads import in_threads
 
 TIME_STEP, TIME_STEP_SNR = 1 / 8192, 100.0
@@ -34,8 +37,6 @@ up to 12 ms before or after it, and where there is no room for them the few poin
 LOG_LIKELIHOOD_ERROR = 5e-3
 """What the event's basis and nodes may cost in log likelihood, one standard deviation: at a signal-to-noise ratio rho an error of a
 share s of the whitened power changes it by rho sqrt(s) times a number of order one."""
-LEARNING, ENOUGH = 4, 1000.0
-"""Rounds in which the directions that count are learned, at most, and the effective points at which they end."""
 _CHUNK = 512
 _EXAMPLES = 256
 _LEARN = 768
@@ -87,6 +88,9 @@ class EventSampler:
         self.likelihood, self.prior, self.found = likelihood, prior, found
         self.n_sets, self.n_points, self.seed = n_sets, n_points, seed
         self.progress = progress or (lambda stage, done, total: None)
+        power = likelihood.power(found.waveform[None])[0]
+        require_resolved(found, prior, power)
+        self.flags = one_detector_flags(found, likelihood.network, power)
         # Every detector's arrival lies this close to that at the first two.
         travel = likelihood.network.longest_travel_time
         near = found.times[:2]
@@ -190,73 +194,20 @@ class EventSampler:
         curvature = np.minimum(below - 2 * at + above, -1e-300)
         return offsets[top] + np.where(middle == top, np.clip(0.5 * (below - above) / curvature, -0.5, 0.5), 0.0)
 
-    def _typical(
-        self, series: np.ndarray, power: np.ndarray, shift: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Series in units of signal-to-noise ratio as seen from each binary's own arrival, and norms: means over binaries.
-
-        Magnitudes are means of squares; phases are those of the sum, the binaries' own phases taken out.
-        """
-        squares, total = np.zeros(series.shape[1:]), np.zeros(series.shape[1:], dtype=np.complex128)
-        for z, s, p in zip(series, shift, power, strict=True):
-            seen = moved(z, float(s)) / np.sqrt(p)[:, None]
-            squares += np.abs(seen) ** 2 / len(series)
-            peak = seen.flat[np.argmax(np.abs(seen))]
-            total += seen * np.conj(peak) / max(abs(peak), 1e-300)
-        return np.sqrt(squares) * np.exp(1j * np.angle(total)), np.sqrt(power.mean(axis=0))
-
     def build_sets(self, coefficients: np.ndarray, power: np.ndarray, log2_n: int = 16) -> None:
         """Choose the extrinsic points that count for the given likely binaries (P, K), (P, n_det)."""
         series = self._series(coefficients)
-        shift = self._shift(series, power)
-        typical, sigma = self._typical(series, power, shift)
-        sequence = np.random.SeedSequence([self.seed, 77, len(coefficients)]).spawn(self.n_sets + LEARNING)
-        sets: list[ExtrinsicIntegral | None] = [None] * self.n_sets
-        done = iter(range(1, self.n_sets + 1))
-
-        def weighed(which: int, azimuths: Azimuths | None) -> tuple[ExtrinsicPoints, np.ndarray]:
-            seed = int(sequence[which].generate_state(1)[0])
-            network, half_width = self.likelihood.network, self.prior.time_half_width
-            points = quasi_random(network, self.window, typical, sigma, half_width, log2_n, seed, azimuths)
-            full = ExtrinsicIntegral(points, self.window, self.table, self.time_limits)
-            return points, self._mean_likelihood(full, points, series, power, shift)
-
-        # Loud signals and third detectors leave few directions of the ring: where few points count, they tell which.
-        azimuths, self.points_that_count = None, 0.0
-        for which in range(self.n_sets, self.n_sets + LEARNING):
-            points, mean = weighed(which, azimuths)
-            before, self.points_that_count = self.points_that_count, effective_size(points.log_weight + mean)
-            if self.points_that_count > ENOUGH or self.points_that_count < before:
-                break
-            azimuths = Azimuths.of(points.azimuth, points.log_weight + mean)
-
-        def work(which: slice) -> None:
-            for number in range(self.n_sets)[which]:
-                points, mean = weighed(number, azimuths)
-                choice_seed = sequence[number].generate_state(2)[1]
-                kept = keep_best(points, mean, self.n_points, np.random.default_rng(int(choice_seed)))
-                sets[number] = ExtrinsicIntegral(kept, self.window, self.table, self.time_limits)
-                self.progress("extrinsic points", next(done), self.n_sets)
-
-        in_threads(work, self.n_sets, block=1)
-        self.sets = [found for found in sets if found is not None]
-
-    @staticmethod
-    def _mean_likelihood(
-        full: ExtrinsicIntegral, points: ExtrinsicPoints, series: np.ndarray, power: np.ndarray, shift: np.ndarray
-    ) -> np.ndarray:
-        """Log of the mean over binaries of the likelihood at every point, each binary normalised to its integral."""
-        # A likelihood over its integral is at most the inverse of the prior's share it fills: no overflow.
-        mean = np.zeros(len(points))
-        for i in range(len(series)):
-            terms = full.terms(series[i : i + 1], power[i : i + 1], shift[i : i + 1])[0]
-            total = log_sum(terms)
-            if np.isfinite(total):
-                mean += np.exp(terms - points.log_weight - total)
-        if not np.any(mean > 0):
-            raise GwsmlError("no arrival time of the prior fits the data: check the event's GPS time")
-        with np.errstate(divide="ignore"):
-            return np.log(mean / len(series))
+        binaries = LikelyBinaries(series, power, self._shift(series, power))
+        likelihood = self.likelihood
+        self.sets, self.points_that_count = choose_sets(
+            binaries,
+            lambda points: ExtrinsicIntegral(points, self.window, self.table, self.time_limits),
+            partial(quasi_random, likelihood.network, self.window, *binaries.typical(), self.prior.time_half_width, log2_n),
+            self.n_sets,
+            self.n_points,
+            np.random.SeedSequence([self.seed, 77, len(coefficients)]),
+            lambda done: self.progress("extrinsic points", done, self.n_sets),
+        )
 
     def evaluate(self, z: np.ndarray, stage: str, known: tuple[np.ndarray, np.ndarray] | None = None) -> Evaluated:
         """Marginal likelihoods of draws (N, 4) in normal scores, extrinsic sets taken in turn.
