@@ -23,7 +23,7 @@ TAU_MIN, TAU_MAX, TAU_STEP = -30.0, 30.0, 0.05
 RHO_MIN, RHO_STEP, MOST_ROWS = 0.5, 0.25, 1000
 """Grid of rho. Tables that reach far have wider steps: loud signals are not heard at low rho, and at high rho all is smooth."""
 FAR_ENOUGH = 8.0
-"""Signal-to-noise ratio that the signal at the nearest distance has above the measured one, where that distance no longer counts."""
+"""By how much the signal-to-noise ratio at the nearest distance exceeds the measured one where that distance no longer counts."""
 HOLLOW = 16.0
 """rho^2 / 2 + 3 ln y above which far distances hold too little of the integral to show where the table ends, at a low tau."""
 _REFINE = 4
@@ -139,9 +139,7 @@ def between(rho: float, log_y: float, log_w: float) -> float:
             width = min(width, side * (end - at))
             part = 0.0
             for k in range(8):
-                part += _WEIGHTS[k] * np.exp(
-                    _integrand(rho, at + side * 0.5 * width * (1 + _NODES[k])) - reference
-                )
+                part += _WEIGHTS[k] * np.exp(_integrand(rho, at + side * 0.5 * width * (1 + _NODES[k])) - reference)
             total += 0.5 * width * part
             if 0.5 * width * part < _SHARE * total and (hollow or side > 0):
                 break
@@ -151,9 +149,7 @@ def between(rho: float, log_y: float, log_w: float) -> float:
     return reference + np.log(total)
 
 
-def draw_distance(
-    k: np.ndarray, h: np.ndarray, distance: tuple[float, float], rng: np.random.Generator
-) -> np.ndarray:
+def draw_distance(k: np.ndarray, h: np.ndarray, distance: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
     """Distances (N,) in Mpc from ``D^2 I0(K / D) exp(-H / 2 D^2)`` on `distance`, by inverting the cumulative sum on
     nodes.
 

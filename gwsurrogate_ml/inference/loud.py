@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.inference.search import Found
 
 LOUDEST = 1200.0
-"""Network signal-to-noise ratio to which likelihoods, times and proposals were tried: GPS times in double precision, 0.2 microseconds
-apart, are a tenth of the arrival time's error there.
+"""Network signal-to-noise ratio to which likelihoods, times and proposals were tried: GPS times in double precision, 0.2
+microseconds apart, are a tenth of the arrival time's error there.
 """
 RARE = 1e-3
 """Share of binaries, each counted by the volume in which it is heard, below which the detectors' loudness is flagged."""
@@ -35,19 +35,35 @@ def require_resolved(found: Found, prior: BinaryPrior, power: np.ndarray) -> Non
     if snr > LOUDEST:
         raise DomainError(
             f"the loudest template reaches a network signal-to-noise ratio of {snr:.0f}, the analysis resolves posteriors up to "
-            f"{LOUDEST:.0f}: if it is a glitch, cut it out (`strain.gating`); if the noise spectra are too low, give other ones"
+            f"{LOUDEST:.0f}: no binary was ever as loud, look at the data for a glitch; where noise spectra were given that are "
+            "too low, leave them out, they are then measured; place a simulated signal farther away"
         )
-    farthest, nearest = float(np.sqrt(power.sum())) / snr, prior.luminosity_distance[0]
-    if farthest < nearest * (1 - 5 / snr):
-        raise too_near(farthest, nearest)
+    if _farthest(found, power) < prior.luminosity_distance[0] * (1 - 5 / snr):
+        raise too_near(found, prior, power)
 
 
-def too_near(farthest: float, nearest: float) -> DomainError:
-    """The error for a signal that comes from `farthest` Mpc at most, in front of the prior's `nearest`."""
+def _farthest(found: Found, power: np.ndarray) -> float:
+    """Mpc: overhead of all detectors and face-on."""
+    return float(np.sqrt(power.sum())) / found.network_snr
+
+
+def too_near(found: Found, prior: BinaryPrior, power: np.ndarray) -> DomainError:
+    """The error for a signal from nearer than the prior; `power` as for `require_resolved`."""
+    farthest = _farthest(found, power)
     return DomainError(
-        f"the signal would come from within {farthest:.2g} Mpc, the prior on luminosity distance begins at {nearest:g} Mpc: check "
-        "that the strain is not scaled; for a signal that near analyse it with a prior that holds it (`sample_event`, gwsml analyze "
-        f"--from-scratch --prior luminosity_distance={0.1 * farthest:.1g},{100 * farthest:.1g})"
+        f"the signal comes from nearer than {prior.luminosity_distance[0]:g} Mpc, where the prior on luminosity distance begins: "
+        f"overhead and face-on it would be {farthest:.2g} Mpc away, as the detectors see it it is nearer; check that the strain is "
+        "not scaled; for a signal that near analyse it with a prior that holds it (`sample_event`, gwsml analyze --from-scratch "
+        f"--prior luminosity_distance={0.01 * farthest:.1g},{20 * farthest:.1g})"
+    )
+
+
+def unlike(found: Found, network: Network) -> DomainError:
+    """The error for amplitudes and arrival times that no direction and orientation gives."""
+    seen = ", ".join(f"{name} {snr:.1f}" for name, snr in zip(network.names, found.snr, strict=True))
+    return DomainError(
+        f"no direction, orientation and distance of the prior gives what the detectors saw (signal-to-noise ratios: {seen}): "
+        "look for a glitch in the loudest"
     )
 
 
@@ -73,9 +89,11 @@ def one_detector_flags(found: Found, network: Network, power: np.ndarray) -> lis
     share = float(np.sum(total[alike] ** 1.5) / np.sum(total**1.5))
     if share >= RARE:
         return []
-    quiet = ", ".join(f"{n} {s:.1f}" for n, s in zip(network.names, found.snr, strict=True) if n != network.names[loudest])
+    quiet = ", ".join(
+        f"{n} {s:.1f}" for n, s in zip(network.names, found.snr, strict=True) if n != network.names[loudest]
+    )
     return [
-        f"one detector: {network.names[loudest]} has a signal-to-noise ratio of {found.snr[loudest]:.1f}, {quiet}; of all binaries, "
-        f"counted by the volume they are heard in, {max(100 * share, 1e-3):.1g} % look like this: probably a glitch in "
-        f"{network.names[loudest]}"
+        f"one detector: {network.names[loudest]} has a signal-to-noise ratio of {found.snr[loudest]:.1f}, {quiet}; "
+        f"of all binaries, counted by the volume they are heard in, {max(100 * share, 1e-3):.1g} % look like this: "
+        f"probably a glitch in {network.names[loudest]}"
     ]

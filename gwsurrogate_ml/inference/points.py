@@ -204,7 +204,9 @@ def quasi_random(
     causal = np.abs(delay) <= travel
     times, delay, log_density, u = times[causal], delay[causal], log_density[causal], u[causal]
 
-    azimuth, log_azimuth = azimuths.draw(u[:, 2]) if azimuths is not None else _azimuths(network, window, series, times, u[:, 2])
+    azimuth, log_azimuth = (
+        azimuths.draw(u[:, 2]) if azimuths is not None else _azimuths(network, window, series, times, u[:, 2])
+    )
     direction = network.ring_direction(delay, azimuth)
     delays = network.delays(direction)
     geocentre = times[:, 0] - delays[:, 0]

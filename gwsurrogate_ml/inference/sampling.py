@@ -7,7 +7,7 @@ errors are not shared, and the scatter of the evidence between them is reported.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -18,7 +18,7 @@ from gwsurrogate_ml.inference.extrinsic import ExtrinsicIntegral
 from gwsurrogate_ml.inference.geometry import sky_angles
 from gwsurrogate_ml.inference.importance import check_weights, resample
 from gwsurrogate_ml.inference.likelihood import BASIS_TOLERANCE, ReducedLikelihood, SegmentLikelihood
-from gwsurrogate_ml.inference.loud import one_detector_flags, require_resolved
+from gwsurrogate_ml.inference.loud import one_detector_flags, require_resolved, too_near, unlike
 from gwsurrogate_ml.inference.nodes import Nodes, SampledWaveform
 from gwsurrogate_ml.inference.points import TimeWindow, quasi_random
 from gwsurrogate_ml.inference.priors import BinaryPrior
@@ -37,6 +37,8 @@ up to 12 ms before or after it, and where there is no room for them the few poin
 LOG_LIKELIHOOD_ERROR = 5e-3
 """What the event's basis and nodes may cost in log likelihood, one standard deviation: at a signal-to-noise ratio rho an error of a
 share s of the whitened power changes it by rho sqrt(s) times a number of order one."""
+TOO_FEW = 3.0
+"""Effective extrinsic points, of tens of thousands, with which there is no integral: the prior does not hold the signal."""
 _CHUNK = 512
 _EXAMPLES = 256
 _LEARN = 768
@@ -104,7 +106,6 @@ class EventSampler:
         self.reduced: ReducedLikelihood | None = None
         self.nodes: Nodes | None = None
         self.sets: list[ExtrinsicIntegral] = []
-        self.points_that_count = 0.0
 
     def coefficients(self, theta: np.ndarray, stage: str) -> tuple[np.ndarray, np.ndarray]:
         """Coefficients (N, K) and powers (N, n_det) of binaries (N, 4), extending the event's basis until it holds them.
@@ -198,14 +199,28 @@ class EventSampler:
         """Choose the extrinsic points that count for the given likely binaries (P, K), (P, n_det)."""
         series = self._series(coefficients)
         binaries = LikelyBinaries(series, power, self._shift(series, power))
+        self.sets, count = self._chosen(binaries, self.table, log2_n)
+        if count < TOO_FEW:
+            low, high = self.table.distance
+            _, nearer = self._chosen(binaries, replace(self.table, distance=(1e-3 * low, high)), log2_n)
+            raise (
+                too_near(self.found, self.prior, power[0])
+                if nearer > TOO_FEW
+                else unlike(self.found, self.likelihood.network)
+            )
+
+    def _chosen(
+        self, binaries: LikelyBinaries, table: DistanceTable, log2_n: int
+    ) -> tuple[list[ExtrinsicIntegral], float]:
         likelihood = self.likelihood
-        self.sets, self.points_that_count = choose_sets(
+        typical = binaries.typical()
+        return choose_sets(
             binaries,
-            lambda points: ExtrinsicIntegral(points, self.window, self.table, self.time_limits),
-            partial(quasi_random, likelihood.network, self.window, *binaries.typical(), self.prior.time_half_width, log2_n),
+            lambda points: ExtrinsicIntegral(points, self.window, table, self.time_limits),
+            partial(quasi_random, likelihood.network, self.window, *typical, self.prior.time_half_width, log2_n),
             self.n_sets,
             self.n_points,
-            np.random.SeedSequence([self.seed, 77, len(coefficients)]),
+            np.random.SeedSequence([self.seed, 77, len(binaries.power)]),
             lambda done: self.progress("extrinsic points", done, self.n_sets),
         )
 
