@@ -9,7 +9,7 @@ points are weighed once at a few likely binaries, and the few thousand that are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d
@@ -68,7 +68,6 @@ class ExtrinsicPoints:
     times : (M, n_det) float64, s from the segment's start
     geocentre : (M,) float64, s from the segment's start
     direction : (M, 3) unit vectors, Earth-fixed
-    azimuth : (M,) rad in [0, 2 pi), the same around the baseline of the first two detectors
     psi : (M,) rad, folded into [0, pi/2); cos_theta : (M,)
     amplitude : (M, n_det) complex128, `geometry.amplitudes`
     log_weight : (M,) float64
@@ -77,7 +76,6 @@ class ExtrinsicPoints:
     times: np.ndarray
     geocentre: np.ndarray
     direction: np.ndarray
-    azimuth: np.ndarray
     psi: np.ndarray
     cos_theta: np.ndarray
     amplitude: np.ndarray
@@ -88,8 +86,9 @@ class ExtrinsicPoints:
 
     def take(self, index: np.ndarray, log_weight: np.ndarray) -> ExtrinsicPoints:
         """The chosen points with new weights."""
-        names = [field.name for field in fields(self)][:-1]
-        return ExtrinsicPoints(*(getattr(self, name)[index] for name in names), log_weight)
+        fields = (self.times, self.geocentre, self.direction, self.psi, self.cos_theta, self.amplitude)
+        times, geocentre, direction, psi, cos_theta, amplitude = (field[index] for field in fields)
+        return ExtrinsicPoints(times, geocentre, direction, psi, cos_theta, amplitude, log_weight)
 
     def packed(self, window: TimeWindow) -> tuple[np.ndarray, ...]:
         """Arrays as the compiled loops read them: left index and weights of the interpolation, conj(A), |A|^2,
@@ -230,7 +229,7 @@ def quasi_random(
         log_proposal += np.logaddexp(0.0, wanted.log_density(amplitude * sigma, cos_theta)) - np.log(2)
     log_prior = -np.log(2 * half_width) - np.log(2 * travel)
     log_weight = log_prior - log_proposal - np.log(n)
-    points = ExtrinsicPoints(times, geocentre, direction, azimuth, psi, cos_theta, amplitude, log_weight)
+    points = ExtrinsicPoints(times, geocentre, direction, psi, cos_theta, amplitude, log_weight)
     return points.take(np.flatnonzero(inside), log_weight[inside])
 
 

@@ -212,12 +212,12 @@ class EventSampler:
     def _chosen(
         self, binaries: LikelyBinaries, table: DistanceTable, log2_n: int
     ) -> tuple[list[ExtrinsicIntegral], float]:
-        likelihood = self.likelihood
-        typical = binaries.typical()
+        network, typical = self.likelihood.network, binaries.typical()
         return choose_sets(
+            network,
             binaries,
             lambda points: ExtrinsicIntegral(points, self.window, table, self.time_limits),
-            partial(quasi_random, likelihood.network, self.window, *typical, self.prior.time_half_width, log2_n),
+            partial(quasi_random, network, self.window, *typical, self.prior.time_half_width, log2_n),
             self.n_sets,
             self.n_points,
             np.random.SeedSequence([self.seed, 77, len(binaries.power)]),

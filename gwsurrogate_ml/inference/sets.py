@@ -9,6 +9,7 @@ import numpy as np
 
 from gwsurrogate_ml.errors import GwsmlError
 from gwsurrogate_ml.inference.extrinsic import ExtrinsicIntegral, moved
+from gwsurrogate_ml.inference.geometry import Network
 from gwsurrogate_ml.inference.importance import effective_size, log_sum
 from gwsurrogate_ml.inference.points import Azimuths, ExtrinsicPoints, keep_best
 from gwsurrogate_ml.kernels.threads import in_threads
@@ -61,6 +62,7 @@ class LikelyBinaries:
 
 
 def choose_sets(
+    network: Network,
     binaries: LikelyBinaries,
     integral: Callable[[ExtrinsicPoints], ExtrinsicIntegral],
     draw: Callable[..., ExtrinsicPoints],
@@ -73,6 +75,7 @@ def choose_sets(
 
     Parameters
     ----------
+    network : Network
     binaries : LikelyBinaries
     integral : callable
         the integral over given points
@@ -102,7 +105,7 @@ def choose_sets(
     for which in range(n_sets, n_sets + LEARNING):
         if count > ENOUGH:
             break
-        azimuths = Azimuths.of(points.azimuth, points.log_weight + mean) if aimed else None
+        azimuths = Azimuths.of(network.ring_azimuth(points.direction), points.log_weight + mean) if aimed else None
         aimed = True
         points, mean = weighed(which, aimed, azimuths)
         count = effective(points, mean)
