@@ -1,4 +1,4 @@
-"""What can be known of a signal before it is sampled: too loud, too near, or in one detector alone."""
+"""What can be known of a signal before it is sampled: too loud, too near, in one detector alone, cut by the segment's window."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from gwsurrogate_ml.errors import DomainError
 from gwsurrogate_ml.inference.geometry import Network, amplitudes
 
 if TYPE_CHECKING:
+    from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
     from gwsurrogate_ml.inference.priors import BinaryPrior
     from gwsurrogate_ml.inference.search import Found
 
@@ -19,6 +20,8 @@ microseconds apart, are a tenth of the arrival time's error there.
 """
 RARE = 1e-3
 """Share of binaries, each counted by the volume in which it is heard, below which the detectors' loudness is flagged."""
+CUT = 1.0
+"""Signal-to-noise ratio of what the window takes from the signal, above which it is flagged: a bias of one sigma at most."""
 _BINARIES = 200_000
 
 
@@ -96,4 +99,30 @@ def one_detector_flags(found: Found, network: Network, power: np.ndarray) -> lis
         f"one detector: {network.names[loudest]} has a signal-to-noise ratio of {found.snr[loudest]:.1f}, {quiet}; "
         f"of all binaries, counted by the volume they are heard in, {max(100 * share, 1e-3):.1g} % look like this: "
         f"probably a glitch in {network.names[loudest]}"
+    ]
+
+
+def window_flags(found: Found, likelihood: SegmentLikelihood, power: np.ndarray) -> list[str]:
+    """A sentence if the segment's window takes more from the signal's start than noise hides; else nothing.
+
+    Parameters
+    ----------
+    found : Found
+    likelihood : SegmentLikelihood
+    power : (n_det,) <h|h> of the loudest template, face-on at 1 Mpc
+    """
+    from scipy.signal.windows import tukey
+
+    segment, n = likelihood.segment, 2 * (len(likelihood.frequencies) - 1)
+    at = found.times[np.argmax(found.snr)]
+    h = found.waveform * np.exp(-2j * np.pi * likelihood.frequencies * at)
+    windowed = np.fft.irfft(h, n) * tukey(n, 2 * segment.roll_off / segment.duration)
+    taken = likelihood.power((h - np.fft.rfft(windowed))[None])[0]
+    lost = float(np.sqrt(np.sum(taken / power * found.snr**2)))
+    if lost <= CUT:
+        return []
+    return [
+        f"cut by the window: the signal begins where the segment of {segment.duration:g} s is faded in, within {segment.roll_off:g} s; "
+        f"what that takes has a signal-to-noise ratio of {lost:.1f} and may bias the result by as many sigma: analyse a longer "
+        f"segment (`sample_event`, gwsml analyze --from-scratch --duration {2 * segment.duration:g})"
     ]

@@ -18,7 +18,7 @@ from gwsurrogate_ml.inference.extrinsic import ExtrinsicIntegral
 from gwsurrogate_ml.inference.geometry import sky_angles
 from gwsurrogate_ml.inference.importance import check_weights, resample
 from gwsurrogate_ml.inference.likelihood import BASIS_TOLERANCE, ReducedLikelihood, SegmentLikelihood
-from gwsurrogate_ml.inference.loud import one_detector_flags, require_resolved, too_near, unlike
+from gwsurrogate_ml.inference.loud import one_detector_flags, require_resolved, too_near, unlike, window_flags
 from gwsurrogate_ml.inference.nodes import Nodes, SampledWaveform
 from gwsurrogate_ml.inference.points import TimeWindow, quasi_random
 from gwsurrogate_ml.inference.priors import BinaryPrior
@@ -92,7 +92,10 @@ class EventSampler:
         self.progress = progress or (lambda stage, done, total: None)
         power = likelihood.power(found.waveform[None])[0]
         require_resolved(found, prior, power)
-        self.flags = one_detector_flags(found, likelihood.network, power)
+        self.flags = [
+            *one_detector_flags(found, likelihood.network, power),
+            *window_flags(found, likelihood, power),
+        ]
         # Every detector's arrival lies this close to that at the first two.
         travel = likelihood.network.longest_travel_time
         near = found.times[:2]
