@@ -122,7 +122,7 @@ def window_flags(found: Found, likelihood: SegmentLikelihood, power: np.ndarray)
     if lost <= CUT:
         return []
     return [
-        f"cut by the window: the signal begins where the segment of {segment.duration:g} s is faded in, within {segment.roll_off:g} s; "
-        f"what that takes has a signal-to-noise ratio of {lost:.1f} and may bias the result by as many sigma: analyse a longer "
-        f"segment (`sample_event`, gwsml analyze --from-scratch --duration {2 * segment.duration:g})"
+        f"cut by the window: the signal begins where the segment is faded in, in its first {segment.roll_off:g} s; what that takes "
+        f"has a signal-to-noise ratio of {lost:.1f} and may bias the result by as many sigma: analyse a longer segment "
+        f"(`sample_event`, gwsml analyze --from-scratch --duration {2 * segment.duration:g})"
     ]
