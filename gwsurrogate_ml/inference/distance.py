@@ -2,10 +2,12 @@
 
 For phase-free match K = |sum_d conj(A_d) z_d| and power H = sum_d |A_d|^2 sigma_d^2 (both at 1 Mpc) the likelihood
 ratio at distance D is ``I0(K / D) exp(-H / 2 D^2)``. With rho = K / sqrt(H) (the signal-to-noise ratio), D0 = H / K
-(the best distance), v = D0 / D, the integral over the prior ~ D^2 up to Dmax is ``3 y^3 int_y^inf v^-4 I0(rho^2 v)
-exp(-rho^2 v^2 / 2) dv`` with y = D0 / Dmax. Tabulated over rho and tau = rho ln y, in which it varies on the scale of
-one. The nearest distance of the prior is left out there (its share of the volume is below 1e-7 for 10 Mpc in 3 Gpc)
-and respected when distances are drawn.
+(the best distance), v = D0 / D, the integral over the prior ~ D^2 in [Dmin, Dmax] is
+
+    3 y^3 / (1 - (Dmin / Dmax)^3) int_y^w v^-4 I0(rho^2 v) exp(-rho^2 v^2 / 2) dv,    y = D0 / Dmax,  w = D0 / Dmin
+
+The table holds the integral up to infinity over rho and tau = rho ln y, in which it varies on the scale of one. Where w counts,
+which is where the signal would be hardly weaker than measured at Dmin, `between` integrates directly.
 """
 
 from __future__ import annotations
@@ -15,9 +17,18 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import i0e
 
+from gwsurrogate_ml.jit import njit
+
 TAU_MIN, TAU_MAX, TAU_STEP = -30.0, 30.0, 0.05
-RHO_MIN, RHO_STEP = 0.5, 0.25
+RHO_MIN, RHO_STEP, MOST_ROWS = 0.5, 0.25, 1000
+"""Grid of rho. Tables that reach far have wider steps: loud signals are not heard at low rho, and at high rho all is smooth."""
+FAR_ENOUGH = 8.0
+"""By how much the signal-to-noise ratio at the nearest distance exceeds the measured one where that distance no longer counts."""
+HOLLOW = 16.0
+"""rho^2 / 2 + 3 ln y above which far distances hold too little of the integral to show where the table ends, at a low tau."""
 _REFINE = 4
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
+_GROWTH, _WIDEST, _SHARE = 1.5, 0.7, 1e-12
 
 
 @dataclass(frozen=True)
@@ -28,30 +39,38 @@ class DistanceTable:
 
     Parameters
     ----------
-    values : (n_rho, n_tau) float64; rho from `RHO_MIN` in `RHO_STEP`, tau from `TAU_MIN` in `TAU_STEP`
-    maximum : float, Mpc
-        farthest distance of the prior
+    values : (n_rho, n_tau) float64; rho from `RHO_MIN` in `rho_step`, tau from `TAU_MIN` in `TAU_STEP`
+    distance : (nearest, farthest) of the prior, Mpc
+    rho_step : float
     """
 
     values: np.ndarray
-    maximum: float
+    distance: tuple[float, float]
+    rho_step: float = RHO_STEP
 
     @property
     def packed(self) -> tuple[np.ndarray, float, float, float, float]:
         """Values and grid for compiled loops, which must not bake the grid in: their cache outlives changes of this file."""
-        return self.values, RHO_MIN, RHO_STEP, TAU_MIN, TAU_STEP
+        return self.values, RHO_MIN, self.rho_step, TAU_MIN, TAU_STEP
+
+    @property
+    def edges(self) -> tuple[float, float, float]:
+        """For compiled loops: log of the farthest distance, the nearest, and log of 3 over the share of the volume between."""
+        low, high = self.distance
+        return float(np.log(high)), low, _log_norm(self.distance)
 
     @property
     def rho_max(self) -> float:
         """Largest signal-to-noise ratio the table may be asked for."""
-        return RHO_MIN + RHO_STEP * (self.values.shape[0] - 3)
+        return RHO_MIN + self.rho_step * (self.values.shape[0] - 3)
 
     @classmethod
     def build(cls, distance: tuple[float, float], rho_max: float) -> DistanceTable:
         """Integrate over the prior ~ D^2 in `distance` (Mpc) for signal-to-noise ratios up to `rho_max`."""
-        n_rho = int(np.ceil((rho_max - RHO_MIN) / RHO_STEP)) + 4
+        rho_step = max(RHO_STEP, (rho_max - RHO_MIN) / MOST_ROWS)
+        n_rho = int(np.ceil((rho_max - RHO_MIN) / rho_step)) + 4
         n_tau = round((TAU_MAX - TAU_MIN) / TAU_STEP) + 1
-        rho = RHO_MIN + RHO_STEP * np.arange(n_rho)
+        rho = RHO_MIN + rho_step * np.arange(n_rho)
         step = TAU_STEP / _REFINE
         tau = TAU_MIN + step * np.arange((n_tau - 1) * _REFINE + 1)
         values = np.empty((n_rho, n_tau))
@@ -66,13 +85,71 @@ class DistanceTable:
             row[:-1] = tail[::_REFINE]
             row[-1] = integrand[-1]
             # What falls steeply beyond the prior's edge is taken out: interpolating it would overshoot.
-            row += np.log(3.0) + 0.5 * r**2 * np.maximum(v[::_REFINE] - 1, 0.0) ** 2
-        return cls(values, distance[1])
+            row += _log_norm(distance) + 0.5 * r**2 * np.maximum(v[::_REFINE] - 1, 0.0) ** 2
+        return cls(values, distance, rho_step)
 
 
-def draw_distance(
-    k: np.ndarray, h: np.ndarray, distance: tuple[float, float], rng: np.random.Generator, n_nodes: int = 400
-) -> np.ndarray:
+def _log_norm(distance: tuple[float, float]) -> float:
+    """Log of 3 / (1 - (low / high)^3): the prior ~ D^2 between them is 3 D^2 / high^3 times its third."""
+    return float(np.log(3.0) - np.log1p(-((distance[0] / distance[1]) ** 3)))
+
+
+@njit(nogil=True)
+def log_i0e(x: float) -> float:
+    """Log of exp(-x) I0(x), x >= 0: by its power series, by its asymptotic one where that is exact to 1e-10."""
+    term, total = 1.0, 1.0
+    if x < 20.0:
+        for k in range(1, 60):
+            term *= (0.5 * x / k) ** 2
+            total += term
+        return np.log(total) - x
+    for k in range(1, 12):
+        term *= (2 * k - 1) ** 2 / (8 * k * x)
+        total += term
+        if term < 1e-12:
+            break
+    return np.log(total) - 0.5 * np.log(2 * np.pi * x)
+
+
+@njit(nogil=True)
+def _integrand(rho: float, log_v: float) -> float:
+    """Log of v^-3 I0(rho^2 v) exp(-rho^2 (v^2 + 1) / 2)."""
+    v = np.exp(log_v)
+    return -3 * log_v - 0.5 * (rho * (v - 1)) ** 2 + log_i0e(rho * rho * v)
+
+
+@njit(nogil=True)
+def between(rho: float, log_y: float, log_w: float) -> float:
+    """Log of ``int_y^w v^-4 I0(rho^2 v) exp(-rho^2 (v^2 + 1) / 2) dv``, by panels that widen away from the peak.
+
+    Parameters
+    ----------
+    rho : float; log_y, log_w : float, ascending
+    """
+    peak = min(max(0.0, log_y), log_w)
+    v = np.exp(peak)
+    first = min(1 / rho, 1 / max(rho * rho * v * abs(1 - v), 1e-300), _WIDEST)
+    reference, total = _integrand(rho, peak), 0.0
+    # Far distances hold much volume: where even all of it is little beside the peak, they need not be visited.
+    hollow = 0.5 * rho * rho + 3 * log_y > 30.0 - reference - np.log(first)
+    for side in (-1.0, 1.0):
+        end = log_y if side < 0 else log_w
+        at, width = peak, first
+        while side * (end - at) > 0:
+            width = min(width, side * (end - at))
+            part = 0.0
+            for k in range(8):
+                part += _WEIGHTS[k] * np.exp(_integrand(rho, at + side * 0.5 * width * (1 + _NODES[k])) - reference)
+            total += 0.5 * width * part
+            if 0.5 * width * part < _SHARE * total and (hollow or side > 0):
+                break
+            # The last panel may end a rounding error short of the end.
+            at = end if width == side * (end - at) else at + side * width
+            width = min(_GROWTH * width, _WIDEST)
+    return reference + np.log(total)
+
+
+def draw_distance(k: np.ndarray, h: np.ndarray, distance: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
     """Distances (N,) in Mpc from ``D^2 I0(K / D) exp(-H / 2 D^2)`` on `distance`, by inverting the cumulative sum on
     nodes.
 
@@ -83,22 +160,31 @@ def draw_distance(
     distance : (low, high) in Mpc
     """
     rho, best = k / np.sqrt(h), h / k
-    v_low = best / distance[1]
-    v_high = np.minimum(best / distance[0], np.maximum(1.0, v_low) + 9.0 / rho)
-    grid = np.linspace(0.0, 1.0, n_nodes)
-    v = v_low[:, None] + (v_high - v_low)[:, None] * grid
+    v_low, v_end = best / distance[1], best / distance[0]
+    peak = np.clip(1.0, v_low, v_end)
+    # The density falls off like a normal about its peak inside the prior, like an exponential from a peak at its edge.
+    width = 1 / np.maximum(rho, rho**2 * np.abs(peak - 1))
+    v_high = np.minimum(v_end, peak + 12 * width)
+    near = np.maximum(v_low, peak - 12 * width)
+    v = np.concatenate([_span(v_low, near, 100), _span(near, v_high, 300)], axis=1)
     log_p = -4 * np.log(v) - 0.5 * rho[:, None] ** 2 * (v - 1) ** 2 + np.log(i0e(rho[:, None] ** 2 * v))
     p = np.exp(log_p - log_p.max(axis=1, keepdims=True))
     cdf = np.zeros_like(p)
-    np.cumsum((p[:, 1:] + p[:, :-1]) / 2, axis=1, out=cdf[:, 1:])
+    np.cumsum((p[:, 1:] + p[:, :-1]) / 2 * np.diff(v, axis=1), axis=1, out=cdf[:, 1:])
     target = rng.random(len(k)) * cdf[:, -1]
-    cell = np.clip(np.sum(cdf < target[:, None], axis=1) - 1, 0, n_nodes - 2)
+    cell = np.clip(np.sum(cdf < target[:, None], axis=1) - 1, 0, v.shape[1] - 2)
     rows = np.arange(len(k))
     p0, p1 = p[rows, cell], p[rows, cell + 1]
-    rest = target - cdf[rows, cell]
+    wide = v[rows, cell + 1] - v[rows, cell]
+    rest = (target - cdf[rows, cell]) / wide
     # Within a cell the density is linear: solve p0 x + (p1 - p0) x^2 / 2 = rest in the form that survives p1 = p0.
     x = 2 * rest / (p0 + np.sqrt(np.maximum(p0**2 + 2 * (p1 - p0) * rest, 0.0)))
-    return best / (v[rows, cell] + np.clip(x, 0, 1) * (v[rows, cell + 1] - v[rows, cell]))
+    return np.clip(best / (v[rows, cell] + np.clip(x, 0, 1) * wide), *distance)
+
+
+def _span(low: np.ndarray, high: np.ndarray, nodes: int) -> np.ndarray:
+    """Evenly spaced `nodes` from `low` (N,) to `high` (N,): (N, nodes)."""
+    return low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, nodes)
 
 
 def draw_phase(match: np.ndarray, distance: np.ndarray, rng: np.random.Generator) -> np.ndarray:

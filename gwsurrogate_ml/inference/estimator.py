@@ -170,7 +170,8 @@ class Estimator:
 
     def observe(self, likelihood: SegmentLikelihood, found: Found) -> Any:
         """The features (F,) of the data as the network takes them: whitened, aligned at the found times, projected."""
-        return observe(likelihood, found, self._functions, self._templates, self._band, self._frequencies)
+        loudest = 0.95 * self.info["ranges"]["network_snr"][1]
+        return observe(likelihood, found, self._functions, self._templates, self._band, self._frequencies, loudest)
 
     def flags(self, observed: Any) -> list[str]:
         """What in the features (F,) of `observe` is unlike the data the network was trained on; empty if nothing is."""

@@ -110,7 +110,7 @@ def conclude(
     posterior = sampler.complete(draws, log_weights, size, seed + 4)
     segment, found = sampler.likelihood.segment, sampler.found
     meta = identity | {
-        "flags": [*segment.flags, *identity.get("flags", [])],
+        "flags": [*segment.flags, *sampler.flags, *identity.get("flags", [])],
         "prior": sampler.prior.model_dump(mode="json"),
         "seed": seed,
         "options": asdict(options),

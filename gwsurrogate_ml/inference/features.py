@@ -141,8 +141,12 @@ def observe(
     templates: np.ndarray,
     band: np.ndarray,
     frequencies: np.ndarray,
+    most: float = np.inf,
 ) -> torch.Tensor:
     """The features (F,) of an event's data: whitened, aligned at the found times, projected.
+
+    Louder data than those trained with are turned down: the network then answers for a quieter signal of the same binary, whose
+    posterior is wider and holds the event's.
 
     Parameters
     ----------
@@ -151,10 +155,12 @@ def observe(
     functions : (n_b, K) complex128, `basis.network_functions`
     templates : (K, R) complex128, coefficients of the templates over them
     band, frequencies : (n_b,) indices and Hz of the analysis band
+    most : float
+        network signal-to-noise ratio of the loudest template to which louder data are turned down
     """
     whitening = np.sqrt(likelihood.weight[:, band])
     turns = np.exp(2j * np.pi * frequencies * found.aligned[:, None])
-    data = whitening * likelihood.strain[:, band] * turns
+    data = whitening * likelihood.strain[:, band] * turns * min(1.0, most / found.network_snr)
     bases = [orthonormal(functions, row) for row in whitening]
     projected = np.stack([row @ np.conj(basis) for row, basis in zip(data, bases, strict=True)])
     seen = [seen_templates(functions, basis, row, templates) for row, basis in zip(whitening, bases, strict=True)]

@@ -91,11 +91,7 @@ class Network:
 
         Isotropic directions have `delay` uniform in +-`light_travel_time` and `azimuth` uniform, independently.
         """
-        axis = self.baseline / self.light_travel_time
-        helper = np.array([0.0, 0.0, 1.0])
-        first = np.cross(axis, helper)
-        first /= np.linalg.norm(first)
-        second = np.cross(axis, first)
+        axis, first, second = self._ring
         cos_alpha = np.clip(-delay / self.light_travel_time, -1.0, 1.0)
         sin_alpha = np.sqrt(1 - cos_alpha**2)
         return (
@@ -103,6 +99,19 @@ class Network:
             + (sin_alpha * np.cos(azimuth))[:, None] * first
             + (sin_alpha * np.sin(azimuth))[:, None] * second
         )
+
+    def ring_azimuth(self, direction: np.ndarray) -> np.ndarray:
+        """Azimuths (N,) in [0, 2 pi) of unit vectors (N, 3), as `ring_direction` takes them."""
+        _, first, second = self._ring
+        return np.mod(np.arctan2(direction @ second, direction @ first), 2 * np.pi)
+
+    @property
+    def _ring(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Unit vectors along the baseline and across it."""
+        axis = self.baseline / self.light_travel_time
+        first = np.cross(axis, np.array([0.0, 0.0, 1.0]))
+        first /= np.linalg.norm(first)
+        return axis, first, np.cross(axis, first)
 
 
 def amplitudes(f_plus: np.ndarray, f_cross: np.ndarray, cos_theta_jn: np.ndarray) -> np.ndarray:

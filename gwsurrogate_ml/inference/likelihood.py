@@ -14,14 +14,17 @@ import numpy as np
 
 from gwsurrogate_ml.conventions import component_masses
 from gwsurrogate_ml.errors import DataError
-from gwsurrogate_ml.inference.extrinsic import TimeWindow
 from gwsurrogate_ml.inference.geometry import Network, amplitudes, earth_direction
+from gwsurrogate_ml.inference.points import TimeWindow
 from gwsurrogate_ml.kernels.threads import in_threads
 from gwsurrogate_ml.strain.signal import Waveform as WaveformModel
 from gwsurrogate_ml.strain.signal import require_quadrupole
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.strain.segment import AnalysisSegment
+
+BASIS_TOLERANCE = 1e-11
+"""Share of whitened power that an event's basis may lose, on average; less where signals are loud."""
 
 
 class SegmentLikelihood:
@@ -132,7 +135,11 @@ class ReducedLikelihood:
     """
 
     def __init__(
-        self, likelihood: SegmentLikelihood, window: TimeWindow, examples: np.ndarray, tolerance: float = 1e-11
+        self,
+        likelihood: SegmentLikelihood,
+        window: TimeWindow,
+        examples: np.ndarray,
+        tolerance: float = BASIS_TOLERANCE,
     ) -> None:
         self.likelihood, self.window, self.tolerance = likelihood, window, tolerance
         # One basis serves all detectors: whitened by the sum of their weights.

@@ -69,10 +69,10 @@ class BinaryPrior(BaseModel):
                 raise ValueError(f"{name} is ({low}, {high}): give (low, high) with low < high")
         if self.chirp_mass[0] <= 0 or self.luminosity_distance[0] <= 0 or self.time_half_width <= 0:
             raise ValueError("chirp_mass, luminosity_distance and time_half_width must be positive")
-        if self.luminosity_distance[0] > 0.02 * self.luminosity_distance[1]:
+        if self.luminosity_distance[0] > 0.5 * self.luminosity_distance[1]:
             raise ValueError(
-                f"luminosity_distance is {self.luminosity_distance}: the evidence integrates from zero, so the nearest distance "
-                "may be at most 2 % of the farthest; cut nearer draws from the result instead"
+                f"luminosity_distance is {self.luminosity_distance}: the nearest may be at most half of the farthest (the integral "
+                "over distance is made for wide ranges); give a wider range and cut the draws of the result"
             )
         if not (self.mass_ratio[0] > 0 and self.mass_ratio[1] <= 1):
             raise ValueError(f"mass_ratio is {self.mass_ratio}: m2/m1 lies in (0, 1]")

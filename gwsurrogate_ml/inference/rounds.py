@@ -16,13 +16,8 @@ import numpy as np
 from scipy.optimize import brentq
 
 from gwsurrogate_ml.errors import DomainError, DomainWarning
-from gwsurrogate_ml.inference.importance import (
-    check_weights,
-    effective_size,
-    mixture_log_density,
-    resample,
-    summarise,
-)
+from gwsurrogate_ml.inference.importance import effective_size, resample, summarise
+from gwsurrogate_ml.inference.pool import Pool, join
 from gwsurrogate_ml.inference.priors import BinaryPrior
 from gwsurrogate_ml.inference.refine import Proposal, fit_flow
 from gwsurrogate_ml.inference.sampling import Evaluated, EventSampler
@@ -33,10 +28,6 @@ EDGE_SHARE = 0.02
 cut off.
 """
 EDGE_DENSITY = 0.25
-FLOOR, BROAD_FLOOR, BROAD = 0.1, 0.15, 3
-"""Shares of the final draws that come from all proposals alike, and from the first three, the broadest, whatever the draws so
-far say: they bound the largest weights. Draws in far corners are too rare to be seen by a pilot.
-"""
 FLATTEN = 0.8
 """Power to which the weights are taken that a flow is fitted to: its tails are then between those of the posterior and those of
 the broader proposals that the draws came from.
@@ -55,6 +46,8 @@ PART = 16384
 """Final draws made in one step: what a killed run does again at most."""
 LIKELY = 8
 """Draws of either kind for which the extrinsic points are chosen, see `some_likely`."""
+REPAIRS, SHORTFALL = 2, 0.5
+"""How often final draws are drawn anew, and the share of the efficiency foretold below which they are."""
 UNKEPT = Steps()
 
 
@@ -141,66 +134,11 @@ def weigh(
         if min(place, 1 - place) < EDGE_SHARE:
             cut_off(prior, high if place > 0.5 else low, options)
     rounds = [_round("network", efficiency, log_weights)]
-    if efficiency < options.refine_below and options.max_rounds > 0 and pilot_n < n:
+    worthwhile = pilot_n < n or efficiency < HOPELESS
+    if efficiency < options.refine_below and options.max_rounds > 0 and worthwhile:
         shares, more = learn(prior, sampler, pool, efficiency, seed, options, report, steps=steps)
         rounds += more
-    return *final_draws(prior, sampler, pool.proposals, shares, n, seed, steps), rounds
-
-
-@dataclass
-class Pool:
-    """Draws so far: what they came from, how many of each, all weighed as one mixture (the balance heuristic).
-
-    Parameters
-    ----------
-    proposals : list of Proposal
-    counts : list of int
-    draws : Evaluated
-    """
-
-    proposals: list[Proposal]
-    counts: list[int]
-    draws: Evaluated
-
-    def densities(self) -> np.ndarray:
-        """Log density of every proposal at every draw, (n_proposals, N)."""
-        return np.stack([p.log_density(self.draws.z) for p in self.proposals])
-
-    def log_weights(self, prior: BinaryPrior) -> np.ndarray:
-        """Log importance weights of the draws, (N,)."""
-        z = self.draws.z
-        mixed = mixture_log_density(self.densities(), np.array(self.counts))
-        log_weights = self.draws.log_likelihood + prior.log_normal(z) - mixed
-        check_weights(log_weights)
-        return log_weights
-
-    def add(self, proposal: Proposal, draws: Evaluated) -> None:
-        """Join the draws of another proposal."""
-        self.proposals.append(proposal)
-        self.counts.append(len(draws.z))
-        self.draws = join([self.draws, draws])
-
-    def tune(self, prior: BinaryPrior) -> tuple[np.ndarray, float]:
-        """Shares of the proposals with the highest efficiency, judged by the draws so far, and that efficiency.
-
-        The variance of the weights is convex in the shares; the update, each share times the root of its gradient,
-        is the multiplicative algorithm of optimal design.
-        """
-        counts = np.array(self.counts)
-        densities = self.densities()
-        mixed = mixture_log_density(densities, counts)
-        ratio = np.exp(densities - mixed)
-        log_weights = self.draws.log_likelihood + prior.log_normal(self.draws.z) - mixed
-        weights = np.exp(log_weights - log_weights.max())
-        shares = counts / counts.sum()
-        for _ in range(100):
-            gradient = ratio @ (weights**2 / (shares @ ratio) ** 2)
-            shares = shares * np.sqrt(gradient)
-            shares /= shares.sum()
-        # A little of everything: what few draws say of the tails is not certain.
-        shares = (1 - FLOOR - BROAD_FLOOR) * shares + FLOOR / len(shares)
-        shares[:BROAD] += BROAD_FLOOR / min(BROAD, len(shares))
-        return shares, float(weights.mean() ** 2 / np.mean(weights**2 / (shares @ ratio)))
+    return settled_draws(prior, sampler, pool, shares, rounds, n, seed, options, report, steps)
 
 
 def learn(
@@ -285,7 +223,7 @@ def tempering(log_base: np.ndarray, log_likelihood: np.ndarray, count: float) ->
     """
     usable = np.isfinite(log_likelihood)
     base, likelihood = log_base[usable], log_likelihood[usable]
-    powers = np.geomspace(1.0, 1e-4, 60)
+    powers = np.geomspace(1.0, 1e-6, 90)
     effective = np.array([effective_size(base + power * likelihood) for power in powers])
     enough = np.flatnonzero(effective >= count)
     # Draws that already resemble the posterior have fewer that count at low powers: take the best there is.
@@ -321,6 +259,44 @@ def final_draws(
     ]
     final = Pool([p for p, _ in used], [c for _, c in used], join(parts))
     return final.draws, final.log_weights(prior)
+
+
+def settled_draws(
+    prior: BinaryPrior,
+    sampler: EventSampler,
+    pool: Pool,
+    shares: np.ndarray,
+    rounds: list[dict[str, Any]],
+    n: int,
+    seed: int,
+    options: SamplingOptions,
+    report: Callable[[str, int, int], None],
+    steps: Steps = UNKEPT,
+) -> tuple[Evaluated, np.ndarray, list[dict[str, Any]]]:
+    """The final draws. Where they count for much less than the rounds foretold, some lie where the proposals are too thin: they
+    join the pool, a flow learns of them, and fresh ones are drawn.
+
+    Parameters
+    ----------
+    pool : Pool; shares : (n_proposals,); rounds : list of dict
+        of the rounds so far, the last with the efficiency foretold
+    prior, sampler, n, seed, options, report, steps : as for `weigh`
+
+    Returns
+    -------
+    as `weigh`
+    """
+    rounds = list(rounds)
+    for attempt in range(1, REPAIRS + 2):
+        draws, log_weights = final_draws(prior, sampler, pool.proposals, shares, n, seed, steps)
+        found = effective_size(log_weights) / n
+        if attempt > REPAIRS or options.max_rounds == 0 or found > SHORTFALL * rounds[-1]["efficiency"]:
+            break
+        pool.join(split(n, shares), draws)
+        seed += 1000
+        shares, more = learn(prior, sampler, pool, found, seed, options, report, most=1, steps=steps)
+        rounds += [entry | {"proposal": f"repair {attempt}"} for entry in more]
+    return draws, log_weights, rounds
 
 
 def split(n: int, shares: np.ndarray) -> list[int]:
@@ -391,17 +367,3 @@ def cut_off(prior: BinaryPrior, bound: float, options: SamplingOptions) -> None:
     if options.on_edge == "raise":
         raise DomainError(message)
     warnings.warn(message, DomainWarning, stacklevel=4)
-
-
-def join(parts: list[Evaluated]) -> Evaluated:
-    """Rounds one after the other; coefficients padded to the largest basis."""
-    size = max(part.coefficients.shape[1] for part in parts)
-    coefficients = [np.pad(p.coefficients, ((0, 0), (0, size - p.coefficients.shape[1]))) for p in parts]
-    fields = ("power", "shift", "part", "log_likelihood", "effective")
-    rest = {name: np.concatenate([getattr(p, name) for p in parts]) for name in fields}
-    return Evaluated(
-        np.concatenate([p.z for p in parts]),
-        np.concatenate([p.theta for p in parts]),
-        np.concatenate(coefficients),
-        **rest,
-    )

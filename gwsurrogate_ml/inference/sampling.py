@@ -7,23 +7,29 @@ errors are not shared, and the scatter of the evidence between them is reported.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from gwsurrogate_ml.errors import GwsmlError
 from gwsurrogate_ml.inference.distance import DistanceTable, draw_distance, draw_phase
-from gwsurrogate_ml.inference.extrinsic import ExtrinsicIntegral, ExtrinsicPoints, TimeWindow, keep_best, quasi_random
+from gwsurrogate_ml.inference.extrinsic import ExtrinsicIntegral
 from gwsurrogate_ml.inference.geometry import sky_angles
-from gwsurrogate_ml.inference.importance import check_weights, log_sum, resample
-from gwsurrogate_ml.inference.likelihood import ReducedLikelihood, SegmentLikelihood
+from gwsurrogate_ml.inference.importance import check_weights, resample
+from gwsurrogate_ml.inference.likelihood import BASIS_TOLERANCE, ReducedLikelihood, SegmentLikelihood
+from gwsurrogate_ml.inference.loud import one_detector_flags, require_resolved, too_near, unlike, window_flags
 from gwsurrogate_ml.inference.nodes import Nodes, SampledWaveform
+from gwsurrogate_ml.inference.points import TimeWindow, quasi_random
 from gwsurrogate_ml.inference.priors import BinaryPrior
 from gwsurrogate_ml.inference.search import Found
+from gwsurrogate_ml.inference.sets import LikelyBinaries, choose_sets
 from gwsurrogate_ml.kernels.threads import in_threads
 
-TIME_STEP = 1 / 8192
-"""Step in s of the matched-filter series, which are interpolated between: six points, of signals below 500 Hz."""
+TIME_STEP, TIME_STEP_SNR = 1 / 8192, 100.0
+"""Step in s of the matched-filter series, which are interpolated between: six points, of signals below 500 Hz. Good to a network
+signal-to-noise ratio of the second number: the error grows with its square and with the sixth power of the step.
+"""
 MARGIN = 16e-3
 """Room in s beyond the light travel time on either side of the window of arrival times: binaries unlike the loudest template arrive
 up to 12 ms before or after it, and where there is no room for them the few points that are near by count for too much.
@@ -31,6 +37,8 @@ up to 12 ms before or after it, and where there is no room for them the few poin
 LOG_LIKELIHOOD_ERROR = 5e-3
 """What the event's basis and nodes may cost in log likelihood, one standard deviation: at a signal-to-noise ratio rho an error of a
 share s of the whitened power changes it by rho sqrt(s) times a number of order one."""
+TOO_FEW = 3.0
+"""Effective extrinsic points, of tens of thousands, with which there is no integral: the prior does not hold the signal."""
 _CHUNK = 512
 _EXAMPLES = 256
 _LEARN = 768
@@ -82,11 +90,18 @@ class EventSampler:
         self.likelihood, self.prior, self.found = likelihood, prior, found
         self.n_sets, self.n_points, self.seed = n_sets, n_points, seed
         self.progress = progress or (lambda stage, done, total: None)
+        power = likelihood.power(found.waveform[None])[0]
+        require_resolved(found, prior, power)
+        self.flags = [
+            *one_detector_flags(found, likelihood.network, power),
+            *window_flags(found, likelihood, power),
+        ]
         # Every detector's arrival lies this close to that at the first two.
         travel = likelihood.network.longest_travel_time
         near = found.times[:2]
         low, high = near.min() - travel - MARGIN, near.max() + travel + MARGIN
-        self.window = TimeWindow(float(low), TIME_STEP, int(np.ceil((high - low) / TIME_STEP)))
+        step = TIME_STEP / np.ceil(np.cbrt(found.network_snr / TIME_STEP_SNR))
+        self.window = TimeWindow(float(low), float(step), int(np.ceil((high - low) / step)))
         centre = likelihood.segment.gps - likelihood.segment.start_time
         self.time_limits = (centre - prior.time_half_width, centre + prior.time_half_width)
         self.table = DistanceTable.build(prior.luminosity_distance, 1.25 * found.network_snr + 8)
@@ -126,7 +141,9 @@ class EventSampler:
         if self.reduced is None:
             # A few hundred waveforms span the event; the rest is caught by the check of `_project`.
             examples = np.concatenate([h[:: -(-len(h) // _EXAMPLES)], self.found.waveform[None]])
-            self.reduced = ReducedLikelihood(self.likelihood, self.window, examples)
+            self.reduced = ReducedLikelihood(
+                self.likelihood, self.window, examples, min(BASIS_TOLERANCE, 0.1 * self.tolerance)
+            )
         coefficients, power = self._project(h)
         if len(theta) >= _LEARN and isinstance(self.likelihood.model, SampledWaveform):
             self.nodes = Nodes(self.likelihood, theta, h, coefficients, self.tolerance)
@@ -167,63 +184,48 @@ class EventSampler:
         return self.reduced.series(c)
 
     def _shift(self, series: np.ndarray, power: np.ndarray) -> np.ndarray:
-        """Steps by which each binary's arrival is late against the loudest template's, delays between detectors kept."""
+        """Steps, and parts of one, by which each binary's arrival is late against the loudest template's, delays between
+        detectors kept.
+        """
         position = np.round((self.found.times - self.window.start) / self.window.step).astype(int)
         reach = int(0.8 * MARGIN / self.window.step)
         offsets = np.arange(-reach, reach + 1)
         rho = sum(np.abs(series[:, d, position[d] + offsets]) ** 2 / power[:, d, None] for d in range(series.shape[1]))
-        return offsets[np.argmax(rho, axis=1)]
+        top = np.argmax(rho, axis=1)
+        # The parabola through the highest and its neighbours.
+        middle, rows = np.clip(top, 1, len(offsets) - 2), np.arange(len(rho))
+        below, at, above = (rho[rows, middle + k] for k in (-1, 0, 1))
+        curvature = np.minimum(below - 2 * at + above, -1e-300)
+        return offsets[top] + np.where(middle == top, np.clip(0.5 * (below - above) / curvature, -0.5, 0.5), 0.0)
 
     def build_sets(self, coefficients: np.ndarray, power: np.ndarray, log2_n: int = 16) -> None:
         """Choose the extrinsic points that count for the given likely binaries (P, K), (P, n_det)."""
         series = self._series(coefficients)
-        shift = self._shift(series, power)
-        # Series as seen from each binary's own arrival, so that they can be averaged.
-        size = self.window.size
-        rho_squared = np.zeros((series.shape[1], size))
-        for z, s, p in zip(series, shift, power, strict=True):
-            rolled = np.abs(np.roll(z, -s, axis=1)) ** 2 / p[:, None]
-            rho_squared += rolled / len(series)
-        sequence = np.random.SeedSequence([self.seed, 77, len(coefficients)]).spawn(self.n_sets)
-        sets: list[ExtrinsicIntegral | None] = [None] * self.n_sets
-        done = iter(range(1, self.n_sets + 1))
+        binaries = LikelyBinaries(series, power, self._shift(series, power))
+        self.sets, count = self._chosen(binaries, self.table, log2_n)
+        if count < TOO_FEW:
+            low, high = self.table.distance
+            _, nearer = self._chosen(binaries, replace(self.table, distance=(1e-3 * low, high)), log2_n)
+            raise (
+                too_near(self.found, self.prior, power[0])
+                if nearer > TOO_FEW
+                else unlike(self.found, self.likelihood.network)
+            )
 
-        def work(which: slice) -> None:
-            for number in range(self.n_sets)[which]:
-                points_seed, choice_seed = sequence[number].generate_state(2)
-                points = quasi_random(
-                    self.likelihood.network,
-                    self.window,
-                    rho_squared,
-                    self.prior.time_half_width,
-                    log2_n,
-                    int(points_seed),
-                )
-                full = ExtrinsicIntegral(points, self.window, self.table, self.time_limits)
-                mean = self._mean_likelihood(full, points, series, power, shift)
-                kept = keep_best(points, mean, self.n_points, np.random.default_rng(int(choice_seed)))
-                sets[number] = ExtrinsicIntegral(kept, self.window, self.table, self.time_limits)
-                self.progress("extrinsic points", next(done), self.n_sets)
-
-        in_threads(work, self.n_sets, block=1)
-        self.sets = [found for found in sets if found is not None]
-
-    @staticmethod
-    def _mean_likelihood(
-        full: ExtrinsicIntegral, points: ExtrinsicPoints, series: np.ndarray, power: np.ndarray, shift: np.ndarray
-    ) -> np.ndarray:
-        """Log of the mean over binaries of the likelihood at every point, each binary normalised to its integral."""
-        # A likelihood over its integral is at most the inverse of the prior's share it fills: no overflow.
-        mean = np.zeros(len(points))
-        for i in range(len(series)):
-            terms = full.terms(series[i : i + 1], power[i : i + 1], shift[i : i + 1])[0]
-            total = log_sum(terms)
-            if np.isfinite(total):
-                mean += np.exp(terms - points.log_weight - total)
-        if not np.any(mean > 0):
-            raise GwsmlError("no arrival time of the prior fits the data: check the event's GPS time")
-        with np.errstate(divide="ignore"):
-            return np.log(mean / len(series))
+    def _chosen(
+        self, binaries: LikelyBinaries, table: DistanceTable, log2_n: int
+    ) -> tuple[list[ExtrinsicIntegral], float]:
+        network, typical = self.likelihood.network, binaries.typical()
+        return choose_sets(
+            network,
+            binaries,
+            lambda points: ExtrinsicIntegral(points, self.window, table, self.time_limits),
+            partial(quasi_random, network, self.window, *typical, self.prior.time_half_width, log2_n),
+            self.n_sets,
+            self.n_points,
+            np.random.SeedSequence([self.seed, 77, len(binaries.power)]),
+            lambda done: self.progress("extrinsic points", done, self.n_sets),
+        )
 
     def evaluate(self, z: np.ndarray, stage: str, known: tuple[np.ndarray, np.ndarray] | None = None) -> Evaluated:
         """Marginal likelihoods of draws (N, 4) in normal scores, extrinsic sets taken in turn.
@@ -240,7 +242,7 @@ class EventSampler:
         coefficients, power = self.coefficients(theta, stage) if known is None else known
         n = len(z)
         part = np.arange(n) % self.n_sets
-        log_likelihood, effective, shift = np.empty(n), np.empty(n), np.empty(n, dtype=np.int64)
+        log_likelihood, effective, shift = np.empty(n), np.empty(n), np.empty(n)
         tasks = [
             (number, rows[start : start + _CHUNK])
             for number in range(self.n_sets)
@@ -314,17 +316,20 @@ class EventSampler:
         self, draws: Evaluated, rows: np.ndarray, integral: ExtrinsicIntegral, rng: np.random.Generator
     ) -> dict[str, np.ndarray]:
         series, shift = self._series(draws.coefficients[rows]), draws.shift[rows]
-        chosen, match, power = integral.choose(series, draws.power[rows], shift, draws.log_likelihood[rows], rng)
+        chosen = integral.choose(series, draws.power[rows], shift, draws.log_likelihood[rows], rng)
         if np.any(chosen < 0):
             raise GwsmlError("a kept draw has no extrinsic point: a fault in the extrinsic integral")
-        points = integral.points
+        points, start, step = integral.points, self.likelihood.segment.start_time, self.window.step
+        # GPS times have steps of 0.2 microseconds, which loud signals resolve: all else is drawn at the time that is returned.
+        time = points.geocentre[chosen] + shift * step
+        geocent_time = start + time
+        rounded = (geocent_time - start) - time
+        match, power = integral.match(series, draws.power[rows], shift + rounded / step, chosen)
         # psi was folded into [0, pi/2): adding pi/2 turns the sign of A, hence of the match.
         flip = rng.integers(0, 2, len(rows))
         match = np.where(flip == 1, -match, match)
         distance = draw_distance(np.abs(match), power, self.prior.luminosity_distance, rng)
         phase = draw_phase(match, distance, rng)
-        start = self.likelihood.segment.start_time
-        geocent_time = start + (points.geocentre[chosen] + shift * self.window.step)
         ra, dec = sky_angles(points.direction[chosen], geocent_time)
         return {
             "luminosity_distance": distance,

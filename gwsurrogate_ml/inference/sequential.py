@@ -21,10 +21,11 @@ from gwsurrogate_ml.inference.arrival import analysed, require_data
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.event import ALONE, conclude, model_name, require_signal, require_strain
 from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
+from gwsurrogate_ml.inference.pool import Pool
 from gwsurrogate_ml.inference.preflight import spectrum_flags
 from gwsurrogate_ml.inference.priors import BinaryPrior
 from gwsurrogate_ml.inference.refine import PriorProposal
-from gwsurrogate_ml.inference.rounds import Pool, SamplingOptions, final_draws, learn
+from gwsurrogate_ml.inference.rounds import SamplingOptions, learn, settled_draws
 from gwsurrogate_ml.inference.sampling import EventSampler
 from gwsurrogate_ml.inference.search import search
 from gwsurrogate_ml.inference.span import require_covered
@@ -122,7 +123,7 @@ def sample_event(
             f"the rounds on this event led to no proposal (efficiency {rounds[-1]['efficiency']:.1e}): narrow the prior "
             f"around the chirp mass of the loudest template, {found.theta[0]:.1f} solar masses, or look for glitches"
         )
-    draws, log_weights = final_draws(prior, sampler, pool.proposals, shares, n, seed, steps)
+    draws, log_weights, rounds = settled_draws(prior, sampler, pool, shares, rounds, n, seed, options, report, steps)
     return conclude(sampler, draws, log_weights, rounds, options, seed, origin, started - steps.spent)
 
 

@@ -12,6 +12,7 @@ from scipy.special import i0e, logsumexp
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.conventions import INTRINSIC
 from gwsurrogate_ml.inference import extrinsic, geometry
+from gwsurrogate_ml.inference import points as candidates
 from gwsurrogate_ml.inference.bilby_source import source_model
 from gwsurrogate_ml.inference.distance import DistanceTable, draw_distance
 from gwsurrogate_ml.inference.lal_model import LalModel
@@ -99,27 +100,6 @@ def test_ring_directions_are_isotropic_and_have_their_delay() -> None:
     assert np.allclose(direction.T @ direction / 20_000, np.eye(3) / 3, atol=0.01)
 
 
-def test_table_of_phase_and_distance_equals_quadrature() -> None:
-    low, high = 10.0, 3000.0
-    table = DistanceTable.build((low, high), 40.0)
-    rng = np.random.default_rng(0)
-    for _ in range(60):
-        rho = rng.uniform(4, 38)
-        best = np.exp(rng.uniform(np.log(200), np.log(high * (1 + 5 / rho))))
-
-        def integrand(d: float, rho: float = rho, best: float = best) -> float:
-            # The prior over (0, high): what lies nearer than 10 Mpc is left out of neither side to 1e-7.
-            return 3 * d**2 / high**3 * np.exp(-0.5 * rho**2 * (best / d - 1) ** 2) * i0e(rho**2 * best / d)
-
-        peak = min(best, high)
-        points = sorted({float(np.clip(peak * (1 + k / rho), low, high)) for k in (-6, -3, 0, 3, 6)})
-        expected = np.log(quad(integrand, low, high, points=points, limit=400, epsabs=0, epsrel=1e-9)[0])
-        log_y = np.log(best / high)
-        beyond = 0.5 * rho**2 * max(best / high - 1, 0.0) ** 2
-        ours = 3 * log_y - beyond + extrinsic._table(table.packed, rho, rho * log_y)
-        assert ours == pytest.approx(expected, abs=1e-3)  # observed 2e-4
-
-
 def test_marginal_over_phase_and_distance_equals_bilbys(segment) -> None:  # type: ignore[no-untyped-def]
     likelihood, prior = SegmentLikelihood(segment, LalModel()), BinaryPrior()
     theirs = bilby_likelihood(segment, source_model(LalModel()), phase_marginalization=True, priors=prior.to_bilby(GPS))
@@ -158,13 +138,16 @@ def test_marginal_over_time_and_angles_equals_plain_monte_carlo(segment) -> None
     series = likelihood.series(h, wide)
     table = DistanceTable.build(prior.luminosity_distance, 40.0)
     limits = (1.9, 2.1)
-    rho = np.abs(series[0]) ** 2 / power[0][:, None]
+    sigma = np.sqrt(power[0])
+    snr = series[0] / sigma[:, None]
     ours = []
     for seed in range(4):
-        points = extrinsic.quasi_random(likelihood.network, wide, rho, prior.time_half_width, 15, seed)
+        points = candidates.quasi_random(
+            likelihood.network, wide, snr, sigma, prior.time_half_width, 15, seed, seed % 2 == 1
+        )
         full = extrinsic.ExtrinsicIntegral(points, wide, table, limits)
         terms = full.terms(series, power, np.zeros(1, dtype=np.int64))[0]
-        kept = extrinsic.keep_best(points, terms - points.log_weight, 1024, np.random.default_rng(seed))
+        kept = candidates.keep_best(points, terms - points.log_weight, 1024, np.random.default_rng(seed))
         integral = extrinsic.ExtrinsicIntegral(kept, wide, table, limits)
         value, effective = integral.marginal(series, power, np.zeros(1, dtype=np.int64))
         ours.append(value[0])

@@ -7,6 +7,7 @@ import pytest
 
 from gwsurrogate_ml.conventions import INTRINSIC
 from gwsurrogate_ml.inference import extrinsic, geometry
+from gwsurrogate_ml.inference import points as candidates
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.diagnostics import GPS, random_psds, simulate_segment
 from gwsurrogate_ml.inference.distance import DistanceTable
@@ -34,13 +35,16 @@ def test_marginal_with_three_detectors_equals_plain_monte_carlo() -> None:
     power, window = likelihood.power(h), extrinsic.TimeWindow(1.97, 1 / 8192, 1100)
     series = likelihood.series(h, window)
     table = DistanceTable.build(prior.luminosity_distance, 40.0)
-    rho = np.abs(series[0]) ** 2 / power[0][:, None]
+    sigma = np.sqrt(power[0])
+    snr = series[0] / sigma[:, None]
     shift = np.zeros(1, dtype=np.int64)
     ours = []
     for seed in range(4):
-        points = extrinsic.quasi_random(likelihood.network, window, rho, prior.time_half_width, 15, seed)
+        points = candidates.quasi_random(
+            likelihood.network, window, snr, sigma, prior.time_half_width, 15, seed, seed % 2 == 1
+        )
         terms = extrinsic.ExtrinsicIntegral(points, window, table, (1.9, 2.1)).terms(series, power, shift)[0]
-        kept = extrinsic.keep_best(points, terms - points.log_weight, 1024, np.random.default_rng(seed))
+        kept = candidates.keep_best(points, terms - points.log_weight, 1024, np.random.default_rng(seed))
         value, effective = extrinsic.ExtrinsicIntegral(kept, window, table, (1.9, 2.1)).marginal(series, power, shift)
         ours.append(value[0])
         assert effective[0] > 400  # observed 800 of 1024

@@ -72,6 +72,7 @@ def test_prior_beyond_the_model_is_refused() -> None:
         require_inside(BinaryPrior(), {"mass_ratio": (0.2, 1.0)}, "nr22")
 
 
-def test_a_near_distance_that_the_evidence_would_ignore_is_refused() -> None:
-    with pytest.raises(ValueError, match="at most 2 % of the farthest"):
-        BinaryPrior(luminosity_distance=(500.0, 1000.0))
+def test_a_narrow_range_of_distances_is_refused() -> None:
+    BinaryPrior(luminosity_distance=(500.0, 1000.0))
+    with pytest.raises(ValueError, match="at most half of the farthest"):
+        BinaryPrior(luminosity_distance=(501.0, 1000.0))
