@@ -248,15 +248,19 @@ def main() -> None:
     inject = partial(of_injection, draws=arguments.draws, seed=arguments.seed, folder=arguments.data)
     with ProcessPoolExecutor(arguments.processes) as pool:
         noise = list(pool.map(partial(of_noise, folder=arguments.data), places, chunksize=8))
-        print(f"{len(noise)} stretches of noise", flush=True)
-        records = []
-        for record in pool.map(inject, tasks, chunksize=2):
+        records: list[dict[str, Any]] = []
+        for record in pool.map(inject, tasks):
             records.append(record)
-            if len(records) % 20 == 0:
+            if len(records) % 20 == 0 or len(records) == len(tasks):
+                write(arguments, noise, records)
                 print(f"{len(records)} of {len(tasks)} binaries", flush=True)
+    print((arguments.out / "flags.md").read_text())
+
+
+def write(arguments: argparse.Namespace, noise: list[dict[str, Any]], records: list[dict[str, Any]]) -> None:
+    """The tables of what is done, and the records, without the parameters of the binaries."""
     clean = [r for r in records if r["fault"] is None]
     table = rates(noise), rates(clean), found(records)
-    text = markdown(*table, (len(noise), len(clean)))
     head = {
         "command": f"python benchmarks/flags.py --data DATA --injections {arguments.injections} --planted {arguments.planted} "
         f"--draws {arguments.draws} --seed {arguments.seed}",
@@ -269,8 +273,7 @@ def main() -> None:
     }
     stem = arguments.out / "flags"
     stem.with_suffix(".json").write_text(json.dumps({**head, "noise": noise, "binaries": records}, indent=1) + "\n")
-    stem.with_suffix(".md").write_text(text + "\n")
-    print(text)
+    stem.with_suffix(".md").write_text(markdown(*table, (len(noise), len(clean))) + "\n")
 
 
 if __name__ == "__main__":
