@@ -156,7 +156,7 @@ def fit_flow(
     mean = weights @ z
     covariance = (z - mean).T @ ((z - mean) * weights[:, None])
     # Loud signals leave a thousandth of the prior's width: what keeps the matrix regular is relative to it.
-    root = np.linalg.cholesky(covariance + 1e-8 * np.diag(np.diag(covariance))) * inflate
+    root = np.linalg.cholesky(covariance + np.diag(1e-8 * np.diag(covariance) + 1e-16)) * inflate
     x = np.ascontiguousarray((z - mean) @ np.linalg.inv(root).T)
     noise = _NOISE * effective_size(log_weights) ** (-1 / 8)
     held = rng.random(len(x)) < _HELD_OUT
