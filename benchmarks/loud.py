@@ -2,12 +2,12 @@
 
     python benchmarks/loud.py [--estimator bbh-h1l1] [--draws 10000] [--seed 5]
 
-Binaries are drawn from the estimator's prior, chirp masses of 20 to 45 solar masses (lighter ones begin under the segment's window,
-posteriors of quiet heavier ones reach the prior's end), at the distance that gives the wanted optimal network signal-to-noise
-ratio, in noise of advanced LIGO's design; noise spectra are measured from the 64 s around the signal. Every event is analysed
-twice, with different seeds. Reported are efficiency and Pareto-k, the log Bayes factor of both, the largest difference between
-the log likelihood of completed draws and its value recomputed from the strain (`SegmentLikelihood`), and the quantile of the truth
-in the posterior. Writes benchmarks/results/loud.json and loud.md.
+Binaries are drawn from the estimator's prior, chirp masses of 20 to 45 solar masses (lighter ones begin under the segment's
+window, posteriors of quiet heavier ones reach the prior's end), at the distance that gives the wanted optimal network
+signal-to-noise ratio, in noise of advanced LIGO's design; noise spectra are measured from the 64 s around the signal. Every
+event is analysed twice, with different seeds. Reported are efficiency and Pareto-k, the log Bayes factor of both, the largest
+difference between the log likelihood of completed draws and its value recomputed from the strain (`SegmentLikelihood`), and the
+quantile of the truth in the posterior. Writes benchmarks/results/loud.json and loud.md.
 """
 
 from __future__ import annotations

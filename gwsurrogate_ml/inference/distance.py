@@ -20,7 +20,7 @@ from scipy.special import i0e
 from gwsurrogate_ml.jit import njit
 
 TAU_MIN, TAU_MAX, TAU_STEP = -30.0, 30.0, 0.05
-RHO_MIN, RHO_STEP, MOST_ROWS = 0.5, 0.25, 1000
+RHO_MIN, RHO_STEP, MOST_ROWS = 0.5, 0.125, 1000
 """Grid of rho. Tables that reach far have wider steps: loud signals are not heard at low rho, and at high rho all is smooth."""
 FAR_ENOUGH = 8.0
 """By how much the signal-to-noise ratio at the nearest distance exceeds the measured one where that distance no longer counts."""
@@ -160,26 +160,27 @@ def draw_distance(k: np.ndarray, h: np.ndarray, distance: tuple[float, float], r
     distance : (low, high) in Mpc
     """
     rho, best = k / np.sqrt(h), h / k
-    v_low, v_end = best / distance[1], best / distance[0]
-    peak = np.clip(1.0, v_low, v_end)
-    # The density falls off like a normal about its peak inside the prior, like an exponential from a peak at its edge.
-    width = 1 / np.maximum(rho, rho**2 * np.abs(peak - 1))
-    v_high = np.minimum(v_end, peak + 12 * width)
-    near = np.maximum(v_low, peak - 12 * width)
-    v = np.concatenate([_span(v_low, near, 100), _span(near, v_high, 300)], axis=1)
-    log_p = -4 * np.log(v) - 0.5 * rho[:, None] ** 2 * (v - 1) ** 2 + np.log(i0e(rho[:, None] ** 2 * v))
+    low, end = np.log(best / distance[1]), np.log(best / distance[0])
+    peak = np.clip(0.0, low, end)
+    # The density falls off like a normal about a peak inside the prior, like an exponential from one at its edge.
+    width = 1 / np.maximum(rho, rho**2 * np.exp(peak) * np.abs(np.expm1(peak)))
+    reach = np.where(peak == 0.0, 9.0, 30.0) * width
+    near = np.maximum(low, peak - reach)
+    log_v = np.concatenate([_span(low, near, 100), _span(near, np.minimum(end, peak + reach), 300)], axis=1)
+    v = np.exp(log_v)
+    log_p = -3 * log_v - 0.5 * rho[:, None] ** 2 * (v - 1) ** 2 + np.log(i0e(rho[:, None] ** 2 * v))
     p = np.exp(log_p - log_p.max(axis=1, keepdims=True))
     cdf = np.zeros_like(p)
-    np.cumsum((p[:, 1:] + p[:, :-1]) / 2 * np.diff(v, axis=1), axis=1, out=cdf[:, 1:])
+    np.cumsum((p[:, 1:] + p[:, :-1]) / 2 * np.diff(log_v, axis=1), axis=1, out=cdf[:, 1:])
     target = rng.random(len(k)) * cdf[:, -1]
-    cell = np.clip(np.sum(cdf < target[:, None], axis=1) - 1, 0, v.shape[1] - 2)
+    cell = np.clip(np.sum(cdf < target[:, None], axis=1) - 1, 0, log_v.shape[1] - 2)
     rows = np.arange(len(k))
     p0, p1 = p[rows, cell], p[rows, cell + 1]
-    wide = v[rows, cell + 1] - v[rows, cell]
+    wide = log_v[rows, cell + 1] - log_v[rows, cell]
     rest = (target - cdf[rows, cell]) / wide
     # Within a cell the density is linear: solve p0 x + (p1 - p0) x^2 / 2 = rest in the form that survives p1 = p0.
     x = 2 * rest / (p0 + np.sqrt(np.maximum(p0**2 + 2 * (p1 - p0) * rest, 0.0)))
-    return np.clip(best / (v[rows, cell] + np.clip(x, 0, 1) * wide), *distance)
+    return np.clip(best / np.exp(log_v[rows, cell] + np.clip(x, 0, 1) * wide), *distance)
 
 
 def _span(low: np.ndarray, high: np.ndarray, nodes: int) -> np.ndarray:

@@ -26,8 +26,8 @@ TAPS = 6
 """Samples of a series that each interpolated value is made of."""
 _FINE = 16
 """Parts of a step of the series within which arrival times are equally likely: 4 microseconds."""
-_LEARNED_FLOOR, _PER_CELL = 0.1, 6
-"""Points that count in each cell of a learned density of azimuths."""
+_LAYERS, _LEARNED_FLOOR, _PER_CELL = (0.7, 0.4, 0.2), 0.1, 6
+"""Powers of the weights that azimuths are learned from, the share drawn uniformly, and points that count in each cell."""
 _RING, _RING_FLOOR, _SPREAD = 96, 0.1, 9
 """Cells of the ring of directions, the share of azimuths drawn uniformly, and samples over which a series is widened."""
 
@@ -131,21 +131,23 @@ class Azimuths:
 
     @classmethod
     def of(cls, azimuth: np.ndarray, log_weights: np.ndarray) -> Azimuths:
-        """Cells of equal shares of the points' weights, flattened, as narrow as the number of points that count allows.
+        """A mixture of layers, the weights to ever lower powers, so that tails thin out step by step, and a floor.
+
+        Each layer has cells of equal shares of the weights, as narrow as the number of points that count allows.
 
         Parameters
         ----------
         azimuth : (n,) rad in [0, 2 pi); log_weights : (n,)
         """
-        log_weights = TEMPER * log_weights
-        count = effective_size(log_weights)
         order = np.argsort(azimuth)
-        cdf = np.cumsum(np.exp(log_weights[order] - log_weights.max()))
-        shares = np.arange(1, max(int(count / _PER_CELL), 2)) * cdf[-1]
-        inner = azimuth[order][np.searchsorted(cdf, shares / (len(shares) + 1))]
-        edges = np.unique(np.concatenate([[0.0], inner, [2 * np.pi]]))
-        widths = np.diff(edges)
-        return cls(edges, (1 - _LEARNED_FLOOR) / len(widths) + _LEARNED_FLOOR * widths / (2 * np.pi))
+        layers = [_quantiles(azimuth[order], power * log_weights[order]) for power in _LAYERS]
+        edges = np.unique(np.concatenate(layers))
+        middle, widths = 0.5 * (edges[1:] + edges[:-1]), np.diff(edges)
+        density = np.full(len(widths), _LEARNED_FLOOR / (2 * np.pi))
+        for layer in layers:
+            cell = np.searchsorted(layer, middle) - 1
+            density += (1 - _LEARNED_FLOOR) / len(layers) / (len(layer) - 1) / np.diff(layer)[cell]
+        return cls(edges, density * widths)
 
     def draw(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Azimuths (n,) of uniform numbers `u` (n,), and their log density against the uniform."""
@@ -155,6 +157,14 @@ class Azimuths:
         return np.interp(u, below / below[-1], self.edges), log_density[
             np.clip(np.searchsorted(below / below[-1], u, side="right") - 1, 0, len(widths) - 1)
         ]
+
+
+def _quantiles(x: np.ndarray, log_weights: np.ndarray) -> np.ndarray:
+    """Edges from 0 to 2 pi of cells with equal shares of the weights of ascending `x` (n,)."""
+    cdf = np.cumsum(np.exp(log_weights - log_weights.max()))
+    cells = max(int(effective_size(log_weights) / _PER_CELL), 2)
+    inner = x[np.searchsorted(cdf, np.arange(1, cells) / cells * cdf[-1])]
+    return np.unique(np.concatenate([[0.0], inner, [2 * np.pi]]))
 
 
 def quasi_random(

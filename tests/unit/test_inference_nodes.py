@@ -10,9 +10,9 @@ from gwsurrogate_ml.conventions import component_masses
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.diagnostics import random_psds, simulate_segment
-from gwsurrogate_ml.inference.extrinsic import TimeWindow
 from gwsurrogate_ml.inference.likelihood import ReducedLikelihood, SegmentLikelihood
 from gwsurrogate_ml.inference.nodes import Nodes
+from gwsurrogate_ml.inference.points import TimeWindow
 
 TOLERANCE = 3e-8
 
