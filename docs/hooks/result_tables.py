@@ -272,6 +272,25 @@ def trigger_time() -> str:
     )
 
 
+def loud() -> str:
+    """Simulated signals from faint to very loud."""
+    rows = [
+        (
+            f"{r['snr']:.0f}",
+            f"{r['efficiency']:.0%}",
+            f"{r['pareto_k']:.2f}",
+            f"{r['log_bayes_factor']:.3f} ± {r['log_bayes_factor_error']:.3f}",
+            f"{r['second_seed']['log_bayes_factor'] - r['log_bayes_factor']:+.3f}",
+            f"{r['log_likelihood_difference']:.4f}",
+            *(f"{value:.2f}" for value in r["quantile"].values()),
+        )
+        for r in read("loud")["events"]
+    ]
+    names = read("loud")["events"][0]["quantile"]
+    head = ["SNR", "efficiency", "Pareto k", "log Bayes factor", "of another seed", "log likelihood off by", *names]
+    return table(head, rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "kernels": kernels,
     "kernels-two-threads": lambda: kernels("kernels_two_threads"),
@@ -287,4 +306,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "flags": flags,
     "planted": planted,
     "trigger-time": trigger_time,
+    "loud": loud,
 }
