@@ -47,6 +47,8 @@ BOUNDED = {
 AT_EDGE, NEAR_EDGE = 0.15, 0.2
 """Share of the draws that may lie within `NEAR_EDGE` standard deviations of an end: 6 % of a uniform posterior, 10 % of half a
 normal one, 18 % of an exponential that falls from the edge."""
+UNSEEN, NETWORK_SERVED = "unlike the training", 0.2
+"""Words of the flags of data that the network had not seen (`unusual`), and the efficiency from which they do not matter."""
 FEW_DRAWS = 300
 """Effective draws below which quantiles are rough."""
 
@@ -261,7 +263,9 @@ def flags(result: Result) -> list[str]:
 
     Reads the diagnostics and what `meta` holds under "checks" (see `examine`) and "flags" (sentences of other checks).
     """
-    found = [str(text) for text in result.meta.get("flags", [])]
+    # What the network had not seen matters where its draws turned out poor: their weights are exact.
+    good = result.pareto_k < 0.7 and result.sample_efficiency >= NETWORK_SERVED
+    found = [text for text in map(str, result.meta.get("flags", [])) if not (good and UNSEEN in text)]
     effective = result.sample_efficiency * result.n_draws
     if not result.pareto_k < 0.7:
         found.append(

@@ -196,3 +196,11 @@ def test_a_glitch_away_from_the_merger_is_flagged() -> None:
         "glitch: L1 has an excess of signal-to-noise ratio 40.0 at -1.00 s from the merger, 40 to 80 Hz"
     )
     assert flags(toy(meta={"checks": {"glitch": loud | {"snr": 9.0}}})) == []
+
+
+def test_what_the_network_had_not_seen_is_flagged_where_its_draws_are_poor() -> None:
+    unseen = {"meta": {"flags": ["noise spectrum unlike the training: 17 of 34 reduced data outside their range"]}}
+    assert flags(toy(**unseen)) == []
+    assert len(flags(toy(**unseen, sample_efficiency=0.15))) == 1
+    assert len(flags(toy(**unseen, pareto_k=0.8))) == 2
+    assert toy(**unseen).meta["flags"] != []  # the result keeps what was found
