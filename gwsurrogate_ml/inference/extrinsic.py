@@ -124,7 +124,7 @@ def moved(series: np.ndarray, shift: float) -> np.ndarray:
 
     Examples
     --------
-    >>> moved(np.arange(10.0)[None] + 0j, 1.5)[0, 3].real
+    >>> float(moved(np.arange(10.0)[None] + 0j, 1.5)[0, 3].real)
     4.5
     """
     out = np.empty_like(series)
