@@ -22,13 +22,13 @@ from gwsurrogate_ml.jit import njit
 TAU_MIN, TAU_MAX, TAU_STEP = -30.0, 30.0, 0.05
 RHO_MIN, RHO_STEP, MOST_ROWS = 0.5, 0.125, 1000
 """Grid of rho. Tables that reach far have wider steps: loud signals are not heard at low rho, and at high rho all is smooth."""
-FAR_ENOUGH = 8.0
+FAR_ENOUGH = 6.5
 """By how much the signal-to-noise ratio at the nearest distance exceeds the measured one where that distance no longer counts."""
 HOLLOW = 16.0
 """rho^2 / 2 + 3 ln y above which far distances hold too little of the integral to show where the table ends, at a low tau."""
 _REFINE = 4
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
-_GROWTH, _WIDEST, _SHARE = 1.5, 0.7, 1e-12
+_GROWTH, _WIDEST, _SHARE = 2.0, 0.7, 1e-10
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,8 @@ def log_i0e(x: float) -> float:
         for k in range(1, 60):
             term *= (0.5 * x / k) ** 2
             total += term
+            if term < 1e-16 * total:
+                break
         return np.log(total) - x
     for k in range(1, 12):
         term *= (2 * k - 1) ** 2 / (8 * k * x)

@@ -200,7 +200,17 @@ def test_data_in_other_units_than_strain_are_refused(estimator: Estimator, scale
         estimator.sample(noise_of("H1", "L1", scale=scale))
 
 
-def test_loudness_beyond_the_training_warns(estimator: Estimator) -> None:
-    _, segment = simulated(estimator, seed=6, luminosity_distance=60.0)
+def test_a_signal_far_louder_than_the_training_is_analysed_exactly(estimator: Estimator) -> None:
+    truth, segment = simulated(estimator, seed=6, luminosity_distance=60.0)
     with pytest.warns(DomainWarning, match="outside the trained range"):
-        estimator.sample(segment, n=400, options=replace(QUICK, pilot=300, refine_below=0.0))
+        result = estimator.sample(segment, n=3000, seed=1, options=replace(QUICK, pilot=3000))
+    assert result.meta["search"]["snr"]["H1"] > 100
+    assert result.sample_efficiency > 0.1
+    assert result.pareto_k < 0.5
+    draws = result.posterior.iloc[:100]
+    exact = SegmentLikelihood(segment, estimator.model).log_likelihood_ratio(
+        {name: draws[name].to_numpy() for name in PARAMETERS}
+    )
+    assert np.abs(exact - draws["log_likelihood_ratio"]).max() < 0.03
+    for name in ("chirp_mass", "mass_ratio", "luminosity_distance"):
+        assert 0.001 < np.mean(result.posterior[name] < truth[name]) < 0.999, name
