@@ -32,12 +32,13 @@ from typing import Any
 import numpy as np
 
 from gwsurrogate_ml.artifacts import package_versions
-from gwsurrogate_ml.denoise import baselines, checks, deepclean, ladder
-from gwsurrogate_ml.denoise.mock import Mock, MockData, preset
-from gwsurrogate_ml.denoise.stream import Filter, run_through
-from gwsurrogate_ml.denoise.witness import WitnessCleaner
-from gwsurrogate_ml.denoise.witness_onnx import export_witness_onnx, load_witness_onnx
-from gwsurrogate_ml.inference.cleaned import injection_template, parameters_before_and_after
+from gwsurrogate_ml.denoise import deepclean
+from gwsurrogate_ml.denoise.witness.bench import baselines, ladder, nulls
+from gwsurrogate_ml.denoise.witness.bench.mock import Mock, MockData, preset
+from gwsurrogate_ml.denoise.witness.cleaner import WitnessCleaner
+from gwsurrogate_ml.denoise.witness.onnx import export_witness_onnx, load_witness_onnx
+from gwsurrogate_ml.denoise.witness.stream import Filter, run_through
+from gwsurrogate_ml.inference.calibration.cleaned_strain import injection_template, parameters_before_and_after
 
 TRAINING_SEED, HELD_OUT_SEEDS, INJECTION_SEED = 1, (101, 102, 103, 104, 105), 106
 COUPLED = ("o3_like", "sidebands_only")
@@ -71,19 +72,17 @@ def cleaners(mock: Mock, duration: float, seeds: tuple[int, ...], spectra: dict[
         "fit_cpu_seconds": seconds,
         "bands": ours.card["bands"],
         "injections": ladder.injections(held_out, made["witness_cleaner"], template, 50, mock.sampling_frequency),
-        "self_subtraction_of_a_fit": checks.self_subtraction_of_a_fit(
-            mock.draw(duration, INJECTION_SEED), template, 10
-        ),
-        "streaming": checks.streaming(ours, mock.draw(128.0, HELD_OUT_SEEDS[0])),
+        "self_subtraction_of_a_fit": nulls.self_subtraction_of_a_fit(mock.draw(duration, INJECTION_SEED), template, 10),
+        "streaming": nulls.streaming(ours, mock.draw(128.0, HELD_OUT_SEEDS[0])),
         "streaming_onnx": streaming_onnx(ours, mock.draw(128.0, HELD_OUT_SEEDS[0])),
     }
 
 
 def streaming_onnx(cleaner: WitnessCleaner, data: MockData) -> dict[str, Any]:
-    """As `checks.streaming`, the predictions by ONNX Runtime."""
+    """As `nulls.streaming`, the predictions by ONNX Runtime."""
     with tempfile.TemporaryDirectory() as folder:
         plan = load_witness_onnx(export_witness_onnx(cleaner, Path(folder) / "cleaner.onnx"))
-    return checks.streaming(cleaner, data, plan=plan)
+    return nulls.streaming(cleaner, data, plan=plan)
 
 
 def keep_spectra(mock: Mock, made: dict[str, ladder.Cleaner], spectra: dict[str, np.ndarray]) -> None:
@@ -214,9 +213,9 @@ def main() -> None:
                 record(path, {name: made})
     if "nulls" in parts:
         pairs = [(TRAINING_SEED + i, seed) for i, seed in enumerate(seeds[:3])]
-        nulls = checks.null_tests(preset("o3_like"), pairs, 512.0)
-        print(f"nulls {json.dumps(nulls)}", flush=True)
-        record(path, {"nulls": nulls})
+        found = nulls.null_tests(preset("o3_like"), pairs, 512.0)
+        print(f"nulls {json.dumps(found)}", flush=True)
+        record(path, {"nulls": found})
     if "parameters" in parts:
         import gwsurrogate_ml as gw
 

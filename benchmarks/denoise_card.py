@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gwsurrogate_ml.denoise import checks, fitting, stream, watch, witness
-from gwsurrogate_ml.denoise.mock import preset
-from gwsurrogate_ml.inference.cleaned import JUDGED
+from gwsurrogate_ml.denoise.witness import cleaner, fitting, gain_tracking, stream
+from gwsurrogate_ml.denoise.witness.bench.mock import preset
+from gwsurrogate_ml.inference.calibration.cleaned_strain import JUDGED
 from gwsurrogate_ml.plot.witness import before_and_after
 
 NAMES = {
@@ -134,11 +134,11 @@ def page(result: Mapping[str, Any], measured: Mapping[str, Any] | None) -> str:
 | --- | --- |
 | features | every channel; every fast channel times every slow one (bilinear, as NonSENS); sine and cosine of a slow channel in metres (scattered light), its wavenumber refined |
 | filters | Wiener solutions in closed form, frequency by frequency, of the features with significant partial coherence there |
-| bands by default | {", ".join(f"{low:g} to {high:g} Hz" for low, high in witness.DEFAULT_BANDS)}, joined by ramps of {fitting.EDGE:g} Hz |
+| bands by default | {", ".join(f"{low:g} to {high:g} Hz" for low, high in cleaner.DEFAULT_BANDS)}, joined by ramps of {fitting.EDGE:g} Hz |
 | length of the filters | {", ".join(f"{length:g}" for length in fitting.RESOLUTIONS)} s, chosen for each band on held-back data |
 | refused | a band whose power falls by less than {1 - fitting.REFUSE:.1%} on held-back data |
-| passed through, flagged | gaps, stuck, clipped or incredible witnesses within reach of the filters (ramp {stream.RAMP:g} s); bands where power rose by {watch.OFF - 1:.0%} over the last {watch.BLOCK / (1 - watch.KEEP):g} s |
-| version | {witness.VERSION} |
+| passed through, flagged | gaps, stuck, clipped or incredible witnesses within reach of the filters (ramp {stream.RAMP:g} s); bands where power rose by {gain_tracking.OFF - 1:.0%} over the last {gain_tracking.BLOCK / (1 - gain_tracking.KEEP):g} s |
+| version | {cleaner.VERSION} |
 
 <!-- not run: the strain and the witnesses are the reader's -->
 ```python
@@ -194,7 +194,7 @@ masses; the limit of its gain in closed form is {limits["o3_like"]:.4f} ({causal
             f"""
 ## Where there is nothing to subtract
 
-Largest change of the SNR: {max(abs(r - 1) for r in nulls["no coupling"]):.1e} where nothing couples, {max(abs(r - 1) for r in nulls["shifted witnesses"]):.1e} with witnesses shifted by {checks.LAG:g} s before the fit,
+Largest change of the SNR: {max(abs(r - 1) for r in nulls["no coupling"]):.1e} where nothing couples, {max(abs(r - 1) for r in nulls["shifted witnesses"]):.1e} with witnesses shifted by {nulls.LAG:g} s before the fit,
 {max(abs(r - 1) for r in nulls["shifted after the fit"]):.1e} with witnesses shifted after it (the cleaner hands the strain back); {len(nulls["shifted after the fit"])} seeds each, on the fitted and on held-out spans. Target 0.002.
 
 ## What happens to a signal
@@ -239,7 +239,7 @@ Output lags by the delay of the filters, however fast the machine: the limit of 
 
 
 def _slow() -> float:
-    from gwsurrogate_ml.denoise.features import SLOW_EDGE
+    from gwsurrogate_ml.denoise.witness.features import SLOW_EDGE
 
     return SLOW_EDGE
 

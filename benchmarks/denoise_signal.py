@@ -32,11 +32,11 @@ from denoise_signal_figure import summary
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.artifacts import SHIPPED
-from gwsurrogate_ml.denoise import bank as banks
-from gwsurrogate_ml.denoise import calibration, glitches
-from gwsurrogate_ml.denoise.bank_denoiser import BankDenoiser
-from gwsurrogate_ml.denoise.grid import Segment
-from gwsurrogate_ml.denoise.signal import DEFAULT, Reconstruction, SignalDenoiser
+from gwsurrogate_ml.denoise.signal import calibration, glitches
+from gwsurrogate_ml.denoise.signal import waveform_bank as banks
+from gwsurrogate_ml.denoise.signal.bank_denoiser import BankDenoiser
+from gwsurrogate_ml.denoise.signal.denoiser import DEFAULT, Reconstruction, SignalDenoiser
+from gwsurrogate_ml.denoise.signal.segment import Segment
 
 SNRS, GLITCH_SNRS = (8.0, 12.0, 20.0), (8.0, 15.0, 30.0)
 KINDS = ("sine-Gaussian", "blip", "whistle")
@@ -121,8 +121,8 @@ def stream(denoiser: SignalDenoiser, seed: int = 0, seconds: float = 60.0) -> di
 
     A segment is looked at every 1.7 s: of short frames most wait for others.
     """
-    from gwsurrogate_ml.denoise.export import export_onnx
-    from gwsurrogate_ml.denoise.signal_stream import SignalStream
+    from gwsurrogate_ml.denoise.signal.onnx import export_onnx
+    from gwsurrogate_ml.denoise.signal.onnx_stream import SignalStream
 
     rng, result = np.random.default_rng(seed), {}
     with tempfile.TemporaryDirectory() as folder:

@@ -19,7 +19,7 @@ from denoise_signal import TARGETS
 from denoise_signal_data import CALIBRATION, FILES, FILTERED, TESTS, TRAINING
 
 from gwsurrogate_ml.artifacts import SHIPPED
-from gwsurrogate_ml.denoise.grid import SEARCH
+from gwsurrogate_ml.denoise.signal.segment import SEARCH
 
 EVENT_TARGETS = {"H1": 0.97, "L1": 0.95}
 

@@ -8,8 +8,8 @@ import numpy as np
 from gwpy.timeseries import TimeSeries
 
 import gwsurrogate_ml as gw
-from gwsurrogate_ml.denoise.grid import Segment
-from gwsurrogate_ml.denoise.noise import noise_segments
+from gwsurrogate_ml.denoise.signal.noise import noise_segments
+from gwsurrogate_ml.denoise.signal.segment import Segment
 
 TRAINING = {"GW190503_185404": 8.0}
 CALIBRATION = {"GW190512_180714": 4.0, "GW191222_033537": 8.0}

@@ -9,11 +9,11 @@ import numpy as np
 from denoise_signal_data import FILES, gwosc_file
 
 import gwsurrogate_ml as gw
-from gwsurrogate_ml.denoise import bank as banks
-from gwsurrogate_ml.denoise.calibration import RATE
-from gwsurrogate_ml.denoise.grid import DURATION
-from gwsurrogate_ml.denoise.noise import whitened
-from gwsurrogate_ml.denoise.signal import DEFAULT, SignalDenoiser
+from gwsurrogate_ml.denoise.signal import waveform_bank as banks
+from gwsurrogate_ml.denoise.signal.calibration import RATE
+from gwsurrogate_ml.denoise.signal.denoiser import DEFAULT, SignalDenoiser
+from gwsurrogate_ml.denoise.signal.noise import whitened
+from gwsurrogate_ml.denoise.signal.segment import DURATION
 from gwsurrogate_ml.plot.denoise import reconstruction
 
 POSTERIOR = 150

@@ -28,11 +28,11 @@ import gwsurrogate_ml as gw
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import PARAMETERS
 from gwsurrogate_ml.errors import GwsmlError
-from gwsurrogate_ml.inference.diagnostics import QUICK
-from gwsurrogate_ml.inference.event import require_strain
-from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
-from gwsurrogate_ml.inference.preflight import spectrum_flags
-from gwsurrogate_ml.inference.search import search
+from gwsurrogate_ml.inference.analysis.conclude import require_strain
+from gwsurrogate_ml.inference.analysis.preflight import spectrum_flags
+from gwsurrogate_ml.inference.calibration.campaign import QUICK
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+from gwsurrogate_ml.inference.likelihood.trigger import search
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 FILES = (

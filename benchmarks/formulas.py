@@ -29,7 +29,7 @@ import sympy
 from scipy.optimize import least_squares
 
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.surrogate.remnant_training import folds, load_runs
+from gwsurrogate_ml.surrogate.remnant.train import folds, load_runs
 
 log = logging.getLogger(__name__)
 NAMES = ("eta", "chi_eff", "d")

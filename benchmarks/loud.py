@@ -24,7 +24,7 @@ import numpy as np
 import gwsurrogate_ml as gw
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS, effective_spin
-from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 from gwsurrogate_ml.strain.simulate import GPS, simulate
 

@@ -26,8 +26,8 @@ from scipy.special import i0e, logsumexp
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.conventions import INTRINSIC
 from gwsurrogate_ml.inference import SegmentLikelihood, load_estimator, source_model
-from gwsurrogate_ml.inference.geometry import amplitudes, sky_angles
-from gwsurrogate_ml.inference.training import load_model
+from gwsurrogate_ml.inference.likelihood.detectors import amplitudes, sky_angles
+from gwsurrogate_ml.inference.training.train import load_model
 
 REFERENCE = Path(__file__).parent / "reference" / "gw150914_dynesty.npz"
 COMPARED = (

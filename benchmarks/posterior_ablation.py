@@ -26,8 +26,8 @@ from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import INTRINSIC
 from gwsurrogate_ml.files import whole_file
 from gwsurrogate_ml.inference import BinaryPrior, SegmentLikelihood, load_estimator, sample_event
-from gwsurrogate_ml.inference.importance import summarise
-from gwsurrogate_ml.inference.rounds import SamplingOptions
+from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions
+from gwsurrogate_ml.inference.weights import summarise
 
 OUT = Path(__file__).parent / "results" / "posterior_ablation.json"
 EXTRINSIC = ("luminosity_distance", "theta_jn", "phase", "psi", "ra", "dec", "geocent_time")

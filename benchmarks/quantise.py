@@ -26,12 +26,12 @@ import numpy as np
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml import onnx_file
-from gwsurrogate_ml.denoise.bank import build, draw_parameters
-from gwsurrogate_ml.denoise.calibration import inject
-from gwsurrogate_ml.denoise.export import export_onnx
-from gwsurrogate_ml.denoise.grid import frequencies, to_series
-from gwsurrogate_ml.denoise.network import RATE
-from gwsurrogate_ml.denoise.noise import gaussian
+from gwsurrogate_ml.denoise.signal.calibration import inject
+from gwsurrogate_ml.denoise.signal.network import RATE
+from gwsurrogate_ml.denoise.signal.noise import gaussian
+from gwsurrogate_ml.denoise.signal.onnx import export_onnx
+from gwsurrogate_ml.denoise.signal.segment import frequencies, to_series
+from gwsurrogate_ml.denoise.signal.waveform_bank import build, draw_parameters
 from gwsurrogate_ml.serve.quantise import CONVOLUTIONS, PRODUCTS, convolutions, quantise
 from gwsurrogate_ml.strain.spectrum import load_psd
 

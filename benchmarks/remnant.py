@@ -24,7 +24,7 @@ import numpy as np
 import gwsurrogate_ml as gw
 from data_prep.remnants import clusters
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.surrogate.remnant_training import NINETY, calibrate, cross_validate, load_runs, read_config
+from gwsurrogate_ml.surrogate.remnant.train import NINETY, calibrate, cross_validate, load_runs, read_config
 
 
 def published(runs: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, dict[str, np.ndarray]]:

@@ -26,7 +26,7 @@ import numpy as np
 import gwsurrogate_ml as gw
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import GwsmlError
-from gwsurrogate_ml.inference.diagnostics import QUICK, draw_injection
+from gwsurrogate_ml.inference.calibration.campaign import QUICK, draw_injection
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 COMPARED = ("chirp_mass", "mass_ratio", "chi_eff", "luminosity_distance")

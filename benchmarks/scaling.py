@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import gwsurrogate_ml as gw
-from gwsurrogate_ml.inference.validate import run_injections
+from gwsurrogate_ml.inference.calibration.cards import run_injections
 from gwsurrogate_ml.scale import Mapper, cluster
 
 ESTIMATOR = "bbh-h1l1"

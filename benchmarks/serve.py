@@ -59,7 +59,7 @@ def tensor(name: str, array: np.ndarray) -> InferInput:
 def make_cleaner(folder: Path) -> Any:
     """A witness cleaner fitted to 64 s of a mock, saved in `folder`."""
     import gwsurrogate_ml as gw
-    from gwsurrogate_ml.denoise.mock import preset
+    from gwsurrogate_ml.denoise.witness.bench.mock import preset
 
     data = preset("sidebands_only", sampling_frequency=RATE).draw(64.0, seed=1)
     cleaner = gw.WitnessCleaner.fit(data.strain, data.witnesses, bands=[(45.0, 75.0)], name="cleaner")

@@ -29,11 +29,11 @@ from scipy.interpolate import CubicSpline
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.plot import style
-from gwsurrogate_ml.surrogate import baseline, higher, stage1, stage2
+from gwsurrogate_ml.surrogate.aligned import baseline, higher, stage1, stage2
+from gwsurrogate_ml.surrogate.aligned.coordinates import features, split
+from gwsurrogate_ml.surrogate.aligned.predictor import chebyshev_exponents, chebyshev_terms, networks
 from gwsurrogate_ml.surrogate.config import SurrogateConfig
-from gwsurrogate_ml.surrogate.coordinates import features, split
-from gwsurrogate_ml.surrogate.ensemble import Ensemble
-from gwsurrogate_ml.surrogate.predictor import chebyshev_exponents, chebyshev_terms, networks
+from gwsurrogate_ml.surrogate.fits.ensemble import Ensemble
 from gwsurrogate_ml.surrogate.validation import clusters, cross_validate, percentiles, waveforms
 from gwsurrogate_ml.waveform.compare import white_mismatch
 

@@ -29,7 +29,7 @@ from scipy.stats import spearmanr
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.plot import style
-from gwsurrogate_ml.surrogate import stage2
+from gwsurrogate_ml.surrogate.aligned import stage2
 from gwsurrogate_ml.surrogate.config import SurrogateConfig
 from gwsurrogate_ml.surrogate.model import Surrogate
 from gwsurrogate_ml.surrogate.uncertainty import calibration_factor, coverage

@@ -13,24 +13,24 @@ _PUBLIC = {
     "matched_filter": "gwsurrogate_ml.strain.filtering",
     "Surrogate": "gwsurrogate_ml.surrogate.model",
     "load_surrogate": "gwsurrogate_ml.surrogate.model",
-    "Remnant": "gwsurrogate_ml.surrogate.remnant",
-    "load_remnant": "gwsurrogate_ml.surrogate.remnant",
+    "Remnant": "gwsurrogate_ml.surrogate.remnant.model",
+    "load_remnant": "gwsurrogate_ml.surrogate.remnant.model",
     "Estimator": "gwsurrogate_ml.inference",
     "load_estimator": "gwsurrogate_ml.inference",
     "train_estimator": "gwsurrogate_ml.inference",
-    "WitnessCleaner": "gwsurrogate_ml.denoise.witness",
-    "SignalDenoiser": "gwsurrogate_ml.denoise.signal",
-    "load_denoiser": "gwsurrogate_ml.denoise.signal",
+    "WitnessCleaner": "gwsurrogate_ml.denoise.witness.cleaner",
+    "SignalDenoiser": "gwsurrogate_ml.denoise.signal.denoiser",
+    "load_denoiser": "gwsurrogate_ml.denoise.signal.denoiser",
 }
 
 if TYPE_CHECKING:
-    from gwsurrogate_ml.denoise.signal import SignalDenoiser, load_denoiser
-    from gwsurrogate_ml.denoise.witness import WitnessCleaner
+    from gwsurrogate_ml.denoise.signal.denoiser import SignalDenoiser, load_denoiser
+    from gwsurrogate_ml.denoise.witness.cleaner import WitnessCleaner
     from gwsurrogate_ml.inference import Estimator, load_estimator, train_estimator
     from gwsurrogate_ml.strain.data import StrainData
     from gwsurrogate_ml.strain.filtering import matched_filter
     from gwsurrogate_ml.surrogate.model import Surrogate, load_surrogate
-    from gwsurrogate_ml.surrogate.remnant import Remnant, load_remnant
+    from gwsurrogate_ml.surrogate.remnant.model import Remnant, load_remnant
 
 __all__ = [
     "Estimator",

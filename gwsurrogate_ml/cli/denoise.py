@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from gwsurrogate_ml.cli.options import Json, Seed
-from gwsurrogate_ml.cli.witness import witness
+from gwsurrogate_ml.cli.witness.command import witness
 from gwsurrogate_ml.errors import ConfigError
 
 app = typer.Typer(help="Subtract witnessed noise, or recover a signal.", no_args_is_help=True)
@@ -37,12 +37,12 @@ def signal(
     """The binary black-hole signal in each detector's whitened strain, with its uncertainty."""
     import gwsurrogate_ml as gw
     from gwsurrogate_ml.artifacts import package_versions
+    from gwsurrogate_ml.cli.analyze.figures import png
     from gwsurrogate_ml.cli.console import stdout
-    from gwsurrogate_ml.cli.figures import png
     from gwsurrogate_ml.cli.options import parse_detectors
     from gwsurrogate_ml.cli.output import output_folder, plain, write_json
-    from gwsurrogate_ml.denoise.event import denoise_event
-    from gwsurrogate_ml.denoise.signal import DEFAULT, load_denoiser
+    from gwsurrogate_ml.denoise.signal.denoiser import DEFAULT, load_denoiser
+    from gwsurrogate_ml.denoise.signal.event import denoise_event
     from gwsurrogate_ml.plot.denoise import reconstruction
 
     if (event is None) == (not strain):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from gwsurrogate_ml.cli import analyze, bench, demo, denoise, models, search, serve, train, validate, waveform
+from gwsurrogate_ml.cli import bench, demo, denoise, models, search, serve, train, validate, waveform
+from gwsurrogate_ml.cli.analyze import command
 from gwsurrogate_ml.cli.console import OrderlyGroup, stdout
 
 app = typer.Typer(
@@ -18,7 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("demo")(demo.demo)
-app.command("analyze")(analyze.analyze)
+app.command("analyze")(command.analyze)
 app.command("waveform")(waveform.waveform)
 app.command("search")(search.search)
 app.command("bench")(bench.bench)

@@ -111,7 +111,7 @@ def parse_prior(words: Sequence[str]) -> dict[str, tuple[float, float]]:
     """
     from pydantic import ValidationError
 
-    from gwsurrogate_ml.inference.priors import BinaryPrior
+    from gwsurrogate_ml.inference.prior.binary import BinaryPrior
 
     ranges: dict[str, tuple[float, float]] = {}
     for word in words:

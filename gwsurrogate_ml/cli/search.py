@@ -51,8 +51,8 @@ def search(
 
     from gwsurrogate_ml import scale
     from gwsurrogate_ml.artifacts import package_versions, sha256
+    from gwsurrogate_ml.cli.analyze.figures import png
     from gwsurrogate_ml.cli.console import ProgressReport
-    from gwsurrogate_ml.cli.figures import png
     from gwsurrogate_ml.cli.output import output_folder, plain, write_json
     from gwsurrogate_ml.search.bank import BankConfig, TemplateBank, cached
     from gwsurrogate_ml.search.pipeline import SearchConfig, require_searchable

@@ -97,8 +97,8 @@ def estimator(
 ) -> None:
     """Train an estimator on signals of a surrogate in simulated noise, in several processes also under `torchrun`."""
     from gwsurrogate_ml.inference.config import read_config
-    from gwsurrogate_ml.inference.parallel import relaunch
-    from gwsurrogate_ml.inference.training import train_estimator
+    from gwsurrogate_ml.inference.training.processes import relaunch
+    from gwsurrogate_ml.inference.training.train import train_estimator
 
     settings = read_config(merged(config_file(config), parse_overrides(sets or [], seed)))
     folder = model_folder(out, config)
@@ -114,8 +114,8 @@ def estimator(
 def denoiser(config: Config, out: Out = None, sets: Sets = None, seed: Seed = None) -> None:
     """Train a signal autoencoder on waveforms of a surrogate in Gaussian noise, and in real noise where folders of it are given."""
     import gwsurrogate_ml as gw
-    from gwsurrogate_ml.denoise.autoencoder_finish import train_denoiser
-    from gwsurrogate_ml.denoise.settings import read_settings
+    from gwsurrogate_ml.denoise.signal.finish import train_denoiser
+    from gwsurrogate_ml.denoise.signal.settings import read_settings
 
     settings = read_settings(merged(config_file(config), parse_overrides(sets or [], seed)))
     folder = model_folder(out, config)
@@ -127,7 +127,7 @@ def denoiser(config: Config, out: Out = None, sets: Sets = None, seed: Seed = No
 @app.command("remnant")
 def remnant(config: Config, out: Out = None, sets: Sets = None, seed: Seed = None) -> None:
     """Train a remnant model on the table that `python -m data_prep remnants` makes."""
-    from gwsurrogate_ml.surrogate.remnant_training import read_config, train_remnant
+    from gwsurrogate_ml.surrogate.remnant.train import read_config, train_remnant
 
     settings = read_config(merged(config_file(config), parse_overrides(sets or [], seed)))
     folder = model_folder(out, config)

@@ -47,9 +47,9 @@ def _replace(path: Path, content: bytes) -> None:
 
 def write_card(folder: Path, card: dict[str, Any], records: list[dict[str, Any]]) -> None:
     """Write card.json, card.md and the figures."""
-    from gwsurrogate_ml.cli.figures import png
+    from gwsurrogate_ml.cli.analyze.figures import png
     from gwsurrogate_ml.cli.output import plain
-    from gwsurrogate_ml.inference.validate import figures, markdown
+    from gwsurrogate_ml.inference.calibration.cards import figures, markdown
 
     _replace(folder / "card.json", (json.dumps(plain(card), indent=1) + "\n").encode())
     _replace(folder / "card.md", markdown(card).encode())
@@ -79,7 +79,7 @@ def estimator(
     """Simulate events over the prior, analyse them, and test whether the posteriors are calibrated."""
     import gwsurrogate_ml as gw
     from gwsurrogate_ml import scale
-    from gwsurrogate_ml.inference.validate import identity, judge, read_others, run_injections
+    from gwsurrogate_ml.inference.calibration.cards import identity, judge, read_others, run_injections
 
     with ProgressReport() as progress:
         with progress.stage("loading the estimator"):

@@ -31,8 +31,8 @@ def waveform(
     import gwsurrogate_ml as gw
     from gwsurrogate_ml import plot
     from gwsurrogate_ml.artifacts import package_versions
+    from gwsurrogate_ml.cli.analyze.figures import png
     from gwsurrogate_ml.cli.console import stdout
-    from gwsurrogate_ml.cli.figures import png
     from gwsurrogate_ml.cli.output import output_folder
     from gwsurrogate_ml.files import whole_hdf5
 

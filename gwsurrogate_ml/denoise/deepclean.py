@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gwsurrogate_ml.denoise.channels import align, require_alive
-from gwsurrogate_ml.denoise.fitting import passband
+from gwsurrogate_ml.denoise.witness.channels import align, require_alive
+from gwsurrogate_ml.denoise.witness.fitting import passband
 from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.kernels.psd import welch
 

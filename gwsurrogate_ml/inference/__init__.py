@@ -20,16 +20,16 @@ _PUBLIC = {
 }
 
 if TYPE_CHECKING:
-    from gwsurrogate_ml.inference.bilby_source import source_model
+    from gwsurrogate_ml.inference.analysis.estimator import Estimator, load_estimator
+    from gwsurrogate_ml.inference.analysis.from_scratch import sample_event
     from gwsurrogate_ml.inference.config import EstimatorConfig
-    from gwsurrogate_ml.inference.estimator import Estimator, load_estimator
-    from gwsurrogate_ml.inference.lal_model import LalModel
-    from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
-    from gwsurrogate_ml.inference.priors import BinaryPrior
-    from gwsurrogate_ml.inference.result import Result
-    from gwsurrogate_ml.inference.rounds import SamplingOptions
-    from gwsurrogate_ml.inference.sequential import sample_event
-    from gwsurrogate_ml.inference.training import train_estimator
+    from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+    from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+    from gwsurrogate_ml.inference.result.result import Result
+    from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions
+    from gwsurrogate_ml.inference.training.train import train_estimator
+    from gwsurrogate_ml.plugins.bilby import source_model
+    from gwsurrogate_ml.waveform.lal import LalModel
 
 __all__ = [
     "BinaryPrior",

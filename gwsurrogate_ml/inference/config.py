@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gwsurrogate_ml.errors import ConfigError
-from gwsurrogate_ml.inference.priors import BinaryPrior
+from gwsurrogate_ml.inference.prior.binary import BinaryPrior
 
 
 class _Strict(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.kernels import _checks
+from gwsurrogate_ml.kernels import _arguments
 
 
 def split(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -48,9 +48,9 @@ def explain(
     h: np.ndarray, s: np.ndarray, noise: np.ndarray, kmin: int, kmax: int, delta_f: float, name: str = "template"
 ) -> None:
     """Find out which input made the sums unusable, and say so."""
-    _checks.require_positive_band(noise, "psd", kmin, kmax, delta_f)
-    _checks.require_finite(h[kmin:kmax], f"{name} in the band")
-    _checks.require_finite(s[kmin:kmax], "data in the band")
+    _arguments.require_positive_band(noise, "psd", kmin, kmax, delta_f)
+    _arguments.require_finite(h[kmin:kmax], f"{name} in the band")
+    _arguments.require_finite(s[kmin:kmax], "data in the band")
     raise DataError(
         f"{name} has no power between {kmin * delta_f:g} and {kmax * delta_f:g} Hz (or it under- or overflows): "
         "lower f_low, or scale the strain and the PSD"

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.kernels import _checks, _memory, fft
+from gwsurrogate_ml.kernels import _arguments, _memory, fft
 from gwsurrogate_ml.kernels._filter import SPAN, correlate_folded, correlations
 from gwsurrogate_ml.kernels._peaks import candidates, cluster, loudest, predictor
 from gwsurrogate_ml.kernels._spectra import common, explain, output_length, real, same_length
@@ -92,23 +92,23 @@ def filter_bank(
     (array([0]), array([11]))
     """
     bank, s, noise = (
-        _checks.spectrum(templates, "templates"),
-        _checks.spectrum(data, "data"),
-        _checks.one_sided(psd, "psd"),
+        _arguments.spectrum(templates, "templates"),
+        _arguments.spectrum(data, "data"),
+        _arguments.one_sided(psd, "psd"),
     )
     if bank.ndim != 2 or bank.shape[0] == 0:
         raise DataError(
             f"templates has shape {bank.shape}: a bank (n_templates, N/2 + 1) with at least one row is needed"
         )
     same_length(bank, s, noise)
-    kmin, kmax = _checks.band(f_low, f_high, delta_f, noise.size)
-    threshold = _checks.positive(threshold, "threshold")
+    kmin, kmax = _arguments.band(f_low, f_high, delta_f, noise.size)
+    threshold = _arguments.positive(threshold, "threshold")
     if not (np.isfinite(window) and window >= 0):
         raise ConfigError(f"window is {window}: a finite time >= 0 s is needed")
     if n_jobs < 1:
         raise ConfigError(f"n_jobs is {n_jobs}: at least one thread is needed")
-    _checks.require_finite(s[kmin:kmax], "data in the band")
-    _checks.require_positive_band(noise, "psd", kmin, kmax, delta_f)
+    _arguments.require_finite(s[kmin:kmax], "data in the band")
+    _arguments.require_positive_band(noise, "psd", kmin, kmax, delta_f)
     n = 2 * (noise.size - 1)
     bank, s = common(bank, s)
     weights = np.zeros(noise.size)
@@ -189,7 +189,7 @@ def filter_segments(
     >>> [int(f["index"][0]) for f in filter_segments(h[None], s, np.ones(33), 1.0, 0.0, threshold=9.0, window=0.1)]
     [11, 12]
     """
-    segments, noise = _checks.spectrum(data, "data"), np.asarray(psds)
+    segments, noise = _arguments.spectrum(data, "data"), np.asarray(psds)
     if segments.ndim != 2:
         raise DataError(f"data has shape {segments.shape}: segments (n_segments, N/2 + 1) are needed")
     if noise.ndim == 2 and len(noise) != len(segments):

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.kernels import _checks
+from gwsurrogate_ml.kernels import _arguments
 from gwsurrogate_ml.kernels._filter import binned_sums, correlate
 from gwsurrogate_ml.kernels._spectra import common, explain, real, same_length, split
 from gwsurrogate_ml.kernels.matched_filter import matched_filter
@@ -83,9 +83,13 @@ def power_chisq(
     >>> bool(chisq[0] < 1.0), dof                    # 31 frequencies do not divide evenly by 4: not quite zero
     (False, 6)
     """
-    h, s, noise = _checks.spectrum(template, "template"), _checks.spectrum(data, "data"), _checks.one_sided(psd, "psd")
+    h, s, noise = (
+        _arguments.spectrum(template, "template"),
+        _arguments.spectrum(data, "data"),
+        _arguments.one_sided(psd, "psd"),
+    )
     same_length(h, s, noise)
-    kmin, kmax = _checks.band(f_low, f_high, delta_f, noise.size)
+    kmin, kmax = _arguments.band(f_low, f_high, delta_f, noise.size)
     n_bins = int(n_bins)
     if not 2 <= n_bins <= kmax - kmin:
         raise ConfigError(

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError
-from gwsurrogate_ml.kernels import _checks, _memory, fft
+from gwsurrogate_ml.kernels import _arguments, _memory, fft
 from gwsurrogate_ml.kernels._filter import binned_sums, correlate
 from gwsurrogate_ml.kernels._spectra import common, explain, output_length, real, same_length, split
 from gwsurrogate_ml.kernels.bank import TRIGGER_DTYPE, filter_bank, filter_segments
@@ -177,9 +177,13 @@ def matched_filter(
     >>> int(np.argmax(abs(series.snr))), bool(np.isclose(abs(series.snr[5]), series.sigma))
     (5, True)
     """
-    h, s, noise = _checks.spectrum(template, "template"), _checks.spectrum(data, "data"), _checks.one_sided(psd, "psd")
+    h, s, noise = (
+        _arguments.spectrum(template, "template"),
+        _arguments.spectrum(data, "data"),
+        _arguments.one_sided(psd, "psd"),
+    )
     same_length(h, s, noise)
-    kmin, kmax = _checks.band(f_low, f_high, delta_f, noise.size)
+    kmin, kmax = _arguments.band(f_low, f_high, delta_f, noise.size)
     n = 2 * (noise.size - 1)
     n_out = output_length(n, decimate, kmax)
     h, s = common(h, s)

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.kernels import _checks, _memory, fft
+from gwsurrogate_ml.kernels import _arguments, _memory, fft
 from gwsurrogate_ml.kernels._compiled import largest, lerp_uniform, segment_powers
 from gwsurrogate_ml.kernels._median import LANES, block_medians
 from gwsurrogate_ml.kernels._pruned import impulse_response, response_power
@@ -112,8 +112,8 @@ def welch(
     >>> bool(abs(np.mean(s[1:-1]) * 256 / 2 - 1) < 0.1)      # white noise of unit variance: S = 2 / sample_rate
     True
     """
-    series = _checks.real_series(x, "x")
-    n_segment = _checks.samples(segment_duration, sample_rate, "segment_duration")
+    series = _arguments.real_series(x, "x")
+    n_segment = _arguments.samples(segment_duration, sample_rate, "segment_duration")
     if not 0 <= overlap < 1:
         raise ConfigError(
             f"overlap is {overlap}: give the shared fraction of a segment, 0 <= overlap < 1 (not seconds)"
@@ -201,9 +201,9 @@ def drift(
     >>> bool(drift(x * np.linspace(1.0, 1.5, x.size), 256.0, 2.0, 20.0).excess > 0.2)
     True
     """
-    series = _checks.real_series(x, "x")
-    n = _checks.samples(segment_duration, sample_rate, "segment_duration")
-    kmin, kmax = _checks.band(f_low, f_high, sample_rate / n, n // 2 + 1)
+    series = _arguments.real_series(x, "x")
+    n = _arguments.samples(segment_duration, sample_rate, "segment_duration")
+    kmin, kmax = _arguments.band(f_low, f_high, sample_rate / n, n // 2 + 1)
     stride = n - n // 2
     n_segments = (series.size - n) // stride + 1 if series.size >= n else 0
     if n_segments < 8:
@@ -214,7 +214,7 @@ def drift(
     blocks, _ = _segment_powers(series, periodic_hann(n), n, stride, n_segments, True)
     power = blocks.transpose(1, 0, 2).reshape(n_segments, -1)[:, kmin:kmax].astype(np.float64)
     middle = block_medians(blocks).reshape(-1)[kmin:kmax] / median_bias(n_segments)
-    _checks.require_positive_band(middle, "the median power", 0, middle.size, sample_rate / n)
+    _arguments.require_positive_band(middle, "the median power", 0, middle.size, sample_rate / n)
     level = np.mean(power / middle, axis=1)
     expected = float(np.sqrt((1 + 2 * (4 / 9 + 1 / 36)) / (kmax - kmin)))
     excess = float(np.sqrt(max(0.0, float(np.var(level, ddof=1)) - expected**2)))
@@ -244,7 +244,7 @@ def _window(window: str | np.ndarray, n: int) -> np.ndarray:
             return np.asarray(get_window(window, n), dtype=np.float64)
         except ValueError as error:
             raise ConfigError(f"window {window!r} is unknown to scipy.signal.get_window: {error}") from error
-    weights = _checks.real_series(window, "window").astype(np.float64)
+    weights = _arguments.real_series(window, "window").astype(np.float64)
     if weights.size != n or not np.any(weights):
         raise ConfigError(f"window has {weights.size} samples, the segment {n}: they must agree, and not all be zero")
     return weights
@@ -333,8 +333,8 @@ def interpolate(psd: np.ndarray, delta_f: float, new_delta_f: float, length: int
     >>> interpolate(np.array([0.0, 2.0, 4.0]), 1.0, 0.5)
     array([0., 1., 2., 3., 4.])
     """
-    values = _checks.one_sided(psd, "psd").astype(np.float64, copy=False)
-    old, new = _checks.positive(delta_f, "delta_f", "Hz"), _checks.positive(new_delta_f, "new_delta_f", "Hz")
+    values = _arguments.one_sided(psd, "psd").astype(np.float64, copy=False)
+    old, new = _arguments.positive(delta_f, "delta_f", "Hz"), _arguments.positive(new_delta_f, "new_delta_f", "Hz")
     if length is None:
         length = grid_length(values.size, old, new)
     # Half a new bin of rounding is allowed at the top (durations that do not divide); it takes the last value.
@@ -390,10 +390,10 @@ def inverse_spectrum_truncation(
     >>> bool(abs(s[256] - 1) < 1e-3)
     True
     """
-    values = _checks.one_sided(psd, "psd")
-    kmin, kmax = _checks.band(low_frequency_cutoff, None, delta_f, values.size)
+    values = _arguments.one_sided(psd, "psd")
+    kmin, kmax = _arguments.band(low_frequency_cutoff, None, delta_f, values.size)
     n = 2 * (values.size - 1)
-    n_filter = round(_checks.positive(max_filter_duration, "max_filter_duration", "s") * n * delta_f)
+    n_filter = round(_arguments.positive(max_filter_duration, "max_filter_duration", "s") * n * delta_f)
     if not 2 <= n_filter <= n:
         raise ConfigError(
             f"max_filter_duration = {max_filter_duration:g} s is {n_filter} of {n} samples: "
@@ -401,7 +401,7 @@ def inverse_spectrum_truncation(
         )
     if window not in ("hann", None):
         raise ConfigError(f"window is {window!r}: choose 'hann' or None")
-    _checks.require_positive_band(values, "psd", kmin, kmax, delta_f)
+    _arguments.require_positive_band(values, "psd", kmin, kmax, delta_f)
     values = values.astype(np.float64, copy=False)
     # Scaled so that the filter is of order one: 1/ASD of 1e23 squared would leave float64 little room.
     reference = float(np.min(values[kmin:kmax]))

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.kernels import _checks, fft, psd
+from gwsurrogate_ml.kernels import _arguments, fft, psd
 from gwsurrogate_ml.kernels._compiled import convolved_blocks
 from gwsurrogate_ml.kernels._pruned import inverse_impulse_response
 from gwsurrogate_ml.kernels.threads import each, parts
@@ -59,11 +59,11 @@ def whitening_filter(
     >>> bool(np.argmax(taps) == 255 and abs(np.sum(taps**2) - 1) < 0.1)
     True
     """
-    values = _checks.one_sided(asd, "asd").astype(np.float64, copy=False)
-    n_taps = _checks.samples(fduration, sample_rate, "fduration")
+    values = _arguments.one_sided(asd, "asd").astype(np.float64, copy=False)
+    n_taps = _arguments.samples(fduration, sample_rate, "fduration")
     old_delta_f = 0.5 * sample_rate / (values.size - 1)
     # An odd number of samples has no bin at Nyquist; the grid of the nearest even length serves (as in gwpy).
-    delta_f = old_delta_f if duration is None else sample_rate / _checks.samples(duration, sample_rate, "duration")
+    delta_f = old_delta_f if duration is None else sample_rate / _arguments.samples(duration, sample_rate, "duration")
     n_freq = psd.grid_length(values.size, old_delta_f, delta_f)
     n = 2 * (n_freq - 1)
     if n_taps % 2 or n_taps < 2 * _TAPER or n_taps > n:
@@ -73,7 +73,7 @@ def whitening_filter(
         )
     corner = 0
     if highpass is not None:
-        corner, _ = _checks.band(highpass, None, delta_f, n_freq)
+        corner, _ = _arguments.band(highpass, None, delta_f, n_freq)
     half = n_taps // 2
     ramp = 0.5 * (1.0 - np.cos(np.pi * np.arange(_TAPER) / (_TAPER - 0.5)))
     # An infinite value switches off its frequency; a finite stand-in can be interpolated.
@@ -82,7 +82,7 @@ def whitening_filter(
     if not (usable[int(max(corner, 1) * step) :] > 0).all():
         # What counts is what lies in between. DC is tapered to zero, so a zero there does no harm (detrended data have one).
         fine = psd.interpolate(usable, old_delta_f, delta_f)
-        _checks.require_positive_band(fine, "asd", max(corner, 1), n_freq, delta_f)
+        _arguments.require_positive_band(fine, "asd", max(corner, 1), n_freq, delta_f)
     impulse = inverse_impulse_response(usable, step, corner, ramp, n, half)
     # Lags 1 - half ... half; the window is zero at the last one, so the filter is symmetric about lag zero.
     taper = psd.periodic_hann(n_taps)
@@ -116,7 +116,7 @@ def minimum_phase(taps: np.ndarray, length: int | None = None) -> np.ndarray:
     >>> minimum_phase(echo)[:3].round(6) + 0.0                   # ... and first in the filter of the same response
     array([1. , 0.5, 0. ])
     """
-    filter_taps = _checks.real_series(taps, "taps").astype(np.float64, copy=False)
+    filter_taps = _arguments.real_series(taps, "taps").astype(np.float64, copy=False)
     length = filter_taps.size if length is None else int(length)
     if length < 2:
         raise ConfigError(f"length is {length}: at least two taps are needed")
@@ -152,7 +152,7 @@ def valid_slice(n_samples: int, sample_rate: float, fduration: float) -> slice:
     >>> valid_slice(4096 * 32, 4096.0, 2.0)
     slice(4096, 126976, None)
     """
-    half = _checks.samples(fduration, sample_rate, "fduration") // 2
+    half = _arguments.samples(fduration, sample_rate, "fduration") // 2
     if 2 * half >= n_samples:
         raise DataError(
             f"{n_samples / sample_rate:g} s of data, no longer than fduration = {fduration:g} s: all of it is corrupt"
@@ -212,7 +212,7 @@ def whiten(
     >>> bool(abs(np.std(w) - 1) < 0.05)
     True
     """
-    series = _checks.real_series(x, "x")
+    series = _arguments.real_series(x, "x")
     valid_slice(series.size, sample_rate, fduration)  # raises where nothing would be left
     if asd is None:
         if fduration > segment_duration:
@@ -367,7 +367,7 @@ class StreamingWhitener:
         self.taps.setflags(write=False)
         self.sample_rate = float(sample_rate)
         self.warm_up = self.taps.size - 1
-        chunk = max(1, int(_checks.positive(chunk_duration, "chunk_duration", "s") * sample_rate))
+        chunk = max(1, int(_arguments.positive(chunk_duration, "chunk_duration", "s") * sample_rate))
         self._response = _response(self.taps, _block_length(chunk, self.taps.size), np.dtype(dtype))
         self._dtype = np.dtype(dtype)
 
@@ -394,7 +394,7 @@ class StreamingWhitener:
         DataError
             if the chunk is empty, not real, or not finite, or the state belongs to another filter
         """
-        samples = _checks.real_series(chunk, "chunk").astype(self._dtype, copy=False)
+        samples = _arguments.real_series(chunk, "chunk").astype(self._dtype, copy=False)
         if state.history.shape != (self.warm_up,):
             raise DataError(
                 f"the state holds {state.history.size} samples, this filter needs {self.warm_up}: "

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gwsurrogate_ml.checks import finite, positive
+from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.errors import ConfigError
 
 # pycbc imports this module with itself: what costs time (numba, scipy, weights) is imported in the functions.

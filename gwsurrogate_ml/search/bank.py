@@ -21,8 +21,8 @@ from gwsurrogate_ml.conventions import chirp_mass_from_components
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.files import whole_hdf5
 from gwsurrogate_ml.kernels import fft
-from gwsurrogate_ml.strain.signal import Waveform
 from gwsurrogate_ml.strain.spectrum import load_psd
+from gwsurrogate_ml.waveform.model import Waveform
 
 logger = logging.getLogger(__name__)
 

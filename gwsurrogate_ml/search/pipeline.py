@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gwsurrogate_ml.checks import positive
+from gwsurrogate_ml.arguments import positive
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.files import whole_hdf5
 from gwsurrogate_ml.search.bank import TemplateBank, segment_duration
@@ -19,7 +19,7 @@ from gwsurrogate_ml.search.coincidence import Background, cluster, coincidences,
 from gwsurrogate_ml.search.segments import Block, Span, blocks, common_spans, condition
 from gwsurrogate_ml.search.sharing import CHUNK, Work
 from gwsurrogate_ml.search.single import TRIGGER_DTYPE
-from gwsurrogate_ml.strain.signal import Waveform
+from gwsurrogate_ml.waveform.model import Waveform
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries

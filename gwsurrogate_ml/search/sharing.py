@@ -20,7 +20,7 @@ from gwsurrogate_ml.search.single import find_triggers
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.scale import Mapper
-    from gwsurrogate_ml.strain.signal import Waveform
+    from gwsurrogate_ml.waveform.model import Waveform
 
 CHUNK = 16
 """Templates generated and filtered together: a few tens of megabytes for blocks of 256 s."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from gwsurrogate_ml import onnx_file
 from gwsurrogate_ml.errors import DataError
-from gwsurrogate_ml.surrogate import higher, predictor
+from gwsurrogate_ml.surrogate.aligned import higher, predictor
 from gwsurrogate_ml.waveform.spline import slope_matrix
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.checks import finite
+from gwsurrogate_ml.arguments import finite
 from gwsurrogate_ml.errors import ArtifactError, ConfigError
 from gwsurrogate_ml.serve.protocol import Parameter, RequestError
 
@@ -292,14 +292,14 @@ def _estimators(folder: Path) -> list[ServedModel]:
 
 
 def _cleaners(folder: Path) -> list[ServedModel]:
-    from gwsurrogate_ml.denoise.witness import WitnessCleaner
+    from gwsurrogate_ml.denoise.witness.cleaner import WitnessCleaner
     from gwsurrogate_ml.serve.streams import WitnessStream
 
     return [WitnessStream(WitnessCleaner.load(folder))]
 
 
 def _denoisers(folder: Path) -> list[ServedModel]:
-    from gwsurrogate_ml.denoise.signal import load_denoiser
+    from gwsurrogate_ml.denoise.signal.denoiser import load_denoiser
     from gwsurrogate_ml.serve.streams import SignalStreamModel
 
     return [SignalStreamModel(load_denoiser(folder))]

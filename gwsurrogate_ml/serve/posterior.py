@@ -12,7 +12,7 @@ from gwsurrogate_ml.serve.models import REQUIRED, Call, ServedModel, Tensor
 from gwsurrogate_ml.serve.protocol import RequestError
 
 if TYPE_CHECKING:
-    from gwsurrogate_ml.inference.estimator import Estimator
+    from gwsurrogate_ml.inference.analysis.estimator import Estimator
 
 MAX_DRAWS = 200_000
 EXACT = 2**53

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from gwsurrogate_ml.denoise import segment_stream
-from gwsurrogate_ml.denoise.grid import DURATION, F_HIGH
-from gwsurrogate_ml.denoise.segment_stream import SegmentState
-from gwsurrogate_ml.denoise.stream import StreamState
-from gwsurrogate_ml.denoise.watch import BLOCK
+from gwsurrogate_ml.denoise.signal import segment_stream
+from gwsurrogate_ml.denoise.signal.segment import DURATION, F_HIGH
+from gwsurrogate_ml.denoise.signal.segment_stream import SegmentState
+from gwsurrogate_ml.denoise.witness.gain_tracking import BLOCK
+from gwsurrogate_ml.denoise.witness.stream import StreamState
 from gwsurrogate_ml.errors import GwsmlError
 from gwsurrogate_ml.serve.models import REQUIRED, Call, ServedModel, Tensor
 from gwsurrogate_ml.serve.protocol import RequestError
 
 if TYPE_CHECKING:
-    from gwsurrogate_ml.denoise.signal import SignalDenoiser
-    from gwsurrogate_ml.denoise.witness import WitnessCleaner
+    from gwsurrogate_ml.denoise.signal.denoiser import SignalDenoiser
+    from gwsurrogate_ml.denoise.witness.cleaner import WitnessCleaner
 
 State = Any
 S = TypeVar("S")

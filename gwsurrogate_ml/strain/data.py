@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gwsurrogate_ml.checks import finite, positive
+from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.strain.channels import strain_scale
 from gwsurrogate_ml.strain.detectors import require_known

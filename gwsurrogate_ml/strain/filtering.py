@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gwsurrogate_ml.checks import finite, positive
+from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import chisq as chisq_kernels
 from gwsurrogate_ml.kernels import matched_filter as filter_kernels
 from gwsurrogate_ml.kernels import psd as psd_kernels
 from gwsurrogate_ml.kernels import whiten as whiten_kernels
 from gwsurrogate_ml.strain.read import make_series
-from gwsurrogate_ml.strain.signal import Waveform, evaluate
 from gwsurrogate_ml.strain.spectrum import MIN_OFF_SOURCE, PsdSource, per_detector, psd_on_grid
+from gwsurrogate_ml.waveform.model import Waveform, evaluate
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries

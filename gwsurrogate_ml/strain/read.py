@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gwsurrogate_ml.checks import finite, positive
+from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.strain.channels import Raw, strain_scale
 from gwsurrogate_ml.strain.frames import read_gwf

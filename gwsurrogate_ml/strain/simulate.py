@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from gwsurrogate_ml.checks import finite, positive, whole
+from gwsurrogate_ml.arguments import finite, positive, whole
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.strain.data import StrainData
 from gwsurrogate_ml.strain.detectors import project, require_known
 from gwsurrogate_ml.strain.read import make_series
-from gwsurrogate_ml.strain.signal import Waveform, inspiral_time, transforms
 from gwsurrogate_ml.strain.spectrum import PsdSource, design_curve, per_detector
+from gwsurrogate_ml.waveform.model import Waveform, inspiral_time, transforms
 
 GPS = 1126259462.4
 """Time of simulated noise where neither a signal nor the caller names one."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gwsurrogate_ml.checks import finite, positive
+from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.strain.channels import Raw, tidy_rate
 

@@ -11,11 +11,11 @@ from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import ModeKey, require_q
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError
 from gwsurrogate_ml.kernels.threads import in_threads
-from gwsurrogate_ml.surrogate import compiled, higher, predictor
-from gwsurrogate_ml.surrogate.compiled import Knots
-from gwsurrogate_ml.surrogate.coordinates import features
+from gwsurrogate_ml.surrogate.aligned import compiled, higher, predictor
+from gwsurrogate_ml.surrogate.aligned.compiled import Knots
+from gwsurrogate_ml.surrogate.aligned.coordinates import features
+from gwsurrogate_ml.surrogate.aligned.predictor import chebyshev_exponents
 from gwsurrogate_ml.surrogate.domain import NAMES, check_parameters
-from gwsurrogate_ml.surrogate.predictor import chebyshev_exponents
 from gwsurrogate_ml.surrogate.uncertainty import ErrorEstimate, Factor, expected_mismatch, factors
 from gwsurrogate_ml.waveform.modes import Modes
 from gwsurrogate_ml.waveform.spline import hermite_torch, slope_matrix

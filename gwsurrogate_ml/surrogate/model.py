@@ -14,8 +14,8 @@ from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, ModeKey
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.kernels.threads import in_threads
-from gwsurrogate_ml.surrogate import compiled
-from gwsurrogate_ml.surrogate.compiled import Knots
+from gwsurrogate_ml.surrogate.aligned import compiled
+from gwsurrogate_ml.surrogate.aligned.compiled import Knots
 from gwsurrogate_ml.surrogate.physical import MOST_SAMPLES, Layout, PhysicalSurrogate, is_finite
 from gwsurrogate_ml.waveform.conditioning import start_taper
 

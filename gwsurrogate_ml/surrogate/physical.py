@@ -10,8 +10,8 @@ import numpy as np
 
 from gwsurrogate_ml.conventions import MTSUN_SI, ModeKey
 from gwsurrogate_ml.errors import ConfigError, DomainError
-from gwsurrogate_ml.surrogate import compiled
-from gwsurrogate_ml.surrogate.compiled import Knots
+from gwsurrogate_ml.surrogate.aligned import compiled
+from gwsurrogate_ml.surrogate.aligned.compiled import Knots
 from gwsurrogate_ml.surrogate.domain import check_parameters
 from gwsurrogate_ml.surrogate.geometric import GeometricSurrogate
 from gwsurrogate_ml.waveform.conditioning import segment_times

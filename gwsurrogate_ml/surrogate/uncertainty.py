@@ -14,7 +14,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from gwsurrogate_ml.conventions import ModeKey
-from gwsurrogate_ml.surrogate.coordinates import features
+from gwsurrogate_ml.surrogate.aligned.coordinates import features
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from scipy.special import i0e, logsumexp
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.conventions import INTRINSIC
-from gwsurrogate_ml.inference import extrinsic, geometry
-from gwsurrogate_ml.inference import points as candidates
-from gwsurrogate_ml.inference.bilby_source import source_model
-from gwsurrogate_ml.inference.distance import DistanceTable, draw_distance
-from gwsurrogate_ml.inference.lal_model import LalModel
-from gwsurrogate_ml.inference.likelihood import ReducedLikelihood, SegmentLikelihood
-from gwsurrogate_ml.inference.priors import BinaryPrior
+from gwsurrogate_ml.inference.likelihood import detectors, quadrupole
+from gwsurrogate_ml.inference.likelihood import points as candidates
+from gwsurrogate_ml.inference.likelihood.distance import DistanceTable, draw_distance
+from gwsurrogate_ml.inference.likelihood.segment import ReducedLikelihood, SegmentLikelihood
+from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+from gwsurrogate_ml.plugins.bilby import source_model
+from gwsurrogate_ml.waveform.lal import LalModel
 
 GPS = 1126259462.4
 
@@ -71,10 +71,10 @@ def test_orientation_and_phase_are_those_of_lalsimulation(segment) -> None:  # t
 
 
 def test_antenna_patterns_delays_and_sky_angles_are_bilbys() -> None:
-    network = geometry.Network.of(("H1", "L1"))
+    network = detectors.Network.of(("H1", "L1"))
     table = draws(20)
     gps = table["geocent_time"]
-    direction = geometry.earth_direction(table["ra"], table["dec"], gps)
+    direction = detectors.earth_direction(table["ra"], table["dec"], gps)
     plus, cross = network.patterns(direction, table["psi"])
     delays = network.delays(direction)
     for d, name in enumerate(network.names):
@@ -84,13 +84,13 @@ def test_antenna_patterns_delays_and_sky_angles_are_bilbys() -> None:
             assert plus[i, d] == pytest.approx(detector.antenna_response(*where, table["psi"][i], "plus"), abs=1e-8)
             assert cross[i, d] == pytest.approx(detector.antenna_response(*where, table["psi"][i], "cross"), abs=1e-8)
             assert delays[i, d] == pytest.approx(detector.time_delay_from_geocenter(*where), abs=1e-10)
-    ra, dec = geometry.sky_angles(direction, gps)
+    ra, dec = detectors.sky_angles(direction, gps)
     assert np.allclose(ra, table["ra"], atol=1e-9)
     assert np.allclose(dec, table["dec"], atol=1e-9)
 
 
 def test_ring_directions_are_isotropic_and_have_their_delay() -> None:
-    network = geometry.Network.of(("H1", "L1"))
+    network = detectors.Network.of(("H1", "L1"))
     rng = np.random.default_rng(0)
     delay = network.light_travel_time * rng.uniform(-1, 1, 20_000)
     direction = network.ring_direction(delay, rng.uniform(0, 2 * np.pi, 20_000))
@@ -116,16 +116,16 @@ def test_marginal_over_phase_and_distance_equals_bilbys(segment) -> None:  # typ
     expected = np.log(np.trapezoid(np.exp(log_l - log_l.max()) * density, d)) + log_l.max()
 
     gps = np.array([point["geocent_time"]])
-    direction = geometry.earth_direction(np.array([point["ra"]]), np.array([point["dec"]]), gps)
+    direction = detectors.earth_direction(np.array([point["ra"]]), np.array([point["dec"]]), gps)
     psi, cos_theta = np.array([point["psi"]]), np.cos([point["theta_jn"]])
-    a = geometry.amplitudes(*likelihood.network.patterns(direction, psi), cos_theta)
+    a = detectors.amplitudes(*likelihood.network.patterns(direction, psi), cos_theta)
     geocentre = gps - segment.start_time
     times = geocentre[:, None] + likelihood.network.delays(direction)
-    points = extrinsic.ExtrinsicPoints(times, geocentre, direction, psi, cos_theta, a, np.zeros(1))
+    points = quadrupole.ExtrinsicPoints(times, geocentre, direction, psi, cos_theta, a, np.zeros(1))
     h = likelihood.waveforms(np.array([[point[name] for name in INTRINSIC]]))
-    window = extrinsic.TimeWindow(2.0, 1 / 8192, 400)
+    window = quadrupole.TimeWindow(2.0, 1 / 8192, 400)
     table = DistanceTable.build(prior.luminosity_distance, 40.0)
-    integral = extrinsic.ExtrinsicIntegral(points, window, table, (1.9, 2.1))
+    integral = quadrupole.ExtrinsicIntegral(points, window, table, (1.9, 2.1))
     ours, _ = integral.marginal(likelihood.series(h, window), likelihood.power(h), np.zeros(1, dtype=np.int64))
     assert ours[0] == pytest.approx(expected, abs=2e-3)
 
@@ -134,7 +134,7 @@ def test_marginal_over_time_and_angles_equals_plain_monte_carlo(segment) -> None
     """All seven extrinsic parameters from a loud signal's quasi-random sets against independent draws of five of them."""
     likelihood, prior = SegmentLikelihood(segment, LalModel()), BinaryPrior()
     h = likelihood.waveforms(np.array([[30.8, 0.85, 0.05, -0.1]]))
-    power, wide = likelihood.power(h), extrinsic.TimeWindow(1.98, 1 / 8192, 800)
+    power, wide = likelihood.power(h), quadrupole.TimeWindow(1.98, 1 / 8192, 800)
     series = likelihood.series(h, wide)
     table = DistanceTable.build(prior.luminosity_distance, 40.0)
     limits = (1.9, 2.1)
@@ -145,10 +145,10 @@ def test_marginal_over_time_and_angles_equals_plain_monte_carlo(segment) -> None
         points = candidates.quasi_random(
             likelihood.network, wide, snr, sigma, prior.time_half_width, 15, seed, seed % 2 == 1
         )
-        full = extrinsic.ExtrinsicIntegral(points, wide, table, limits)
+        full = quadrupole.ExtrinsicIntegral(points, wide, table, limits)
         terms = full.terms(series, power, np.zeros(1, dtype=np.int64))[0]
         kept = candidates.keep_best(points, terms - points.log_weight, 1024, np.random.default_rng(seed))
-        integral = extrinsic.ExtrinsicIntegral(kept, wide, table, limits)
+        integral = quadrupole.ExtrinsicIntegral(kept, wide, table, limits)
         value, effective = integral.marginal(series, power, np.zeros(1, dtype=np.int64))
         ours.append(value[0])
         assert effective[0] > 400  # observed 800 of 1024
@@ -174,11 +174,11 @@ def test_marginal_over_time_and_angles_equals_plain_monte_carlo(segment) -> None
     geocentre = arrival - delays[:, 0]
     times = geocentre[:, None] + delays
     psi, cos_theta = rng.uniform(0, np.pi, n), rng.uniform(-1, 1, n)
-    a = geometry.amplitudes(*likelihood.network.patterns(direction, psi), cos_theta)
+    a = detectors.amplitudes(*likelihood.network.patterns(direction, psi), cos_theta)
     log_weight = np.log(1 / (2 * prior.time_half_width)) - log_arrival + np.log(1 / (2 * travel)) - log_lag - np.log(n)
     chosen = np.flatnonzero(inside & (np.abs(lag - peaks[1] + peaks[0]) < 2e-3))
-    points = extrinsic.ExtrinsicPoints(times, geocentre, direction, psi, cos_theta, a, log_weight)
-    plain = extrinsic.ExtrinsicIntegral(points.take(chosen, log_weight[chosen]), wide, table, limits)
+    points = quadrupole.ExtrinsicPoints(times, geocentre, direction, psi, cos_theta, a, log_weight)
+    plain = quadrupole.ExtrinsicIntegral(points.take(chosen, log_weight[chosen]), wide, table, limits)
     expected, effective = plain.marginal(series, power, np.zeros(1, dtype=np.int64))
     assert effective[0] > 1600  # four standard errors are then less than 0.1
     assert np.mean(ours) == pytest.approx(expected[0], abs=0.1)
@@ -219,15 +219,15 @@ def test_marginal_over_phase_time_and_distance_equals_bilbys(segment) -> None:  
     geocentre = GPS + 0.0163 - segment.start_time + fine * np.arange(-160, 161)
     n = len(geocentre)
     gps = np.full(n, GPS + 0.0163)
-    direction = geometry.earth_direction(np.full(n, point["ra"]), np.full(n, point["dec"]), gps)
+    direction = detectors.earth_direction(np.full(n, point["ra"]), np.full(n, point["dec"]), gps)
     psi, cos_theta = np.full(n, point["psi"]), np.full(n, np.cos(point["theta_jn"]))
-    a = geometry.amplitudes(*likelihood.network.patterns(direction, psi), cos_theta)
+    a = detectors.amplitudes(*likelihood.network.patterns(direction, psi), cos_theta)
     times = geocentre[:, None] + likelihood.network.delays(direction)
     log_weight = np.full(n, np.log(fine / (2 * prior.time_half_width)))
-    points = extrinsic.ExtrinsicPoints(times, geocentre, direction, psi, cos_theta, a, log_weight)
+    points = quadrupole.ExtrinsicPoints(times, geocentre, direction, psi, cos_theta, a, log_weight)
     h = likelihood.waveforms(np.array([[point[name] for name in INTRINSIC]]))
-    window = extrinsic.TimeWindow(1.99, 1 / 8192, 500)
-    integral = extrinsic.ExtrinsicIntegral(
+    window = quadrupole.TimeWindow(1.99, 1 / 8192, 500)
+    integral = quadrupole.ExtrinsicIntegral(
         points, window, DistanceTable.build(prior.luminosity_distance, 40.0), (1.9, 2.1)
     )
     ours, _ = integral.marginal(likelihood.series(h, window), likelihood.power(h), np.zeros(1, dtype=np.int64))
@@ -239,7 +239,7 @@ def test_reduced_series_equal_the_exact_ones(segment) -> None:  # type: ignore[n
     rng = np.random.default_rng(1)
     theta = np.column_stack([rng.uniform(29, 33, 300), rng.uniform(0.5, 1, 300), rng.uniform(-0.4, 0.4, (300, 2))])
     h = likelihood.waveforms(theta)
-    window = extrinsic.TimeWindow(2.0, 1 / 8192, 200)
+    window = quadrupole.TimeWindow(2.0, 1 / 8192, 200)
     reduced = ReducedLikelihood(likelihood, window, h[:150])
     reduced.extend(h[150:160])
     coefficients, power, lost = reduced.project(h)
@@ -265,14 +265,14 @@ def test_distances_follow_their_conditional() -> None:
 
 def test_points_without_match_are_no_better_than_the_prior_allows() -> None:
     """A point with next to no match but much power has a likelihood below 1, however its best distance diverges."""
-    network = geometry.Network.of(("H1", "L1"))
-    window = extrinsic.TimeWindow(0.0, 1 / 8192, 60)
+    network = detectors.Network.of(("H1", "L1"))
+    window = quadrupole.TimeWindow(0.0, 1 / 8192, 60)
     direction, psi, c = np.array([[0.0, 0.6, 0.8]]), np.zeros(1), np.ones(1)
-    a = geometry.amplitudes(*network.patterns(direction, psi), c)
+    a = detectors.amplitudes(*network.patterns(direction, psi), c)
     table = DistanceTable.build((10.0, 3000.0), 20.0)
     times = np.full((1, 2), 30 / 8192)
-    points = extrinsic.ExtrinsicPoints(times, times[:, 0], direction, psi, c, a, np.zeros(1))
-    integral = extrinsic.ExtrinsicIntegral(points, window, table, (-1.0, 1.0))
+    points = quadrupole.ExtrinsicPoints(times, times[:, 0], direction, psi, c, a, np.zeros(1))
+    integral = quadrupole.ExtrinsicIntegral(points, window, table, (-1.0, 1.0))
     for sigma in (2e3, 1e4, 4e4):
         power = np.full((1, 2), sigma**2)
         h = float(np.sum(np.abs(a) ** 2 * power))

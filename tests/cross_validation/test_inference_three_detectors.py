@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from gwsurrogate_ml.conventions import INTRINSIC
-from gwsurrogate_ml.inference import extrinsic, geometry
-from gwsurrogate_ml.inference import points as candidates
+from gwsurrogate_ml.inference.calibration.campaign import GPS, random_psds, simulate_segment
 from gwsurrogate_ml.inference.config import SegmentConfig
-from gwsurrogate_ml.inference.diagnostics import GPS, random_psds, simulate_segment
-from gwsurrogate_ml.inference.distance import DistanceTable
-from gwsurrogate_ml.inference.lal_model import LalModel
-from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
-from gwsurrogate_ml.inference.priors import BinaryPrior
+from gwsurrogate_ml.inference.likelihood import detectors, quadrupole
+from gwsurrogate_ml.inference.likelihood import points as candidates
+from gwsurrogate_ml.inference.likelihood.distance import DistanceTable
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+from gwsurrogate_ml.waveform.lal import LalModel
 
 TRUTH = {
     "chirp_mass": 30.0, "mass_ratio": 0.8, "chi_1": 0.1, "chi_2": 0.0, "luminosity_distance": 1700.0, "theta_jn": 0.5,
@@ -32,7 +32,7 @@ def test_marginal_with_three_detectors_equals_plain_monte_carlo() -> None:
     segment = simulate_segment(TRUTH, LalModel(), random_psds(config, rng), config, rng)
     likelihood, prior = SegmentLikelihood(segment, LalModel()), BinaryPrior()
     h = likelihood.waveforms(np.array([[TRUTH[name] for name in INTRINSIC]]))
-    power, window = likelihood.power(h), extrinsic.TimeWindow(1.97, 1 / 8192, 1100)
+    power, window = likelihood.power(h), quadrupole.TimeWindow(1.97, 1 / 8192, 1100)
     series = likelihood.series(h, window)
     table = DistanceTable.build(prior.luminosity_distance, 40.0)
     sigma = np.sqrt(power[0])
@@ -43,9 +43,9 @@ def test_marginal_with_three_detectors_equals_plain_monte_carlo() -> None:
         points = candidates.quasi_random(
             likelihood.network, window, snr, sigma, prior.time_half_width, 15, seed, seed % 2 == 1
         )
-        terms = extrinsic.ExtrinsicIntegral(points, window, table, (1.9, 2.1)).terms(series, power, shift)[0]
+        terms = quadrupole.ExtrinsicIntegral(points, window, table, (1.9, 2.1)).terms(series, power, shift)[0]
         kept = candidates.keep_best(points, terms - points.log_weight, 1024, np.random.default_rng(seed))
-        value, effective = extrinsic.ExtrinsicIntegral(kept, window, table, (1.9, 2.1)).marginal(series, power, shift)
+        value, effective = quadrupole.ExtrinsicIntegral(kept, window, table, (1.9, 2.1)).marginal(series, power, shift)
         ours.append(value[0])
         assert effective[0] > 400  # observed 800 of 1024
     # The reference: arrival at the first detector and its delay against the second from normals around their peaks.
@@ -58,14 +58,14 @@ def test_marginal_with_three_detectors_equals_plain_monte_carlo() -> None:
     delays = likelihood.network.delays(direction)
     geocentre = arrival - delays[:, 0]
     psi, cos_theta = rng.uniform(0, np.pi, n), rng.uniform(-1, 1, n)
-    a = geometry.amplitudes(*likelihood.network.patterns(direction, psi), cos_theta)
+    a = detectors.amplitudes(*likelihood.network.patterns(direction, psi), cos_theta)
     log_weight = -np.log(2 * prior.time_half_width) - log_arrival - np.log(2 * travel) - log_lag - np.log(n)
-    all_points = extrinsic.ExtrinsicPoints(
+    all_points = quadrupole.ExtrinsicPoints(
         geocentre[:, None] + delays, geocentre, direction, psi, cos_theta, a, log_weight
     )
     # A delay longer than light takes is no direction; far from the peaks the likelihood is smaller by e^-50.
     chosen = np.flatnonzero((np.abs(lag) < travel) & (np.abs(geocentre + delays[:, 1] - peaks[1]) < 4e-3))
-    plain = extrinsic.ExtrinsicIntegral(all_points.take(chosen, log_weight[chosen]), window, table, (1.9, 2.1))
+    plain = quadrupole.ExtrinsicIntegral(all_points.take(chosen, log_weight[chosen]), window, table, (1.9, 2.1))
     expected, effective = plain.marginal(series, power, shift)
     assert effective[0] > 50  # observed 66
     assert np.mean(ours) == pytest.approx(expected[0], abs=4 / np.sqrt(effective[0]))

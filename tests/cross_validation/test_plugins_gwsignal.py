@@ -15,8 +15,8 @@ from scipy.interpolate import CubicSpline
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.errors import ConfigError, NoWaveformError
-from gwsurrogate_ml.inference.bilby_source import source_model
 from gwsurrogate_ml.plugins import gwsignal as plugin
+from gwsurrogate_ml.plugins.bilby import source_model
 
 NAME = "GWSML_NR22"
 ONE = u.dimensionless_unscaled

@@ -11,8 +11,8 @@ import pytest
 from gwsurrogate_ml.strain import detectors
 from gwsurrogate_ml.strain.data import StrainData
 from gwsurrogate_ml.strain.segment import AnalysisSegment
-from gwsurrogate_ml.strain.signal import evaluate, polarizations
 from gwsurrogate_ml.strain.simulate import simulate
+from gwsurrogate_ml.waveform.model import evaluate, polarizations
 
 bilby.core.utils.logger.setLevel("ERROR")
 

@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.conventions import C_SI, MPC_SI, MTSUN_SI
-from gwsurrogate_ml.surrogate import baseline
+from gwsurrogate_ml.surrogate.aligned import baseline
 
 
 def test_constants_are_lals() -> None:

@@ -20,7 +20,7 @@ from scipy.interpolate import CubicSpline
 import gwsurrogate_ml as gw
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import MTSUN_SI, ModeKey
-from gwsurrogate_ml.surrogate import baseline
+from gwsurrogate_ml.surrogate.aligned import baseline
 from gwsurrogate_ml.surrogate.model import Surrogate
 
 MODELS = [name for name in ("nr22", "nrhm") if name in artifacts.available()]

@@ -273,13 +273,13 @@ def unfinished(room: Room, name: str, content: bytes) -> list[object]:
     """A training that stopped, with one of its files damaged since; everything of it lies among the inputs."""
     path = config(room)
     from gwsurrogate_ml.cli.train import config_file
-    from gwsurrogate_ml.inference import training
     from gwsurrogate_ml.inference.config import read_config
+    from gwsurrogate_ml.inference.training import train
 
     settings = read_config(config_file(str(path)))
     work = room.inside / "m.training"
     work.mkdir()
-    training._claim(work, settings, training.load_model(settings.surrogate)[1])
+    train._claim(work, settings, train.load_model(settings.surrogate)[1])
     write(work / name, content)
     return [path, "--out", room.inside / "m"]
 

@@ -108,7 +108,7 @@ def kept(room: Room, nodes: list[Any], root: Any = None) -> Any:
     """Read a file of steps with these nodes."""
     import torch
 
-    from gwsurrogate_ml.inference import frozen
+    from gwsurrogate_ml.inference.sampling import frozen
 
     path = room.inside / "001.step"
     torch.save({"key": "", "root": {"node": 0} if root is None else root, "nodes": nodes}, path)
@@ -131,7 +131,7 @@ for name, nodes in (
 
 def foreign_step(content: bytes) -> Callable[[Room], Any]:
     def call(room: Room) -> Any:
-        from gwsurrogate_ml.inference import frozen
+        from gwsurrogate_ml.inference.sampling import frozen
 
         return frozen.load(write(room.inside / "001.step", content))
 
@@ -145,7 +145,7 @@ refuses("steps of an analysis", "a pickle that runs a command", foreign_step(PIC
 
 
 def a_file_for_steps(room: Room) -> Any:
-    from gwsurrogate_ml.inference.steps import KeptSteps
+    from gwsurrogate_ml.inference.sampling.checkpoint import KeptSteps
 
     return KeptSteps(write(room.inside / "f", "x"), "key")
 
@@ -155,7 +155,7 @@ refuses("steps of an analysis", "a file in place of the folder", a_file_for_step
 
 def no_room_for_steps(room: Room) -> None:
     """Where no step can be kept, the analysis goes on."""
-    from gwsurrogate_ml.inference.steps import KeptSteps
+    from gwsurrogate_ml.inference.sampling.checkpoint import KeptSteps
     from tests.hostile.material import small_files
 
     steps = KeptSteps(room.inside / "steps", "key")
@@ -170,7 +170,7 @@ survives("steps of an analysis", "a full disk", no_room_for_steps)
 
 def steps_of_others(room: Room) -> None:
     """Steps of another analysis, of another name, or damaged are done anew."""
-    from gwsurrogate_ml.inference.steps import KeptSteps
+    from gwsurrogate_ml.inference.sampling.checkpoint import KeptSteps
 
     folder = room.inside / "steps"
     assert KeptSteps(folder, "one")("a", lambda: 1) == 1
@@ -215,7 +215,7 @@ refuses("serve.quantise", "a target of another kind", quantised(GOOD, target="t.
 
 def events_json_is_json(room: Room) -> None:
     """Numbers that are not finite do not spoil the table of events."""
-    from gwsurrogate_ml.cli.campaign import write_table
+    from gwsurrogate_ml.cli.analyze.campaign import write_table
 
     row = {"event": "a", "outcome": "analysed", "folder": "a", "inference": {"pareto_k": float("nan")}}
     write_table(room.inside, [row])

@@ -246,7 +246,7 @@ for name, call, error, said in (
 ):
     refuses("Result.save", name, call, error, *said)
 
-PRIOR = lambda: __import__("gwsurrogate_ml.inference.reweight", fromlist=["prior_of"]).prior_of(result())  # noqa: E731
+PRIOR = lambda: __import__("gwsurrogate_ml.inference.result.reweight", fromlist=["prior_of"]).prior_of(result())  # noqa: E731
 
 
 def changed_prior(**changes: Any) -> Any:
@@ -388,7 +388,7 @@ refuses("SkyMap.load", "no such file", lambda room: _skymap().load(room.inside /
 
 
 def _skymap() -> Any:
-    from gwsurrogate_ml.inference.skymap import SkyMap
+    from gwsurrogate_ml.inference.result.skymap import SkyMap
 
     return SkyMap
 

@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gwsurrogate_ml.checks import whole
+from gwsurrogate_ml.arguments import whole
 from gwsurrogate_ml.cli.options import parse_detectors, parse_prior
 from gwsurrogate_ml.cli.train import parse_overrides
 from gwsurrogate_ml.errors import GwsmlError

@@ -64,8 +64,8 @@ def validate(out: str, n: int, slow: float) -> None:
 
     from gwsurrogate_ml.cli import validate as command
     from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS
-    from gwsurrogate_ml.inference import diagnostics
-    from gwsurrogate_ml.inference.validate import run_injections
+    from gwsurrogate_ml.inference.calibration import campaign
+    from gwsurrogate_ml.inference.calibration.cards import run_injections
 
     class Estimator:
         info = {"name": "made-up", "weights_sha256": "0"}  # noqa: RUF012
@@ -76,7 +76,7 @@ def validate(out: str, n: int, slow: float) -> None:
         draw = lambda names: {name: float(rng.random()) for name in names}  # noqa: E731
         return {"number": number, "rank": draw(PARAMETERS), "raw_rank": draw(INTRINSIC)}
 
-    diagnostics.analyse_injection = event  # type: ignore[assignment]
+    campaign.analyse_injection = event  # type: ignore[assignment]
     folder = command.validation_folder(Path(out))
     records = run_injections(Estimator(), n, folder / command.RECORDS, seed=3, n_draws=1000)  # type: ignore[arg-type]
     command._replace(folder / "card.json", json.dumps({"n": len(records)}).encode())
@@ -134,12 +134,6 @@ def main() -> None:
 
     import torch
     import torch._dynamo  # which the first optimiser would import
-
-    import gwsurrogate_ml.cli.main
-    import gwsurrogate_ml.inference.lal_model
-    import gwsurrogate_ml.inference.training
-    import gwsurrogate_ml.inference.validate
-    import gwsurrogate_ml.surrogate.train  # noqa: F401
 
     torch.set_num_threads(1)
     print("ready", flush=True)

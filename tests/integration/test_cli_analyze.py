@@ -15,13 +15,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gwsurrogate_ml.artifacts import SHIPPED
-from gwsurrogate_ml.cli import pipeline
+from gwsurrogate_ml.cli.analyze import pipeline
+from gwsurrogate_ml.cli.analyze.events import read_table, repeats, tasks_of
+from gwsurrogate_ml.cli.analyze.figures import FIGURES, png
+from gwsurrogate_ml.cli.analyze.settings import Settings
 from gwsurrogate_ml.cli.demo import GPS, simulate_data
-from gwsurrogate_ml.cli.events import read_table, repeats, tasks_of
-from gwsurrogate_ml.cli.figures import FIGURES, png
 from gwsurrogate_ml.cli.main import app
 from gwsurrogate_ml.cli.options import parse_prior
-from gwsurrogate_ml.cli.settings import Settings
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.strain.data import StrainData
 
@@ -75,7 +75,7 @@ def gw150914(data_dir, runs: list[pipeline.Run], tmp_path_factory: pytest.TempPa
 def quick(gw150914: tuple[Path, Result], runs: list[pipeline.Run], monkeypatch: pytest.MonkeyPatch) -> None:
     """Analyses give at once what that of GW150914 gave, without figures."""
     monkeypatch.setattr(pipeline, "analyse", lambda *_: runs[0])
-    monkeypatch.setattr("gwsurrogate_ml.cli.figures.pictures", lambda _: [])
+    monkeypatch.setattr("gwsurrogate_ml.cli.analyze.figures.pictures", lambda _: [])
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_summary_has_the_documented_layout(gw150914: tuple[Path, Result]) -> Non
 def test_a_time_that_is_off_gives_the_same_analysis_and_says_so(
     gw150914: tuple[Path, Result], data_dir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gwsurrogate_ml.cli.figures.pictures", lambda _: [])
+    monkeypatch.setattr("gwsurrogate_ml.cli.analyze.figures.pictures", lambda _: [])
     right, out = read(gw150914[0] / "summary.json"), tmp_path / "late"
     options = strain_options(data_dir, 1126259446)
     result = invoke("analyze", *options, "--gps", "1126259462.7", "--n-draws", DRAWS, "--out", str(out))
@@ -260,7 +260,7 @@ def test_files_of_the_demo_can_be_analysed(demo: Path) -> None:
 def test_sky_map_holds_the_areas_of_the_summary(gw150914: tuple[Path, Result]) -> None:
     from ligo.skymap.io import read_sky_map
 
-    from gwsurrogate_ml.inference.skymap import SkyMap
+    from gwsurrogate_ml.inference.result.skymap import SkyMap
 
     out, _ = gw150914
     summary = read(out / "summary.json")
@@ -354,7 +354,7 @@ def test_a_figure_that_fails_costs_that_figure_alone(
 
     few = {"snr": FIGURES["snr"], "strain": ("signal", fails, "Strain.")}
     monkeypatch.setattr(pipeline, "analyse", lambda *_: runs[0])
-    monkeypatch.setattr("gwsurrogate_ml.cli.figures.FIGURES", few)
+    monkeypatch.setattr("gwsurrogate_ml.cli.analyze.figures.FIGURES", few)
     result = invoke(
         "analyze", *strain_options(data_dir, 1126259446), "--gps", "1126259462.4", "--out", f"{tmp_path}/out"
     )

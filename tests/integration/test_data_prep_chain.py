@@ -23,9 +23,9 @@ from data_prep.eob import MODES, EobConfig, generate, knots
 from data_prep.quality import QualityConfig
 from data_prep.settings import read_settings
 from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.surrogate.aligned.stage1 import load_eob
+from gwsurrogate_ml.surrogate.aligned.stage2 import load_runs
 from gwsurrogate_ml.surrogate.config import load_config
-from gwsurrogate_ml.surrogate.stage1 import load_eob
-from gwsurrogate_ml.surrogate.stage2 import load_runs
 
 ROOT = Path(__file__).parents[2]
 T = np.arange(-3000.0, 120.0, 0.5)

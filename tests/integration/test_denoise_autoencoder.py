@@ -13,18 +13,18 @@ from typer.testing import CliRunner
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.cli.main import app
-from gwsurrogate_ml.denoise import autoencoder_training, glitches
-from gwsurrogate_ml.denoise.autoencoder import AutoencoderDenoiser
-from gwsurrogate_ml.denoise.autoencoder_finish import train_denoiser
-from gwsurrogate_ml.denoise.bank_denoiser import BankDenoiser
-from gwsurrogate_ml.denoise.examples import Examples, components, random_psds
-from gwsurrogate_ml.denoise.export import export_onnx
-from gwsurrogate_ml.denoise.grid import DURATION, SEARCH, frequencies, to_series, to_spectrum
-from gwsurrogate_ml.denoise.network import RATE, Autoencoder
-from gwsurrogate_ml.denoise.noise import gaussian
-from gwsurrogate_ml.denoise.projection import Projection, families, of_bank, project
-from gwsurrogate_ml.denoise.signal import REFERENCE
-from gwsurrogate_ml.denoise.signal_stream import SignalStream
+from gwsurrogate_ml.denoise.signal import glitches, train
+from gwsurrogate_ml.denoise.signal.autoencoder import AutoencoderDenoiser
+from gwsurrogate_ml.denoise.signal.bank_denoiser import BankDenoiser
+from gwsurrogate_ml.denoise.signal.denoiser import REFERENCE
+from gwsurrogate_ml.denoise.signal.examples import Examples, components, random_psds
+from gwsurrogate_ml.denoise.signal.finish import train_denoiser
+from gwsurrogate_ml.denoise.signal.network import RATE, Autoencoder
+from gwsurrogate_ml.denoise.signal.noise import gaussian
+from gwsurrogate_ml.denoise.signal.onnx import export_onnx
+from gwsurrogate_ml.denoise.signal.onnx_stream import SignalStream
+from gwsurrogate_ml.denoise.signal.projection import Projection, families, of_bank, project
+from gwsurrogate_ml.denoise.signal.segment import DURATION, SEARCH, frequencies, to_series, to_spectrum
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError
 from gwsurrogate_ml.strain.spectrum import load_psd
 
@@ -89,7 +89,7 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(
     model: AutoencoderDenoiser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = 0
-    original = autoencoder_training.losses
+    original = train.losses
 
     def dies(*args: object) -> object:
         nonlocal calls
@@ -98,10 +98,10 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(
             raise KeyboardInterrupt
         return original(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(autoencoder_training, "losses", dies)
+    monkeypatch.setattr(train, "losses", dies)
     with pytest.raises(KeyboardInterrupt):
         train_denoiser(SMALL, tmp_path / "small", Chirps())
-    monkeypatch.setattr(autoencoder_training, "losses", original)
+    monkeypatch.setattr(train, "losses", original)
     with pytest.raises(ConfigError, match="another configuration"):
         train_denoiser(SMALL | {"seed": 2}, tmp_path / "small", Chirps())
     again = gw.load_denoiser(train_denoiser(SMALL, tmp_path / "small", Chirps()))
@@ -124,7 +124,7 @@ def test_the_filters_begin_as_a_transform_that_is_undone_by_its_synthesis() -> N
 
 
 def test_components_span_signals_about_their_peak() -> None:
-    from gwsurrogate_ml.denoise import bank as banks
+    from gwsurrogate_ml.denoise.signal import waveform_bank as banks
 
     waveforms = banks.build(Chirps(), banks.draw_parameters(60, 1)).evaluate(frequencies())
     psds = random_psds(8, np.random.default_rng(0))
@@ -204,7 +204,7 @@ def test_a_killed_guided_training_goes_on_with_the_pool_it_has(
     def dies(*args: object) -> object:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(autoencoder_training, "losses", dies)
+    monkeypatch.setattr(train, "losses", dies)
     with pytest.raises(KeyboardInterrupt):
         train_denoiser(_guided(bank), tmp_path / "small", Chirps())
     monkeypatch.undo()

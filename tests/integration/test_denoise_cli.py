@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from gwsurrogate_ml.cli.main import app
-from gwsurrogate_ml.denoise.mock import preset
-from gwsurrogate_ml.denoise.witness import WitnessCleaner
+from gwsurrogate_ml.denoise.witness.bench.mock import preset
+from gwsurrogate_ml.denoise.witness.cleaner import WitnessCleaner
 
 runner = CliRunner()
 

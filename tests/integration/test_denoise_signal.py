@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.artifacts import SHIPPED
-from gwsurrogate_ml.denoise import bank as banks
-from gwsurrogate_ml.denoise import calibration
-from gwsurrogate_ml.denoise.bank_denoiser import BankDenoiser
-from gwsurrogate_ml.denoise.event import denoise_event
-from gwsurrogate_ml.denoise.grid import DURATION
-from gwsurrogate_ml.denoise.noise import gaussian, noise_segments
-from gwsurrogate_ml.denoise.signal import REFERENCE
+from gwsurrogate_ml.denoise.signal import calibration
+from gwsurrogate_ml.denoise.signal import waveform_bank as banks
+from gwsurrogate_ml.denoise.signal.bank_denoiser import BankDenoiser
+from gwsurrogate_ml.denoise.signal.denoiser import REFERENCE
+from gwsurrogate_ml.denoise.signal.event import denoise_event
+from gwsurrogate_ml.denoise.signal.noise import gaussian, noise_segments
+from gwsurrogate_ml.denoise.signal.segment import DURATION
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError
 from gwsurrogate_ml.strain.simulate import simulate
 from gwsurrogate_ml.strain.spectrum import load_psd

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 import gwsurrogate_ml as gw
-from gwsurrogate_ml.denoise.channels import at_rate, read_channels
-from gwsurrogate_ml.denoise.crossfit import clean_own_span
-from gwsurrogate_ml.denoise.features import Feature
-from gwsurrogate_ml.denoise.fitting import passband
-from gwsurrogate_ml.denoise.ladder import injected, share_of_signal
-from gwsurrogate_ml.denoise.metrics import binary_power, matched_filter_snr, snr_gain
-from gwsurrogate_ml.denoise.mock import Mock, MockData, preset
-from gwsurrogate_ml.denoise.stream import Filter, joined, run_through
-from gwsurrogate_ml.denoise.witness import WitnessCleaner
-from gwsurrogate_ml.denoise.witness_onnx import export_witness_onnx, load_witness_onnx
+from gwsurrogate_ml.denoise.witness.bench.ladder import injected, share_of_signal
+from gwsurrogate_ml.denoise.witness.bench.metrics import binary_power, matched_filter_snr, snr_gain
+from gwsurrogate_ml.denoise.witness.bench.mock import Mock, MockData, preset
+from gwsurrogate_ml.denoise.witness.channels import at_rate, read_channels
+from gwsurrogate_ml.denoise.witness.cleaner import WitnessCleaner
+from gwsurrogate_ml.denoise.witness.crossfit import clean_own_span
+from gwsurrogate_ml.denoise.witness.features import Feature
+from gwsurrogate_ml.denoise.witness.fitting import passband
+from gwsurrogate_ml.denoise.witness.onnx import export_witness_onnx, load_witness_onnx
+from gwsurrogate_ml.denoise.witness.stream import Filter, joined, run_through
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError, DomainWarning
 from gwsurrogate_ml.kernels.psd import welch
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ConfigError
-from gwsurrogate_ml.inference.parallel import MeanLoss, Processes, relaunch
+from gwsurrogate_ml.inference.training.processes import MeanLoss, Processes, relaunch
 
 SETTINGS = {
     "name": "tiny",

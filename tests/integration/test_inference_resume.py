@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from gwsurrogate_ml.errors import ArtifactError
-from gwsurrogate_ml.inference import BinaryPrior, LalModel, Result, SamplingOptions, frozen, rounds, sample_event
+from gwsurrogate_ml.inference import BinaryPrior, LalModel, Result, SamplingOptions, sample_event
+from gwsurrogate_ml.inference.calibration.campaign import GPS, random_psds, simulate_segment
 from gwsurrogate_ml.inference.config import SegmentConfig
-from gwsurrogate_ml.inference.diagnostics import GPS, random_psds, simulate_segment
+from gwsurrogate_ml.inference.sampling import frozen, rounds
 
 TRUTH = {
     "chirp_mass": 30.0, "mass_ratio": 0.8, "chi_1": 0.1, "chi_2": 0.0, "luminosity_distance": 900.0, "theta_jn": 0.5,
@@ -53,7 +54,7 @@ def same(one: Result, other: Result) -> bool:
 def test_a_run_killed_over_and_over_ends_as_one_that_ran_through(
     segment: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gwsurrogate_ml.inference.sequential.FIRST", 256)
+    monkeypatch.setattr("gwsurrogate_ml.inference.analysis.from_scratch.FIRST", 256)
     monkeypatch.setattr(rounds, "PART", 160)
     whole = sample(segment, None)
     folder = tmp_path / "e.unfinished"

@@ -20,16 +20,16 @@ from gwsurrogate_ml.inference import (
     sample_event,
     train_estimator,
 )
+from gwsurrogate_ml.inference.analysis.preflight import spectrum_flags
+from gwsurrogate_ml.inference.calibration.campaign import GPS, random_psds, simulate_segment
 from gwsurrogate_ml.inference.config import SegmentConfig
-from gwsurrogate_ml.inference.diagnostics import GPS, random_psds, simulate_segment
-from gwsurrogate_ml.inference.features import groups
-from gwsurrogate_ml.inference.importance import log_sum
-from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
-from gwsurrogate_ml.inference.preflight import spectrum_flags
-from gwsurrogate_ml.inference.refine import PriorProposal
-from gwsurrogate_ml.inference.sampling import EventSampler
-from gwsurrogate_ml.inference.search import search
-from gwsurrogate_ml.inference.unusual import UsualRange
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+from gwsurrogate_ml.inference.likelihood.trigger import search
+from gwsurrogate_ml.inference.proposal.flows import PriorProposal
+from gwsurrogate_ml.inference.proposal.novelty import UsualRange
+from gwsurrogate_ml.inference.proposal.summaries import groups
+from gwsurrogate_ml.inference.sampling.sampler import EventSampler
+from gwsurrogate_ml.inference.weights import log_sum
 from gwsurrogate_ml.strain.read import make_series
 
 TRUTH = {

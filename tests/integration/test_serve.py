@@ -33,7 +33,7 @@ from typer.testing import CliRunner
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.cli.main import app
 from gwsurrogate_ml.cli.serve import _name_and_path
-from gwsurrogate_ml.denoise.mock import preset
+from gwsurrogate_ml.denoise.witness.bench.mock import preset
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.serve import Limits, ServedModel, create_app, serve_model
 from gwsurrogate_ml.serve.models import Call, SurrogateModes, SurrogatePolarizations, Tensor

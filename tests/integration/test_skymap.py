@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.inference import skymap
-from gwsurrogate_ml.inference.skymap import SkyMap, from_draws
+from gwsurrogate_ml.inference.result import skymap
+from gwsurrogate_ml.inference.result.skymap import SkyMap, from_draws
 
 SIGMA = np.radians(5.0)
 CENTRE = 6.1, -1.0  # near the seam of right ascension and in the south, where a mistaken sign or angle would show

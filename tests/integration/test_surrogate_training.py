@@ -15,9 +15,9 @@ import pytest
 import gwsurrogate_ml as gw
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.surrogate import stage2
+from gwsurrogate_ml.surrogate.aligned import stage2
+from gwsurrogate_ml.surrogate.aligned.coordinates import features
 from gwsurrogate_ml.surrogate.config import load_config
-from gwsurrogate_ml.surrogate.coordinates import features
 from gwsurrogate_ml.surrogate.train import train_surrogate
 from gwsurrogate_ml.waveform.compare import white_mismatch
 
@@ -103,7 +103,7 @@ def test_stage_two_learns_a_planted_difference_and_fades_before_the_data() -> No
     )
     d_phase, d_log_amplitude = stage2.residuals(runs, log_amplitude, phase, (-395, 90))
     fit = stage2.fit(runs, log_amplitude, phase, sur.knots, n_basis=3, window=(-395, 90), fade=300.0)
-    from gwsurrogate_ml.surrogate.predictor import radial_basis
+    from gwsurrogate_ml.surrogate.aligned.predictor import radial_basis
 
     tensors = {f"s.{key}": value for key, value in fit.items()}
     learned = radial_basis(features(parameters), tensors, "s") @ fit["basis"]

@@ -85,7 +85,7 @@ except ConfigError as error:
 else:
     raise AssertionError("no error")
 """
-EXPORT = SKYMAP.replace("from gwsurrogate_ml.inference.skymap import from_draws", "import gwsurrogate_ml as gw\n"
+EXPORT = SKYMAP.replace("from gwsurrogate_ml.inference.result.skymap import from_draws", "import gwsurrogate_ml as gw\n"
     "from gwsurrogate_ml.serve.export import export_surrogate").replace(
     "from_draws(np.zeros(100), np.zeros(100))", "export_surrogate(gw.load_surrogate('nr22'), 'a.onnx')").replace(
     "[skymap]", "[serve]")  # fmt: skip

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gwsurrogate_ml.cli.analyze.figures import FIGURES, pictures
+from gwsurrogate_ml.cli.analyze.pipeline import Run
 from gwsurrogate_ml.cli.demo import SIGNAL, true_parameters
-from gwsurrogate_ml.cli.figures import FIGURES, pictures
-from gwsurrogate_ml.cli.pipeline import Run
-from gwsurrogate_ml.inference.lal_model import LalModel
-from gwsurrogate_ml.inference.result import Result
+from gwsurrogate_ml.inference.result.result import Result
 from gwsurrogate_ml.strain.filtering import matched_filter
 from gwsurrogate_ml.strain.simulate import simulate
+from gwsurrogate_ml.waveform.lal import LalModel
 
 
 @pytest.fixture(scope="module")

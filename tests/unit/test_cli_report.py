@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gwsurrogate_ml.cli.report import Picture, Report, read_efficiency, read_pareto_k, render
+from gwsurrogate_ml.cli.analyze.report import Picture, Report, read_efficiency, read_pareto_k, render
 
 SUMMARY: dict[str, Any] = {
     "matched_filter": {

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from gwsurrogate_ml.denoise import ladder
-from gwsurrogate_ml.denoise.baselines import bilinear_wiener, fir_wiener
 from gwsurrogate_ml.denoise.deepclean import DeepClean, network
-from gwsurrogate_ml.denoise.mock import preset
-from gwsurrogate_ml.denoise.stream import Filter, run_through
-from gwsurrogate_ml.denoise.witness import WitnessCleaner
+from gwsurrogate_ml.denoise.witness.bench import ladder
+from gwsurrogate_ml.denoise.witness.bench.baselines import bilinear_wiener, fir_wiener
+from gwsurrogate_ml.denoise.witness.bench.mock import preset
+from gwsurrogate_ml.denoise.witness.cleaner import WitnessCleaner
+from gwsurrogate_ml.denoise.witness.stream import Filter, run_through
 
 
 def through(plan: Filter) -> ladder.Cleaner:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gwsurrogate_ml.denoise import channels, features, fir
-from gwsurrogate_ml.denoise.metrics import binary_power, inspiral_range, matched_filter_snr
-from gwsurrogate_ml.denoise.mock import preset
+from gwsurrogate_ml.denoise.witness import channels, features, fir
+from gwsurrogate_ml.denoise.witness.bench.metrics import binary_power, inspiral_range, matched_filter_snr
+from gwsurrogate_ml.denoise.witness.bench.mock import preset
 from gwsurrogate_ml.errors import DataError
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.linalg import solve_discrete_are
 
-from gwsurrogate_ml.denoise.couplings import Linear, Scattering
-from gwsurrogate_ml.denoise.mock import preset
-from gwsurrogate_ml.denoise.wiener import variance, wiener
+from gwsurrogate_ml.denoise.witness.bench.couplings import Linear, Scattering
+from gwsurrogate_ml.denoise.witness.bench.mock import preset
+from gwsurrogate_ml.denoise.witness.bench.wiener import variance, wiener
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.kernels.psd import welch
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gwsurrogate_ml.denoise import watch
-from gwsurrogate_ml.denoise.ladder import spectrum_of_gappy
+from gwsurrogate_ml.denoise.witness import gain_tracking
+from gwsurrogate_ml.denoise.witness.bench.ladder import spectrum_of_gappy
 from gwsurrogate_ml.errors import DataError
 
 RATE, RAMP, BANDS = 256.0, 32, ((20.0, 60.0), (60.0, 90.0))
@@ -18,11 +18,11 @@ def split(predicted: np.ndarray) -> np.ndarray:
 
 
 def run(raw: np.ndarray, predicted: np.ndarray, sizes: list[int], whole: np.ndarray | None = None) -> np.ndarray:
-    judge, parts, first, i = watch.start(BANDS, RATE), [], 0, 0
+    judge, parts, first, i = gain_tracking.start(BANDS, RATE), [], 0, 0
     whole = np.ones(raw.size, bool) if whole is None else whole
     while first < raw.size:
         part = slice(first, first + sizes[i % len(sizes)])
-        judge, _, factor = watch.step(judge, raw[part], split(predicted[part]), whole[part], RAMP)
+        judge, _, factor = gain_tracking.step(judge, raw[part], split(predicted[part]), whole[part], RAMP)
         parts.append(factor)
         first, i = part.stop, i + 1
     return np.concatenate(parts)
@@ -59,12 +59,12 @@ def test_the_verdict_does_not_depend_on_the_frames(data: tuple[np.ndarray, np.nd
 
 def test_a_gain_that_drifts_is_followed_and_one_that_does_not_stays() -> None:
     rng = np.random.default_rng(2)
-    n, size = round(600 * RATE), round(watch.BLOCK * RATE)
+    n, size = round(600 * RATE), round(gain_tracking.BLOCK * RATE)
     noise, coupled = rng.standard_normal((2, n))
     drifting = 1.0 + 0.2 * np.sin(2 * np.pi * np.arange(n) / n)
     for truth, follow in ((drifting, True), (np.ones(n), True), (drifting, False)):
-        judge = watch.start(BANDS, RATE, [follow, False])
-        judge, total, _ = watch.step(judge, noise + truth * coupled, split(coupled), np.ones(n, bool), RAMP)
+        judge = gain_tracking.start(BANDS, RATE, [follow, False])
+        judge, total, _ = gain_tracking.step(judge, noise + truth * coupled, split(coupled), np.ones(n, bool), RAMP)
         gains = (total / coupled)[size // 2 :: size]
         error = float(np.sqrt(np.mean((gains - truth[size // 2 :: size]) ** 2)))
         if follow:

@@ -9,7 +9,7 @@ import pytest
 
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.inference import BinaryPrior, LalModel
-from gwsurrogate_ml.inference.arrival import NEAR, REACH, analysed, centred
+from gwsurrogate_ml.inference.analysis.arrival import NEAR, REACH, analysed, centred
 from gwsurrogate_ml.strain.data import StrainData
 from gwsurrogate_ml.strain.simulate import simulate
 

@@ -11,8 +11,8 @@ import pytest
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.errors import DomainError
-from gwsurrogate_ml.inference.bilby_source import source_model
-from gwsurrogate_ml.inference.lal_model import LalModel
+from gwsurrogate_ml.plugins.bilby import source_model
+from gwsurrogate_ml.waveform.lal import LalModel
 
 FREQUENCIES = np.arange(4097) * 0.25
 CASES = [

@@ -10,9 +10,9 @@ from scipy.integrate import quad
 from scipy.special import i0e
 from scipy.stats import kstest
 
-from gwsurrogate_ml.inference.distance import DistanceTable, draw_distance
-from gwsurrogate_ml.inference.extrinsic import ExtrinsicIntegral
-from gwsurrogate_ml.inference.points import ExtrinsicPoints, TimeWindow
+from gwsurrogate_ml.inference.likelihood.distance import DistanceTable, draw_distance
+from gwsurrogate_ml.inference.likelihood.points import ExtrinsicPoints, TimeWindow
+from gwsurrogate_ml.inference.likelihood.quadrupole import ExtrinsicIntegral
 
 NEAR, FAR = 10.0, 3000.0
 # quad says so where it reaches rounding error, far below what is asked of it here.

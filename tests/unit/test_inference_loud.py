@@ -11,12 +11,12 @@ import pytest
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS
 from gwsurrogate_ml.errors import DomainError
-from gwsurrogate_ml.inference.geometry import Network
-from gwsurrogate_ml.inference.likelihood import SegmentLikelihood
-from gwsurrogate_ml.inference.loud import one_detector_flags, window_flags
-from gwsurrogate_ml.inference.priors import BinaryPrior
-from gwsurrogate_ml.inference.sampling import Evaluated, EventSampler
-from gwsurrogate_ml.inference.search import Found
+from gwsurrogate_ml.inference.likelihood.detectors import Network
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+from gwsurrogate_ml.inference.likelihood.trigger import Found
+from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+from gwsurrogate_ml.inference.sampling.loud import one_detector_flags, window_flags
+from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
 from gwsurrogate_ml.strain.simulate import GPS, simulate
 
 BINARY = {
@@ -46,7 +46,7 @@ def event(
 
 
 def _arrivals(likelihood: SegmentLikelihood, truth: dict[str, float]) -> np.ndarray:
-    from gwsurrogate_ml.inference.geometry import earth_direction
+    from gwsurrogate_ml.inference.likelihood.detectors import earth_direction
 
     gps = np.array([truth["geocent_time"]])
     direction = earth_direction(np.array([truth["ra"]]), np.array([truth["dec"]]), gps)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gwsurrogate_ml.inference.extrinsic import moved
-from gwsurrogate_ml.inference.geometry import Network, amplitudes
-from gwsurrogate_ml.inference.points import Azimuths, TimeWindow, quasi_random
-from gwsurrogate_ml.inference.polarisation import Cap
+from gwsurrogate_ml.inference.likelihood.detectors import Network, amplitudes
+from gwsurrogate_ml.inference.likelihood.points import Azimuths, TimeWindow, quasi_random
+from gwsurrogate_ml.inference.likelihood.polarization import Cap
+from gwsurrogate_ml.inference.likelihood.quadrupole import moved
 
 NETWORKS = [("H1", "L1"), ("H1", "L1", "V1")]
 

@@ -9,7 +9,7 @@ from scipy import stats
 
 from gwsurrogate_ml.conventions import INTRINSIC
 from gwsurrogate_ml.errors import ConfigError, DomainError
-from gwsurrogate_ml.inference.priors import BinaryPrior, require_inside
+from gwsurrogate_ml.inference.prior.binary import BinaryPrior, require_inside
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from gwsurrogate_ml.inference import diagnostics, psds
+from gwsurrogate_ml.inference import psds
+from gwsurrogate_ml.inference.calibration import campaign
 from gwsurrogate_ml.inference.config import SegmentConfig
-from gwsurrogate_ml.inference.lal_model import LalModel
-from gwsurrogate_ml.inference.priors import BinaryPrior
+from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+from gwsurrogate_ml.waveform.lal import LalModel
 
 CONFIG = SegmentConfig(detectors=("H1", "V1", "K1"), f_max=512.0)
 
@@ -36,7 +37,7 @@ def expected(detector: str, n: int = 400) -> tuple[float, float]:
 @pytest.fixture(scope="module")
 def drawn() -> np.ndarray:
     rng = np.random.default_rng(0)
-    return np.array([loudness(diagnostics.random_psds(CONFIG, rng)) for _ in range(60)]).mean(axis=0)
+    return np.array([loudness(campaign.random_psds(CONFIG, rng)) for _ in range(60)]).mean(axis=0)
 
 
 @pytest.mark.parametrize("detector", CONFIG.detectors)
@@ -55,5 +56,5 @@ def test_injections_have_each_detectors_noise() -> None:
     config = SegmentConfig(detectors=("H1", "V1"), f_max=512.0)
     setting = SimpleNamespace(config=SimpleNamespace(segment=config), prior=BinaryPrior(), model=LalModel())
     rng = np.random.default_rng(1)
-    mean = np.mean([loudness(diagnostics.draw_injection(setting, rng).segment.psd) for _ in range(12)], axis=0)  # type: ignore[arg-type]
+    mean = np.mean([loudness(campaign.draw_injection(setting, rng).segment.psd) for _ in range(12)], axis=0)  # type: ignore[arg-type]
     assert mean[1] - mean[0] > 0.3

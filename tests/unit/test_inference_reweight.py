@@ -22,10 +22,11 @@ from scipy import stats
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS, component_masses
 from gwsurrogate_ml.errors import ConfigError, DomainError
-from gwsurrogate_ml.inference import BinaryPrior, LalModel, Result, SegmentLikelihood, reweight
+from gwsurrogate_ml.inference import BinaryPrior, LalModel, Result, SegmentLikelihood
+from gwsurrogate_ml.inference.calibration.campaign import simulate_segment
 from gwsurrogate_ml.inference.config import SegmentConfig
-from gwsurrogate_ml.inference.diagnostics import simulate_segment
-from gwsurrogate_ml.inference.result import derived
+from gwsurrogate_ml.inference.result import reweight
+from gwsurrogate_ml.inference.result.result import derived
 from gwsurrogate_ml.strain.spectrum import load_psd
 
 GPS = 1187008882.4
@@ -173,7 +174,7 @@ def test_combined_results_pool_draws_and_evidence() -> None:
 
 
 def test_remnants_are_those_of_the_remnant_model() -> None:
-    from gwsurrogate_ml.surrogate.remnant import load_remnant
+    from gwsurrogate_ml.surrogate.remnant.model import load_remnant
 
     result = toy(50).with_remnant()
     row = result.posterior.iloc[7]

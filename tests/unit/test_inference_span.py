@@ -13,8 +13,8 @@ from gwsurrogate_ml.cli.train import config_file
 from gwsurrogate_ml.conventions import component_masses
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.inference.config import read_config
-from gwsurrogate_ml.inference.priors import BinaryPrior
-from gwsurrogate_ml.inference.span import require_covered, require_reach
+from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+from gwsurrogate_ml.inference.prior.span import require_covered, require_reach
 
 HEAVY = BinaryPrior(chirp_mass=(70.0, 200.0), luminosity_distance=(100.0, 10000.0))
 LIGHT = BinaryPrior(chirp_mass=(9.0, 20.0), mass_ratio=(0.4, 1.0), chi=(-0.4, 0.4))

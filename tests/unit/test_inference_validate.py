@@ -11,8 +11,8 @@ import pytest
 
 from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS
 from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.inference import coverage, diagnostics, validate
-from gwsurrogate_ml.inference.diagnostics import GPS, N_KEPT
+from gwsurrogate_ml.inference.calibration import campaign, cards, coverage
+from gwsurrogate_ml.inference.calibration.campaign import GPS, N_KEPT
 from gwsurrogate_ml.scale import Mapper
 
 
@@ -95,35 +95,35 @@ def test_a_killed_run_resumes_with_the_same_events(tmp_path, monkeypatch) -> Non
         calls.append(event)
         return record(event)
 
-    monkeypatch.setattr(diagnostics, "analyse_injection", analyse)
+    monkeypatch.setattr(campaign, "analyse_injection", analyse)
     path = tmp_path / "injections.jsonl"
-    first = validate.run_injections(Named(), 5, path, n_draws=1000)
+    first = cards.run_injections(Named(), 5, path, n_draws=1000)
     assert calls == [0, 1, 2, 3, 4, 5]  # event 4 has no signal
     path.write_bytes(path.read_bytes() + b'{"event": 6, "sn')
-    again = validate.run_injections(Named(), 8, path, n_draws=1000)
+    again = cards.run_injections(Named(), 8, path, n_draws=1000)
     assert calls[6:] == [6, 7, 8]
     assert again[:6] == first
     assert [r["event"] for r in again] == list(range(9))
     with pytest.raises(ConfigError, match="seed = 1, this run has 2"):
-        validate.run_injections(Named(), 8, path, seed=2, n_draws=1000)
+        cards.run_injections(Named(), 8, path, seed=2, n_draws=1000)
     path.write_text("[1, 2]\n")
     with pytest.raises(ConfigError, match="no file of a validation"):
-        validate.run_injections(Named(), 8, path)
+        cards.run_injections(Named(), 8, path)
 
 
 def test_events_done_elsewhere_make_the_same_file(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(diagnostics, "analyse_injection", lambda estimator, event, *_: record(event))
-    monkeypatch.setattr(validate, "_loaded", lambda source: Named())
+    monkeypatch.setattr(campaign, "analyse_injection", lambda estimator, event, *_: record(event))
+    monkeypatch.setattr(cards, "_loaded", lambda source: Named())
     here, elsewhere = tmp_path / "here.jsonl", tmp_path / "elsewhere.jsonl"
-    validate.run_injections(Named(), 6, here, n_draws=1000)
-    validate.run_injections(Named(), 3, elsewhere, n_draws=1000, mapper=Mapper(), source="toy")
-    validate.run_injections(Named(), 6, elsewhere, n_draws=1000, mapper=Mapper(), source="toy")  # and resumes
+    cards.run_injections(Named(), 6, here, n_draws=1000)
+    cards.run_injections(Named(), 3, elsewhere, n_draws=1000, mapper=Mapper(), source="toy")
+    cards.run_injections(Named(), 6, elsewhere, n_draws=1000, mapper=Mapper(), source="toy")  # and resumes
     assert here.read_bytes() == elsewhere.read_bytes()
-    monkeypatch.setattr(validate, "_loaded", lambda source: SimpleNamespace(info={"weights_sha256": "other"}))
+    monkeypatch.setattr(cards, "_loaded", lambda source: SimpleNamespace(info={"weights_sha256": "other"}))
     with pytest.raises(ConfigError, match="another estimator at toy"):
-        validate.run_injections(Named(), 7, elsewhere, n_draws=1000, mapper=Mapper(), source="toy")
+        cards.run_injections(Named(), 7, elsewhere, n_draws=1000, mapper=Mapper(), source="toy")
     with pytest.raises(ConfigError, match="needs a source"):
-        validate.run_injections(Named(), 7, elsewhere, n_draws=1000, mapper=Mapper())
+        cards.run_injections(Named(), 7, elsewhere, n_draws=1000, mapper=Mapper())
 
 
 def test_the_card_says_what_the_records_say(tmp_path) -> None:
@@ -131,8 +131,8 @@ def test_the_card_says_what_the_records_say(tmp_path) -> None:
 
     done = [record(i) for i in range(150)]
     done.append({"event": 150, "snr": 9.0, "truth": {}, "failed": "all importance weights vanish"})
-    head = validate.identity(Named(), 1, 4000)
-    card = validate.judge(done, head, classify=False)
+    head = cards.identity(Named(), 1, 4000)
+    card = cards.judge(done, head, classify=False)
     assert (card["n_analysed"], card["n_without_signal"]) == (120, 30)
     write_card(tmp_path, card, done)
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -175,7 +175,7 @@ def test_the_command_writes_the_card_and_takes_other_seeds_along(tmp_path, monke
         return record(1000 * seed + event)
 
     monkeypatch.setattr(gw, "load_estimator", lambda name: Named(), raising=False)
-    monkeypatch.setattr(diagnostics, "analyse_injection", analyse)
+    monkeypatch.setattr(campaign, "analyse_injection", analyse)
     # Its fifteen classifiers a card take ten seconds, and are sbi's own business.
     monkeypatch.setattr("sbi.diagnostics.sbc.check_uniformity_c2st", lambda ranks, n: np.full(ranks.shape[1], 0.5))
     runner = CliRunner()

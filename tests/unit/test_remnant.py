@@ -9,8 +9,8 @@ import pytest
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError, DomainWarning
-from gwsurrogate_ml.surrogate import remnant_physics as physics
-from gwsurrogate_ml.surrogate.sparse_gp import Hyper, SparseGP, condition, fit_hyper, kernel
+from gwsurrogate_ml.surrogate.fits.sparse_gp import Hyper, SparseGP, condition, fit_hyper, kernel
+from gwsurrogate_ml.surrogate.remnant import physics
 
 
 @pytest.fixture(scope="module")

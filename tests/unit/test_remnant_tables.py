@@ -9,7 +9,7 @@ import pytest
 
 from data_prep import remnants
 from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.surrogate.remnant_training import folds, load_runs, read_config
+from gwsurrogate_ml.surrogate.remnant.train import folds, load_runs, read_config
 
 
 @pytest.fixture

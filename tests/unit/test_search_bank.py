@@ -7,9 +7,9 @@ import pytest
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.errors import ConfigError, DataError, DomainError
-from gwsurrogate_ml.inference.lal_model import LalModel
 from gwsurrogate_ml.search.bank import BankConfig, Matcher, TemplateBank, cached, place
 from gwsurrogate_ml.strain.spectrum import load_psd
+from gwsurrogate_ml.waveform.lal import LalModel
 
 SMALL = BankConfig(mass_min=32.0, mass_max=48.0, q_max=1.4, chi_max=0.3, min_match=0.95, patience=100, seed=3)
 

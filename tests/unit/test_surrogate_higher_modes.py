@@ -11,9 +11,9 @@ import gwsurrogate_ml as gw
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI
 from gwsurrogate_ml.errors import ConfigError, DomainError
-from gwsurrogate_ml.surrogate import higher
+from gwsurrogate_ml.surrogate.aligned import higher
+from gwsurrogate_ml.surrogate.aligned.predictor import chebyshev_exponents
 from gwsurrogate_ml.surrogate.model import Surrogate
-from gwsurrogate_ml.surrogate.predictor import chebyshev_exponents
 
 MODES = ((2, 1), (3, 3), (3, 2), (4, 4), (4, 3), (5, 5))
 BINARY = {"mass_1": 45.0, "mass_2": 20.0, "chi_1": 0.4, "chi_2": -0.3, "luminosity_distance": 500.0}
@@ -147,8 +147,8 @@ def test_training_recovers_planted_modes_and_their_symmetry() -> None:
     y = higher.targets(data, MODES)
     basis, coefficients = higher.project(y, 3)
     f, g = higher.combination(parameters, MODES, 3)
-    from gwsurrogate_ml.surrogate.coordinates import features
-    from gwsurrogate_ml.surrogate.predictor import chebyshev_terms
+    from gwsurrogate_ml.surrogate.aligned.coordinates import features
+    from gwsurrogate_ml.surrogate.aligned.predictor import chebyshev_terms
 
     terms = chebyshev_terms(features(parameters), 4)
     both = terms @ higher.polynomial(terms, f, g, coefficients)

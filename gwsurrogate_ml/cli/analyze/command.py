@@ -1,0 +1,132 @@
+"""`gwsml analyze`: from the strain of an event, or of many, to its posterior and a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gwsurrogate_ml.cli.console import ProgressReport
+from gwsurrogate_ml.cli.options import (
+    Cluster,
+    Draws,
+    Duration,
+    Estimator,
+    FMax,
+    FMin,
+    Json,
+    Seed,
+    Workers,
+    parse_detectors,
+    parse_prior,
+)
+from gwsurrogate_ml.errors import ConfigError
+
+STRAIN_FILES = (".hdf5", ".h5", ".hdf", ".gwf", ".txt", ".dat", ".npy", ".gz")
+"""How the name of a file ends that is given in place of an event's."""
+
+
+def analyze(
+    event: Annotated[
+        list[str] | None, typer.Argument(help="An event of gwosc.org, such as GW150914, or several.")
+    ] = None,
+    strain: Annotated[
+        list[str] | None,
+        typer.Option("--strain", help="DETECTOR=FILE (GWOSC or gwpy HDF5, GWF, text with times); once a detector."),
+    ] = None,
+    gps: Annotated[float | None, typer.Option("--gps", help="GPS time of the event in s; with --strain.")] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            "--events", help="CSV file of many events: columns name, gps, and a strain file a detector (H1, L1)."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Output folder; default out/EVENT or out/GPS and the time, of many events out/events."
+        ),
+    ] = None,
+    psd: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--psd",
+            help="DETECTOR=FILE (text, csv, npy, npz, HDF5) or DETECTOR=CURVE; default: measured from the strain off the event.",
+        ),
+    ] = None,
+    estimator: Estimator = "bbh-h1l1",
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Without an estimator: learn the posterior of this event in rounds.")
+    ] = False,
+    prior: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--prior", help="NAME=LOW,HIGH of chirp_mass, mass_ratio, chi, luminosity_distance; with --from-scratch."
+        ),
+    ] = None,
+    higher_modes: Annotated[
+        bool,
+        typer.Option(
+            "--higher-modes", help="Re-weigh the posterior with all modes of nrhm in the likelihood: minutes."
+        ),
+    ] = False,
+    n_draws: Draws = 50_000,
+    duration: Duration = 4.0,
+    f_min: FMin = 20.0,
+    f_max: FMax = 1024.0,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Also report.pdf, printed by Chromium or Chrome, which must be installed.")
+    ] = False,
+    cluster: Cluster = None,
+    workers: Workers = 2,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Posterior, evidence, matched filter and a report of an event, or of many, from gwosc.org or from files.
+
+    The same command again goes on where a killed one was. Of many events each gets a folder, and --cluster shares them out.
+    """
+    from gwsurrogate_ml.cli.analyze.events import Event, analyse_event, claim, read_table
+    from gwsurrogate_ml.cli.analyze.pipeline import announce
+    from gwsurrogate_ml.cli.analyze.settings import Settings
+    from gwsurrogate_ml.cli.printing import require_browser
+
+    names = list(event or [])
+    if sum((bool(names), bool(strain), events is not None)) > 1:
+        raise ConfigError("give event names, or --strain and --gps, or --events FILE: only one of these")
+    files = {name: Path(path) for name, path in sorted(parse_detectors("--strain", strain or []).items())}
+    if not names and not files and events is None:
+        raise ConfigError("nothing to analyse: give an event name, or --strain H1=FILE --strain L1=FILE --gps T")
+    if files and gps is None:
+        raise ConfigError("--strain needs --gps: the event's GPS time in s")
+    if not files and gps is not None:
+        raise ConfigError(
+            "--gps goes with --strain: an event's time comes from gwosc.org, or from the file of --events"
+        )
+    if prior and not from_scratch:
+        raise ConfigError("--prior goes with --from-scratch: an estimator has the prior it was trained with")
+    taken: set[str] = set()
+    for name in names:
+        if Path(name).suffix in STRAIN_FILES:
+            raise ConfigError(f"{name!r} is no event of gwosc.org: give files as --strain H1={name} ... --gps T")
+        claim(name, taken, "event")
+    if pdf:
+        require_browser()
+    ranges = parse_prior(prior or []) if from_scratch else {}
+    psds = parse_detectors("--psd", psd or [])
+    settings = Settings(estimator, n_draws, seed, duration, f_min, f_max, psds, ranges, higher_modes)
+    if events is not None or len(names) > 1:
+        from gwsurrogate_ml.cli.analyze.campaign import analyse_many
+
+        many = [Event(name) for name in names] or read_table(events or Path())
+        where = out or Path("out/events")
+        analyse_many(many, settings, where, cluster=cluster, workers=workers, pdf=pdf, as_json=as_json)
+        return
+    if cluster is not None:
+        raise ConfigError("--cluster shares out many events: give several names, or --events FILE")
+    one = Event(names[0]) if names else Event("", gps, files)
+    folder = out or Path("out") / (one.name or f"GPS{gps:.0f}")
+    with ProgressReport() as progress:
+        summary = analyse_event(one, settings, folder, progress, pdf=pdf)
+    announce(folder, summary, as_json)

@@ -1,0 +1,267 @@
+"""One event or many through `gwsml analyze`: where their strain comes from, and a folder for each.
+
+An analysis keeps its steps in ``FOLDER.unfinished`` until the folder is whole: the same command goes on from there after a kill.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from gwsurrogate_ml.cli.analyze.pipeline import GWOSC_NOTE, PACKAGES, PDF, run_into
+from gwsurrogate_ml.cli.analyze.settings import Settings
+from gwsurrogate_ml.cli.console import ProgressReport
+from gwsurrogate_ml.cli.options import require_capitals
+from gwsurrogate_ml.cli.output import CONFIG, output_folder, plain
+from gwsurrogate_ml.errors import ConfigError, GwsmlError
+from gwsurrogate_ml.inference.sampling.checkpoint import SUFFIX, clear
+
+UNFINISHED = ".unfinished"
+TABLE = ("events.csv", "events.json")
+"""Files of many events, beside their folders."""
+PAUSE = 5.0
+"""Seconds before an event is tried again whose files could not be read: file systems of clusters have bad moments."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event to analyse.
+
+    Attributes
+    ----------
+    name : str
+        of gwosc.org's where there are no files; else a title, or empty
+    gps : float or None, s
+    files : mapping from detector to path; empty: strain from gwosc.org
+    """
+
+    name: str = ""
+    gps: float | None = None
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+    def words(self) -> list[str]:
+        """The event as words after ``gwsml analyze``.
+
+        Examples
+        --------
+        >>> Event("", 1126259462.4, {"H1": Path("H.hdf5")}).words()
+        ['--strain', 'H1=H.hdf5', '--gps', '1126259462.4']
+        """
+        if not self.files:
+            return [self.name]
+        named = [word for detector, path in self.files.items() for word in ("--strain", f"{detector}={path}")]
+        return [*named, "--gps", repr(self.gps)]
+
+
+def claim(name: str, taken: set[str], where: str) -> None:
+    """Add `name` to those `taken`: every event gets a folder of its own.
+
+    Raises
+    ------
+    ConfigError
+        if `name` is taken, or cannot name the folder of an event; the message starts with `where`
+
+    Examples
+    --------
+    >>> taken = {"first"}
+    >>> claim("second", taken, "line 2")
+    >>> sorted(taken)
+    ['first', 'second']
+    """
+    if name in ("", *TABLE) or Path(name).name != name or name.startswith(".") or name.endswith(UNFINISHED):
+        raise ConfigError(f"{where}: the name {name!r} cannot name a folder for an event: give another")
+    if name in taken:
+        raise ConfigError(f"{where}: {name!r} is given twice: each event gets a folder of its name")
+    taken.add(name)
+
+
+def read_table(path: Path) -> list[Event]:
+    """Events of a CSV file with the columns name and gps, and one a detector with its strain file; paths from the file's folder on.
+
+    Raises
+    ------
+    ConfigError
+        naming the line that is no event
+
+    Examples
+    --------
+    >>> import tempfile; table = Path(tempfile.mkdtemp()) / "events.csv"
+    >>> _ = table.write_text("name,gps,H1,L1\\nfirst,1126259462.4,H.hdf5,L.hdf5\\n")
+    >>> [(event.name, event.gps, sorted(event.files)) for event in read_table(table)]
+    [('first', 1126259462.4, ['H1', 'L1'])]
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            table = csv.DictReader(stream)
+            heads = [head.strip() for head in table.fieldnames or ()]
+            rows = list(table)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"--events {path} cannot be read ({error}): give a CSV file") from error
+    if heads and (missing := [f"`{name}`" for name in ("name", "gps") if name not in heads]):
+        raise ConfigError(
+            f"--events {path}, line 1: no column {' and '.join(missing)} among {', '.join(heads)}; the heads are name, gps, and "
+            "a detector each with its strain files, such as H1 and L1"
+        )
+    for head in heads:
+        require_capitals(f"--events {path}, line 1", head)
+    events: list[Event] = []
+    taken: set[str] = set()
+    for number, row in enumerate(rows, start=2):
+        where = f"--events {path}, line {number}"
+        if None in row or any(value is None for value in row.values()):
+            raise ConfigError(f"{where} has not as many fields as the first line")
+        columns = {key.strip(): value.strip() for key, value in row.items()}
+        name, gps = columns.pop("name", ""), columns.pop("gps", "")
+        paths = sorted((detector, os.path.expanduser(file)) for detector, file in columns.items() if file)
+        files = {detector: path.parent / file for detector, file in paths}
+        claim(name, taken, where)
+        try:
+            time_ = float(gps)
+        except ValueError:
+            time_ = math.nan
+        if not math.isfinite(time_):
+            raise ConfigError(f"{where}: gps is {gps!r}: give the event's GPS time in s in the column `gps`")
+        if not files:
+            raise ConfigError(
+                f"{where} names no strain file: give one in a column named after each detector, such as H1"
+            )
+        events.append(Event(name, time_, files))
+    if not events:
+        raise ConfigError(f"--events {path} holds no event: give lines below the heads name, gps, H1, L1")
+    return events
+
+
+@contextmanager
+def unfinished(folder: Path) -> Iterator[Path]:
+    """The folder beside `folder` for the steps of its analysis; they stay until `folder` is there, whatever ends the run."""
+    place = folder.expanduser().resolve()
+    steps = place.with_name(place.name + UNFINISHED)
+    try:
+        yield steps
+        clear(steps)
+    finally:
+        with suppress(OSError):
+            steps.rmdir()  # a run that was refused before its first step leaves nothing
+
+
+def analyse_event(
+    event: Event, settings: Settings, folder: Path, progress: ProgressReport, *, pdf: bool = False
+) -> dict[str, Any]:
+    """Analyse `event` into `folder`; the content of its summary.json."""
+    from gwsurrogate_ml.strain.data import StrainData
+
+    command = ["analyze", *event.words(), *settings.options(), *(["--pdf"] if pdf else []), "--out", str(folder)]
+    with unfinished(folder) as steps, output_folder(folder, {"command": "analyze"}) as output:
+        if steps.is_dir() and any(path.suffix == SUFFIX for path in steps.iterdir()):
+            progress("taking up an unfinished run", 1, 1)
+        with progress.stage("reading the strain"):
+            gps, files = event.gps, dict(event.files)
+            if not files:
+                gps, files = _fetch(event.name, settings.estimator)
+            assert gps is not None  # given with the files, or found with the event
+            data = StrainData.from_files(files, gps, name=event.name)
+        public = all("LOSC" in path.name or "GWOSC" in path.name for path in files.values())
+        note = GWOSC_NOTE if public else ""
+        summary = run_into(
+            output, data, settings, command, progress, files=files, acknowledgement=note, checkpoint=steps, pdf=pdf
+        )
+    return summary
+
+
+def _fetch(event: str, estimator: str) -> tuple[float, dict[str, Path]]:
+    """GPS time and strain files of an event, of the detectors that the estimator needs."""
+    import gwsurrogate_ml as gw
+    from gwsurrogate_ml.strain.gwosc import fetch_event
+
+    return fetch_event(event, tuple(gw.load_estimator(estimator).config.segment.detectors))
+
+
+@dataclass(frozen=True)
+class Task:
+    """One event of many, as a worker gets it: plain values alone."""
+
+    event: Event
+    settings: Settings
+    folder: Path
+    pdf: bool = False
+
+
+def repeats(task: Task) -> bool:
+    """Whether the folder of `task` holds the very analysis already: the same settings, versions, and content of all files."""
+    from gwsurrogate_ml.artifacts import package_versions, sha256
+
+    try:
+        config = json.loads((task.folder / CONFIG).read_text())
+        if task.event.files:
+            strain = {name: entry["sha256"] for name, entry in config["strain"].items()}
+            same = strain == {name: sha256(path) for name, path in task.event.files.items()}
+            same = same and config["event"]["gps"] == task.event.gps
+        else:
+            same = config["event"]["name"] == task.event.name
+        return bool(
+            same
+            and config["settings"] == plain(asdict(task.settings))
+            and config["settings_sha256"] == task.settings.sha256()
+            and config["versions"] == package_versions(*PACKAGES)
+            and (task.folder / "summary.json").is_file()
+            and (not task.pdf or (task.folder / PDF).is_file())
+        )
+    except (OSError, ValueError, KeyError, TypeError, GwsmlError):
+        return False
+
+
+def work(task: Task) -> dict[str, Any]:
+    """Analyse one of many events: what became of it, and the content of its summary.json. One event's failure is its own."""
+    import torch
+
+    torch.set_num_threads(1)
+    row: dict[str, Any] = {"event": task.event.name, "folder": str(task.folder)}
+    if repeats(task):
+        return row | {"outcome": "there already"} | json.loads((task.folder / "summary.json").read_text())
+    for again in (True, False):
+        try:
+            with _Silent() as progress:
+                summary = analyse_event(task.event, task.settings, task.folder, progress, pdf=task.pdf)
+            if task.pdf and not (task.folder / PDF).is_file():
+                row["message"] = f"no {PDF}: the browser failed, print report.html from yours"
+            return row | {"outcome": "analysed"} | summary
+        except GwsmlError as error:
+            return row | {"outcome": "failed", "message": str(error)}
+        except OSError as error:
+            if not again:
+                return row | {"outcome": "failed", "message": f"{type(error).__name__}: {error}"}
+            time.sleep(PAUSE)
+        except Exception as error:  # a fault of ours in one event must not take the others along
+            return row | {"outcome": "failed", "message": f"{type(error).__name__}: {error}"}
+    raise AssertionError("not reached")
+
+
+class _Silent(ProgressReport):
+    """No progress: a worker's goes nowhere."""
+
+    def __enter__(self) -> _Silent:
+        return self
+
+    def __call__(self, stage: str, done: int = 0, total: int = 1) -> None:
+        """Say nothing."""
+
+
+def tasks_of(events: Sequence[Event], settings: Settings, out: Path, pdf: bool) -> list[Task]:
+    """One task an event, with paths that workers elsewhere find too.
+
+    Raises
+    ------
+    ArtifactError
+        if there is no such estimator
+    """
+    place, settings = out.expanduser().absolute(), settings.absolute()
+    found = [replace(event, files={name: path.absolute() for name, path in event.files.items()}) for event in events]
+    return [Task(event, settings, place / event.name, pdf) for event in found]

@@ -1,0 +1,152 @@
+"""The figures of a report, with their captions."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gwsurrogate_ml import plot
+from gwsurrogate_ml.cli.analyze.report import Picture
+from gwsurrogate_ml.conventions import PARAMETERS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from gwsurrogate_ml.cli.analyze.pipeline import Run
+
+log = logging.getLogger(__name__)
+
+BAND_DRAWS = 300
+DISPLAY_BAND = (35.0, 350.0)
+"""Hz; where the signals of heavy binaries stand out of whitened noise, as in the figures of arXiv:1602.03837."""
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as PNG bytes."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=130)
+    return stream.getvalue()
+
+
+def _strain(run: Run) -> Figure:
+    start = run.segment.start_time
+    return plot.strain(run.data.series, run.data.gps, (start, start + run.segment.duration))
+
+
+def _whitened(run: Run) -> Figure:
+    low, high = DISPLAY_BAND
+    top = min(high, 0.3 * run.data.sampling_frequency)  # the filter's stop band begins at 1.5 times this: below Nyquist
+    return plot.whitened({name: series.bandpass(low, top) for name, series in run.data.whiten().items()}, run.data.gps)
+
+
+def _q_transform(run: Run) -> Figure:
+    # A gap anywhere in the data whitened together would leave nothing to show.
+    return plot.q_transform({name: run.data.stretch(name, 16.0) for name in run.data.detectors}, run.data.gps)
+
+
+def _snr(run: Run) -> Figure:
+    return run.filtered.plot()
+
+
+def _waveform(run: Run) -> Figure:
+    from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+    from gwsurrogate_ml.inference.result.result import whitened_bands
+
+    segment = run.segment
+    posterior = run.result.posterior
+    draws = posterior.sample(min(BAND_DRAWS, len(posterior)), random_state=0)
+    bands, times = whitened_bands(draws, segment, run.model)
+    truth = None
+    if run.truths:
+        signal = SegmentLikelihood(segment, run.model).signals({key: np.array([run.truths[key]]) for key in PARAMETERS})
+        truth = dict(zip(segment.detectors, segment.whitened(signal)[0], strict=True))
+    data = dict(zip(segment.detectors, segment.whitened(), strict=True))
+    return plot.waveform_band(times, data, bands, run.data.gps, truth)
+
+
+def _corner(run: Run) -> Figure:
+    return plot.corner(run.result.posterior, truths=run.truths or None)
+
+
+def _skymap(run: Run) -> Figure:
+    truth = (run.truths["ra"], run.truths["dec"]) if run.truths else None
+    if run.sky is not None:
+        return run.sky.plot(truth)
+    return plot.skymap(run.result.posterior["ra"], run.result.posterior["dec"], truth)
+
+
+def _residual(run: Run) -> Figure:
+    return run.result.plot_residual(run.segment, run.model)
+
+
+def _weights(run: Run) -> Figure:
+    result = run.result
+    return plot.importance_weights(result.log_weights, result.sample_efficiency, result.pareto_k)
+
+
+FIGURES: dict[str, tuple[str, Callable[[Run], Figure], str]] = {
+    "strain": (
+        "signal",
+        _strain,
+        "Strain as read; the analysed segment is shaded. The rest serves to measure the noise.",
+    ),
+    "whitened": (
+        "signal",
+        _whitened,
+        "Strain divided by the noise's amplitude spectrum, "
+        "shown from 35 to 350 Hz, or 0.3 of a lower sampling rate; unit: the standard deviation of the noise of all frequencies.",
+    ),
+    "q_transform": (
+        "signal",
+        _q_transform,
+        "Energy in time and frequency relative to the noise (Q-transform). A merger of two black holes sweeps upwards.",
+    ),
+    "snr": (
+        "signal",
+        _snr,
+        "Matched-filter signal-to-noise ratio of each detector around the event, for the best-fitting template.",
+    ),
+    "waveform": (
+        "posterior",
+        _waveform,
+        f"Whitened data of the analysed band and the waveforms of {BAND_DRAWS} posterior draws: median and 90 % band.",
+    ),
+    "corner": (
+        "posterior",
+        _corner,
+        "Marginal posteriors; contours hold 50 % and 90 %, dashed lines are the 5 %, 50 % and 95 % quantiles. "
+        "Masses are in the detector frame.",
+    ),
+    "skymap": (
+        "posterior",
+        _skymap,
+        "Position on the sky (Mollweide projection, right ascension growing to the left), 50 % and 90 % regions.",
+    ),
+    "residual": (
+        "diagnostics",
+        _residual,
+        "Whitened data less the waveform of highest likelihood, which is drawn over it. Shaded: the tile of time and frequency "
+        "that is loudest against the noise elsewhere; dotted: three standard deviations.",
+    ),
+    "weights": (
+        "diagnostics",
+        _weights,
+        "Importance weights. Left: how much single draws count. Right: the share of the weight that the heaviest draws "
+        "carry; the closer to the diagonal, the better the draws match the posterior.",
+    ),
+}
+
+
+def pictures(run: Run) -> Iterator[Picture | None]:
+    """The report's figures one by one, each rendered when it is asked for; None, and a warning, for one that fails."""
+    for name, (section, draw, caption) in FIGURES.items():
+        extra = " The dashed line is the true signal." if name == "waveform" and run.truths else ""
+        try:
+            yield Picture(name, png(draw(run)), caption + extra, section)
+        except Exception as error:  # the analysis is done: it is worth more than its pictures
+            log.warning("no %s.png in the report: %s: %s", name, type(error).__name__, error)
+            yield None

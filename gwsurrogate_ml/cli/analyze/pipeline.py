@@ -1,0 +1,363 @@
+"""From strain to a report folder: what `gwsml analyze` and `gwsml demo` share."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from gwsurrogate_ml.cli.analyze.report import CARDS, DESCRIPTIONS, Report, digits_for, number, render
+from gwsurrogate_ml.cli.analyze.settings import Settings
+from gwsurrogate_ml.cli.console import ProgressReport, complain, stdout
+from gwsurrogate_ml.cli.options import options_named
+from gwsurrogate_ml.cli.output import Output, plain, write_json
+from gwsurrogate_ml.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.inference.result.result import Result
+    from gwsurrogate_ml.inference.result.skymap import SkyMap
+    from gwsurrogate_ml.strain.data import StrainData
+    from gwsurrogate_ml.strain.filtering import MatchedFilterResult
+    from gwsurrogate_ml.strain.segment import AnalysisSegment
+
+PACKAGES = ("numpy", "scipy", "numba", "torch", "zuko", "sbi", "gwpy", "bilby", "pycbc", "lalsuite", "astropy")
+SKY_MAP, PDF = "skymap.fits", "report.pdf"
+DIAGNOSTICS = (
+    "n_draws",
+    "sample_efficiency",
+    "pareto_k",
+    "log_evidence",
+    "log_evidence_error",
+    "log_bayes_factor",
+    "seconds",
+)
+"""What summary.json says of the inference: a contract."""
+GWOSC_NOTE = (
+    "This work makes use of data from the Gravitational Wave Open Science Center (gwosc.org), a service of the LIGO "
+    "Scientific Collaboration, the Virgo Collaboration and KAGRA."
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One analysis: data, result, and what the figures need.
+
+    Attributes
+    ----------
+    data, segment : what was analysed, around where the event was found
+    gps : float, GPS s
+        the time given
+    result : posterior and its diagnostics
+    model : waveform model of the estimator
+    filtered : matched filter with the posterior's waveform of highest likelihood
+    sky : sky map; None without the extra `skymap`
+    truths : mapping from parameter to its true value; empty unless the data are simulated
+    """
+
+    data: StrainData
+    segment: AnalysisSegment
+    gps: float
+    result: Any
+    model: Any
+    filtered: MatchedFilterResult
+    sky: SkyMap | None = None
+    truths: Mapping[str, float] = field(default_factory=dict)
+
+
+def analyse(
+    data: StrainData,
+    settings: Settings,
+    progress: ProgressReport,
+    truths: Mapping[str, float] | None = None,
+    checkpoint: Path | None = None,
+) -> Run:
+    """Posterior of `data`, and its matched filter with the posterior's best-fitting waveform."""
+    gps = data.gps
+    with options_named():
+        data, segment, result, model = _sample(data, settings, progress, checkpoint)
+    if settings.higher_modes:
+        n = len(result.posterior)
+        result = result.with_higher_modes(segment, n=n, seed=settings.seed, progress=progress, checkpoint=checkpoint)
+    with progress.stage("remnant"):
+        result = result.with_remnant()
+    with progress.stage("matched filter"):
+        from gwsurrogate_ml.strain.filtering import matched_filter
+
+        best = result.posterior.loc[result.posterior["log_likelihood"].idxmax()]
+        reach = float(segment.frequencies[segment.mask][-1])
+        filtered = matched_filter(
+            data,
+            model,
+            best,
+            f_min=settings.f_min,
+            f_max=reach,
+            psd=dict(settings.psd) or None,
+            filter_duration=filter_duration(data),
+        )
+    from gwsurrogate_ml.inference.result import skymap
+
+    sky = None
+    if skymap.available():
+        with progress.stage("sky map"):
+            sky = result.skymap(seed=settings.seed)
+    return Run(data, segment, gps, result, model, filtered, sky, truths or {})
+
+
+def filter_duration(data: StrainData, longest: float = 4.0, window: float = 0.1) -> float:
+    """Length (s, in eighths) of the matched filter: what data about the event hold beside its `window`, at most `longest`."""
+    rooms = []
+    for name in data.detectors:
+        piece = data.stretch(name)
+        before = data.gps - float(piece.t0.value)
+        rooms.append(min(before, float(piece.duration.value) - before))
+    return min(longest, math.floor(8 * (min(rooms) - window) - 1e-3) / 8)
+
+
+def _sample(
+    data: StrainData, settings: Settings, progress: ProgressReport, checkpoint: Path | None
+) -> tuple[StrainData, AnalysisSegment, Result, Any]:
+    """The data around where the event is, their segment, the posterior by the estimator, or from nothing where the settings give a
+    prior, and the waveform model.
+    """
+    import gwsurrogate_ml as gw
+    from gwsurrogate_ml.inference.analysis.arrival import centred
+
+    cut = {
+        "duration": settings.duration,
+        "f_min": settings.f_min,
+        "f_max": settings.f_max,
+        "psd": dict(settings.psd) or None,
+        "extend": True,
+    }
+    options: dict[str, Any] = {"n": settings.n_draws, "seed": settings.seed}
+    options |= {"progress": progress, "checkpoint": checkpoint}
+    if settings.prior:
+        from gwsurrogate_ml.inference import BinaryPrior, sample_event
+        from gwsurrogate_ml.inference.analysis.from_scratch import require_event
+
+        model = gw.load_surrogate("nr22")  # as `sample_event`: (2, 2) alone
+        prior = BinaryPrior.model_validate(dict(settings.prior))
+        require = partial(require_event, prior=prior, model=model)
+        data, segment = centred(data, cut, model, prior, settings.seed, require)
+        return data, segment, sample_event(segment, prior, **options), model
+    with progress.stage("loading the estimator"):
+        estimator = gw.load_estimator(settings.estimator)
+    data, segment = centred(data, cut, estimator.model, estimator.prior, settings.seed, estimator.require_segment)
+    return data, segment, estimator.sample(segment, **options), estimator.model
+
+
+def summarise(run: Run) -> dict[str, Any]:
+    """The content of summary.json: the matched filter's peaks, the posterior's quantiles, sky areas, diagnostics, flags, and the
+    time given beside the middle of the prior on arrival time.
+    """
+    filtered: dict[str, Any] = {
+        name: {"snr": peak.peak_snr, "time": peak.time, "chisq_per_dof": peak.chisq_per_dof}
+        for name, peak in run.filtered.detectors.items()
+    }
+    found = run.result.summary()
+    return {
+        "matched_filter": filtered | {"network_snr": run.filtered.network_snr},
+        "posterior": {name: row for name, row in found["posterior"].items() if not name.startswith("log_likelihood")},
+        "sky": _sky(run),
+        "inference": {name: found["inference"][name] for name in DIAGNOSTICS},
+        "flags": run.result.flags,
+        "time": {"given": run.gps, "centre": run.data.gps},
+    }
+
+
+def _sky(run: Run) -> dict[str, Any]:
+    """Areas (deg^2) of the 50 % and 90 % regions: of the map that is saved, or of the figure's where there is none."""
+    if run.sky is not None:
+        return {"area_50": run.sky.area(0.5), "area_90": run.sky.area(0.9), "file": SKY_MAP}
+    from gwsurrogate_ml import plot
+
+    areas = plot.sky_areas(*plot.sky_density(run.result.posterior["ra"], run.result.posterior["dec"]))
+    return {"area_50": areas[0.5], "area_90": areas[0.9], "file": None}
+
+
+def _source(run: Run, settings: Settings) -> str:
+    """What the weighted draws came from, for the grade of their efficiency."""
+    rounds = run.result.meta["rounds"]
+    if settings.higher_modes:
+        return "the posterior under the (2,2) mode alone"
+    if settings.prior:
+        return "flows fitted to this event"
+    if len(rounds) > 1:
+        return f"flows fitted to this event (the network alone: {100 * rounds[0]['efficiency']:.1f} %)"
+    return "the network"
+
+
+def _modes(run: Run, settings: Settings) -> str:
+    """What the waveforms hold."""
+    if not settings.higher_modes:
+        return Report.modes
+    import gwsurrogate_ml as gw
+
+    name = run.result.meta["waveform"]
+    modes = ", ".join(f"({ell},{m})" for ell, m in gw.load_surrogate(name).info["modes"])
+    return f"the modes {modes} of {name} (matched filter, residual and the figure of the waveform: the (2,2) mode only)"
+
+
+def run_into(
+    output: Output,
+    data: StrainData,
+    settings: Settings,
+    command: Sequence[str],
+    progress: ProgressReport,
+    *,
+    files: Mapping[str, Path] | None = None,
+    truths: Mapping[str, float] | None = None,
+    acknowledgement: str = "",
+    checkpoint: Path | None = None,
+    pdf: bool = False,
+) -> dict[str, Any]:
+    """Analyse `data` and write everything into the folder of `output`.
+
+    Parameters
+    ----------
+    output : Output
+        gets result.json, summary.json, skymap.fits (with the extra `skymap`), then the figures (a warning for one that fails),
+        report.html and, at its end, config.json
+    data, settings
+    command : sequence of str
+        words after ``gwsml`` that repeat the run
+    progress : callable (stage, done, total)
+    files : mapping from detector to path, optional
+        where the strain came from; their checksums go into config.json
+    truths : mapping from parameter to true value, optional
+    acknowledgement : str
+        for the foot of the report
+    checkpoint : Path, optional
+        folder that keeps what is done until the output is whole
+    pdf : bool
+        print the report, too; where the browser fails, a warning says so
+
+    Returns
+    -------
+    dict, the content of summary.json
+    """
+    from gwsurrogate_ml.artifacts import package_versions, sha256
+    from gwsurrogate_ml.cli.analyze.figures import FIGURES, pictures
+    from gwsurrogate_ml.inference.result.flags import largest_share
+
+    run = analyse(data, settings, progress, truths, checkpoint)
+    summary = summarise(run)
+    versions = package_versions(*PACKAGES)
+    # Files inside the output folder are named relative to it: the folder still has its temporary name.
+    shown = {name: path.name if path.parent == output.path else str(path) for name, path in (files or {}).items()}
+    words = shlex.join(["gwsml", *command])
+    date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    output.config.update(
+        {
+            "repeat": words,
+            "date": date,
+            "event": {"name": data.name, "gps": data.gps, "detectors": list(data.detectors)},
+            "settings": asdict(settings),
+            "strain": {name: {"file": shown[name], "sha256": sha256(path)} for name, path in (files or {}).items()},
+            "settings_sha256": settings.sha256(),
+            "truths": dict(run.truths),
+            "inference": plain(run.result.meta | {"flags": summary["flags"]}),
+            "cosmology": "Planck15",
+            "versions": versions,
+        }
+    )
+    write_json(output.path / "summary.json", summary)
+    logging.getLogger("bilby").setLevel(logging.WARNING)
+    run.result.to_bilby().save_to_file(filename=str(output.path / "result.json"), overwrite=True)
+    if run.sky is not None:
+        run.sky.save(output.path / SKY_MAP)
+    # After the results, which a figure that cannot be drawn must not cost.
+    drawn = []
+    for done, picture in enumerate(pictures(run), start=1):
+        if picture is not None:
+            (output.path / f"{picture.name}.png").write_bytes(picture.png)
+            drawn.append(picture)
+        progress("drawing figures", done, len(FIGURES))
+    report = Report(
+        title=data.name or f"Event at GPS {run.data.gps:.1f}",
+        gps=run.data.gps,
+        detectors=data.detectors,
+        summary=summary,
+        pictures=drawn,
+        command=words,
+        provenance={
+            "seed": str(settings.seed),
+            **{f"strain {name}": path for name, path in shown.items()},
+            "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        },
+        version=versions["gwsurrogate-ml"],
+        date=date,
+        truths=run.truths,
+        extrinsic_ess=run.result.extrinsic_ess,
+        psd_segments=min(run.segment.psd_segments, default=None),
+        residual_p=run.result.meta["checks"]["residual"]["p_value"],
+        largest_weight=largest_share(run.result.log_weights),
+        source=_source(run, settings),
+        modes=_modes(run, settings),
+        acknowledgement=acknowledgement,
+    )
+    (output.path / "report.html").write_text(render(report), encoding="utf-8")
+    if pdf:
+        from gwsurrogate_ml.cli.printing import print_page
+
+        try:
+            with progress.stage("printing the report"):
+                print_page(output.path / "report.html", output.path / PDF)
+        except ConfigError as error:  # the analysis is done: its folder is worth more than its print
+            complain("warning", f"no {PDF}: {error}")
+    return summary
+
+
+def announce(folder: Path, summary: Mapping[str, Any], as_json: bool) -> None:
+    """Print the key results, or all of them as JSON, and say what was written and where; each flag is a warning."""
+    run, filtered = summary["inference"], summary["matched_filter"]
+    for text in summary["flags"]:
+        complain("warning", text)
+    if as_json:
+        typer.echo(json.dumps(plain(summary), indent=1))
+        return
+    from rich.table import Table
+
+    table = Table("", "median", "90 % interval", "")
+    for key in (*CARDS, "mass_ratio", "mass_1_source", "mass_2_source", "final_mass_source", "final_spin"):
+        if key in summary["posterior"]:
+            low, middle, high = (summary["posterior"][key][edge] for edge in ("lower_90", "median", "upper_90"))
+            digits = digits_for(0.5 * (high - low))
+            name, unit = DESCRIPTIONS[key]
+            table.add_row(name, number(middle, digits), f"{number(low, digits)} to {number(high, digits)}", unit)
+    console = stdout()
+    console.print(table)
+    snr = ", ".join(f"{name} {peak['snr']:.1f}" for name, peak in filtered.items() if name != "network_snr")
+    console.print(f"SNR: {snr}, network {filtered['network_snr']:.1f}")
+    given, centre = summary["time"]["given"], summary["time"]["centre"]
+    if centre != given:
+        console.print(
+            f"time: the prior on arrival time is centred on {centre:.1f}, {centre - given:+.2f} s from the time given"
+        )
+    console.print(
+        f"sky area: {summary['sky']['area_50']:,.0f} deg² (50 %), {summary['sky']['area_90']:,.0f} deg² (90 %)"
+    )
+    console.print(
+        f"{run['n_draws']} draws, sample efficiency {100 * run['sample_efficiency']:.1f} %, "
+        f"Pareto k {run['pareto_k']:.2f}, log Bayes factor {run['log_bayes_factor']:.1f}"
+    )
+    written = [
+        "report.html",
+        *([PDF] if (folder / PDF).exists() else []),
+        "summary.json",
+        "result.json",
+        "config.json",
+        *([SKY_MAP] if summary["sky"]["file"] else []),
+    ]
+    console.print(f"wrote {folder}: {', '.join(written)} and figures", soft_wrap=True)
+    if not summary["sky"]["file"]:
+        console.print("no sky map as FITS: pip install gwsurrogate-ml[skymap]", markup=False)

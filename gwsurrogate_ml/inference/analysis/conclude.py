@@ -1,0 +1,146 @@
+"""What every analysis of an event has in common, with a trained network or without: is there a signal, and the result."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.errors import DataError, DomainError
+from gwsurrogate_ml.inference.result.result import Result, make_result
+from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, check_edges
+from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
+from gwsurrogate_ml.inference.weights import summarise
+from gwsurrogate_ml.strain.amplitude import NOISIEST, QUIETEST, amplitudes
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
+    from gwsurrogate_ml.inference.likelihood.trigger import Found
+    from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+    from gwsurrogate_ml.strain.segment import AnalysisSegment
+
+QUIET = 7.0
+"""Network signal-to-noise ratio below which noise alone often reaches the loudest template: no signal."""
+
+WEAKEST, STRONGEST = 1e-26, 1e-17
+"""Amplitude spectral densities (1/sqrt(Hz)) about 100 Hz beyond which data are no strain: wrong units, or whitened."""
+
+ALONE = (
+    "one detector alone does not place a source: give two or three; `strain.filtering.matched_filter` and `gwsml denoise signal` "
+    "work on one"
+)
+
+
+def model_name(model: WaveformModel) -> str:
+    """What a waveform model calls itself."""
+    card = getattr(model, "info", {})
+    return str(card.get("name") or getattr(model, "name", type(model).__name__))
+
+
+def require_signal(found: Found, prior: BinaryPrior) -> None:
+    """Raise DomainError if the loudest template is no louder than noise often is."""
+    if found.network_snr < QUIET:
+        raise DomainError(
+            f"no signal with a detector-frame chirp mass of {prior.chirp_mass[0]:g} to {prior.chirp_mass[1]:g} solar masses: the "
+            f"loudest template near the given time reaches a network signal-to-noise ratio of {found.network_snr:.1f}, noise alone "
+            f"often reaches {QUIET:g}; check the GPS time, and for lighter or heavier binaries "
+            "give another prior (`sample_event`, gwsml analyze --from-scratch)"
+        )
+
+
+def require_strain(segment: AnalysisSegment) -> None:
+    """Raise DataError unless noise and data about 100 Hz are as strong as a detector's strain can be."""
+    for name, (noise, data) in amplitudes(segment).items():
+        if not WEAKEST <= noise <= STRONGEST or data > STRONGEST:
+            raise DataError(
+                f"{name}: about 100 Hz the noise is {noise:.1e}, the data are {data:.1e} per root Hz; detectors have "
+                f"{QUIETEST:g} to {NOISIEST:g}: give dimensionless strain, neither scaled, nor whitened, nor in metres"
+            )
+
+
+def other_ways(given: tuple[str, ...], wanted: tuple[str, ...]) -> str:
+    """What to do with data of the detectors `given` where an estimator needs those `wanted`."""
+    if set(given) == set(wanted):
+        return f"give them in this order, {', '.join(wanted)}"
+    for name in artifacts.available():
+        card = json.loads((artifacts.SHIPPED / name / "card.json").read_text(encoding="utf-8"))
+        if card["kind"] == "estimator" and set(card["config"]["segment"]["detectors"]) == set(given):
+            return f"take the estimator {name!r} (--estimator {name}), which was trained for {', '.join(given)}"
+    if len(given) < 2:
+        return ALONE
+    fewer = f"give those of {', '.join(wanted)} alone, or " if set(given) > set(wanted) else ""
+    return f"{fewer}analyse them without a trained network (`sample_event`, gwsml analyze --from-scratch)"
+
+
+def conclude(
+    sampler: EventSampler,
+    draws: Evaluated,
+    log_weights: np.ndarray,
+    rounds: list[dict[str, Any]],
+    options: SamplingOptions,
+    seed: int,
+    identity: dict[str, Any],
+    started: float,
+) -> Result:
+    """The result of weighted draws: all eleven parameters, diagnostics, and what repeats the run.
+
+    Parameters
+    ----------
+    sampler : EventSampler
+    draws : Evaluated; log_weights : (N,)
+    rounds : list of dict, see `rounds.weigh`
+    options, seed : as the draws were made with
+    identity : dict
+        what made the proposal: for the result's meta
+    started : float
+        `time.perf_counter()` at the start
+
+    Raises
+    ------
+    DomainError
+        if the prior on chirp mass cuts the posterior off, unless the options say otherwise
+    """
+    summary = summarise(log_weights)
+    check_edges(sampler.prior, draws.theta, log_weights, options)
+    size = int(min(max(summary.effective, 100), options.max_posterior))
+    posterior = sampler.complete(draws, log_weights, size, seed + 4)
+    segment, found = sampler.likelihood.segment, sampler.found
+    meta = identity | {
+        "flags": [*segment.flags, *sampler.flags, *identity.get("flags", [])],
+        "prior": sampler.prior.model_dump(mode="json"),
+        "seed": seed,
+        "options": asdict(options),
+        "rounds": rounds,
+        "basis_size": sampler.reduced.size if sampler.reduced else 0,
+        "search": {
+            "snr": dict(zip(segment.detectors, map(float, found.snr), strict=True)),
+            "time": {
+                name: float(segment.start_time + t) for name, t in zip(segment.detectors, found.times, strict=True)
+            },
+            "chirp_mass": float(found.theta[0]),
+        },
+        "segment": {
+            "detectors": list(segment.detectors),
+            "gps": segment.gps,
+            "start_time": segment.start_time,
+            "duration": segment.duration,
+            "f_min": segment.f_min,
+            "f_max": segment.f_max,
+            "roll_off": segment.roll_off,
+        },
+        "versions": artifacts.package_versions("numpy", "scipy", "torch", "zuko", "bilby"),
+    }
+    return make_result(
+        draws,
+        log_weights,
+        summary,
+        posterior,
+        sampler.likelihood,
+        options.n_sets,
+        meta,
+        lambda: time.perf_counter() - started,
+    )

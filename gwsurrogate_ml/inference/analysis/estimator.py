@@ -1,0 +1,296 @@
+"""The estimator as users see it: strain in, an exact posterior out.
+
+A trained network proposes chirp mass, mass ratio and spins; every draw is weighted with the exact likelihood, in
+which the other seven parameters are integrated; where the network's proposal fits badly, a flow fitted to this event
+refines it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.arguments import whole
+from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError, DomainWarning
+from gwsurrogate_ml.inference.analysis.arrival import analysed, require_data
+from gwsurrogate_ml.inference.analysis.conclude import conclude, model_name, other_ways, require_signal, require_strain
+from gwsurrogate_ml.inference.analysis.preflight import spectrum_flags
+from gwsurrogate_ml.inference.config import EstimatorConfig
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood, WaveformModel
+from gwsurrogate_ml.inference.likelihood.trigger import Found, search
+from gwsurrogate_ml.inference.proposal.flows import network_proposals
+from gwsurrogate_ml.inference.proposal.novelty import UsualRange
+from gwsurrogate_ml.inference.proposal.summaries import observe
+from gwsurrogate_ml.inference.sampling.checkpoint import kept_in
+from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, weigh
+from gwsurrogate_ml.inference.sampling.sampler import EventSampler
+from gwsurrogate_ml.inference.training.simulator import band_frequencies, n_features
+from gwsurrogate_ml.waveform.model import require_quadrupole
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.inference.result.result import Result
+    from gwsurrogate_ml.strain.data import StrainData
+    from gwsurrogate_ml.strain.segment import AnalysisSegment
+
+logger = logging.getLogger(__name__)
+DEFAULT = "bbh-h1l1"
+LEAST_REACH = 350.0
+"""Hz: data that say nothing above are too far from the training."""
+
+
+class Estimator:
+    """A trained network with its surrogate, ready to analyse events.
+
+    Parameters
+    ----------
+    card, tensors : as `artifacts.load` returns them
+    model : WaveformModel, optional
+        of the (2, 2) mode, instead of the surrogate named in the card
+
+    Examples
+    --------
+    >>> estimator = load_estimator()                                   # doctest: +SKIP
+    >>> result = estimator.sample(StrainData.from_gwosc("GW150914"))   # doctest: +SKIP
+    """
+
+    def __init__(
+        self, card: dict[str, Any], tensors: dict[str, np.ndarray], model: WaveformModel | None = None
+    ) -> None:
+        import torch
+
+        from gwsurrogate_ml.inference.proposal.density import PosteriorNetwork
+
+        artifacts.require(card, config=dict, ranges=dict, training_data=dict)
+        if model is not None:
+            require_quadrupole(model)
+        self.info = card
+        self._model = model
+        state = {
+            k.removeprefix("network."): torch.from_numpy(v.copy())
+            for k, v in tensors.items()
+            if k.startswith("network.")
+        }
+        try:
+            self.config = EstimatorConfig.model_validate(card["config"])
+            self.network = PosteriorNetwork(n_features(self.config), self.config.network)
+            self.network.load_state_dict(state)
+            self._functions = tensors["functions.real"].astype(np.float64) + 1j * tensors["functions.imag"].astype(
+                np.float64
+            )
+            self._templates = tensors["templates.real"].astype(np.float64) + 1j * tensors["templates.imag"]
+            self._reference = tensors["reference.real"] + 1j * tensors["reference.imag"]
+            self._usual = UsualRange(
+                tensors["usual.low"],
+                tensors["usual.high"],
+                tensors["usual.limit"],
+                len(self.config.segment.detectors),
+                self.config.simulator.network_basis_size,
+            )
+        except (
+            KeyError,
+            ValueError,
+            RuntimeError,
+        ) as error:  # pydantic's errors are ValueErrors, torch's RuntimeErrors
+            first = " ".join(str(error).split())[:200]
+            raise ArtifactError(
+                f"estimator {card.get('name')!r}: its card and weights do not belong together or to this version ({first}): get "
+                "it again or train it anew"
+            ) from error
+        self.network.eval()
+        self._band, self._frequencies = band_frequencies(self.config)
+
+    @cached_property
+    def model(self) -> WaveformModel:
+        """The waveform model the likelihood uses: the surrogate the network was trained on."""
+        if self._model is not None:
+            return self._model
+        return self._loaded[0]
+
+    @cached_property
+    def _loaded(self) -> tuple[WaveformModel, dict[str, Any]]:
+        """The surrogate named in the configuration and what identifies it."""
+        from gwsurrogate_ml.inference.training.train import load_model
+
+        return load_model(self.config.surrogate)
+
+    def _identity(self) -> dict[str, Any]:
+        """What identifies the waveform model of the likelihood, and the one trained on where that is another.
+
+        Weights are exact for the likelihood's waveforms; only the efficiency can suffer if the network saw others.
+        """
+        trained = self.info["training_data"]["surrogate"]
+        present = self._loaded[1] if self._model is None else {"name": model_name(self._model)}
+        return present if present == trained else present | {"trained_on": trained}
+
+    @property
+    def prior(self) -> Any:
+        """The prior of the results: `BinaryPrior`."""
+        return self.config.prior
+
+    def require_segment(self, segment: AnalysisSegment) -> None:
+        """Raise unless the segment is one this estimator was trained for.
+
+        Raises
+        ------
+        DomainError
+            other detectors
+        ConfigError
+            other duration or band
+        DataError
+            data in other units than strain
+        """
+        wanted = self.config.segment
+        if tuple(segment.detectors) != tuple(wanted.detectors):
+            raise DomainError(
+                f"the data are of {', '.join(segment.detectors)}, this estimator was trained for {', '.join(wanted.detectors)}: "
+                + other_ways(tuple(segment.detectors), tuple(wanted.detectors))
+            )
+        for name in ("duration", "f_min", "f_max"):
+            if abs(getattr(segment, name) - getattr(wanted, name)) > 1e-9:
+                raise ConfigError(
+                    f"the segment has {name} = {getattr(segment, name):g}, this estimator was trained for "
+                    f"{getattr(wanted, name):g}: make the segment with {name}={getattr(wanted, name):g}, or analyse it without "
+                    "a trained network (`sample_event`, gwsml analyze --from-scratch)"
+                )
+        known = np.all(np.isfinite(segment.psd), axis=0) & segment.mask
+        if (reach := float(segment.frequencies[known].max(initial=0.0))) < LEAST_REACH:
+            raise ConfigError(
+                f"the data say something up to {reach:g} Hz only: this estimator needs them up to {LEAST_REACH:g} Hz or more, "
+                "get them at a higher sampling rate"
+            )
+        require_strain(segment)
+
+    def observe(self, likelihood: SegmentLikelihood, found: Found) -> Any:
+        """The features (F,) of the data as the network takes them: whitened, aligned at the found times, projected."""
+        loudest = 0.95 * self.info["ranges"]["network_snr"][1]
+        return observe(likelihood, found, self._functions, self._templates, self._band, self._frequencies, loudest)
+
+    def flags(self, observed: Any) -> list[str]:
+        """What in the features (F,) of `observe` is unlike the data the network was trained on; empty if nothing is."""
+        return self._usual.flags(observed.numpy())
+
+    def sample(
+        self,
+        data: StrainData | AnalysisSegment,
+        n: int = 50_000,
+        seed: int = 0,
+        progress: Callable[[str, int, int], None] | None = None,
+        options: SamplingOptions | None = None,
+        checkpoint: str | Path | None = None,
+    ) -> Result:
+        """The posterior of an event by importance sampling.
+
+        Parameters
+        ----------
+        data : StrainData or AnalysisSegment
+            of the detectors in `info`; StrainData are cut and transformed as the estimator was trained
+        n : int
+            draws of the intrinsic parameters that are weighted
+        seed : int
+            same seed, same result
+        progress : callable, optional
+            ``progress(stage, done, total)``
+        options : SamplingOptions, optional
+        checkpoint : path, optional
+            folder that keeps what is done (`steps`): the same call goes on from there after a kill, with the same result
+
+        Returns
+        -------
+        Result
+
+        Raises
+        ------
+        DomainError
+            other detectors, no signal, or a posterior that the prior on chirp mass cuts off
+        ConfigError
+            a segment of other duration or band, or data that end below 350 Hz
+        DataError
+            data that are not finite, in other units than strain, or of far more noise than their spectrum says
+
+        Notes
+        -----
+        The event is looked for within 3 s of the time given (`arrival`), within a second where a segment is given; where it lies
+        elsewhere, the prior on arrival time moves there and a flag says so.
+
+        Data sampled at less than twice the estimator's f_max are used up to 92 % of their Nyquist frequency.
+        """
+        started = time.perf_counter()
+        options = options or SamplingOptions()
+        n, seed = whole(n, "n"), whole(seed, "seed")
+        if n < 100:
+            raise ConfigError(f"n is {n}: weights need at least 100 draws")
+        segment = self._segment(data, seed, options.centre_time)
+        likelihood = SegmentLikelihood(segment, self.model)
+        report = progress or (lambda stage, done, total: None)
+        found = search(
+            likelihood, self.prior, self._reference, self._band, seed, lambda done, total: report("search", done, total)
+        )
+        flags = spectrum_flags(likelihood, found)
+        self._check_loudness(found)
+        sampler = EventSampler(
+            likelihood, self.prior, found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report
+        )
+        observed = self.observe(likelihood, found)
+        flags += self.flags(observed)
+        for flag in flags:
+            warnings.warn(flag, DomainWarning, stacklevel=2)
+        proposals = network_proposals(self.network.distribution(observed), options.widen, found.network_snr)
+        identity = {
+            "estimator": self.info["name"],
+            "estimator_sha256": self.info.get("weights_sha256"),
+            "surrogate": self._identity(),
+            "flags": flags,
+        }
+        fixed = {"identity": identity, "prior": self.prior.model_dump(), "options": options, "n": n, "seed": seed}
+        steps = kept_in(checkpoint, segment=segment, probe=found.waveform, **fixed)
+        draws, log_weights, rounds = weigh(self.prior, sampler, proposals, n, seed, options, report, steps)
+        return conclude(sampler, draws, log_weights, rounds, options, seed, identity, started - steps.spent)
+
+    def _segment(self, data: StrainData | AnalysisSegment, seed: int, centre: bool) -> AnalysisSegment:
+        """What is analysed: the data cut as the estimator was trained, around where the event is."""
+        require_data(data)
+        wanted = self.config.segment
+        if tuple(data.detectors) != tuple(wanted.detectors):
+            raise DomainError(
+                f"the data are of {', '.join(data.detectors)}, this estimator was trained for {', '.join(wanted.detectors)}: "
+                + other_ways(tuple(data.detectors), tuple(wanted.detectors))
+            )
+        options = {"duration": wanted.duration, "f_min": wanted.f_min, "f_max": wanted.f_max, "extend": True}
+        return analysed(data, options, self.model, self.prior, seed, self.require_segment, centre)
+
+    def _check_loudness(self, found: Found) -> None:
+        require_signal(found, self.prior)
+        low, high = self.info["ranges"]["network_snr"]
+        if not low <= found.network_snr <= high:
+            warnings.warn(
+                f"network signal-to-noise ratio {found.network_snr:.1f} lies outside the trained range {low:g} to {high:g}: "
+                "watch efficiency and Pareto-k",
+                DomainWarning,
+                stacklevel=3,
+            )
+
+
+def load_estimator(name_or_path: str | Path = DEFAULT, model: WaveformModel | None = None) -> Estimator:
+    """A trained estimator: a shipped one by name, or a folder written by `gwsml train estimator`.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+    model : WaveformModel, optional
+        (2, 2) waveform model for the likelihood, instead of the surrogate the network was trained on: the result is exact for
+        it
+
+    Raises
+    ------
+    ArtifactError
+        unknown name, foreign or damaged files
+    """
+    return Estimator(*artifacts.load(name_or_path, "estimator"), model=model)

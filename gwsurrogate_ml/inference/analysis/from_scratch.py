@@ -1,0 +1,156 @@
+"""One event from nothing: no trained network, any prior and segment; the proposal is learned in truncated rounds.
+
+Draws of the prior are weighed with the likelihood raised to a power small enough that some hundreds of them count; a
+flow fitted to them gives the next draws, and the power rises until it is one (`rounds.learn`). All rounds enter the
+weights as one mixture (population Monte Carlo, Cappe et al. 2004, with a flow as its kernel), so that every step is
+exact.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gwsurrogate_ml.errors import ConfigError, DomainError
+from gwsurrogate_ml.inference.analysis.arrival import analysed, require_data
+from gwsurrogate_ml.inference.analysis.conclude import ALONE, conclude, model_name, require_signal, require_strain
+from gwsurrogate_ml.inference.analysis.preflight import spectrum_flags
+from gwsurrogate_ml.inference.config import SegmentConfig
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+from gwsurrogate_ml.inference.likelihood.trigger import search
+from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+from gwsurrogate_ml.inference.prior.span import require_covered
+from gwsurrogate_ml.inference.proposal.flows import PriorProposal
+from gwsurrogate_ml.inference.sampling.checkpoint import kept_in
+from gwsurrogate_ml.inference.sampling.mixture import Pool
+from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, learn, settled_draws
+from gwsurrogate_ml.inference.sampling.sampler import EventSampler
+from gwsurrogate_ml.inference.training.train import load_model
+from gwsurrogate_ml.strain.segment import AnalysisSegment
+from gwsurrogate_ml.waveform.model import require_quadrupole
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
+    from gwsurrogate_ml.inference.result.result import Result
+    from gwsurrogate_ml.strain.data import StrainData
+
+FIRST = 8192
+"""Draws of the prior the rounds begin with."""
+MAX_ROUNDS = 25
+HOPELESS = 0.01
+"""Efficiency below which the rounds have not found the posterior."""
+
+
+def sample_event(
+    data: StrainData | AnalysisSegment,
+    prior: BinaryPrior,
+    segment: SegmentConfig | None = None,
+    *,
+    surrogate: str = "nr22",
+    model: WaveformModel | None = None,
+    n: int = 50_000,
+    seed: int = 0,
+    progress: Callable[[str, int, int], None] | None = None,
+    options: SamplingOptions | None = None,
+    checkpoint: str | Path | None = None,
+) -> Result:
+    """The posterior of an event without a trained estimator: for any prior, band and duration the waveform model covers.
+
+    Parameters
+    ----------
+    data : StrainData or AnalysisSegment
+    prior : BinaryPrior
+    segment : SegmentConfig, optional
+        detectors, duration and band to cut StrainData to; default: all detectors of the data, 4 s, 20 to 1024 Hz, and
+        no more than 92 % of the data's Nyquist frequency
+    surrogate : str
+        as in a configuration: a surrogate by name or path, or "lal:APPROXIMANT"
+    model : WaveformModel, optional
+        of the (2, 2) mode, instead of loading `surrogate`
+    n, seed, progress, options, checkpoint : as for `Estimator.sample`
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    ConfigError
+        impossible settings
+    DataError
+        data that are not finite, in other units than strain, or of far more noise than their spectrum says
+    DomainError
+        one detector alone, no signal, a prior beyond the waveform model, a posterior cut off by the prior on chirp mass
+    """
+    started = time.perf_counter()
+    options = options or SamplingOptions()
+    if n < 100:
+        raise ConfigError(f"n is {n}: weights need at least 100 draws")
+    report = progress or (lambda stage, done, total: None)
+    if model is None:
+        model, identity = load_model(surrogate)
+    else:
+        require_quadrupole(model)
+        identity = {"name": model_name(model)}
+    cut = _segment(data, segment, model, prior, seed, options.centre_time)
+    likelihood = SegmentLikelihood(cut, model)
+    band = np.flatnonzero(likelihood.frequencies >= cut.f_min)
+    low, high = prior.chirp_mass
+    centre = np.array([[np.sqrt(low * high), np.clip(0.8, *prior.mass_ratio), 0.0, 0.0]])
+    reference = likelihood.waveforms(centre)[0, band]
+    found = search(likelihood, prior, reference, band, seed, lambda done, total: report("search", done, total))
+    flags = spectrum_flags(likelihood, found)
+    require_signal(found, prior)
+    sampler = EventSampler(
+        likelihood, prior, found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report
+    )
+    c, power = sampler.coefficients(found.theta[None], "first draws")
+    sampler.build_sets(c, power, log2_n=15)
+    start = PriorProposal()
+    origin = {"estimator": "none: rounds on this event", "surrogate": identity, "flags": flags}
+    fixed: dict[str, Any] = {"identity": origin, "prior": prior.model_dump(), "options": options, "n": n, "seed": seed}
+    steps = kept_in(checkpoint, segment=cut, probe=found.waveform, **fixed)
+    first = partial(sampler.evaluate, start.draw(FIRST, seed), "first draws")
+    pool = Pool([start], [FIRST], steps("first draws", first, sampler))
+    shares, rounds = learn(prior, sampler, pool, 0.0, seed, options, report, most=MAX_ROUNDS, steps=steps)
+    if rounds[-1]["efficiency"] < HOPELESS:
+        raise DomainError(
+            f"the rounds on this event led to no proposal (efficiency {rounds[-1]['efficiency']:.1e}): narrow the prior "
+            f"around the chirp mass of the loudest template, {found.theta[0]:.1f} solar masses, or look for glitches"
+        )
+    draws, log_weights, rounds = settled_draws(prior, sampler, pool, shares, rounds, n, seed, options, report, steps)
+    return conclude(sampler, draws, log_weights, rounds, options, seed, origin, started - steps.spent)
+
+
+def require_event(segment: AnalysisSegment, prior: BinaryPrior, model: WaveformModel) -> None:
+    """Raise unless `sample_event` can analyse the segment under this prior with this model: detectors, ranges, units."""
+    if len(segment.detectors) < 2:
+        raise DomainError(f"the data are of {segment.detectors[0]}: {ALONE}")
+    require_covered(prior, model, model_name(model), segment.f_min, segment.duration)
+    require_strain(segment)
+
+
+def _segment(
+    data: StrainData | AnalysisSegment,
+    wanted: SegmentConfig | None,
+    model: WaveformModel,
+    prior: BinaryPrior,
+    seed: int,
+    centre: bool,
+) -> AnalysisSegment:
+    """What is analysed: the data cut as wanted, around where the event is."""
+    require_data(data)
+    cut: dict[str, Any] = {"extend": True}
+    if wanted is not None:
+        cut = {"duration": wanted.duration, "f_min": wanted.f_min, "f_max": wanted.f_max}
+        if not isinstance(data, AnalysisSegment) and tuple(data.detectors) != tuple(wanted.detectors):
+            raise DomainError(
+                f"the data are of {', '.join(data.detectors)}, the settings ask for {', '.join(wanted.detectors)}: pass those "
+                "detectors alone, in this order"
+            )
+    return analysed(data, cut, model, prior, seed, partial(require_event, prior=prior, model=model), centre)

@@ -1,0 +1,207 @@
+"""The Whittle likelihood of aligned-spin (2,2) signals in a segment, exact and in an event's own reduced basis.
+
+``log L - log L_noise = sum_d <d|h> - <h|h>/2`` with ``<a|b> = 4 df Re sum_k conj(a_k) b_k / S_k`` over bilby's
+frequency mask: the likelihood of `bilby.gw.GravitationalWaveTransient` (2.6 and later: no window factor). All sums
+are in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gwsurrogate_ml.conventions import component_masses
+from gwsurrogate_ml.errors import DataError
+from gwsurrogate_ml.inference.likelihood.detectors import Network, amplitudes, earth_direction
+from gwsurrogate_ml.inference.likelihood.points import TimeWindow
+from gwsurrogate_ml.kernels.threads import in_threads
+from gwsurrogate_ml.waveform.model import Waveform as WaveformModel
+from gwsurrogate_ml.waveform.model import require_quadrupole
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.strain.segment import AnalysisSegment
+
+BASIS_TOLERANCE = 1e-11
+"""Share of whitened power that an event's basis may lose, on average; less where signals are loud."""
+
+
+class SegmentLikelihood:
+    """Likelihood of a segment of strain.
+
+    Parameters
+    ----------
+    segment : AnalysisSegment
+    model : WaveformModel
+        of the (2, 2) mode: another is refused by all that evaluates waveforms
+
+    Raises
+    ------
+    DataError
+        if the strain is not finite or no frequency is usable
+    """
+
+    def __init__(self, segment: AnalysisSegment, model: WaveformModel) -> None:
+        self.segment, self.model = segment, model
+        self.network = Network.of(tuple(segment.detectors))
+        self.frequencies = np.asarray(segment.frequencies, dtype=np.float64)
+        usable = np.asarray(segment.mask, dtype=bool) & np.isfinite(segment.psd) & (np.asarray(segment.psd) > 0)
+        self.weight = np.zeros(usable.shape)
+        self.weight[usable] = 4 / segment.duration / np.asarray(segment.psd)[usable]
+        self.band = np.flatnonzero(np.any(usable, axis=0))
+        if not np.all(np.any(usable, axis=1)):
+            lost = [name for name, row in zip(segment.detectors, usable, strict=True) if not row.any()]
+            raise DataError(f"{lost[0]}: the PSD is usable at no frequency of the analysis band; give another PSD")
+        self.strain = np.where(usable, segment.strain, 0.0).astype(np.complex128)
+        if not np.all(np.isfinite(self.strain)):
+            raise DataError("the strain of the segment is not finite inside the analysis band")
+        self.log_noise_evidence = float(-0.5 * np.sum(self.weight * np.abs(self.strain) ** 2))
+
+    def waveforms(self, theta: np.ndarray) -> np.ndarray:
+        """Face-on waveforms at 1 Mpc with their peak at t = 0: (N, 4) of `INTRINSIC` to (N, n_f) complex128."""
+        require_quadrupole(self.model)
+        theta = np.atleast_2d(theta)
+        mass_1, mass_2 = component_masses(theta[:, 0], theta[:, 1])
+        segment = self.segment
+        return self.model.frequency_domain(
+            mass_1,
+            mass_2,
+            theta[:, 2],
+            theta[:, 3],
+            duration=segment.duration,
+            sampling_frequency=2 * float(self.frequencies[-1]),
+            f_min=segment.f_min,
+        )
+
+    def power(self, waveforms: np.ndarray) -> np.ndarray:
+        """<h|h> of face-on waveforms at 1 Mpc in each detector: (N, n_f) to (N, n_det)."""
+        h = waveforms[:, self.band]
+        return (h.real**2 + h.imag**2) @ self.weight[:, self.band].T
+
+    def series(self, waveforms: np.ndarray, window: TimeWindow) -> np.ndarray:
+        """z_d(t) = 4 df sum d conj(h) / S exp(2 pi i f t): (N, n_f) to (N, n_det, window.size), exactly at the
+        window's times.
+        """
+        h = np.conj(waveforms[:, self.band])
+        turns = np.exp(2j * np.pi * np.outer(self.frequencies[self.band], window.times))
+        return np.stack(
+            [h @ ((w * d)[self.band, None] * turns) for w, d in zip(self.weight, self.strain, strict=True)], 1
+        )
+
+    def log_likelihood_ratio(self, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Log likelihood less that of noise, for N draws of the eleven parameters of `conventions.PARAMETERS`.
+
+        Parameters
+        ----------
+        parameters : mapping of (N,) arrays (bilby's names and units)
+
+        Returns
+        -------
+        (N,) float64
+        """
+        signals = self.signals(parameters)
+        out = np.zeros(len(signals))
+        for d, (weight, strain) in enumerate(zip(self.weight[:, self.band], self.strain[:, self.band], strict=True)):
+            signal = signals[:, d, self.band]
+            out += np.real(np.conj(signal) @ (weight * strain)) - 0.5 * (signal.real**2 + signal.imag**2) @ weight
+        return out
+
+    def signals(self, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Strain (N, n_det, n_f) complex128 in 1/Hz of N draws of the eleven parameters, as bilby's
+        `get_detector_response`.
+        """
+        p = {key: np.atleast_1d(np.asarray(value, dtype=np.float64)) for key, value in parameters.items()}
+        theta = np.stack([p["chirp_mass"], p["mass_ratio"], p["chi_1"], p["chi_2"]], axis=1)
+        direction = earth_direction(p["ra"], p["dec"], p["geocent_time"])
+        a = amplitudes(*self.network.patterns(direction, p["psi"]), np.cos(p["theta_jn"]))
+        a = a * (np.exp(2j * p["phase"]) / p["luminosity_distance"])[:, None]
+        times = (p["geocent_time"] - self.segment.start_time)[:, None] + self.network.delays(direction)
+        turns = np.exp(-2j * np.pi * times[:, :, None] * self.frequencies)
+        return a[:, :, None] * self.waveforms(theta)[:, None, :] * turns
+
+
+class ReducedLikelihood:
+    """Series and powers of many binaries through an orthonormal basis of this event's whitened waveforms.
+
+    Parameters
+    ----------
+    likelihood : SegmentLikelihood
+    window : TimeWindow
+    examples : (P, n_f) complex128
+        face-on waveforms that span what will be asked for
+    tolerance : float
+        share of whitened power the basis may lose on `examples` (their mean)
+    """
+
+    def __init__(
+        self,
+        likelihood: SegmentLikelihood,
+        window: TimeWindow,
+        examples: np.ndarray,
+        tolerance: float = BASIS_TOLERANCE,
+    ) -> None:
+        self.likelihood, self.window, self.tolerance = likelihood, window, tolerance
+        # One basis serves all detectors: whitened by the sum of their weights.
+        self._root = np.sqrt(likelihood.weight.sum(axis=0)[likelihood.band])
+        self._basis = np.zeros((len(self._root), 0), dtype=np.complex128)
+        self.extend(examples)
+
+    @property
+    def size(self) -> int:
+        """Number of basis vectors."""
+        return self._basis.shape[1]
+
+    def extend(self, examples: np.ndarray) -> None:
+        """Add the directions of `examples` the basis misses, each of which counts with unit power."""
+        band = self.likelihood.band
+        white = examples[:, band] * self._root
+        white /= np.linalg.norm(white, axis=1, keepdims=True)
+        rest = white - (white @ np.conj(self._basis)) @ self._basis.T
+        _, singular, vectors = np.linalg.svd(rest, full_matrices=False)
+        share = np.append(np.cumsum((singular**2)[::-1])[::-1][1:], 0.0) / len(examples)
+        n = int(np.searchsorted(-share, -self.tolerance)) + 1
+        # Rows of V^H span the waveforms (h = c V^H): its transpose, not its conjugate, holds them as columns.
+        fresh = vectors[:n].T
+        for _ in range(2):  # twice is enough for orthogonality to rounding error; earlier vectors must not change
+            fresh = fresh - self._basis @ (np.conj(self._basis).T @ fresh)
+            fresh, _ = np.linalg.qr(fresh)
+        self._basis = np.hstack([self._basis, fresh])
+        likelihood = self.likelihood
+        turns = np.exp(2j * np.pi * np.outer(likelihood.frequencies[band], self.window.times))
+        self._filters = [
+            np.conj(self._basis).T @ ((w * d)[band, None] / self._root[:, None] * turns)
+            for w, d in zip(likelihood.weight, likelihood.strain, strict=True)
+        ]
+        shares = likelihood.weight[:, band] / self._root**2
+        self._metrics = [np.conj(self._basis).T @ (share[:, None] * self._basis) for share in shares]
+
+    def project(self, waveforms: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Coefficients (N, K), powers (N, n_det) and the share of whitened power lost by the basis (N,)."""
+        band = self.likelihood.band
+        contiguous = slice(int(band[0]), int(band[-1]) + 1)
+        whitened_basis = np.zeros((contiguous.stop - contiguous.start, self.size), dtype=np.complex128)
+        whitened_basis[band - band[0]] = np.conj(self._basis) * self._root[:, None]
+        weight = self.likelihood.weight[:, contiguous].T
+        coefficients = np.empty((len(waveforms), self.size), dtype=np.complex128)
+        power = np.empty((len(waveforms), weight.shape[1]))
+
+        def work(rows: slice) -> None:
+            h = waveforms[rows, contiguous]
+            np.matmul(h, whitened_basis, out=coefficients[rows])
+            np.matmul(h.real**2 + h.imag**2, weight, out=power[rows])
+
+        in_threads(work, len(waveforms))
+        lost = 1 - np.sum(coefficients.real**2 + coefficients.imag**2, axis=1) / power.sum(1)
+        return coefficients, power, lost
+
+    def power(self, coefficients: np.ndarray) -> np.ndarray:
+        """<h|h> in each detector from coefficients alone: (N, K) to (N, n_det)."""
+        return np.stack(
+            [np.sum(np.real(np.conj(coefficients) * (coefficients @ g.T)), axis=1) for g in self._metrics], 1
+        )
+
+    def series(self, coefficients: np.ndarray) -> np.ndarray:
+        """z_d(t) at the window's times: (N, K) to (N, n_det, window.size) complex128."""
+        conjugate = np.conj(coefficients)
+        return np.stack([conjugate @ filters for filters in self._filters], axis=1)

@@ -1,0 +1,189 @@
+"""Proposals for one event: the amortised flow, and a small flow fitted to weighted draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+from gwsurrogate_ml.inference.proposal.density import unconditional_flow
+from gwsurrogate_ml.inference.weights import effective_size, resample
+
+_CHUNK = 16384
+QUIET = 10.0
+WIDTHS = (1.0, 1.25, 1.7)
+"""Widths of the base from which the network's draws come; a pilot decides in which shares."""
+_NOISE = 0.3
+"""Noise added to draws a flow is fitted to, in units of their spread, times (effective draws)^(-1/8): a third of the
+bandwidth that suits a kernel density estimate in four dimensions.
+"""
+_HELD_OUT, _CHECK = 0.2, 25
+"""Share of the draws held out, and steps between looks at them."""
+
+
+class Proposal(Protocol):
+    """Something to draw normal-score parameters from."""
+
+    def draw(self, n: int, seed: int) -> np.ndarray:
+        """(n, 4) float64."""
+        ...
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """(n,) float64 at (n, 4)."""
+        ...
+
+
+class PriorProposal:
+    """Draws from the prior itself: unit normal."""
+
+    def draw(self, n: int, seed: int) -> np.ndarray:
+        """(n, 4) float64."""
+        return np.random.default_rng(seed).normal(size=(n, 4))
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """(n,) float64."""
+        return BinaryPrior.log_normal(z)
+
+
+class _Latent:
+    """A flow's map from z to its base's unit normal, the last result kept: proposals of several widths share it."""
+
+    def __init__(self, distribution: Any) -> None:
+        self.transform = distribution.transform
+        self._last: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+
+    @torch.no_grad()
+    def __call__(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Base coordinates (n, 4) and log Jacobian (n,) of `z` (n, 4)."""
+        if self._last is None or self._last[0] is not z:
+            x = torch.from_numpy(z.astype(np.float32))
+            parts = [self.transform.call_and_ladj(x[i : i + _CHUNK]) for i in range(0, len(x), _CHUNK)]
+            base, ladj = (torch.cat(column).double().numpy() for column in zip(*parts, strict=True))
+            self._last = z, base, ladj
+        return self._last[1:]
+
+    @torch.no_grad()
+    def inverse(self, base: torch.Tensor) -> torch.Tensor:
+        """z (n, 4) of base coordinates (n, 4)."""
+        return torch.cat([self.transform.inv(base[i : i + _CHUNK]) for i in range(0, len(base), _CHUNK)])
+
+
+class FlowProposal:
+    """Draws and densities of a flow with a normal base, through an affine map ``z = mean + x L^T``.
+
+    Parameters
+    ----------
+    distribution : zuko NormalizingFlow over (4,), its base a unit normal
+    mean : (4,); root : (4, 4) lower triangular
+    widen : float
+        factor on the standard deviation of the base: above 1 it lightens the tail of the weights
+    """
+
+    def __init__(
+        self,
+        distribution: torch.distributions.Distribution | _Latent,
+        mean: np.ndarray | None = None,
+        root: np.ndarray | None = None,
+        widen: float = 1.0,
+    ) -> None:
+        self._latent = distribution if isinstance(distribution, _Latent) else _Latent(distribution)
+        self._plain = mean is None and root is None
+        self._mean = np.zeros(4) if mean is None else mean
+        self._root = np.eye(4) if root is None else root
+        self._inverse = np.linalg.inv(self._root)
+        self._log_det = float(np.log(np.abs(np.diag(self._root))).sum())
+        self._widen = widen
+
+    def widened(self, factor: float) -> FlowProposal:
+        """The same flow from a base wider by `factor`."""
+        return FlowProposal(self._latent, self._mean, self._root, self._widen * factor)
+
+    def draw(self, n: int, seed: int) -> np.ndarray:
+        """(n, 4) float64 draws."""
+        base = torch.randn((n, 4), generator=torch.Generator().manual_seed(seed))
+        # The flow draws in float32; its density is evaluated at exactly the float64 values returned here.
+        return self._latent.inverse(self._widen * base).double().numpy() @ self._root.T + self._mean
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """(n,) float64."""
+        base, ladj = self._latent(z if self._plain else (z - self._mean) @ self._inverse.T)
+        log_base = -0.5 * np.sum((base / self._widen) ** 2, axis=1) - 4 * np.log(self._widen) - 2 * np.log(2 * np.pi)
+        return log_base + ladj - self._log_det
+
+
+def network_proposals(distribution: torch.distributions.Distribution, widen: float, snr: float) -> list[Proposal]:
+    """The network's posterior at several widths: what the draws of an event are mixed from.
+
+    In quiet events, of network signal-to-noise ratio `snr` below `QUIET`, the prior takes part: their posteriors reach far
+    into it. In loud ones its draws would only cost time.
+    """
+    latent = _Latent(distribution)
+    widths: list[Proposal] = [FlowProposal(latent, widen=widen * width) for width in WIDTHS]
+    return [*widths, PriorProposal()] if snr < QUIET else widths
+
+
+def fit_flow(
+    z: np.ndarray,
+    log_weights: np.ndarray,
+    seed: int,
+    *,
+    steps: int = 250,
+    batch: int = 512,
+    learning_rate: float = 8e-3,
+    inflate: float = 1.05,
+    widen: float = 1.08,
+    progress: Callable[[int, int], None] | None = None,
+) -> FlowProposal:
+    """Fit a small spline flow to weighted draws of one event.
+
+    Draws are whitened by their weighted covariance (widened by `inflate`) and resampled by weight, with normal noise
+    that is the larger the fewer count, so that repeated heavy draws do not become spikes; of the flow on the way the one
+    that suits draws held out best is kept.
+
+    Parameters
+    ----------
+    z : (N, 4) draws; log_weights : (N,)
+    seed : int
+    widen : float
+        see `FlowProposal`
+    """
+    rng = np.random.default_rng(seed)
+    weights = np.exp(log_weights - log_weights.max())
+    weights /= weights.sum()
+    mean = weights @ z
+    covariance = (z - mean).T @ ((z - mean) * weights[:, None])
+    # Loud signals leave a thousandth of the prior's width: what keeps the matrix regular is relative to it.
+    root = np.linalg.cholesky(covariance + np.diag(1e-8 * np.diag(covariance) + 1e-16)) * inflate
+    x = np.ascontiguousarray((z - mean) @ np.linalg.inv(root).T)
+    noise = _NOISE * effective_size(log_weights) ** (-1 / 8)
+    held = rng.random(len(x)) < _HELD_OUT
+    test, test_weights = torch.from_numpy(x[held].astype(np.float32)), torch.from_numpy(weights[held])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        flow = unconditional_flow()
+        optimiser = torch.optim.Adam(flow.parameters(), lr=learning_rate)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+        pool = x[~held][resample(log_weights[~held], steps * batch, rng)]
+        pool = pool + noise * rng.normal(size=pool.shape)
+        data = torch.from_numpy(pool.astype(np.float32))
+        lowest, best = np.inf, None
+        for step in range(steps):
+            loss = -flow().log_prob(data[step * batch : (step + 1) * batch]).mean()
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(flow.parameters(), 5.0)
+            optimiser.step()
+            schedule.step()
+            if step % _CHECK == _CHECK - 1 or step == steps - 1:
+                with torch.no_grad():
+                    now = float(-(test_weights * flow().log_prob(test).double()).sum())
+                if best is None or now < lowest:
+                    lowest, best = now, {key: value.clone() for key, value in flow.state_dict().items()}
+            if progress:
+                progress(step + 1, steps)
+        assert best is not None
+        flow.load_state_dict(best)
+    return FlowProposal(flow.eval()(), mean, root, widen)

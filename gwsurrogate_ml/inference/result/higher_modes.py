@@ -1,0 +1,202 @@
+"""Higher modes in the likelihood: an exact (2,2) posterior re-weighted, the orbital phase integrated anew.
+
+Under higher modes the phase is no longer a factor that drops out, but it remains an angle: each order m turns with m times the
+phase, so that ``log L(phase) = c z - c G c / 2`` with ``c = (cos m phase, sin m phase)``, the matches z and the Gram matrix G
+of a few spectra. For every draw of the other ten parameters the phase is summed out on a fine grid under both models; the ratio
+is the draw's weight, and a new phase is drawn. What is left between the models is their difference in the other parameters,
+which the effective sample size states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import i0e, logsumexp
+
+from gwsurrogate_ml.conventions import PARAMETERS, component_masses
+from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.inference.likelihood.detectors import earth_direction
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+from gwsurrogate_ml.inference.result.result import Result, derived
+from gwsurrogate_ml.inference.result.reweight import (
+    chosen_draws,
+    model_of,
+    offset,
+    prior_of,
+    require_same_data,
+    reweighted,
+)
+from gwsurrogate_ml.inference.sampling.checkpoint import kept_in
+from gwsurrogate_ml.waveform.model import Quadrupole
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.strain.segment import AnalysisSegment
+    from gwsurrogate_ml.surrogate.model import Surrogate
+
+N_PHASES = 1024
+"""Grid of the orbital phase: 4 points in a standard deviation at a signal-to-noise ratio of 40."""
+PART = 500
+"""Draws re-weighted in one step: what a killed run does again at most."""
+
+
+class PhaseLikelihood:
+    """Likelihood of signals with higher modes in a segment as a function of the orbital phase.
+
+    Parameters
+    ----------
+    likelihood : SegmentLikelihood
+        of the data; its own model is not used
+    surrogate : Surrogate
+    """
+
+    def __init__(self, likelihood: SegmentLikelihood, surrogate: Surrogate) -> None:
+        self.likelihood, self.surrogate = likelihood, surrogate
+        self.phases = 2 * np.pi * np.arange(N_PHASES) / N_PHASES
+
+    def signals(self, row: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
+        """Orders (n_m,) and detector signals (2 n_m, n_det, n_f), cosine and sine of each order; the phase of `row` is not used."""
+        segment, network = self.likelihood.segment, self.likelihood.network
+        mass_1, mass_2 = component_masses(np.asarray(row["chirp_mass"]), np.asarray(row["mass_ratio"]))
+        orders, spectra = self.surrogate.frequency_domain_orders(
+            mass_1=float(mass_1),
+            mass_2=float(mass_2),
+            chi_1=row["chi_1"],
+            chi_2=row["chi_2"],
+            theta_jn=row["theta_jn"],
+            f_min=segment.f_min,
+            sampling_frequency=segment.sampling_frequency,
+            duration=segment.duration,
+        )
+        table = {name: np.array([value]) for name, value in row.items()}
+        direction = earth_direction(table["ra"], table["dec"], table["geocent_time"])
+        f_plus, f_cross = (pattern[0] for pattern in network.patterns(direction, table["psi"]))
+        times = row["geocent_time"] - segment.start_time + network.delays(direction)[0]
+        turns = np.exp(-2j * np.pi * times[:, None] * self.likelihood.frequencies) / row["luminosity_distance"]
+        plus, cross = spectra[:, :, 0].reshape(-1, spectra.shape[-1]), spectra[:, :, 1].reshape(-1, spectra.shape[-1])
+        return orders, (plus[:, None] * f_plus[:, None] + cross[:, None] * f_cross[:, None]) * turns
+
+    def log_ratios(self, row: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
+        """Log likelihood ratio to noise and <h|h> at all `phases`, each (N_PHASES,)."""
+        orders, signals = self.signals(row)
+        likelihood = self.likelihood
+        flat = (signals * np.sqrt(likelihood.weight)).reshape(len(signals), -1)
+        data = (likelihood.strain * np.sqrt(likelihood.weight)).ravel()
+        z, gram = np.real(np.conj(flat) @ data), np.real(np.conj(flat) @ flat.T)
+        angle = np.outer(self.phases, orders)
+        c = np.stack([np.cos(angle), np.sin(angle)], axis=2).reshape(N_PHASES, -1)
+        power = np.einsum("pi,ij,pj->p", c, gram, c)
+        return c @ z - 0.5 * power, power
+
+
+def with_higher_modes(
+    result: Result,
+    segment: AnalysisSegment,
+    surrogate: str | Surrogate = "nrhm",
+    *,
+    n: int = 4000,
+    seed: int = 0,
+    progress: Callable[[str, int, int], None] | None = None,
+    checkpoint: str | Path | None = None,
+) -> Result:
+    """The posterior under a surrogate with higher modes, from that of its (2,2) mode.
+
+    Parameters
+    ----------
+    result : Result
+        of a (2,2) model
+    segment : AnalysisSegment
+        the data of the result
+    surrogate : str or Surrogate
+    n : int
+        draws used at most, some 4 ms each
+    seed : int
+    progress : callable, optional, ``progress(stage, done, total)``
+    checkpoint : path, optional
+        folder that keeps what is done: the same call goes on from there after a kill, with the same result
+
+    Returns
+    -------
+    Result
+        `sample_efficiency` times `n_draws` is the effective sample size. At mass ratios near one it is most of the draws; where few
+        are left the modes carry much, and the result says so by its efficiency and Pareto-k
+
+    Raises
+    ------
+    ConfigError
+        if the segment is another one, or the result is not of a (2,2) model any more
+    """
+    if "waveform" in result.meta:
+        raise ConfigError(
+            f"the result is already under {result.meta['waveform']!r}: pass the one of the (2,2) analysis"
+        )
+    require_same_data(result, segment)
+    from gwsurrogate_ml.surrogate.model import load_surrogate
+
+    higher = load_surrogate(surrogate) if isinstance(surrogate, str) else surrogate
+    draws = chosen_draws(result, n, seed)
+    old = SegmentLikelihood(segment, model_of(result))
+    new = SegmentLikelihood(segment, Quadrupole(higher))
+    phases = PhaseLikelihood(new, higher)
+    table = draws[list(PARAMETERS)]
+    probe = np.concatenate([table.to_numpy().ravel(), new.signals(table.iloc[:1])[0].view(np.float64).ravel()])
+    steps = kept_in(checkpoint, "modes", segment=segment, probe=probe, surrogate=higher.info["name"], n=n, seed=seed)
+
+    def part(start: int) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng([seed, 22, start])
+        rows = []
+        for i in range(start, min(start + PART, len(draws))):
+            rows.append(_reweigh(dict(table.iloc[i]), old, new, phases, rng))
+            if progress:
+                progress("higher modes", i + 1, len(draws))
+        return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+    parts = [steps(f"draws from {start}", partial(part, start)) for start in range(0, len(draws), PART)]
+    found = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+    shifted = table.assign(phase=found["phase"], geocent_time=found["geocent_time"])
+    log_ratio, log_new, power = found["log_ratio"], found["log_new"], found["power"]
+    prior = prior_of(result)["geocent_time"]
+    log_ratio += np.asarray(prior.ln_prob(shifted["geocent_time"].to_numpy()))
+    log_ratio -= np.asarray(prior.ln_prob(draws["geocent_time"].to_numpy()))
+    columns = {name: shifted[name].to_numpy() for name in PARAMETERS}
+    new_draws = draws.assign(
+        **columns,
+        **derived(columns),
+        network_snr=np.sqrt(power),
+        log_likelihood=log_new + result.log_noise_evidence,
+        log_likelihood_ratio=log_new,
+    )
+    meta = {"reweighted": "higher modes", "waveform": higher.info["name"]}
+    return reweighted(result, new_draws, log_ratio, meta, seed + 1)
+
+
+def _reweigh(
+    binary: dict[str, float],
+    old: SegmentLikelihood,
+    new: SegmentLikelihood,
+    phases: PhaseLikelihood,
+    rng: np.random.Generator,
+) -> dict[str, float]:
+    """One draw under the new model: log of its weight, a phase and time, and there log likelihood ratio and <h|h>."""
+    row: dict[str, Any] = {name: float(value) for name, value in binary.items()} | {"phase": 0.0}
+    table = {name: np.array([value]) for name, value in row.items()}
+    signal = old.signals(table)[0]
+    match = abs(np.sum(old.weight * np.conj(signal) * old.strain))
+    # The phase of a (2,2) signal sums to a Bessel function.
+    log_old = np.log(i0e(match)) + match - 0.5 * np.sum(old.weight * np.abs(signal) ** 2)
+    # The models' peaks differ: that of (2,2), and that of all modes. The shift depends on the binary alone.
+    _, later = offset(old, signal, new.signals(table)[0])
+    row["geocent_time"] += later
+    ratios, powers = phases.log_ratios(row)
+    total = logsumexp(ratios)
+    at = int(rng.choice(N_PHASES, p=np.exp(ratios - total)))
+    return {
+        "log_ratio": float(total - np.log(N_PHASES) - log_old),
+        "log_new": float(ratios[at]),
+        "power": float(powers[at]),
+        "phase": float((phases.phases[at] + (rng.random() - 0.5) * 2 * np.pi / N_PHASES) % (2 * np.pi)),
+        "geocent_time": float(row["geocent_time"]),
+    }

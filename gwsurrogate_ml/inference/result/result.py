@@ -1,0 +1,455 @@
+"""What an analysis returns: draws, weights, evidence and how far to trust them; conversion to bilby, files, figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy.interpolate import CubicSpline
+
+from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS, component_masses
+from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.files import whole_file, whole_hdf5
+from gwsurrogate_ml.inference.weights import WeightSummary, log_sum
+
+if TYPE_CHECKING:
+    from bilby.gw.result import CBCResult
+    from matplotlib.figure import Figure
+
+    from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood, WaveformModel
+    from gwsurrogate_ml.inference.result.skymap import SkyMap
+    from gwsurrogate_ml.inference.sampling.sampler import Evaluated
+    from gwsurrogate_ml.strain.segment import AnalysisSegment
+
+_SCALARS = (
+    "n_draws",
+    "sample_efficiency",
+    "pareto_k",
+    "log_evidence",
+    "log_evidence_error",
+    "log_noise_evidence",
+    "extrinsic_ess",
+    "seconds",
+)
+SUFFIXES = (".json", ".h5", ".hdf5")
+N_TEMPLATES = 32
+"""Waveforms that the residual is searched with."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Posterior of one event.
+
+    Parameters
+    ----------
+    posterior : DataFrame
+        equally weighted draws: the eleven parameters of `conventions.PARAMETERS` (bilby's names and units, masses
+        detector-frame) and mass_1, mass_2, total_mass, chi_eff, chirp_mass_source, mass_1_source, mass_2_source,
+        total_mass_source, redshift (Planck15), network_snr (optimal), log_likelihood (with the noise term, as bilby
+        reports it) and log_likelihood_ratio
+    weighted : DataFrame
+        all `n_draws` draws of the intrinsic parameters with `log_weight`, `log_likelihood_ratio` (marginal over the
+        other seven) and `extrinsic_ess`
+    n_draws : int
+    sample_efficiency : float, effective draws / `n_draws`
+    pareto_k : float, tail of the weights: < 0.5 good, > 0.7 not to be trusted
+    log_evidence, log_evidence_error, log_noise_evidence : float
+        the error is the larger of the weights' and of the scatter between extrinsic sets
+    extrinsic_ess : float
+        effective extrinsic points behind one draw, posterior mean
+    seconds : float, wall time
+    meta : dict
+        versions, seeds, checksums, settings, rounds
+    """
+
+    posterior: pd.DataFrame
+    weighted: pd.DataFrame
+    n_draws: int
+    sample_efficiency: float
+    pareto_k: float
+    log_evidence: float
+    log_evidence_error: float
+    log_noise_evidence: float
+    extrinsic_ess: float
+    seconds: float
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def log_bayes_factor(self) -> float:
+        """Log evidence of a signal against noise."""
+        return self.log_evidence - self.log_noise_evidence
+
+    @property
+    def log_weights(self) -> np.ndarray:
+        """Log importance weights of all draws, (n_draws,)."""
+        return self.weighted["log_weight"].to_numpy()
+
+    @property
+    def flags(self) -> list[str]:
+        """What speaks against the result, one sentence each: weights, evidence, residual, a second signal."""
+        from gwsurrogate_ml.inference.result.flags import flags
+
+        return flags(self)
+
+    def with_prior(self, prior: Mapping[str, Any], seed: int = 0) -> Result:
+        """The result under another bilby prior inside its own: `reweight.with_prior`."""
+        from gwsurrogate_ml.inference.result.reweight import with_prior
+
+        return with_prior(self, prior, seed)
+
+    def with_waveform(self, segment: AnalysisSegment, waveform: Any, **options: Any) -> Result:
+        """The result under another waveform model, such as "IMRPhenomXHM": `reweight.with_waveform`."""
+        from gwsurrogate_ml.inference.result.reweight import with_waveform
+
+        return with_waveform(self, segment, waveform, **options)
+
+    def with_higher_modes(self, segment: AnalysisSegment, surrogate: Any = "nrhm", **options: Any) -> Result:
+        """The result with higher modes in the likelihood: `higher_modes.with_higher_modes`."""
+        from gwsurrogate_ml.inference.result.higher_modes import with_higher_modes
+
+        return with_higher_modes(self, segment, surrogate, **options)
+
+    def with_remnant(self) -> Result:
+        """The result with the final mass and spin of every draw: `reweight.with_remnant`."""
+        from gwsurrogate_ml.inference.result.reweight import with_remnant
+
+        return with_remnant(self)
+
+    def combine(self, *others: Result) -> Result:
+        """This and other results of the same data as one: `reweight.combine`."""
+        from gwsurrogate_ml.inference.result.reweight import combine
+
+        return combine([self, *others])
+
+    def summary(self) -> dict[str, dict[str, Any]]:
+        """The parts "posterior" and "inference" of summary.json: medians and 90 % intervals; diagnostics."""
+        quantiles = self.posterior.quantile([0.5, 0.05, 0.95])
+        posterior = {
+            name: dict(zip(("median", "lower_90", "upper_90"), map(float, quantiles[name]), strict=True))
+            for name in self.posterior.columns
+        }
+        inference = {name: getattr(self, name) for name in _SCALARS} | {"log_bayes_factor": self.log_bayes_factor}
+        return {"posterior": posterior, "inference": inference}
+
+    def to_bilby(self, label: str = "gwsurrogate_ml") -> CBCResult:
+        """The same as a bilby `CBCResult`, with prior and meta data."""
+        from bilby.gw.result import CBCResult
+
+        from gwsurrogate_ml.inference.result.reweight import prior_of
+
+        segment = self.meta.get("segment", {})
+        prior = prior_of(self) if "prior" in self.meta else None
+        detectors: dict[str, dict] = {name: {} for name in segment.get("detectors", [])}
+        likelihood = {
+            "type": "GravitationalWaveTransient",
+            "interferometers": detectors,
+            "phase_marginalization": False,
+            "distance_marginalization": False,
+            "time_marginalization": False,
+            "waveform_arguments": {"minimum_frequency": segment.get("f_min")},
+        }
+        return CBCResult(
+            label=label,
+            outdir=".",
+            sampler="gwsurrogate_ml",
+            search_parameter_keys=list(PARAMETERS),
+            priors=prior,
+            posterior=self.posterior.copy(),
+            samples=self.posterior[list(PARAMETERS)].to_numpy(),
+            log_evidence=self.log_evidence,
+            log_evidence_err=self.log_evidence_error,
+            log_noise_evidence=self.log_noise_evidence,
+            log_bayes_factor=self.log_bayes_factor,
+            num_likelihood_evaluations=self.n_draws,
+            sampling_time=self.seconds,
+            meta_data={
+                "likelihood": likelihood,
+                "gwsurrogate_ml": _plain(self.meta | {k: getattr(self, k) for k in (*_SCALARS, "flags")}),
+            },
+        )
+
+    def save(self, path: str | Path) -> Path:
+        """Write to a .json or .h5/.hdf5 file, whole or not at all; `Result.load` reads it.
+
+        Raises
+        ------
+        ConfigError
+            for another suffix, or where it cannot be written
+        """
+        path = Path(path)
+        if path.suffix not in SUFFIXES:
+            raise ConfigError(f"{path}: name a .json, .h5 or .hdf5 file")
+        scalars = {name: getattr(self, name) for name in _SCALARS}
+        if path.suffix == ".json":
+            with whole_file(path) as temporary:
+                tables = {
+                    k: {c: t[c].tolist() for c in t}
+                    for k, t in (("posterior", self.posterior), ("weighted", self.weighted))
+                }
+                temporary.write_text(json.dumps({**scalars, "meta": _plain(self.meta), **tables}))
+        else:
+            with whole_hdf5(path) as file:
+                for table, frame in (("posterior", self.posterior), ("weighted", self.weighted)):
+                    group = file.create_group(table)
+                    for column in frame:
+                        group.create_dataset(str(column), data=frame[column].to_numpy(), compression="gzip")
+                file.attrs.update(scalars | {"meta": json.dumps(_plain(self.meta))})
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Result:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ConfigError
+            for another suffix
+        DataError
+            if the file is missing, truncated, or no result
+        """
+        path = Path(path)
+        if path.suffix not in SUFFIXES:
+            raise ConfigError(f"{path}: name a .json, .h5 or .hdf5 file")
+        try:
+            tables, scalars, meta = _stored_json(path) if path.suffix == ".json" else _stored_hdf5(path)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(
+                f"{path} is missing, truncated, or no result of this package ({type(error).__name__}: {error}): give a file "
+                "that Result.save wrote (result.json of `gwsml analyze` is bilby's)"
+            ) from error
+        if missing := [name for name in PARAMETERS if name not in tables["posterior"]]:
+            raise DataError(f"{path}: the posterior has no column {missing[0]!r}: give a file that Result.save wrote")
+        words = [f"{name}: {column}" for name, t in tables.items() for column in t if t[column].dtype.kind not in "fiu"]
+        words += [name for name, value in scalars.items() if not isinstance(value, int | float)]
+        if words:
+            raise DataError(f"{path}: {words[0]} holds no numbers: give a file that Result.save wrote")
+        return cls(**tables, **scalars, meta=meta)
+
+    def plot_corner(self, **options: Any) -> Figure:
+        """Corner plot of the posterior: `plot.corner`."""
+        from gwsurrogate_ml import plot
+
+        return plot.corner(self.posterior, **options)
+
+    def plot_waveform(self, segment: AnalysisSegment, model: WaveformModel | None = None, n: int = 200) -> Figure:
+        """Whitened data with the posterior's 90 % band: `plot.waveform_band`.
+
+        Parameters
+        ----------
+        segment : AnalysisSegment
+            the data analysed
+        model : WaveformModel, optional
+            of the (2, 2) mode; by default the surrogate of the analysis
+        n : int
+            posterior draws behind the band
+        """
+        from gwsurrogate_ml import plot
+        from gwsurrogate_ml.inference.training.train import load_model
+
+        model = load_model(self.meta["surrogate"]["name"])[0] if model is None else model
+        bands, times = whitened_bands(self.posterior.iloc[: min(n, len(self.posterior))], segment, model)
+        data = dict(zip(segment.detectors, segment.whitened(), strict=True))
+        return plot.waveform_band(times, data, bands, segment.gps)
+
+    def plot_residual(self, segment: AnalysisSegment, model: WaveformModel | None = None) -> Figure:
+        """Whitened data less the waveform of highest likelihood, around the merger: `plot.residual`.
+
+        Parameters
+        ----------
+        segment : AnalysisSegment
+            the data analysed
+        model : WaveformModel, optional
+            by default the surrogate of the analysis
+        """
+        from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+        from gwsurrogate_ml.inference.result.flags import best_signal
+        from gwsurrogate_ml.inference.training.train import load_model
+        from gwsurrogate_ml.plot.residual import residual
+
+        model = load_model(self.meta["surrogate"]["name"])[0] if model is None else model
+        likelihood = SegmentLikelihood(segment, model)
+        row = self.posterior.iloc[int(np.argmax(self.posterior["log_likelihood_ratio"]))]
+        signal, merger = best_signal(likelihood, {name: float(row[name]) for name in PARAMETERS})
+        left, taken = segment.whitened(likelihood.strain - signal), segment.whitened(signal)
+        times = np.arange(left.shape[1]) * segment.duration / left.shape[1]
+        names = segment.detectors
+        return residual(
+            times,
+            dict(zip(names, left, strict=True)),
+            dict(zip(names, taken, strict=True)),
+            dict(zip(names, map(float, merger), strict=True)),
+            self.meta.get("checks", {}).get("residual"),
+        )
+
+    def plot_weights(self) -> Figure:
+        """How evenly the importance weights are spread: `plot.importance_weights`."""
+        from gwsurrogate_ml import plot
+
+        return plot.importance_weights(self.log_weights, self.sample_efficiency, self.pareto_k)
+
+    def skymap(self, distances: bool = False, seed: int = 0) -> SkyMap:
+        """Posterior of the sky position as a multi-order HEALPix map: `skymap.from_draws`; some seconds.
+
+        Parameters
+        ----------
+        distances : bool
+            with the distance along every line of sight; takes several times as long
+        seed : int
+
+        Raises
+        ------
+        ConfigError
+            without the extra `skymap`
+        DataError
+            if there are too few different draws
+        """
+        from gwsurrogate_ml.inference.result.skymap import from_draws
+
+        segment = self.meta.get("segment", {})
+        header: dict[str, Any] = {"log_bsn": self.log_bayes_factor}
+        if "gps" in segment:
+            header |= {"instruments": set(segment["detectors"]), "gps_time": float(segment["gps"])}
+        ra, dec, distance = (self.posterior[name].to_numpy() for name in ("ra", "dec", "luminosity_distance"))
+        return from_draws(ra, dec, distance if distances else None, seed=seed, meta=header)
+
+    def save_skymap(self, path: str | Path, distances: bool = False, seed: int = 0) -> Path:
+        """Write the sky map as a FITS file (.fits or .fits.gz); see `skymap`."""
+        return self.skymap(distances, seed).save(path)
+
+    def plot_skymap(self) -> Figure:
+        """Posterior of the sky position: `plot.skymap`, which needs no extra and smooths by 2 degrees.
+
+        `result.skymap().plot()` draws the map that is saved.
+        """
+        from gwsurrogate_ml import plot
+
+        return plot.skymap(self.posterior["ra"].to_numpy(), self.posterior["dec"].to_numpy())
+
+
+_Stored = tuple[dict[str, pd.DataFrame], dict[str, Any], dict[str, Any]]
+
+
+def _stored_json(path: Path) -> _Stored:
+    stored = json.loads(path.read_text())
+    tables = {name: pd.DataFrame(stored[name]) for name in ("posterior", "weighted")}
+    return tables, {name: stored[name] for name in _SCALARS}, dict(stored["meta"])
+
+
+def _stored_hdf5(path: Path) -> _Stored:
+    import h5py
+
+    with h5py.File(path) as file:
+        tables = {
+            name: pd.DataFrame({key: value[:] for key, value in file[name].items()})
+            for name in ("posterior", "weighted")
+        }
+        return tables, {name: file.attrs[name].item() for name in _SCALARS}, dict(json.loads(file.attrs["meta"]))
+
+
+def whitened_bands(
+    posterior: pd.DataFrame, segment: AnalysisSegment, model: WaveformModel
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """5 %, 50 % and 95 % quantiles (3, n) of the whitened waveforms of posterior draws in each detector, and GPS
+    times (n,).
+    """
+    from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+
+    signals = SegmentLikelihood(segment, model).signals({name: posterior[name].to_numpy() for name in PARAMETERS})
+    white = segment.whitened(signals)
+    quantiles = np.quantile(white, (0.05, 0.5, 0.95), axis=0)
+    n = white.shape[-1]
+    times = segment.start_time + np.arange(n) * segment.duration / n
+    return {name: quantiles[:, d] for d, name in enumerate(segment.detectors)}, times
+
+
+def _plain(value: Any) -> Any:
+    """JSON-serialisable copy."""
+    return json.loads(json.dumps(value, default=lambda x: x.item() if hasattr(x, "item") else str(x)))
+
+
+def derived(parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Masses, effective spin, redshift (astropy's Planck15, as bilby's default) and source-frame masses."""
+    from bilby.gw.cosmology import get_cosmology
+
+    mass_1, mass_2 = component_masses(parameters["chirp_mass"], parameters["mass_ratio"])
+    # The distance is a smooth, rising function of redshift: tabulate it and read it backwards.
+    distance, cosmology = parameters["luminosity_distance"], get_cosmology("Planck15")
+    grid = np.linspace(0.0, 0.1, 200)
+    while cosmology.luminosity_distance(grid[-1]).value < distance.max():
+        grid = grid * 2
+    table = cosmology.luminosity_distance(grid).value
+    redshift = CubicSpline(table, grid)(distance)
+    source = {"mass_1": mass_1, "mass_2": mass_2, "total_mass": mass_1 + mass_2, "chirp_mass": parameters["chirp_mass"]}
+    return {
+        "mass_1": mass_1,
+        "mass_2": mass_2,
+        "total_mass": mass_1 + mass_2,
+        "chi_eff": (mass_1 * parameters["chi_1"] + mass_2 * parameters["chi_2"]) / (mass_1 + mass_2),
+        "redshift": redshift,
+        **{f"{name}_source": mass / (1 + redshift) for name, mass in source.items()},
+    }
+
+
+def make_result(
+    draws: Evaluated,
+    log_weights: np.ndarray,
+    summary: WeightSummary,
+    posterior: Mapping[str, np.ndarray],
+    likelihood: SegmentLikelihood,
+    n_sets: int,
+    meta: dict[str, Any],
+    clock: Callable[[], float],
+) -> Result:
+    """Assemble a `Result` from weighted intrinsic draws and completed posterior draws."""
+    from gwsurrogate_ml.inference.result.flags import examine
+
+    noise = likelihood.log_noise_evidence
+    columns = {name: posterior[name] for name in PARAMETERS}
+    frame = pd.DataFrame(
+        columns
+        | derived(columns)
+        | {
+            "network_snr": posterior["network_snr"],
+            "log_likelihood": posterior["log_likelihood"] + noise,
+            "log_likelihood_ratio": posterior["log_likelihood"],
+        }
+    )
+    weighted = pd.DataFrame(
+        dict(zip(INTRINSIC, draws.theta.T, strict=True))
+        | {"log_weight": log_weights, "log_likelihood_ratio": draws.log_likelihood, "extrinsic_ess": draws.effective}
+    )
+    best = frame.iloc[int(np.argmax(posterior["log_likelihood"]))]
+    checks = examine(likelihood, {name: float(best[name]) for name in PARAMETERS}, _templates(likelihood, meta))
+    weights = np.exp(log_weights - log_weights.max())
+    by_set = np.array([log_sum(log_weights[draws.part == k]) - np.log(np.sum(draws.part == k)) for k in range(n_sets)])
+    scatter = float(np.std(np.exp(by_set - summary.log_evidence), ddof=1) / np.sqrt(n_sets)) if n_sets > 1 else 0.0
+    return Result(
+        posterior=frame,
+        weighted=weighted,
+        n_draws=len(log_weights),
+        sample_efficiency=summary.efficiency,
+        pareto_k=summary.pareto_k,
+        log_evidence=summary.log_evidence + noise,
+        log_evidence_error=max(summary.log_evidence_error, scatter),
+        log_noise_evidence=noise,
+        extrinsic_ess=float(np.sum(weights * draws.effective) / np.sum(weights)),
+        seconds=clock(),
+        meta=meta
+        | {"checks": checks}
+        | {"log_evidence_by_extrinsic_set": (by_set + noise).tolist(), "log_evidence_set_scatter": scatter},
+    )
+
+
+def _templates(likelihood: SegmentLikelihood, meta: Mapping[str, Any]) -> np.ndarray:
+    """Waveforms spread over the prior, (N_TEMPLATES, n_f), to look for a second signal with."""
+    from scipy.stats import qmc
+
+    from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+
+    u = qmc.Sobol(len(INTRINSIC), scramble=True, seed=np.random.default_rng(0)).random(N_TEMPLATES)
+    return likelihood.waveforms(BinaryPrior.model_validate(meta["prior"]).from_uniform(u))

@@ -1,0 +1,369 @@
+"""The rounds of one event: pilot, refinement where it pays, final draws and their weights.
+
+The final draws are fresh: the pilots that chose their proposals stay out of the estimate, so that nothing is used
+twice.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from scipy.optimize import brentq
+
+from gwsurrogate_ml.errors import DomainError, DomainWarning
+from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+from gwsurrogate_ml.inference.proposal.flows import Proposal, fit_flow
+from gwsurrogate_ml.inference.sampling.checkpoint import Steps
+from gwsurrogate_ml.inference.sampling.mixture import Pool, join
+from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
+from gwsurrogate_ml.inference.weights import effective_size, resample, summarise
+
+EDGE_SHARE = 0.02
+"""Outermost share of the range of chirp mass in which a posterior density above `EDGE_DENSITY` of its peak counts as
+cut off.
+"""
+EDGE_DENSITY = 0.25
+FLATTEN = 0.8
+"""Power to which the weights are taken that a flow is fitted to: its tails are then between those of the posterior and those of
+the broader proposals that the draws came from.
+"""
+WIDER = 1.35
+"""How much wider the base of a quarter of each round's draws is."""
+COUNT = 200
+"""Effective draws a flow is fitted to: fewer count only where the likelihood is taken to a power below one."""
+MAX_ROUNDS = 8
+"""Most rounds on an event for which there is a network."""
+HOPELESS = 0.01
+"""Efficiency of the network below which its range is in question."""
+EDGE_PILOT = 150
+"""Effective draws the pilot needs before it alone may refuse an event."""
+PART = 16384
+"""Final draws made in one step: what a killed run does again at most."""
+LIKELY = 8
+"""Draws of either kind for which the extrinsic points are chosen, see `some_likely`."""
+REPAIRS, SHORTFALL = 2, 0.5
+"""How often final draws are drawn anew, and the share of the efficiency foretold below which they are."""
+UNKEPT = Steps()
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How an event is sampled.
+
+    Parameters
+    ----------
+    pilot : int
+        draws with which the network's proposal is judged
+    refine_below : float
+        efficiency foretold by the pilot below which flows are fitted to this event
+    max_rounds : int
+        most refinements at the full likelihood; 0: none
+    refine_steps : int
+        optimiser steps of each refinement
+    widen : float
+        factor on the widths of the network's base distribution
+    n_sets, n_points : int
+        sets of extrinsic points and points in each
+    max_posterior : int
+        most equally weighted draws returned
+    on_edge : "raise" or "warn"
+        what to do with a posterior cut off by the prior on chirp mass
+    centre_time : bool
+        look for the event around the time given and centre the prior on arrival time there (`arrival`); False: as given, for
+        simulations whose times are drawn from that prior
+    """
+
+    pilot: int = 4096
+    refine_below: float = 0.75
+    max_rounds: int = 3
+    refine_steps: int = 250
+    widen: float = 1.0
+    n_sets: int = 8
+    n_points: int = 2048
+    max_posterior: int = 20_000
+    on_edge: str = "raise"
+    centre_time: bool = True
+
+
+def weigh(
+    prior: BinaryPrior,
+    sampler: EventSampler,
+    proposals: list[Proposal],
+    n: int,
+    seed: int,
+    options: SamplingOptions,
+    report: Callable[[str, int, int], None],
+    steps: Steps = UNKEPT,
+) -> tuple[Evaluated, np.ndarray, list[dict[str, Any]]]:
+    """Pilot, refinement where it pays, and the final `n` draws with their weights.
+
+    Parameters
+    ----------
+    prior : BinaryPrior
+    sampler : EventSampler
+    proposals : list of Proposal
+        `refine.network_proposals`: the pilot decides in which shares the draws come from them
+    n, seed : int
+    options : SamplingOptions
+    report : callable, ``report(stage, done, total)``
+    steps : Steps
+        keeps what is done, where a killed run is to go on from it
+
+    Returns
+    -------
+    draws : Evaluated; log_weights : (n,); rounds : list of dict
+        what each round reached
+    """
+    pilot_n = min(options.pilot, n)
+    first = partial(first_draws, prior, sampler, proposals, pilot_n, seed)
+    pool = steps("pilot", first, sampler, proposals)
+    log_weights = pool.log_weights(prior)
+    if effective_size(log_weights) > EDGE_PILOT and options.on_edge == "raise":
+        # No need to spend minutes on an event that will be refused.
+        check_edges(prior, pool.draws.theta, log_weights, options)
+    shares, efficiency = pool.tune(prior)
+    if efficiency < HOPELESS:
+        # Nor on one whose loudest template already lies at the end of the prior.
+        low, high = prior.chirp_mass
+        place = (float(sampler.found.theta[0]) - low) / (high - low)
+        if min(place, 1 - place) < EDGE_SHARE:
+            cut_off(prior, high if place > 0.5 else low, options)
+    rounds = [_round("network", efficiency, log_weights)]
+    worthwhile = pilot_n < n or efficiency < HOPELESS
+    if efficiency < options.refine_below and options.max_rounds > 0 and worthwhile:
+        shares, more = learn(prior, sampler, pool, efficiency, seed, options, report, steps=steps)
+        rounds += more
+    return settled_draws(prior, sampler, pool, shares, rounds, n, seed, options, report, steps)
+
+
+def learn(
+    prior: BinaryPrior,
+    sampler: EventSampler,
+    pool: Pool,
+    efficiency: float,
+    seed: int,
+    options: SamplingOptions,
+    report: Callable[[str, int, int], None],
+    most: int = MAX_ROUNDS,
+    steps: Steps = UNKEPT,
+) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """Fit flows to this event's weighted draws, round by round, until their mixture is efficient or nothing is gained.
+
+    Where too few draws count, the likelihood enters to a power below one, small enough that some hundreds do; the
+    power rises from round to round.
+
+    Parameters
+    ----------
+    pool : Pool
+        draws to start with; the new ones join it
+    efficiency : float
+        of the best mixture of the pool's proposals
+    seed, options, report, steps : as for `weigh`
+    most : int
+        rounds, those with the likelihood to a lower power included
+
+    Returns
+    -------
+    shares : (n_proposals,) of the best mixture of all; rounds : list of dict
+    """
+    rounds: list[dict[str, Any]] = []
+    power_was, whole, n = 1.0, 0, options.pilot
+    shares = np.array(pool.counts) / np.sum(pool.counts)
+    for number in range(1, most + 1):
+        log_weights = pool.log_weights(prior)
+        likelihood = pool.draws.log_likelihood
+        power = tempering(log_weights - likelihood, likelihood, min(COUNT, n / 8))
+        with np.errstate(invalid="ignore"):
+            tempered = np.where(np.isfinite(likelihood), log_weights - (1 - power) * likelihood, -np.inf)
+        if power == 1.0 and power_was < 1.0:
+            # The extrinsic points were chosen for other binaries than those that turn out likely.
+            likely = some_likely(log_weights, likelihood, seed + number)
+            sampler.build_sets(pool.draws.coefficients[likely], pool.draws.power[likely])
+        power_was = power
+        fit = partial(
+            fit_flow,
+            pool.draws.z,
+            FLATTEN * tempered,
+            seed + 10 * number,
+            steps=options.refine_steps,
+            progress=lambda done, total: report("refinement", done, total),
+        )
+        flow = steps(f"flow {number}", fit)
+        # A flow fitted to few draws may fall off too early: some come from a wider one.
+        for proposal, count in ((flow, n - n // 4), (flow.widened(WIDER), n // 4)):
+            z = proposal.draw(count, seed + 10 * number + len(pool.counts))
+            evaluate = partial(sampler.evaluate, z, "refinement pilot")
+            pool.add(proposal, steps(f"draws of flow {number}", evaluate, sampler))
+        shares, now = pool.tune(prior)
+        rounds.append(_round(f"refinement {number}", now, pool.log_weights(prior)) | {"power": power})
+        if power == 1.0:
+            whole += 1
+            if now >= options.refine_below or whole >= options.max_rounds or now < 1.1 * efficiency:
+                break
+            efficiency = now
+    return shares, rounds
+
+
+def tempering(log_base: np.ndarray, log_likelihood: np.ndarray, count: float) -> float:
+    """The power in (0, 1] at which weights exp(log_base + power * log_likelihood) have `count` effective draws.
+
+    Examples
+    --------
+    >>> tempering(np.zeros(1000), np.zeros(1000), 100)
+    1.0
+    >>> x = np.random.default_rng(0).normal(size=1000)
+    >>> power = tempering(np.zeros(1000), -500 * x**2, 100)
+    >>> bool(abs(effective_size(-500 * power * x**2) - 100) < 1)
+    True
+    """
+    usable = np.isfinite(log_likelihood)
+    base, likelihood = log_base[usable], log_likelihood[usable]
+    powers = np.geomspace(1.0, 1e-6, 90)
+    effective = np.array([effective_size(base + power * likelihood) for power in powers])
+    enough = np.flatnonzero(effective >= count)
+    # Draws that already resemble the posterior have fewer that count at low powers: take the best there is.
+    if len(enough) == 0:
+        return float(powers[np.argmax(effective)])
+    first = int(enough[0])
+    if first == 0:
+        return 1.0
+    low, high = np.log(powers[first]), np.log(powers[first - 1])
+    return float(np.exp(brentq(lambda x: effective_size(base + np.exp(x) * likelihood) - count, low, high, xtol=1e-4)))
+
+
+def final_draws(
+    prior: BinaryPrior,
+    sampler: EventSampler,
+    proposals: list[Proposal],
+    shares: np.ndarray,
+    n: int,
+    seed: int,
+    steps: Steps = UNKEPT,
+) -> tuple[Evaluated, np.ndarray]:
+    """`n` fresh draws, from each proposal its share, and their log weights."""
+    counts = split(n, shares)
+    used = [(p, c) for p, c in zip(proposals, counts, strict=True) if c]
+    z = np.concatenate([p.draw(c, seed + 3 + 100 * i) for i, (p, c) in enumerate(used)])
+    starts = range(0, n, PART)
+    stages = [
+        "waveforms" if len(starts) == 1 else f"waveforms, part {k} of {len(starts)}" for k in range(1, len(starts) + 1)
+    ]
+    parts = [
+        steps(stage, partial(sampler.evaluate, z[start : start + PART], stage), sampler)
+        for start, stage in zip(starts, stages, strict=True)
+    ]
+    final = Pool([p for p, _ in used], [c for _, c in used], join(parts))
+    return final.draws, final.log_weights(prior)
+
+
+def settled_draws(
+    prior: BinaryPrior,
+    sampler: EventSampler,
+    pool: Pool,
+    shares: np.ndarray,
+    rounds: list[dict[str, Any]],
+    n: int,
+    seed: int,
+    options: SamplingOptions,
+    report: Callable[[str, int, int], None],
+    steps: Steps = UNKEPT,
+) -> tuple[Evaluated, np.ndarray, list[dict[str, Any]]]:
+    """The final draws. Where they count for much less than the rounds foretold, some lie where the proposals are too thin: they
+    join the pool, a flow learns of them, and fresh ones are drawn.
+
+    Parameters
+    ----------
+    pool : Pool; shares : (n_proposals,); rounds : list of dict
+        of the rounds so far, the last with the efficiency foretold
+    prior, sampler, n, seed, options, report, steps : as for `weigh`
+
+    Returns
+    -------
+    as `weigh`
+    """
+    rounds = list(rounds)
+    for attempt in range(1, REPAIRS + 2):
+        draws, log_weights = final_draws(prior, sampler, pool.proposals, shares, n, seed, steps)
+        found = effective_size(log_weights) / n
+        if attempt > REPAIRS or options.max_rounds == 0 or found > SHORTFALL * rounds[-1]["efficiency"]:
+            break
+        pool.join(split(n, shares), draws)
+        seed += 1000
+        shares, more = learn(prior, sampler, pool, found, seed, options, report, most=1, steps=steps)
+        rounds += [entry | {"proposal": f"repair {attempt}"} for entry in more]
+    return draws, log_weights, rounds
+
+
+def split(n: int, shares: np.ndarray) -> list[int]:
+    """Whole numbers that add up to `n`, as near to `shares` as can be.
+
+    Examples
+    --------
+    >>> split(10, np.array([0.55, 0.25, 0.2]))
+    [6, 2, 2]
+    """
+    edges = np.round(np.cumsum(shares) / np.sum(shares) * n).astype(int)
+    return [int(count) for count in np.diff(edges, prepend=0)]
+
+
+def some_likely(log_weights: np.ndarray, log_likelihood: np.ndarray, seed: int) -> np.ndarray:
+    """Indices of a few draws for which the extrinsic points are chosen: half from the posterior, half with the likelihood's
+    square root in its place. Points chosen for the likeliest binaries alone miss the arrival times of those in its tails.
+    """
+    rng = np.random.default_rng(seed)
+    finite = np.where(np.isfinite(log_likelihood), log_likelihood, 0.0)
+    return np.unique(np.concatenate([resample(x, LIKELY, rng) for x in (log_weights, log_weights - 0.5 * finite)]))
+
+
+def first_draws(prior: BinaryPrior, sampler: EventSampler, proposals: list[Proposal], n: int, seed: int) -> Pool:
+    """`n` draws of the proposals, mostly of the first, with extrinsic points chosen for the binaries that turn out likely."""
+    counts = split(n, np.array([4.0] + [1.0] * (len(proposals) - 1)))
+    z = np.concatenate([p.draw(c, seed + 1 + 100 * i) for i, (p, c) in enumerate(zip(proposals, counts, strict=True))])
+    known = sampler.coefficients(prior.from_normal(z), "pilot")
+    # Points for the loudest template first; then, once weights are known, for the likely binaries.
+    c, power = sampler.coefficients(sampler.found.theta[None], "pilot")
+    sampler.build_sets(c, power, log2_n=15)
+    pool = Pool(proposals, counts, sampler.evaluate(z, "pilot", known))
+    likely = some_likely(pool.log_weights(prior), pool.draws.log_likelihood, seed + 2)
+    sampler.build_sets(known[0][likely], known[1][likely])
+    return Pool(list(proposals), counts, sampler.evaluate(z, "pilot", known))
+
+
+def _round(name: str, efficiency: float, log_weights: np.ndarray) -> dict[str, Any]:
+    """What a round reached: efficiency of the best mixture so far, and what all draws so far say."""
+    summary = summarise(log_weights)
+    return {
+        "proposal": name,
+        "efficiency": efficiency,
+        "pareto_k": summary.pareto_k,
+        "log_evidence": summary.log_evidence,
+    }
+
+
+def check_edges(prior: BinaryPrior, theta: np.ndarray, log_weights: np.ndarray, options: SamplingOptions) -> None:
+    """Refuse a posterior that the prior's bound on chirp mass cuts off (those of mass ratio and spins often do)."""
+    low, high = prior.chirp_mass
+    weights = np.exp(log_weights - log_weights.max())
+    edges = np.linspace(low, high, round(1 / EDGE_SHARE) + 1)
+    density, _ = np.histogram(theta[:, 0], bins=edges, weights=weights)
+    for bound, share in ((low, density[0]), (high, density[-1])):
+        if share > EDGE_DENSITY * density.max():
+            cut_off(prior, bound, options)
+
+
+def cut_off(prior: BinaryPrior, bound: float, options: SamplingOptions) -> None:
+    """Raise or warn: the posterior of the chirp mass ends at a bound of the prior."""
+    low, high = prior.chirp_mass
+    message = (
+        f"the posterior of the detector-frame chirp mass is cut off at the {'low' if bound == low else 'high'} end of the "
+        f"prior, {bound:g} solar masses (prior {low:g} to {high:g}): the signal's chirp mass probably lies outside; use an "
+        "estimator trained for it, or none (`sample_event`, gwsml analyze --from-scratch)"
+    )
+    if options.on_edge == "raise":
+        raise DomainError(message)
+    warnings.warn(message, DomainWarning, stacklevel=4)

@@ -1,0 +1,65 @@
+"""The efficiency that a network in training would reach on real likelihoods: a few injections, kept for the whole run."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood, WaveformModel
+from gwsurrogate_ml.inference.likelihood.trigger import search
+from gwsurrogate_ml.inference.proposal.flows import network_proposals
+from gwsurrogate_ml.inference.proposal.summaries import observe
+from gwsurrogate_ml.inference.sampling.rounds import first_draws
+from gwsurrogate_ml.inference.sampling.sampler import EventSampler
+from gwsurrogate_ml.inference.training.simulator import Simulator, band_frequencies
+
+if TYPE_CHECKING:
+    import torch
+
+    from gwsurrogate_ml.inference.proposal.density import PosteriorNetwork
+
+QUIETEST = 7.5
+"""Measured network signal-to-noise ratio below which an injection is passed over."""
+
+
+class LiveEfficiency:
+    """Injections from the prior in noise of random PSDs, searched once, weighed as often as asked.
+
+    Parameters
+    ----------
+    simulator : Simulator
+        whose functions and templates make the features
+    model : WaveformModel
+    events : int
+    seed : int
+    draws : int
+        draws of the network per event
+    """
+
+    def __init__(self, simulator: Simulator, model: WaveformModel, events: int, seed: int, draws: int = 400) -> None:
+        from gwsurrogate_ml.inference.calibration.campaign import draw_injection
+
+        config = simulator.config
+        self.prior, self.draws = config.prior, draws
+        self._events: list[tuple[EventSampler, torch.Tensor]] = []
+        band, frequencies = band_frequencies(config)
+        setting = SimpleNamespace(config=config, prior=config.prior, model=model)
+        rng = np.random.default_rng([seed, 31])
+        while len(self._events) < events:
+            likelihood = SegmentLikelihood(draw_injection(setting, rng).segment, model)  # type: ignore[arg-type]
+            found = search(likelihood, self.prior, simulator.bank.reference, band, seed)
+            if found.network_snr < QUIETEST:
+                continue
+            x = observe(likelihood, found, simulator.functions, simulator.templates, band, frequencies)
+            sampler = EventSampler(likelihood, self.prior, found, n_sets=2, n_points=512, seed=seed)
+            self._events.append((sampler, x))
+
+    def __call__(self, network: PosteriorNetwork) -> list[float]:
+        """Sample efficiency of every event without refinement."""
+        out = []
+        for sampler, x in self._events:
+            proposals = network_proposals(network.distribution(x), 1.0, sampler.found.network_snr)
+            out.append(first_draws(self.prior, sampler, proposals, self.draws, seed=5).tune(self.prior)[1])
+        return out

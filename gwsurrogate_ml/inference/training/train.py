@@ -1,0 +1,369 @@
+"""Training of the estimator's network: simulate, step, average, checkpoint; deterministic for a seed and resumable at
+any moment.
+
+Batch k is simulated from the generator of (seed, k), so that a resumed run sees exactly the batches an uninterrupted
+one would have seen. Several processes share the batches: see `parallel`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError
+from gwsurrogate_ml.files import refusal, save_torch, whole_file
+from gwsurrogate_ml.inference.config import EstimatorConfig, read_config
+from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
+from gwsurrogate_ml.inference.prior.span import require_covered
+from gwsurrogate_ml.inference.proposal.compression import CompressedBank
+from gwsurrogate_ml.inference.proposal.density import PosteriorNetwork
+from gwsurrogate_ml.inference.proposal.novelty import UsualRange
+from gwsurrogate_ml.inference.training.bank import FreshBinaries
+from gwsurrogate_ml.inference.training.live import LiveEfficiency
+from gwsurrogate_ml.inference.training.processes import MeanLoss, Processes, processes
+from gwsurrogate_ml.inference.training.simulator import Simulator, build_bank, n_features
+from gwsurrogate_ml.strain.detectors import require_known
+from gwsurrogate_ml.waveform.lal import LalModel
+from gwsurrogate_ml.waveform.model import require_quadrupole
+
+logger = logging.getLogger(__name__)
+Progress = Callable[[str, int, int], None]
+_BANK_STREAM, _SIMULATOR_STREAM, _VALIDATION_STREAM, _RANGE_STREAM = 1, 2, 3, 4
+
+
+def load_model(name: str) -> tuple[WaveformModel, dict[str, Any]]:
+    """The (2, 2) waveform model a configuration names, and what identifies it: a surrogate by name or path, or
+    "lal:APPROXIMANT".
+
+    Raises
+    ------
+    ConfigError
+        if the model has other modes
+    """
+    if name.startswith("lal:"):
+        return LalModel(name.removeprefix("lal:")), {"name": name}
+    import gwsurrogate_ml as gw
+
+    surrogate = gw.load_surrogate(name)
+    require_quadrupole(surrogate)
+    folder = artifacts.resolve(name, "surrogate")
+    card = json.loads((folder / "card.json").read_text())
+    return surrogate, {"name": card["name"], "version": card.get("version"), "weights_sha256": card["weights_sha256"]}
+
+
+def train_estimator(
+    config: EstimatorConfig | dict[str, Any] | str | Path,
+    out: str | Path,
+    *,
+    model: WaveformModel | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Train an estimator and write it to `out`; resumes where an earlier run of the same configuration stopped.
+
+    Parameters
+    ----------
+    config : EstimatorConfig, mapping, or path of a TOML or JSON file
+    out : path
+        folder of the model; checkpoints, the bank and `log.jsonl` live in `out`.training until the end, the log stays
+    model : WaveformModel, optional
+        of the (2, 2) mode, instead of loading `config.surrogate`
+    progress : callable, optional
+        called as ``progress(stage, done, total)`` with stages "bank" and "train"
+
+    Returns
+    -------
+    Path of the folder with weights.safetensors and card.json
+
+    Raises
+    ------
+    ConfigError
+        impossible settings, a prior the surrogate does not cover, or another configuration's checkpoint in the way
+
+    Notes
+    -----
+    Started by ``torchrun``, each process simulates its part of every batch, on its GPU where there is one; the first one
+    writes. All must see the same `out`.
+    """
+    config = read_config(config)
+    require_known(config.segment.detectors)
+    out = Path(out)
+    if model is None:
+        model, identity = load_model(config.surrogate)
+    else:
+        require_quadrupole(model)
+        identity = {"name": getattr(model, "name", type(model).__name__)}
+    require_covered(config.prior, model, config.surrogate, config.segment.f_min, config.segment.duration)
+    with processes() as here:
+        here.share(config.training.batch)
+        return _train(config, out, model, identity, progress if here.first else None, here)
+
+
+def _train(
+    config: EstimatorConfig,
+    out: Path,
+    model: WaveformModel,
+    identity: dict[str, Any],
+    progress: Progress | None,
+    here: Processes,
+) -> Path:
+    """`train_estimator` in one of the processes."""
+    work = out.with_name(out.name + ".training")
+    started = time.monotonic()
+    if here.first:
+        try:
+            work.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise refusal(out, error) from error
+        _claim(work, config, identity)
+    else:
+        here.wait()  # for the bank
+    try:
+        bank = cached_bank(work, model, config, progress)
+        held = min(4000, len(bank.theta) // 10)
+        simulator = Simulator(config, bank, np.random.default_rng([config.seed, _SIMULATOR_STREAM]), holdout=held)
+    except ConfigError:
+        if here.first and not (work / "checkpoint.pt").exists():
+            shutil.rmtree(work, ignore_errors=True)  # else the mended configuration would find it in its way
+        raise
+    if here.first:
+        here.wait()
+    network, metrics = _optimise(config, simulator, model, work, progress, started, here)
+    if here.first:
+        card, tensors = describe(config, simulator, network, identity, metrics)
+        artifacts.save(out, card, tensors)
+        for path in work.iterdir():
+            if path.name != "log.jsonl":  # and so what killed runs left half written
+                path.unlink(missing_ok=True)
+    here.wait()
+    return out
+
+
+def _claim(work: Path, config: EstimatorConfig, identity: dict[str, Any]) -> None:
+    """Record whose checkpoints these are; refuse another configuration's."""
+    claim = json.dumps({"config": config.model_dump(mode="json"), "surrogate": identity}, indent=1, sort_keys=True)
+    path = work / "config.json"
+    if path.exists() and path.read_text() != claim:
+        raise ConfigError(
+            f"{work} holds the unfinished training of another configuration: delete it or choose another --out"
+        )
+    _write(path, claim.encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def cached_bank(work: Path, model: WaveformModel, config: EstimatorConfig, progress: Progress | None) -> CompressedBank:
+    """The bank of waveforms, from the training folder if it is there."""
+    path = work / "bank.npz"
+    names = ("theta", "coefficients", "basis", "whitening", "tones", "frequencies", "reference", "captured")
+    if path.exists():
+        try:
+            with np.load(path) as stored:
+                fields = {name: stored[name] for name in names}
+        except (
+            Exception
+        ) as error:  # OSError, ValueError, KeyError, EOFError, BadZipFile or zlib.error, as the damage is
+            raise DataError(f"{path} is damaged ({error}): delete it and train again") from error
+        return CompressedBank(**fields | {"captured": float(fields["captured"])})
+    bank = build_bank(model, config, np.random.default_rng([config.seed, _BANK_STREAM]), progress)
+    with whole_file(path) as temporary:
+        np.savez(temporary, **{name: getattr(bank, name) for name in names})
+    return bank
+
+
+def _learning_rate(step: int, config: EstimatorConfig) -> float:
+    """Factor on the learning rate: linear warm-up, then half a cosine to zero."""
+    t = config.training
+    if step < t.warm_up:
+        return (step + 1) / t.warm_up
+    return 0.5 * (1 + float(np.cos(np.pi * (step - t.warm_up) / max(t.steps - t.warm_up, 1))))
+
+
+def _optimise(
+    config: EstimatorConfig,
+    simulator: Simulator,
+    model: WaveformModel,
+    work: Path,
+    progress: Progress | None,
+    started: float,
+    here: Processes,
+) -> tuple[PosteriorNetwork, dict[str, Any]]:
+    t = config.training
+    share = here.share(t.batch)
+    torch.manual_seed(config.seed)
+    network = PosteriorNetwork(n_features(config), config.network)
+    validation = simulator.batch(
+        t.validation, np.random.default_rng([config.seed, _VALIDATION_STREAM]), rows=(0, simulator.holdout)
+    )
+    fresh = FreshBinaries(simulator, model)
+    network.embedding.standardise(validation.features)
+    network.to(here.device)
+    seen = validation.z.to(here.device), validation.features.to(here.device)
+    average = {key: value.clone() for key, value in network.state_dict().items()}
+    optimiser = torch.optim.AdamW(network.parameters(), lr=t.learning_rate, weight_decay=t.weight_decay, fused=True)
+    first, seconds = 0, 0.0
+    checkpoint = work / "checkpoint.pt"
+    if checkpoint.exists():
+        try:
+            state = torch.load(checkpoint, weights_only=True, map_location=here.device)
+            network.load_state_dict(state["network"])
+            optimiser.load_state_dict(state["optimiser"])
+            average, first, seconds = state["average"], state["step"], state["seconds"]
+        except Exception as error:  # of pickle, zip or torch, as the damage is
+            raise DataError(f"{checkpoint} is damaged ({error}): delete it and train again") from error
+        logger.info("resuming at step %d of %d", first, t.steps)
+    live = LiveEfficiency(simulator, model, t.live_events, config.seed) if t.live_events and here.first else None
+    efficiency: list[float] = []
+    losses: list[float] = []
+    log = work / "log.jsonl"
+    if first == 0 and here.first:
+        log.unlink(missing_ok=True)
+    validation_loss = float("nan")
+    mean_loss = here.together(MeanLoss(network))
+    for step in range(first, t.steps):
+        fresh.advance(step)
+        batch = simulator.batch(share, np.random.default_rng(here.seed(config.seed, 10, step)))
+        loss = mean_loss(batch.z.to(here.device), batch.features.to(here.device))
+        if not torch.isfinite(loss):
+            raise ArtifactError(f"the loss is {loss.item()} at step {step}: lower training.learning_rate")
+        for group in optimiser.param_groups:
+            group["lr"] = t.learning_rate * _learning_rate(step, config)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), t.clip)
+        optimiser.step()
+        with torch.no_grad():
+            decay = min(t.ema, (step + 1) / (step + 10))
+            now = {key: value for key, value in network.state_dict().items() if value.dtype.is_floating_point}
+            torch._foreach_lerp_([average[key] for key in now], list(now.values()), 1 - decay)
+        losses.append(float(loss.detach()))
+        done = step + 1
+        if here.first and (done % t.log_every == 0 or done == t.steps):
+            with _averaged(network, average), torch.no_grad():
+                validation_loss = float(network.loss(*seen).mean())
+                if live and (done % t.live_every == 0 or done == t.steps):
+                    efficiency = live(network if here.device.type == "cpu" else deepcopy(network).cpu())
+            line = {
+                "step": done,
+                "samples": done * t.batch,
+                "loss": float(np.mean(losses)),
+                "validation_loss": validation_loss,
+                "efficiency": [round(value, 3) for value in efficiency],
+                "learning_rate": optimiser.param_groups[0]["lr"],
+                "seconds": round(seconds + time.monotonic() - started, 1),
+            }
+            losses.clear()
+            with log.open("a") as stream:
+                stream.write(json.dumps(line) + "\n")
+            efficiency = []
+            logger.info(
+                "step %(step)d: loss %(loss).3f, validation %(validation_loss).3f, efficiency %(efficiency)s", line
+            )
+        if here.first and done % t.checkpoint_every == 0 and done < t.steps:
+            _save_checkpoint(checkpoint, network, optimiser, average, done, seconds + time.monotonic() - started)
+        if progress:
+            progress("train", done, t.steps)
+    fresh.close()
+    network.load_state_dict(average)
+    network.cpu()
+    total = seconds + time.monotonic() - started
+    metrics = {
+        "validation_loss": validation_loss,
+        "prior_loss": float(-np.mean(config.prior.log_normal(validation.z.double().numpy()))),
+        "validation": f"mean -log q of {len(validation.z)} simulated observations of binaries not trained on, nats",
+        "samples": t.steps * t.batch,
+        "seconds": round(total, 1),
+        "threads": torch.get_num_threads(),
+        "processes": here.size,
+        "bank_captured_power": simulator.bank.captured,
+        "network_basis_captured_power": simulator.captured,
+    }
+    return network.eval(), metrics
+
+
+def _save_checkpoint(path: Path, network, optimiser, average, step: int, seconds: float) -> None:  # type: ignore[no-untyped-def]
+    state = {
+        "network": network.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "average": average,
+        "step": step,
+        "seconds": seconds,
+    }
+    with whole_file(path) as temporary:
+        save_torch(state, temporary)
+
+
+@contextmanager
+def _averaged(network: PosteriorNetwork, average: dict[str, torch.Tensor]) -> Iterator[None]:
+    """The network with the averaged weights, for inference."""
+    current = {key: value.clone() for key, value in network.state_dict().items()}
+    network.load_state_dict(average)
+    network.eval()
+    yield
+    network.load_state_dict(current)
+    network.train()
+
+
+def describe(
+    config: EstimatorConfig,
+    simulator: Simulator,
+    network: PosteriorNetwork,
+    identity: dict[str, Any],
+    metrics: dict[str, Any],
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Card and tensors of an estimator."""
+    # Matrices as float16, a relative 5e-4, far below the noise in the features: they shape the proposal, not the likelihood.
+    tensors = {
+        f"network.{key}": value.half().numpy() if value.dtype == torch.float32 and value.ndim > 1 else value.numpy()
+        for key, value in network.state_dict().items()
+        if value is not None
+    }
+    for name, array, dtype in (
+        ("functions", simulator.functions, np.float16),
+        ("templates", simulator.templates, np.float32),
+    ):
+        tensors |= {f"{name}.real": array.real.astype(dtype), f"{name}.imag": array.imag.astype(dtype)}
+    reference = simulator.bank.reference
+    tensors |= {"reference.real": reference.real.copy(), "reference.imag": reference.imag.copy()}
+    rng = np.random.default_rng([config.seed, _RANGE_STREAM])
+    usual = UsualRange.of(
+        torch.cat([simulator.batch(2048, rng).features for _ in range(20)]),
+        len(config.segment.detectors),
+        config.simulator.network_basis_size,
+    )
+    tensors |= {f"usual.{name}": getattr(usual, name) for name in ("low", "high", "limit")}
+    prior = config.prior
+    card = {
+        "name": config.name,
+        "kind": "estimator",
+        "version": 2,
+        "parameters": "chirp_mass, mass_ratio, chi_1, chi_2 (detector frame, solar masses); the other seven integrated",
+        "ranges": {name: list(bounds) for name, bounds in prior.bounds().items()}
+        | {"luminosity_distance": list(prior.luminosity_distance), "network_snr": list(config.simulator.snr)},
+        "units": {"chirp_mass": "solar mass", "luminosity_distance": "Mpc", "frequency": "Hz", "time": "s"},
+        "config": config.model_dump(mode="json"),
+        "training_data": {
+            "surrogate": identity,
+            "bank": f"{len(simulator.terms)} waveforms drawn from the prior, {simulator.config.simulator.refresh} of them "
+            f"replaced every {simulator.config.simulator.refresh_every} steps",
+            "psds": f"{config.simulator.psds} random PSDs from bilby's design curves per kind of detector",
+            "fingerprint": sha256(simulator.bank.theta.tobytes()).hexdigest(),
+        },
+        "seed": config.seed,
+        "metrics": metrics,
+    }
+    return card, tensors
