@@ -25,9 +25,10 @@ from scipy.special import i0e, logsumexp
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.conventions import INTRINSIC
-from gwsurrogate_ml.inference import SegmentLikelihood, load_estimator, source_model
+from gwsurrogate_ml.inference import SegmentLikelihood, load_estimator
 from gwsurrogate_ml.inference.likelihood.detectors import amplitudes, sky_angles
-from gwsurrogate_ml.inference.training.train import load_model
+from gwsurrogate_ml.plugins.bilby import source_model
+from gwsurrogate_ml.surrogate.load import load_model
 
 REFERENCE = Path(__file__).parent / "reference" / "gw150914_dynesty.npz"
 COMPARED = (

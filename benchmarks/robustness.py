@@ -26,7 +26,8 @@ import numpy as np
 import gwsurrogate_ml as gw
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import GwsmlError
-from gwsurrogate_ml.inference.calibration.campaign import QUICK, draw_injection
+from gwsurrogate_ml.inference.calibration.campaign import QUICK
+from gwsurrogate_ml.inference.likelihood.injections import draw_injection
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 COMPARED = ("chirp_mass", "mass_ratio", "chi_eff", "luminosity_distance")
@@ -150,7 +151,9 @@ def main() -> None:
     number = 0
     while len(records) < arguments.events:
         number += 1
-        injection = draw_injection(estimator, np.random.default_rng([arguments.seed, number]))
+        injection = draw_injection(
+            estimator.config.segment, estimator.prior, estimator.model, np.random.default_rng([arguments.seed, number])
+        )
         if not SNR[0] <= injection.snr <= SNR[1]:
             continue
         arrival = injection.parameters["geocent_time"] - injection.segment.start_time

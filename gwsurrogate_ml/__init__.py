@@ -24,7 +24,8 @@ _PUBLIC = {
 }
 
 if TYPE_CHECKING:
-    from gwsurrogate_ml.denoise.signal.denoiser import SignalDenoiser, load_denoiser
+    from gwsurrogate_ml.denoise.signal.denoiser import SignalDenoiser
+    from gwsurrogate_ml.denoise.signal.load import load_denoiser
     from gwsurrogate_ml.denoise.witness.cleaner import WitnessCleaner
     from gwsurrogate_ml.inference import Estimator, load_estimator, train_estimator
     from gwsurrogate_ml.strain.data import StrainData

@@ -41,8 +41,9 @@ def signal(
     from gwsurrogate_ml.cli.console import stdout
     from gwsurrogate_ml.cli.options import parse_detectors
     from gwsurrogate_ml.cli.output import output_folder, plain, write_json
-    from gwsurrogate_ml.denoise.signal.denoiser import DEFAULT, load_denoiser
+    from gwsurrogate_ml.denoise.signal.denoiser import DEFAULT
     from gwsurrogate_ml.denoise.signal.event import denoise_event
+    from gwsurrogate_ml.denoise.signal.load import load_denoiser
     from gwsurrogate_ml.plot.denoise import reconstruction
 
     if (event is None) == (not strain):

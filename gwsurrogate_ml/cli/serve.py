@@ -13,7 +13,7 @@ from gwsurrogate_ml.cli.console import ProgressReport, complain, stdout
 from gwsurrogate_ml.errors import ConfigError
 
 if TYPE_CHECKING:
-    from gwsurrogate_ml.serve.models import ServedModel
+    from gwsurrogate_ml.serve.base import ServedModel
 
 DEFAULT_MODELS = ("nrhm", "bbh-signal", "bbh-h1l1")
 
@@ -81,7 +81,8 @@ def serve(
     ] = 120.0,
 ) -> None:
     """Serve models over the KServe v2 protocol until stopped (Ctrl-C); any v2 client will do, such as tritonclient."""
-    from gwsurrogate_ml.serve.service import Limits, create_app, require
+    from gwsurrogate_ml.serve.app import create_app, require
+    from gwsurrogate_ml.serve.service import Limits
 
     require()
     limits = Limits(
@@ -90,7 +91,7 @@ def serve(
     )  # fmt: skip
     if not _is_loopback(host):
         complain("warning", f"--host {host} is reached from other machines, and the service asks nobody who they are")
-    from gwsurrogate_ml.serve.models import serve_model
+    from gwsurrogate_ml.serve.registry import serve_model
 
     with ProgressReport() as progress:
         loaded: list[ServedModel] = []

@@ -6,17 +6,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
-    "BinaryPrior": "priors",
-    "Estimator": "estimator",
-    "EstimatorConfig": "config",
-    "LalModel": "lal_model",
-    "Result": "result",
-    "SamplingOptions": "rounds",
-    "SegmentLikelihood": "likelihood",
-    "load_estimator": "estimator",
-    "sample_event": "sequential",
-    "source_model": "bilby_source",
-    "train_estimator": "training",
+    "BinaryPrior": "gwsurrogate_ml.inference.prior.binary",
+    "Estimator": "gwsurrogate_ml.inference.analysis.estimator",
+    "EstimatorConfig": "gwsurrogate_ml.inference.config",
+    "LalModel": "gwsurrogate_ml.waveform.lal",
+    "Result": "gwsurrogate_ml.inference.result.result",
+    "SamplingOptions": "gwsurrogate_ml.inference.sampling.rounds",
+    "SegmentLikelihood": "gwsurrogate_ml.inference.likelihood.segment",
+    "load_estimator": "gwsurrogate_ml.inference.analysis.estimator",
+    "sample_event": "gwsurrogate_ml.inference.analysis.from_scratch",
+    "train_estimator": "gwsurrogate_ml.inference.training.train",
 }
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.inference.result.result import Result
     from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions
     from gwsurrogate_ml.inference.training.train import train_estimator
-    from gwsurrogate_ml.plugins.bilby import source_model
     from gwsurrogate_ml.waveform.lal import LalModel
 
 __all__ = [
@@ -41,7 +39,6 @@ __all__ = [
     "SegmentLikelihood",
     "load_estimator",
     "sample_event",
-    "source_model",
     "train_estimator",
 ]
 
@@ -50,6 +47,6 @@ def __getattr__(name: str) -> Any:
     """Import a public object when it is first asked for: torch and bilby are slow to load."""
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    value = getattr(import_module(_PUBLIC[name]), name)
     globals()[name] = value
     return value

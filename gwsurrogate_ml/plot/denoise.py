@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gwsurrogate_ml.plot.style import BLACK, BLUE, DATA_COLOUR, GREEN, ORANGE, RC, VERMILLION, legend, panels
+from gwsurrogate_ml.plot.figure import panels
+from gwsurrogate_ml.plot.style import BLACK, BLUE, DATA_COLOUR, GREEN, ORANGE, RC, VERMILLION, legend
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gwsurrogate_ml.plot.style import RC
@@ -26,3 +28,19 @@ class StyledFigure(Figure):
         """Bounds in inches that ``bbox_inches="tight"`` cuts to, as matplotlib's."""
         with matplotlib.rc_context(RC):
             return super().get_tightbbox(renderer, bbox_extra_artists=bbox_extra_artists)
+
+
+def panels(n_rows: int, height: float = 2.0, width: float = 7.6, **keywords: Any) -> tuple[Figure, Sequence[Axes]]:
+    """A figure of stacked panels with a common time axis: (figure, list of `n_rows` axes).
+
+    Parameters
+    ----------
+    n_rows : int, >= 1
+    height, width : float, inches
+        `height` of each panel, `width` of the figure
+    **keywords
+        passed to `Figure.subplots`
+    """
+    figure = StyledFigure(figsize=(width, height * n_rows + 0.6), layout="constrained")
+    axes = figure.subplots(n_rows, 1, squeeze=False, **({"sharex": True} | keywords))
+    return figure, list(axes[:, 0])

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gwsurrogate_ml.plot.style import BLACK, DATA_COLOUR, ORANGE, RC, detector_colour, legend, panels
+from gwsurrogate_ml.plot.figure import panels
+from gwsurrogate_ml.plot.style import BLACK, DATA_COLOUR, ORANGE, RC, detector_colour, legend
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

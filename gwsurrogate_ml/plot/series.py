@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gwsurrogate_ml.plot.style import BLACK, BLUE, DATA_COLOUR, RC, VERMILLION, detector_colour, legend, panels
+from gwsurrogate_ml.plot.figure import panels
+from gwsurrogate_ml.plot.style import BLACK, BLUE, DATA_COLOUR, RC, VERMILLION, detector_colour, legend
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 BLUE, VERMILLION, GREEN, ORANGE, BLACK, GREY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#1a1a1a", "#8a8a8a"
 DETECTOR_COLOURS = {"H1": VERMILLION, "L1": BLUE, "V1": GREEN}
@@ -87,24 +85,6 @@ def detector_colour(detector: str) -> str:
     '#0072B2'
     """
     return DETECTOR_COLOURS.get(detector, ORANGE)
-
-
-def panels(n_rows: int, height: float = 2.0, width: float = 7.6, **keywords: Any) -> tuple[Figure, Sequence[Axes]]:
-    """A figure of stacked panels with a common time axis: (figure, list of `n_rows` axes).
-
-    Parameters
-    ----------
-    n_rows : int, >= 1
-    height, width : float, inches
-        `height` of each panel, `width` of the figure
-    **keywords
-        passed to `Figure.subplots`
-    """
-    from gwsurrogate_ml.plot.figure import StyledFigure
-
-    figure = StyledFigure(figsize=(width, height * n_rows + 0.6), layout="constrained")
-    axes = figure.subplots(n_rows, 1, squeeze=False, **({"sharex": True} | keywords))
-    return figure, list(axes[:, 0])
 
 
 def legend(axes: Axes, **keywords: Any) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gwsurrogate_ml.plot.style import BLACK, BLUE, GREY, RC, VERMILLION, legend, panels
+from gwsurrogate_ml.plot.figure import panels
+from gwsurrogate_ml.plot.style import BLACK, BLUE, GREY, RC, VERMILLION, legend
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

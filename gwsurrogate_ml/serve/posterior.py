@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from gwsurrogate_ml.files import plain
-from gwsurrogate_ml.serve.models import REQUIRED, Call, ServedModel, Tensor
+from gwsurrogate_ml.serve.base import REQUIRED, Call, ServedModel, Tensor
 from gwsurrogate_ml.serve.protocol import RequestError
 
 if TYPE_CHECKING:

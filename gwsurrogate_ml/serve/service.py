@@ -15,16 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gwsurrogate_ml import onnx_file
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.serve import protocol
-from gwsurrogate_ml.serve.models import Call, ServedModel
+from gwsurrogate_ml.serve.base import Call, ServedModel
 from gwsurrogate_ml.serve.protocol import RequestError
 from gwsurrogate_ml.serve.sequences import Sequences
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
     from gwsurrogate_ml.serve.streams import StreamModel
 
 SMALL = 2**16
@@ -254,33 +251,3 @@ class Service:
 
 def _step(model: StreamModel, state: Any, call: Call, end: bool) -> tuple[Any, dict[str, Any]]:
     return model.first(call, end) if state is None else model.advance(state, call, end)
-
-
-def create_app(models: Sequence[ServedModel], limits: Limits | None = None) -> FastAPI:
-    """The application, for uvicorn or another ASGI server.
-
-    Parameters
-    ----------
-    models : sequence of ServedModel
-        from `serve_model`
-    limits : Limits, optional
-
-    Raises
-    ------
-    ConfigError
-        without the extra `serve`, or if two models have the same name
-
-    Examples
-    --------
-    >>> from gwsurrogate_ml.serve import create_app, serve_model
-    >>> app = create_app(serve_model("nr22"))
-    """
-    require()
-    from gwsurrogate_ml.serve.routes import build
-
-    return build(Service(models, limits or Limits()))
-
-
-def require() -> None:
-    """Raise ConfigError unless the extra `serve` is installed."""
-    onnx_file.require("the service", "fastapi", "uvicorn")

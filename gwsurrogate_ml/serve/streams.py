@@ -18,7 +18,7 @@ from gwsurrogate_ml.denoise.signal.segment_stream import SegmentState
 from gwsurrogate_ml.denoise.witness.gain_tracking import BLOCK
 from gwsurrogate_ml.denoise.witness.stream import StreamState
 from gwsurrogate_ml.errors import GwsmlError
-from gwsurrogate_ml.serve.models import REQUIRED, Call, ServedModel, Tensor
+from gwsurrogate_ml.serve.base import REQUIRED, Call, ServedModel, Tensor
 from gwsurrogate_ml.serve.protocol import RequestError
 
 if TYPE_CHECKING:

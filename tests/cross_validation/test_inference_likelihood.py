@@ -14,7 +14,8 @@ from gwsurrogate_ml.conventions import INTRINSIC
 from gwsurrogate_ml.inference.likelihood import detectors, quadrupole
 from gwsurrogate_ml.inference.likelihood import points as candidates
 from gwsurrogate_ml.inference.likelihood.distance import DistanceTable, draw_distance
-from gwsurrogate_ml.inference.likelihood.segment import ReducedLikelihood, SegmentLikelihood
+from gwsurrogate_ml.inference.likelihood.reduced import ReducedLikelihood
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior
 from gwsurrogate_ml.plugins.bilby import source_model
 from gwsurrogate_ml.waveform.lal import LalModel

@@ -195,7 +195,7 @@ survives("plugins.pycbc in pycbc", "points beyond the model in a run", pycbc_goe
 
 @cache
 def served() -> dict[str, Any]:
-    from gwsurrogate_ml.serve.models import SurrogateModes, SurrogatePolarizations
+    from gwsurrogate_ml.serve.surrogates import SurrogateModes, SurrogatePolarizations
 
     return {"modes": SurrogateModes(surrogate()), "polarizations": SurrogatePolarizations(surrogate())}
 

@@ -13,7 +13,7 @@ from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import PARAMETERS
 from gwsurrogate_ml.errors import ConfigError, DataError, DomainError, DomainWarning
 from gwsurrogate_ml.inference import Estimator, Result, SamplingOptions, SegmentLikelihood, load_estimator
-from gwsurrogate_ml.inference.calibration.campaign import random_psds, simulate_segment
+from gwsurrogate_ml.inference.likelihood.injections import random_psds, simulate_segment
 from gwsurrogate_ml.strain.read import make_series
 
 QUICK = SamplingOptions(n_sets=4, n_points=1024, pilot=800, refine_below=0.05)

@@ -10,8 +10,8 @@ import pytest
 
 from gwsurrogate_ml.errors import ArtifactError
 from gwsurrogate_ml.inference import BinaryPrior, LalModel, Result, SamplingOptions, sample_event
-from gwsurrogate_ml.inference.calibration.campaign import GPS, random_psds, simulate_segment
 from gwsurrogate_ml.inference.config import SegmentConfig
+from gwsurrogate_ml.inference.likelihood.injections import GPS, random_psds, simulate_segment
 from gwsurrogate_ml.inference.sampling import frozen, rounds
 
 TRUTH = {

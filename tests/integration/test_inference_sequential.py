@@ -21,8 +21,8 @@ from gwsurrogate_ml.inference import (
     train_estimator,
 )
 from gwsurrogate_ml.inference.analysis.preflight import spectrum_flags
-from gwsurrogate_ml.inference.calibration.campaign import GPS, random_psds, simulate_segment
 from gwsurrogate_ml.inference.config import SegmentConfig
+from gwsurrogate_ml.inference.likelihood.injections import GPS, random_psds, simulate_segment
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import search
 from gwsurrogate_ml.inference.proposal.flows import PriorProposal

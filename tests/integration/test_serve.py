@@ -36,11 +36,12 @@ from gwsurrogate_ml.cli.serve import _name_and_path
 from gwsurrogate_ml.denoise.witness.bench.mock import preset
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.serve import Limits, ServedModel, create_app, serve_model
-from gwsurrogate_ml.serve.models import Call, SurrogateModes, SurrogatePolarizations, Tensor
+from gwsurrogate_ml.serve.base import Call, Tensor
 from gwsurrogate_ml.serve.posterior import SCALARS, ServedEstimator
 from gwsurrogate_ml.serve.protocol import RequestError
 from gwsurrogate_ml.serve.service import Service
 from gwsurrogate_ml.serve.streams import WitnessStream, pack
+from gwsurrogate_ml.serve.surrogates import SurrogateModes, SurrogatePolarizations
 
 LIMITS = Limits(
     request_bytes=8_000_000, answer_bytes=30_000_000, timeout=20.0, queue=4, sequences=3, idle=30.0, workers=2

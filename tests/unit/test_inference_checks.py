@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from gwsurrogate_ml.inference import LalModel, Result, SegmentLikelihood
-from gwsurrogate_ml.inference.calibration.campaign import simulate_segment
 from gwsurrogate_ml.inference.config import SegmentConfig
-from gwsurrogate_ml.inference.result.flags import examine, flags, residual_test, second_signal
+from gwsurrogate_ml.inference.likelihood.injections import simulate_segment
+from gwsurrogate_ml.inference.result.flags import flags
+from gwsurrogate_ml.inference.result.residual import examine, residual_test, second_signal
 from gwsurrogate_ml.strain.spectrum import load_psd
 
 GPS = 1187008882.4

@@ -13,10 +13,10 @@ import gwsurrogate_ml as gw
 from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS, component_masses
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference import BinaryPrior, Result, SegmentLikelihood
-from gwsurrogate_ml.inference.calibration.campaign import simulate_segment
 from gwsurrogate_ml.inference.config import SegmentConfig
+from gwsurrogate_ml.inference.likelihood.injections import simulate_segment
+from gwsurrogate_ml.inference.result.draws import derived
 from gwsurrogate_ml.inference.result.higher_modes import PhaseLikelihood
-from gwsurrogate_ml.inference.result.result import derived
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 from gwsurrogate_ml.strain.spectrum import load_psd
 

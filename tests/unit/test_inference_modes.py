@@ -9,9 +9,10 @@ import gwsurrogate_ml as gw
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference import BinaryPrior, LalModel, SegmentLikelihood, load_estimator, sample_event
 from gwsurrogate_ml.inference.config import EstimatorConfig
-from gwsurrogate_ml.inference.training.train import load_model, train_estimator
+from gwsurrogate_ml.inference.training.train import train_estimator
 from gwsurrogate_ml.strain.detectors import project
 from gwsurrogate_ml.strain.simulate import simulate
+from gwsurrogate_ml.surrogate.load import load_model
 from gwsurrogate_ml.waveform.model import Quadrupole, transforms
 
 GPS = 1126259462.4

@@ -10,8 +10,10 @@ from scipy.stats import kstest
 
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.inference import BinaryPrior, LalModel, SegmentLikelihood
-from gwsurrogate_ml.inference.analysis.preflight import GLITCH, loudest_glitch, spectrum_flags, tiles
+from gwsurrogate_ml.inference.analysis.preflight import spectrum_flags
+from gwsurrogate_ml.inference.likelihood.tiles import tiles
 from gwsurrogate_ml.inference.likelihood.trigger import Found, search
+from gwsurrogate_ml.inference.result.residual import GLITCH, loudest_glitch
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 from gwsurrogate_ml.strain.simulate import simulate
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 from gwsurrogate_ml.inference import psds
-from gwsurrogate_ml.inference.calibration import campaign
 from gwsurrogate_ml.inference.config import SegmentConfig
+from gwsurrogate_ml.inference.likelihood.injections import draw_injection, random_psds
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior
 from gwsurrogate_ml.waveform.lal import LalModel
 
@@ -37,7 +35,7 @@ def expected(detector: str, n: int = 400) -> tuple[float, float]:
 @pytest.fixture(scope="module")
 def drawn() -> np.ndarray:
     rng = np.random.default_rng(0)
-    return np.array([loudness(campaign.random_psds(CONFIG, rng)) for _ in range(60)]).mean(axis=0)
+    return np.array([loudness(random_psds(CONFIG, rng)) for _ in range(60)]).mean(axis=0)
 
 
 @pytest.mark.parametrize("detector", CONFIG.detectors)
@@ -54,7 +52,8 @@ def test_the_kinds_differ(drawn: np.ndarray) -> None:
 
 def test_injections_have_each_detectors_noise() -> None:
     config = SegmentConfig(detectors=("H1", "V1"), f_max=512.0)
-    setting = SimpleNamespace(config=SimpleNamespace(segment=config), prior=BinaryPrior(), model=LalModel())
     rng = np.random.default_rng(1)
-    mean = np.mean([loudness(campaign.draw_injection(setting, rng).segment.psd) for _ in range(12)], axis=0)  # type: ignore[arg-type]
+    mean = np.mean(
+        [loudness(draw_injection(config, BinaryPrior(), LalModel(), rng).segment.psd) for _ in range(12)], axis=0
+    )
     assert mean[1] - mean[0] > 0.3

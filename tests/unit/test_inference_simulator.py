@@ -9,9 +9,9 @@ import torch
 from gwsurrogate_ml.conventions import PARAMETERS
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference import psds
-from gwsurrogate_ml.inference.calibration.campaign import random_psds, simulate_segment
 from gwsurrogate_ml.inference.config import EstimatorConfig, read_config
 from gwsurrogate_ml.inference.likelihood.detectors import Network, amplitudes, earth_direction
+from gwsurrogate_ml.inference.likelihood.injections import random_psds, simulate_segment
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.proposal import compression
 from gwsurrogate_ml.inference.proposal.summaries import features, loudness, seen_templates, streams

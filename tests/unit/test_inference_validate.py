@@ -12,7 +12,8 @@ import pytest
 from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.inference.calibration import campaign, cards, coverage
-from gwsurrogate_ml.inference.calibration.campaign import GPS, N_KEPT
+from gwsurrogate_ml.inference.calibration.campaign import N_KEPT
+from gwsurrogate_ml.inference.likelihood.injections import GPS
 from gwsurrogate_ml.scale import Mapper
 
 

@@ -54,7 +54,7 @@ def _snr(run: Run) -> Figure:
 
 def _waveform(run: Run) -> Figure:
     from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-    from gwsurrogate_ml.inference.result.result import whitened_bands
+    from gwsurrogate_ml.inference.result.draws import whitened_bands
 
     segment = run.segment
     posterior = run.result.posterior

@@ -323,7 +323,9 @@ def _figures(pictures: Sequence[Picture], section: str) -> str:
 
 def render(report: Report) -> str:
     """The report as one HTML page without outside references."""
-    template = Template(resources.files(__package__).joinpath("report_template.html").read_text(encoding="utf-8"))
+    template = Template(
+        resources.files("gwsurrogate_ml.cli").joinpath("report_template.html").read_text(encoding="utf-8")
+    )
     truth_note = ""
     if report.truths:
         truth_note = (

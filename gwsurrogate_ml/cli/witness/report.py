@@ -184,7 +184,7 @@ def _bands(summary: Mapping[str, Any]) -> str:
 
 def render(summary: Mapping[str, Any], images: Mapping[str, bytes], config: Mapping[str, Any]) -> str:
     """The report as one HTML page without outside references."""
-    page = resources.files(__package__).joinpath("report_template.html").read_text(encoding="utf-8")
+    page = resources.files("gwsurrogate_ml.cli").joinpath("report_template.html").read_text(encoding="utf-8")
     found = re.search(r"<style>.*?</style>", page, re.DOTALL)
     style = found.group(0) if found else ""
     mock = config.get("mock")

@@ -25,7 +25,7 @@ from gwsurrogate_ml.denoise.signal.segment import (
     to_series,
     to_spectrum,
 )
-from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.strain.spectrum import PsdSource, load_psd
 
@@ -208,28 +208,3 @@ def _checked(white: TimeSeries) -> tuple[np.ndarray, float, float]:
     if not 0.2 < spread < 5.0:
         raise DataError(f"the series has a spread of {spread:.2g}, not 1: whiten it first, for instance data.whiten()")
     return values, rate, start
-
-
-def load_denoiser(name_or_path: str | Path = DEFAULT) -> SignalDenoiser:
-    """A shipped signal denoiser by name, or one in a folder.
-
-    "bbh-signal" is the posterior mean over a bank of waveforms, "bbh-autoencoder" the learned autoencoder.
-
-    Raises
-    ------
-    ArtifactError
-        if there is none of that name, or it is damaged
-    ConfigError
-        if it is of a method or an age that this package does not know
-    """
-    card, tensors = artifacts.load(name_or_path, KIND)
-    method = card.get("method", "bank")
-    if method == "bank":
-        from gwsurrogate_ml.denoise.signal.bank_denoiser import BankDenoiser
-
-        return BankDenoiser.restore(card, tensors)
-    if method == "autoencoder":
-        from gwsurrogate_ml.denoise.signal.autoencoder import AutoencoderDenoiser
-
-        return AutoencoderDenoiser.restore(card, tensors)
-    raise ConfigError(f"{name_or_path} is a denoiser by {method!r}, which this package does not know: update it")

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS
 from gwsurrogate_ml.errors import DataError, DomainError
-from gwsurrogate_ml.inference.result.result import Result, make_result
+from gwsurrogate_ml.inference.result.draws import derived
+from gwsurrogate_ml.inference.result.result import Result
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, check_edges
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
-from gwsurrogate_ml.inference.weights import summarise
+from gwsurrogate_ml.inference.weights import log_sum, summarise
 from gwsurrogate_ml.strain.amplitude import NOISIEST, QUIETEST, amplitudes
 
 if TYPE_CHECKING:
-    from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
+    from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood, WaveformModel
     from gwsurrogate_ml.inference.likelihood.trigger import Found
     from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+    from gwsurrogate_ml.inference.weights import WeightSummary
     from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 QUIET = 7.0
@@ -144,3 +149,67 @@ def conclude(
         meta,
         lambda: time.perf_counter() - started,
     )
+
+
+N_TEMPLATES = 32
+"""Waveforms that the residual is searched with."""
+
+
+def make_result(
+    draws: Evaluated,
+    log_weights: np.ndarray,
+    summary: WeightSummary,
+    posterior: Mapping[str, np.ndarray],
+    likelihood: SegmentLikelihood,
+    n_sets: int,
+    meta: dict[str, Any],
+    clock: Callable[[], float],
+) -> Result:
+    """Assemble a `Result` from weighted intrinsic draws and completed posterior draws."""
+    from gwsurrogate_ml.inference.result.residual import examine
+
+    noise = likelihood.log_noise_evidence
+    columns = {name: posterior[name] for name in PARAMETERS}
+    frame = pd.DataFrame(
+        columns
+        | derived(columns)
+        | {
+            "network_snr": posterior["network_snr"],
+            "log_likelihood": posterior["log_likelihood"] + noise,
+            "log_likelihood_ratio": posterior["log_likelihood"],
+        }
+    )
+    weighted = pd.DataFrame(
+        dict(zip(INTRINSIC, draws.theta.T, strict=True))
+        | {"log_weight": log_weights, "log_likelihood_ratio": draws.log_likelihood, "extrinsic_ess": draws.effective}
+    )
+    best = frame.iloc[int(np.argmax(posterior["log_likelihood"]))]
+    checks = examine(likelihood, {name: float(best[name]) for name in PARAMETERS}, _templates(likelihood, meta))
+    weights = np.exp(log_weights - log_weights.max())
+    by_set = np.array([log_sum(log_weights[draws.part == k]) - np.log(np.sum(draws.part == k)) for k in range(n_sets)])
+    scatter = float(np.std(np.exp(by_set - summary.log_evidence), ddof=1) / np.sqrt(n_sets)) if n_sets > 1 else 0.0
+    return Result(
+        posterior=frame,
+        weighted=weighted,
+        n_draws=len(log_weights),
+        sample_efficiency=summary.efficiency,
+        pareto_k=summary.pareto_k,
+        log_evidence=summary.log_evidence + noise,
+        log_evidence_error=max(summary.log_evidence_error, scatter),
+        log_noise_evidence=noise,
+        extrinsic_ess=float(np.sum(weights * draws.effective) / np.sum(weights)),
+        seconds=clock(),
+        meta=meta
+        | {"checks": checks}
+        | {"log_evidence_by_extrinsic_set": (by_set + noise).tolist(), "log_evidence_set_scatter": scatter},
+    )
+
+
+def _templates(likelihood: SegmentLikelihood, meta: Mapping[str, Any]) -> np.ndarray:
+    """Waveforms spread over the prior, (N_TEMPLATES, n_f), to look for a second signal with."""
+    from scipy.stats import qmc
+
+    from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+
+    u = qmc.Sobol(len(INTRINSIC), scramble=True, seed=np.random.default_rng(0)).random(N_TEMPLATES)
+    return likelihood.waveforms(BinaryPrior.model_validate(meta["prior"]).from_uniform(u))

@@ -117,7 +117,7 @@ class Estimator:
     @cached_property
     def _loaded(self) -> tuple[WaveformModel, dict[str, Any]]:
         """The surrogate named in the configuration and what identifies it."""
-        from gwsurrogate_ml.inference.training.train import load_model
+        from gwsurrogate_ml.surrogate.load import load_model
 
         return load_model(self.config.surrogate)
 

@@ -30,8 +30,8 @@ from gwsurrogate_ml.inference.sampling.checkpoint import kept_in
 from gwsurrogate_ml.inference.sampling.mixture import Pool
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, learn, settled_draws
 from gwsurrogate_ml.inference.sampling.sampler import EventSampler
-from gwsurrogate_ml.inference.training.train import load_model
 from gwsurrogate_ml.strain.segment import AnalysisSegment
+from gwsurrogate_ml.surrogate.load import load_model
 from gwsurrogate_ml.waveform.model import require_quadrupole
 
 if TYPE_CHECKING:

@@ -76,7 +76,7 @@ def sample_arrays(records: Records, raw: bool) -> tuple[np.ndarray, np.ndarray, 
     if raw:
         draws = np.array([record["raw_draws"] for record in records]).transpose(1, 0, 2)
         return draws, np.array([record["raw_truth"] for record in records]), INTRINSIC
-    from gwsurrogate_ml.inference.calibration.campaign import GPS
+    from gwsurrogate_ml.inference.likelihood.injections import GPS
 
     draws = np.array([[record["draws"][name] for name in PARAMETERS] for record in records]).transpose(2, 0, 1)
     origin = {"geocent_time": GPS}

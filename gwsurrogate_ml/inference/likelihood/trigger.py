@@ -11,9 +11,9 @@ import numpy as np
 from scipy.stats import qmc
 
 from gwsurrogate_ml.conventions import C_SI
+from gwsurrogate_ml.inference.likelihood.alignment import alignment
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior
-from gwsurrogate_ml.inference.proposal.compression import alignment
 
 _SETTLE = 4
 

@@ -21,19 +21,13 @@ from gwsurrogate_ml.conventions import PARAMETERS, component_masses
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference.likelihood.detectors import earth_direction
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-from gwsurrogate_ml.inference.result.result import Result, derived
-from gwsurrogate_ml.inference.result.reweight import (
-    chosen_draws,
-    model_of,
-    offset,
-    prior_of,
-    require_same_data,
-    reweighted,
-)
+from gwsurrogate_ml.inference.result.draws import chosen_draws, derived, model_of, prior_of, require_same_data
+from gwsurrogate_ml.inference.result.reweight import offset, reweighted
 from gwsurrogate_ml.inference.sampling.checkpoint import kept_in
 from gwsurrogate_ml.waveform.model import Quadrupole
 
 if TYPE_CHECKING:
+    from gwsurrogate_ml.inference.result.result import Result
     from gwsurrogate_ml.strain.segment import AnalysisSegment
     from gwsurrogate_ml.surrogate.model import Surrogate
 

@@ -3,42 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.interpolate import CubicSpline
 
-from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS, component_masses
+from gwsurrogate_ml.conventions import PARAMETERS
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.files import whole_file, whole_hdf5
-from gwsurrogate_ml.inference.weights import WeightSummary, log_sum
+from gwsurrogate_ml.inference.result.draws import whitened_bands
+from gwsurrogate_ml.inference.result.files import _SCALARS, SUFFIXES, _plain, _stored_hdf5, _stored_json
 
 if TYPE_CHECKING:
     from bilby.gw.result import CBCResult
     from matplotlib.figure import Figure
 
-    from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood, WaveformModel
+    from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
     from gwsurrogate_ml.inference.result.skymap import SkyMap
-    from gwsurrogate_ml.inference.sampling.sampler import Evaluated
     from gwsurrogate_ml.strain.segment import AnalysisSegment
-
-_SCALARS = (
-    "n_draws",
-    "sample_efficiency",
-    "pareto_k",
-    "log_evidence",
-    "log_evidence_error",
-    "log_noise_evidence",
-    "extrinsic_ess",
-    "seconds",
-)
-SUFFIXES = (".json", ".h5", ".hdf5")
-N_TEMPLATES = 32
-"""Waveforms that the residual is searched with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +107,7 @@ class Result:
 
     def combine(self, *others: Result) -> Result:
         """This and other results of the same data as one: `reweight.combine`."""
-        from gwsurrogate_ml.inference.result.reweight import combine
+        from gwsurrogate_ml.inference.result.combine import combine
 
         return combine([self, *others])
 
@@ -140,7 +125,7 @@ class Result:
         """The same as a bilby `CBCResult`, with prior and meta data."""
         from bilby.gw.result import CBCResult
 
-        from gwsurrogate_ml.inference.result.reweight import prior_of
+        from gwsurrogate_ml.inference.result.draws import prior_of
 
         segment = self.meta.get("segment", {})
         prior = prior_of(self) if "prior" in self.meta else None
@@ -249,7 +234,7 @@ class Result:
             posterior draws behind the band
         """
         from gwsurrogate_ml import plot
-        from gwsurrogate_ml.inference.training.train import load_model
+        from gwsurrogate_ml.surrogate.load import load_model
 
         model = load_model(self.meta["surrogate"]["name"])[0] if model is None else model
         bands, times = whitened_bands(self.posterior.iloc[: min(n, len(self.posterior))], segment, model)
@@ -267,9 +252,9 @@ class Result:
             by default the surrogate of the analysis
         """
         from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-        from gwsurrogate_ml.inference.result.flags import best_signal
-        from gwsurrogate_ml.inference.training.train import load_model
+        from gwsurrogate_ml.inference.result.residual import best_signal
         from gwsurrogate_ml.plot.residual import residual
+        from gwsurrogate_ml.surrogate.load import load_model
 
         model = load_model(self.meta["surrogate"]["name"])[0] if model is None else model
         likelihood = SegmentLikelihood(segment, model)
@@ -329,127 +314,3 @@ class Result:
         from gwsurrogate_ml import plot
 
         return plot.skymap(self.posterior["ra"].to_numpy(), self.posterior["dec"].to_numpy())
-
-
-_Stored = tuple[dict[str, pd.DataFrame], dict[str, Any], dict[str, Any]]
-
-
-def _stored_json(path: Path) -> _Stored:
-    stored = json.loads(path.read_text())
-    tables = {name: pd.DataFrame(stored[name]) for name in ("posterior", "weighted")}
-    return tables, {name: stored[name] for name in _SCALARS}, dict(stored["meta"])
-
-
-def _stored_hdf5(path: Path) -> _Stored:
-    import h5py
-
-    with h5py.File(path) as file:
-        tables = {
-            name: pd.DataFrame({key: value[:] for key, value in file[name].items()})
-            for name in ("posterior", "weighted")
-        }
-        return tables, {name: file.attrs[name].item() for name in _SCALARS}, dict(json.loads(file.attrs["meta"]))
-
-
-def whitened_bands(
-    posterior: pd.DataFrame, segment: AnalysisSegment, model: WaveformModel
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """5 %, 50 % and 95 % quantiles (3, n) of the whitened waveforms of posterior draws in each detector, and GPS
-    times (n,).
-    """
-    from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-
-    signals = SegmentLikelihood(segment, model).signals({name: posterior[name].to_numpy() for name in PARAMETERS})
-    white = segment.whitened(signals)
-    quantiles = np.quantile(white, (0.05, 0.5, 0.95), axis=0)
-    n = white.shape[-1]
-    times = segment.start_time + np.arange(n) * segment.duration / n
-    return {name: quantiles[:, d] for d, name in enumerate(segment.detectors)}, times
-
-
-def _plain(value: Any) -> Any:
-    """JSON-serialisable copy."""
-    return json.loads(json.dumps(value, default=lambda x: x.item() if hasattr(x, "item") else str(x)))
-
-
-def derived(parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Masses, effective spin, redshift (astropy's Planck15, as bilby's default) and source-frame masses."""
-    from bilby.gw.cosmology import get_cosmology
-
-    mass_1, mass_2 = component_masses(parameters["chirp_mass"], parameters["mass_ratio"])
-    # The distance is a smooth, rising function of redshift: tabulate it and read it backwards.
-    distance, cosmology = parameters["luminosity_distance"], get_cosmology("Planck15")
-    grid = np.linspace(0.0, 0.1, 200)
-    while cosmology.luminosity_distance(grid[-1]).value < distance.max():
-        grid = grid * 2
-    table = cosmology.luminosity_distance(grid).value
-    redshift = CubicSpline(table, grid)(distance)
-    source = {"mass_1": mass_1, "mass_2": mass_2, "total_mass": mass_1 + mass_2, "chirp_mass": parameters["chirp_mass"]}
-    return {
-        "mass_1": mass_1,
-        "mass_2": mass_2,
-        "total_mass": mass_1 + mass_2,
-        "chi_eff": (mass_1 * parameters["chi_1"] + mass_2 * parameters["chi_2"]) / (mass_1 + mass_2),
-        "redshift": redshift,
-        **{f"{name}_source": mass / (1 + redshift) for name, mass in source.items()},
-    }
-
-
-def make_result(
-    draws: Evaluated,
-    log_weights: np.ndarray,
-    summary: WeightSummary,
-    posterior: Mapping[str, np.ndarray],
-    likelihood: SegmentLikelihood,
-    n_sets: int,
-    meta: dict[str, Any],
-    clock: Callable[[], float],
-) -> Result:
-    """Assemble a `Result` from weighted intrinsic draws and completed posterior draws."""
-    from gwsurrogate_ml.inference.result.flags import examine
-
-    noise = likelihood.log_noise_evidence
-    columns = {name: posterior[name] for name in PARAMETERS}
-    frame = pd.DataFrame(
-        columns
-        | derived(columns)
-        | {
-            "network_snr": posterior["network_snr"],
-            "log_likelihood": posterior["log_likelihood"] + noise,
-            "log_likelihood_ratio": posterior["log_likelihood"],
-        }
-    )
-    weighted = pd.DataFrame(
-        dict(zip(INTRINSIC, draws.theta.T, strict=True))
-        | {"log_weight": log_weights, "log_likelihood_ratio": draws.log_likelihood, "extrinsic_ess": draws.effective}
-    )
-    best = frame.iloc[int(np.argmax(posterior["log_likelihood"]))]
-    checks = examine(likelihood, {name: float(best[name]) for name in PARAMETERS}, _templates(likelihood, meta))
-    weights = np.exp(log_weights - log_weights.max())
-    by_set = np.array([log_sum(log_weights[draws.part == k]) - np.log(np.sum(draws.part == k)) for k in range(n_sets)])
-    scatter = float(np.std(np.exp(by_set - summary.log_evidence), ddof=1) / np.sqrt(n_sets)) if n_sets > 1 else 0.0
-    return Result(
-        posterior=frame,
-        weighted=weighted,
-        n_draws=len(log_weights),
-        sample_efficiency=summary.efficiency,
-        pareto_k=summary.pareto_k,
-        log_evidence=summary.log_evidence + noise,
-        log_evidence_error=max(summary.log_evidence_error, scatter),
-        log_noise_evidence=noise,
-        extrinsic_ess=float(np.sum(weights * draws.effective) / np.sum(weights)),
-        seconds=clock(),
-        meta=meta
-        | {"checks": checks}
-        | {"log_evidence_by_extrinsic_set": (by_set + noise).tolist(), "log_evidence_set_scatter": scatter},
-    )
-
-
-def _templates(likelihood: SegmentLikelihood, meta: Mapping[str, Any]) -> np.ndarray:
-    """Waveforms spread over the prior, (N_TEMPLATES, n_f), to look for a second signal with."""
-    from scipy.stats import qmc
-
-    from gwsurrogate_ml.inference.prior.binary import BinaryPrior
-
-    u = qmc.Sobol(len(INTRINSIC), scramble=True, seed=np.random.default_rng(0)).random(N_TEMPLATES)
-    return likelihood.waveforms(BinaryPrior.model_validate(meta["prior"]).from_uniform(u))

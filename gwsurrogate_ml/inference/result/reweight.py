@@ -7,7 +7,7 @@ draws count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,36 +16,18 @@ import pandas as pd
 
 from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS
 from gwsurrogate_ml.errors import ConfigError, DomainError
-from gwsurrogate_ml.inference.result.result import Result, derived
-from gwsurrogate_ml.inference.weights import effective_size, log_sum, resample, summarise
-from gwsurrogate_ml.waveform.model import modes_of
+from gwsurrogate_ml.inference.result.draws import chosen_draws, derived, model_of, prior_of, require_same_data
+from gwsurrogate_ml.inference.result.generator import responses
+from gwsurrogate_ml.inference.weights import resample, summarise
 
 if TYPE_CHECKING:
     from bilby.core.prior import Prior, PriorDict
 
     from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
+    from gwsurrogate_ml.inference.result.result import Result
     from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 Progress = Callable[[str, int, int], None]
-
-
-def prior_of(result: Result) -> PriorDict:
-    """The prior of a result as a bilby PriorDict.
-
-    Raises
-    ------
-    ConfigError
-        if the result does not say
-    """
-    from bilby.core.prior import PriorDict
-
-    from gwsurrogate_ml.inference.prior.binary import BinaryPrior
-
-    if "bilby_prior" in result.meta:
-        return PriorDict(dict(result.meta["bilby_prior"]))
-    if "prior" not in result.meta or "segment" not in result.meta:
-        raise ConfigError("the result does not say under which prior it was made: it cannot be re-weighted")
-    return BinaryPrior.model_validate(result.meta["prior"]).to_bilby(result.meta["segment"]["gps"])
 
 
 def check_prior(new: PriorDict, old: PriorDict) -> None:
@@ -218,7 +200,7 @@ def with_waveform(
     draws = chosen_draws(result, n, seed)
     old = model_of(result)
     likelihood = SegmentLikelihood(segment, old)
-    responses = _responses(segment, waveform)
+    responses = responses(segment, waveform)
     log_old, log_new, power = (np.empty(len(draws)) for _ in range(3))
     shifted = draws[list(PARAMETERS)].copy()
     for i in range(len(draws)):
@@ -249,35 +231,6 @@ def with_waveform(
     return reweighted(result, new, log_ratio, {"reweighted": "waveform", "waveform": str(name)}, seed + 1)
 
 
-def require_same_data(result: Result, segment: AnalysisSegment) -> None:
-    """Raise `ConfigError` unless `segment` holds the data, band and noise spectra that the result was made from."""
-    if not hasattr(segment, "noise_log_likelihood"):
-        raise ConfigError(f"the segment is a {type(segment).__name__}: give the AnalysisSegment that was analysed")
-    stored = result.meta.get("segment", {})
-    if stored and (
-        tuple(stored["detectors"]) != tuple(segment.detectors)
-        or abs(stored["start_time"] - segment.start_time) > 1e-6
-        or abs(stored["f_min"] - segment.f_min) + abs(stored["duration"] - segment.duration) > 1e-9
-    ):
-        raise ConfigError("the segment is not the one of the result: pass the data that were analysed")
-    found = segment.noise_log_likelihood()
-    if abs(found - result.log_noise_evidence) > 1e-3 * abs(result.log_noise_evidence):
-        raise ConfigError("the data or their noise spectra are not those of the result: pass the segment analysed")
-
-
-def chosen_draws(result: Result, n: int, seed: int) -> pd.DataFrame:
-    """At most `n` equally weighted draws of the result, chosen at random."""
-    chosen = np.random.default_rng(seed).permutation(len(result.posterior))[:n]
-    return result.posterior.iloc[np.sort(chosen)].reset_index(drop=True)
-
-
-def model_of(result: Result) -> WaveformModel:
-    """The (2,2) waveform model that the result was made with."""
-    from gwsurrogate_ml.inference.training.train import load_model
-
-    return load_model(result.meta["surrogate"]["name"])[0]
-
-
 def offset(likelihood: Any, old: np.ndarray, new: np.ndarray) -> tuple[float, float]:
     """Shift of orbital phase (rad) and of time (s) that brings the signals `new` (n_det, n_f) nearest to `old`."""
     n_f = old.shape[1]
@@ -293,110 +246,6 @@ def offset(likelihood: Any, old: np.ndarray, new: np.ndarray) -> tuple[float, fl
     total = np.sum(product * np.exp(2j * np.pi * likelihood.frequencies * time))
     # A later arrival by `time` multiplies by exp(-2 pi i f t); the (2, 2) mode turns with twice the phase.
     return float(np.angle(total)) / 2, float(time)
-
-
-def _responses(segment: AnalysisSegment, waveform: Any) -> Callable[[Mapping[str, float]], np.ndarray]:
-    """Function from the eleven parameters to the strain (n_det, n_f) in each detector."""
-    ours = callable(getattr(waveform, "frequency_domain", None))
-    if ours and modes_of(waveform) == ((2, 2),):
-        from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-
-        likelihood = SegmentLikelihood(segment, waveform)
-        return lambda row: likelihood.signals({name: np.array([row[name]]) for name in PARAMETERS})[0]
-    import bilby
-
-    from gwsurrogate_ml.plugins.bilby import source_model
-    from gwsurrogate_ml.waveform.lal import require_approximant
-
-    interferometers = segment.to_bilby()
-    if ours:
-        generator = _generator(segment, source_model(waveform), {})
-    elif isinstance(waveform, str):
-        require_approximant(waveform)
-        settings = {"waveform_approximant": waveform, "reference_frequency": max(segment.f_min, 20.0)}
-        generator = _generator(segment, bilby.gw.source.lal_binary_black_hole, settings)
-    else:
-        generator = waveform
-
-    def response(row: Mapping[str, float]) -> np.ndarray:
-        polarizations = generator.frequency_domain_strain(dict(row))
-        return np.stack([i.get_detector_response(polarizations, dict(row)) for i in interferometers])
-
-    return response
-
-
-def _generator(segment: AnalysisSegment, source: Callable[..., Any], settings: Mapping[str, Any]) -> Any:
-    """bilby's generator of a source model on the segment's frequencies."""
-    import bilby
-
-    return bilby.gw.WaveformGenerator(
-        duration=segment.duration,
-        sampling_frequency=segment.sampling_frequency,
-        start_time=segment.start_time,
-        frequency_domain_source_model=source,
-        parameter_conversion=bilby.gw.conversion.convert_to_lal_binary_black_hole_parameters,
-        waveform_arguments={"minimum_frequency": segment.f_min, **settings},
-    )
-
-
-def combine(results: Sequence[Result], seed: int = 0) -> Result:
-    """One result of several of the same data, prior and waveform, such as runs with different seeds.
-
-    Weights of all draws are pooled: each run counts by its number of draws and its evidence, and the error of the pooled
-    evidence is that of all draws together.
-
-    Raises
-    ------
-    ConfigError
-        if there are none, or data, prior or waveform differ
-    """
-    results = list(results)
-    if not results:
-        raise ConfigError("nothing to combine: give at least one result")
-    if foreign := [type(result).__name__ for result in results if not isinstance(result, Result)]:
-        raise ConfigError(f"a {foreign[0]} cannot be combined: give each Result, Result.load reads one from a file")
-    first = results[0]
-    for other in results[1:]:
-        for key in ("prior", "bilby_prior", "segment", "waveform"):
-            if other.meta.get(key) != first.meta.get(key):
-                raise ConfigError(f"the results differ in {key}: only results of the same data and model combine")
-        if abs(other.log_noise_evidence - first.log_noise_evidence) > 1e-6 * abs(first.log_noise_evidence):
-            raise ConfigError("the results belong to different data or noise spectra: they cannot be combined")
-    # Weights are relative to a run's own normalisation: evidence = mean weight. Re-weighted results start from it.
-    tables = []
-    for result in results:
-        shift = result.log_evidence - (log_sum(result.log_weights) - np.log(result.n_draws))
-        tables.append(result.weighted.assign(log_weight=result.log_weights + shift - result.log_noise_evidence))
-    weighted = pd.concat(tables, ignore_index=True)
-    log_weights = weighted["log_weight"].to_numpy()
-    summary = summarise(log_weights)
-    # As many draws of each run as its share of the weight asks for, as far as the scarcest run allows.
-    share = np.array([np.exp(log_sum(t["log_weight"].to_numpy()) - log_sum(log_weights)) for t in tables])
-    total = int(min(len(r.posterior) / s for r, s in zip(results, share, strict=True)))
-    rng = np.random.default_rng(seed)
-    counts = np.minimum(
-        np.floor(share * total + rng.random(len(share))).astype(int), [len(r.posterior) for r in results]
-    )
-    posterior = pd.concat(
-        [r.posterior.iloc[rng.permutation(len(r.posterior))[:c]] for r, c in zip(results, counts, strict=True)],
-        ignore_index=True,
-    )
-    weights = np.exp(log_weights - log_weights.max())
-    return replace(
-        first,
-        posterior=posterior.iloc[rng.permutation(len(posterior))].reset_index(drop=True),
-        weighted=weighted,
-        n_draws=len(weighted),
-        sample_efficiency=effective_size(log_weights) / len(weighted),
-        pareto_k=summary.pareto_k,
-        log_evidence=summary.log_evidence + first.log_noise_evidence,
-        log_evidence_error=float(
-            np.sqrt(sum((s * r.log_evidence_error) ** 2 for s, r in zip(share, results, strict=True)))
-        ),
-        extrinsic_ess=float(np.sum(weights * weighted["extrinsic_ess"].to_numpy()) / np.sum(weights)),
-        seconds=float(sum(r.seconds for r in results)),
-        meta=first.meta | {"combined": len(results), "seeds": [r.meta.get("seed") for r in results]},
-    )
 
 
 def with_remnant(result: Result, remnant: Any = None) -> Result:

@@ -206,10 +206,9 @@ def analysis_key(segment: AnalysisSegment, probe: np.ndarray, **settings: Any) -
 
 @cache
 def code() -> str:
-    """A hash of the source files that an analysis runs through: steps of other code are not gone on from."""
+    """A hash of the package's source files: steps of other code are not gone on from."""
     digest = hashlib.sha256()
-    root = Path(__file__).parents[1]
-    for part in (".", "inference", "kernels", "strain", "surrogate", "waveform"):
-        for path in sorted((root / part).glob("*.py")):
-            digest.update(path.read_bytes())
+    root = Path(__file__).parents[2]
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()

@@ -18,8 +18,9 @@ from gwsurrogate_ml.inference.likelihood.distance import DistanceTable, draw_dis
 from gwsurrogate_ml.inference.likelihood.point_sets import LikelyBinaries, choose_sets
 from gwsurrogate_ml.inference.likelihood.points import TimeWindow, quasi_random
 from gwsurrogate_ml.inference.likelihood.quadrupole import ExtrinsicIntegral
+from gwsurrogate_ml.inference.likelihood.reduced import BASIS_TOLERANCE, ReducedLikelihood
 from gwsurrogate_ml.inference.likelihood.samples import Nodes, SampledWaveform
-from gwsurrogate_ml.inference.likelihood.segment import BASIS_TOLERANCE, ReducedLikelihood, SegmentLikelihood
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import Found
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior
 from gwsurrogate_ml.inference.sampling.loud import one_detector_flags, require_resolved, too_near, unlike, window_flags

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gwsurrogate_ml.inference.likelihood.injections import draw_injection
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood, WaveformModel
 from gwsurrogate_ml.inference.likelihood.trigger import search
 from gwsurrogate_ml.inference.proposal.flows import network_proposals
@@ -39,16 +39,13 @@ class LiveEfficiency:
     """
 
     def __init__(self, simulator: Simulator, model: WaveformModel, events: int, seed: int, draws: int = 400) -> None:
-        from gwsurrogate_ml.inference.calibration.campaign import draw_injection
-
         config = simulator.config
         self.prior, self.draws = config.prior, draws
         self._events: list[tuple[EventSampler, torch.Tensor]] = []
         band, frequencies = band_frequencies(config)
-        setting = SimpleNamespace(config=config, prior=config.prior, model=model)
         rng = np.random.default_rng([seed, 31])
         while len(self._events) < events:
-            likelihood = SegmentLikelihood(draw_injection(setting, rng).segment, model)  # type: ignore[arg-type]
+            likelihood = SegmentLikelihood(draw_injection(config.segment, config.prior, model, rng).segment, model)
             found = search(likelihood, self.prior, simulator.bank.reference, band, seed)
             if found.network_snr < QUIETEST:
                 continue

@@ -18,6 +18,7 @@ import torch
 from gwsurrogate_ml.conventions import component_masses
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference.config import EstimatorConfig
+from gwsurrogate_ml.inference.likelihood.alignment import align
 from gwsurrogate_ml.inference.likelihood.detectors import Network, amplitudes
 from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
 from gwsurrogate_ml.inference.proposal import compression
@@ -73,7 +74,7 @@ def compress(
     basis = np.conj(bank.basis).astype(np.complex64)
     for start in range(0, len(theta), _CHUNK):
         h = face_on(model, theta[start : start + _CHUNK], config)
-        white = compression.align(h, bank.reference, bank.frequencies) * bank.whitening
+        white = align(h, bank.reference, bank.frequencies) * bank.whitening
         parts.append(white.astype(np.complex64) @ basis)
     return np.concatenate(parts)
 
@@ -98,7 +99,7 @@ def build_bank(
     n_examples = min(2500, size)
     examples = np.concatenate(
         [
-            compression.align(face_on(model, theta[i : i + _CHUNK], config), reference, frequencies)
+            align(face_on(model, theta[i : i + _CHUNK], config), reference, frequencies)
             for i in range(0, n_examples, _CHUNK)
         ]
     )[:n_examples]

@@ -35,32 +35,12 @@ from gwsurrogate_ml.inference.training.live import LiveEfficiency
 from gwsurrogate_ml.inference.training.processes import MeanLoss, Processes, processes
 from gwsurrogate_ml.inference.training.simulator import Simulator, build_bank, n_features
 from gwsurrogate_ml.strain.detectors import require_known
-from gwsurrogate_ml.waveform.lal import LalModel
+from gwsurrogate_ml.surrogate.load import load_model
 from gwsurrogate_ml.waveform.model import require_quadrupole
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 _BANK_STREAM, _SIMULATOR_STREAM, _VALIDATION_STREAM, _RANGE_STREAM = 1, 2, 3, 4
-
-
-def load_model(name: str) -> tuple[WaveformModel, dict[str, Any]]:
-    """The (2, 2) waveform model a configuration names, and what identifies it: a surrogate by name or path, or
-    "lal:APPROXIMANT".
-
-    Raises
-    ------
-    ConfigError
-        if the model has other modes
-    """
-    if name.startswith("lal:"):
-        return LalModel(name.removeprefix("lal:")), {"name": name}
-    import gwsurrogate_ml as gw
-
-    surrogate = gw.load_surrogate(name)
-    require_quadrupole(surrogate)
-    folder = artifacts.resolve(name, "surrogate")
-    card = json.loads((folder / "card.json").read_text())
-    return surrogate, {"name": card["name"], "version": card.get("version"), "weights_sha256": card["weights_sha256"]}
 
 
 def train_estimator(

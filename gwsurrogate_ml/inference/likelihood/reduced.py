@@ -1,0 +1,103 @@
+"""Series and powers of many binaries in an event's own reduced basis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gwsurrogate_ml.inference.likelihood.points import TimeWindow
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+from gwsurrogate_ml.kernels.threads import in_threads
+
+if TYPE_CHECKING:
+    pass
+
+BASIS_TOLERANCE = 1e-11
+"""Share of whitened power that an event's basis may lose, on average; less where signals are loud."""
+
+
+class ReducedLikelihood:
+    """Series and powers of many binaries through an orthonormal basis of this event's whitened waveforms.
+
+    Parameters
+    ----------
+    likelihood : SegmentLikelihood
+    window : TimeWindow
+    examples : (P, n_f) complex128
+        face-on waveforms that span what will be asked for
+    tolerance : float
+        share of whitened power the basis may lose on `examples` (their mean)
+    """
+
+    def __init__(
+        self,
+        likelihood: SegmentLikelihood,
+        window: TimeWindow,
+        examples: np.ndarray,
+        tolerance: float = BASIS_TOLERANCE,
+    ) -> None:
+        self.likelihood, self.window, self.tolerance = likelihood, window, tolerance
+        # One basis serves all detectors: whitened by the sum of their weights.
+        self._root = np.sqrt(likelihood.weight.sum(axis=0)[likelihood.band])
+        self._basis = np.zeros((len(self._root), 0), dtype=np.complex128)
+        self.extend(examples)
+
+    @property
+    def size(self) -> int:
+        """Number of basis vectors."""
+        return self._basis.shape[1]
+
+    def extend(self, examples: np.ndarray) -> None:
+        """Add the directions of `examples` the basis misses, each of which counts with unit power."""
+        band = self.likelihood.band
+        white = examples[:, band] * self._root
+        white /= np.linalg.norm(white, axis=1, keepdims=True)
+        rest = white - (white @ np.conj(self._basis)) @ self._basis.T
+        _, singular, vectors = np.linalg.svd(rest, full_matrices=False)
+        share = np.append(np.cumsum((singular**2)[::-1])[::-1][1:], 0.0) / len(examples)
+        n = int(np.searchsorted(-share, -self.tolerance)) + 1
+        # Rows of V^H span the waveforms (h = c V^H): its transpose, not its conjugate, holds them as columns.
+        fresh = vectors[:n].T
+        for _ in range(2):  # twice is enough for orthogonality to rounding error; earlier vectors must not change
+            fresh = fresh - self._basis @ (np.conj(self._basis).T @ fresh)
+            fresh, _ = np.linalg.qr(fresh)
+        self._basis = np.hstack([self._basis, fresh])
+        likelihood = self.likelihood
+        turns = np.exp(2j * np.pi * np.outer(likelihood.frequencies[band], self.window.times))
+        self._filters = [
+            np.conj(self._basis).T @ ((w * d)[band, None] / self._root[:, None] * turns)
+            for w, d in zip(likelihood.weight, likelihood.strain, strict=True)
+        ]
+        shares = likelihood.weight[:, band] / self._root**2
+        self._metrics = [np.conj(self._basis).T @ (share[:, None] * self._basis) for share in shares]
+
+    def project(self, waveforms: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Coefficients (N, K), powers (N, n_det) and the share of whitened power lost by the basis (N,)."""
+        band = self.likelihood.band
+        contiguous = slice(int(band[0]), int(band[-1]) + 1)
+        whitened_basis = np.zeros((contiguous.stop - contiguous.start, self.size), dtype=np.complex128)
+        whitened_basis[band - band[0]] = np.conj(self._basis) * self._root[:, None]
+        weight = self.likelihood.weight[:, contiguous].T
+        coefficients = np.empty((len(waveforms), self.size), dtype=np.complex128)
+        power = np.empty((len(waveforms), weight.shape[1]))
+
+        def work(rows: slice) -> None:
+            h = waveforms[rows, contiguous]
+            np.matmul(h, whitened_basis, out=coefficients[rows])
+            np.matmul(h.real**2 + h.imag**2, weight, out=power[rows])
+
+        in_threads(work, len(waveforms))
+        lost = 1 - np.sum(coefficients.real**2 + coefficients.imag**2, axis=1) / power.sum(1)
+        return coefficients, power, lost
+
+    def power(self, coefficients: np.ndarray) -> np.ndarray:
+        """<h|h> in each detector from coefficients alone: (N, K) to (N, n_det)."""
+        return np.stack(
+            [np.sum(np.real(np.conj(coefficients) * (coefficients @ g.T)), axis=1) for g in self._metrics], 1
+        )
+
+    def series(self, coefficients: np.ndarray) -> np.ndarray:
+        """z_d(t) at the window's times: (N, K) to (N, n_det, window.size) complex128."""
+        conjugate = np.conj(coefficients)
+        return np.stack([conjugate @ filters for filters in self._filters], axis=1)

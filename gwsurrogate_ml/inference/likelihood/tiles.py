@@ -1,0 +1,84 @@
+"""Energies of whitened data in tiles of time and frequency, against what the noise spectrum foretells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import chi2
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+
+TILE = 0.125
+"""Length of a tile in s."""
+
+
+BANDS = (20.0, 40.0, 80.0, 160.0, 320.0, 640.0)
+"""Edges of the tiles in Hz."""
+
+
+FEWEST = 8
+"""Tiles a band needs for its median."""
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Energies of one detector's whitened data.
+
+    Attributes
+    ----------
+    times : (n_t,) float, s from the segment's start, of the tiles' beginnings
+    edges : (n_b + 1,) float, Hz
+    ratio : (n_b, n_t) float
+        energy over what the spectrum foretells
+    dof : (n_b,) float
+        ``ratio * dof`` is chi-squared of so many degrees of freedom in Gaussian noise
+    """
+
+    times: np.ndarray
+    edges: np.ndarray
+    ratio: np.ndarray
+    dof: np.ndarray
+
+    def levels(self, keep: np.ndarray) -> np.ndarray:
+        """Noise's power over the spectrum's in each band (n_b,), by the median of the tiles `keep` (n_t,) or (n_b, n_t).
+
+        One where fewer than `FEWEST` are left.
+        """
+        keep = np.broadcast_to(keep, self.ratio.shape)
+        medians = [np.median(row[k]) if k.sum() >= FEWEST else np.nan for row, k in zip(self.ratio, keep, strict=True)]
+        levels = np.array(medians) * self.dof / chi2.median(self.dof)
+        return np.where(np.isfinite(levels), levels, 1.0)
+
+    def excess(self, keep: np.ndarray) -> np.ndarray:
+        """Energy of each tile (n_b, n_t) beyond the noise's, a squared signal-to-noise ratio; noise counts at its own level."""
+        return np.where(keep, self.dof[:, None] * (self.ratio - np.maximum(self.levels(keep), 1.0)[:, None]), 0.0)
+
+
+def tiles(likelihood: SegmentLikelihood, residual: np.ndarray, detector: int) -> Tiles:
+    """Tiles of one detector's residual (n_f,), 1/Hz, without the tapered ends of the segment."""
+    segment = likelihood.segment
+    usable = likelihood.weight[detector] > 0
+    white = segment.whitened(np.where(likelihood.weight > 0, residual, 0.0))[detector]
+    rate = white.size / segment.duration
+    length, edge = round(TILE * rate), round(max(segment.roll_off, TILE) * rate)
+    starts = np.arange(edge, white.size - edge - length + 1, length)
+    frequencies = np.fft.rfftfreq(length, 1 / rate)
+    power = np.abs(np.fft.rfft([white[s : s + length] for s in starts], axis=1)) ** 2
+    # White noise in the usable bins alone has this autocorrelation, and a tile's periodogram this mean.
+    lags = np.fft.irfft(usable.astype(np.float64), n=white.size)[:length] * (length - np.arange(length))
+    expected = 2 * np.fft.rfft(lags).real - lags[0]
+    low, high = segment.f_min, float(likelihood.frequencies[usable][-1])
+    edges = np.unique(np.clip(BANDS, low, high))
+    bins = [(frequencies >= a) & (frequencies < b) for a, b in pairwise(edges)]
+    wide = [k for k, b in enumerate(bins) if b.any()]
+    ratio = [power[:, bins[k]].sum(axis=1) / expected[bins[k]].sum() for k in wide]
+    return Tiles(
+        starts / rate,
+        np.append(edges[wide], edges[wide[-1] + 1]) if wide else edges[:1],
+        np.array(ratio).reshape(len(wide), len(starts)),
+        np.array([2.0 * bins[k].sum() for k in wide]),
+    )

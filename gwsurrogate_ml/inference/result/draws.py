@@ -1,0 +1,107 @@
+"""What is derived from the draws of a result: source-frame masses, waveforms, the prior that they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.interpolate import CubicSpline
+
+from gwsurrogate_ml.conventions import PARAMETERS, component_masses
+from gwsurrogate_ml.errors import ConfigError
+
+if TYPE_CHECKING:
+    from bilby.core.prior import PriorDict
+
+    from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
+    from gwsurrogate_ml.inference.result.result import Result
+    from gwsurrogate_ml.strain.segment import AnalysisSegment
+
+
+def whitened_bands(
+    posterior: pd.DataFrame, segment: AnalysisSegment, model: WaveformModel
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """5 %, 50 % and 95 % quantiles (3, n) of the whitened waveforms of posterior draws in each detector, and GPS
+    times (n,).
+    """
+    from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+
+    signals = SegmentLikelihood(segment, model).signals({name: posterior[name].to_numpy() for name in PARAMETERS})
+    white = segment.whitened(signals)
+    quantiles = np.quantile(white, (0.05, 0.5, 0.95), axis=0)
+    n = white.shape[-1]
+    times = segment.start_time + np.arange(n) * segment.duration / n
+    return {name: quantiles[:, d] for d, name in enumerate(segment.detectors)}, times
+
+
+def derived(parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Masses, effective spin, redshift (astropy's Planck15, as bilby's default) and source-frame masses."""
+    from bilby.gw.cosmology import get_cosmology
+
+    mass_1, mass_2 = component_masses(parameters["chirp_mass"], parameters["mass_ratio"])
+    # The distance is a smooth, rising function of redshift: tabulate it and read it backwards.
+    distance, cosmology = parameters["luminosity_distance"], get_cosmology("Planck15")
+    grid = np.linspace(0.0, 0.1, 200)
+    while cosmology.luminosity_distance(grid[-1]).value < distance.max():
+        grid = grid * 2
+    table = cosmology.luminosity_distance(grid).value
+    redshift = CubicSpline(table, grid)(distance)
+    source = {"mass_1": mass_1, "mass_2": mass_2, "total_mass": mass_1 + mass_2, "chirp_mass": parameters["chirp_mass"]}
+    return {
+        "mass_1": mass_1,
+        "mass_2": mass_2,
+        "total_mass": mass_1 + mass_2,
+        "chi_eff": (mass_1 * parameters["chi_1"] + mass_2 * parameters["chi_2"]) / (mass_1 + mass_2),
+        "redshift": redshift,
+        **{f"{name}_source": mass / (1 + redshift) for name, mass in source.items()},
+    }
+
+
+def prior_of(result: Result) -> PriorDict:
+    """The prior of a result as a bilby PriorDict.
+
+    Raises
+    ------
+    ConfigError
+        if the result does not say
+    """
+    from bilby.core.prior import PriorDict
+
+    from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+
+    if "bilby_prior" in result.meta:
+        return PriorDict(dict(result.meta["bilby_prior"]))
+    if "prior" not in result.meta or "segment" not in result.meta:
+        raise ConfigError("the result does not say under which prior it was made: it cannot be re-weighted")
+    return BinaryPrior.model_validate(result.meta["prior"]).to_bilby(result.meta["segment"]["gps"])
+
+
+def require_same_data(result: Result, segment: AnalysisSegment) -> None:
+    """Raise `ConfigError` unless `segment` holds the data, band and noise spectra that the result was made from."""
+    if not hasattr(segment, "noise_log_likelihood"):
+        raise ConfigError(f"the segment is a {type(segment).__name__}: give the AnalysisSegment that was analysed")
+    stored = result.meta.get("segment", {})
+    if stored and (
+        tuple(stored["detectors"]) != tuple(segment.detectors)
+        or abs(stored["start_time"] - segment.start_time) > 1e-6
+        or abs(stored["f_min"] - segment.f_min) + abs(stored["duration"] - segment.duration) > 1e-9
+    ):
+        raise ConfigError("the segment is not the one of the result: pass the data that were analysed")
+    found = segment.noise_log_likelihood()
+    if abs(found - result.log_noise_evidence) > 1e-3 * abs(result.log_noise_evidence):
+        raise ConfigError("the data or their noise spectra are not those of the result: pass the segment analysed")
+
+
+def chosen_draws(result: Result, n: int, seed: int) -> pd.DataFrame:
+    """At most `n` equally weighted draws of the result, chosen at random."""
+    chosen = np.random.default_rng(seed).permutation(len(result.posterior))[:n]
+    return result.posterior.iloc[np.sort(chosen)].reset_index(drop=True)
+
+
+def model_of(result: Result) -> WaveformModel:
+    """The (2,2) waveform model that the result was made with."""
+    from gwsurrogate_ml.surrogate.load import load_model
+
+    return load_model(result.meta["surrogate"]["name"])[0]
