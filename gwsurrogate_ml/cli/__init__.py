@@ -1,1 +1,1 @@
-"""gwsurrogate_ml.cli."""
+"""The command `gwsml`: one small module a command."""

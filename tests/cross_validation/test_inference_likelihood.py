@@ -11,9 +11,10 @@ from scipy.special import i0e, logsumexp
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.conventions import INTRINSIC
-from gwsurrogate_ml.inference.likelihood import detectors, quadrupole
-from gwsurrogate_ml.inference.likelihood import points as candidates
-from gwsurrogate_ml.inference.likelihood.distance import DistanceTable, draw_distance
+from gwsurrogate_ml.inference.extrinsic import points as candidates
+from gwsurrogate_ml.inference.extrinsic import quadrupole
+from gwsurrogate_ml.inference.extrinsic.distance import DistanceTable, draw_distance
+from gwsurrogate_ml.inference.likelihood import detectors
 from gwsurrogate_ml.inference.likelihood.reduced import ReducedLikelihood
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior

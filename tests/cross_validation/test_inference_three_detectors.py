@@ -7,9 +7,10 @@ import pytest
 
 from gwsurrogate_ml.conventions import INTRINSIC
 from gwsurrogate_ml.inference.config import SegmentConfig
-from gwsurrogate_ml.inference.likelihood import detectors, quadrupole
-from gwsurrogate_ml.inference.likelihood import points as candidates
-from gwsurrogate_ml.inference.likelihood.distance import DistanceTable
+from gwsurrogate_ml.inference.extrinsic import points as candidates
+from gwsurrogate_ml.inference.extrinsic import quadrupole
+from gwsurrogate_ml.inference.extrinsic.distance import DistanceTable
+from gwsurrogate_ml.inference.likelihood import detectors
 from gwsurrogate_ml.inference.likelihood.injections import GPS, random_psds, simulate_segment
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior

@@ -10,9 +10,10 @@ from scipy.integrate import quad
 from scipy.special import i0e
 from scipy.stats import kstest
 
-from gwsurrogate_ml.inference.likelihood.distance import DistanceTable, draw_distance
-from gwsurrogate_ml.inference.likelihood.points import ExtrinsicPoints, TimeWindow
-from gwsurrogate_ml.inference.likelihood.quadrupole import ExtrinsicIntegral
+from gwsurrogate_ml.inference.extrinsic.distance import DistanceTable, draw_distance
+from gwsurrogate_ml.inference.extrinsic.points import ExtrinsicPoints
+from gwsurrogate_ml.inference.extrinsic.quadrupole import ExtrinsicIntegral
+from gwsurrogate_ml.inference.likelihood.window import TimeWindow
 
 NEAR, FAR = 10.0, 3000.0
 # quad says so where it reaches rounding error, far below what is asked of it here.

@@ -10,10 +10,10 @@ from gwsurrogate_ml.conventions import component_masses
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.likelihood.injections import random_psds, simulate_segment
-from gwsurrogate_ml.inference.likelihood.points import TimeWindow
 from gwsurrogate_ml.inference.likelihood.reduced import ReducedLikelihood
 from gwsurrogate_ml.inference.likelihood.samples import Nodes
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+from gwsurrogate_ml.inference.likelihood.window import TimeWindow
 
 TOLERANCE = 3e-8
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gwsurrogate_ml.inference.extrinsic.points import Azimuths, quasi_random
+from gwsurrogate_ml.inference.extrinsic.polarization import Cap
+from gwsurrogate_ml.inference.extrinsic.quadrupole import moved
 from gwsurrogate_ml.inference.likelihood.detectors import Network, amplitudes
-from gwsurrogate_ml.inference.likelihood.points import Azimuths, TimeWindow, quasi_random
-from gwsurrogate_ml.inference.likelihood.polarization import Cap
-from gwsurrogate_ml.inference.likelihood.quadrupole import moved
+from gwsurrogate_ml.inference.likelihood.window import TimeWindow
 
 NETWORKS = [("H1", "L1"), ("H1", "L1", "V1")]
 

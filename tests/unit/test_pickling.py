@@ -14,7 +14,7 @@ import pytest
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.conventions import PARAMETERS
 from gwsurrogate_ml.inference import BinaryPrior, LalModel, SegmentLikelihood
-from gwsurrogate_ml.inference.likelihood.distance import DistanceTable
+from gwsurrogate_ml.inference.extrinsic.distance import DistanceTable
 from gwsurrogate_ml.plugins.gwsignal import NRHM
 from gwsurrogate_ml.strain.simulate import simulate
 from tests.hostile import material

@@ -1,1 +1,1 @@
-"""analyze."""
+"""`gwsml analyze`: from strain to a report, for one event or many."""

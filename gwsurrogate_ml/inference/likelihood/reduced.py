@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gwsurrogate_ml.inference.likelihood.points import TimeWindow
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+from gwsurrogate_ml.inference.likelihood.window import TimeWindow
 from gwsurrogate_ml.kernels.threads import in_threads
 
 if TYPE_CHECKING:

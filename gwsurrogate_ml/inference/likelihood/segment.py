@@ -15,7 +15,7 @@ import numpy as np
 from gwsurrogate_ml.conventions import component_masses
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.inference.likelihood.detectors import Network, amplitudes, earth_direction
-from gwsurrogate_ml.inference.likelihood.points import TimeWindow
+from gwsurrogate_ml.inference.likelihood.window import TimeWindow
 from gwsurrogate_ml.waveform.model import Waveform as WaveformModel
 from gwsurrogate_ml.waveform.model import require_quadrupole
 

@@ -1,1 +1,1 @@
-"""prior."""
+"""Priors of binaries, and whether a waveform model covers them."""

@@ -200,7 +200,7 @@ def with_waveform(
     draws = chosen_draws(result, n, seed)
     old = model_of(result)
     likelihood = SegmentLikelihood(segment, old)
-    responses = responses(segment, waveform)
+    strain = responses(segment, waveform)
     log_old, log_new, power = (np.empty(len(draws)) for _ in range(3))
     shifted = draws[list(PARAMETERS)].copy()
     for i in range(len(draws)):
@@ -208,10 +208,10 @@ def with_waveform(
         table = {name: np.array([value]) for name, value in row.items()}
         log_old[i] = likelihood.log_likelihood_ratio(table)[0]
         reference = likelihood.signals(table | {"phase": np.zeros(1)})[0]
-        phase, time = offset(likelihood, reference, responses(row | {"phase": 0.0}))
+        phase, time = offset(likelihood, reference, strain(row | {"phase": 0.0}))
         row |= {"phase": (row["phase"] + phase) % (2 * np.pi), "geocent_time": row["geocent_time"] + time}
         shifted.loc[i, ["phase", "geocent_time"]] = row["phase"], row["geocent_time"]
-        signal = responses(row)
+        signal = strain(row)
         power[i] = np.sum(likelihood.weight * np.abs(signal) ** 2)
         log_new[i] = np.sum(likelihood.weight * np.real(np.conj(signal) * likelihood.strain)) - 0.5 * power[i]
         if progress:

@@ -13,15 +13,16 @@ from functools import partial
 import numpy as np
 
 from gwsurrogate_ml.errors import GwsmlError
+from gwsurrogate_ml.inference.extrinsic.distance import DistanceTable, draw_distance, draw_phase
+from gwsurrogate_ml.inference.extrinsic.point_sets import LikelyBinaries, choose_sets
+from gwsurrogate_ml.inference.extrinsic.points import quasi_random
+from gwsurrogate_ml.inference.extrinsic.quadrupole import ExtrinsicIntegral
 from gwsurrogate_ml.inference.likelihood.detectors import sky_angles
-from gwsurrogate_ml.inference.likelihood.distance import DistanceTable, draw_distance, draw_phase
-from gwsurrogate_ml.inference.likelihood.point_sets import LikelyBinaries, choose_sets
-from gwsurrogate_ml.inference.likelihood.points import TimeWindow, quasi_random
-from gwsurrogate_ml.inference.likelihood.quadrupole import ExtrinsicIntegral
 from gwsurrogate_ml.inference.likelihood.reduced import BASIS_TOLERANCE, ReducedLikelihood
 from gwsurrogate_ml.inference.likelihood.samples import Nodes, SampledWaveform
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import Found
+from gwsurrogate_ml.inference.likelihood.window import TimeWindow
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior
 from gwsurrogate_ml.inference.sampling.loud import one_detector_flags, require_resolved, too_near, unlike, window_flags
 from gwsurrogate_ml.inference.weights import check_weights, resample

@@ -1,1 +1,1 @@
-"""training."""
+"""Training of an estimator: banks, simulation, the network's training and its live efficiency."""

@@ -1,1 +1,1 @@
-"""aligned."""
+"""The aligned-spin model: coordinates, post-Newtonian baseline, networks, higher modes, compiled evaluation, training."""

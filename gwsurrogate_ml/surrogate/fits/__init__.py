@@ -1,1 +1,1 @@
-"""fits."""
+"""Regressions: ensembles of small networks, sparse Gaussian processes."""

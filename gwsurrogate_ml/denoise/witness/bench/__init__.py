@@ -1,1 +1,1 @@
-"""bench."""
+"""What a witness cleaner is judged by: mocks with known optimum, the ladder of checks, baselines."""

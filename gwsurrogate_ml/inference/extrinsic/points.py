@@ -14,49 +14,21 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
-from gwsurrogate_ml.inference.likelihood import polarization
+from gwsurrogate_ml.inference.extrinsic import polarization
 from gwsurrogate_ml.inference.likelihood.detectors import Network, amplitudes
+from gwsurrogate_ml.inference.likelihood.window import TAPS, TimeWindow, lagrange
 from gwsurrogate_ml.inference.weights import effective_size
 
 TEMPER = 0.6
 """Power to which the likelihood is raised in the proposals of times and amplitudes: wider than the posterior."""
 FLOOR = 0.02
 """Share of arrival times drawn uniformly over the window, and of those within a cell drawn uniformly over it."""
-TAPS = 6
-"""Samples of a series that each interpolated value is made of."""
 _FINE = 16
 """Parts of a step of the series within which arrival times are equally likely: 4 microseconds."""
 _LAYERS, _LEARNED_FLOOR, _PER_CELL = (0.7, 0.4, 0.2), 0.1, 6
 """Powers of the weights that azimuths are learned from, the share drawn uniformly, and points that count in each cell."""
 _RING, _RING_FLOOR, _SPREAD = 96, 0.1, 9
 """Cells of the ring of directions, the share of azimuths drawn uniformly, and samples over which a series is widened."""
-
-
-@dataclass(frozen=True)
-class TimeWindow:
-    """Arrival times at which matched-filter series are tabulated, s from the start of the segment.
-
-    Parameters
-    ----------
-    start : float, s
-    step : float, s
-    size : int
-    """
-
-    start: float
-    step: float
-    size: int
-
-    @property
-    def times(self) -> np.ndarray:
-        """(size,) float64, s."""
-        return self.start + self.step * np.arange(self.size)
-
-    def interpolate(self, series: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """Values of `series` (size,) at `times` (n,), all of them at least three steps inside the window."""
-        position = (times - self.start) / self.step
-        left = np.floor(position).astype(np.int64) - (TAPS // 2 - 1)
-        return np.sum(lagrange(position - left) * series[left[:, None] + np.arange(TAPS)], axis=1)
 
 
 @dataclass(frozen=True)
@@ -104,16 +76,6 @@ class ExtrinsicPoints:
             self.log_weight,
             self.geocentre,
         )
-
-
-def lagrange(x: np.ndarray) -> np.ndarray:
-    """Weights of the polynomial through nodes 0..5 at positions `x`: (..., 6)."""
-    nodes = np.arange(TAPS)
-    weights = np.ones((*x.shape, TAPS))
-    for j in nodes:
-        for k in nodes[nodes != j]:
-            weights[..., j] *= (x - k) / (j - k)
-    return weights
 
 
 @dataclass(frozen=True)

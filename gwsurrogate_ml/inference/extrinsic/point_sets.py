@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gwsurrogate_ml.errors import GwsmlError
+from gwsurrogate_ml.inference.extrinsic.points import Azimuths, ExtrinsicPoints, keep_best
+from gwsurrogate_ml.inference.extrinsic.quadrupole import ExtrinsicIntegral, moved
 from gwsurrogate_ml.inference.likelihood.detectors import Network
-from gwsurrogate_ml.inference.likelihood.points import Azimuths, ExtrinsicPoints, keep_best
-from gwsurrogate_ml.inference.likelihood.quadrupole import ExtrinsicIntegral, moved
 from gwsurrogate_ml.inference.weights import effective_size, log_sum
 from gwsurrogate_ml.kernels.threads import in_threads
 

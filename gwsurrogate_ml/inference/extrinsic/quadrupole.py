@@ -12,8 +12,9 @@ from functools import cached_property
 
 import numpy as np
 
-from gwsurrogate_ml.inference.likelihood.distance import FAR_ENOUGH, HOLLOW, DistanceTable, between
-from gwsurrogate_ml.inference.likelihood.points import ExtrinsicPoints, TimeWindow
+from gwsurrogate_ml.inference.extrinsic.distance import FAR_ENOUGH, HOLLOW, DistanceTable, between
+from gwsurrogate_ml.inference.extrinsic.points import ExtrinsicPoints
+from gwsurrogate_ml.inference.likelihood.window import TimeWindow
 from gwsurrogate_ml.jit import njit
 
 SKIP = 25.0
