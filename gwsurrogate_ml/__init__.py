@@ -20,7 +20,7 @@ _PUBLIC = {
     "train_estimator": "gwsurrogate_ml.inference",
     "WitnessCleaner": "gwsurrogate_ml.denoise.witness.cleaner",
     "SignalDenoiser": "gwsurrogate_ml.denoise.signal.denoiser",
-    "load_denoiser": "gwsurrogate_ml.denoise.signal.denoiser",
+    "load_denoiser": "gwsurrogate_ml.denoise.signal.load",
 }
 
 if TYPE_CHECKING:

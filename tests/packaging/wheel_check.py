@@ -77,7 +77,7 @@ assert 1e-24 < abs(h["plus"]).max() < 1e-21
 SKYMAP = """
 import numpy as np
 from gwsurrogate_ml.errors import ConfigError
-from gwsurrogate_ml.inference.skymap import from_draws
+from gwsurrogate_ml.inference.result.skymap import from_draws
 try:
     from_draws(np.zeros(100), np.zeros(100))
 except ConfigError as error:
