@@ -81,7 +81,7 @@ def test_every_figure_is_drawn_without_latex_where_the_matplotlibrc_asks_for_it(
     (tmp_path / "matplotlibrc").write_text("text.usetex: True\ntext.parse_math: False\nfigure.autolayout: True\n")
     root = Path(__file__).parents[2]
     code = "import matplotlib; assert matplotlib.rcParams['text.usetex']; "
-    code += "from tests.unit.test_plot_settings import draw_everything; draw_everything()"
+    code += "from tests.plot.test_style import draw_everything; draw_everything()"
     environment = os.environ | {"MATPLOTLIBRC": str(tmp_path), "PATH": str(tmp_path), "PYTHONPATH": str(root)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]

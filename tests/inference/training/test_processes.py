@@ -31,7 +31,7 @@ import json, os, sys
 from pathlib import Path
 import numpy as np, torch
 sys.path.insert(0, sys.argv[3])
-from test_inference_parallel import Tiny, observations
+from test_processes import Tiny, observations
 from gwsurrogate_ml.inference import LalModel, train_estimator
 from gwsurrogate_ml.inference import parallel
 

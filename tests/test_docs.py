@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if "```" in path.read_text())
 NAMES = [path.relative_to(ROOT / "docs").as_posix() for path in PAGES]
 DRAWS = re.compile(r"\bn=[\d_]+")

@@ -10,7 +10,7 @@ import pytest
 
 import gwsurrogate_ml as gw
 
-RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "formulas.json"
+RESULTS = Path(__file__).parents[3] / "benchmarks" / "results" / "formulas.json"
 
 
 @pytest.fixture(scope="module")

@@ -139,7 +139,7 @@ def test_a_search_has_the_same_triggers_from_a_cluster_though_a_worker_is_killed
         def map(self, function, tasks):  # type: ignore[no-untyped-def]
             return two.map(partial(filter_and_die_once, str(tmp_path), function), tasks)
 
-    two.client.run(add_path, str(Path(__file__).parents[2]))
+    two.client.run(add_path, str(Path(__file__).parents[1]))
     there = list(sharing.shared(work, Deadly(), tmp_path, "nr22", model.info["weights_sha256"]))
     assert (tmp_path / "killed").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["killed"], "the shared file is left"
