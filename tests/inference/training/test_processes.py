@@ -33,7 +33,7 @@ import numpy as np, torch
 sys.path.insert(0, sys.argv[3])
 from test_processes import Tiny, observations
 from gwsurrogate_ml.inference import LalModel, train_estimator
-from gwsurrogate_ml.inference import parallel
+from gwsurrogate_ml.inference.training import processes
 
 folder = Path(sys.argv[2])
 rank = int(os.environ["RANK"])
@@ -51,12 +51,12 @@ def interrupted(*arguments):
 
 torch.set_num_threads(1)
 torch.nn.utils.clip_grad_norm_ = interrupted
-with parallel.processes() as here:
+with processes.processes() as here:
     torch.manual_seed(rank)  # parameters differ, until the first process's count
     network = Tiny()
     z, x = observations()
     part = slice(rank * 8, rank * 8 + 8)
-    loss = here.together(parallel.MeanLoss(network))
+    loss = here.together(processes.MeanLoss(network))
     loss(z[part], x[part]).backward()
     torch.save(network.layer.weight.grad, folder / f"gradient{rank}.pt")
     for attempt in range(2):
