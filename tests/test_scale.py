@@ -110,7 +110,7 @@ def test_an_error_of_a_task_is_raised_as_it_is(two: Mapper) -> None:
     assert list(two.map(abs, [-1, -2])) == [1, 2]
 
 
-def filter_and_die_once(folder: str, function, task):  # type: ignore[no-untyped-def]
+def filter_and_die_once(folder: str, function, task):
     """A piece of a search; the worker that does the second piece for the first time kills itself."""
     mark = Path(folder) / "killed"
     if task[-1] > 0 and not mark.exists():
@@ -136,7 +136,7 @@ def test_a_search_has_the_same_triggers_from_a_cluster_though_a_worker_is_killed
     here = [work.triggers(model, first) for first in work.starts()]
 
     class Deadly(Mapper):
-        def map(self, function, tasks):  # type: ignore[no-untyped-def]
+        def map(self, function, tasks):
             return two.map(partial(filter_and_die_once, str(tmp_path), function), tasks)
 
     two.client.run(add_path, str(Path(__file__).parents[1]))

@@ -448,7 +448,7 @@ def test_work_that_was_given_up_counts_until_it_has_ended() -> None:
     async def run() -> list[int]:
         service, codes = Service([Sleeper()], Limits(queue=2, workers=1)), []
         late = [ask(service, 0.3, timeout=50_000) for _ in range(2)]  # microseconds; one at work, one waiting
-        codes += [error.status for error in await asyncio.gather(*late, return_exceptions=True)]  # type: ignore[union-attr]
+        codes += [error.status for error in await asyncio.gather(*late, return_exceptions=True)]
         with pytest.raises(RequestError, match="at work or waiting") as caught:
             await ask(service, 0.0)
         codes.append(caught.value.status)
@@ -481,7 +481,7 @@ class Counted:
 
 def test_surrogates_look_at_the_clock_between_blocks_of_binaries() -> None:
     counted, times = Counted(), np.linspace(-100.0, 50.0, 7)
-    modes, polarizations = SurrogateModes(counted), SurrogatePolarizations(counted)  # type: ignore[arg-type]
+    modes, polarizations = SurrogateModes(counted), SurrogatePolarizations(counted)
     binaries = np.column_stack([np.linspace(1.0, 8.0, 600), np.zeros((600, 2))])
     found = modes.infer(modes.call({"parameters": binaries, "times": times}, {}))["modes"]
     expected = counted.surrogate.batch(torch.from_numpy(binaries), torch.from_numpy(times)).numpy()
@@ -571,7 +571,7 @@ class Estimate:
 
 def test_a_served_posterior_takes_exact_seeds_alone_and_its_summary_is_json() -> None:
     rng, estimator = np.random.default_rng(0), Estimate()
-    model = ServedEstimator(estimator)  # type: ignore[arg-type]
+    model = ServedEstimator(estimator)
     inputs = {"strain": 1e-22 * rng.normal(size=(2, 8 * 2048)), "psd": np.full((2, 1025), 1e-46)}
     parameters = {"gps": 4.5, "start_time": 0.0, "sampling_frequency": 2048, "n_draws": 100, "psd_step": 1.0}
     for seed in (-1, 0.5, 2**53, 2**63, 1e30):
@@ -599,7 +599,7 @@ def test_the_command_serves_at_loopback_until_terminated() -> None:
             assert client.is_model_ready("nr22")
         process.send_signal(signal.SIGTERM)
         process.wait(20)
-        assert "Traceback" not in process.stderr.read()  # type: ignore[union-attr]
+        assert "Traceback" not in process.stderr.read()
     finally:
         process.kill()
         process.communicate()

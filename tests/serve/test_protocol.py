@@ -235,7 +235,7 @@ def test_a_signal_streams_state_must_be_one_that_a_stream_can_have(changes: dict
 
     assert goes_on(state)["signal"].size
     with pytest.raises(RequestError, match=f"no state of this model.*{said}") as caught:
-        goes_on(replace(state, **changes))  # type: ignore[arg-type]
+        goes_on(replace(state, **changes))
     assert caught.value.status == 400
 
 

@@ -129,14 +129,14 @@ def test_the_remedies_named_work(tmp_path: Path) -> None:
         ("psd/GWTC1_GW150914_PSD_H1.dat", "", None),
     ],
 )
-def test_real_files_are_read(data_dir, file: str, kind: str, at_100: float | None) -> None:  # type: ignore[no-untyped-def]
+def test_real_files_are_read(data_dir, file: str, kind: str, at_100: float | None) -> None:
     frequencies, psd = load_psd(f"{kind}{data_dir(file)}")
     asd = np.interp(100.0, frequencies, psd) ** 0.5
     assert 1e-24 < asd < 2e-23
     assert at_100 is None or asd == pytest.approx(at_100, rel=0.01)
 
 
-def test_a_calibration_envelope_is_no_spectrum(data_dir) -> None:  # type: ignore[no-untyped-def]
+def test_a_calibration_envelope_is_no_spectrum(data_dir) -> None:
     with pytest.raises(DataError, match="7 columns; needed are two columns"):
         load_psd(f"psd:{data_dir('formats/calibration_envelope.txt')}")
     with pytest.raises(DataError, match="read are two columns"):

@@ -241,7 +241,7 @@ def test_calls_for_one_binary_refuse_arrays() -> None:
         (lambda card, t: t["stage1.basis"].fill(np.nan), "stage1.basis"),
     ],
 )
-def test_a_card_that_does_not_fit_its_weights_is_refused(change: Callable, message: str) -> None:  # type: ignore[type-arg]
+def test_a_card_that_does_not_fit_its_weights_is_refused(change: Callable, message: str) -> None:
     card, tensors = artifacts.load("nrhm", "surrogate")
     tensors = {key: np.array(value) for key, value in tensors.items()}
     change(card, tensors)
@@ -278,6 +278,6 @@ def test_forward_derivatives_are_those_of_differences() -> None:
         (lambda sur: sur.smallest_total_mass(2.0, 0.0, 0.0, f_min="low"), "f_min"),
     ],
 )
-def test_what_is_no_number_is_refused_by_name(sur: gw.Surrogate, call: Callable, message: str) -> None:  # type: ignore[type-arg]
+def test_what_is_no_number_is_refused_by_name(sur: gw.Surrogate, call: Callable, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         call(sur)

@@ -23,15 +23,15 @@ ROW = {
 
 
 @pytest.fixture(scope="module")
-def segment():  # type: ignore[no-untyped-def]
+def segment():
     return simulate(None, duration=16, sampling_frequency=2048, gps=GPS).segment(psd="aLIGO")
 
 
-def signals(segment, model) -> np.ndarray:  # type: ignore[no-untyped-def]
+def signals(segment, model) -> np.ndarray:
     return SegmentLikelihood(segment, model).signals({name: np.array([value]) for name, value in ROW.items()})
 
 
-def test_the_integral_over_phase_refuses_several_modes(segment, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_the_integral_over_phase_refuses_several_modes(segment, tmp_path) -> None:
     model = gw.load_surrogate()
     for call in (
         lambda: signals(segment, model),
@@ -48,7 +48,7 @@ def test_the_integral_over_phase_refuses_several_modes(segment, tmp_path) -> Non
     assert not (tmp_path / "new").exists()
 
 
-def test_the_models_that_the_refusal_names_are_taken(segment) -> None:  # type: ignore[no-untyped-def]
+def test_the_models_that_the_refusal_names_are_taken(segment) -> None:
     nr22, of_all = gw.load_surrogate("nr22"), Quadrupole(gw.load_surrogate())
     a, b = (signals(segment, model)[0][0][segment.mask] for model in (nr22, of_all))
     assert abs(np.vdot(a, b)) > 0.99 * np.linalg.norm(a) * np.linalg.norm(b)

@@ -65,19 +65,19 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> BankDenoiser:
     folder = tmp_path_factory.mktemp("bank") / "bank"
     BankDenoiser.build(Chirps(), 60, temperature=0.0, threshold=-1e3).save(folder)
     denoiser = gw.load_denoiser(folder)
-    denoiser.folder = folder  # type: ignore[attr-defined]
-    return denoiser  # type: ignore[return-value]
+    denoiser.folder = folder
+    return denoiser
 
 
 @pytest.fixture(scope="module")
 def guided(bank: BankDenoiser, tmp_path_factory: pytest.TempPathFactory) -> AutoencoderDenoiser:
     folder = train_denoiser(_guided(bank), tmp_path_factory.mktemp("guided") / "small", Chirps())
-    return gw.load_denoiser(folder)  # type: ignore[return-value]
+    return gw.load_denoiser(folder)
 
 
-def _guided(bank: BankDenoiser) -> dict:  # type: ignore[type-arg]
-    projection = {"bank": str(bank.folder), "heads": 12, "best": 20, "temperature": 0.0, "pool": 64}  # type: ignore[attr-defined]
-    return SMALL | {"projection": projection, "data": SMALL["data"] | {"outside_fraction": 0.2}}  # type: ignore[operator]
+def _guided(bank: BankDenoiser) -> dict:
+    projection = {"bank": str(bank.folder), "heads": 12, "best": 20, "temperature": 0.0, "pool": 64}
+    return SMALL | {"projection": projection, "data": SMALL["data"] | {"outside_fraction": 0.2}}
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(
         calls += 1
         if calls == 5:
             raise KeyboardInterrupt
-        return original(*args)  # type: ignore[arg-type]
+        return original(*args)
 
     monkeypatch.setattr(train, "losses", dies)
     with pytest.raises(KeyboardInterrupt):

@@ -28,7 +28,7 @@ BINARIES = np.array([[36.0, 29.0, 0.1, -0.1], [60.0, 35.0, 0.3, 0.0], [22.0, 15.
 
 @pytest.fixture(scope="module")
 def denoiser() -> BankDenoiser:
-    return gw.load_denoiser()  # type: ignore[return-value]
+    return gw.load_denoiser()
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_a_series_is_denoised_wherever_the_signal_lies(denoiser: BankDenoiser, p
     assert "denoised by bbh-signal" in signal.name
 
 
-def test_gw150914_in_real_data(denoiser: BankDenoiser, data_dir, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_gw150914_in_real_data(denoiser: BankDenoiser, data_dir, tmp_path: Path) -> None:
     words = ["denoise", "signal", "--gps", "1126259462.4", "--out", str(tmp_path / "out")]
     for detector in ("H1", "L1"):
         path = data_dir(f"strain/{detector[0]}-{detector}_LOSC_4_V2-1126259446-32.hdf5")
@@ -166,7 +166,7 @@ def test_the_autoencoder_recovers_signals_and_leaves_noise_alone(psd: np.ndarray
     assert learned.flags(learned.reconstruct(data, psd, calibration.RATE))
 
 
-def test_both_denoisers_agree_on_gw150914(denoiser: BankDenoiser, data_dir) -> None:  # type: ignore[no-untyped-def]
+def test_both_denoisers_agree_on_gw150914(denoiser: BankDenoiser, data_dir) -> None:
     path = data_dir("strain/H-H1_LOSC_4_V2-1126259446-32.hdf5")
     data = gw.StrainData.from_files({"H1": path}, gps=1126259462.4)
     bank, learned = (denoise_event(d, data)["H1"].result for d in (denoiser, gw.load_denoiser("bbh-autoencoder")))
@@ -199,7 +199,7 @@ def test_saved_and_loaded_it_says_the_same(denoiser: BankDenoiser, psd: np.ndarr
 )
 def test_series_that_cannot_be_denoised(denoiser: BankDenoiser, series: object, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        denoiser(series)  # type: ignore[arg-type]
+        denoiser(series)
 
 
 def test_psd_and_band_that_do_not_fit(denoiser: BankDenoiser) -> None:

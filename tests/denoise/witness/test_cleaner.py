@@ -46,7 +46,7 @@ def cleaner(training: MockData) -> WitnessCleaner:
     return WitnessCleaner.fit(training.strain, training.witnesses)
 
 
-def cropped(data: MockData, first: int, last: int):  # type: ignore[no-untyped-def]
+def cropped(data: MockData, first: int, last: int):
     return data.strain[first:last], {name: series[first:last] for name, series in data.witnesses.items()}
 
 
@@ -198,7 +198,7 @@ def test_short_frames_are_gathered_and_nothing_else_changes(held_out: MockData, 
     rows = np.stack([held_out.witnesses[name].value for name in cleaner.plan.channels])
     calls, predict = [], cleaner.plan.predict
 
-    class Counting(type(cleaner.plan)):  # type: ignore[misc]
+    class Counting(type(cleaner.plan)):
         def predict(self, channels: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             calls.append(channels.shape[1])
             return predict(channels, features)
@@ -329,7 +329,7 @@ def test_bands_join_without_a_step(training: MockData) -> None:
     assert b[near] == pytest.approx(a[near], rel=0.02)
 
 
-def test_saved_and_loaded_it_does_the_same(tmp_path, held_out: MockData, cleaner: WitnessCleaner) -> None:  # type: ignore[no-untyped-def]
+def test_saved_and_loaded_it_does_the_same(tmp_path, held_out: MockData, cleaner: WitnessCleaner) -> None:
     strain, witnesses = cropped(held_out, 0, round(30 * RATE))
     folder = cleaner.save(tmp_path / "model")
     again = WitnessCleaner.load(folder)
@@ -346,7 +346,7 @@ def test_saved_and_loaded_it_does_the_same(tmp_path, held_out: MockData, cleaner
         WitnessCleaner.load("nr22")
 
 
-def test_channels_from_files(tmp_path, held_out: MockData, cleaner: WitnessCleaner) -> None:  # type: ignore[no-untyped-def]
+def test_channels_from_files(tmp_path, held_out: MockData, cleaner: WitnessCleaner) -> None:
     from gwpy.timeseries import TimeSeriesDict
 
     strain, witnesses = cropped(held_out, 0, round(24 * RATE))
@@ -376,7 +376,7 @@ def test_channels_from_files(tmp_path, held_out: MockData, cleaner: WitnessClean
 @pytest.mark.parametrize("suffix", ["hdf5", "gwf"])
 def test_files_in_any_order_are_joined_and_what_is_missing_between_them_is_a_gap(
     tmp_path, held_out: MockData, suffix: str
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     from gwpy.timeseries import TimeSeriesDict
 
     size, paths = round(8 * RATE), []
@@ -413,40 +413,40 @@ def test_witnesses_at_other_rates_serve_once_brought_to_one(training: MockData, 
         at_rate(strain, np.pi)
 
 
-def bad_missing(strain, witnesses):  # type: ignore[no-untyped-def]
+def bad_missing(strain, witnesses):
     return strain, {}
 
 
-def bad_dead(strain, witnesses):  # type: ignore[no-untyped-def]
+def bad_dead(strain, witnesses):
     dead = witnesses["TILT"] * 0.0
     return strain, witnesses | {"TILT": dead}
 
 
-def bad_saturated(strain, witnesses):  # type: ignore[no-untyped-def]
+def bad_saturated(strain, witnesses):
     series = witnesses["TILT"].copy()
     np.clip(series.value, -series.value.std(), series.value.std(), out=series.value)
     return strain, witnesses | {"TILT": series}
 
 
-def bad_rate(strain, witnesses):  # type: ignore[no-untyped-def]
+def bad_rate(strain, witnesses):
     return strain, witnesses | {"TILT": witnesses["TILT"][::2]}
 
 
-def bad_span(strain, witnesses):  # type: ignore[no-untyped-def]
+def bad_span(strain, witnesses):
     return strain, witnesses | {"TILT": witnesses["TILT"][:-100]}
 
 
-def bad_gap(strain, witnesses):  # type: ignore[no-untyped-def]
+def bad_gap(strain, witnesses):
     series = witnesses["TILT"].copy()
     series.value[: len(series) * 2 // 3] = np.nan
     return strain, witnesses | {"TILT": series}
 
 
-def bad_short(strain, witnesses):  # type: ignore[no-untyped-def]
+def bad_short(strain, witnesses):
     return strain[:4000], {name: series[:4000] for name, series in witnesses.items()}
 
 
-def bad_type(strain, witnesses):  # type: ignore[no-untyped-def]
+def bad_type(strain, witnesses):
     return strain, {name: series.value for name, series in witnesses.items()}
 
 
@@ -463,7 +463,7 @@ def bad_type(strain, witnesses):  # type: ignore[no-untyped-def]
         (bad_type, "give a gwpy TimeSeries"),
     ],
 )
-def test_bad_data_are_refused_before_fitting(held_out: MockData, spoil, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_bad_data_are_refused_before_fitting(held_out: MockData, spoil, message: str) -> None:
     with pytest.raises(DataError, match=message):
         WitnessCleaner.fit(*spoil(*cropped(held_out, 0, round(64 * RATE))))
 

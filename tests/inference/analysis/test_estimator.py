@@ -27,13 +27,13 @@ def estimator() -> Estimator:
 
 
 @pytest.fixture(scope="module")
-def segment(data_dir):  # type: ignore[no-untyped-def]
+def segment(data_dir):
     files = {name: data_dir(f"strain/{name[0]}-{name}_LOSC_4_V2-1126259446-32.hdf5") for name in ("H1", "L1")}
     return gw.StrainData.from_files(files, gps=1126259462.4).segment()
 
 
 @pytest.fixture(scope="module")
-def result(estimator: Estimator, segment) -> Result:  # type: ignore[no-untyped-def]
+def result(estimator: Estimator, segment) -> Result:
     stages = []
     result = estimator.sample(
         segment, n=4000, seed=3, progress=lambda stage, done, total: stages.append(stage), options=QUICK
@@ -42,7 +42,7 @@ def result(estimator: Estimator, segment) -> Result:  # type: ignore[no-untyped-
     return result
 
 
-def simulated(estimator: Estimator, seed: int, **changes: float):  # type: ignore[no-untyped-def]
+def simulated(estimator: Estimator, seed: int, **changes: float):
     rng = np.random.default_rng(seed)
     parameters = {
         "chirp_mass": 28.0, "mass_ratio": 0.7, "chi_1": 0.2, "chi_2": -0.1, "luminosity_distance": 500.0, "theta_jn": 0.6,
@@ -65,7 +65,7 @@ def test_gw150914_has_its_known_mass_at_high_efficiency(result: Result) -> None:
 
 def test_down_sampled_data_give_the_same_posterior_and_too_slow_ones_are_refused(
     data_dir, estimator: Estimator, result: Result
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     files = {name: data_dir(f"strain/{name[0]}-{name}_LOSC_4_V2-1126259446-32.hdf5") for name in ("H1", "L1")}
     full = gw.StrainData.from_files(files, gps=1126259462.4)
     slow, slower = (
@@ -82,7 +82,7 @@ def test_down_sampled_data_give_the_same_posterior_and_too_slow_ones_are_refused
         estimator.sample(slower, n=2000, options=QUICK)
 
 
-def test_posterior_draws_carry_the_exact_likelihood(result: Result, estimator: Estimator, segment) -> None:  # type: ignore[no-untyped-def]
+def test_posterior_draws_carry_the_exact_likelihood(result: Result, estimator: Estimator, segment) -> None:
     some = result.posterior.iloc[:100]
     exact = SegmentLikelihood(segment, estimator.model).log_likelihood_ratio(
         {k: some[k].to_numpy() for k in PARAMETERS}
@@ -105,7 +105,7 @@ def test_posterior_lies_within_the_prior_and_masses_are_consistent(result: Resul
     assert np.allclose(p["mass_1_source"] * (1 + p["redshift"]), p["mass_1"])
 
 
-def test_same_seed_same_result_and_another_seed_agrees(estimator: Estimator, segment, result: Result) -> None:  # type: ignore[no-untyped-def]
+def test_same_seed_same_result_and_another_seed_agrees(estimator: Estimator, segment, result: Result) -> None:
     small = SamplingOptions(n_sets=2, n_points=512, pilot=250, refine_below=0.0)
     first, second = (estimator.sample(segment, n=400, seed=9, options=small) for _ in range(2))
     assert first.log_evidence == second.log_evidence
@@ -114,7 +114,7 @@ def test_same_seed_same_result_and_another_seed_agrees(estimator: Estimator, seg
     assert abs(first.log_evidence - result.log_evidence) < 5 * max(spread, 0.02)
 
 
-def test_results_survive_files_and_become_bilbys(result: Result, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_results_survive_files_and_become_bilbys(result: Result, tmp_path) -> None:
     for name in ("result.json", "result.h5"):
         again = Result.load(result.save(tmp_path / name))
         assert again.summary() == result.summary()
@@ -142,7 +142,7 @@ def test_a_simulated_signal_is_found_where_it_is(estimator: Estimator) -> None:
     assert np.abs(result.posterior["geocent_time"].median() - truth["geocent_time"]) < 0.03
 
 
-def test_refinement_raises_efficiency_and_keeps_the_evidence(estimator: Estimator, segment, result: Result) -> None:  # type: ignore[no-untyped-def]
+def test_refinement_raises_efficiency_and_keeps_the_evidence(estimator: Estimator, segment, result: Result) -> None:
     refined = estimator.sample(
         segment, n=1500, options=replace(QUICK, refine_below=1.0, max_rounds=1, refine_steps=120, pilot=1200, widen=2.2)
     )
@@ -158,7 +158,7 @@ def test_chirp_mass_outside_the_prior_is_refused(estimator: Estimator) -> None:
         estimator.sample(segment, n=1000, options=replace(QUICK, max_rounds=0))
 
 
-def test_noise_other_detectors_and_other_segments_are_refused(estimator: Estimator, segment) -> None:  # type: ignore[no-untyped-def]
+def test_noise_other_detectors_and_other_segments_are_refused(estimator: Estimator, segment) -> None:
     rng = np.random.default_rng(2)
     psd = random_psds(estimator.config.segment, rng)
     noise = simulate_segment(None, estimator.model, psd, estimator.config.segment, rng)

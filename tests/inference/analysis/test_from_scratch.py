@@ -40,7 +40,7 @@ PRIOR = BinaryPrior(chirp_mass=(24.0, 38.0), mass_ratio=(0.4, 1.0), chi=(-0.4, 0
 QUICK = SamplingOptions(n_sets=2, n_points=512, pilot=600, refine_steps=100, max_rounds=2, on_edge="warn")
 
 
-def simulated(config: SegmentConfig, seed: int, **changes: float):  # type: ignore[no-untyped-def]
+def simulated(config: SegmentConfig, seed: int, **changes: float):
     rng = np.random.default_rng(seed)
     return simulate_segment(TRUTH | changes, LalModel(), random_psds(config, rng), config, rng)
 
@@ -157,7 +157,7 @@ def test_flags_name_what_is_unlike_the_training(three: Path) -> None:
     assert result.meta["flags"][3:] == flags
 
 
-def _found(estimator, segment):  # type: ignore[no-untyped-def]
+def _found(estimator, segment):
     likelihood = SegmentLikelihood(segment, LalModel())
     return likelihood, search(likelihood, estimator.prior, estimator._reference, estimator._band, 0)
 

@@ -25,12 +25,12 @@ GPS = 1126259462.4
 
 
 @pytest.fixture(scope="module")
-def segment(data_dir):  # type: ignore[no-untyped-def]
+def segment(data_dir):
     files = {name: data_dir(f"strain/{name[0]}-{name}_LOSC_4_V2-1126259446-32.hdf5") for name in ("H1", "L1")}
     return gw.StrainData.from_files(files, gps=GPS).segment()
 
 
-def bilby_likelihood(segment, source, **options):  # type: ignore[no-untyped-def]
+def bilby_likelihood(segment, source, **options):
     interferometers = segment.to_bilby()
     generator = bilby.gw.WaveformGenerator(
         duration=segment.duration,
@@ -53,7 +53,7 @@ def rows(table: dict[str, np.ndarray]) -> list[dict[str, float]]:
     return [{key: float(value[i]) for key, value in table.items()} for i in range(len(table["phase"]))]
 
 
-def test_likelihood_of_the_surrogate_equals_bilbys_on_gw150914(segment) -> None:  # type: ignore[no-untyped-def]
+def test_likelihood_of_the_surrogate_equals_bilbys_on_gw150914(segment) -> None:
     surrogate = gw.load_surrogate("nr22")
     table = draws(100)
     ours = SegmentLikelihood(segment, surrogate)
@@ -63,7 +63,7 @@ def test_likelihood_of_the_surrogate_equals_bilbys_on_gw150914(segment) -> None:
     assert ours.log_noise_evidence == pytest.approx(theirs.noise_log_likelihood(), abs=1e-6)
 
 
-def test_orientation_and_phase_are_those_of_lalsimulation(segment) -> None:  # type: ignore[no-untyped-def]
+def test_orientation_and_phase_are_those_of_lalsimulation(segment) -> None:
     # bilby calls LALSimulation with theta_jn and phase: nothing of our factors (1 + c^2)/2, -i c, exp(2i phase) is shared.
     table = draws(30)
     ours = SegmentLikelihood(segment, LalModel("IMRPhenomD")).log_likelihood_ratio(table)
@@ -102,7 +102,7 @@ def test_ring_directions_are_isotropic_and_have_their_delay() -> None:
     assert np.allclose(direction.T @ direction / 20_000, np.eye(3) / 3, atol=0.01)
 
 
-def test_marginal_over_phase_and_distance_equals_bilbys(segment) -> None:  # type: ignore[no-untyped-def]
+def test_marginal_over_phase_and_distance_equals_bilbys(segment) -> None:
     likelihood, prior = SegmentLikelihood(segment, LalModel()), BinaryPrior()
     theirs = bilby_likelihood(segment, source_model(LalModel()), phase_marginalization=True, priors=prior.to_bilby(GPS))
     point = {
@@ -132,7 +132,7 @@ def test_marginal_over_phase_and_distance_equals_bilbys(segment) -> None:  # typ
     assert ours[0] == pytest.approx(expected, abs=2e-3)
 
 
-def test_marginal_over_time_and_angles_equals_plain_monte_carlo(segment) -> None:  # type: ignore[no-untyped-def]
+def test_marginal_over_time_and_angles_equals_plain_monte_carlo(segment) -> None:
     """All seven extrinsic parameters from a loud signal's quasi-random sets against independent draws of five of them."""
     likelihood, prior = SegmentLikelihood(segment, LalModel()), BinaryPrior()
     h = likelihood.waveforms(np.array([[30.8, 0.85, 0.05, -0.1]]))
@@ -193,7 +193,7 @@ def normal_draws(rng: np.random.Generator, mean: float, width: float, n: int) ->
     return x, -0.5 * ((x - mean) / width) ** 2 - np.log(width * np.sqrt(2 * np.pi))
 
 
-def test_marginal_over_phase_time_and_distance_equals_bilbys(segment) -> None:  # type: ignore[no-untyped-def]
+def test_marginal_over_phase_time_and_distance_equals_bilbys(segment) -> None:
     likelihood, prior = SegmentLikelihood(segment, LalModel()), BinaryPrior()
     theirs = bilby_likelihood(
         segment, source_model(LalModel()), phase_marginalization=True, time_marginalization=True, jitter_time=True,
@@ -236,7 +236,7 @@ def test_marginal_over_phase_time_and_distance_equals_bilbys(segment) -> None:  
     assert ours[0] == pytest.approx(expected, abs=0.01)
 
 
-def test_reduced_series_equal_the_exact_ones(segment) -> None:  # type: ignore[no-untyped-def]
+def test_reduced_series_equal_the_exact_ones(segment) -> None:
     likelihood = SegmentLikelihood(segment, LalModel())
     rng = np.random.default_rng(1)
     theta = np.column_stack([rng.uniform(29, 33, 300), rng.uniform(0.5, 1, 300), rng.uniform(-0.4, 0.4, (300, 2))])

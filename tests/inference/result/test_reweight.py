@@ -196,7 +196,7 @@ def test_reweighted_results_survive_files(tmp_path) -> None:
 
 
 @pytest.fixture(scope="module")
-def simulated():  # type: ignore[no-untyped-def]
+def simulated():
     """A signal of IMRPhenomD in noise, and draws about its parameters that carry its likelihood."""
     config = SegmentConfig()
     frequencies = np.arange(round(config.f_max * config.duration) + 1) / config.duration
@@ -227,7 +227,7 @@ def simulated():  # type: ignore[no-untyped-def]
     return segment, Result(**{**vars(base), **changes})
 
 
-def test_the_same_waveform_by_bilbys_road_changes_nothing(simulated, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_the_same_waveform_by_bilbys_road_changes_nothing(simulated, monkeypatch) -> None:
     segment, result = simulated
     monkeypatch.setattr(reweight, "model_of", lambda result: LalModel())
     # bilby's reference frequency turns the phase of every binary by another angle: the shift must take it out.
@@ -238,7 +238,7 @@ def test_the_same_waveform_by_bilbys_road_changes_nothing(simulated, monkeypatch
     assert again.meta["waveform"] == "IMRPhenomD"
 
 
-def test_a_surrogate_brings_all_its_modes(simulated, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_surrogate_brings_all_its_modes(simulated, monkeypatch) -> None:
     segment, result = simulated
     monkeypatch.setattr(reweight, "model_of", lambda result: LalModel())
     model = gw.load_surrogate()
@@ -258,7 +258,7 @@ def test_a_surrogate_brings_all_its_modes(simulated, monkeypatch) -> None:  # ty
         assert again.posterior["log_likelihood_ratio"].iloc[i] == pytest.approx(expected, abs=1e-6)
 
 
-def test_another_waveform_is_weighed_by_its_own_likelihood(simulated, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_another_waveform_is_weighed_by_its_own_likelihood(simulated, monkeypatch) -> None:
     segment, result = simulated
     monkeypatch.setattr(reweight, "model_of", lambda result: LalModel())
     model = LalModel("IMRPhenomXAS")
@@ -271,7 +271,7 @@ def test_another_waveform_is_weighed_by_its_own_likelihood(simulated, monkeypatc
     np.testing.assert_array_equal(np.isin(again.posterior["chirp_mass"], result.posterior["chirp_mass"]), True)
 
 
-def test_other_data_are_refused(simulated) -> None:  # type: ignore[no-untyped-def]
+def test_other_data_are_refused(simulated) -> None:
     from dataclasses import replace
 
     segment, result = simulated

@@ -27,7 +27,7 @@ class Killed(BaseException):
 
 
 @pytest.fixture(scope="module")
-def segment():  # type: ignore[no-untyped-def]
+def segment():
     rng = np.random.default_rng(1)
     config = SegmentConfig(f_max=512.0)
     return simulate_segment(TRUTH, LalModel(), random_psds(config, rng), config, rng)

@@ -211,7 +211,7 @@ def test_quiet_signals_are_as_frequent_as_volume_has_them(sim: simulator.Simulat
     assert np.allclose(np.histogram(snr, edges)[0] / len(snr), expected, rtol=0.03)
 
 
-def test_ensemble_of_psds_holds_the_first_run_and_the_design(data_dir) -> None:  # type: ignore[no-untyped-def]
+def test_ensemble_of_psds_holds_the_first_run_and_the_design(data_dir) -> None:
     f = np.arange(80, 4097) / 4
     rng = np.random.default_rng(0)
     ensemble = psds.band_ratios(np.array([psds.random_psd(f, rng) for _ in range(200)]), f)
@@ -235,7 +235,7 @@ def test_bands_beyond_the_data_look_like_the_last_that_is_known() -> None:
     assert some[-1] == some[-2]
 
 
-def test_configuration_names_what_is_wrong(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_configuration_names_what_is_wrong(tmp_path) -> None:
     with pytest.raises(ConfigError, match=r"training\.step"):
         read_config({"training": {"step": 3}})
     with pytest.raises(ConfigError, match="cannot read"):

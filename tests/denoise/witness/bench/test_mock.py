@@ -130,7 +130,7 @@ def test_seeds_differ_and_repeat() -> None:
     assert abs(np.corrcoef(a.noise, c.noise)[0, 1]) < 0.3
 
 
-def test_noise_floor_from_an_asd_file(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_noise_floor_from_an_asd_file(tmp_path) -> None:
     f = np.geomspace(5.0, 2000.0, 200)
     np.savetxt(tmp_path / "flat_asd.txt", np.column_stack([f, np.full(200, 3e-24)]))
     mock = preset("null", floor=str(tmp_path / "flat_asd.txt"))
@@ -138,7 +138,7 @@ def test_noise_floor_from_an_asd_file(tmp_path) -> None:  # type: ignore[no-unty
     assert np.median(psd[20:400]) == pytest.approx(9e-48, rel=0.05)
 
 
-def test_noise_floor_from_the_curves_of_bilby_and_pycbc_and_from_measured_ones(data_dir) -> None:  # type: ignore[no-untyped-def]
+def test_noise_floor_from_the_curves_of_bilby_and_pycbc_and_from_measured_ones(data_dir) -> None:
     from pycbc.psd import aLIGOZeroDetHighPower
 
     f = np.array([30.0, 100.0, 250.0])
