@@ -27,6 +27,12 @@ class DataFolder:
         return path
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "data_dir" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.data)
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> DataFolder:
     return DataFolder(Path(os.environ.get("GWSML_DATA", ROOT.parent / "shared" / "data")))

@@ -95,7 +95,7 @@ def test_configuration_of_a_page_is_accepted(page: Path) -> None:
         if "prior" in settings:
             assert read_config(settings).name == settings["name"]
         else:
-            assert {"name", "eob", "nr"} <= set(settings)  # read in full by test_data_prep_chain
+            assert {"name", "eob", "nr"} <= set(settings)  # read in full by tests/data_prep/test_chain.py
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)

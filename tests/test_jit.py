@@ -109,6 +109,7 @@ def read_only(folder: Path) -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k not in drop} | home | {"PYTHONPATH": str(folder)}
 
 
+@pytest.mark.process
 def test_read_only_package_and_home_compute_and_say_so_once(tmp_path: Path) -> None:
     environment = read_only(tmp_path)
     words = ["waveform", "--mass-1", "36", "--mass-2", "29", "--out", str(tmp_path / "w")]
@@ -121,6 +122,7 @@ def test_read_only_package_and_home_compute_and_say_so_once(tmp_path: Path) -> N
     assert not kept(tmp_path)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("place", [None, NOWHERE])
 def test_the_folder_that_the_warning_asks_for_is_used_and_ends_the_warning(tmp_path: Path, place: str | None) -> None:
     code = (

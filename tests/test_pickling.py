@@ -87,6 +87,7 @@ def test_it_is_pickled_before_and_after_use(name: str) -> None:
         np.testing.assert_array_equal(worth(name, again), value)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_another_process_finds_it_worth_the_same(method: str) -> None:
     sent = {name: make() for name, (make, _) in SENT.items()}

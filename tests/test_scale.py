@@ -18,6 +18,8 @@ from gwsurrogate_ml import scale
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.scale import Mapper, cluster, queue_cluster
 
+pytestmark = pytest.mark.process
+
 
 def draw(task: tuple[int, str | None]) -> tuple[int, float]:
     """A number that depends on the task alone; the worker that does task 3 for the first time kills itself."""

@@ -12,6 +12,7 @@ from gwsurrogate_ml.cli import bench
 from gwsurrogate_ml.cli.main import app
 
 
+@pytest.mark.peer
 def test_the_surrogate_is_timed_beside_lal() -> None:
     lines = list(bench.surrogate_lines("nr22", batch=3, repeat=1))
     assert [line.peer for line in lines] == [None, "IMRPhenomT", "IMRPhenomTHM", "IMRPhenomXAS", "IMRPhenomXHM", None]
@@ -22,6 +23,7 @@ def test_the_surrogate_is_timed_beside_lal() -> None:
             assert 0 < line.limit_ms < line.ours_ms  # nothing is faster than writing its output
 
 
+@pytest.mark.peer
 def test_kernels_are_timed_beside_pycbc_and_gwpy() -> None:
     lines = list(bench.kernel_lines(duration=16, repeat=1))
     assert {line.name for line in lines} >= {"matched filter", "whitening"}

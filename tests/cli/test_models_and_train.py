@@ -27,6 +27,7 @@ def assert_refused(result: Result, said: str) -> None:
     assert said in errors[0]
 
 
+@pytest.mark.process
 def test_help_comes_without_heavy_imports() -> None:
     code = (
         "import sys\nfrom typer.testing import CliRunner\nfrom gwsurrogate_ml.cli.main import app\n"

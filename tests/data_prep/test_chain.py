@@ -85,6 +85,7 @@ class Here:
     imap_unordered = staticmethod(map)
 
 
+@pytest.mark.process
 def test_a_killed_generation_resumes_to_the_same_set(tmp_path, monkeypatch):
     command = [
         sys.executable,
@@ -236,6 +237,7 @@ def test_the_same_files_give_the_same_table_to_the_byte(catalogue, built, tmp_pa
         assert (tmp_path / name).read_bytes() == (built[0] / name).read_bytes(), name
 
 
+@pytest.mark.process
 def test_a_build_killed_while_it_writes_leaves_the_old_table(catalogue, tmp_path):
     (tmp_path / "nr.npz").write_bytes(b"the old table")
     script = (

@@ -19,6 +19,8 @@ from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.waveform.compare import psd_mismatch, white_mismatch
 
+pytestmark = pytest.mark.peer
+
 
 def phenom_t(run, times):
     """h22 of IMRPhenomT (lalsimulation) at the run's parameters: calibrated to NR by other people, with other code."""

@@ -20,6 +20,8 @@ from pycbc.waveform import get_fd_waveform
 from gwsurrogate_ml.kernels import chisq, psd, whiten
 from gwsurrogate_ml.kernels import matched_filter as mf
 
+pytestmark = pytest.mark.peer
+
 RATE, DURATION = 2048, 32
 N = RATE * DURATION
 DF = 1 / DURATION

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from gwsurrogate_ml import plot
 from gwsurrogate_ml.search.coincidence import Background
@@ -77,6 +78,7 @@ def draw_everything() -> None:
     print(sorted(calls))
 
 
+@pytest.mark.process
 def test_every_figure_is_drawn_without_latex_where_the_matplotlibrc_asks_for_it(tmp_path: Path) -> None:
     (tmp_path / "matplotlibrc").write_text("text.usetex: True\ntext.parse_math: False\nfigure.autolayout: True\n")
     root = Path(__file__).parents[2]

@@ -14,6 +14,8 @@ from gwsurrogate_ml.errors import DomainError
 from gwsurrogate_ml.plugins.bilby import source_model
 from gwsurrogate_ml.waveform.lal import LalModel
 
+pytestmark = pytest.mark.peer
+
 FREQUENCIES = np.arange(4097) * 0.25
 CASES = [
     (40.0, 12.0, 0.3, -0.1, 410.0, 1.3, 1.2),
@@ -68,6 +70,7 @@ def strain_of(generator: bilby.gw.WaveformGenerator) -> np.ndarray:
     return generator.frequency_domain_strain(dict(zip(NAMES, CASES[0], strict=True)))["plus"]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_bilbys_generator_works_in_a_pool(method: str) -> None:
     models = (gw.load_surrogate(), gw.load_surrogate("nr22"), LalModel())

@@ -35,6 +35,7 @@ def test_generators_are_what_the_entry_points_name() -> None:
     assert ours("gwsignal_models") == GENERATORS
 
 
+@pytest.mark.process
 def test_pycbc_loads_the_plugin_without_torch_numba_or_gwpy() -> None:
     code = (
         "import sys, pycbc.waveform.waveform; before = set(sys.modules)\n"

@@ -18,6 +18,8 @@ from gwsurrogate_ml.errors import ConfigError, NoWaveformError
 from gwsurrogate_ml.plugins import gwsignal as plugin
 from gwsurrogate_ml.plugins.bilby import source_model
 
+pytestmark = pytest.mark.peer
+
 NAME = "GWSML_NR22"
 ONE = u.dimensionless_unscaled
 

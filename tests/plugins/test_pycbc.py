@@ -12,6 +12,8 @@ from pycbc.waveform.generator import TDomainCBCGenerator
 
 from gwsurrogate_ml.errors import ConfigError
 
+pytestmark = pytest.mark.peer
+
 CASES = [
     {"mass1": 36.0, "mass2": 29.0, "spin1z": 0.3, "spin2z": -0.1, "inclination": 0.4, "coa_phase": 1.2},
     {"mass1": 20.0, "mass2": 60.0, "spin1z": 0.5, "spin2z": -0.3, "inclination": 2.2, "coa_phase": 0.3},

@@ -24,6 +24,7 @@ def bank(model):
     return place(model, SMALL)
 
 
+@pytest.mark.peer
 def test_the_match_is_pycbcs(model):
     from pycbc.filter import match
     from pycbc.types import FrequencySeries

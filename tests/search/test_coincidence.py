@@ -80,6 +80,7 @@ def test_false_alarm_rates_count_what_is_at_least_as_loud():
     np.testing.assert_allclose(background.false_alarm_rate(np.array([4.0, 6.0, 8.0])), [0.04, 0.03, 0.01])
 
 
+@pytest.mark.peer
 def test_light_travel_times_are_lals():
     import lal
 
@@ -88,6 +89,7 @@ def test_light_travel_times_are_lals():
         assert light_travel_time(a, b) == pytest.approx(np.linalg.norm(places[0] - places[1]) / lal.C_SI, rel=1e-4)
 
 
+@pytest.mark.peer
 def test_newsnr_is_pycbcs():
     from pycbc.events.ranking import newsnr as peer
 

@@ -588,6 +588,7 @@ def test_a_served_posterior_takes_exact_seeds_alone_and_its_summary_is_json() ->
     assert summary["inference"] == {"pareto_k": None, "seconds": [None, 1.0]}
 
 
+@pytest.mark.process
 def test_the_command_serves_at_loopback_until_terminated() -> None:
     words = [sys.executable, "-m", "gwsurrogate_ml.cli.main", "serve", "--model", "nr22", "--port", "0"]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)

@@ -100,6 +100,7 @@ def test_a_channel_of_a_file_without_channels_is_refused(tmp_path):
         read_strain(tmp_path / "x.npy", "H1", sampling_frequency=RATE, start_time=START, channel="H1:STRAIN")
 
 
+@pytest.mark.peer
 @pytest.mark.parametrize("group", ["H1", "strain", "H1/1300000000"])
 def test_hdf5_by_pycbc_is_read_with_its_times(tmp_path, group):
     import pycbc.types

@@ -80,6 +80,7 @@ def test_gw151012_is_found_at_its_faint_snr(data_dir):
     assert 4.5 < found.detectors["L1"].peak_snr < 7.5
 
 
+@pytest.mark.peer
 def test_the_whole_filter_is_pycbcs(data, result):
     """pycbc from the same strain: its PSD estimate without the event, its truncation, its filter, its chi-squared."""
     from pycbc.filter import matched_filter as pycbc_filter
@@ -107,6 +108,7 @@ def test_the_whole_filter_is_pycbcs(data, result):
         assert found.chisq_per_dof == pytest.approx(chisq, abs=0.12)
 
 
+@pytest.mark.peer
 def test_whitened_data_agree_with_gwpys(data):
     white = data.whiten()["H1"]
     series = data.series["H1"]

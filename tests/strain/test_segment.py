@@ -208,6 +208,7 @@ def test_a_psd_that_does_not_cover_the_band_is_refused():
         data_of(noise()).segment(psd=curve)
 
 
+@pytest.mark.peer
 def test_a_psd_that_ends_one_bin_early_is_inf_there_and_bilby_agrees():
     frequencies = np.arange(20, 1024, 0.25)
     segment = data_of(noise()).segment(psd=(frequencies, np.full(frequencies.size, WHITE)))

@@ -14,6 +14,8 @@ from gwsurrogate_ml.strain.segment import AnalysisSegment
 from gwsurrogate_ml.strain.simulate import simulate
 from gwsurrogate_ml.waveform.model import evaluate, polarizations
 
+pytestmark = pytest.mark.peer
+
 bilby.core.utils.logger.setLevel("ERROR")
 
 GPS = 1126259462.4

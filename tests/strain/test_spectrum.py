@@ -12,6 +12,7 @@ FREQUENCIES = np.linspace(10, 1024, 500)
 PSD = 1e-46 * (1 + (50 / FREQUENCIES) ** 4)
 
 
+@pytest.mark.peer
 def test_the_same_design_by_bilbys_and_pycbcs_names():
     at = np.geomspace(20, 1000, 50)
     bilby, pycbc = (np.interp(at, *load_psd(name)) for name in ("aLIGO", "aLIGOZeroDetHighPowerGWINC"))
@@ -72,6 +73,7 @@ def test_impossible_curves_are_refused(source, message):
         load_psd(source)
 
 
+@pytest.mark.peer
 def test_interpolation_is_bilbys():
     from bilby.gw.detector import PowerSpectralDensity
 

@@ -13,6 +13,8 @@ import gwsurrogate_ml as gw
 from gwsurrogate_ml.conventions import C_SI, MPC_SI, MTSUN_SI
 from gwsurrogate_ml.surrogate.aligned import baseline
 
+pytestmark = pytest.mark.peer
+
 
 def test_constants_are_lals() -> None:
     assert MTSUN_SI == lal.MTSUN_SI

@@ -145,12 +145,14 @@ def inspirals(sur: Surrogate) -> Inspirals:
     return out
 
 
+@pytest.mark.peer
 def test_inspiral_is_that_of_phenom_t(inspirals: Inspirals) -> None:
     for binary, (ends, ours, first) in inspirals.items():
         _, phase, omega = peer_phase(lalsimulation.IMRPhenomT, binary, 0.95 * first)
         np.testing.assert_allclose(ours / between(omega, phase, ends), 1, atol=3e-3)  # observed: 2.2e-3
 
 
+@pytest.mark.peer
 def test_inspiral_tends_to_the_post_newtonian_one(inspirals: Inspirals) -> None:
     errors = []
     for binary, (ends, ours, first) in inspirals.items():
@@ -167,6 +169,7 @@ def test_inspiral_tends_to_the_post_newtonian_one(inspirals: Inspirals) -> None:
     assert typical[0] < 0.8 * typical[1] < 0.8 * 0.8 * typical[2]  # 1.6e-3, 2.5e-3, 4.3e-3
 
 
+@pytest.mark.peer
 @pytest.mark.parametrize("q", [1.0, 1.5, 4.0, 10.0])
 def test_early_amplitude_is_the_third_post_newtonian_one(sur: Surrogate, q: float) -> None:
     t = np.arange(-21_500.0, -4_900.0, 4.0)

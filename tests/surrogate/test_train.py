@@ -55,6 +55,7 @@ def test_a_small_training_reproduces_its_teacher(training_set: Path, tmp_path: P
     assert student.info["training"]["eob_waveforms"] == 400
 
 
+@pytest.mark.process
 def test_a_killed_training_resumes_to_the_same_weights(training_set: Path, tmp_path: Path) -> None:
     config = load_config("nr22", {"eob": training_set, "epochs": 200, **SMALL})
     script = (

@@ -8,6 +8,8 @@ import pytest
 from gwsurrogate_ml.conventions import MTSUN_SI
 from gwsurrogate_ml.waveform.compare import psd_mismatch
 
+pytestmark = pytest.mark.peer
+
 
 def chirp(t, tau):
     """Newtonian inspiral whose end fades smoothly; `tau` (about 1) stretches its frequency evolution."""

@@ -156,6 +156,7 @@ def test_a_spectrum_of_other_data_is_named_before_the_sampling(data_dir, tmp_pat
     assert_refused(result, tmp_path / "out", "times the power that its spectrum says", "leave out --psd")
 
 
+@pytest.mark.peer
 def test_folder_is_complete_and_bilby_reads_the_result(gw150914: tuple[Path, Result]) -> None:
     from bilby.gw.result import CBCResult
 
@@ -257,6 +258,7 @@ def test_files_of_the_demo_can_be_analysed(demo: Path) -> None:
         assert data.series[name].t0 == series.t0
 
 
+@pytest.mark.peer
 def test_sky_map_holds_the_areas_of_the_summary(gw150914: tuple[Path, Result]) -> None:
     from ligo.skymap.io import read_sky_map
 

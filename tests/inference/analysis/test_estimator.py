@@ -92,6 +92,7 @@ def test_posterior_draws_carry_the_exact_likelihood(result: Result, estimator: E
     assert np.allclose(some["log_likelihood"] - some["log_likelihood_ratio"], result.log_noise_evidence)
 
 
+@pytest.mark.peer
 def test_posterior_lies_within_the_prior_and_masses_are_consistent(result: Result, estimator: Estimator) -> None:
     prior = estimator.prior.to_bilby(1126259462.4)
     for name in PARAMETERS:
@@ -114,6 +115,7 @@ def test_same_seed_same_result_and_another_seed_agrees(estimator: Estimator, seg
     assert abs(first.log_evidence - result.log_evidence) < 5 * max(spread, 0.02)
 
 
+@pytest.mark.peer
 def test_results_survive_files_and_become_bilbys(result: Result, tmp_path) -> None:
     for name in ("result.json", "result.h5"):
         again = Result.load(result.save(tmp_path / name))

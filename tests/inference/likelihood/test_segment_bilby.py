@@ -21,6 +21,8 @@ from gwsurrogate_ml.inference.prior.binary import BinaryPrior
 from gwsurrogate_ml.plugins.bilby import source_model
 from gwsurrogate_ml.waveform.lal import LalModel
 
+pytestmark = pytest.mark.peer
+
 GPS = 1126259462.4
 
 

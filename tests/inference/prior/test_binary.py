@@ -17,6 +17,7 @@ def draws() -> np.ndarray:
     return BinaryPrior().sample_intrinsic(20_000, np.random.default_rng(3))
 
 
+@pytest.mark.peer
 def test_draws_follow_bilbys_densities(draws: np.ndarray) -> None:
     prior = BinaryPrior().to_bilby(1126259462.4)
     for column, name in enumerate(INTRINSIC):
@@ -32,6 +33,7 @@ def test_prior_is_a_unit_normal_in_normal_coordinates(draws: np.ndarray) -> None
     assert np.allclose(np.corrcoef((z**2).T), np.eye(4), atol=0.04)
 
 
+@pytest.mark.peer
 def test_map_returns_and_has_the_jacobian_of_bilbys_density(draws: np.ndarray) -> None:
     prior, some = BinaryPrior(), draws[:200]
     z = prior.to_normal(some)

@@ -54,6 +54,7 @@ def polarizations(nrhm: gw.Surrogate, segment: AnalysisSegment, row: dict[str, f
     return {"plus": plus, "cross": cross}
 
 
+@pytest.mark.peer
 def test_at_every_phase_the_likelihood_is_that_of_bilbys_response(nrhm: gw.Surrogate, segment: AnalysisSegment) -> None:
     likelihood = SegmentLikelihood(segment, nrhm)
     phases = PhaseLikelihood(likelihood, nrhm)

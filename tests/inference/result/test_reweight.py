@@ -227,6 +227,7 @@ def simulated():
     return segment, Result(**{**vars(base), **changes})
 
 
+@pytest.mark.peer
 def test_the_same_waveform_by_bilbys_road_changes_nothing(simulated, monkeypatch) -> None:
     segment, result = simulated
     monkeypatch.setattr(reweight, "model_of", lambda result: LalModel())

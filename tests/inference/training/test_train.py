@@ -38,6 +38,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train_estimator(SETTINGS, tmp_path_factory.mktemp("whole") / "tiny", model=LalModel())
 
 
+@pytest.mark.process
 def test_a_killed_run_resumes_to_the_same_weights(trained: Path, tmp_path: Path) -> None:
     out = tmp_path / "tiny"
 

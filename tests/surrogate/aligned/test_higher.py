@@ -90,6 +90,7 @@ def test_gradients_reach_every_mode(sur: Surrogate) -> None:
     )
 
 
+@pytest.mark.peer
 @pytest.mark.parametrize(("theta_jn", "phase"), [(0.0, 0.0), (1.1, 0.7), (2.6, 4.0)])
 def test_polarizations_are_the_sum_over_lals_harmonics(sur: Surrogate, theta_jn: float, phase: float) -> None:
     hp, hc = sur.polarizations(**BINARY, theta_jn=theta_jn, phase=phase, f_min=25.0, sampling_frequency=2048.0)
@@ -194,6 +195,7 @@ def test_chosen_modes_sum_to_all_of_them_in_time_and_frequency(sur: Surrogate) -
         np.testing.assert_allclose(x + y, z, atol=1e-12 * np.abs(z).max())
 
 
+@pytest.mark.peer
 def test_a_chosen_mode_is_the_mode_itself(sur: Surrogate) -> None:
     start, plus, cross = sur.strain(**FACE, **GRID, modes=[(3, 3)])
     unit = (FACE["mass_1"] + FACE["mass_2"]) * MTSUN_SI

@@ -7,6 +7,8 @@ import pytest
 
 import gwsurrogate_ml as gw
 
+pytestmark = pytest.mark.peer
+
 
 @pytest.fixture(scope="module")
 def binaries() -> dict[str, np.ndarray]:

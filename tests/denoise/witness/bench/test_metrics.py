@@ -11,6 +11,7 @@ from gwsurrogate_ml.denoise.witness.bench.mock import preset
 from gwsurrogate_ml.errors import DataError
 
 
+@pytest.mark.peer
 def test_binary_spectrum_is_that_of_lals_phenom_a() -> None:
     import lal
     import lalsimulation
@@ -22,6 +23,7 @@ def test_binary_spectrum_is_that_of_lals_phenom_a() -> None:
     assert ratio / ratio[0] == pytest.approx(np.ones(use.sum()), rel=0.02)  # observed: 0.1 % up to 280 Hz
 
 
+@pytest.mark.peer
 def test_range_is_gwpys() -> None:
     from gwpy.astro import sensemon_range as reference
     from gwpy.frequencyseries import FrequencySeries
@@ -32,6 +34,7 @@ def test_range_is_gwpys() -> None:
     assert inspiral_range(f, psd) == pytest.approx(theirs, rel=0.01)
 
 
+@pytest.mark.peer
 def test_matched_filter_snr_is_pycbcs() -> None:
     from pycbc.filter import matched_filter
     from pycbc.types import FrequencySeries, TimeSeries

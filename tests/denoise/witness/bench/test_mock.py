@@ -138,6 +138,7 @@ def test_noise_floor_from_an_asd_file(tmp_path) -> None:
     assert np.median(psd[20:400]) == pytest.approx(9e-48, rel=0.05)
 
 
+@pytest.mark.peer
 def test_noise_floor_from_the_curves_of_bilby_and_pycbc_and_from_measured_ones(data_dir) -> None:
     from pycbc.psd import aLIGOZeroDetHighPower
 
