@@ -10,7 +10,7 @@ import pytest
 
 from data_prep.lvcnr import read_lvcnr
 from data_prep.nr import canonical, peak_time, phase_sense
-from data_prep.nr_files import _from_name, read_bam, read_gatech_polarizations
+from data_prep.nr_files import read_bam, read_gatech_polarizations
 from data_prep.sxs_runs import read_sxs
 from data_prep.tables import load_npz, read_spec_nonspinning, read_sxs_gatech
 from gwsurrogate_ml.errors import ConfigError, DataError
@@ -161,10 +161,17 @@ def test_polarizations_with_a_gap_in_time_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("q4a02t60dPm2_T", (4, 0.2, 60)), ("q2_a10_a28_ph0_th120", (2, 0.8, 120))]
+    ("name", "q", "spin", "tilt"), [("q4a02t60dPm2_T", 4, 0.2, 60), ("q2_a10_a28_ph0_th120", 2, 0.8, 120)]
 )
-def test_parameters_out_of_names(name, expected):
-    assert _from_name(name) == pytest.approx(expected)
+def test_bam_runs_without_metadata_have_the_parameters_of_their_names(tmp_path, name, q, spin, tilt):
+    table, metadata = tmp_path / "bam.npz", tmp_path / "bam.json"
+    np.savez(table, **{f"{name}|l2m2": np.column_stack([np.linspace(0.01, 0.2, 50)] + [np.ones(50)] * 5)})
+    metadata.write_text("{}")
+    (run,) = read_bam(table, metadata)
+    assert (run.name, run.q) == (name, q)
+    assert np.linalg.norm(run.chi1) == pytest.approx(spin)
+    assert run.chi1[2] == pytest.approx(spin * np.cos(np.deg2rad(tilt)))
+    assert not run.chi2.any()
 
 
 def test_bam_modes_with_a_gap_are_refused(tmp_path):

@@ -222,15 +222,14 @@ def simulated():
         "posterior": frame,
         "weighted": frame[list(INTRINSIC)].assign(log_weight=0.0, log_likelihood_ratio=ratio, extrinsic_ess=500.0),
         "log_noise_evidence": likelihood.log_noise_evidence,
-        "meta": base.meta | {"segment": stored},
+        "meta": base.meta | {"segment": stored, "surrogate": {"name": "lal:IMRPhenomD"}},
     }
     return segment, Result(**{**vars(base), **changes})
 
 
 @pytest.mark.peer
-def test_the_same_waveform_by_bilbys_road_changes_nothing(simulated, monkeypatch) -> None:
+def test_the_same_waveform_by_bilbys_road_changes_nothing(simulated) -> None:
     segment, result = simulated
-    monkeypatch.setattr(reweight, "model_of", lambda result: LalModel())
     # bilby's reference frequency turns the phase of every binary by another angle: the shift must take it out.
     again = result.with_waveform(segment, "IMRPhenomD", n=40)
     assert again.n_draws == 40
@@ -239,9 +238,8 @@ def test_the_same_waveform_by_bilbys_road_changes_nothing(simulated, monkeypatch
     assert again.meta["waveform"] == "IMRPhenomD"
 
 
-def test_a_surrogate_brings_all_its_modes(simulated, monkeypatch) -> None:
+def test_a_surrogate_brings_all_its_modes(simulated) -> None:
     segment, result = simulated
-    monkeypatch.setattr(reweight, "model_of", lambda result: LalModel())
     model = gw.load_surrogate()
     again = result.with_waveform(segment, model, n=8)
     for i in range(len(again.posterior)):
@@ -259,9 +257,8 @@ def test_a_surrogate_brings_all_its_modes(simulated, monkeypatch) -> None:
         assert again.posterior["log_likelihood_ratio"].iloc[i] == pytest.approx(expected, abs=1e-6)
 
 
-def test_another_waveform_is_weighed_by_its_own_likelihood(simulated, monkeypatch) -> None:
+def test_another_waveform_is_weighed_by_its_own_likelihood(simulated) -> None:
     segment, result = simulated
-    monkeypatch.setattr(reweight, "model_of", lambda result: LalModel())
     model = LalModel("IMRPhenomXAS")
     again = result.with_waveform(segment, model)
     assert again.n_draws == 60
