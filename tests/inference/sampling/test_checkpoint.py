@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ from gwsurrogate_ml.errors import ArtifactError
 from gwsurrogate_ml.inference import BinaryPrior, LalModel, Result, SamplingOptions, sample_event
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.likelihood.injections import GPS, random_psds, simulate_segment
-from gwsurrogate_ml.inference.sampling import frozen, rounds
+from gwsurrogate_ml.inference.sampling import frozen
 
 TRUTH = {
     "chirp_mass": 30.0, "mass_ratio": 0.8, "chi_1": 0.1, "chi_2": 0.0, "luminosity_distance": 900.0, "theta_jn": 0.5,
@@ -33,55 +36,79 @@ def segment():
     return simulate_segment(TRUTH, LalModel(), random_psds(config, rng), config, rng)
 
 
-def sample(segment: Any, folder: Path | None, dies_at: str = "", times: int = 1, seed: int = 0) -> Result:
-    left = [times]
+@pytest.fixture(scope="module", autouse=True)
+def _small() -> Iterator[None]:
+    """Sizes at which a run has all its steps and takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gwsurrogate_ml.inference.analysis.from_scratch.FIRST", 256)
+        patch.setattr("gwsurrogate_ml.inference.sampling.rounds.PART", 160)
+        yield
+
+
+def sample(segment: Any, folder: Path | None, dies_at: str = "", seed: int = 0) -> tuple[Result | None, Counter[str]]:
+    """The result, None where the run was killed at the end of stage `dies_at`, and how often each stage was completed."""
+    completed: Counter[str] = Counter()
 
     def progress(stage: str, done: int, total: int) -> None:
+        completed[stage] += done == total
         if dies_at and stage.startswith(dies_at) and done == total:
-            left[0] -= 1
-            if left[0] == 0:
-                raise Killed
+            raise Killed
 
-    return sample_event(
-        segment, PRIOR, model=LalModel(), n=400, options=QUICK, seed=seed, progress=progress, checkpoint=folder
-    )
-
-
-def same(one: Result, other: Result) -> bool:
-    return one.posterior.equals(other.posterior) and one.log_evidence == other.log_evidence
+    options = {"model": LalModel(), "n": 400, "options": QUICK, "seed": seed, "checkpoint": folder}
+    try:
+        return sample_event(segment, PRIOR, progress=progress, **options), completed
+    except Killed:
+        return None, completed
 
 
-def test_a_run_killed_over_and_over_ends_as_one_that_ran_through(
-    segment: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture(scope="module")
+def whole(segment: Any) -> tuple[Result, Counter[str]]:
+    """What comes out of a run that nobody kills, and its stages."""
+    return sample(segment, None)
+
+
+@pytest.fixture(scope="module")
+def left(segment: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Counter[str]]:
+    """What is left of a run that was killed when its first flow was fitted, and its stages."""
+    folder = tmp_path_factory.mktemp("killed") / "e.unfinished"
+    died, completed = sample(segment, folder, dies_at="refinement pilot")
+    assert died is None
+    return folder, completed
+
+
+@pytest.fixture
+def unfinished(left: tuple[Path, Counter[str]], tmp_path: Path) -> Path:
+    return shutil.copytree(left[0], tmp_path / "e.unfinished")
+
+
+def same(one: Result | None, other: Result) -> bool:
+    return one is not None and one.posterior.equals(other.posterior) and one.log_evidence == other.log_evidence
+
+
+def test_a_run_killed_twice_ends_as_one_that_ran_through_and_does_nothing_twice(
+    segment: Any, whole: tuple[Result, Counter[str]], left: tuple[Path, Counter[str]], unfinished: Path
 ) -> None:
-    monkeypatch.setattr("gwsurrogate_ml.inference.analysis.from_scratch.FIRST", 256)
-    monkeypatch.setattr(rounds, "PART", 160)
-    whole = sample(segment, None)
-    folder = tmp_path / "e.unfinished"
-    fits: list[int] = []
-    fit = rounds.fit_flow
-    monkeypatch.setattr(rounds, "fit_flow", lambda *words, **named: (fits.append(1), fit(*words, **named))[1])
-    for moment in ("refinement", "refinement pilot", "waveforms, part 2"):
-        with pytest.raises(Killed):
-            sample(segment, folder, dies_at=moment)
-    steps = sorted(path.name for path in folder.iterdir())
-    assert steps[:2] == ["001.step", "002.step"]
-    begun = len(fits)
-    resumed = sample(segment, folder)
-    assert same(whole, resumed)
-    # Repairs come after the final draws, in the midst of which the last run was killed.
-    repairs = sum(entry["proposal"].startswith("repair") for entry in whole.meta["rounds"])
-    assert len(fits) == begun + repairs, "a flow that was kept was fitted anew"
-    assert begun <= len(whole.meta["rounds"]) + 2  # two fits were killed
+    died, second = sample(segment, unfinished, dies_at="waveforms, part 2")
+    resumed, third = sample(segment, unfinished)
+    assert died is None
+    assert same(resumed, whole[0])
     assert resumed.seconds > 0
+    together = left[1] + second + third
+    assert whole[1]["refinement"] > 0
+    for stage in ("first draws: extrinsic integral", "refinement"):
+        assert together[stage] == whole[1][stage], stage
 
-    # Steps of another seed, damaged and foreign ones are done anew.
-    for path in folder.iterdir():
+
+def test_damaged_steps_are_done_anew(segment: Any, whole: tuple[Result, Counter[str]], unfinished: Path) -> None:
+    for path in unfinished.iterdir():
         path.write_bytes(path.read_bytes()[:2000])
-    assert same(whole, sample(segment, folder))
-    fresh = len(fits)
-    assert not same(whole, sample(segment, folder, seed=1))
-    assert len(fits) > fresh
+    assert same(sample(segment, unfinished)[0], whole[0])
+
+
+def test_steps_of_another_seed_are_not_taken(segment: Any, unfinished: Path) -> None:
+    first = "first draws: extrinsic integral"
+    assert sample(segment, unfinished, dies_at="refinement")[1][first] == 0
+    assert sample(segment, unfinished, dies_at="refinement", seed=1)[1][first] == 1
 
 
 def test_what_is_read_back_runs_no_foreign_code(tmp_path: Path) -> None:
