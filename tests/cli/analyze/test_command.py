@@ -227,11 +227,11 @@ def test_an_event_name_fetches_the_files_of_the_estimators_detectors(
     def fetch(event: str, detectors: tuple[str, ...]) -> tuple[float, dict[str, Path]]:
         asked.extend([event, detectors])
         names = {"H1": "H-H1", "L1": "L-L1"}
-        return 1126259456.4, {k: data_dir(f"strain/{v}_LOSC_4_V2-1126259446-32.hdf5") for k, v in names.items()}
+        return 1126259500.0, {k: data_dir(f"strain/{v}_LOSC_4_V2-1126259446-32.hdf5") for k, v in names.items()}
 
     monkeypatch.setattr("gwsurrogate_ml.strain.gwosc.fetch_event", fetch)
-    # At the time this fetch gives there is no signal, which is found out quickly.
-    assert_refused(invoke("analyze", "GW150914", "--out", str(tmp_path / "out")), tmp_path, "no signal")
+    # The time that this fetch gives lies beyond the files, which is found out at once.
+    assert_refused(invoke("analyze", "GW150914", "--out", str(tmp_path / "out")), tmp_path, "H1", "1126259500")
     assert asked == ["GW150914", ("H1", "L1")]
 
 
