@@ -27,10 +27,15 @@ class DataFolder:
         return path
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Markers that follow from fixtures: `data`, and `slow` where a module names the fixture in SLOW_FIXTURES."""
     for item in items:
-        if "data_dir" in getattr(item, "fixturenames", ()):
+        asked = set(getattr(item, "fixturenames", ()))
+        if "data_dir" in asked:
             item.add_marker(pytest.mark.data)
+        if asked & set(getattr(getattr(item, "module", None), "SLOW_FIXTURES", ())):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -55,6 +55,7 @@ def service() -> Iterator[str]:
     thread.join(10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [path for path in PAGES if blocks(path, "python")], ids=lambda path: path.stem)
 def test_python_of_a_page_runs(
     page: Path, data_dir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest

@@ -14,6 +14,7 @@ def python_blocks() -> list[str]:
     return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
 
 
+@pytest.mark.slow
 def test_example_runs(data_dir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     for name in ("H", "L"):
         source = data_dir(f"strain/{name}-{name}1_LOSC_4_V2-1126259446-32.hdf5")

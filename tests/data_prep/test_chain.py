@@ -85,6 +85,7 @@ class Here:
     imap_unordered = staticmethod(map)
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_killed_generation_resumes_to_the_same_set(tmp_path, monkeypatch):
     command = [

@@ -19,6 +19,8 @@ from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.waveform.compare import psd_mismatch, white_mismatch
 
+SLOW_FIXTURES = ("verdicts",)
+
 pytestmark = pytest.mark.peer
 
 
@@ -132,6 +134,7 @@ def test_sxs_cce_file_is_the_equal_mass_binary(data_dir):
     assert white_mismatch(times, run.h22_at(times), phenom_t(run, times)) < 1e-4
 
 
+@pytest.mark.slow
 def test_the_training_table_is_written_whole_and_reported(data_dir, table, tmp_path):
     source = data_dir("nr/sxs_gatech_h22.npz")
     some = [i for i, r in enumerate(table) if r.in_plane_spin < eob_at_nr.IN_PLANE_MAX and (i % 3 == 0 or r.q < 1.01)]

@@ -10,7 +10,7 @@ import pytest
 from tests.hostile import interruption
 from tests.hostile.interruption import Zygote
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

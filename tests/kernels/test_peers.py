@@ -179,6 +179,7 @@ def test_autochisq_equals_pycbc(template, strain, noise_psd, sides, peer_side):
     np.testing.assert_allclose(ours, theirs, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_bank_triggers_are_those_of_pycbcs_threshold_and_clustering(template, strain, noise_psd):
     from pycbc.events import ThresholdCluster
 

@@ -20,6 +20,8 @@ from gwsurrogate_ml.serve.protocol import RequestError
 from gwsurrogate_ml.serve.service import Service
 from tests.serve.material import tensor
 
+SLOW_FIXTURES = ("service",)
+
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:

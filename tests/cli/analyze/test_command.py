@@ -25,6 +25,8 @@ from gwsurrogate_ml.cli.options import parse_prior
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.strain.data import StrainData
 
+SLOW_FIXTURES = ("gw150914", "demo")
+
 DRAWS = "1000"
 WRITTEN = {
     "config.json", "corner.png", "q_transform.png", "report.html", "residual.png", "result.json", "skymap.fits", "skymap.png",
@@ -147,6 +149,7 @@ def test_a_time_that_is_off_gives_the_same_analysis_and_says_so(
     assert summary["matched_filter"] == right["matched_filter"]
 
 
+@pytest.mark.slow
 def test_a_spectrum_of_other_data_is_named_before_the_sampling(data_dir, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     curves = [word for name in ("H1", "L1") for word in ("--psd", f"{name}=aLIGO")]
@@ -213,6 +216,7 @@ def test_one_detector_of_two_is_refused(data_dir, tmp_path: Path) -> None:
     assert_refused(invoke("analyze", *strain_options(data_dir, 1126259446, "H"), *words), tmp_path, "H1", "L1")
 
 
+@pytest.mark.slow
 def test_a_time_without_signal_is_refused(data_dir, tmp_path: Path) -> None:
     words = ["--gps", "1126259456.4", "--n-draws", DRAWS, "--out", str(tmp_path / "out")]
     result = invoke("analyze", *strain_options(data_dir, 1126259446), *words)

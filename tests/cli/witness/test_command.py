@@ -28,6 +28,7 @@ def test_a_mock_is_fitted_judged_and_written(tmp_path: Path) -> None:
     assert WitnessCleaner.load(out / "model").card["name"] == "witness-sidebands_only"
 
 
+@pytest.mark.slow
 def test_files_are_cleaned_with_a_fit_and_then_with_the_saved_model(tmp_path: Path) -> None:
     from gwpy.timeseries import TimeSeries
 
@@ -91,6 +92,7 @@ def test_gaps_stay_gaps_in_files_flags_and_figures(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "timeline.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_the_report_holds_the_whole_ladder_and_its_numbers_are_the_summarys(tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = ["--mock", "sidebands_only", "--duration", "128", "--report", "--json", "--out", str(out)]

@@ -85,6 +85,7 @@ def onnx_file(guided: AutoencoderDenoiser, tmp_path_factory: pytest.TempPathFact
     return export_onnx(guided, tmp_path_factory.mktemp("onnx") / "small.onnx")
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_as_if_nothing_had_happened(
     model: AutoencoderDenoiser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +199,7 @@ def test_a_guided_network_begins_as_the_projection() -> None:
     assert float(torch.linalg.norm(out - guide) / torch.linalg.norm(guide)) < 0.1
 
 
+@pytest.mark.slow
 def test_a_killed_guided_training_goes_on_with_the_pool_it_has(
     guided: AutoencoderDenoiser, bank: BankDenoiser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,6 +237,7 @@ def test_signals_that_peak_outside_the_search_interval_are_not_to_be_recovered()
     assert not drawn.signal[~inside].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["model", "guided"])
 def test_the_graph_says_what_the_denoiser_says(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     import onnxruntime
@@ -323,6 +326,7 @@ def test_what_cannot_be_exported_or_loaded(tmp_path: Path, model: AutoencoderDen
         SignalStream(tmp_path / "bad.onnx")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bbh-autoencoder", "bbh-signal"])
 def test_a_signal_at_the_border_of_two_segments_is_counted_once(name: str) -> None:
     denoiser, rate, f = gw.load_denoiser(name), 2048, frequencies()

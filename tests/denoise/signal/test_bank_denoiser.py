@@ -56,6 +56,7 @@ def test_the_bank_holds_the_surrogates_waveforms(
     assert 1 - match.min() < 1e-3  # observed 2e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("snr", "overlap"), [(8.0, 0.93), (12.0, 0.97), (20.0, 0.985)])
 def test_signals_in_gaussian_noise(
     denoiser: BankDenoiser, psd: np.ndarray, waveforms: np.ndarray, snr: float, overlap: float
@@ -95,6 +96,7 @@ def test_a_glitch_is_flagged(denoiser: BankDenoiser, psd: np.ndarray) -> None:
         assert r.ood > denoiser.card["ood_threshold"]
 
 
+@pytest.mark.slow
 def test_a_series_is_denoised_wherever_the_signal_lies(denoiser: BankDenoiser, psd: np.ndarray) -> None:
     parameters = {
         "mass_1": 36.0, "mass_2": 29.0, "chi_1": 0.0, "chi_2": 0.0, "luminosity_distance": 400.0, "theta_jn": 0.3,

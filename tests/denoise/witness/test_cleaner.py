@@ -123,6 +123,7 @@ def test_a_stream_whose_witnesses_come_out_of_step_refuses_and_says_so(
         assert "cleaned" in cleaner(strain[: n // 2 + slip // 2], late).name
 
 
+@pytest.mark.slow
 def test_a_fit_takes_its_leverage_from_signals_in_its_own_span_and_cross_fitting_nothing(training: MockData) -> None:
     n = round(4 * RATE)
     t = np.arange(n) / RATE
@@ -148,6 +149,7 @@ def test_a_fit_takes_its_leverage_from_signals_in_its_own_span_and_cross_fitting
     assert abs(lost["cross-fitted"]) < 1e-6
 
 
+@pytest.mark.slow
 def test_signal_in_training_and_in_test_is_not_subtracted(
     training: MockData, held_out: MockData, cleaner: WitnessCleaner
 ) -> None:
@@ -315,6 +317,7 @@ def test_frames_dropped_or_out_of_order(held_out: MockData, cleaner: WitnessClea
         cleaner.step(state, *cropped(held_out, 100 * size, 101 * size))
 
 
+@pytest.mark.slow
 def test_bands_join_without_a_step(training: MockData) -> None:
     f = np.linspace(0, 200, 4001)
     total = passband(f, (10, 50)) + passband(f, (50, 75)) + passband(f, (75, 150))

@@ -16,6 +16,8 @@ from gwsurrogate_ml.inference import Estimator, Result, SamplingOptions, Segment
 from gwsurrogate_ml.inference.likelihood.injections import random_psds, simulate_segment
 from gwsurrogate_ml.strain.read import make_series
 
+SLOW_FIXTURES = ("result",)
+
 QUICK = SamplingOptions(n_sets=4, n_points=1024, pilot=800, refine_below=0.05)
 SMALL = SamplingOptions(n_sets=2, n_points=512, pilot=300, refine_below=0.05)
 """Where what is asked is not how exact the integral is."""
@@ -137,6 +139,7 @@ def test_results_survive_files_and_become_bilbys(result: Result, tmp_path) -> No
     json.dumps(result.summary())
 
 
+@pytest.mark.slow
 def test_a_simulated_signal_is_found_where_it_is(estimator: Estimator) -> None:
     truth, segment = simulated(estimator, seed=5)
     result = estimator.sample(segment, n=800, options=SMALL)
@@ -156,12 +159,14 @@ def test_refinement_raises_efficiency_and_keeps_the_evidence(estimator: Estimato
     assert abs(refined.log_evidence - result.log_evidence) < 5 * joint
 
 
+@pytest.mark.slow
 def test_chirp_mass_outside_the_prior_is_refused(estimator: Estimator) -> None:
     _, segment = simulated(estimator, seed=7, chirp_mass=13.8, luminosity_distance=450.0)
     with pytest.raises(DomainError, match=r"chirp mass is cut off at the low end of the prior, 15 solar masses"):
         estimator.sample(segment, n=300, options=replace(SMALL, max_rounds=0))
 
 
+@pytest.mark.slow
 def test_noise_other_detectors_and_other_segments_are_refused(estimator: Estimator, segment) -> None:
     rng = np.random.default_rng(2)
     psd = random_psds(estimator.config.segment, rng)
@@ -204,6 +209,7 @@ def test_data_in_other_units_than_strain_are_refused(estimator: Estimator, scale
         estimator.sample(noise_of("H1", "L1", scale=scale))
 
 
+@pytest.mark.slow
 def test_a_signal_far_louder_than_the_training_is_analysed_exactly(estimator: Estimator) -> None:
     truth, segment = simulated(estimator, seed=6, luminosity_distance=60.0)
     with pytest.warns(DomainWarning, match="outside the trained range"):

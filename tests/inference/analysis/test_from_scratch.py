@@ -32,6 +32,8 @@ from gwsurrogate_ml.inference.sampling.sampler import EventSampler
 from gwsurrogate_ml.inference.weights import log_sum
 from gwsurrogate_ml.strain.read import make_series
 
+SLOW_FIXTURES = ("three",)
+
 TRUTH = {
     "chirp_mass": 30.0, "mass_ratio": 0.8, "chi_1": 0.1, "chi_2": 0.0, "luminosity_distance": 900.0, "theta_jn": 0.5,
     "phase": 1.0, "psi": 0.4, "ra": 1.9, "dec": 0.3, "geocent_time": GPS + 0.01,
@@ -45,6 +47,7 @@ def simulated(config: SegmentConfig, seed: int, **changes: float):
     return simulate_segment(TRUTH | changes, LalModel(), random_psds(config, rng), config, rng)
 
 
+@pytest.mark.slow
 def test_an_event_from_nothing_has_the_evidence_of_plain_draws_from_the_prior() -> None:
     segment = simulated(SegmentConfig(f_max=512.0), 1)
     result = sample_event(segment, PRIOR, model=LalModel(), n=1500, options=QUICK)
@@ -76,6 +79,7 @@ def test_noise_and_impossible_settings_are_refused() -> None:
         sample_event(noise, PRIOR, model=LalModel(), n=10)
 
 
+@pytest.mark.slow
 def test_strain_in_other_units_and_priors_beyond_the_model_are_refused_with_what_would_do() -> None:
     values = 1e-21 * np.random.default_rng(0).normal(size=(2, 32 * 1024))
     series = {name: make_series(row, 0.0, 1024.0, name) for name, row in zip(("H1", "L1"), values, strict=True)}

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
-from typing import ClassVar
+from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from gwsurrogate_ml.cli.main import app
+from gwsurrogate_ml.cli.validate import validation_folder, write_card
 from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS
 from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.inference.calibration import campaign, cards, coverage
+from gwsurrogate_ml.inference import Estimator, load_estimator
+from gwsurrogate_ml.inference.calibration import cards, coverage
 from gwsurrogate_ml.inference.calibration.campaign import N_KEPT
 from gwsurrogate_ml.inference.likelihood.injections import GPS
 from gwsurrogate_ml.scale import Mapper
+
+SLOW_FIXTURES = ("continued",)
 
 
 def record(event: int, width: float = 1.0, bias: float = 0.0) -> dict:
@@ -51,10 +56,16 @@ def record(event: int, width: float = 1.0, bias: float = 0.0) -> dict:
     }
 
 
-class Named:
-    """As much of an estimator as the bookkeeping needs."""
+@pytest.fixture(scope="module")
+def estimator() -> Estimator:
+    return load_estimator()
 
-    info: ClassVar = {"name": "toy", "weights_sha256": "abc"}
+
+def write(path: Path, estimator: Estimator, records: list[dict], seed: int = 1) -> None:
+    """The file of a run that has done `records`."""
+    head = cards.identity(estimator, seed, 1000)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(line) + "\n" for line in ({"validation": head}, *records)))
 
 
 def records(n: int, **options: float) -> list[dict]:
@@ -89,50 +100,61 @@ def test_what_poor_events_have_in_common_is_named_first() -> None:
     assert "dec" not in poor["traits"]
 
 
-def test_a_killed_run_resumes_with_the_same_events(tmp_path, monkeypatch) -> None:
-    calls: list[int] = []
+def test_events_that_are_there_are_not_done_again_and_a_line_cut_off_is_removed(estimator, tmp_path) -> None:
+    path, there = tmp_path / "injections.jsonl", [record(event) for event in range(6)]  # event 4 has no signal
+    write(path, estimator, there)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"event": 6, "sn')
+    assert cards.run_injections(estimator, 5, path, n_draws=1000) == there
+    assert path.read_bytes() == whole
 
-    def analyse(estimator, event, seed, n_draws, options):
-        calls.append(event)
-        return record(event)
 
-    monkeypatch.setattr(campaign, "analyse_injection", analyse)
+@pytest.fixture(scope="module")
+def continued(estimator, tmp_path_factory) -> list[dict]:
+    """What a run returns that goes on after two events, until a third has a signal."""
+    path = tmp_path_factory.mktemp("here") / "injections.jsonl"
+    write(path, estimator, [record(event) for event in range(2)], seed=5)
+    records = cards.run_injections(estimator, 3, path, seed=5, n_draws=1000)
+    assert cards.read_records(path) == records
+    return records
+
+
+def test_a_killed_run_goes_on_with_the_next_event(continued: list[dict]) -> None:
+    assert continued[:2] == [record(0), record(1)]
+    assert [found["event"] for found in continued] == list(range(len(continued)))
+    assert ["rank" in found for found in continued[2:]] == [False] * (len(continued) - 3) + [True]
+
+
+def test_events_done_elsewhere_are_those_done_here(continued: list[dict], estimator, tmp_path) -> None:
     path = tmp_path / "injections.jsonl"
-    first = cards.run_injections(Named(), 5, path, n_draws=1000)
-    assert calls == [0, 1, 2, 3, 4, 5]  # event 4 has no signal
-    path.write_bytes(path.read_bytes() + b'{"event": 6, "sn')
-    again = cards.run_injections(Named(), 8, path, n_draws=1000)
-    assert calls[6:] == [6, 7, 8]
-    assert again[:6] == first
-    assert [r["event"] for r in again] == list(range(9))
+    write(path, estimator, [record(event) for event in range(2)], seed=5)
+    options = {"seed": 5, "n_draws": 1000, "mapper": Mapper(), "source": "bbh-h1l1"}
+    there = cards.run_injections(estimator, 3, path, **options)
+    without = [[{k: v for k, v in found.items() if k != "seconds"} for found in some] for some in (continued, there)]
+    assert without[0] == without[1]
+
+
+def test_a_worker_that_finds_another_estimator_refuses(estimator, tmp_path) -> None:
+    with pytest.raises(ConfigError, match="another estimator at bbh-h1l1v1"):
+        cards.run_injections(estimator, 1, tmp_path / "a.jsonl", mapper=Mapper(), source="bbh-h1l1v1")
+    with pytest.raises(ConfigError, match="needs a source"):
+        cards.run_injections(estimator, 1, tmp_path / "a.jsonl", mapper=Mapper())
+
+
+def test_the_file_of_another_run_is_not_continued(estimator, tmp_path) -> None:
+    path = tmp_path / "injections.jsonl"
+    write(path, estimator, [record(0)])
     with pytest.raises(ConfigError, match="seed = 1, this run has 2"):
-        cards.run_injections(Named(), 8, path, seed=2, n_draws=1000)
+        cards.run_injections(estimator, 1, path, seed=2, n_draws=1000)
     path.write_text("[1, 2]\n")
     with pytest.raises(ConfigError, match="no file of a validation"):
-        cards.run_injections(Named(), 8, path)
+        cards.run_injections(estimator, 1, path)
 
 
-def test_events_done_elsewhere_make_the_same_file(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(campaign, "analyse_injection", lambda estimator, event, *_: record(event))
-    monkeypatch.setattr(cards, "_loaded", lambda source: Named())
-    here, elsewhere = tmp_path / "here.jsonl", tmp_path / "elsewhere.jsonl"
-    cards.run_injections(Named(), 6, here, n_draws=1000)
-    cards.run_injections(Named(), 3, elsewhere, n_draws=1000, mapper=Mapper(), source="toy")
-    cards.run_injections(Named(), 6, elsewhere, n_draws=1000, mapper=Mapper(), source="toy")  # and resumes
-    assert here.read_bytes() == elsewhere.read_bytes()
-    monkeypatch.setattr(cards, "_loaded", lambda source: SimpleNamespace(info={"weights_sha256": "other"}))
-    with pytest.raises(ConfigError, match="another estimator at toy"):
-        cards.run_injections(Named(), 7, elsewhere, n_draws=1000, mapper=Mapper(), source="toy")
-    with pytest.raises(ConfigError, match="needs a source"):
-        cards.run_injections(Named(), 7, elsewhere, n_draws=1000, mapper=Mapper())
-
-
-def test_the_card_says_what_the_records_say(tmp_path) -> None:
-    from gwsurrogate_ml.cli.validate import write_card
-
+def test_the_card_says_what_the_records_say(estimator, tmp_path) -> None:
     done = [record(i) for i in range(150)]
     done.append({"event": 150, "snr": 9.0, "truth": {}, "failed": "all importance weights vanish"})
-    head = cards.identity(Named(), 1, 4000)
+    head = cards.identity(estimator, 1, 4000)
     card = cards.judge(done, head, classify=False)
     assert (card["n_analysed"], card["n_without_signal"]) == (120, 30)
     write_card(tmp_path, card, done)
@@ -144,7 +166,7 @@ def test_the_card_says_what_the_records_say(tmp_path) -> None:
         "efficiency.png",
     }
     text = (tmp_path / "card.md").read_text()
-    assert "# Validation of toy" in text
+    assert "# Validation of bbh-h1l1" in text
     assert "1 failed" in text
     assert "Failed: all importance weights vanish" in text
     median = np.median([r["network_efficiency"] for r in done if "rank" in r])
@@ -158,36 +180,37 @@ def test_too_few_events_are_refused() -> None:
 
 
 def test_a_folder_with_foreign_files_is_refused(tmp_path) -> None:
-    from gwsurrogate_ml.cli.validate import validation_folder
-
     folder = validation_folder(tmp_path / "new")
     (folder / "thesis.tex").write_text("x")
     with pytest.raises(ConfigError, match=r"thesis\.tex"):
         validation_folder(folder)
 
 
-def test_the_command_writes_the_card_and_takes_other_seeds_along(tmp_path, monkeypatch) -> None:
-    from typer.testing import CliRunner
+@pytest.fixture
+def validated(estimator, tmp_path) -> Path:
+    """Folders `a` and `b` of two runs that have done twenty events each, of seeds 7 and 1."""
+    for name, seed in (("a", 7), ("b", 1)):
+        write(
+            tmp_path / name / "injections.jsonl", estimator, [record(1000 * seed + event) for event in range(24)], seed
+        )
+    return tmp_path
 
-    import gwsurrogate_ml as gw
-    from gwsurrogate_ml.cli.main import app
 
-    def analyse(estimator, event, seed, n_draws, options):
-        return record(1000 * seed + event)
+def validate(*words: object):
+    given = ["validate", "estimator", "bbh-h1l1", "--injections", "20", "--n-draws", "1000", *map(str, words)]
+    return CliRunner().invoke(app, given)
 
-    monkeypatch.setattr(gw, "load_estimator", lambda name: Named(), raising=False)
-    monkeypatch.setattr(campaign, "analyse_injection", analyse)
-    # Its fifteen classifiers a card take ten seconds, and are sbi's own business.
-    monkeypatch.setattr("sbi.diagnostics.sbc.check_uniformity_c2st", lambda ranks, n: np.full(ranks.shape[1], 0.5))
-    runner = CliRunner()
-    words = ["validate", "estimator", "toy", "--injections", "20"]
-    first = runner.invoke(app, [*words, "--seed", "7", "--out", str(tmp_path / "a")])
-    assert first.exit_code == 0, first.output
-    assert "20 events analysed, 4 showed no signal" in first.output
-    second = runner.invoke(app, [*words, "--json", "--out", str(tmp_path / "b"), "--also", str(tmp_path / "a")])
-    assert second.exit_code == 0, second.output
-    assert json.loads(second.stdout)["n_analysed"] == 40
-    assert (tmp_path / "b" / "card.md").is_file()
-    twice = runner.invoke(app, [*words, "--seed", "7", "--out", str(tmp_path / "c"), "--also", str(tmp_path / "a")])
+
+@pytest.mark.slow
+def test_the_command_writes_the_card_and_takes_other_seeds_along(validated: Path) -> None:
+    done = validate("--out", validated / "b", "--also", validated / "a")
+    assert done.exit_code == 0, done.output
+    assert "40 events analysed, 8 showed no signal" in done.output
+    assert json.loads((validated / "b" / "card.json").read_text())["n_analysed"] == 40
+    assert (validated / "b" / "card.md").is_file()
+
+
+def test_events_of_one_seed_do_not_count_twice(validated: Path) -> None:
+    twice = validate("--seed", 7, "--out", validated / "c", "--also", validated / "a")
     assert twice.exit_code == 2
     assert "count twice" in twice.stderr

@@ -28,6 +28,7 @@ def normal_draws(rng: np.random.Generator, mean: float, width: float, n: int) ->
     return x, -0.5 * ((x - mean) / width) ** 2 - np.log(width * np.sqrt(2 * np.pi))
 
 
+@pytest.mark.slow
 def test_marginal_with_three_detectors_equals_plain_monte_carlo() -> None:
     config, rng = SegmentConfig(detectors=("H1", "L1", "V1")), np.random.default_rng(11)
     segment = simulate_segment(TRUTH, LalModel(), random_psds(config, rng), config, rng)

@@ -55,6 +55,7 @@ def rows(table: dict[str, np.ndarray]) -> list[dict[str, float]]:
     return [{key: float(value[i]) for key, value in table.items()} for i in range(len(table["phase"]))]
 
 
+@pytest.mark.slow
 def test_likelihood_of_the_surrogate_equals_bilbys_on_gw150914(segment) -> None:
     surrogate = gw.load_surrogate("nr22")
     table = draws(100)
@@ -104,6 +105,7 @@ def test_ring_directions_are_isotropic_and_have_their_delay() -> None:
     assert np.allclose(direction.T @ direction / 20_000, np.eye(3) / 3, atol=0.01)
 
 
+@pytest.mark.slow
 def test_marginal_over_phase_and_distance_equals_bilbys(segment) -> None:
     likelihood, prior = SegmentLikelihood(segment, LalModel()), BinaryPrior()
     theirs = bilby_likelihood(segment, source_model(LalModel()), phase_marginalization=True, priors=prior.to_bilby(GPS))
@@ -134,6 +136,7 @@ def test_marginal_over_phase_and_distance_equals_bilbys(segment) -> None:
     assert ours[0] == pytest.approx(expected, abs=2e-3)
 
 
+@pytest.mark.slow
 def test_marginal_over_time_and_angles_equals_plain_monte_carlo(segment) -> None:
     """All seven extrinsic parameters from a loud signal's quasi-random sets against independent draws of five of them."""
     likelihood, prior = SegmentLikelihood(segment, LalModel()), BinaryPrior()

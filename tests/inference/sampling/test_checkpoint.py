@@ -17,6 +17,8 @@ from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.likelihood.injections import GPS, random_psds, simulate_segment
 from gwsurrogate_ml.inference.sampling import frozen
 
+SLOW_FIXTURES = ("whole", "left")
+
 TRUTH = {
     "chirp_mass": 30.0, "mass_ratio": 0.8, "chi_1": 0.1, "chi_2": 0.0, "luminosity_distance": 900.0, "theta_jn": 0.5,
     "phase": 1.0, "psi": 0.4, "ra": 1.9, "dec": 0.3, "geocent_time": GPS + 0.01,

@@ -85,6 +85,7 @@ def observations() -> tuple[torch.Tensor, torch.Tensor]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_two_processes_train_one_network_and_resume(tmp_path: Path) -> None:
     script = tmp_path / "worker.py"

@@ -17,6 +17,8 @@ from gwsurrogate_ml.errors import ArtifactError, ConfigError
 from gwsurrogate_ml.inference import LalModel, load_estimator, train_estimator
 from gwsurrogate_ml.inference.config import read_config
 
+SLOW_FIXTURES = ("trained",)
+
 SETTINGS = {
     "name": "tiny",
     "surrogate": "lal:IMRPhenomD",
