@@ -24,7 +24,7 @@ from gwsurrogate_ml.serve.streams import WitnessStream
 from tests.serve.material import RATE, Sleeper, tensor
 
 LIMITS = Limits(
-    request_bytes=8_000_000, answer_bytes=30_000_000, timeout=20.0, queue=4, sequences=3, idle=30.0, workers=2
+    request_bytes=8_000_000, answer_bytes=30_000_000, timeout=120.0, queue=4, sequences=3, idle=300.0, workers=2
 )
 
 

@@ -30,7 +30,7 @@ SETTINGS = {
     "network": {"width": 32, "blocks": 1, "context": 8, "transforms": 2, "hidden": [16]},
     "training": {
         "steps": 20, "batch": 64, "checkpoint_every": 6, "log_every": 5, "warm_up": 4, "validation": 256, "live_events": 1,
-        "live_every": 10,
+        "live_every": 20,
     },
 }  # fmt: skip
 
