@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -294,45 +295,75 @@ def test_an_event_of_many_that_is_there_already_is_not_analysed_again(
     assert (out / "summary.json").stat().st_mtime_ns == before
     for name in ("events.csv", "events.json"):
         (out.parent / name).unlink()
+
+
+def test_another_seed_is_another_analysis(gw150914: tuple[Path, Result], data_dir, tmp_path: Path) -> None:
+    out, _ = gw150914
+    files = dict(word.split("=", 1) for word in strain_options(data_dir, 1126259446)[1::2])
+    table = tmp_path / "events.csv"
+    table.write_text(f"name,gps,H1,L1\n{out.name},1126259462.4,{files['H1']},{files['L1']}\n")
     (task,) = tasks_of(read_table(table), Settings(n_draws=int(DRAWS)), out.parent, pdf=False)
     assert repeats(task)
     (other,) = tasks_of(read_table(table), Settings(n_draws=int(DRAWS), seed=1), out.parent, pdf=False)
     assert not repeats(other)
 
 
-@pytest.mark.usefixtures("quick")
-def test_an_event_of_many_is_analysed_again_where_the_content_of_a_file_is_another(
-    data_dir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def one_of_many(quick: None, data_dir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Runs the same command for a table of one event, with a spectrum and an estimator in files of the current folder."""
     monkeypatch.chdir(tmp_path)
     files = dict(word.split("=", 1) for word in strain_options(data_dir, 1126259446)[1::2])
     Path("events.csv").write_text(f"name,gps,H1,L1\nfirst,1126259462.4,{files['H1']},{files['L1']}\n")
     Path("H1.txt").write_text("20 1e-46\n1024 1e-46\n")
     shutil.copytree(SHIPPED / "bbh-h1l1", "own")
     given = ["--psd", "H1=psd:H1.txt", "--psd", "L1=aLIGO", "--estimator", "./own", "--f-max", "1023.99999"]
-    words = ["analyze", "--events", "events.csv", *given, "--out", "out", "--json"]
 
-    def outcome() -> str:
-        result = invoke(*words)
+    def run(*more: str) -> Result:
+        result = invoke("analyze", "--events", "events.csv", *given, "--out", "out", *more)
         assert result.exit_code == 0, result.output
-        return str(json.loads(result.stdout)[0]["outcome"])
+        return result
 
-    assert [outcome(), outcome()] == ["analysed", "there already"]
-    # What the workers get, and what config.json says, holds from any folder and to the last digit.
-    repeat = shlex.split(read(Path("out/first/config.json"))["repeat"])
-    assert {f"H1=psd:{tmp_path}/H1.txt", "L1=aLIGO", f"{tmp_path}/own", "1023.99999"} <= set(repeat)
+    return run
+
+
+def outcome(result: Result) -> str:
+    return str(json.loads(result.stdout)[0]["outcome"])
+
+
+def another_spectrum() -> None:
     Path("H1.txt").write_text("20 2e-46\n1024 1e-46\n")
-    assert [outcome(), outcome()] == ["analysed", "there already"]
+
+
+def another_estimator() -> None:
     card = read(Path("own/card.json"))
     Path("own/card.json").write_text(json.dumps(card | {"weights_sha256": "of another training"}))
-    assert [outcome(), outcome()] == ["analysed", "there already"]
-    # Numbers that are not finite are null in what is there already.
+
+
+@pytest.mark.parametrize("change", [another_spectrum, another_estimator])
+def test_an_event_of_many_is_analysed_again_where_the_content_of_a_file_is_another(
+    one_of_many: Callable[..., Result], change: Callable[[], None]
+) -> None:
+    assert [outcome(one_of_many("--json")) for _ in range(2)] == ["analysed", "there already"]
+    change()
+    assert [outcome(one_of_many("--json")) for _ in range(2)] == ["analysed", "there already"]
+
+
+def test_the_command_that_repeats_an_event_of_many_holds_from_any_folder_and_to_the_last_digit(
+    one_of_many: Callable[..., Result], tmp_path: Path
+) -> None:
+    one_of_many()
+    repeat = shlex.split(read(Path("out/first/config.json"))["repeat"])
+    assert {f"H1=psd:{tmp_path}/H1.txt", "L1=aLIGO", f"{tmp_path}/own", "1023.99999"} <= set(repeat)
+
+
+def test_a_number_that_is_null_in_what_is_there_already_is_shown_as_not_finite(
+    one_of_many: Callable[..., Result],
+) -> None:
+    one_of_many()
     summary = read(Path("out/first/summary.json"))
     summary["inference"]["pareto_k"] = None
     Path("out/first/summary.json").write_text(json.dumps(summary))
-    result = invoke(*words[:-1])
-    assert result.exit_code == 0, result.output
-    assert "not finite" in result.stdout
+    assert "not finite" in one_of_many().stdout
 
 
 @pytest.mark.parametrize("rate", [1024, 880])
@@ -458,17 +489,28 @@ def test_a_table_without_the_columns_is_told_which(tmp_path: Path) -> None:
         read_table(table)
 
 
-def test_messages_name_the_options(data_dir, tmp_path: Path) -> None:
-    options = [*strain_options(data_dir, 1126259446), "--out", str(tmp_path / "out"), "--gps"]
-    # An event 0.6 s before the end: no duration of the command line ends earlier, so none is offered.
-    assert_refused(
-        invoke("analyze", *options, "1126259477.4"), tmp_path, "a longer file, to GPS 1126259479.400", "in Python"
-    )
-    words = ["1126259462.4", "--duration", "8"]
-    assert_refused(invoke("analyze", *options, *words), tmp_path, "duration = 8", "--duration", "--from-scratch")
-    scratch = [*options, "1126259462.4", "--from-scratch", "--prior"]
-    assert_refused(invoke("analyze", *scratch, "mchirp=20,40"), tmp_path, "'mchirp'", "chirp_mass, mass_ratio")
-    assert_refused(invoke("analyze", *scratch, "chirp_mass=40,20"), tmp_path, "--prior: chirp_mass is (40.0, 20.0)")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        # An event 0.6 s before the end: no duration of the command line ends earlier, so none is offered.
+        (["--gps", "1126259477.4"], ["a longer file, to GPS 1126259479.400", "in Python"]),
+        (["--gps", "1126259462.4", "--duration", "8"], ["duration = 8", "--duration", "--from-scratch"]),
+        (
+            ["--gps", "1126259462.4", "--from-scratch", "--prior", "mchirp=20,40"],
+            ["'mchirp'", "chirp_mass, mass_ratio"],
+        ),
+        (
+            ["--gps", "1126259462.4", "--from-scratch", "--prior", "chirp_mass=40,20"],
+            ["--prior: chirp_mass is (40.0, 20.0)"],
+        ),
+    ],
+)
+def test_messages_name_the_options(data_dir, tmp_path: Path, words: list[str], said: list[str]) -> None:
+    result = invoke("analyze", *strain_options(data_dir, 1126259446), "--out", str(tmp_path / "out"), *words)
+    assert_refused(result, tmp_path, *said)
+
+
+def test_a_detector_in_small_letters_is_told_its_name(tmp_path: Path) -> None:
     assert_refused(invoke("analyze", "--strain", "h1=a", "--gps", "1"), tmp_path, "did you mean H1?")
 
 
