@@ -8,6 +8,7 @@ events that it counted.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -134,6 +135,10 @@ def main() -> None:
 
     import torch
     import torch._dynamo  # which the first optimiser would import
+
+    # What the jobs import, once and not in every child.
+    for name in ("cli.validate", "inference.calibration.campaign", "inference.calibration.cards", "surrogate.train"):
+        importlib.import_module(f"gwsurrogate_ml.{name}")
 
     torch.set_num_threads(1)
     print("ready", flush=True)
