@@ -233,7 +233,7 @@ def run_reference(segment, estimator, n_live: int, walks: int, walkers: int, see
             "seconds": round(time.perf_counter() - started, 1),
             "seed": seed,
             "dynesty": dynesty.__version__,
-            "surrogate": load_model(estimator.config.surrogate)[1],
+            "surrogate": load_model(estimator.config.surrogate).identity,
             "gps": segment.gps,
         }
     REFERENCE.parent.mkdir(exist_ok=True)
@@ -349,7 +349,7 @@ def main() -> None:
     with np.load(REFERENCE) as stored:
         meta = json.loads(str(stored["meta"]))
         reference = {key: stored[key].astype(np.float64) for key in stored.files if key != "meta"}
-    if meta["surrogate"] != load_model(estimator.config.surrogate)[1]:
+    if meta["surrogate"] != load_model(estimator.config.surrogate).identity:
         print("note: the reference was made with another version of the surrogate")
     estimator.sample(segment, n=1000, seed=arguments.seed)  # compiles, where that has not been done yet
     result = estimator.sample(segment, n=arguments.draws, seed=arguments.seed)

@@ -19,7 +19,7 @@ from gwsurrogate_ml.search.coincidence import Background, cluster, coincidences,
 from gwsurrogate_ml.search.segments import Block, Span, blocks, common_spans, condition
 from gwsurrogate_ml.search.sharing import CHUNK, Work
 from gwsurrogate_ml.search.single import TRIGGER_DTYPE
-from gwsurrogate_ml.waveform.model import Waveform
+from gwsurrogate_ml.waveform.model import WaveformModel
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
@@ -172,7 +172,7 @@ def event_dtype(detectors: tuple[str, str]) -> np.dtype:
 def search(
     series: Mapping[str, TimeSeries],
     bank: TemplateBank,
-    model: Waveform,
+    model: WaveformModel,
     config: SearchConfig | None = None,
     progress: Progress | None = None,
     share: Share | None = None,
@@ -268,7 +268,7 @@ def _all_triggers(
     series: Mapping[str, TimeSeries],
     cut: list[Block],
     bank: TemplateBank,
-    model: Waveform,
+    model: WaveformModel,
     config: SearchConfig,
     rate: float,
     progress: Progress | None,

@@ -21,7 +21,7 @@ from gwsurrogate_ml.kernels import psd as psd_kernels
 from gwsurrogate_ml.kernels import whiten as whiten_kernels
 from gwsurrogate_ml.strain.read import make_series
 from gwsurrogate_ml.strain.spectrum import MIN_OFF_SOURCE, PsdSource, per_detector, psd_on_grid
-from gwsurrogate_ml.waveform.model import Waveform, evaluate
+from gwsurrogate_ml.waveform.model import Grid, WaveformModel, evaluate
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
@@ -224,7 +224,7 @@ class MatchedFilterResult:
 
 def matched_filter(
     data: StrainData,
-    template: np.ndarray | Waveform,
+    template: np.ndarray | WaveformModel,
     parameters: Mapping[str, float] | None = None,
     *,
     f_min: float = 20.0,
@@ -352,7 +352,7 @@ def _filter(
 
 
 def _template(
-    template: np.ndarray | Waveform, parameters: Mapping[str, float] | None, n: int, rate: float, f_min: float
+    template: np.ndarray | WaveformModel, parameters: Mapping[str, float] | None, n: int, rate: float, f_min: float
 ) -> np.ndarray:
     """One-sided transform (n // 2 + 1,) of the template for `n` samples of data."""
     if isinstance(template, np.ndarray):
@@ -371,11 +371,11 @@ def _template(
         longer = np.zeros(n)
         longer[: m // 2], longer[n - (m - m // 2) :] = short[: m // 2], short[m // 2 :]
         return np.fft.rfft(longer)
-    if not hasattr(template, "frequency_domain"):
+    if not isinstance(template, WaveformModel):
         raise ConfigError(f"template is {type(template).__name__}: give a numpy array or a waveform model")
     if parameters is None:
         raise ConfigError("a waveform model as template needs parameters: mass_1, mass_2, chi_1, chi_2")
-    return evaluate(template, parameters, duration=n / rate, sampling_frequency=rate, f_min=f_min)
+    return evaluate(template, parameters, Grid(n / rate, rate, f_min))
 
 
 def _require_margin(data: StrainData, name: str, series: TimeSeries, margin: float, what: str) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.binaries import Binaries
 from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, ModeKey
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.kernels import fft
@@ -18,6 +19,7 @@ from gwsurrogate_ml.surrogate.aligned import compiled
 from gwsurrogate_ml.surrogate.aligned.compiled import Knots
 from gwsurrogate_ml.surrogate.physical import MOST_SAMPLES, Layout, PhysicalSurrogate, is_finite
 from gwsurrogate_ml.waveform.conditioning import start_taper
+from gwsurrogate_ml.waveform.model import Grid, WaveformModel, oriented
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
@@ -34,7 +36,7 @@ def _rise(samples: int) -> np.ndarray:
     return rise
 
 
-class Surrogate(PhysicalSurrogate):
+class Surrogate(PhysicalSurrogate, WaveformModel):
     """A trained waveform model for binaries with aligned spins; see `conventions` for signs, phases and units.
 
     Parameters
@@ -51,6 +53,27 @@ class Surrogate(PhysicalSurrogate):
     >>> bool(0.37 < abs(modes[2, 2]).max() < 0.38)
     True
     """
+
+    has_samples = True
+
+    def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
+        super().__init__(card, tensors)
+        self.name = str(card.get("name", "unnamed"))
+        ranges = {name: (float(x["hard_min"]), float(x["hard_max"])) for name, x in card["ranges"].items()}
+        self.limits = {
+            "mass_ratio": (1.0 / ranges["q"][1], 1.0),
+            "chi_1": ranges["chi1"],
+            "chi_2": ranges["chi2"],
+        }
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Name, version and checksum of the weights."""
+        return {
+            "name": self.name,
+            "version": self.info.get("version"),
+            "weights_sha256": self.info.get("weights_sha256"),
+        }
 
     def polarizations(
         self,
@@ -439,6 +462,42 @@ class Surrogate(PhysicalSurrogate):
             out[rows] *= (units / MPC_SECONDS)[:, None]
 
         in_threads(work, len(total))
+        return out
+
+    # What `WaveformModel` asks for, from the calls above.
+
+    def quadrupole(self, binaries: Binaries, grid: Grid) -> np.ndarray:
+        """See `WaveformModel.quadrupole`: `frequency_domain`."""
+        return self.frequency_domain(*binaries.aligned_columns(self.name), **grid._asdict())
+
+    def samples(self, binaries: Binaries, grid: Grid, times: np.ndarray) -> np.ndarray:
+        """See `WaveformModel.samples`: `segment_samples`."""
+        return self.segment_samples(*binaries.aligned_columns(self.name), times=times, **grid._asdict())
+
+    def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `WaveformModel.orders`: m of both signs, since spectra of tapered series are not quite one-sided."""
+        positive = sorted({m for _, m in self.modes})
+        out = np.empty((len(binaries), 2 * len(positive), 2, grid.n_f), dtype=np.complex128)
+        columns = zip(*binaries.aligned_columns(self.name), theta_jn, strict=True)
+        for row, (mass_1, mass_2, chi_1, chi_2, theta) in zip(out, columns, strict=True):
+            binary = {"mass_1": mass_1, "mass_2": mass_2, "chi_1": chi_1, "chi_2": chi_2}
+            _, both = self.frequency_domain_orders(**binary, theta_jn=theta, **grid._asdict())
+            cosine, sine = both[:, 0], both[:, 1]
+            row[: len(positive)], row[len(positive) :] = 0.5 * (cosine - 1j * sine), 0.5 * (cosine + 1j * sine)
+        return np.array([*positive, *(-m for m in positive)]), out
+
+    def transforms(
+        self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance: np.ndarray
+    ) -> np.ndarray:
+        """See `WaveformModel.transforms`: of (2, 2) alone from `frequency_domain`, else `frequency_domain_polarizations`."""
+        if self.quadrupole_only:
+            return oriented(self.quadrupole(binaries, grid), theta_jn, phase, luminosity_distance)
+        out = np.empty((len(binaries), 2, grid.n_f), dtype=np.complex128)
+        columns = zip(*binaries.aligned_columns(self.name), theta_jn, phase, luminosity_distance, strict=True)
+        for row, (mass_1, mass_2, chi_1, chi_2, theta, turn, distance) in zip(out, columns, strict=True):
+            binary = {"mass_1": mass_1, "mass_2": mass_2, "chi_1": chi_1, "chi_2": chi_2}
+            place = {"luminosity_distance": distance, "theta_jn": theta, "phase": turn}
+            row[:] = self.frequency_domain_polarizations(**binary, **place, **grid._asdict())
         return out
 
 

@@ -73,7 +73,7 @@ def test_orientation_and_phase_are_those_of_lalsimulation(segment) -> None:  # t
 
 
 def test_antenna_patterns_delays_and_sky_angles_are_bilbys() -> None:
-    network = detectors.Network.of(("H1", "L1"))
+    network = detectors.DetectorNetwork.of(("H1", "L1"))
     table = draws(20)
     gps = table["geocent_time"]
     direction = detectors.earth_direction(table["ra"], table["dec"], gps)
@@ -92,7 +92,7 @@ def test_antenna_patterns_delays_and_sky_angles_are_bilbys() -> None:
 
 
 def test_ring_directions_are_isotropic_and_have_their_delay() -> None:
-    network = detectors.Network.of(("H1", "L1"))
+    network = detectors.DetectorNetwork.of(("H1", "L1"))
     rng = np.random.default_rng(0)
     delay = network.light_travel_time * rng.uniform(-1, 1, 20_000)
     direction = network.ring_direction(delay, rng.uniform(0, 2 * np.pi, 20_000))
@@ -267,7 +267,7 @@ def test_distances_follow_their_conditional() -> None:
 
 def test_points_without_match_are_no_better_than_the_prior_allows() -> None:
     """A point with next to no match but much power has a likelihood below 1, however its best distance diverges."""
-    network = detectors.Network.of(("H1", "L1"))
+    network = detectors.DetectorNetwork.of(("H1", "L1"))
     window = quadrupole.TimeWindow(0.0, 1 / 8192, 60)
     direction, psi, c = np.array([[0.0, 0.6, 0.8]]), np.zeros(1), np.ones(1)
     a = detectors.amplitudes(*network.patterns(direction, psi), c)

@@ -279,7 +279,7 @@ def unfinished(room: Room, name: str, content: bytes) -> list[object]:
     settings = read_config(config_file(str(path)))
     work = room.inside / "m.training"
     work.mkdir()
-    train._claim(work, settings, train.load_model(settings.surrogate)[1])
+    train._claim(work, settings, train.load_model(settings.surrogate).identity)
     write(work / name, content)
     return [path, "--out", room.inside / "m"]
 

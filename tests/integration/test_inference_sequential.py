@@ -26,7 +26,7 @@ from gwsurrogate_ml.inference.likelihood.injections import GPS, random_psds, sim
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import search
 from gwsurrogate_ml.inference.proposal.flows import PriorProposal
-from gwsurrogate_ml.inference.proposal.novelty import UsualRange
+from gwsurrogate_ml.inference.proposal.novelty import Novelty
 from gwsurrogate_ml.inference.proposal.summaries import groups
 from gwsurrogate_ml.inference.sampling.sampler import EventSampler
 from gwsurrogate_ml.inference.weights import log_sum
@@ -165,7 +165,7 @@ def _found(estimator, segment):  # type: ignore[no-untyped-def]
 def test_usual_ranges_raise_the_alarms_they_promise() -> None:
     rng = np.random.default_rng(0)
     width = sum(part.stop - part.start for part in groups(2, 10).values())
-    usual = UsualRange.of(torch.from_numpy(rng.normal(size=(8000, width)).astype(np.float32)), 2, 10)
+    usual = Novelty.of(torch.from_numpy(rng.normal(size=(8000, width)).astype(np.float32)), 2, 10)
     alarms = [bool(usual.flags(x)) for x in rng.normal(size=(2000, width)).astype(np.float32)]
     assert np.mean(alarms) < 0.02  # four groups, one in a thousand each
     far = np.zeros(width, dtype=np.float32)

@@ -11,9 +11,9 @@ import pytest
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS
 from gwsurrogate_ml.errors import DomainError
-from gwsurrogate_ml.inference.likelihood.detectors import Network
+from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-from gwsurrogate_ml.inference.likelihood.trigger import Found
+from gwsurrogate_ml.inference.likelihood.trigger import Trigger
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior
 from gwsurrogate_ml.inference.sampling.loud import one_detector_flags, window_flags
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
@@ -28,7 +28,7 @@ BINARY = {
 @cache
 def event(
     snr: float, detectors: tuple[str, ...] = ("H1", "L1"), **changes: float
-) -> tuple[SegmentLikelihood, Found, float]:
+) -> tuple[SegmentLikelihood, Trigger, float]:
     """Likelihood of the binary at the distance of a signal-to-noise ratio, the truth as loudest template, and the distance."""
     model, truth = gw.load_surrogate("nr22"), BINARY | changes
     for _ in range(2):
@@ -41,7 +41,7 @@ def event(
     turn = np.exp(2j * np.pi * np.outer(likelihood.frequencies, times := _arrivals(likelihood, truth)))
     waveform = likelihood.waveforms(theta[None])[0]
     product = np.sum(likelihood.weight.T * likelihood.strain.T * np.conj(waveform)[:, None] * turn, axis=0)
-    found = Found(theta, waveform, times, times, np.abs(product) / np.sqrt(likelihood.power(waveform[None])[0]))
+    found = Trigger(theta, waveform, times, times, np.abs(product) / np.sqrt(likelihood.power(waveform[None])[0]))
     return likelihood, found, truth["luminosity_distance"]
 
 
@@ -54,7 +54,7 @@ def _arrivals(likelihood: SegmentLikelihood, truth: dict[str, float]) -> np.ndar
 
 
 def same_binary(
-    likelihood: SegmentLikelihood, found: Found, prior: BinaryPrior, n: int = 1600
+    likelihood: SegmentLikelihood, found: Trigger, prior: BinaryPrior, n: int = 1600
 ) -> tuple[EventSampler, Evaluated]:
     """The true binary `n` times, its extrinsic parameters integrated over eight sets of points."""
     sampler = EventSampler(likelihood, prior, found, seed=1)
@@ -141,7 +141,7 @@ def test_a_glitch_in_one_detector_is_flagged_and_a_quiet_detector_is_not(
 ) -> None:
     likelihood, found, _ = event(30.0)
     power = likelihood.power(found.waveform[None])[0]
-    flags = one_detector_flags(replace(found, snr=np.array(snr)), Network.of(("H1", "L1")), power)
+    flags = one_detector_flags(replace(found, snr=np.array(snr)), DetectorNetwork.of(("H1", "L1")), power)
     assert [flag.startswith("one detector: H1") for flag in flags] == [True] * flagged
 
 

@@ -12,7 +12,7 @@ from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.inference import BinaryPrior, LalModel, SegmentLikelihood
 from gwsurrogate_ml.inference.analysis.preflight import spectrum_flags
 from gwsurrogate_ml.inference.likelihood.tiles import tiles
-from gwsurrogate_ml.inference.likelihood.trigger import Found, search
+from gwsurrogate_ml.inference.likelihood.trigger import Trigger, search
 from gwsurrogate_ml.inference.result.residual import GLITCH, loudest_glitch
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 from gwsurrogate_ml.strain.simulate import simulate
@@ -34,7 +34,7 @@ def likelihood(seed: int, **changes: np.ndarray) -> SegmentLikelihood:
     return SegmentLikelihood(replace(segment(seed), **changes), LalModel())
 
 
-def found(of: SegmentLikelihood, prior: BinaryPrior = BinaryPrior()) -> Found:  # noqa: B008
+def found(of: SegmentLikelihood, prior: BinaryPrior = BinaryPrior()) -> Trigger:  # noqa: B008
     band = np.flatnonzero(of.frequencies >= 20)
     reference = of.waveforms(np.array([[28.0, 0.8, 0.0, 0.0]]))[0, band]
     return search(of, prior, reference, band, 0)

@@ -10,7 +10,7 @@ from gwsurrogate_ml.conventions import PARAMETERS
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference import psds
 from gwsurrogate_ml.inference.config import EstimatorConfig, read_config
-from gwsurrogate_ml.inference.likelihood.detectors import Network, amplitudes, earth_direction
+from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork, amplitudes, earth_direction
 from gwsurrogate_ml.inference.likelihood.injections import random_psds, simulate_segment
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.proposal import compression
@@ -98,7 +98,7 @@ def test_features_of_full_length_data_equal_the_simulators(sim: simulator.Simula
     band, f = simulator.band_frequencies(config)
 
     direction = earth_direction(*(np.array([parameters[k]]) for k in ("ra", "dec", "geocent_time")))
-    network = Network.of(config.segment.detectors)
+    network = DetectorNetwork.of(config.segment.detectors)
     a = amplitudes(*network.patterns(direction, np.array([parameters["psi"]])), np.cos([parameters["theta_jn"]]))[0]
     a = a * np.exp(2j * parameters["phase"]) / parameters["luminosity_distance"]
     error = np.array([5e-4, -8e-4])

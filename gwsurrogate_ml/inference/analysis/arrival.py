@@ -20,10 +20,10 @@ from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import first_templates, loudest, network_lags, snr_series
 
 if TYPE_CHECKING:
-    from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
     from gwsurrogate_ml.inference.prior.binary import BinaryPrior
     from gwsurrogate_ml.strain.data import StrainData
     from gwsurrogate_ml.strain.segment import AnalysisSegment
+    from gwsurrogate_ml.waveform.model import WaveformModel
 
 logger = logging.getLogger(__name__)
 

@@ -22,8 +22,8 @@ from gwsurrogate_ml.inference.weights import log_sum, summarise
 from gwsurrogate_ml.strain.amplitude import NOISIEST, QUIETEST, amplitudes
 
 if TYPE_CHECKING:
-    from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood, WaveformModel
-    from gwsurrogate_ml.inference.likelihood.trigger import Found
+    from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+    from gwsurrogate_ml.inference.likelihood.trigger import Trigger
     from gwsurrogate_ml.inference.prior.binary import BinaryPrior
     from gwsurrogate_ml.inference.weights import WeightSummary
     from gwsurrogate_ml.strain.segment import AnalysisSegment
@@ -40,13 +40,7 @@ ALONE = (
 )
 
 
-def model_name(model: WaveformModel) -> str:
-    """What a waveform model calls itself."""
-    card = getattr(model, "info", {})
-    return str(card.get("name") or getattr(model, "name", type(model).__name__))
-
-
-def require_signal(found: Found, prior: BinaryPrior) -> None:
+def require_signal(found: Trigger, prior: BinaryPrior) -> None:
     """Raise DomainError if the loudest template is no louder than noise often is."""
     if found.network_snr < QUIET:
         raise DomainError(

@@ -18,7 +18,7 @@ import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.inference.analysis.arrival import analysed, require_data
-from gwsurrogate_ml.inference.analysis.conclude import ALONE, conclude, model_name, require_signal, require_strain
+from gwsurrogate_ml.inference.analysis.conclude import ALONE, conclude, require_signal, require_strain
 from gwsurrogate_ml.inference.analysis.preflight import spectrum_flags
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
@@ -27,7 +27,7 @@ from gwsurrogate_ml.inference.prior.binary import BinaryPrior
 from gwsurrogate_ml.inference.prior.span import require_covered
 from gwsurrogate_ml.inference.proposal.flows import PriorProposal
 from gwsurrogate_ml.inference.sampling.checkpoint import kept_in
-from gwsurrogate_ml.inference.sampling.mixture import Pool
+from gwsurrogate_ml.inference.sampling.mixture import Mixture
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, learn, settled_draws
 from gwsurrogate_ml.inference.sampling.sampler import EventSampler
 from gwsurrogate_ml.strain.segment import AnalysisSegment
@@ -35,9 +35,9 @@ from gwsurrogate_ml.surrogate.load import load_model
 from gwsurrogate_ml.waveform.model import require_quadrupole
 
 if TYPE_CHECKING:
-    from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
     from gwsurrogate_ml.inference.result.result import Result
     from gwsurrogate_ml.strain.data import StrainData
+    from gwsurrogate_ml.waveform.model import WaveformModel
 
 FIRST = 8192
 """Draws of the prior the rounds begin with."""
@@ -92,11 +92,7 @@ def sample_event(
     if n < 100:
         raise ConfigError(f"n is {n}: weights need at least 100 draws")
     report = progress or (lambda stage, done, total: None)
-    if model is None:
-        model, identity = load_model(surrogate)
-    else:
-        require_quadrupole(model)
-        identity = {"name": model_name(model)}
+    model = require_quadrupole(load_model(surrogate if model is None else model))
     cut = _segment(data, segment, model, prior, seed, options.centre_time)
     likelihood = SegmentLikelihood(cut, model)
     band = np.flatnonzero(likelihood.frequencies >= cut.f_min)
@@ -112,11 +108,11 @@ def sample_event(
     c, power = sampler.coefficients(found.theta[None], "first draws")
     sampler.build_sets(c, power, log2_n=15)
     start = PriorProposal()
-    origin = {"estimator": "none: rounds on this event", "surrogate": identity, "flags": flags}
+    origin = {"estimator": "none: rounds on this event", "surrogate": model.identity, "flags": flags}
     fixed: dict[str, Any] = {"identity": origin, "prior": prior.model_dump(), "options": options, "n": n, "seed": seed}
     steps = kept_in(checkpoint, segment=cut, probe=found.waveform, **fixed)
     first = partial(sampler.evaluate, start.draw(FIRST, seed), "first draws")
-    pool = Pool([start], [FIRST], steps("first draws", first, sampler))
+    pool = Mixture([start], [FIRST], steps("first draws", first, sampler))
     shares, rounds = learn(prior, sampler, pool, 0.0, seed, options, report, most=MAX_ROUNDS, steps=steps)
     if rounds[-1]["efficiency"] < HOPELESS:
         raise DomainError(
@@ -131,7 +127,7 @@ def require_event(segment: AnalysisSegment, prior: BinaryPrior, model: WaveformM
     """Raise unless `sample_event` can analyse the segment under this prior with this model: detectors, ranges, units."""
     if len(segment.detectors) < 2:
         raise DomainError(f"the data are of {segment.detectors[0]}: {ALONE}")
-    require_covered(prior, model, model_name(model), segment.f_min, segment.duration)
+    require_covered(prior, model, model.name, segment.f_min, segment.duration)
     require_strain(segment)
 
 

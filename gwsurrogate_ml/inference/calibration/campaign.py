@@ -15,7 +15,7 @@ from gwsurrogate_ml.errors import DomainError, DomainWarning, GwsmlError
 from gwsurrogate_ml.inference.analysis.estimator import Estimator
 from gwsurrogate_ml.inference.likelihood.injections import GPS, draw_injection
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-from gwsurrogate_ml.inference.likelihood.trigger import Found
+from gwsurrogate_ml.inference.likelihood.trigger import Trigger
 from gwsurrogate_ml.inference.proposal.flows import FlowProposal
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions
 
@@ -34,7 +34,7 @@ class _Listening(Estimator):
         listening.__dict__.update(estimator.__dict__, _model=estimator.model)
         return listening
 
-    def observe(self, likelihood: SegmentLikelihood, found: Found) -> Any:
+    def observe(self, likelihood: SegmentLikelihood, found: Trigger) -> Any:
         self.seen = super().observe(likelihood, found)
         return self.seen
 

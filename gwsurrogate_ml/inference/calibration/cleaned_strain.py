@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gwsurrogate_ml.binaries import Binaries
 from gwsurrogate_ml.denoise.witness.bench.mock import START, preset
 from gwsurrogate_ml.denoise.witness.cleaner import WitnessCleaner
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions
+from gwsurrogate_ml.waveform.model import Grid
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.analysis.estimator import Estimator
@@ -41,10 +43,8 @@ def injection_template(sampling_frequency: float) -> np.ndarray:
     """h_plus of 30 + 30 Msun at 400 Mpc, face on, from the shipped surrogate: (4 s,), its peak after 3.5 s."""
     from gwsurrogate_ml.surrogate.model import load_surrogate
 
-    one = np.ones(1)
-    h = load_surrogate("nr22").frequency_domain(
-        30 * one, 30 * one, 0 * one, 0 * one, duration=4.0, sampling_frequency=sampling_frequency, f_min=20.0
-    )[0]
+    equal = Binaries.aligned(30.0, 30.0, 0.0, 0.0)
+    h = load_surrogate("nr22").quadrupole(equal, Grid(4.0, sampling_frequency, 20.0))[0]
     series = np.fft.irfft(h) * sampling_frequency / 400.0  # the model is at 1 Mpc
     return np.asarray(np.roll(series, round(3.5 * sampling_frequency)))
 

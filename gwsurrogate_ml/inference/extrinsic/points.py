@@ -15,7 +15,7 @@ import numpy as np
 from scipy.ndimage import maximum_filter1d
 
 from gwsurrogate_ml.inference.extrinsic import polarization
-from gwsurrogate_ml.inference.likelihood.detectors import Network, amplitudes
+from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork, amplitudes
 from gwsurrogate_ml.inference.likelihood.window import TAPS, TimeWindow, lagrange
 from gwsurrogate_ml.inference.weights import effective_size
 
@@ -130,7 +130,7 @@ def _quantiles(x: np.ndarray, log_weights: np.ndarray) -> np.ndarray:
 
 
 def quasi_random(
-    network: Network,
+    network: DetectorNetwork,
     window: TimeWindow,
     series: np.ndarray,
     sigma: np.ndarray,
@@ -144,7 +144,7 @@ def quasi_random(
 
     Parameters
     ----------
-    network : Network
+    network : DetectorNetwork
         arrival times are drawn at its first two detectors; those at others follow from the direction
     window : TimeWindow
     series : (n_det, window.size) complex128
@@ -267,7 +267,7 @@ def _within(density: np.ndarray, cell: np.ndarray, u: np.ndarray) -> tuple[np.nd
 
 
 def _azimuths(
-    network: Network, window: TimeWindow, series: np.ndarray, times: np.ndarray, u: np.ndarray
+    network: DetectorNetwork, window: TimeWindow, series: np.ndarray, times: np.ndarray, u: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Azimuths (n,) on the rings of the delays, concentrated where further detectors see the signal, and their log density
     against the uniform.

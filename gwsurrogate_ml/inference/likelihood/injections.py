@@ -8,10 +8,11 @@ import numpy as np
 
 from gwsurrogate_ml.conventions import PARAMETERS
 from gwsurrogate_ml.inference.config import SegmentConfig
-from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood, WaveformModel
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior
 from gwsurrogate_ml.inference.psds import kind_of, random_psd
 from gwsurrogate_ml.strain.segment import AnalysisSegment
+from gwsurrogate_ml.waveform.model import WaveformModel
 
 GPS = 1187008882.4
 _QUIETEST = 5.0

@@ -8,11 +8,8 @@ of the samples lies outside the span of what is known says, binary by binary, wh
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
-
 import numpy as np
 
-from gwsurrogate_ml.conventions import component_masses
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 
 NODES = 400
@@ -26,33 +23,13 @@ _PROBES = NODES + 32
 _HELD_OUT = 5
 
 
-@runtime_checkable
-class SampledWaveform(Protocol):
-    """What a waveform model offers for this: `surrogate.Surrogate.segment_samples`."""
-
-    def segment_samples(
-        self,
-        mass_1: Any,
-        mass_2: Any,
-        chi_1: Any,
-        chi_2: Any,
-        *,
-        times: Any,
-        duration: Any,
-        sampling_frequency: Any,
-        f_min: Any,
-    ) -> np.ndarray:
-        """(N, n) float64 strain at `times` (n,), s from the peak, ascending."""
-        ...
-
-
-class Nodes:
+class EmpiricalInterpolant:
     """Coefficients of binaries from samples of their strain.
 
     Parameters
     ----------
     likelihood : SegmentLikelihood
-        its model must be a `SampledWaveform`
+        its model must give `samples`
     theta : (E, 4) binaries to learn from
     waveforms : (E, n_f) complex128, theirs
     coefficients : (E, K) complex128, theirs, linear in the waveforms
@@ -91,17 +68,7 @@ class Nodes:
     def __call__(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Coefficients (N, K) of binaries (N, 4), and whether they hold (N,)."""
         likelihood = self.likelihood
-        mass_1, mass_2 = component_masses(theta[:, 0], theta[:, 1])
-        samples = likelihood.model.segment_samples(  # type: ignore[attr-defined]
-            mass_1,
-            mass_2,
-            theta[:, 2],
-            theta[:, 3],
-            times=self.times,
-            duration=likelihood.segment.duration,
-            sampling_frequency=2 * float(likelihood.frequencies[-1]),
-            f_min=likelihood.segment.f_min,
-        )
+        samples = likelihood.model.samples(likelihood.space.binaries(theta), likelihood.grid, self.times)
         amplitudes = samples @ self._inverse
         rest = samples - amplitudes @ self._directions[self._steps].T
         return amplitudes @ self._coefficients, np.sum(rest**2, axis=1) <= self._residual * np.sum(samples**2, axis=1)

@@ -19,7 +19,7 @@ _SETTLE = 4
 
 
 @dataclass(frozen=True)
-class Found:
+class Trigger:
     """The loudest template.
 
     Parameters
@@ -143,7 +143,7 @@ def loudest(
 
     Returns
     -------
-    theta (4,), waveform (n_f,), times (n_det,) and snr (n_det,), as in `Found`
+    theta (4,), waveform (n_f,), times (n_det,) and snr (n_det,), as in `Trigger`
     """
     centre = likelihood.segment.gps - likelihood.segment.start_time
     # Arrival at a detector differs from that at the geocentre by at most 21 ms.
@@ -181,7 +181,7 @@ def search(
     band: np.ndarray,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
-) -> Found:
+) -> Trigger:
     """The loudest template within the prior, aligned with a reference.
 
     Parameters
@@ -195,8 +195,8 @@ def search(
 
     Returns
     -------
-    Found
+    Trigger
     """
     theta, h, times, snr = loudest(likelihood, prior, seed, prior.time_half_width, progress)
     delay, _ = alignment(h[None, band], reference, likelihood.frequencies[band])
-    return Found(theta, h, times, times + delay[0], snr)
+    return Trigger(theta, h, times, times + delay[0], snr)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import product
-from typing import Any
 
 import numpy as np
 
 from gwsurrogate_ml.conventions import component_masses
 from gwsurrogate_ml.errors import DomainError
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior, require_inside
+from gwsurrogate_ml.waveform.model import WaveformModel
 
 MARGIN = 1e-3
 """Of a, b and the longest duration: an extreme may lie between the points of the scan (the lowest peak has one spin near zero)."""
@@ -23,7 +23,7 @@ MASS_RATIOS, SPINS = 5, 7
 """Points of the scan along the mass ratio and either spin."""
 
 
-def require_covered(prior: BinaryPrior, model: Any, name: str, f_min: float, duration: float) -> None:
+def require_covered(prior: BinaryPrior, model: WaveformModel, name: str, f_min: float, duration: float) -> None:
     """Raise unless the model, called `name`, has a waveform for each binary of the prior.
 
     Raises
@@ -33,22 +33,17 @@ def require_covered(prior: BinaryPrior, model: Any, name: str, f_min: float, dur
     DomainError
         see `require_reach`
     """
-    limits = getattr(model, "limits", None)
-    if limits is None and isinstance(ranges := getattr(model, "info", {}).get("ranges"), dict):
-        spin = [(ranges[key]["hard_min"], ranges[key]["hard_max"]) for key in ("chi1", "chi2")]
-        limits = {"mass_ratio": (1.0 / ranges["q"]["hard_max"], 1.0), "chi_1": spin[0], "chi_2": spin[1]}
-    if isinstance(limits, dict):
-        require_inside(prior, limits, name)
+    require_inside(prior, dict(model.limits), name)
     require_reach(prior, model, f_min, duration)
 
 
-def require_reach(prior: BinaryPrior, model: Any, f_min: float, duration: float) -> None:
+def require_reach(prior: BinaryPrior, model: WaveformModel, f_min: float, duration: float) -> None:
     """Raise unless each waveform of the prior begins at `f_min`, ends above it, and fits into the segment.
 
     Parameters
     ----------
     prior : BinaryPrior
-    model : waveform model; nothing is checked where it has no `total_mass_range`
+    model : WaveformModel
     f_min : float, Hz
     duration : float, s
 
@@ -57,8 +52,6 @@ def require_reach(prior: BinaryPrior, model: Any, f_min: float, duration: float)
     DomainError
         with those of the remedies that work: another f_min, other chirp masses, a longer segment
     """
-    if not hasattr(model, "total_mass_range"):
-        return
     a, b = _limits(prior, model, f_min)
     low, high = prior.chirp_mass
     if f_min * low < a:
@@ -77,7 +70,9 @@ def require_reach(prior: BinaryPrior, model: Any, f_min: float, duration: float)
     raise DomainError(f"{what}: {ways or within}")
 
 
-def _remedies(prior: BinaryPrior, model: Any, f_min: float, duration: float, a: float, b: float) -> Iterator[str]:
+def _remedies(
+    prior: BinaryPrior, model: WaveformModel, f_min: float, duration: float, a: float, b: float
+) -> Iterator[str]:
     """What can be changed so that all of the prior is covered: f_min, or the chirp masses, and with it the duration."""
     low, high = prior.chirp_mass
     lowest, highest = _rounded(a / low, up=True), _rounded(b / high, up=False)
@@ -105,7 +100,7 @@ def _scan(prior: BinaryPrior) -> np.ndarray:
     return np.array(list(product(np.linspace(*prior.mass_ratio, MASS_RATIOS), spins, spins)))
 
 
-def _limits(prior: BinaryPrior, model: Any, f_min: float) -> tuple[float, float]:
+def _limits(prior: BinaryPrior, model: WaveformModel, f_min: float) -> tuple[float, float]:
     """Smallest and largest product of f_min and chirp mass, Hz times solar masses, that suit all mass ratios and spins."""
     mass_ratio, chi_1, chi_2 = _scan(prior).T
     smallest, largest = model.total_mass_range(1.0 / mass_ratio, chi_1, chi_2, f_min)
@@ -113,7 +108,7 @@ def _limits(prior: BinaryPrior, model: Any, f_min: float) -> tuple[float, float]
     return (1 + MARGIN) * float(f_min * np.max(smallest / total)), (1 - MARGIN) * float(f_min * np.min(largest / total))
 
 
-def _longer(prior: BinaryPrior, model: Any, f_min: float, duration: float, words: str) -> str:
+def _longer(prior: BinaryPrior, model: WaveformModel, f_min: float, duration: float, words: str) -> str:
     """`words` and the duration that holds each signal from `f_min` on, and a cycle before it for its taper; empty where it does."""
     low, high = (np.array([mass]) for mass in prior.chirp_mass)
     longest = 0.0

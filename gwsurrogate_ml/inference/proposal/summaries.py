@@ -18,7 +18,7 @@ from gwsurrogate_ml.inference.psds import BAND_EDGES, band_ratios
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-    from gwsurrogate_ml.inference.likelihood.trigger import Found
+    from gwsurrogate_ml.inference.likelihood.trigger import Trigger
 
 
 def n_features(detectors: int, basis_size: int) -> int:
@@ -136,7 +136,7 @@ def seen_templates(
 
 def observe(
     likelihood: SegmentLikelihood,
-    found: Found,
+    found: Trigger,
     functions: np.ndarray,
     templates: np.ndarray,
     band: np.ndarray,
@@ -151,7 +151,7 @@ def observe(
     Parameters
     ----------
     likelihood : SegmentLikelihood
-    found : Found
+    found : Trigger
     functions : (n_b, K) complex128, `basis.network_functions`
     templates : (K, R) complex128, coefficients of the templates over them
     band, frequencies : (n_b,) indices and Hz of the analysis band

@@ -15,9 +15,9 @@ from gwsurrogate_ml.errors import ConfigError
 if TYPE_CHECKING:
     from bilby.core.prior import PriorDict
 
-    from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
     from gwsurrogate_ml.inference.result.result import Result
     from gwsurrogate_ml.strain.segment import AnalysisSegment
+    from gwsurrogate_ml.waveform.model import WaveformModel
 
 
 def whitened_bands(
@@ -104,4 +104,4 @@ def model_of(result: Result) -> WaveformModel:
     """The (2,2) waveform model that the result was made with."""
     from gwsurrogate_ml.surrogate.load import load_model
 
-    return load_model(result.meta["surrogate"]["name"])[0]
+    return load_model(result.meta["surrogate"]["name"])

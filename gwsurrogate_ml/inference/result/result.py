@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from bilby.gw.result import CBCResult
     from matplotlib.figure import Figure
 
-    from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
     from gwsurrogate_ml.inference.result.skymap import SkyMap
     from gwsurrogate_ml.strain.segment import AnalysisSegment
+    from gwsurrogate_ml.waveform.model import WaveformModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,7 +236,7 @@ class Result:
         from gwsurrogate_ml import plot
         from gwsurrogate_ml.surrogate.load import load_model
 
-        model = load_model(self.meta["surrogate"]["name"])[0] if model is None else model
+        model = load_model(self.meta["surrogate"]["name"]) if model is None else model
         bands, times = whitened_bands(self.posterior.iloc[: min(n, len(self.posterior))], segment, model)
         data = dict(zip(segment.detectors, segment.whitened(), strict=True))
         return plot.waveform_band(times, data, bands, segment.gps)
@@ -256,7 +256,7 @@ class Result:
         from gwsurrogate_ml.plot.residual import residual
         from gwsurrogate_ml.surrogate.load import load_model
 
-        model = load_model(self.meta["surrogate"]["name"])[0] if model is None else model
+        model = load_model(self.meta["surrogate"]["name"]) if model is None else model
         likelihood = SegmentLikelihood(segment, model)
         row = self.posterior.iloc[int(np.argmax(self.posterior["log_likelihood_ratio"]))]
         signal, merger = best_signal(likelihood, {name: float(row[name]) for name in PARAMETERS})

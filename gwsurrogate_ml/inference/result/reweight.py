@@ -23,9 +23,9 @@ from gwsurrogate_ml.inference.weights import resample, summarise
 if TYPE_CHECKING:
     from bilby.core.prior import Prior, PriorDict
 
-    from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
     from gwsurrogate_ml.inference.result.result import Result
     from gwsurrogate_ml.strain.segment import AnalysisSegment
+    from gwsurrogate_ml.waveform.model import WaveformModel
 
 Progress = Callable[[str, int, int], None]
 

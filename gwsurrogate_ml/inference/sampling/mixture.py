@@ -18,7 +18,7 @@ far say: they bound the largest weights. Draws in far corners are too rare to be
 
 
 @dataclass
-class Pool:
+class Mixture:
     """Draws so far: what they came from, how many of each, all weighed as one mixture (the balance heuristic).
 
     Parameters

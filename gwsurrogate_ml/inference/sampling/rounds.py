@@ -19,7 +19,7 @@ from gwsurrogate_ml.errors import DomainError, DomainWarning
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior
 from gwsurrogate_ml.inference.proposal.flows import Proposal, fit_flow
 from gwsurrogate_ml.inference.sampling.checkpoint import Steps
-from gwsurrogate_ml.inference.sampling.mixture import Pool, join
+from gwsurrogate_ml.inference.sampling.mixture import Mixture, join
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
 from gwsurrogate_ml.inference.weights import effective_size, resample, summarise
 
@@ -144,7 +144,7 @@ def weigh(
 def learn(
     prior: BinaryPrior,
     sampler: EventSampler,
-    pool: Pool,
+    pool: Mixture,
     efficiency: float,
     seed: int,
     options: SamplingOptions,
@@ -159,7 +159,7 @@ def learn(
 
     Parameters
     ----------
-    pool : Pool
+    pool : Mixture
         draws to start with; the new ones join it
     efficiency : float
         of the best mixture of the pool's proposals
@@ -257,14 +257,14 @@ def final_draws(
         steps(stage, partial(sampler.evaluate, z[start : start + PART], stage), sampler)
         for start, stage in zip(starts, stages, strict=True)
     ]
-    final = Pool([p for p, _ in used], [c for _, c in used], join(parts))
+    final = Mixture([p for p, _ in used], [c for _, c in used], join(parts))
     return final.draws, final.log_weights(prior)
 
 
 def settled_draws(
     prior: BinaryPrior,
     sampler: EventSampler,
-    pool: Pool,
+    pool: Mixture,
     shares: np.ndarray,
     rounds: list[dict[str, Any]],
     n: int,
@@ -278,7 +278,7 @@ def settled_draws(
 
     Parameters
     ----------
-    pool : Pool; shares : (n_proposals,); rounds : list of dict
+    pool : Mixture; shares : (n_proposals,); rounds : list of dict
         of the rounds so far, the last with the efficiency foretold
     prior, sampler, n, seed, options, report, steps : as for `weigh`
 
@@ -320,7 +320,7 @@ def some_likely(log_weights: np.ndarray, log_likelihood: np.ndarray, seed: int) 
     return np.unique(np.concatenate([resample(x, LIKELY, rng) for x in (log_weights, log_weights - 0.5 * finite)]))
 
 
-def first_draws(prior: BinaryPrior, sampler: EventSampler, proposals: list[Proposal], n: int, seed: int) -> Pool:
+def first_draws(prior: BinaryPrior, sampler: EventSampler, proposals: list[Proposal], n: int, seed: int) -> Mixture:
     """`n` draws of the proposals, mostly of the first, with extrinsic points chosen for the binaries that turn out likely."""
     counts = split(n, np.array([4.0] + [1.0] * (len(proposals) - 1)))
     z = np.concatenate([p.draw(c, seed + 1 + 100 * i) for i, (p, c) in enumerate(zip(proposals, counts, strict=True))])
@@ -328,10 +328,10 @@ def first_draws(prior: BinaryPrior, sampler: EventSampler, proposals: list[Propo
     # Points for the loudest template first; then, once weights are known, for the likely binaries.
     c, power = sampler.coefficients(sampler.found.theta[None], "pilot")
     sampler.build_sets(c, power, log2_n=15)
-    pool = Pool(proposals, counts, sampler.evaluate(z, "pilot", known))
+    pool = Mixture(proposals, counts, sampler.evaluate(z, "pilot", known))
     likely = some_likely(pool.log_weights(prior), pool.draws.log_likelihood, seed + 2)
     sampler.build_sets(known[0][likely], known[1][likely])
-    return Pool(list(proposals), counts, sampler.evaluate(z, "pilot", known))
+    return Mixture(list(proposals), counts, sampler.evaluate(z, "pilot", known))
 
 
 def _round(name: str, efficiency: float, log_weights: np.ndarray) -> dict[str, Any]:

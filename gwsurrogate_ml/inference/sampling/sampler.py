@@ -19,9 +19,9 @@ from gwsurrogate_ml.inference.extrinsic.points import quasi_random
 from gwsurrogate_ml.inference.extrinsic.quadrupole import ExtrinsicIntegral
 from gwsurrogate_ml.inference.likelihood.detectors import sky_angles
 from gwsurrogate_ml.inference.likelihood.reduced import BASIS_TOLERANCE, ReducedLikelihood
-from gwsurrogate_ml.inference.likelihood.samples import Nodes, SampledWaveform
+from gwsurrogate_ml.inference.likelihood.samples import EmpiricalInterpolant
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-from gwsurrogate_ml.inference.likelihood.trigger import Found
+from gwsurrogate_ml.inference.likelihood.trigger import Trigger
 from gwsurrogate_ml.inference.likelihood.window import TimeWindow
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior
 from gwsurrogate_ml.inference.sampling.loud import one_detector_flags, require_resolved, too_near, unlike, window_flags
@@ -71,7 +71,7 @@ class EventSampler:
     ----------
     likelihood : SegmentLikelihood
     prior : BinaryPrior
-    found : Found
+    found : Trigger
         the loudest template: fixes the window of arrival times
     n_sets : int, sets of extrinsic points; n_points : int, points in each
     seed : int
@@ -82,7 +82,7 @@ class EventSampler:
         self,
         likelihood: SegmentLikelihood,
         prior: BinaryPrior,
-        found: Found,
+        found: Trigger,
         *,
         n_sets: int = 8,
         n_points: int = 2048,
@@ -109,7 +109,7 @@ class EventSampler:
         self.table = DistanceTable.build(prior.luminosity_distance, 1.25 * found.network_snr + 8)
         self.tolerance = (LOG_LIKELIHOOD_ERROR / max(found.network_snr, 5.0)) ** 2
         self.reduced: ReducedLikelihood | None = None
-        self.nodes: Nodes | None = None
+        self.nodes: EmpiricalInterpolant | None = None
         self.sets: list[ExtrinsicIntegral] = []
 
     def coefficients(self, theta: np.ndarray, stage: str) -> tuple[np.ndarray, np.ndarray]:
@@ -147,8 +147,8 @@ class EventSampler:
                 self.likelihood, self.window, examples, min(BASIS_TOLERANCE, 0.1 * self.tolerance)
             )
         coefficients, power = self._project(h)
-        if len(theta) >= _LEARN and isinstance(self.likelihood.model, SampledWaveform):
-            self.nodes = Nodes(self.likelihood, theta, h, coefficients, self.tolerance)
+        if len(theta) >= _LEARN and self.likelihood.model.has_samples:
+            self.nodes = EmpiricalInterpolant(self.likelihood, theta, h, coefficients, self.tolerance)
         return coefficients, power
 
     def _found(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gwsurrogate_ml.inference.likelihood.injections import draw_injection
-from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood, WaveformModel
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import search
 from gwsurrogate_ml.inference.proposal.flows import network_proposals
 from gwsurrogate_ml.inference.proposal.summaries import observe
 from gwsurrogate_ml.inference.sampling.rounds import first_draws
 from gwsurrogate_ml.inference.sampling.sampler import EventSampler
 from gwsurrogate_ml.inference.training.simulator import Simulator, band_frequencies
+from gwsurrogate_ml.waveform.model import WaveformModel
 
 if TYPE_CHECKING:
     import torch

@@ -15,16 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from gwsurrogate_ml.conventions import component_masses
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference.config import EstimatorConfig
 from gwsurrogate_ml.inference.likelihood.alignment import align
-from gwsurrogate_ml.inference.likelihood.detectors import Network, amplitudes
-from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
+from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork, amplitudes
 from gwsurrogate_ml.inference.proposal import compression
 from gwsurrogate_ml.inference.proposal import summaries as feature_map
 from gwsurrogate_ml.inference.psds import band_ratios, kind_of, random_psd
 from gwsurrogate_ml.inference.training.sensitivity import SigmaFit
+from gwsurrogate_ml.waveform.model import Grid, WaveformModel
 
 BANDWIDTH = 30.0
 """Effective bandwidth in Hz: arrival times are measured to 1 / (2 pi BANDWIDTH rho)."""
@@ -53,16 +52,7 @@ def band_frequencies(config: EstimatorConfig) -> tuple[np.ndarray, np.ndarray]:
 def face_on(model: WaveformModel, theta: np.ndarray, config: EstimatorConfig) -> np.ndarray:
     """Waveforms (N, n_b) in the analysis band for parameters (N, 4)."""
     segment = config.segment
-    mass_1, mass_2 = component_masses(theta[:, 0], theta[:, 1])
-    h = model.frequency_domain(
-        mass_1,
-        mass_2,
-        theta[:, 2],
-        theta[:, 3],
-        duration=segment.duration,
-        sampling_frequency=2 * segment.f_max,
-        f_min=segment.f_min,
-    )
+    h = model.quadrupole(model.space.binaries(theta), Grid(segment.duration, 2 * segment.f_max, segment.f_min))
     return h[:, band_frequencies(config)[0]]
 
 
@@ -216,7 +206,7 @@ class Simulator:
         """Amplitudes at 1 Mpc (n, D) and delays behind the first detector (n, D - 1) of many isotropic sources, drawn
         once: drawing them anew costs more than all else.
         """
-        network, n = Network.of(self.config.segment.detectors), _ORIENTATIONS
+        network, n = DetectorNetwork.of(self.config.segment.detectors), _ORIENTATIONS
         direction = rng.normal(size=(n, 3))
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
         a = amplitudes(*network.patterns(direction, rng.uniform(0, np.pi, n)), rng.uniform(-1, 1, n))

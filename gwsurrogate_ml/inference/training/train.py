@@ -25,18 +25,17 @@ from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError
 from gwsurrogate_ml.files import refusal, save_torch, whole_file
 from gwsurrogate_ml.inference.config import EstimatorConfig, read_config
-from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
 from gwsurrogate_ml.inference.prior.span import require_covered
 from gwsurrogate_ml.inference.proposal.compression import CompressedBank
 from gwsurrogate_ml.inference.proposal.density import PosteriorNetwork
-from gwsurrogate_ml.inference.proposal.novelty import UsualRange
-from gwsurrogate_ml.inference.training.bank import FreshBinaries
+from gwsurrogate_ml.inference.proposal.novelty import Novelty
+from gwsurrogate_ml.inference.training.bank import ResampledBank
 from gwsurrogate_ml.inference.training.live import LiveEfficiency
 from gwsurrogate_ml.inference.training.processes import MeanLoss, Processes, processes
 from gwsurrogate_ml.inference.training.simulator import Simulator, build_bank, n_features
 from gwsurrogate_ml.strain.detectors import require_known
 from gwsurrogate_ml.surrogate.load import load_model
-from gwsurrogate_ml.waveform.model import require_quadrupole
+from gwsurrogate_ml.waveform.model import WaveformModel, require_quadrupole
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
@@ -79,15 +78,11 @@ def train_estimator(
     config = read_config(config)
     require_known(config.segment.detectors)
     out = Path(out)
-    if model is None:
-        model, identity = load_model(config.surrogate)
-    else:
-        require_quadrupole(model)
-        identity = {"name": getattr(model, "name", type(model).__name__)}
+    model = require_quadrupole(load_model(config.surrogate if model is None else model))
     require_covered(config.prior, model, config.surrogate, config.segment.f_min, config.segment.duration)
     with processes() as here:
         here.share(config.training.batch)
-        return _train(config, out, model, identity, progress if here.first else None, here)
+        return _train(config, out, model, model.identity, progress if here.first else None, here)
 
 
 def _train(
@@ -189,7 +184,7 @@ def _optimise(
     validation = simulator.batch(
         t.validation, np.random.default_rng([config.seed, _VALIDATION_STREAM]), rows=(0, simulator.holdout)
     )
-    fresh = FreshBinaries(simulator, model)
+    fresh = ResampledBank(simulator, model)
     network.embedding.standardise(validation.features)
     network.to(here.device)
     seen = validation.z.to(here.device), validation.features.to(here.device)
@@ -320,7 +315,7 @@ def describe(
     reference = simulator.bank.reference
     tensors |= {"reference.real": reference.real.copy(), "reference.imag": reference.imag.copy()}
     rng = np.random.default_rng([config.seed, _RANGE_STREAM])
-    usual = UsualRange.of(
+    usual = Novelty.of(
         torch.cat([simulator.batch(2048, rng).features for _ in range(20)]),
         len(config.segment.detectors),
         config.simulator.network_basis_size,
