@@ -28,7 +28,7 @@ from gwsurrogate_ml.inference.likelihood.trigger import search
 from gwsurrogate_ml.inference.proposal.flows import PriorProposal
 from gwsurrogate_ml.inference.proposal.novelty import Novelty
 from gwsurrogate_ml.inference.proposal.summaries import groups
-from gwsurrogate_ml.inference.sampling.sampler import EventSampler
+from gwsurrogate_ml.inference.sampling.quadrupole import QuadrupoleSampler
 from gwsurrogate_ml.inference.weights import log_sum
 from gwsurrogate_ml.strain.read import make_series
 
@@ -57,9 +57,9 @@ def test_an_event_from_nothing_has_the_evidence_of_plain_draws_from_the_prior() 
     reference = likelihood.waveforms(np.array([[30.0, 0.8, 0.0, 0.0]]))[0]
     band = np.flatnonzero(likelihood.frequencies >= 20.0)
     found = search(likelihood, PRIOR, reference[band], band, 0)
-    sampler = EventSampler(likelihood, PRIOR, found, n_sets=2, n_points=1024, seed=9)
-    sampler.build_sets(*sampler.coefficients(np.array([[30.0, 0.8, 0.1, 0.0], found.theta]), "points"), log2_n=15)
-    draws = sampler.evaluate(PriorProposal().draw(4000, 3), "plain").log_likelihood
+    sampler = QuadrupoleSampler(likelihood, PRIOR, found, n_sets=2, n_points=1024, seed=9)
+    sampler.build_sets(sampler.known(np.array([[30.0, 0.8, 0.1, 0.0], found.theta]), "points"), log2_n=15)
+    draws = sampler.evaluate(PriorProposal(4).draw(4000, 3), "plain").log_likelihood
     plain = log_sum(draws) - np.log(len(draws))
     effective = np.exp(2 * log_sum(draws) - log_sum(2 * draws))
     assert effective > 20

@@ -211,7 +211,9 @@ def likelihood() -> Numbers:
     }
     out["noise"] = segment.noise_log_likelihood()
     out["whitened"] = segment.whitened()
-    out["lal/waveforms"] = lal_model.quadrupole(deep().Binaries.aligned(*binaries(4, 4).values()), deep().Grid(**ON_SEGMENT))
+    out["lal/waveforms"] = lal_model.quadrupole(
+        deep().Binaries.aligned(*binaries(4, 4).values()), deep().Grid(**ON_SEGMENT)
+    )
     rng = np.random.default_rng(6)
     around = {
         "chirp_mass": 29.34, "mass_ratio": 0.79, "chi_1": 0.3, "chi_2": -0.1, "luminosity_distance": 900.0, "theta_jn": 0.6,

@@ -114,7 +114,6 @@ def conclude(
         "seed": seed,
         "options": asdict(options),
         "rounds": rounds,
-        "basis_size": sampler.reduced.size if sampler.reduced else 0,
         "search": {
             "snr": dict(zip(segment.detectors, map(float, found.snr), strict=True)),
             "time": {
@@ -134,6 +133,7 @@ def conclude(
         "versions": artifacts.package_versions("numpy", "scipy", "torch", "zuko", "bilby"),
     }
     return make_result(
+        sampler.proposed.names,
         draws,
         log_weights,
         summary,
@@ -150,6 +150,7 @@ N_TEMPLATES = 32
 
 
 def make_result(
+    names: tuple[str, ...],
     draws: Evaluated,
     log_weights: np.ndarray,
     summary: WeightSummary,
@@ -174,7 +175,7 @@ def make_result(
         }
     )
     weighted = pd.DataFrame(
-        dict(zip(INTRINSIC, draws.theta.T, strict=True))
+        dict(zip(names, draws.theta.T, strict=True))
         | {"log_weight": log_weights, "log_likelihood_ratio": draws.log_likelihood, "extrinsic_ess": draws.effective}
     )
     best = frame.iloc[int(np.argmax(posterior["log_likelihood"]))]

@@ -30,8 +30,8 @@ from gwsurrogate_ml.inference.proposal.flows import network_proposals
 from gwsurrogate_ml.inference.proposal.novelty import Novelty
 from gwsurrogate_ml.inference.proposal.summaries import observe
 from gwsurrogate_ml.inference.sampling.checkpoint import kept_in
+from gwsurrogate_ml.inference.sampling.quadrupole import QuadrupoleSampler
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, weigh
-from gwsurrogate_ml.inference.sampling.sampler import EventSampler
 from gwsurrogate_ml.inference.training.simulator import band_frequencies, n_features
 from gwsurrogate_ml.surrogate.load import load_model
 from gwsurrogate_ml.waveform.model import WaveformModel, require_quadrupole
@@ -224,7 +224,7 @@ class Estimator:
         )
         flags = spectrum_flags(likelihood, found)
         self._check_loudness(found)
-        sampler = EventSampler(
+        sampler = QuadrupoleSampler(
             likelihood, self.prior, found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report
         )
         observed = self.observe(likelihood, found)

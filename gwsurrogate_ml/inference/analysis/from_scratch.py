@@ -27,12 +27,11 @@ from gwsurrogate_ml.inference.prior.binary import BinaryPrior
 from gwsurrogate_ml.inference.prior.span import require_covered
 from gwsurrogate_ml.inference.proposal.flows import PriorProposal
 from gwsurrogate_ml.inference.sampling.checkpoint import kept_in
+from gwsurrogate_ml.inference.sampling.kinds import event_sampler
 from gwsurrogate_ml.inference.sampling.mixture import Mixture
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, learn, settled_draws
-from gwsurrogate_ml.inference.sampling.sampler import EventSampler
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 from gwsurrogate_ml.surrogate.load import load_model
-from gwsurrogate_ml.waveform.model import require_quadrupole
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.result.result import Result
@@ -92,22 +91,24 @@ def sample_event(
     if n < 100:
         raise ConfigError(f"n is {n}: weights need at least 100 draws")
     report = progress or (lambda stage, done, total: None)
-    model = require_quadrupole(load_model(surrogate if model is None else model))
+    model = load_model(surrogate if model is None else model)
+    if prior.names != model.space.names:
+        raise ConfigError(
+            f"the prior is over {', '.join(prior.names)}, the waveform model {model.name} depends on "
+            f"{', '.join(model.space.names)}: give a prior over these, or another model"
+        )
     cut = _segment(data, segment, model, prior, seed, options.centre_time)
     likelihood = SegmentLikelihood(cut, model)
     band = np.flatnonzero(likelihood.frequencies >= cut.f_min)
-    low, high = prior.chirp_mass
-    centre = np.array([[np.sqrt(low * high), np.clip(0.8, *prior.mass_ratio), 0.0, 0.0]])
-    reference = likelihood.waveforms(centre)[0, band]
+    reference = likelihood.waveforms(prior.reference())[0, band]
     found = search(likelihood, prior, reference, band, seed, lambda done, total: report("search", done, total))
     flags = spectrum_flags(likelihood, found)
     require_signal(found, prior)
-    sampler = EventSampler(
+    sampler = event_sampler(
         likelihood, prior, found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report
     )
-    c, power = sampler.coefficients(found.theta[None], "first draws")
-    sampler.build_sets(c, power, log2_n=15)
-    start = PriorProposal()
+    sampler.build_sets(sampler.first_known("first draws"), log2_n=15)
+    start = PriorProposal(len(sampler.proposed.names))
     origin = {"estimator": "none: rounds on this event", "surrogate": model.identity, "flags": flags}
     fixed: dict[str, Any] = {"identity": origin, "prior": prior.model_dump(), "options": options, "n": n, "seed": seed}
     steps = kept_in(checkpoint, segment=cut, probe=found.waveform, **fixed)

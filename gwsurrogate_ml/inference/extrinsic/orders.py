@@ -1,10 +1,10 @@
-"""Integrals over what is left of a signal with any modes and any spins, its inclination given: time, sky, polarisation, phase, distance.
+"""Integrals over time, sky, polarisation, phase and distance of a signal with any modes and any spins, its inclination given.
 
 With a waveform's spectra S_mp order by order in the orbital phase (`waveform.model`), the antenna patterns F_dp and the arrival t_d
 of a point, ``<h|d> = Re sum_m exp(-i m phase) Z_m / D`` and ``<h|h> = Re sum_mn exp(i (n - m) phase) G_mn / D^2`` with
-``Z_m = sum_dp F_dp z_mpd(t_d)`` and ``G_mn = sum_dpq F_dp F_dq <S_mp|S_nq>_d``. The phase of a point is drawn about where the order
-m = 2 has its maximum, half a turn farther, or anywhere, and weighed by prior over proposal; distance is integrated by quadrature over
-1 / D, in which the likelihood is a normal density (the prior ~ D^2 becomes ``(1/D)^-4``).
+``Z_m = sum_dp F_dp z_mpd(t_d)`` and ``G_mn = sum_dpq F_dp F_dq <S_mp|S_nq>_d``. The phase of a point is drawn about where the
+order m = 2 has its maximum, half a turn farther, or anywhere, and weighed by prior over proposal; distance is integrated by
+quadrature over 1 / D, in which the likelihood is a normal density (the prior ~ D^2 becomes ``(1/D)^-4``).
 """
 
 from __future__ import annotations
@@ -61,6 +61,11 @@ class OrderPoints:
     def take(self, index: np.ndarray, log_weight: np.ndarray) -> OrderPoints:
         """The chosen points with new weights."""
         return OrderPoints(self.points.take(index, log_weight), self.psi[index], self.kind[index], self.place[index])
+
+    @property
+    def log_weight(self) -> np.ndarray:
+        """(M,) float64."""
+        return self.points.log_weight
 
     def __len__(self) -> int:
         return len(self.points)
@@ -229,7 +234,13 @@ class OrdersIntegral:
         )
 
     def draw(
-        self, orders: np.ndarray, series: np.ndarray, gram: np.ndarray, terms: np.ndarray, phases: np.ndarray, rng: np.random.Generator
+        self,
+        orders: np.ndarray,
+        series: np.ndarray,
+        gram: np.ndarray,
+        terms: np.ndarray,
+        phases: np.ndarray,
+        rng: np.random.Generator,
     ) -> tuple[int, float, float, float, float]:
         """Index of a point drawn by its term, its phase, a distance (Mpc) there, log likelihood ratio and optimal SNR."""
         chance = np.exp(terms - terms.max())
@@ -245,4 +256,10 @@ class OrdersIntegral:
         cumulative = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]))])
         inverse = np.exp(np.interp(rng.random() * cumulative[-1], cumulative, x))
         log_likelihood = match * inverse - 0.5 * power * inverse**2
-        return e, float(phases[e] % (2 * np.pi)), float(1 / inverse), float(log_likelihood), float(np.sqrt(power) * inverse)
+        return (
+            e,
+            float(phases[e] % (2 * np.pi)),
+            float(1 / inverse),
+            float(log_likelihood),
+            float(np.sqrt(power) * inverse),
+        )

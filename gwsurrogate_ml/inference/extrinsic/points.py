@@ -10,6 +10,7 @@ points are weighed once at a few likely binaries, and the few thousand that are 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d
@@ -304,20 +305,34 @@ def _azimuths(
     return 2 * np.pi * (cell + within) / _RING, np.log(chosen * _RING)
 
 
-def keep_best(
-    points: ExtrinsicPoints, log_likelihood: np.ndarray, size: int, rng: np.random.Generator
-) -> ExtrinsicPoints:
+class Weighted(Protocol):
+    """Points with weights, some of which can be taken."""
+
+    @property
+    def log_weight(self) -> np.ndarray:
+        """(M,) float64."""
+        ...
+
+    def take(self: W, index: np.ndarray, log_weight: np.ndarray) -> W:
+        """The chosen points with new weights."""
+        ...
+
+
+W = TypeVar("W", bound=Weighted)
+
+
+def keep_best(points: W, log_likelihood: np.ndarray, size: int, rng: np.random.Generator) -> W:
     """Systematic draw of `size` points by a mixture of posterior weight, its square root's and the prior's.
 
     Parameters
     ----------
-    points : ExtrinsicPoints
-    log_likelihood : (len(points),) mean likelihood over a few likely binaries, each normalised to its integral
+    points : Weighted
+    log_likelihood : (M,) mean likelihood over a few likely binaries, each normalised to its integral
     size : int
 
     Returns
     -------
-    ExtrinsicPoints whose weighted sum has the expectation of the full set's
+    Weighted whose weighted sum has the expectation of the full set's
     """
     log_w = points.log_weight
 
@@ -328,5 +343,5 @@ def keep_best(
     chance = 0.75 * share(log_w + log_likelihood) + 0.2 * share(log_w + 0.5 * log_likelihood) + 0.05 * share(log_w)
     cdf = np.cumsum(chance)
     index = np.searchsorted(cdf, (np.arange(size) + rng.random()) / size * cdf[-1], side="right")
-    index = np.minimum(index, len(points) - 1)
+    index = np.minimum(index, len(log_w) - 1)
     return points.take(index, log_w[index] - np.log(size * chance[index] / cdf[-1]))

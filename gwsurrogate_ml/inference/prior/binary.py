@@ -80,6 +80,17 @@ class BinaryPrior(BaseModel):
             raise ValueError(f"chi is {self.chi}: dimensionless spins lie in (-1, 1)")
         return self
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns of `theta`."""
+        return INTRINSIC
+
+    def reference(self) -> np.ndarray:
+        """A binary (1, n) amid the prior: geometric mean chirp mass, mild mass ratio, no spins."""
+        low, high = self.chirp_mass
+        some = {"chirp_mass": np.sqrt(low * high), "mass_ratio": np.clip(0.8, *self.mass_ratio)}
+        return np.array([[some.get(name, 0.0) for name in self.names]])
+
     def bounds(self) -> dict[str, tuple[float, float]]:
         """(low, high) of the four intrinsic parameters, by name."""
         return {

@@ -183,7 +183,7 @@ def learn(
         if power == 1.0 and power_was < 1.0:
             # The extrinsic points were chosen for other binaries than those that turn out likely.
             likely = some_likely(log_weights, likelihood, seed + number)
-            sampler.build_sets(pool.draws.coefficients[likely], pool.draws.power[likely])
+            sampler.build_sets((pool.draws.coefficients[likely], pool.draws.power[likely]))
         power_was = power
         fit = partial(
             fit_flow,
@@ -324,13 +324,12 @@ def first_draws(prior: BinaryPrior, sampler: EventSampler, proposals: list[Propo
     """`n` draws of the proposals, mostly of the first, with extrinsic points chosen for the binaries that turn out likely."""
     counts = split(n, np.array([4.0] + [1.0] * (len(proposals) - 1)))
     z = np.concatenate([p.draw(c, seed + 1 + 100 * i) for i, (p, c) in enumerate(zip(proposals, counts, strict=True))])
-    known = sampler.coefficients(prior.from_normal(z), "pilot")
+    known = sampler.known(sampler.proposed.from_normal(z), "pilot")
     # Points for the loudest template first; then, once weights are known, for the likely binaries.
-    c, power = sampler.coefficients(sampler.found.theta[None], "pilot")
-    sampler.build_sets(c, power, log2_n=15)
+    sampler.build_sets(sampler.first_known("pilot"), log2_n=15)
     pool = Mixture(proposals, counts, sampler.evaluate(z, "pilot", known))
     likely = some_likely(pool.log_weights(prior), pool.draws.log_likelihood, seed + 2)
-    sampler.build_sets(known[0][likely], known[1][likely])
+    sampler.build_sets((known[0][likely], known[1][likely]))
     return Mixture(list(proposals), counts, sampler.evaluate(z, "pilot", known))
 
 

@@ -11,8 +11,8 @@ from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import search
 from gwsurrogate_ml.inference.proposal.flows import network_proposals
 from gwsurrogate_ml.inference.proposal.summaries import observe
+from gwsurrogate_ml.inference.sampling.quadrupole import QuadrupoleSampler
 from gwsurrogate_ml.inference.sampling.rounds import first_draws
-from gwsurrogate_ml.inference.sampling.sampler import EventSampler
 from gwsurrogate_ml.inference.training.simulator import Simulator, band_frequencies
 from gwsurrogate_ml.waveform.model import WaveformModel
 
@@ -42,7 +42,7 @@ class LiveEfficiency:
     def __init__(self, simulator: Simulator, model: WaveformModel, events: int, seed: int, draws: int = 400) -> None:
         config = simulator.config
         self.prior, self.draws = config.prior, draws
-        self._events: list[tuple[EventSampler, torch.Tensor]] = []
+        self._events: list[tuple[QuadrupoleSampler, torch.Tensor]] = []
         band, frequencies = band_frequencies(config)
         rng = np.random.default_rng([seed, 31])
         while len(self._events) < events:
@@ -51,7 +51,7 @@ class LiveEfficiency:
             if found.network_snr < QUIETEST:
                 continue
             x = observe(likelihood, found, simulator.functions, simulator.templates, band, frequencies)
-            sampler = EventSampler(likelihood, self.prior, found, n_sets=2, n_points=512, seed=seed)
+            sampler = QuadrupoleSampler(likelihood, self.prior, found, n_sets=2, n_points=512, seed=seed)
             self._events.append((sampler, x))
 
     def __call__(self, network: PosteriorNetwork) -> list[float]:

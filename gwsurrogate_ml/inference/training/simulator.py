@@ -34,11 +34,8 @@ _MORE = 1.6
 
 
 def reference_binary(config: EstimatorConfig) -> np.ndarray:
-    """Parameters (1, 4) of the waveform others are aligned with: geometric mean chirp mass, mild mass ratio, no
-    spins.
-    """
-    low, high = config.prior.chirp_mass
-    return np.array([[np.sqrt(low * high), np.clip(0.8, *config.prior.mass_ratio), 0.0, 0.0]])
+    """Parameters (1, 4) of the waveform others are aligned with."""
+    return config.prior.reference()
 
 
 def band_frequencies(config: EstimatorConfig) -> tuple[np.ndarray, np.ndarray]:
