@@ -30,9 +30,9 @@ from scipy.stats import spearmanr
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.plot import style
 from gwsurrogate_ml.surrogate.aligned import stage2
+from gwsurrogate_ml.surrogate.aligned.uncertainty import calibration_factor, coverage
 from gwsurrogate_ml.surrogate.config import SurrogateConfig
 from gwsurrogate_ml.surrogate.model import Surrogate
-from gwsurrogate_ml.surrogate.uncertainty import calibration_factor, coverage
 from gwsurrogate_ml.surrogate.validation import clusters, cross_validate, percentiles, waveforms
 from gwsurrogate_ml.waveform.compare import psd_mismatch, white_mismatch
 

@@ -13,7 +13,8 @@ import numpy as np
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import MTSUN_SI
 from gwsurrogate_ml.errors import ConfigError, DomainError, NoWaveformError
-from gwsurrogate_ml.surrogate.model import Surrogate, load_surrogate
+from gwsurrogate_ml.surrogate.load import load_surrogate
+from gwsurrogate_ml.surrogate.model import Surrogate
 
 PREFIX = "GWSML_"
 """An approximant's name, as peers see it, is this and a shipped surrogate's name in capitals."""

@@ -157,7 +157,7 @@ def shared(
 def _loaded(path: str, surrogate: str, sha256: str) -> tuple[Work, Any]:
     import torch
 
-    from gwsurrogate_ml.surrogate.model import load_surrogate
+    from gwsurrogate_ml.surrogate.load import load_surrogate
 
     torch.set_num_threads(1)
     model = load_surrogate(surrogate)

@@ -5,9 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gwsurrogate_ml.surrogate.model import load_surrogate
+from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.surrogate.model import Surrogate
 from gwsurrogate_ml.waveform.lal import LalModel
 from gwsurrogate_ml.waveform.model import WaveformModel, require_model
+
+DEFAULT = "nrhm"
+
+
+def load_surrogate(name_or_path: str | Path = DEFAULT) -> Surrogate:
+    """A trained surrogate: a shipped one by name, or a folder written by `gwsml train surrogate`.
+
+    Raises
+    ------
+    ArtifactError
+        unknown name, foreign or damaged files
+    """
+    return Surrogate(*artifacts.load(name_or_path, "surrogate"))
 
 
 def load_model(model: str | Path | WaveformModel | Any) -> WaveformModel:

@@ -10,8 +10,8 @@ from typing import Any
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.files import refusal
-from gwsurrogate_ml.surrogate import uncertainty, validation
-from gwsurrogate_ml.surrogate.aligned import higher, stage1, stage2
+from gwsurrogate_ml.surrogate import validation
+from gwsurrogate_ml.surrogate.aligned import higher, stage1, stage2, uncertainty
 from gwsurrogate_ml.surrogate.config import SurrogateConfig
 from gwsurrogate_ml.surrogate.fits.ensemble import Progress
 

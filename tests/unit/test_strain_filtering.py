@@ -204,7 +204,7 @@ def test_the_result_plots_itself(noise):
 @pytest.mark.parametrize(("before", "after"), [(30.0, 2.1), (1.1, 30.0), (20.0, 20.0)])
 def test_an_analysis_near_the_edge_of_the_data_takes_a_filter_that_fits(before, after):
     from gwsurrogate_ml.cli.analyze.pipeline import filter_duration
-    from gwsurrogate_ml.surrogate.model import load_surrogate
+    from gwsurrogate_ml.surrogate.load import load_surrogate
 
     rate, gps = 2048.0, 1126259462.4
     noise = 1e-21 * np.random.default_rng(1).normal(size=round((before + after) * rate))

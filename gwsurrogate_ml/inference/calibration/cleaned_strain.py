@@ -41,7 +41,7 @@ BINARIES: tuple[dict[str, float], ...] = tuple(
 
 def injection_template(sampling_frequency: float) -> np.ndarray:
     """h_plus of 30 + 30 Msun at 400 Mpc, face on, from the shipped surrogate: (4 s,), its peak after 3.5 s."""
-    from gwsurrogate_ml.surrogate.model import load_surrogate
+    from gwsurrogate_ml.surrogate.load import load_surrogate
 
     equal = Binaries.aligned(30.0, 30.0, 0.0, 0.0)
     h = load_surrogate("nr22").quadrupole(equal, Grid(4.0, sampling_frequency, 20.0))[0]
@@ -143,7 +143,7 @@ def _one(
     from gwsurrogate_ml.conventions import chirp_mass_from_components, effective_spin
     from gwsurrogate_ml.strain.data import StrainData
     from gwsurrogate_ml.strain.simulate import simulate
-    from gwsurrogate_ml.surrogate.model import load_surrogate
+    from gwsurrogate_ml.surrogate.load import load_surrogate
 
     gps = START + EVENT
     truth = {"phase": 1.0, "psi": 0.3, "geocent_time": gps} | binary

@@ -128,7 +128,7 @@ def with_higher_modes(
             f"the result is already under {result.meta['waveform']!r}: pass the one of the (2,2) analysis"
         )
     require_same_data(result, segment)
-    from gwsurrogate_ml.surrogate.model import load_surrogate
+    from gwsurrogate_ml.surrogate.load import load_surrogate
 
     higher = load_surrogate(surrogate) if isinstance(surrogate, str) else surrogate
     draws = chosen_draws(result, n, seed)
