@@ -242,7 +242,7 @@ def test_reduced_series_equal_the_exact_ones(segment) -> None:  # type: ignore[n
     theta = np.column_stack([rng.uniform(29, 33, 300), rng.uniform(0.5, 1, 300), rng.uniform(-0.4, 0.4, (300, 2))])
     h = likelihood.waveforms(theta)
     window = quadrupole.TimeWindow(2.0, 1 / 8192, 200)
-    reduced = ReducedLikelihood(likelihood, window, h[:150])
+    reduced = ReducedLikelihood.of(likelihood, window, h[:150])
     reduced.extend(h[150:160])
     coefficients, power, lost = reduced.project(h)
     assert np.allclose(power, likelihood.power(h), rtol=1e-10)

@@ -30,8 +30,8 @@ def learned() -> tuple[SegmentLikelihood, ReducedLikelihood, EmpiricalInterpolan
     likelihood = SegmentLikelihood(simulate_segment(None, model, random_psds(config, rng), config, rng), model)
     theta = _binaries(700, 1)
     h = likelihood.waveforms(theta)
-    reduced = ReducedLikelihood(likelihood, TimeWindow(1.99, 1 / 8192, 100), h[::3], tolerance=1e-12)
-    return likelihood, reduced, EmpiricalInterpolant(likelihood, theta, h, reduced.project(h)[0], TOLERANCE)
+    reduced = ReducedLikelihood.of(likelihood, TimeWindow(1.99, 1 / 8192, 100), h[::3], tolerance=1e-12)
+    return likelihood, reduced, EmpiricalInterpolant.of(likelihood, theta, h, reduced.project(h)[0], TOLERANCE)
 
 
 def test_coefficients_and_powers_of_unseen_binaries_are_those_of_the_full_transform(

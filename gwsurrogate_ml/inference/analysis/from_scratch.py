@@ -30,6 +30,7 @@ from gwsurrogate_ml.inference.sampling.checkpoint import kept_in
 from gwsurrogate_ml.inference.sampling.kinds import event_sampler
 from gwsurrogate_ml.inference.sampling.mixture import Mixture
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, learn, settled_draws
+from gwsurrogate_ml.inference.sampling.sampler import Evaluated
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 from gwsurrogate_ml.surrogate.load import load_model
 
@@ -113,7 +114,7 @@ def sample_event(
     fixed: dict[str, Any] = {"identity": origin, "prior": prior.model_dump(), "options": options, "n": n, "seed": seed}
     steps = kept_in(checkpoint, segment=cut, probe=found.waveform, **fixed)
     first = partial(sampler.evaluate, start.draw(FIRST, seed), "first draws")
-    pool = Mixture([start], [FIRST], steps("first draws", first, sampler))
+    pool = Mixture([start], [FIRST], steps("first draws", first, Evaluated, sampler))
     shares, rounds = learn(prior, sampler, pool, 0.0, seed, options, report, most=MAX_ROUNDS, steps=steps)
     if rounds[-1]["efficiency"] < HOPELESS:
         raise DomainError(

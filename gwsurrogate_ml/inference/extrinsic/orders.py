@@ -58,6 +58,16 @@ class OrderPoints:
         u = rng.random(n)
         return cls(points, points.psi + np.pi / 2 * rng.integers(0, 2, n), kind, np.where(kind == 0, u, ndtri(u)))
 
+    def tensors(self) -> dict[str, np.ndarray]:
+        """All of them, by name."""
+        return self.points.tensors() | {"unfolded_psi": self.psi, "kind": self.kind, "place": self.place}
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, np.ndarray]) -> OrderPoints:
+        """The inverse of `tensors`."""
+        own = (tensors.pop(name) for name in ("unfolded_psi", "kind", "place"))
+        return cls(ExtrinsicPoints(**tensors), *own)
+
     def take(self, index: np.ndarray, log_weight: np.ndarray) -> OrderPoints:
         """The chosen points with new weights."""
         return OrderPoints(self.points.take(index, log_weight), self.psi[index], self.kind[index], self.place[index])

@@ -9,7 +9,7 @@ points are weighed once at a few likely binaries, and the few thousand that are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -57,10 +57,14 @@ class ExtrinsicPoints:
     def __len__(self) -> int:
         return len(self.log_weight)
 
+    def tensors(self) -> dict[str, np.ndarray]:
+        """All of them, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     def take(self, index: np.ndarray, log_weight: np.ndarray) -> ExtrinsicPoints:
         """The chosen points with new weights."""
-        fields = (self.times, self.geocentre, self.direction, self.psi, self.cos_theta, self.amplitude)
-        times, geocentre, direction, psi, cos_theta, amplitude = (field[index] for field in fields)
+        columns = (self.times, self.geocentre, self.direction, self.psi, self.cos_theta, self.amplitude)
+        times, geocentre, direction, psi, cos_theta, amplitude = (column[index] for column in columns)
         return ExtrinsicPoints(times, geocentre, direction, psi, cos_theta, amplitude, log_weight)
 
     def packed(self, window: TimeWindow) -> tuple[np.ndarray, ...]:

@@ -30,35 +30,74 @@ class EmpiricalInterpolant:
     ----------
     likelihood : SegmentLikelihood
         its model must give `samples`
-    theta : (E, 4) binaries to learn from
-    waveforms : (E, n_f) complex128, theirs
-    coefficients : (E, K) complex128, theirs, linear in the waveforms
-    tolerance : float
-        largest error wanted of the coefficients, as a share of the whitened power
+    tensors : mapping of arrays
+        what `tensors` gave; `of` makes a new one
     """
 
-    def __init__(
-        self,
+    def __init__(self, likelihood: SegmentLikelihood, tensors: dict[str, np.ndarray]) -> None:
+        self.likelihood = likelihood
+        self._steps, self.times = tensors["steps"], tensors["times"]
+        # Orthonormal series, as columns, that span what is known, and the coefficients of each.
+        self._directions, self._coefficients = tensors["directions"], tensors["coefficients"]
+        self._residual, self._weakest = float(tensors["residual"]), float(tensors["weakest"])
+        self._accurate = bool(tensors["accurate"])
+        if self._directions.shape[1]:
+            self._invert()
+
+    @classmethod
+    def of(
+        cls,
         likelihood: SegmentLikelihood,
         theta: np.ndarray,
         waveforms: np.ndarray,
         coefficients: np.ndarray,
         tolerance: float,
-    ) -> None:
-        self.likelihood = likelihood
-        series, coefficients, norm = self._normalised(waveforms, coefficients)
-        self._steps, self.times = _nodes(series, likelihood.segment.duration)
-        # Orthonormal series, as columns, that span what is known, and the coefficients of each.
-        self._directions = np.zeros((series.shape[1], 0))
-        self._coefficients = np.zeros((0, coefficients.shape[1]), dtype=np.complex128)
-        self._residual = RESIDUAL * tolerance
-        self._weakest = np.sqrt(self._residual * np.mean(np.sum(series**2, axis=1)))
+    ) -> EmpiricalInterpolant:
+        """Learned from binaries.
+
+        Parameters
+        ----------
+        likelihood : SegmentLikelihood
+        theta : (E, n) binaries to learn from
+        waveforms : (E, n_f) complex128, theirs
+        coefficients : (E, K) complex128, theirs, linear in the waveforms
+        tolerance : float
+            largest error wanted of the coefficients, as a share of the whitened power
+        """
+        series, coefficients, norm = _normalised(likelihood, waveforms, coefficients)
+        steps, times = _nodes(series, likelihood.segment.duration)
+        residual = RESIDUAL * tolerance
+        found = cls(
+            likelihood,
+            {
+                "steps": steps,
+                "times": times,
+                "directions": np.zeros((series.shape[1], 0)),
+                "coefficients": np.zeros((0, coefficients.shape[1]), dtype=np.complex128),
+                "residual": np.array(residual),
+                "weakest": np.sqrt(residual * np.mean(np.sum(series**2, axis=1))),
+                "accurate": np.array(False),
+            },
+        )
         held = np.arange(len(theta)) % _HELD_OUT == 0
-        self._extend(series[~held], coefficients[~held])
-        found, good = self(theta[held])
-        error = np.sum(np.abs(found / norm[held] - coefficients[held]) ** 2, axis=1)
-        self._accurate = bool(good.any() and np.quantile(error[good], 0.99) <= tolerance)
-        self._extend(series[held], coefficients[held])
+        found._extend(series[~held], coefficients[~held])
+        guessed, good = found(theta[held])
+        error = np.sum(np.abs(guessed / norm[held] - coefficients[held]) ** 2, axis=1)
+        found._accurate = bool(good.any() and np.quantile(error[good], 0.99) <= tolerance)
+        found._extend(series[held], coefficients[held])
+        return found
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """All that it has learned."""
+        return {
+            "steps": self._steps,
+            "times": self.times,
+            "directions": self._directions,
+            "coefficients": self._coefficients,
+            "residual": np.array(self._residual),
+            "weakest": np.array(self._weakest),
+            "accurate": np.array(self._accurate),
+        }
 
     @property
     def trusted(self) -> bool:
@@ -77,13 +116,7 @@ class EmpiricalInterpolant:
         """Learn from more binaries. Their coefficients may have further columns, which are zero for those known before."""
         grown = coefficients.shape[1] - self._coefficients.shape[1]
         self._coefficients = np.pad(self._coefficients, ((0, 0), (0, grown)))
-        self._extend(*self._normalised(waveforms, coefficients)[:2])
-
-    def _normalised(self, waveforms: np.ndarray, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Series (E, n_t) and coefficients of waveforms scaled to unit whitened power, and the scale (E, 1)."""
-        norm = np.linalg.norm(coefficients, axis=1, keepdims=True)
-        rate = 2 * float(self.likelihood.frequencies[-1])
-        return np.fft.irfft(waveforms / norm, axis=1) * rate, coefficients / norm, norm
+        self._extend(*_normalised(self.likelihood, waveforms, coefficients)[:2])
 
     def _extend(self, series: np.ndarray, coefficients: np.ndarray) -> None:
         """Add the directions that `series` (E, n_t) have beyond those known, with their `coefficients` (E, K)."""
@@ -96,9 +129,21 @@ class EmpiricalInterpolant:
         fresh, triangle = np.linalg.qr(series.T @ mix)
         self._directions = np.hstack([self._directions, fresh])
         self._coefficients = np.concatenate([self._coefficients, np.linalg.solve(triangle.T, mix.T @ coefficients)])
-        # The pseudo-inverse: the nodes are chosen so that this is well conditioned.
+        self._invert()
+
+    def _invert(self) -> None:
+        """The pseudo-inverse: the nodes are chosen so that this is well conditioned."""
         at_nodes = self._directions[self._steps]
         self._inverse = np.linalg.solve(at_nodes.T @ at_nodes, at_nodes.T).T
+
+
+def _normalised(
+    likelihood: SegmentLikelihood, waveforms: np.ndarray, coefficients: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Series (E, n_t) and coefficients of waveforms scaled to unit whitened power, and the scale (E, 1)."""
+    norm = np.linalg.norm(coefficients, axis=1, keepdims=True)
+    rate = 2 * float(likelihood.frequencies[-1])
+    return np.fft.irfft(waveforms / norm, axis=1) * rate, coefficients / norm, norm
 
 
 def _nodes(series: np.ndarray, duration: float) -> tuple[np.ndarray, np.ndarray]:

@@ -84,6 +84,8 @@ class FlowProposal:
     mean : (n_z,); root : (n_z, n_z) lower triangular
     widen : float
         factor on the standard deviation of the base: above 1 it lightens the tail of the weights
+    flow : Module, optional
+        that the distribution is of, where it is this event's own
     """
 
     def __init__(
@@ -92,7 +94,9 @@ class FlowProposal:
         mean: np.ndarray | None = None,
         root: np.ndarray | None = None,
         widen: float = 1.0,
+        flow: torch.nn.Module | None = None,
     ) -> None:
+        self.flow = flow
         self._latent = distribution if isinstance(distribution, _Latent) else _Latent(distribution)
         self._plain = mean is None and root is None
         self.dimension = self._latent.dimension
@@ -104,7 +108,21 @@ class FlowProposal:
 
     def widened(self, factor: float) -> FlowProposal:
         """The same flow from a base wider by `factor`."""
-        return FlowProposal(self._latent, self._mean, self._root, self._widen * factor)
+        return FlowProposal(self._latent, self._mean, self._root, self._widen * factor, self.flow)
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """All of a flow that `fit_flow` made."""
+        assert self.flow is not None
+        state = {f"flow.{name}": x.numpy() for name, x in self.flow.state_dict().items()}
+        return state | {"mean": self._mean, "root": self._root, "widen": np.array(self._widen)}
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, np.ndarray]) -> FlowProposal:
+        """The inverse of `tensors`."""
+        flow = unconditional_flow(len(tensors["mean"]))
+        state = {k.removeprefix("flow."): torch.from_numpy(v) for k, v in tensors.items() if k.startswith("flow.")}
+        flow.load_state_dict(state)
+        return cls(flow.eval()(), tensors["mean"], tensors["root"], float(tensors["widen"]), flow)
 
     def draw(self, n: int, seed: int) -> np.ndarray:
         """(n, n_z) float64 draws."""
@@ -194,4 +212,4 @@ def fit_flow(
                 progress(step + 1, steps)
         assert best is not None
         flow.load_state_dict(best)
-    return FlowProposal(flow.eval()(), mean, root, widen)
+    return FlowProposal(flow.eval()(), mean, root, widen, flow)

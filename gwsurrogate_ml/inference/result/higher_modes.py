@@ -23,7 +23,7 @@ from gwsurrogate_ml.inference.likelihood.detectors import earth_direction
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.result.draws import chosen_draws, derived, model_of, prior_of, require_same_data
 from gwsurrogate_ml.inference.result.reweight import offset, reweighted
-from gwsurrogate_ml.inference.sampling.checkpoint import kept_in
+from gwsurrogate_ml.inference.sampling.checkpoint import Arrays, kept_in
 from gwsurrogate_ml.waveform.model import Quadrupole
 
 if TYPE_CHECKING:
@@ -139,16 +139,16 @@ def with_higher_modes(
     probe = np.concatenate([table.to_numpy().ravel(), new.signals(table.iloc[:1])[0].view(np.float64).ravel()])
     steps = kept_in(checkpoint, "modes", segment=segment, probe=probe, surrogate=higher.info["name"], n=n, seed=seed)
 
-    def part(start: int) -> dict[str, np.ndarray]:
+    def part(start: int) -> Arrays:
         rng = np.random.default_rng([seed, 22, start])
         rows = []
         for i in range(start, min(start + PART, len(draws))):
             rows.append(_reweigh(dict(table.iloc[i]), old, new, phases, rng))
             if progress:
                 progress("higher modes", i + 1, len(draws))
-        return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+        return Arrays({name: np.array([row[name] for row in rows]) for name in rows[0]})
 
-    parts = [steps(f"draws from {start}", partial(part, start)) for start in range(0, len(draws), PART)]
+    parts = [steps(f"draws from {start}", partial(part, start), Arrays) for start in range(0, len(draws), PART)]
     found = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
     shifted = table.assign(phase=found["phase"], geocent_time=found["geocent_time"])
     log_ratio, log_new, power = found["log_ratio"], found["log_new"], found["power"]

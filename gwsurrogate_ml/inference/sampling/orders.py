@@ -19,7 +19,7 @@ from gwsurrogate_ml.inference.extrinsic.points import keep_best, quasi_random
 from gwsurrogate_ml.inference.likelihood.detectors import sky_angles
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior
 from gwsurrogate_ml.inference.sampling.loud import unlike
-from gwsurrogate_ml.inference.sampling.sampler import TOO_FEW, Evaluated, EventSampler, Known
+from gwsurrogate_ml.inference.sampling.sampler import TOO_FEW, Evaluated, EventSampler, Known, numbered
 from gwsurrogate_ml.inference.weights import effective_size, log_sum
 
 WEAK = 1e-9
@@ -70,6 +70,14 @@ class OrdersSampler(EventSampler):
     def proposed(self) -> InclinedPrior:
         """The prior of the model's parameters and the inclination."""
         return InclinedPrior(self.prior)
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """See `EventSampler.tensors`: the points."""
+        return {f"{i}.{name}": x for i, s in enumerate(self.sets) for name, x in s.points.tensors().items()}
+
+    def restore(self, tensors: dict[str, np.ndarray]) -> None:
+        """See `EventSampler.restore`."""
+        self.sets = [self._integral(OrderPoints.from_tensors(part)) for part in numbered(tensors)]
 
     def known(self, theta: np.ndarray, stage: str) -> Known:
         """The parameters (N, n): waveforms are made where they are used."""

@@ -15,14 +15,14 @@ import numpy as np
 from gwsurrogate_ml.errors import GwsmlError
 from gwsurrogate_ml.inference.extrinsic.distance import DistanceTable, draw_distance, draw_phase
 from gwsurrogate_ml.inference.extrinsic.point_sets import LikelyBinaries, choose_sets
-from gwsurrogate_ml.inference.extrinsic.points import quasi_random
+from gwsurrogate_ml.inference.extrinsic.points import ExtrinsicPoints, quasi_random
 from gwsurrogate_ml.inference.extrinsic.quadrupole import ExtrinsicIntegral
 from gwsurrogate_ml.inference.likelihood.detectors import sky_angles
 from gwsurrogate_ml.inference.likelihood.reduced import BASIS_TOLERANCE, ReducedLikelihood
 from gwsurrogate_ml.inference.likelihood.samples import EmpiricalInterpolant
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior
 from gwsurrogate_ml.inference.sampling.loud import too_near, unlike
-from gwsurrogate_ml.inference.sampling.sampler import CHUNK, MARGIN, TOO_FEW, Evaluated, EventSampler, Known
+from gwsurrogate_ml.inference.sampling.sampler import CHUNK, MARGIN, TOO_FEW, Evaluated, EventSampler, Known, numbered
 
 LOG_LIKELIHOOD_ERROR = 5e-3
 """What the event's basis and nodes may cost in log likelihood, one standard deviation: at a signal-to-noise ratio rho an error of a
@@ -47,6 +47,31 @@ class QuadrupoleSampler(EventSampler):
     def proposed(self) -> BinaryPrior:
         """The prior of masses and spins."""
         return self.prior
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """See `EventSampler.tensors`: the event's basis, the interpolant, the points."""
+        out = {f"set.{i}.{name}": x for i, s in enumerate(self.sets) for name, x in s.points.tensors().items()}
+        if self.reduced is not None:
+            out["basis"] = self.reduced.basis
+        if self.nodes is not None:
+            out |= {f"nodes.{name}": x for name, x in self.nodes.tensors().items()}
+        return out
+
+    def restore(self, tensors: dict[str, np.ndarray]) -> None:
+        """See `EventSampler.restore`."""
+        parts = {p: {k.removeprefix(p): v for k, v in tensors.items() if k.startswith(p)} for p in ("set.", "nodes.")}
+        if "basis" in tensors:
+            self.reduced = ReducedLikelihood(self.likelihood, self.window, tensors["basis"], self._basis_tolerance)
+        if parts["nodes."]:
+            self.nodes = EmpiricalInterpolant(self.likelihood, parts["nodes."])
+        self.sets = [self._integral(ExtrinsicPoints(**part), self.table) for part in numbered(parts["set."])]
+
+    @property
+    def _basis_tolerance(self) -> float:
+        return min(BASIS_TOLERANCE, 0.1 * self.tolerance)
+
+    def _integral(self, points: ExtrinsicPoints, table: DistanceTable) -> ExtrinsicIntegral:
+        return ExtrinsicIntegral(points, self.window, table, self.time_limits)
 
     def known(self, theta: np.ndarray, stage: str) -> Known:
         """Coefficients (N, K) and powers (N, n_det) of binaries (N, n), extending the event's basis until it holds them.
@@ -79,12 +104,10 @@ class QuadrupoleSampler(EventSampler):
         if self.reduced is None:
             # A few hundred waveforms span the event; the rest is caught by the check of `_project`.
             examples = np.concatenate([h[:: -(-len(h) // _EXAMPLES)], self.found.waveform[None]])
-            self.reduced = ReducedLikelihood(
-                self.likelihood, self.window, examples, min(BASIS_TOLERANCE, 0.1 * self.tolerance)
-            )
+            self.reduced = ReducedLikelihood.of(self.likelihood, self.window, examples, self._basis_tolerance)
         coefficients, power = self._project(h)
         if len(theta) >= _LEARN and self.likelihood.model.has_samples:
-            self.nodes = EmpiricalInterpolant(self.likelihood, theta, h, coefficients, self.tolerance)
+            self.nodes = EmpiricalInterpolant.of(self.likelihood, theta, h, coefficients, self.tolerance)
         return coefficients, power
 
     def _found(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -158,7 +181,7 @@ class QuadrupoleSampler(EventSampler):
         return choose_sets(
             network,
             binaries,
-            lambda points: ExtrinsicIntegral(points, self.window, table, self.time_limits),
+            lambda points: self._integral(points, table),
             partial(quasi_random, network, self.window, *typical, self.prior.time_half_width, log2_n),
             self.n_sets,
             self.n_points,

@@ -17,7 +17,7 @@ from scipy.optimize import brentq
 
 from gwsurrogate_ml.errors import DomainError, DomainWarning
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior
-from gwsurrogate_ml.inference.proposal.flows import Proposal, fit_flow
+from gwsurrogate_ml.inference.proposal.flows import FlowProposal, Proposal, fit_flow
 from gwsurrogate_ml.inference.sampling.checkpoint import Steps
 from gwsurrogate_ml.inference.sampling.mixture import Mixture, join
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
@@ -120,8 +120,9 @@ def weigh(
         what each round reached
     """
     pilot_n = min(options.pilot, n)
-    first = partial(first_draws, prior, sampler, proposals, pilot_n, seed)
-    pool = steps("pilot", first, sampler, proposals)
+    counts = split(pilot_n, np.array([4.0] + [1.0] * (len(proposals) - 1)))
+    first = partial(first_draws, prior, sampler, proposals, counts, seed)
+    pool = Mixture(list(proposals), counts, steps("pilot", first, Evaluated, sampler))
     log_weights = pool.log_weights(prior)
     if effective_size(log_weights) > EDGE_PILOT and options.on_edge == "raise":
         # No need to spend minutes on an event that will be refused.
@@ -193,12 +194,12 @@ def learn(
             steps=options.refine_steps,
             progress=lambda done, total: report("refinement", done, total),
         )
-        flow = steps(f"flow {number}", fit)
+        flow = steps(f"flow {number}", fit, FlowProposal)
         # A flow fitted to few draws may fall off too early: some come from a wider one.
         for proposal, count in ((flow, n - n // 4), (flow.widened(WIDER), n // 4)):
             z = proposal.draw(count, seed + 10 * number + len(pool.counts))
             evaluate = partial(sampler.evaluate, z, "refinement pilot")
-            pool.add(proposal, steps(f"draws of flow {number}", evaluate, sampler))
+            pool.add(proposal, steps(f"draws of flow {number}", evaluate, Evaluated, sampler))
         shares, now = pool.tune(prior)
         rounds.append(_round(f"refinement {number}", now, pool.log_weights(prior)) | {"power": power})
         if power == 1.0:
@@ -254,7 +255,7 @@ def final_draws(
         "waveforms" if len(starts) == 1 else f"waveforms, part {k} of {len(starts)}" for k in range(1, len(starts) + 1)
     ]
     parts = [
-        steps(stage, partial(sampler.evaluate, z[start : start + PART], stage), sampler)
+        steps(stage, partial(sampler.evaluate, z[start : start + PART], stage), Evaluated, sampler)
         for start, stage in zip(starts, stages, strict=True)
     ]
     final = Mixture([p for p, _ in used], [c for _, c in used], join(parts))
@@ -320,9 +321,10 @@ def some_likely(log_weights: np.ndarray, log_likelihood: np.ndarray, seed: int) 
     return np.unique(np.concatenate([resample(x, LIKELY, rng) for x in (log_weights, log_weights - 0.5 * finite)]))
 
 
-def first_draws(prior: BinaryPrior, sampler: EventSampler, proposals: list[Proposal], n: int, seed: int) -> Mixture:
-    """`n` draws of the proposals, mostly of the first, with extrinsic points chosen for the binaries that turn out likely."""
-    counts = split(n, np.array([4.0] + [1.0] * (len(proposals) - 1)))
+def first_draws(
+    prior: BinaryPrior, sampler: EventSampler, proposals: list[Proposal], counts: list[int], seed: int
+) -> Evaluated:
+    """`counts` draws of the proposals, with extrinsic points chosen for the binaries that turn out likely."""
     z = np.concatenate([p.draw(c, seed + 1 + 100 * i) for i, (p, c) in enumerate(zip(proposals, counts, strict=True))])
     known = sampler.known(sampler.proposed.from_normal(z), "pilot")
     # Points for the loudest template first; then, once weights are known, for the likely binaries.
@@ -330,7 +332,7 @@ def first_draws(prior: BinaryPrior, sampler: EventSampler, proposals: list[Propo
     pool = Mixture(proposals, counts, sampler.evaluate(z, "pilot", known))
     likely = some_likely(pool.log_weights(prior), pool.draws.log_likelihood, seed + 2)
     sampler.build_sets((known[0][likely], known[1][likely]))
-    return Mixture(list(proposals), counts, sampler.evaluate(z, "pilot", known))
+    return sampler.evaluate(z, "pilot", known)
 
 
 def _round(name: str, efficiency: float, log_weights: np.ndarray) -> dict[str, Any]:

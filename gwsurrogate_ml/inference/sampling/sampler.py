@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 import numpy as np
@@ -69,6 +69,30 @@ class Evaluated:
     log_likelihood: np.ndarray
     effective: np.ndarray
     extrinsic: np.ndarray
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """All of it, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, np.ndarray]) -> Evaluated:
+        """The inverse of `tensors`."""
+        return cls(**tensors)
+
+
+def numbered(tensors: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """Tensors "NUMBER.NAME" by number, in order.
+
+    Examples
+    --------
+    >>> numbered({"1.a": np.array(2), "0.a": np.array(1)})
+    [{'a': array(1)}, {'a': array(2)}]
+    """
+    parts: dict[int, dict[str, np.ndarray]] = {}
+    for name, tensor in tensors.items():
+        number, _, rest = name.partition(".")
+        parts.setdefault(int(number), {})[rest] = tensor
+    return [parts[number] for number in sorted(parts)]
 
 
 class EventSampler(ABC):
@@ -139,6 +163,14 @@ class EventSampler(ABC):
         self, draws: Evaluated, rows: np.ndarray, number: int, rng: np.random.Generator
     ) -> dict[str, np.ndarray]:
         """Extrinsic parameters of draws of the set `number`, with `log_likelihood` (ratio to noise) and `network_snr` (optimal)."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, np.ndarray]:
+        """What changes as an analysis goes on."""
+
+    @abstractmethod
+    def restore(self, tensors: dict[str, np.ndarray]) -> None:
+        """Go on from where `tensors` were taken."""
 
     def first_known(self, stage: str) -> Known:
         """What is known of the loudest template, for the first sets of points."""

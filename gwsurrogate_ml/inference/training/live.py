@@ -11,8 +11,9 @@ from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import search
 from gwsurrogate_ml.inference.proposal.flows import network_proposals
 from gwsurrogate_ml.inference.proposal.summaries import observe
+from gwsurrogate_ml.inference.sampling.mixture import Mixture
 from gwsurrogate_ml.inference.sampling.quadrupole import QuadrupoleSampler
-from gwsurrogate_ml.inference.sampling.rounds import first_draws
+from gwsurrogate_ml.inference.sampling.rounds import first_draws, split
 from gwsurrogate_ml.inference.training.simulator import Simulator, band_frequencies
 from gwsurrogate_ml.waveform.model import WaveformModel
 
@@ -59,5 +60,7 @@ class LiveEfficiency:
         out = []
         for sampler, x in self._events:
             proposals = network_proposals(network.distribution(x), 1.0, sampler.found.network_snr)
-            out.append(first_draws(self.prior, sampler, proposals, self.draws, seed=5).tune(self.prior)[1])
+            counts = split(self.draws, np.array([4.0] + [1.0] * (len(proposals) - 1)))
+            drawn = first_draws(self.prior, sampler, proposals, counts, seed=5)
+            out.append(Mixture(proposals, counts, drawn).tune(self.prior)[1])
         return out
