@@ -23,7 +23,7 @@ from gwsurrogate_ml.inference.likelihood.samples import Nodes, SampledWaveform
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import Found
 from gwsurrogate_ml.inference.likelihood.window import TimeWindow
-from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.sampling.loud import one_detector_flags, require_resolved, too_near, unlike, window_flags
 from gwsurrogate_ml.inference.weights import check_weights, resample
 from gwsurrogate_ml.kernels.threads import in_threads
@@ -70,7 +70,7 @@ class EventSampler:
     Parameters
     ----------
     likelihood : SegmentLikelihood
-    prior : BinaryPrior
+    prior : Prior
     found : Found
         the loudest template: fixes the window of arrival times
     n_sets : int, sets of extrinsic points; n_points : int, points in each
@@ -81,7 +81,7 @@ class EventSampler:
     def __init__(
         self,
         likelihood: SegmentLikelihood,
-        prior: BinaryPrior,
+        prior: Prior,
         found: Found,
         *,
         n_sets: int = 8,
