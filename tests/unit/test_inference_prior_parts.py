@@ -131,6 +131,8 @@ def test_ones_own_part_joins_the_others_in_a_prior(first: tuple[Part, ...]) -> N
     assert stats.spearmanr(z[:, 2], chi_eff).statistic > 0.9
     with pytest.raises(DomainError, match="chirp_mass=90"):
         prior.to_normal(np.array([90.0, 0.5, 0.0, 0.0]))
+    with pytest.raises(DomainError, match="one number for each of chirp_mass"):
+        prior.from_normal(z[:, :3])
     assert as_prior(prior) is prior
 
 

@@ -61,6 +61,8 @@ class Prior:
     def _each(self, way: str, x: np.ndarray, theta: np.ndarray | None = None) -> np.ndarray:
         """`x` (N, k) through this map of each part, given the parameters before it in `theta`, by default in the result."""
         x = np.atleast_2d(np.asarray(x, dtype=np.float64))
+        if x.shape[1:] != (len(self.names),):
+            raise DomainError(f"rows of shape {x.shape[1:]}: give one number for each of {', '.join(self.names)}")
         out = np.empty_like(x)
         for part, at, given in self._blocks(out if theta is None else theta):
             out[:, at] = getattr(part, way)(x[:, at], given)
