@@ -62,7 +62,9 @@ def analyze(
     prior: Annotated[
         list[str] | None,
         typer.Option(
-            "--prior", help="NAME=LOW,HIGH of chirp_mass, mass_ratio, chi, luminosity_distance; with --from-scratch."
+            "--prior",
+            help="NAME=LOW,HIGH of chirp_mass, mass_ratio, chi, luminosity_distance; spins=isotropic; or a bilby prior FILE.prior, "
+            "of whose geocent_time only the width counts; with --from-scratch.",
         ),
     ] = None,
     higher_modes: Annotated[

@@ -24,7 +24,7 @@ from gwsurrogate_ml.strain.amplitude import NOISIEST, QUIETEST, amplitudes
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
     from gwsurrogate_ml.inference.likelihood.trigger import Trigger
-    from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+    from gwsurrogate_ml.inference.prior.composition import Prior
     from gwsurrogate_ml.inference.weights import WeightSummary
     from gwsurrogate_ml.strain.segment import AnalysisSegment
 
@@ -40,11 +40,12 @@ ALONE = (
 )
 
 
-def require_signal(found: Trigger, prior: BinaryPrior) -> None:
+def require_signal(found: Trigger, prior: Prior) -> None:
     """Raise DomainError if the loudest template is no louder than noise often is."""
     if found.network_snr < QUIET:
+        low, high = prior.bounds()["chirp_mass"]
         raise DomainError(
-            f"no signal with a detector-frame chirp mass of {prior.chirp_mass[0]:g} to {prior.chirp_mass[1]:g} solar masses: the "
+            f"no signal with a detector-frame chirp mass of {low:g} to {high:g} solar masses: the "
             f"loudest template near the given time reaches a network signal-to-noise ratio of {found.network_snr:.1f}, noise alone "
             f"often reaches {QUIET:g}; check the GPS time, and for lighter or heavier binaries "
             "give another prior (`sample_event`, gwsml analyze --from-scratch)"
@@ -110,7 +111,7 @@ def conclude(
     segment, found = sampler.likelihood.segment, sampler.found
     meta = identity | {
         "flags": [*segment.flags, *sampler.flags, *identity.get("flags", [])],
-        "prior": sampler.prior.model_dump(mode="json"),
+        **sampler.prior.record(segment.gps),
         "seed": seed,
         "options": asdict(options),
         "rounds": rounds,
@@ -139,6 +140,7 @@ def conclude(
         summary,
         posterior,
         sampler.likelihood,
+        sampler.prior,
         options.n_sets,
         meta,
         lambda: time.perf_counter() - started,
@@ -156,6 +158,7 @@ def make_result(
     summary: WeightSummary,
     posterior: Mapping[str, np.ndarray],
     likelihood: SegmentLikelihood,
+    prior: Prior,
     n_sets: int,
     meta: dict[str, Any],
     clock: Callable[[], float],
@@ -179,7 +182,7 @@ def make_result(
         | {"log_weight": log_weights, "log_likelihood_ratio": draws.log_likelihood, "extrinsic_ess": draws.effective}
     )
     best = frame.iloc[int(np.argmax(posterior["log_likelihood"]))]
-    checks = examine(likelihood, {name: float(best[name]) for name in PARAMETERS}, _templates(likelihood, meta))
+    checks = examine(likelihood, {name: float(best[name]) for name in PARAMETERS}, _templates(likelihood, prior))
     weights = np.exp(log_weights - log_weights.max())
     by_set = np.array([log_sum(log_weights[draws.part == k]) - np.log(np.sum(draws.part == k)) for k in range(n_sets)])
     scatter = float(np.std(np.exp(by_set - summary.log_evidence), ddof=1) / np.sqrt(n_sets)) if n_sets > 1 else 0.0
@@ -200,11 +203,9 @@ def make_result(
     )
 
 
-def _templates(likelihood: SegmentLikelihood, meta: Mapping[str, Any]) -> np.ndarray:
+def _templates(likelihood: SegmentLikelihood, prior: Prior) -> np.ndarray:
     """Waveforms spread over the prior, (N_TEMPLATES, n_f), to look for a second signal with."""
     from scipy.stats import qmc
 
-    from gwsurrogate_ml.inference.prior.binary import BinaryPrior
-
     u = qmc.Sobol(len(INTRINSIC), scramble=True, seed=np.random.default_rng(0)).random(N_TEMPLATES)
-    return likelihood.waveforms(BinaryPrior.model_validate(meta["prior"]).from_uniform(u))
+    return likelihood.waveforms(prior.from_uniform(u))

@@ -9,7 +9,7 @@ exact.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,8 @@ from gwsurrogate_ml.inference.analysis.preflight import spectrum_flags
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import search
-from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+from gwsurrogate_ml.inference.prior.binary import as_prior
+from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.prior.span import require_covered
 from gwsurrogate_ml.inference.proposal.flows import PriorProposal
 from gwsurrogate_ml.inference.sampling.checkpoint import kept_in
@@ -48,7 +49,7 @@ HOPELESS = 0.01
 
 def sample_event(
     data: StrainData | AnalysisSegment,
-    prior: BinaryPrior,
+    prior: Prior | Mapping[str, Any] | str | Path,
     segment: SegmentConfig | None = None,
     *,
     surrogate: str = "nr22",
@@ -64,7 +65,8 @@ def sample_event(
     Parameters
     ----------
     data : StrainData or AnalysisSegment
-    prior : BinaryPrior
+    prior : Prior, mapping, or path of one of bilby's prior files
+        such as a `BinaryPrior`, its ranges by name, a `ComposedPrior` of your own parts, or a bilby PriorDict: see `as_prior`
     segment : SegmentConfig, optional
         detectors, duration and band to cut StrainData to; default: all detectors of the data, 4 s, 20 to 1024 Hz, and
         no more than 92 % of the data's Nyquist frequency
@@ -81,7 +83,7 @@ def sample_event(
     Raises
     ------
     ConfigError
-        impossible settings
+        impossible settings; a prior of bilby's that cannot be analysed as it is
     DataError
         data that are not finite, in other units than strain, or of far more noise than their spectrum says
     DomainError
@@ -91,6 +93,7 @@ def sample_event(
     options = options or SamplingOptions()
     if n < 100:
         raise ConfigError(f"n is {n}: weights need at least 100 draws")
+    prior = as_prior(prior, getattr(data, "gps", None))
     report = progress or (lambda stage, done, total: None)
     model = load_model(surrogate if model is None else model)
     if prior.names != model.space.names:
@@ -111,7 +114,13 @@ def sample_event(
     sampler.build_sets(sampler.first_known("first draws"), log2_n=15)
     start = PriorProposal(len(sampler.proposed.names))
     origin = {"estimator": "none: rounds on this event", "surrogate": model.identity, "flags": flags}
-    fixed: dict[str, Any] = {"identity": origin, "prior": prior.model_dump(), "options": options, "n": n, "seed": seed}
+    fixed: dict[str, Any] = {
+        "identity": origin,
+        "prior": prior.record(cut.gps),
+        "options": options,
+        "n": n,
+        "seed": seed,
+    }
     steps = kept_in(checkpoint, segment=cut, probe=found.waveform, **fixed)
     first = partial(sampler.evaluate, start.draw(FIRST, seed), "first draws")
     pool = Mixture([start], [FIRST], steps("first draws", first, Evaluated, sampler))
@@ -125,7 +134,7 @@ def sample_event(
     return conclude(sampler, draws, log_weights, rounds, options, seed, origin, started - steps.spent)
 
 
-def require_event(segment: AnalysisSegment, prior: BinaryPrior, model: WaveformModel) -> None:
+def require_event(segment: AnalysisSegment, prior: Prior, model: WaveformModel) -> None:
     """Raise unless `sample_event` can analyse the segment under this prior with this model: detectors, ranges, units."""
     if len(segment.detectors) < 2:
         raise DomainError(f"the data are of {segment.detectors[0]}: {ALONE}")
@@ -137,7 +146,7 @@ def _segment(
     data: StrainData | AnalysisSegment,
     wanted: SegmentConfig | None,
     model: WaveformModel,
-    prior: BinaryPrior,
+    prior: Prior,
     seed: int,
     centre: bool,
 ) -> AnalysisSegment:

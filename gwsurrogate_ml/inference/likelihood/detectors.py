@@ -31,7 +31,7 @@ class DetectorNetwork:
 
     @classmethod
     def of(cls, names: tuple[str, ...]) -> DetectorNetwork:
-        """DetectorNetwork of bilby's detectors by name.
+        """The network of bilby's detectors by name.
 
         Examples
         --------

@@ -13,7 +13,7 @@ from scipy.stats import qmc
 from gwsurrogate_ml.conventions import C_SI
 from gwsurrogate_ml.inference.likelihood.alignment import alignment
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+from gwsurrogate_ml.inference.prior.composition import Prior
 
 _SETTLE = 4
 
@@ -43,7 +43,7 @@ class Trigger:
         return float(np.linalg.norm(self.snr))
 
 
-def first_templates(prior: BinaryPrior, seed: int) -> np.ndarray:
+def first_templates(prior: Prior, seed: int) -> np.ndarray:
     """Quasi-random binaries (256, 4) over the prior: what a search begins with."""
     return prior.from_uniform(_quasi_random(seed))
 
@@ -122,7 +122,7 @@ def _parabola(y: np.ndarray, i: int) -> tuple[float, float]:
 
 def loudest(
     likelihood: SegmentLikelihood,
-    prior: BinaryPrior,
+    prior: Prior,
     seed: int,
     half_width: float,
     progress: Callable[[int, int], None] | None = None,
@@ -133,7 +133,7 @@ def loudest(
     Parameters
     ----------
     likelihood : SegmentLikelihood
-    prior : BinaryPrior
+    prior : Prior
     seed : int
     half_width : float, s
         of arrival times at the geocentre about the segment's nominal time
@@ -176,7 +176,7 @@ def loudest(
 
 def search(
     likelihood: SegmentLikelihood,
-    prior: BinaryPrior,
+    prior: Prior,
     reference: np.ndarray,
     band: np.ndarray,
     seed: int,
@@ -187,7 +187,7 @@ def search(
     Parameters
     ----------
     likelihood : SegmentLikelihood
-    prior : BinaryPrior
+    prior : Prior
     reference : (n_b,) complex128
         the waveform to align with, on the frequencies `band`
     band : (n_b,) int, indices of the analysis band

@@ -81,7 +81,7 @@ class Result:
 
         return flags(self)
 
-    def with_prior(self, prior: Mapping[str, Any], seed: int = 0) -> Result:
+    def with_prior(self, prior: Mapping[str, Any] | str | Path, seed: int = 0) -> Result:
         """The result under another bilby prior inside its own: `reweight.with_prior`."""
         from gwsurrogate_ml.inference.result.reweight import with_prior
 

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS
-from gwsurrogate_ml.errors import ConfigError, DomainError
+from gwsurrogate_ml.errors import DomainError
+from gwsurrogate_ml.inference.prior.from_bilby import read_priors, require_densities
 from gwsurrogate_ml.inference.result.draws import chosen_draws, derived, model_of, prior_of, require_same_data
 from gwsurrogate_ml.inference.result.generator import responses
 from gwsurrogate_ml.inference.weights import resample, summarise
 
 if TYPE_CHECKING:
-    from bilby.core.prior import Prior, PriorDict
+    from bilby.core.prior import PriorDict
 
     from gwsurrogate_ml.inference.result.result import Result
     from gwsurrogate_ml.strain.segment import AnalysisSegment
@@ -40,13 +42,8 @@ def check_prior(new: PriorDict, old: PriorDict) -> None:
     DomainError
         naming a parameter that is fixed, or whose range is wider than the analysis drew from
     """
-    missing, unknown = [n for n in PARAMETERS if n not in new], sorted(set(new) - set(PARAMETERS))
-    if missing or unknown:
-        said = [f"has no {missing[0]}"] if missing else []
-        said += [f"has {unknown[0]}, which is no parameter of the result"] if unknown else []
-        raise ConfigError(f"the prior {' and '.join(said)}: give one for each of {', '.join(PARAMETERS)}")
+    require_densities(new)
     for name in PARAMETERS:
-        _require_density(name, new[name])
         low, high = float(old[name].minimum), float(old[name].maximum)
         slack = 1e-9 * max(abs(low), abs(high), 1.0)
         wanted = float(new[name].minimum), float(new[name].maximum)
@@ -57,55 +54,13 @@ def check_prior(new: PriorDict, old: PriorDict) -> None:
             )
 
 
-def _require_density(name: str, prior: Prior) -> None:
-    """Raise unless `prior` has a density that a draw can be weighed by, without the other parameters, and can be kept."""
-    from bilby.core.prior import Constraint, DeltaFunction, JointPrior, PriorDict
-
-    kind = type(prior).__name__
-    if isinstance(prior, DeltaFunction):
-        raise DomainError(
-            f"the prior on {name} is the single value {prior.peak:g}, which no draw has: re-weighting needs a density; give a "
-            f"Uniform about {prior.peak:g} that is wide enough to hold some hundred of the draws"
-        )
-    if isinstance(prior, Constraint):
-        raise ConfigError(
-            f"the prior on {name} is a Constraint, which has no density of its own: give a Uniform, or another density, over "
-            "the same range"
-        )
-    if isinstance(prior, JointPrior) or hasattr(prior, "condition_func"):
-        raise ConfigError(
-            f"the prior on {name} is a {kind}, which depends on other parameters: give a density of {name} alone, such as a "
-            "PowerLaw or a TruncatedGaussian"
-        )
-    try:
-        PriorDict({name: repr(prior)})
-    except (AttributeError, NameError, SyntaxError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"the prior on {name} is a {kind} that cannot be written down in the result ({error}): give one with a formula, such "
-            "as a PowerLaw or a TruncatedGaussian"
-        ) from error
-
-
-def _as_priors(prior: Mapping[str, Any]) -> PriorDict:
-    from bilby.core.prior import PriorDict
-
-    if isinstance(prior, PriorDict):
-        return prior
-    try:
-        return PriorDict(dict(prior))
-    except (TypeError, ValueError) as error:
-        raise ConfigError(
-            f"the prior cannot be read ({error}): give one of bilby's, such as Uniform(low, high)"
-        ) from error
-
-
-def with_prior(result: Result, prior: Mapping[str, Any], seed: int = 0) -> Result:
+def with_prior(result: Result, prior: Mapping[str, Any] | str | Path, seed: int = 0) -> Result:
     """The posterior under another prior of the same parameters: exact, as both densities are known.
 
     Parameters
     ----------
     result : Result
-    prior : bilby PriorDict, or mapping of parameter to bilby Prior
+    prior : bilby PriorDict, mapping of parameter to bilby Prior, or path of a prior file
         for all eleven parameters, nowhere wider than the result's
     seed : int
 
@@ -119,7 +74,7 @@ def with_prior(result: Result, prior: Mapping[str, Any], seed: int = 0) -> Resul
     ConfigError, DomainError
         see `check_prior`
     """
-    new = _as_priors(prior)
+    new = read_priors(prior)
     old = prior_of(result)
     check_prior(new, old)
     table = {name: result.posterior[name].to_numpy() for name in PARAMETERS}

@@ -12,10 +12,10 @@ from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork, ampli
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
     from gwsurrogate_ml.inference.likelihood.trigger import Trigger
-    from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+    from gwsurrogate_ml.inference.prior.composition import Prior
 
 LOUDEST = 1200.0
-"""DetectorNetwork signal-to-noise ratio to which likelihoods, times and proposals were tried: GPS times in double precision, 0.2
+"""Network signal-to-noise ratio to which likelihoods, times and proposals were tried: GPS times in double precision, 0.2
 microseconds apart, are a tenth of the arrival time's error there.
 """
 RARE = 1e-3
@@ -25,13 +25,13 @@ CUT = 1.0
 _BINARIES = 200_000
 
 
-def require_resolved(found: Trigger, prior: BinaryPrior, power: np.ndarray) -> None:
+def require_resolved(found: Trigger, prior: Prior, power: np.ndarray) -> None:
     """Raise DomainError if a signal is louder than the analysis resolves, or nearer than the prior in all orientations.
 
     Parameters
     ----------
     found : Trigger
-    prior : BinaryPrior
+    prior : Prior
     power : (n_det,) <h|h> of the loudest template, face-on at 1 Mpc
     """
     snr = found.network_snr
@@ -50,7 +50,7 @@ def _farthest(found: Trigger, power: np.ndarray) -> float:
     return float(np.sqrt(power.sum())) / found.network_snr
 
 
-def too_near(found: Trigger, prior: BinaryPrior, power: np.ndarray) -> DomainError:
+def too_near(found: Trigger, prior: Prior, power: np.ndarray) -> DomainError:
     """The error for a signal from nearer than the prior; `power` as for `require_resolved`."""
     farthest = _farthest(found, power)
     return DomainError(

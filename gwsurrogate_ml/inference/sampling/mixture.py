@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.proposal.flows import Proposal
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated
 from gwsurrogate_ml.inference.weights import check_weights, mixture_log_density
@@ -36,7 +36,7 @@ class Mixture:
         """Log density of every proposal at every draw, (n_proposals, N)."""
         return np.stack([p.log_density(self.draws.z) for p in self.proposals])
 
-    def log_weights(self, prior: BinaryPrior) -> np.ndarray:
+    def log_weights(self, prior: Prior) -> np.ndarray:
         """Log importance weights of the draws, (N,)."""
         z = self.draws.z
         mixed = mixture_log_density(self.densities(), np.array(self.counts))
@@ -55,7 +55,7 @@ class Mixture:
         self.counts = [old + new for old, new in zip(self.counts, counts, strict=True)]
         self.draws = join([self.draws, draws])
 
-    def tune(self, prior: BinaryPrior) -> tuple[np.ndarray, float]:
+    def tune(self, prior: Prior) -> tuple[np.ndarray, float]:
         """Shares of the proposals with the highest efficiency, judged by the draws so far, and that efficiency.
 
         The variance of the weights is convex in the shares; the update, each share times the root of its gradient,

@@ -17,7 +17,7 @@ from gwsurrogate_ml.errors import GwsmlError
 from gwsurrogate_ml.inference.extrinsic.orders import OrderPoints, OrdersIntegral
 from gwsurrogate_ml.inference.extrinsic.points import keep_best, quasi_random
 from gwsurrogate_ml.inference.likelihood.detectors import sky_angles
-from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.sampling.loud import unlike
 from gwsurrogate_ml.inference.sampling.sampler import TOO_FEW, Evaluated, EventSampler, Known, numbered
 from gwsurrogate_ml.inference.weights import effective_size, log_sum
@@ -33,10 +33,10 @@ class InclinedPrior:
 
     Parameters
     ----------
-    prior : BinaryPrior
+    prior : Prior
     """
 
-    def __init__(self, prior: BinaryPrior) -> None:
+    def __init__(self, prior: Prior) -> None:
         self.prior = prior
 
     @property

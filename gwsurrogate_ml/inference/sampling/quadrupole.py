@@ -20,7 +20,7 @@ from gwsurrogate_ml.inference.extrinsic.quadrupole import ExtrinsicIntegral
 from gwsurrogate_ml.inference.likelihood.detectors import sky_angles
 from gwsurrogate_ml.inference.likelihood.reduced import BASIS_TOLERANCE, ReducedLikelihood
 from gwsurrogate_ml.inference.likelihood.samples import EmpiricalInterpolant
-from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.sampling.loud import too_near, unlike
 from gwsurrogate_ml.inference.sampling.sampler import CHUNK, MARGIN, TOO_FEW, Evaluated, EventSampler, Known, numbered
 
@@ -44,7 +44,7 @@ class QuadrupoleSampler(EventSampler):
         self.sets: list[ExtrinsicIntegral] = []
 
     @property
-    def proposed(self) -> BinaryPrior:
+    def proposed(self) -> Prior:
         """The prior of masses and spins."""
         return self.prior
 

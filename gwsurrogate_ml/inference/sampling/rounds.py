@@ -16,7 +16,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from gwsurrogate_ml.errors import DomainError, DomainWarning
-from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.proposal.flows import FlowProposal, Proposal, fit_flow
 from gwsurrogate_ml.inference.sampling.checkpoint import Steps
 from gwsurrogate_ml.inference.sampling.mixture import Mixture, join
@@ -91,7 +91,7 @@ class SamplingOptions:
 
 
 def weigh(
-    prior: BinaryPrior,
+    prior: Prior,
     sampler: EventSampler,
     proposals: list[Proposal],
     n: int,
@@ -104,7 +104,7 @@ def weigh(
 
     Parameters
     ----------
-    prior : BinaryPrior
+    prior : Prior
     sampler : EventSampler
     proposals : list of Proposal
         `refine.network_proposals`: the pilot decides in which shares the draws come from them
@@ -130,7 +130,7 @@ def weigh(
     shares, efficiency = pool.tune(prior)
     if efficiency < HOPELESS:
         # Nor on one whose loudest template already lies at the end of the prior.
-        low, high = prior.chirp_mass
+        low, high = prior.bounds()["chirp_mass"]
         place = (float(sampler.found.theta[0]) - low) / (high - low)
         if min(place, 1 - place) < EDGE_SHARE:
             cut_off(prior, high if place > 0.5 else low, options)
@@ -143,7 +143,7 @@ def weigh(
 
 
 def learn(
-    prior: BinaryPrior,
+    prior: Prior,
     sampler: EventSampler,
     pool: Mixture,
     efficiency: float,
@@ -238,7 +238,7 @@ def tempering(log_base: np.ndarray, log_likelihood: np.ndarray, count: float) ->
 
 
 def final_draws(
-    prior: BinaryPrior,
+    prior: Prior,
     sampler: EventSampler,
     proposals: list[Proposal],
     shares: np.ndarray,
@@ -263,7 +263,7 @@ def final_draws(
 
 
 def settled_draws(
-    prior: BinaryPrior,
+    prior: Prior,
     sampler: EventSampler,
     pool: Mixture,
     shares: np.ndarray,
@@ -322,7 +322,7 @@ def some_likely(log_weights: np.ndarray, log_likelihood: np.ndarray, seed: int) 
 
 
 def first_draws(
-    prior: BinaryPrior, sampler: EventSampler, proposals: list[Proposal], counts: list[int], seed: int
+    prior: Prior, sampler: EventSampler, proposals: list[Proposal], counts: list[int], seed: int
 ) -> Evaluated:
     """`counts` draws of the proposals, with extrinsic points chosen for the binaries that turn out likely."""
     z = np.concatenate([p.draw(c, seed + 1 + 100 * i) for i, (p, c) in enumerate(zip(proposals, counts, strict=True))])
@@ -346,9 +346,9 @@ def _round(name: str, efficiency: float, log_weights: np.ndarray) -> dict[str, A
     }
 
 
-def check_edges(prior: BinaryPrior, theta: np.ndarray, log_weights: np.ndarray, options: SamplingOptions) -> None:
+def check_edges(prior: Prior, theta: np.ndarray, log_weights: np.ndarray, options: SamplingOptions) -> None:
     """Refuse a posterior that the prior's bound on chirp mass cuts off (those of mass ratio and spins often do)."""
-    low, high = prior.chirp_mass
+    low, high = prior.bounds()["chirp_mass"]
     weights = np.exp(log_weights - log_weights.max())
     edges = np.linspace(low, high, round(1 / EDGE_SHARE) + 1)
     density, _ = np.histogram(theta[:, 0], bins=edges, weights=weights)
@@ -357,9 +357,9 @@ def check_edges(prior: BinaryPrior, theta: np.ndarray, log_weights: np.ndarray, 
             cut_off(prior, bound, options)
 
 
-def cut_off(prior: BinaryPrior, bound: float, options: SamplingOptions) -> None:
+def cut_off(prior: Prior, bound: float, options: SamplingOptions) -> None:
     """Raise or warn: the posterior of the chirp mass ends at a bound of the prior."""
-    low, high = prior.chirp_mass
+    low, high = prior.bounds()["chirp_mass"]
     message = (
         f"the posterior of the detector-frame chirp mass is cut off at the {'low' if bound == low else 'high'} end of the "
         f"prior, {bound:g} solar masses (prior {low:g} to {high:g}): the signal's chirp mass probably lies outside; use an "

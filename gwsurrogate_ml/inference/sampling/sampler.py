@@ -17,7 +17,7 @@ from gwsurrogate_ml.conventions import EXTRINSIC
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import Trigger
 from gwsurrogate_ml.inference.likelihood.window import TimeWindow
-from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.sampling.loud import one_detector_flags, require_resolved, window_flags
 from gwsurrogate_ml.inference.weights import check_weights, resample
 from gwsurrogate_ml.kernels.threads import in_threads
@@ -101,7 +101,7 @@ class EventSampler(ABC):
     Parameters
     ----------
     likelihood : SegmentLikelihood
-    prior : BinaryPrior
+    prior : Prior
     found : Trigger
         the loudest template: fixes the window of arrival times
     n_sets : int, sets of extrinsic points; n_points : int, points in each
@@ -115,7 +115,7 @@ class EventSampler(ABC):
     def __init__(
         self,
         likelihood: SegmentLikelihood,
-        prior: BinaryPrior,
+        prior: Prior,
         found: Trigger,
         *,
         n_sets: int = 8,
