@@ -7,7 +7,7 @@ angular momentum about the total one, seen from the observer: it matters where t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,3 +134,24 @@ ALIGNED = Space(("chirp_mass", "mass_ratio", "chi_1", "chi_2"))
 """Spins along the orbital angular momentum."""
 PRECESSING = Space(("chirp_mass", "mass_ratio", "a_1", "a_2", "tilt_1", "tilt_2", "phi_12", "phi_jl"))
 """Any spins."""
+
+
+def space_of(names: Iterable[str]) -> Space:
+    """The space all of whose parameters are among `names`.
+
+    Raises
+    ------
+    ConfigError
+        naming what is missing for either
+
+    Examples
+    --------
+    >>> space_of(["chirp_mass", "mass_ratio", "chi_1", "chi_2", "ra"]) == ALIGNED
+    True
+    """
+    there = set(names)
+    for space in (ALIGNED, PRECESSING):
+        if there.issuperset(space.names):
+            return space
+    lacking = min((sorted(set(space.names) - there) for space in (ALIGNED, PRECESSING)), key=len)
+    raise ConfigError(f"parameters missing: {', '.join(lacking)}")

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from gwsurrogate_ml.inference import BinaryPrior, SegmentLikelihood
-from gwsurrogate_ml.inference.likelihood.trigger import search
+from gwsurrogate_ml.inference.likelihood.trigger import Trigger, search
+from gwsurrogate_ml.inference.prior.composition import ComposedPrior
+from gwsurrogate_ml.inference.prior.masses import ChirpMass, MassRatio
+from gwsurrogate_ml.inference.prior.spins import Isotropic
 from gwsurrogate_ml.inference.sampling.orders import OrdersSampler
 from gwsurrogate_ml.inference.sampling.quadrupole import QuadrupoleSampler
 from gwsurrogate_ml.strain.simulate import simulate
@@ -61,3 +64,26 @@ def test_drawn_parameters_have_the_likelihood_that_they_are_said_to_have(model: 
     assert np.max(np.abs(exact - place["log_likelihood"])) < 0.02
     norm = np.sqrt(np.sum(ours.likelihood.weight * np.abs(ours.likelihood.signals(table)) ** 2, axis=(1, 2)))
     assert np.allclose(norm, place["network_snr"], rtol=1e-4)
+
+
+def test_a_precessing_model_of_lal_enters_by_its_name() -> None:
+    prior = ComposedPrior((ChirpMass(24.0, 33.0), MassRatio(0.4, 1.0), Isotropic(0.9)))
+    spins = {"a_1": 0.6, "a_2": 0.3, "tilt_1": 1.1, "tilt_2": 0.7, "phi_12": 0.5, "phi_jl": 1.0}
+    truth = {name: value for name, value in TRUTH.items() if name not in ("chi_1", "chi_2")} | spins
+    model = load_model("lal:IMRPhenomXPHM")
+    data = simulate(truth, model, ("H1", "L1"), duration=16, sampling_frequency=1024, gps=GPS, seed=3)
+    segment = data.segment(psd="aLIGO", duration=4.0, f_min=20.0, f_max=400.0)
+    likelihood = SegmentLikelihood(segment, model)
+    theta = likelihood.space.theta(truth)
+    h = likelihood.waveforms(theta)
+    centre = segment.gps - segment.start_time
+    found = Trigger(theta[0], h[0], np.full(2, centre), np.full(2, centre), np.array([12.0, 9.0]))
+    ours = OrdersSampler(likelihood, prior, found, n_sets=2, n_points=512, seed=2)
+    ours.build_sets(ours.known(np.array([[*theta[0], TRUTH["theta_jn"]]]), ""), log2_n=13)
+    # Amid the prior, where both spins lie in the orbital plane and oppose each other, LAL itself jumps with the phase.
+    draws = ours.evaluate(0.3 * np.random.default_rng(1).normal(size=(2, 9)), "")
+    table = dict(zip(ours.proposed.names, draws.theta.T, strict=True))
+    place = dict(zip(ours.drawn_at_once, draws.extrinsic.T, strict=True))
+    exact = likelihood.log_likelihood_ratio(table | place)
+    assert np.max(np.abs(exact - place["log_likelihood"])) < 0.02
+    assert prior.names == model.space.names

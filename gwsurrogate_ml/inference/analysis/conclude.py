@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS
 from gwsurrogate_ml.errors import DataError, DomainError
-from gwsurrogate_ml.inference.result.draws import derived
+from gwsurrogate_ml.inference.result.draws import derived, parameters_of
 from gwsurrogate_ml.inference.result.result import Result
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, check_edges
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
@@ -167,7 +166,7 @@ def make_result(
     from gwsurrogate_ml.inference.result.residual import examine
 
     noise = likelihood.log_noise_evidence
-    columns = {name: posterior[name] for name in PARAMETERS}
+    columns = {name: posterior[name] for name in parameters_of(posterior)}
     frame = pd.DataFrame(
         columns
         | derived(columns)
@@ -182,7 +181,7 @@ def make_result(
         | {"log_weight": log_weights, "log_likelihood_ratio": draws.log_likelihood, "extrinsic_ess": draws.effective}
     )
     best = frame.iloc[int(np.argmax(posterior["log_likelihood"]))]
-    checks = examine(likelihood, {name: float(best[name]) for name in PARAMETERS}, _templates(likelihood, prior))
+    checks = examine(likelihood, {name: float(best[name]) for name in columns}, _templates(likelihood, prior))
     weights = np.exp(log_weights - log_weights.max())
     by_set = np.array([log_sum(log_weights[draws.part == k]) - np.log(np.sum(draws.part == k)) for k in range(n_sets)])
     scatter = float(np.std(np.exp(by_set - summary.log_evidence), ddof=1) / np.sqrt(n_sets)) if n_sets > 1 else 0.0
@@ -207,5 +206,5 @@ def _templates(likelihood: SegmentLikelihood, prior: Prior) -> np.ndarray:
     """Waveforms spread over the prior, (N_TEMPLATES, n_f), to look for a second signal with."""
     from scipy.stats import qmc
 
-    u = qmc.Sobol(len(INTRINSIC), scramble=True, seed=np.random.default_rng(0)).random(N_TEMPLATES)
+    u = qmc.Sobol(len(prior.names), scramble=True, seed=np.random.default_rng(0)).random(N_TEMPLATES)
     return likelihood.waveforms(prior.from_uniform(u))

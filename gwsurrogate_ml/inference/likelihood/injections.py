@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gwsurrogate_ml.conventions import PARAMETERS
+from gwsurrogate_ml.conventions import EXTRINSIC
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior
@@ -60,7 +60,7 @@ def simulate_segment(
         mask=mask,
     )
     if parameters is not None:
-        table = {name: np.array([parameters[name]]) for name in PARAMETERS}
+        table = {name: np.array([parameters[name]]) for name in (*model.space.names, *EXTRINSIC)}
         strain += SegmentLikelihood(segment, model).signals(table)[0]
     return segment
 
@@ -106,5 +106,5 @@ def draw_injection(
         loud = np.flatnonzero(snr > _QUIETEST)
         if len(loud):
             i = int(loud[0])
-            parameters = {name: float(table[name][i]) for name in PARAMETERS}
+            parameters = {name: float(table[name][i]) for name in (*model.space.names, *EXTRINSIC)}
             return Injection(parameters, float(snr[i]), simulate_segment(parameters, model, psd, config, rng))

@@ -24,7 +24,7 @@ class Trigger:
 
     Parameters
     ----------
-    theta : (4,) its `INTRINSIC` parameters
+    theta : (n,) its parameters, of the model's space
     waveform : (n_f,) complex128, face-on at 1 Mpc
     times : (n_det,) arrival of its peak in each detector, s from the segment's start
     aligned : (n_det,) the same, less the template's lag behind the reference waveform: where the data are aligned
@@ -45,11 +45,11 @@ class Trigger:
 
 def first_templates(prior: Prior, seed: int) -> np.ndarray:
     """Quasi-random binaries (256, 4) over the prior: what a search begins with."""
-    return prior.from_uniform(_quasi_random(seed))
+    return prior.from_uniform(_quasi_random(len(prior.names), seed))
 
 
-def _quasi_random(seed: int) -> np.ndarray:
-    return qmc.Sobol(4, scramble=True, seed=np.random.default_rng(seed)).random(256)
+def _quasi_random(dimension: int, seed: int) -> np.ndarray:
+    return qmc.Sobol(dimension, scramble=True, seed=np.random.default_rng(seed)).random(256)
 
 
 def network_lags(likelihood: SegmentLikelihood, rate: float) -> list[int]:
@@ -149,7 +149,7 @@ def loudest(
     # Arrival at a detector differs from that at the geocentre by at most 21 ms.
     half_width = half_width + 0.0213
     rate = 2 * float(likelihood.frequencies[-1])
-    u = _quasi_random(seed)
+    u = _quasi_random(len(prior.names), seed)
     best: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None = None
     most, base = -1.0, None
     for round_ in range(_SETTLE):

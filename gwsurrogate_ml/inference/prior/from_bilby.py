@@ -53,8 +53,10 @@ def densities(priors: PriorDict) -> dict[str, Prior]:
     return {name: priors[name] for name in priors if name not in COMPONENTS or name not in priors.constraint_keys}
 
 
-def require_densities(priors: Mapping[str, Any], optional: Sequence[str] = ()) -> None:
-    """Raise unless there is a density of each of the eleven parameters by itself, but for those in `optional`.
+def require_densities(
+    priors: Mapping[str, Any], optional: Sequence[str] = (), names: Sequence[str] = PARAMETERS
+) -> None:
+    """Raise unless there is a density of each of the parameters `names` by itself, but for those in `optional`.
 
     Raises
     ------
@@ -63,12 +65,12 @@ def require_densities(priors: Mapping[str, Any], optional: Sequence[str] = ()) -
     DomainError
         naming a parameter that is fixed
     """
-    missing = [name for name in PARAMETERS if name not in priors and name not in optional]
-    unknown = sorted(set(priors) - set(PARAMETERS))
+    missing = [name for name in names if name not in priors and name not in optional]
+    unknown = sorted(set(priors) - set(names))
     if missing or unknown:
         said = [f"has no {missing[0]}"] if missing else []
         said += [f"has {unknown[0]}, which is no parameter of the result"] if unknown else []
-        raise ConfigError(f"the prior {' and '.join(said)}: give one for each of {', '.join(PARAMETERS)}")
+        raise ConfigError(f"the prior {' and '.join(said)}: give one for each of {', '.join(names)}")
     for name, prior in priors.items():
         _require_density(name, prior)
 

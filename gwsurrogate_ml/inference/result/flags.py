@@ -23,6 +23,8 @@ BOUNDED = {
     "mass_ratio": (0.0, 1.0),
     "chi_1": (-1.0, 1.0),
     "chi_2": (-1.0, 1.0),
+    "a_1": (0.0, 1.0),
+    "a_2": (0.0, 1.0),
     "luminosity_distance": (0.0, np.inf),
     "geocent_time": (-np.inf, np.inf),
 }

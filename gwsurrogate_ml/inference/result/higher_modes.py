@@ -17,11 +17,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import i0e, logsumexp
 
-from gwsurrogate_ml.conventions import PARAMETERS, component_masses
+from gwsurrogate_ml.conventions import component_masses
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference.likelihood.detectors import earth_direction
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-from gwsurrogate_ml.inference.result.draws import chosen_draws, derived, model_of, prior_of, require_same_data
+from gwsurrogate_ml.inference.result.draws import (
+    chosen_draws,
+    derived,
+    model_of,
+    parameters_of,
+    prior_of,
+    require_same_data,
+)
 from gwsurrogate_ml.inference.result.reweight import offset, reweighted
 from gwsurrogate_ml.inference.sampling.checkpoint import Arrays, kept_in
 from gwsurrogate_ml.waveform.model import Quadrupole
@@ -135,7 +142,8 @@ def with_higher_modes(
     old = SegmentLikelihood(segment, model_of(result))
     new = SegmentLikelihood(segment, Quadrupole(higher))
     phases = PhaseLikelihood(new, higher)
-    table = draws[list(PARAMETERS)]
+    names = list(parameters_of(draws))
+    table = draws[names]
     probe = np.concatenate([table.to_numpy().ravel(), new.signals(table.iloc[:1])[0].view(np.float64).ravel()])
     steps = kept_in(checkpoint, "modes", segment=segment, probe=probe, surrogate=higher.info["name"], n=n, seed=seed)
 
@@ -155,7 +163,7 @@ def with_higher_modes(
     prior = prior_of(result)["geocent_time"]
     log_ratio += np.asarray(prior.ln_prob(shifted["geocent_time"].to_numpy()))
     log_ratio -= np.asarray(prior.ln_prob(draws["geocent_time"].to_numpy()))
-    columns = {name: shifted[name].to_numpy() for name in PARAMETERS}
+    columns = {name: shifted[name].to_numpy() for name in names}
     new_draws = draws.assign(
         **columns,
         **derived(columns),

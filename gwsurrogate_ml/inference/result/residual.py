@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gwsurrogate_ml.conventions import EXTRINSIC
 from gwsurrogate_ml.inference.likelihood.tiles import FEWEST, TILE, tiles
 
 if TYPE_CHECKING:
@@ -201,10 +202,9 @@ def second_signal(
 
 def best_signal(likelihood: SegmentLikelihood, best: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
     """Signal (n_det, n_f) of the eleven parameters `best`, and its arrival (n_det,) in s from the segment's start."""
-    from gwsurrogate_ml.conventions import PARAMETERS
     from gwsurrogate_ml.inference.likelihood.detectors import earth_direction
 
-    table = {name: np.array([float(best[name])]) for name in PARAMETERS}
+    table = {name: np.array([float(best[name])]) for name in (*likelihood.space.names, *EXTRINSIC)}
     direction = earth_direction(table["ra"], table["dec"], table["geocent_time"])
     merger = float(best["geocent_time"]) - likelihood.segment.start_time + likelihood.network.delays(direction)[0]
     return likelihood.signals(table)[0], merger

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ import pandas as pd
 from gwsurrogate_ml.conventions import PARAMETERS
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.files import whole_file, whole_hdf5
-from gwsurrogate_ml.inference.result.draws import whitened_bands
+from gwsurrogate_ml.inference.result.draws import parameters_of, whitened_bands
 from gwsurrogate_ml.inference.result.files import _SCALARS, SUFFIXES, _plain, _stored_hdf5, _stored_json
 
 if TYPE_CHECKING:
@@ -142,10 +143,10 @@ class Result:
             label=label,
             outdir=".",
             sampler="gwsurrogate_ml",
-            search_parameter_keys=list(PARAMETERS),
+            search_parameter_keys=list(parameters_of(self.posterior)),
             priors=prior,
             posterior=self.posterior.copy(),
-            samples=self.posterior[list(PARAMETERS)].to_numpy(),
+            samples=self.posterior[list(parameters_of(self.posterior))].to_numpy(),
             log_evidence=self.log_evidence,
             log_evidence_err=self.log_evidence_error,
             log_noise_evidence=self.log_noise_evidence,
@@ -207,7 +208,10 @@ class Result:
                 f"{path} is missing, truncated, or no result of this package ({type(error).__name__}: {error}): give a file "
                 "that Result.save wrote (result.json of `gwsml analyze` is bilby's)"
             ) from error
-        if missing := [name for name in PARAMETERS if name not in tables["posterior"]]:
+        missing = sorted(set(PARAMETERS) - set(tables["posterior"]))
+        with suppress(ConfigError):
+            missing = [name for name in parameters_of(tables["posterior"]) if name not in tables["posterior"]]
+        if missing:
             raise DataError(f"{path}: the posterior has no column {missing[0]!r}: give a file that Result.save wrote")
         words = [f"{name}: {column}" for name, t in tables.items() for column in t if t[column].dtype.kind not in "fiu"]
         words += [name for name, value in scalars.items() if not isinstance(value, int | float)]
@@ -259,7 +263,7 @@ class Result:
         model = load_model(self.meta["surrogate"]["name"]) if model is None else model
         likelihood = SegmentLikelihood(segment, model)
         row = self.posterior.iloc[int(np.argmax(self.posterior["log_likelihood_ratio"]))]
-        signal, merger = best_signal(likelihood, {name: float(row[name]) for name in PARAMETERS})
+        signal, merger = best_signal(likelihood, {name: float(row[name]) for name in parameters_of(self.posterior)})
         left, taken = segment.whitened(likelihood.strain - signal), segment.whitened(signal)
         times = np.arange(left.shape[1]) * segment.duration / left.shape[1]
         names = segment.detectors

@@ -15,10 +15,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS
+from gwsurrogate_ml.binaries import ALIGNED, space_of
 from gwsurrogate_ml.errors import DomainError
 from gwsurrogate_ml.inference.prior.from_bilby import read_priors, require_densities
-from gwsurrogate_ml.inference.result.draws import chosen_draws, derived, model_of, prior_of, require_same_data
+from gwsurrogate_ml.inference.result.draws import (
+    chosen_draws,
+    derived,
+    model_of,
+    parameters_of,
+    prior_of,
+    require_same_data,
+)
 from gwsurrogate_ml.inference.result.generator import responses
 from gwsurrogate_ml.inference.weights import resample, summarise
 
@@ -42,8 +49,8 @@ def check_prior(new: PriorDict, old: PriorDict) -> None:
     DomainError
         naming a parameter that is fixed, or whose range is wider than the analysis drew from
     """
-    require_densities(new)
-    for name in PARAMETERS:
+    require_densities(new, names=tuple(old))
+    for name in old:
         low, high = float(old[name].minimum), float(old[name].maximum)
         slack = 1e-9 * max(abs(low), abs(high), 1.0)
         wanted = float(new[name].minimum), float(new[name].maximum)
@@ -77,11 +84,12 @@ def with_prior(result: Result, prior: Mapping[str, Any] | str | Path, seed: int 
     new = read_priors(prior)
     old = prior_of(result)
     check_prior(new, old)
-    table = {name: result.posterior[name].to_numpy() for name in PARAMETERS}
+    names = parameters_of(result.posterior)
+    table = {name: result.posterior[name].to_numpy() for name in names}
     log_ratio = np.asarray(new.ln_prob(table, axis=0)) - np.asarray(old.ln_prob(table, axis=0))
     # A constant range is rounded at its ends: draws there belong to the old prior for certain.
     log_ratio = np.where(np.isnan(log_ratio), -np.inf, log_ratio)
-    meta = {"bilby_prior": {name: repr(new[name]) for name in PARAMETERS}}
+    meta = {"bilby_prior": {name: repr(new[name]) for name in names}}
     return reweighted(result, result.posterior, log_ratio, meta | {"reweighted": "prior"}, seed)
 
 
@@ -94,7 +102,7 @@ def reweighted(
     summary = summarise(log_ratio)
     size = max(int(summary.effective), 1)
     index = resample(log_ratio, size, np.random.default_rng(seed))
-    weighted = draws[[*INTRINSIC, "log_likelihood_ratio"]].reset_index(drop=True)
+    weighted = draws[[*space_of(draws).names, "log_likelihood_ratio"]].reset_index(drop=True)
     weighted["log_weight"] = log_ratio
     weighted["extrinsic_ess"] = result.extrinsic_ess
     return replace(
@@ -157,9 +165,10 @@ def with_waveform(
     likelihood = SegmentLikelihood(segment, old)
     strain = responses(segment, waveform)
     log_old, log_new, power = (np.empty(len(draws)) for _ in range(3))
-    shifted = draws[list(PARAMETERS)].copy()
+    names = list(parameters_of(draws))
+    shifted = draws[names].copy()
     for i in range(len(draws)):
-        row = {name: float(draws[name].iloc[i]) for name in PARAMETERS}
+        row = {name: float(draws[name].iloc[i]) for name in names}
         table = {name: np.array([value]) for name, value in row.items()}
         log_old[i] = likelihood.log_likelihood_ratio(table)[0]
         reference = likelihood.signals(table | {"phase": np.zeros(1)})[0]
@@ -174,7 +183,7 @@ def with_waveform(
     prior = prior_of(result)["geocent_time"]
     log_ratio = log_new - log_old + np.asarray(prior.ln_prob(shifted["geocent_time"].to_numpy()))
     log_ratio -= np.asarray(prior.ln_prob(draws["geocent_time"].to_numpy()))
-    columns = {name: shifted[name].to_numpy() for name in PARAMETERS}
+    columns = {name: shifted[name].to_numpy() for name in names}
     new = draws.assign(
         **columns,
         **derived(columns),
@@ -216,12 +225,17 @@ def with_remnant(result: Result, remnant: Any = None) -> Result:
 
     model = load_remnant() if remnant is None else remnant
     p = result.posterior
-    state = model(q=1 / p["mass_ratio"].to_numpy(), chi1=p["chi_1"].to_numpy(), chi2=p["chi_2"].to_numpy())
+    space, q = space_of(p), 1 / p["mass_ratio"].to_numpy()
+    if space == ALIGNED:
+        state = model(q=q, chi1=p["chi_1"].to_numpy(), chi2=p["chi_2"].to_numpy())
+    else:
+        binaries = space.binaries(space.theta(p))
+        state = model(q=q, chi1=binaries.spin_1, chi2=binaries.spin_2)
     final = state.mass * p["total_mass"].to_numpy()
     columns = {
         "final_mass": final,
         "final_mass_source": final / (1 + p["redshift"].to_numpy()),
         # The sign: a spin against the orbit counts as negative, as chi_eff does.
-        "final_spin": state.spin_z,
+        "final_spin": state.spin_z if space == ALIGNED else state.spin,
     }
     return replace(result, posterior=p.assign(**columns))
