@@ -8,7 +8,7 @@ export MKL_NUM_THREADS ?= 1
 export NUMBA_NUM_THREADS ?= 2
 
 # wheel-check downloads some gigabytes: every version of Python gets an environment of its own.
-.PHONY: wheel-check demo test lint notebooks docs nr surrogate clean
+.PHONY: wheel-check demo test test-fast lint notebooks docs nr surrogate clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "setting up $(VENV): some minutes, in which pip says nothing"
@@ -22,6 +22,9 @@ demo: $(VENV)/.installed  ## simulated H1+L1 data, shipped weights, a full repor
 
 test: $(VENV)/.installed  ## all tests and doctests
 	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/.installed  ## what takes below two seconds and starts no process: under two minutes in all
+	$(BIN)/python -m pytest -m "not slow and not process"
 
 lint: $(VENV)/.installed  ## style, format, types, floors
 	$(BIN)/ruff check .

@@ -342,7 +342,7 @@ scales as 20 Hz / f_min. `surrogate.smallest_total_mass(q, chi1, chi2, f_min)` g
 
 ## Limits that hold
 
-Tests in `tests/cross_validation/test_surrogate_physics.py`: odd m vanish for equal bodies and exchange of the bodies is exact to
+Tests in `tests/surrogate/test_model_physics.py`: odd m vanish for equal bodies and exchange of the bodies is exact to
 1e-12; the early inspiral is that of IMRPhenomT to 3e-3 in the phase gained between two frequencies and tends to the Taylor
 approximants; the early amplitude is the 3PN one to 1e-3; the test-mass limit of the baseline is that of black-hole perturbation
 theory; the energy radiated balances the remnant's mass; the ringdown is

@@ -27,6 +27,17 @@ class DataFolder:
         return path
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Markers that follow from fixtures: `data`, and `slow` where a module names the fixture in SLOW_FIXTURES."""
+    for item in items:
+        asked = set(getattr(item, "fixturenames", ()))
+        if "data_dir" in asked:
+            item.add_marker(pytest.mark.data)
+        if asked & set(getattr(getattr(item, "module", None), "SLOW_FIXTURES", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> DataFolder:
     return DataFolder(Path(os.environ.get("GWSML_DATA", ROOT.parent / "shared" / "data")))

@@ -424,7 +424,7 @@ for name, options, said in (
 
 
 def other_order(room: Room) -> Any:
-    return estimator().sample(gw.StrainData({"L1": None, "H1": None}, gps=0.0))  # type: ignore[dict-item]
+    return estimator().sample(gw.StrainData({"L1": None, "H1": None}, gps=0.0))
 
 
 WHITE = lambda **o: __import__("tests.hostile.material", fromlist=["data"]).data(**o).whiten()["H1"]  # noqa: E731

@@ -209,11 +209,11 @@ refuses(
 refuses(
     "StrainData.from_files", "gps in words",
     lambda room: gw.StrainData.from_files({"H1": gwosc(room.inside / "h.hdf5")}, gps="now"),
-     ConfigError, "gps",  # type: ignore[arg-type]
+     ConfigError, "gps",
 )  # fmt: skip
 refuses(
     "StrainData.from_files", "a path that is None",
-    lambda room: gw.StrainData.from_files({"H1": None}, gps=GPS), ConfigError, "H1",  # type: ignore[dict-item]
+    lambda room: gw.StrainData.from_files({"H1": None}, gps=GPS), ConfigError, "H1",
 )  # fmt: skip
 
 
@@ -239,7 +239,7 @@ def an_injection_is_flagged(room: Room) -> None:
 survives("StrainData.from_files", "a hardware injection under the event is flagged", an_injection_is_flagged)
 
 S: dict[str, Callable[[], Any]] = {
-    "an array without times": lambda: gw.StrainData.from_series({"H1": values()}, gps=GPS),  # type: ignore[dict-item]
+    "an array without times": lambda: gw.StrainData.from_series({"H1": values()}, gps=GPS),
     "no series": lambda: gw.StrainData.from_series({}, gps=GPS),
     "gps that is NaN": lambda: gw.StrainData.from_series({"H1": series()}, gps=NAN),
     "gps outside the data": lambda: gw.StrainData.from_series({"H1": series()}, gps=GPS + 1e3),

@@ -10,6 +10,7 @@ from tests.hostile import everything
 from tests.hostile.table import Case, Outcome, judge
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", everything.cases(), ids=lambda case: case.label)
 def test_hostile_call(case: Case, tmp_path: Path) -> None:
     outcome, why = judge(case, tmp_path)

@@ -10,6 +10,8 @@ import pytest
 from tests.hostile import interruption
 from tests.hostile.interruption import Zygote
 
+pytestmark = [pytest.mark.process, pytest.mark.slow]
+
 
 @pytest.fixture(scope="module")
 def zygote() -> Iterator[Zygote]:

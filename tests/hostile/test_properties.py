@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ likely = st.one_of(st.floats(1.0, 100.0), anything)
 QUICK = settings(max_examples=150, deadline=None, derandomize=True)
 
 
+@pytest.mark.slow
 @QUICK
 @given(
     st.fixed_dictionaries({name: likely for name in ("mass_1", "mass_2", "luminosity_distance", "f_min")}),

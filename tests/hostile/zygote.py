@@ -76,9 +76,9 @@ def validate(out: str, n: int, slow: float) -> None:
         draw = lambda names: {name: float(rng.random()) for name in names}  # noqa: E731
         return {"number": number, "rank": draw(PARAMETERS), "raw_rank": draw(INTRINSIC)}
 
-    campaign.analyse_injection = event  # type: ignore[assignment]
+    campaign.analyse_injection = event
     folder = command.validation_folder(Path(out))
-    records = run_injections(Estimator(), n, folder / command.RECORDS, seed=3, n_draws=1000)  # type: ignore[arg-type]
+    records = run_injections(Estimator(), n, folder / command.RECORDS, seed=3, n_draws=1000)
     command._replace(folder / "card.json", json.dumps({"n": len(records)}).encode())
     command._replace(folder / "card.md", b"# card\n" * 999)
 

@@ -219,7 +219,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file for the report")
     given = parser.parse_args()
     temporary = None if given.keep else tempfile.TemporaryDirectory()
-    folder = given.keep or Path(temporary.name)  # type: ignore[union-attr]
+    folder = given.keep or Path(temporary.name)
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     wheel, sdist, contents = build(folder)

@@ -1,0 +1,277 @@
+"""Results under another prior or waveform, combined, with remnants, and through files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from bilby.core.prior import (
+    ConditionalUniform,
+    Constraint,
+    DeltaFunction,
+    Interped,
+    MultivariateGaussian,
+    MultivariateGaussianDist,
+    PowerLaw,
+    PriorDict,
+    TruncatedGaussian,
+    Uniform,
+)
+from scipy import stats
+
+import gwsurrogate_ml as gw
+from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS, component_masses
+from gwsurrogate_ml.errors import ConfigError, DomainError
+from gwsurrogate_ml.inference import BinaryPrior, LalModel, Result, SegmentLikelihood
+from gwsurrogate_ml.inference.config import SegmentConfig
+from gwsurrogate_ml.inference.likelihood.injections import simulate_segment
+from gwsurrogate_ml.inference.result import reweight
+from gwsurrogate_ml.inference.result.draws import derived
+from gwsurrogate_ml.strain.spectrum import load_psd
+
+GPS = 1187008882.4
+PRIOR = BinaryPrior()
+
+
+def toy(n: int = 20_000, seed: int = 1, log_evidence: float = -100.0) -> Result:
+    """A result whose likelihood is constant: its posterior is the prior."""
+    import bilby
+
+    bilby.core.utils.random.seed(seed)
+    table = {name: np.asarray(value) for name, value in PRIOR.to_bilby(GPS).sample(n).items() if name in PARAMETERS}
+    frame = pd.DataFrame({name: table[name] for name in PARAMETERS} | derived(table))
+    frame = frame.assign(network_snr=10.0, log_likelihood=log_evidence, log_likelihood_ratio=20.0)
+    weighted = frame[list(INTRINSIC)].assign(log_weight=20.0, log_likelihood_ratio=20.0, extrinsic_ess=500.0)
+    segment = {"detectors": ["H1", "L1"], "gps": GPS, "start_time": GPS - 2, "duration": 4.0, "f_min": 20.0}
+    return Result(
+        posterior=frame,
+        weighted=weighted,
+        n_draws=n,
+        sample_efficiency=1.0,
+        pareto_k=0.1,
+        log_evidence=log_evidence,
+        log_evidence_error=0.01,
+        log_noise_evidence=log_evidence - 20.0,
+        extrinsic_ess=500.0,
+        seconds=1.0,
+        meta={"prior": PRIOR.model_dump(mode="json"), "segment": segment, "seed": seed},
+    )
+
+
+def other_prior(**changes) -> PriorDict:
+    return PriorDict(dict(PRIOR.to_bilby(GPS)) | changes)
+
+
+def test_another_prior_gives_its_own_posterior_and_evidence() -> None:
+    result = toy()
+    new = other_prior(
+        chirp_mass=Uniform(25, 35, name="chirp_mass"),
+        luminosity_distance=PowerLaw(1, 10, 2500, name="luminosity_distance"),
+    )
+    again = result.with_prior(new)
+    # The likelihood is constant: the posterior is the new prior, the evidence stays.
+    for name in ("chirp_mass", "luminosity_distance", "mass_ratio", "theta_jn"):
+        cdf = stats.kstest(again.posterior[name], new[name].cdf)
+        assert cdf.pvalue > 1e-3, name
+    assert again.log_evidence == pytest.approx(result.log_evidence, abs=5 * again.log_evidence_error)
+    assert again.n_draws == 20_000
+    assert len(again.posterior) == int(again.sample_efficiency * again.n_draws)
+    # There and back: the prior in force is the one of the last step.
+    third = again.with_prior(
+        other_prior(chirp_mass=Uniform(28, 30, name="chirp_mass"), luminosity_distance=new["luminosity_distance"])
+    )
+    assert third.posterior["chirp_mass"].between(28, 30).all()
+    assert third.log_evidence == pytest.approx(result.log_evidence, abs=5 * third.log_evidence_error)
+    assert again.to_bilby().priors["chirp_mass"].maximum == 35
+
+
+def test_wider_missing_and_unknown_priors_are_refused() -> None:
+    result = toy(200)
+    with pytest.raises(DomainError, match=r"chirp_mass \(15 to 45\) is wider .* \(20 to 45\)"):
+        result.with_prior(other_prior(chirp_mass=Uniform(15, 45)))
+    few = other_prior()
+    few.pop("psi")
+    with pytest.raises(ConfigError, match="has no psi"):
+        result.with_prior(few)
+    with pytest.raises(ConfigError, match="a_1, which is no parameter"):
+        result.with_prior(other_prior(a_1=Uniform(0, 1)))
+    with pytest.raises(DomainError, match="no draw"):
+        result.with_prior(other_prior(chirp_mass=Uniform(20, 20 + 1e-9)))
+
+
+def depends_on_mass_ratio(reference_params, mass_ratio):
+    return dict(minimum=20.0, maximum=45.0)
+
+
+TABLE = np.linspace(21, 40, 50)
+JOINT = MultivariateGaussianDist(["chi_1", "chi_2"], mus=[0.0, 0.0], covs=[[0.1, 0.0], [0.0, 0.1]])
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"chi_1": DeltaFunction(0.0)}, DomainError, "chi_1 is the single value 0, .* give a Uniform about 0"),
+        ({"chi_1": 0.3}, DomainError, "chi_1 is the single value 0.3, .* needs a density"),
+        ({"chirp_mass": Constraint(21, 30)}, ConfigError, "chirp_mass is a Constraint, .* give a Uniform"),
+        (
+            {"chirp_mass": ConditionalUniform(condition_func=depends_on_mass_ratio, minimum=20, maximum=45)},
+            ConfigError,
+            "chirp_mass is a ConditionalUniform, which depends on other parameters",
+        ),
+        (
+            {"chi_1": MultivariateGaussian(JOINT, "chi_1")},
+            ConfigError,
+            "chi_1 is a MultivariateGaussian, which depends",
+        ),
+        (
+            {"chirp_mass": Interped(TABLE, TABLE, 21, 40)},
+            ConfigError,
+            "chirp_mass is a Interped that cannot be written",
+        ),
+        ({"chirp_mass": [21, 30]}, ConfigError, r"cannot be read \(.*chirp_mass = \[21, 30\]"),
+    ],
+)
+def test_priors_that_are_no_density_of_one_parameter_are_refused_for_what_they_are(change, error, message) -> None:
+    with pytest.raises(error, match=message):
+        toy(200).with_prior(dict(PRIOR.to_bilby(GPS)) | change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"chi_1": Uniform(-0.05, 0.05)},
+        {"chirp_mass": Uniform(21, 30)},
+        {"chirp_mass": PowerLaw(-2, 21, 40)},
+        {"chi_1": TruncatedGaussian(0.0, 0.1, -0.5, 0.5)},
+    ],
+)
+def test_what_those_refusals_recommend_works(change) -> None:
+    again = toy(4000).with_prior(other_prior(**change))
+    (name, prior) = next(iter(change.items()))
+    assert stats.kstest(again.posterior[name], prior.cdf).pvalue > 1e-3
+    assert reweight.prior_of(again)[name] == prior
+
+
+def test_combined_results_pool_draws_and_evidence() -> None:
+    first, second = toy(4000, 1, -100.0), toy(2000, 2, -100.0)
+    both = first.combine(second)
+    assert both.n_draws == 6000
+    assert both.log_evidence == pytest.approx(-100.0, abs=1e-9)
+    assert both.log_evidence_error < first.log_evidence_error
+    assert len(both.posterior) >= 5990
+    # A run that found less weight counts for less.
+    poor = toy(4000, 3)
+    poor.weighted["log_weight"] -= np.log(3.0)
+    poor = Result(**{**vars(poor), "log_evidence": poor.log_evidence - np.log(3.0)})
+    mixed = first.combine(poor)
+    assert mixed.log_evidence == pytest.approx(-100 + np.log(2 / 3), abs=1e-9)
+    chirp = set(poor.posterior["chirp_mass"])
+    assert mixed.posterior["chirp_mass"].isin(chirp).mean() == pytest.approx(0.25, abs=0.02)
+    other = toy(100)
+    other.meta["segment"] = other.meta["segment"] | {"start_time": GPS}
+    with pytest.raises(ConfigError, match="segment"):
+        first.combine(other)
+
+
+def test_remnants_are_those_of_the_remnant_model() -> None:
+    from gwsurrogate_ml.surrogate.remnant.model import load_remnant
+
+    result = toy(50).with_remnant()
+    row = result.posterior.iloc[7]
+    state = load_remnant()(q=1 / row["mass_ratio"], chi1=row["chi_1"], chi2=row["chi_2"])
+    assert row["final_mass"] == pytest.approx(state.mass * row["total_mass"])
+    assert row["final_spin"] == pytest.approx(state.spin_z)
+    assert np.all(result.posterior["final_mass_source"] < result.posterior["total_mass_source"])
+    assert "final_spin" in result.summary()["posterior"]
+
+
+def test_reweighted_results_survive_files(tmp_path) -> None:
+    result = toy(500).with_prior(other_prior(chirp_mass=Uniform(25, 35))).with_remnant()
+    for name in ("result.json", "result.h5"):
+        again = Result.load(result.save(tmp_path / name))
+        assert again.summary() == result.summary()
+        assert again.meta == result.meta
+        assert again.flags == result.flags
+        assert reweight.prior_of(again)["chirp_mass"].minimum == 25
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    """A signal of IMRPhenomD in noise, and draws about its parameters that carry its likelihood."""
+    config = SegmentConfig()
+    frequencies = np.arange(round(config.f_max * config.duration) + 1) / config.duration
+    psd = np.tile(np.interp(frequencies, *load_psd("aLIGO"), left=np.inf, right=np.inf), (2, 1))
+    truth = {
+        "chirp_mass": 28.0, "mass_ratio": 0.7, "chi_1": 0.2, "chi_2": -0.1, "luminosity_distance": 1500.0, "theta_jn": 0.6,
+        "phase": 1.0, "psi": 0.4, "ra": 1.9, "dec": 0.3, "geocent_time": GPS + 0.01,
+    }  # fmt: skip
+    segment = simulate_segment(truth, LalModel(), psd, config, np.random.default_rng(1), gps=GPS)
+    rng = np.random.default_rng(2)
+    width = {"chirp_mass": 0.1, "mass_ratio": 0.03, "chi_1": 0.03, "phase": 0.1, "geocent_time": 1e-4}
+    n = 60
+    table = {name: np.full(n, truth[name]) + width.get(name, 0.0) * rng.normal(size=n) for name in PARAMETERS}
+    base = toy(n)
+    likelihood = SegmentLikelihood(segment, LalModel())
+    frame = pd.DataFrame(table | derived(table))
+    ratio = likelihood.log_likelihood_ratio(table)
+    frame = frame.assign(
+        network_snr=0.0, log_likelihood_ratio=ratio, log_likelihood=ratio + likelihood.log_noise_evidence
+    )
+    stored = base.meta["segment"] | {"start_time": segment.start_time}
+    changes = {
+        "posterior": frame,
+        "weighted": frame[list(INTRINSIC)].assign(log_weight=0.0, log_likelihood_ratio=ratio, extrinsic_ess=500.0),
+        "log_noise_evidence": likelihood.log_noise_evidence,
+        "meta": base.meta | {"segment": stored, "surrogate": {"name": "lal:IMRPhenomD"}},
+    }
+    return segment, Result(**{**vars(base), **changes})
+
+
+@pytest.mark.peer
+def test_the_same_waveform_by_bilbys_road_changes_nothing(simulated) -> None:
+    segment, result = simulated
+    # bilby's reference frequency turns the phase of every binary by another angle: the shift must take it out.
+    again = result.with_waveform(segment, "IMRPhenomD", n=40)
+    assert again.n_draws == 40
+    assert again.sample_efficiency > 0.999
+    assert again.log_evidence == pytest.approx(result.log_evidence, abs=0.02)
+    assert again.meta["waveform"] == "IMRPhenomD"
+
+
+def test_a_surrogate_brings_all_its_modes(simulated) -> None:
+    segment, result = simulated
+    model = gw.load_surrogate()
+    again = result.with_waveform(segment, model, n=8)
+    for i in range(len(again.posterior)):
+        row = {name: float(again.posterior[name].iloc[i]) for name in PARAMETERS}
+        m1, m2 = component_masses(np.asarray(row["chirp_mass"]), np.asarray(row["mass_ratio"]))
+        grid = {"f_min": 20.0, "sampling_frequency": segment.sampling_frequency, "duration": segment.duration}
+        angles = {name: row[name] for name in ("chi_1", "chi_2", "luminosity_distance", "theta_jn", "phase")}
+        plus, cross = model.frequency_domain_polarizations(mass_1=float(m1), mass_2=float(m2), **angles, **grid)
+        signals = [i.get_detector_response({"plus": plus, "cross": cross}, row) for i in segment.to_bilby()]
+        weight = SegmentLikelihood(segment, LalModel()).weight
+        expected = sum(
+            np.sum(w * (np.real(np.conj(s) * d) - 0.5 * np.abs(s) ** 2))
+            for w, s, d in zip(weight, signals, segment.strain, strict=True)
+        )
+        assert again.posterior["log_likelihood_ratio"].iloc[i] == pytest.approx(expected, abs=1e-6)
+
+
+def test_another_waveform_is_weighed_by_its_own_likelihood(simulated) -> None:
+    segment, result = simulated
+    model = LalModel("IMRPhenomXAS")
+    again = result.with_waveform(segment, model)
+    assert again.n_draws == 60
+    table = {name: again.posterior[name].to_numpy() for name in PARAMETERS}
+    exact = SegmentLikelihood(segment, model).log_likelihood_ratio(table)
+    np.testing.assert_allclose(again.posterior["log_likelihood_ratio"], exact, atol=1e-3)
+    assert again.sample_efficiency > 0.5  # the two models agree well here once phase and time are shifted
+    np.testing.assert_array_equal(np.isin(again.posterior["chirp_mass"], result.posterior["chirp_mass"]), True)
+
+
+def test_other_data_are_refused(simulated) -> None:
+    from dataclasses import replace
+
+    segment, result = simulated
+    with pytest.raises(ConfigError, match="not the one of the result"):
+        result.with_waveform(replace(segment, start_time=segment.start_time + 1), "IMRPhenomD")

@@ -1,0 +1,246 @@
+"""The compressed simulator against full-length data; PSD ensemble; alignment; compression."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from gwsurrogate_ml.conventions import PARAMETERS
+from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.inference import psds
+from gwsurrogate_ml.inference.config import EstimatorConfig, read_config
+from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork, amplitudes, earth_direction
+from gwsurrogate_ml.inference.likelihood.injections import random_psds, simulate_segment
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+from gwsurrogate_ml.inference.proposal import compression
+from gwsurrogate_ml.inference.proposal.summaries import features, loudness, seen_templates, streams
+from gwsurrogate_ml.inference.training import simulator
+from gwsurrogate_ml.waveform.lal import LalModel
+
+SMALL = {
+    "surrogate": "lal:IMRPhenomD",
+    "segment": {"f_max": 512.0},
+    "simulator": {
+        "bank_size": 400,
+        "basis_size": 90,
+        "network_basis_size": 32,
+        "templates": 16,
+        "psds": 4,
+        "groups": 2,
+        "pool": 4,
+    },
+    "training": {"steps": 24, "batch": 64, "checkpoint_every": 8, "log_every": 8, "warm_up": 4},
+}
+
+
+@pytest.fixture(scope="module")
+def config() -> EstimatorConfig:
+    return read_config(SMALL)
+
+
+@pytest.fixture(scope="module")
+def sim(config: EstimatorConfig) -> simulator.Simulator:
+    bank = simulator.build_bank(LalModel(), config, np.random.default_rng(0))
+    return simulator.Simulator(config, bank, np.random.default_rng(1), holdout=100)
+
+
+def test_bank_and_network_basis_hold_the_power(sim: simulator.Simulator) -> None:
+    assert sim.bank.captured > 1 - 1e-6  # observed 1 - 1e-8
+    # The basis carries the lines of each PSD: hardly anything is lost.
+    assert sim.captured > 0.999  # observed 0.9999
+
+
+def test_compressed_waveforms_equal_the_model_shifted_and_whitened(
+    sim: simulator.Simulator, config: EstimatorConfig
+) -> None:
+    bank, df = sim.bank, 1 / config.segment.duration
+    index = np.array([3, 50, 399])
+    delay = np.array([-3e-3, 1e-4, 2e-3])
+    psd = psds.random_psd(bank.frequencies, np.random.default_rng(4))
+    h = compression.align(simulator.face_on(LalModel(), bank.theta[index], config), bank.reference, bank.frequencies)
+    expected = h * np.exp(-2j * np.pi * bank.frequencies * delay[:, None]) * np.sqrt(4 * df / psd)
+    got = bank.whitened(index, delay, psd, df)
+    lost = np.sum(np.abs(got - expected) ** 2, axis=1) / np.sum(np.abs(expected) ** 2, axis=1)
+    assert lost.max() < 1e-5  # observed 1e-7
+
+
+def test_alignment_undoes_a_shift_and_a_turn(config: EstimatorConfig) -> None:
+    _, f = simulator.band_frequencies(config)
+    reference = simulator.face_on(LalModel(), simulator.reference_binary(config), config)[0]
+    moved = reference * np.exp(-2j * np.pi * f * 0.0123 + 0.7j)
+    delay, phase = compression.alignment(moved[None], reference, f)
+    assert delay[0] == pytest.approx(0.0123, abs=1e-9)
+    assert np.mod(phase[0], 2 * np.pi) == pytest.approx(0.7, abs=1e-6)
+
+
+def test_alignment_is_smooth_in_the_parameters(config: EstimatorConfig) -> None:
+    _, f = simulator.band_frequencies(config)
+    reference = simulator.face_on(LalModel(), simulator.reference_binary(config), config)[0]
+    chirp_mass = np.linspace(20, 45, 101)
+    theta = np.column_stack([chirp_mass, np.full((101, 3), [0.6, 0.3, -0.2])])
+    delay, _ = compression.alignment(simulator.face_on(LalModel(), theta, config), reference, f)
+    # A jump by a cycle would be some 10 ms; from one step to the next the delay moves by less than 2 ms.
+    assert np.abs(np.diff(delay)).max() < 2e-3
+    assert np.abs(np.diff(delay, 2)).max() < 2e-4
+
+
+def test_features_of_full_length_data_equal_the_simulators(sim: simulator.Simulator, config: EstimatorConfig) -> None:
+    """The way of the event (full strain, whitened and projected) and the way of the training give the same network input."""
+    rng = np.random.default_rng(7)
+    model, bank, df = LalModel(), sim.bank, 1 / config.segment.duration
+    prior = config.prior.to_bilby(1187008882.4)
+    parameters = {name: float(value) for name, value in prior.sample().items()} | {"luminosity_distance": 400.0}
+    parameters |= dict(zip(PARAMETERS[:4], bank.theta[17], strict=True))
+    psd = random_psds(config.segment, rng)
+    segment = simulate_segment(parameters, model, psd, config.segment, None)
+    likelihood = SegmentLikelihood(segment, model)
+    band, f = simulator.band_frequencies(config)
+
+    direction = earth_direction(*(np.array([parameters[k]]) for k in ("ra", "dec", "geocent_time")))
+    network = DetectorNetwork.of(config.segment.detectors)
+    a = amplitudes(*network.patterns(direction, np.array([parameters["psi"]])), np.cos([parameters["theta_jn"]]))[0]
+    a = a * np.exp(2j * parameters["phase"]) / parameters["luminosity_distance"]
+    error = np.array([5e-4, -8e-4])
+    lag, _ = compression.alignment(likelihood.waveforms(bank.theta[17:18])[:, band], bank.reference, f)
+    arrival = parameters["geocent_time"] - segment.start_time + network.delays(direction)[0]
+    aligned = arrival + lag[0] - error
+
+    turns = np.exp(2j * np.pi * f * aligned[:, None])
+    whitening = np.sqrt(likelihood.weight[:, band])
+    bases = [compression.orthonormal(sim.functions, row) for row in whitening]
+    data = whitening * segment.strain[:, band] * turns
+    projected = np.stack([row @ np.conj(vectors) for row, vectors in zip(data, bases, strict=True)])
+    simulated = np.stack(
+        [
+            bank.projector(psd[d, band], bases[d], df)
+            @ (a[d] * bank.coefficients[17] * np.exp(-2j * np.pi * bank.tones * error[d]))
+            for d in range(2)
+        ]
+    )
+    # The simulator drops the common phase, which the features rotate out.
+    phase = np.sum(np.conj(simulated) * projected, axis=1)
+    turned = projected * np.conj(phase / np.abs(phase))[:, None]
+    assert np.abs(turned - simulated).max() < 2e-3 * np.abs(simulated).max()
+
+    templates = torch.from_numpy(
+        np.stack(
+            [
+                seen_templates(sim.functions, vectors, row, sim.templates)
+                for vectors, row in zip(bases, whitening, strict=True)
+            ]
+        )
+    )
+    bands = torch.from_numpy(psds.band_ratios(psd[:, band], f))
+    delay = torch.tensor([[(aligned[0] - aligned[1]) / 0.01]])
+    ours = features(torch.from_numpy(projected)[None], templates, delay, bands)
+    theirs = features(torch.from_numpy(simulated)[None], templates, delay, bands)
+    assert ours.shape == (1, simulator.n_features(config))
+    assert torch.allclose(ours, theirs, atol=5e-3 * float(theirs.abs().max()))
+
+
+def test_streams_keep_power_and_put_the_signal_first() -> None:
+    rng = np.random.default_rng(3)
+    share = torch.from_numpy(np.abs(rng.normal(size=(5, 3))))
+    share /= torch.linalg.vector_norm(share, dim=1, keepdim=True)
+    data = torch.from_numpy(rng.normal(size=(5, 3, 7)) + 1j * rng.normal(size=(5, 3, 7)))
+    mixed = streams(data, share)
+    assert torch.allclose(torch.linalg.vector_norm(mixed, dim=(1, 2)), torch.linalg.vector_norm(data, dim=(1, 2)))
+    assert torch.allclose(mixed[:, 0], (share[:, :, None] * data).sum(dim=1))
+    signal = share[:, :, None] * data[:, :1]
+    assert torch.allclose(streams(signal, share)[:, 1:], torch.zeros((), dtype=data.dtype), atol=1e-12)
+
+
+def test_polynomials_for_the_norm_follow_the_waveforms(sim: simulator.Simulator) -> None:
+    """They decide which candidates are kept, not how loud these are."""
+    exact = torch.linalg.vector_norm(sim.coefficients @ sim.projectors[1].T, dim=1).numpy()
+    assert np.std(np.log(sim.sigma(sim.terms, [1])[:, 0] / exact)) < 0.05
+
+
+def test_new_binaries_take_the_place_of_old_ones(config: EstimatorConfig) -> None:
+    bank = simulator.build_bank(LalModel(), config, np.random.default_rng(0))
+    sim = simulator.Simulator(config, bank, np.random.default_rng(1), holdout=100)
+    theta = config.prior.sample_intrinsic(30, np.random.default_rng(5))
+    sim.replace(200, theta, simulator.compress(LalModel(), config, bank, theta))
+    assert np.array_equal(sim.bank.theta[200:230], theta)
+    back = config.prior.from_normal(sim.z[200:230].double().numpy())
+    assert np.allclose(back, theta, rtol=1e-5, atol=1e-5)
+    h = compression.align(simulator.face_on(LalModel(), theta[:3], config), bank.reference, bank.frequencies)
+    got = bank.whitened(np.arange(200, 203), np.zeros(3), psds.reference_psd(bank.frequencies), 0.25)
+    expected = h * np.sqrt(1 / psds.reference_psd(bank.frequencies))
+    assert np.max(np.sum(np.abs(got - expected) ** 2, axis=1) / np.sum(np.abs(expected) ** 2, axis=1)) < 1e-5
+
+
+def test_projected_noise_is_unit_normal(sim: simulator.Simulator, config: EstimatorConfig) -> None:
+    rng = np.random.default_rng(9)
+    band, _ = simulator.band_frequencies(config)
+    values = []
+    for _ in range(40):
+        psd = random_psds(config.segment, rng)
+        segment = simulate_segment(None, LalModel(), psd, config.segment, rng)
+        whitening = np.sqrt(4 / config.segment.duration / psd[:, band])
+        for row, strain in zip(whitening, segment.strain[:, band], strict=True):
+            values.append(row * strain @ np.conj(compression.orthonormal(sim.functions, row)))
+    values = np.array(values).ravel()
+    assert np.std(values.real) == pytest.approx(1, abs=0.05)
+    assert np.std(values.imag) == pytest.approx(1, abs=0.05)
+
+
+def test_signals_have_the_loudness_asked_for_and_lie_within_the_prior(
+    sim: simulator.Simulator, config: EstimatorConfig
+) -> None:
+    batch = sim.batch(256, np.random.default_rng(0))
+    low, high = config.simulator.snr
+    assert 200 < len(batch.features) <= 256
+    assert batch.features.shape[1] == simulator.n_features(config)
+    heard = loudness(batch.features, 2, config.simulator.network_basis_size)
+    assert float(heard.min()) >= config.simulator.heard
+    assert torch.all(torch.isfinite(batch.features))
+    assert float(batch.snr.min()) >= low - 1e-3
+    assert float(batch.snr.max()) <= high + 1e-3
+    assert int(batch.index.min()) >= 100  # the first 100 are held out
+    held_out = sim.batch(256, np.random.default_rng(0), rows=(0, 100))
+    assert int(held_out.index.max()) < 100
+
+
+def test_quiet_signals_are_as_frequent_as_volume_has_them(sim: simulator.Simulator) -> None:
+    snr = sim._draw_snr(200_000, np.random.default_rng(3))
+    edges = np.array([4.5, 5, 6, 8, 12, 20, 42])
+    mass = lambda x: -(x**-3) / 3 + np.log(x) / 10**3  # noqa: E731
+    expected = np.diff(mass(edges)) / (mass(42.0) - mass(4.5))
+    assert np.allclose(np.histogram(snr, edges)[0] / len(snr), expected, rtol=0.03)
+
+
+def test_ensemble_of_psds_holds_the_first_run_and_the_design(data_dir) -> None:
+    f = np.arange(80, 4097) / 4
+    rng = np.random.default_rng(0)
+    ensemble = psds.band_ratios(np.array([psds.random_psd(f, rng) for _ in range(200)]), f)
+    low, high = np.quantile(ensemble, (0.005, 0.995), axis=0)
+    for name in ("GWTC1_GW150914_PSD_H1.dat", "GWTC1_GW150914_PSD_L1.dat"):
+        table = np.loadtxt(data_dir(f"psd/{name}"))
+        psd = np.exp(np.interp(np.log(f), np.log(table[:, 0]), np.log(table[:, 1])))
+        ratios = psds.band_ratios(psd, f)
+        assert np.all((ratios > low) & (ratios < high)), name
+    design = psds.band_ratios(psds.design_psd("aLIGO_ZERO_DET_high_P_asd", f), f)
+    assert np.all((design > low) & (design < high))
+
+
+def test_bands_beyond_the_data_look_like_the_last_that_is_known() -> None:
+    f = np.arange(80, 4097) / 4
+    psd = psds.random_psd(f, np.random.default_rng(4))
+    cut = np.where(f > 480.0, np.inf, psd)
+    whole, some = psds.band_ratios(psd, f), psds.band_ratios(cut, f)
+    assert np.array_equal(some[:-2], whole[:-2])
+    assert some[-2] == pytest.approx(whole[-2], abs=0.2)
+    assert some[-1] == some[-2]
+
+
+def test_configuration_names_what_is_wrong(tmp_path) -> None:
+    with pytest.raises(ConfigError, match=r"training\.step"):
+        read_config({"training": {"step": 3}})
+    with pytest.raises(ConfigError, match="cannot read"):
+        read_config(tmp_path / "absent.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("name = [")
+    with pytest.raises(ConfigError, match="neither TOML nor JSON"):
+        read_config(broken)
