@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gwsurrogate_ml import plot
-from gwsurrogate_ml.cli.analyze.report import Picture
+from gwsurrogate_ml.cli.page import Picture
 from gwsurrogate_ml.conventions import PARAMETERS
 
 if TYPE_CHECKING:

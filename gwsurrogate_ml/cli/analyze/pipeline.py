@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from gwsurrogate_ml.cli.analyze.report import CARDS, DESCRIPTIONS, Report, digits_for, number, render
+from gwsurrogate_ml.cli.analyze.report import CARDS, DESCRIPTIONS, Report, interval, render
 from gwsurrogate_ml.cli.analyze.settings import Settings
 from gwsurrogate_ml.cli.console import ProgressReport, complain, stdout
 from gwsurrogate_ml.cli.options import options_named
@@ -330,10 +330,8 @@ def announce(folder: Path, summary: Mapping[str, Any], as_json: bool) -> None:
     table = Table("", "median", "90 % interval", "")
     for key in (*CARDS, "mass_ratio", "mass_1_source", "mass_2_source", "final_mass_source", "final_spin"):
         if key in summary["posterior"]:
-            low, middle, high = (summary["posterior"][key][edge] for edge in ("lower_90", "median", "upper_90"))
-            digits = digits_for(0.5 * (high - low))
-            name, unit = DESCRIPTIONS[key]
-            table.add_row(name, number(middle, digits), f"{number(low, digits)} to {number(high, digits)}", unit)
+            (name, unit), (median, span, _) = DESCRIPTIONS[key], interval(summary["posterior"][key])
+            table.add_row(name, median, span, unit)
     console = stdout()
     console.print(table)
     snr = ", ".join(f"{name} {peak['snr']:.1f}" for name, peak in filtered.items() if name != "network_snr")
