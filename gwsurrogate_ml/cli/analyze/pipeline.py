@@ -58,7 +58,7 @@ class Run:
         the time given
     result : posterior and its diagnostics
     model : waveform model of the estimator
-    filtered : matched filter with the posterior's waveform of highest likelihood
+    filtered : matched filter with the posterior's waveform of highest likelihood, whose spectra the figures share
     sky : sky map; None without the extra `skymap`
     truths : mapping from parameter to its true value; empty unless the data are simulated
     """
@@ -100,7 +100,7 @@ def analyse(
             best,
             f_min=settings.f_min,
             f_max=reach,
-            psd=dict(settings.psd) or None,
+            psd=dict(settings.psd) or None,  # a long filter has no use for spectra under the window of a short segment
             filter_duration=filter_duration(data),
         )
     from gwsurrogate_ml.inference.result import skymap
