@@ -33,7 +33,7 @@ import numpy as np, torch
 sys.path.insert(0, sys.argv[3])
 from test_inference_parallel import Tiny, observations
 from gwsurrogate_ml.inference import LalModel, train_estimator
-from gwsurrogate_ml.inference import parallel
+from gwsurrogate_ml.inference.training import processes as parallel
 
 folder = Path(sys.argv[2])
 rank = int(os.environ["RANK"])
