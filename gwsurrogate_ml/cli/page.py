@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-    from markupsafe import Markup
 
 
 @dataclass(frozen=True)
@@ -37,25 +35,10 @@ def page(template: str, **values: Any) -> str:
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
+    return Environment(
         loader=PackageLoader("gwsurrogate_ml.cli"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["lowered"] = lowered
-    return environment
-
-
-def lowered(text: str) -> Markup:
-    """`text` as HTML, the indices of our parameters and the sun's sign lowered.
-
-    Examples
-    --------
-    >>> print(lowered("χ_eff < 1 M☉"))
-    χ<sub>eff</sub> &lt; 1 M<sub>☉</sub>
-    """
-    from markupsafe import Markup, escape
-
-    return Markup(re.sub("_(eff|JN)|(☉)", r"<sub>\1\2</sub>", str(escape(text))))
