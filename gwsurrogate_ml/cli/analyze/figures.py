@@ -95,8 +95,7 @@ def _residual(run: Run) -> Figure:
 
 
 def _weights(run: Run) -> Figure:
-    result = run.result
-    return plot.importance_weights(result.log_weights, result.sample_efficiency, result.pareto_k)
+    return run.result.plot_weights()
 
 
 FIGURES: dict[str, tuple[str, Callable[[Run], Figure], str]] = {
