@@ -17,7 +17,7 @@ from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import chisq as chisq_kernels
 from gwsurrogate_ml.kernels import matched_filter as filter_kernels
-from gwsurrogate_ml.kernels import psd as psd_kernels
+from gwsurrogate_ml.kernels import truncation
 from gwsurrogate_ml.kernels import whiten as whiten_kernels
 from gwsurrogate_ml.strain.read import make_series
 from gwsurrogate_ml.strain.spectrum import MIN_OFF_SOURCE, PsdSource, per_detector, psd_on_grid
@@ -298,7 +298,7 @@ def matched_filter(
         grid = np.arange(n // 2 + 1) * (rate / n)
         # Coverage is checked here; beyond the band the curve is held, as the truncation needs finite values.
         psd_on_grid(*curve, grid, f_min=f_min, f_max=f_max, detector=name)
-        smooth = psd_kernels.inverse_spectrum_truncation(np.interp(grid, *curve), rate / n, filter_duration, f_min)
+        smooth = truncation.inverse_spectrum_truncation(np.interp(grid, *curve), rate / n, filter_duration, f_min)
         result[name] = _filter(data.gps, series, templates[n], smooth, f_min, f_max, filter_duration, window, n_bins)
     return MatchedFilterResult(data.gps, result, {name: curves[name] for name in result})
 
