@@ -29,10 +29,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import deepclean
 import numpy as np
 
 from gwsurrogate_ml.artifacts import package_versions
-from gwsurrogate_ml.denoise import deepclean
 from gwsurrogate_ml.denoise.witness.bench import baselines, ladder, nulls
 from gwsurrogate_ml.denoise.witness.bench.mock import Mock, MockData, preset
 from gwsurrogate_ml.denoise.witness.cleaner import WitnessCleaner

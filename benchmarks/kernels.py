@@ -217,7 +217,7 @@ def bench_spectra(bench: Bench, duration: int, rate: int) -> None:
     peer_i = lambda: pycbc.psd.inverse_spectrum_truncation(  # noqa: E731
         fs, 4 * rate, low_frequency_cutoff=20.0, trunc_method="hann"
     ).numpy()
-    ours_i = lambda: psd.inverse_spectrum_truncation(s, df, 4.0, 20.0)  # noqa: E731
+    ours_i = lambda: truncation.inverse_spectrum_truncation(s, df, 4.0, 20.0)  # noqa: E731
     k = slice(20 * duration, -1)
     bench.add(
         f"inverse-spectrum truncation, {label}",

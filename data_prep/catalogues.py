@@ -170,9 +170,9 @@ def pair_resolutions(runs: list[NRWaveform]) -> tuple[list[NRWaveform], list[Unr
     return kept, left
 
 
-def slim(run: NRWaveform, margin: float = 100.0) -> NRWaveform:
+def slim(run: NRWaveform) -> NRWaveform:
     """A run with the modes and times that a table can use: hundreds of runs with all theirs do not fit into memory."""
-    late = run.t >= LONG[0] - margin
+    late = run.t >= LONG[0] - 100.0  # room for what is done before a table is cut
     modes = {key: h[late].copy() for key, h in run.modes.items() if key in eob.MODES}
     coarser = run.coarser
     if coarser is not None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from data_prep.nr import NRWaveform
+from data_prep.nr import IN_PLANE_MAX, NRWaveform
 from gwsurrogate_ml.conventions import eta_from_q
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.waveform.compare import white_alignment, white_mismatch
@@ -28,7 +28,7 @@ class QualityConfig:
     q_max: float = np.inf
     """A model's range in mass ratio: runs beyond would correct it where it has not been trained."""
     chi_max: float = np.inf
-    in_plane_max: float = 1e-3
+    in_plane_max: float = IN_PLANE_MAX
     """Spin in the orbital plane, dimensionless; aligned runs of the catalogues lie far below, precessing far above."""
     eccentricity_max: float = 0.01
     window: tuple[float, float] = (-395.0, 90.0)

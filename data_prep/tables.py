@@ -41,6 +41,7 @@ def read_sxs_gatech(path: Path, unread: dict[str, str] | None = None) -> list[NR
                 table["t"],
                 {(2, 2): table["h22"][i]},
                 note | {"mass_sum": float(table["mass1"][i] + table["mass2"][i])},
+                precessing=True,  # `quality` counts and drops them
             )
         except DataError as error:
             if unread is None:

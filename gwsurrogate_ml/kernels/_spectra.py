@@ -29,7 +29,7 @@ def same_length(h: np.ndarray, s: np.ndarray, noise: np.ndarray) -> None:
     if s.ndim != 1 or not h.shape[-1] == s.size == noise.size:
         raise DataError(
             f"template has {h.shape[-1]} frequencies, data {s.shape}, psd {noise.size}: all need N/2 + 1 at the same "
-            "delta_f; pad the time series to one duration and interpolate the PSD (kernels.psd.interpolate)"
+            "delta_f; pad the time series to one duration and interpolate the PSD (kernels.truncation.interpolate)"
         )
 
 

@@ -195,6 +195,7 @@ def register() -> None:
     import lalsimulation.gwsignal
     from lalsimulation.gwsignal import models
 
+    # The names are a chain of comparisons within this function: there is no table to add to, the function itself is replaced.
     theirs = models.gwsignal_get_waveform_generator
     if getattr(theirs, "_knows_gwsml", False):
         return

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Progress = Callable[[str, int, int], None]
-YEAR = 365.25 * 86400.0
 Share = Callable[[Work], Iterator[dict[str, list[np.ndarray]]]]
 """Does the pieces of the filtering elsewhere and yields their triggers in order."""
 

@@ -14,10 +14,11 @@ from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.strain.channels import strain_scale
 from gwsurrogate_ml.strain.detectors import require_known
+from gwsurrogate_ml.strain.gates import MAX_STUCK, stuck_fraction
 from gwsurrogate_ml.strain.quality import Mark
 from gwsurrogate_ml.strain.read import make_series, read_marked
 from gwsurrogate_ml.strain.segment import AnalysisSegment, make_segment
-from gwsurrogate_ml.strain.spectrum import MAX_STUCK, MIN_OFF_SOURCE, PsdSource, off_source_psd, stuck_fraction, trim
+from gwsurrogate_ml.strain.spectrum import MIN_OFF_SOURCE, PsdSource, off_source_psd, trim
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries

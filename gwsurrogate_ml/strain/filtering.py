@@ -7,7 +7,7 @@ each end of an SNR series, since dividing by the PSD filters twice (FINDCHIRP, a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import chisq as chisq_kernels
 from gwsurrogate_ml.kernels import matched_filter as filter_kernels
-from gwsurrogate_ml.kernels import psd as psd_kernels
+from gwsurrogate_ml.kernels import truncation
 from gwsurrogate_ml.kernels import whiten as whiten_kernels
 from gwsurrogate_ml.strain.read import make_series
 from gwsurrogate_ml.strain.spectrum import MIN_OFF_SOURCE, PsdSource, per_detector, psd_on_grid
@@ -196,10 +196,14 @@ class DetectorSnr:
 
 @dataclass(frozen=True, eq=False)
 class MatchedFilterResult:
-    """Matched-filter output of all detectors, `detectors[name]`, for one template around one event."""
+    """Matched-filter output of all detectors, `detectors[name]`, for one template around one event.
+
+    `curves` are the noise spectra it is by, measured or given: frequencies (Hz) and PSD (1/Hz) by detector.
+    """
 
     gps: float
     detectors: dict[str, DetectorSnr]
+    curves: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     @property
     def network_snr(self) -> float:
@@ -290,13 +294,13 @@ def matched_filter(
         n = series.size
         if n not in templates:
             templates[n] = _template(template, parameters, n, rate, f_min)
-        curve = curves[name] if name in curves else _off_source(data, name, psd_segment)
+        curve = curves[name] = curves[name] if name in curves else _off_source(data, name, psd_segment)
         grid = np.arange(n // 2 + 1) * (rate / n)
         # Coverage is checked here; beyond the band the curve is held, as the truncation needs finite values.
         psd_on_grid(*curve, grid, f_min=f_min, f_max=f_max, detector=name)
-        smooth = psd_kernels.inverse_spectrum_truncation(np.interp(grid, *curve), rate / n, filter_duration, f_min)
+        smooth = truncation.inverse_spectrum_truncation(np.interp(grid, *curve), rate / n, filter_duration, f_min)
         result[name] = _filter(data.gps, series, templates[n], smooth, f_min, f_max, filter_duration, window, n_bins)
-    return MatchedFilterResult(data.gps, result)
+    return MatchedFilterResult(data.gps, result, {name: curves[name] for name in result})
 
 
 def _off_source(data: StrainData, name: str, segment_duration: float | None) -> tuple[np.ndarray, np.ndarray]:

@@ -15,16 +15,9 @@ import numpy as np
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.strain.amplitude import unusual_scale
 from gwsurrogate_ml.strain.detectors import interferometer
+from gwsurrogate_ml.strain.gates import MAX_STUCK, gated, stuck_fraction
 from gwsurrogate_ml.strain.quality import sentences
-from gwsurrogate_ml.strain.spectrum import (
-    MAX_STUCK,
-    ROUGH,
-    PsdSource,
-    gated,
-    per_detector,
-    psd_on_grid,
-    stuck_fraction,
-)
+from gwsurrogate_ml.strain.spectrum import ROUGH, PsdSource, per_detector, psd_on_grid
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.strain.data import StrainData

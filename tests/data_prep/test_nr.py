@@ -26,12 +26,22 @@ def toy(t, peak=0.0, m=2):
 
 def test_the_heavier_body_becomes_the_first_and_odd_modes_turn():
     modes = {(2, 2): toy(T), (2, 1): 0.1 * toy(T, m=1)}
-    run = canonical("x", "X", (0.25, 0.75), (np.array([0.1, 0.2, 0.3]), np.array([0.4, 0.5, -0.6])), 0.0, T, modes)
+    spins = np.array([0.1, 0.2, 0.3]), np.array([0.4, 0.5, -0.6])
+    run = canonical("x", "X", (0.25, 0.75), spins, 0.0, T, modes, precessing=True)
     assert run.q == pytest.approx(3.0)
     np.testing.assert_allclose(run.chi1, [-0.4, -0.5, -0.6])
     np.testing.assert_allclose(run.chi2, [-0.1, -0.2, 0.3])
     np.testing.assert_allclose(run.mode((2, 2)), modes[2, 2])
     np.testing.assert_allclose(run.mode((2, 1)), -modes[2, 1])
+
+
+def test_a_precessing_run_is_refused_where_the_conventions_do_not_hold_for_it():
+    spins = np.array([0.0, 0.3, 0.4]), ZERO
+    with pytest.raises(DataError, match=r"x: precessing: in-plane spin 0\.300"):
+        canonical("x", "X", (0.5, 0.5), spins, None, T, {(2, 2): toy(T)})
+    assert canonical("x", "X", (0.5, 0.5), spins, None, T, {(2, 2): toy(T)}, precessing=True).in_plane_spin == 0.3
+    nearly = np.array([5e-4, 0.0, 0.4]), ZERO
+    assert canonical("x", "X", (0.5, 0.5), nearly, None, T, {(2, 2): toy(T)}).in_plane_spin == 5e-4
 
 
 @pytest.mark.parametrize("stored", [toy(T, 3.3), np.conj(toy(T, 3.3))])

@@ -24,7 +24,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 INSIDE = (
-    "gwsurrogate_ml/cli/report_template.html",
+    "gwsurrogate_ml/cli/templates/analysis.html.j2",
     "gwsurrogate_ml/configs/bbh-h1l1.toml",
     "gwsurrogate_ml/models/nrhm/weights.safetensors",
     "gwsurrogate_ml/models/bbh-h1l1/card.json",

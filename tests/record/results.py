@@ -25,7 +25,7 @@ def deep() -> SimpleNamespace:
     """Deep imports, all of them: names without a public home. Where a move changes one, change it here and nowhere else."""
     from gwsurrogate_ml.binaries import Binaries
     from gwsurrogate_ml.denoise.witness.bench.mock import preset
-    from gwsurrogate_ml.kernels import chisq, matched_filter, psd, whiten
+    from gwsurrogate_ml.kernels import chisq, matched_filter, psd, streaming, truncation, whiten
     from gwsurrogate_ml.search.bank import BankConfig, place
     from gwsurrogate_ml.search.pipeline import SearchConfig, search
     from gwsurrogate_ml.strain.simulate import simulate
@@ -36,9 +36,9 @@ def deep() -> SimpleNamespace:
         Grid=Grid,
         simulate=simulate,
         welch=psd.welch,
-        truncation=psd.inverse_spectrum_truncation,
+        truncation=truncation.inverse_spectrum_truncation,
         whiten=whiten.whiten,
-        StreamingWhitener=whiten.StreamingWhitener,
+        StreamingWhitener=streaming.StreamingWhitener,
         filter=matched_filter.matched_filter,
         power_chisq=chisq.power_chisq,
         mock=preset,

@@ -222,9 +222,9 @@ def _on_files(
     progress: ProgressReport,
 ) -> Job:
     from gwsurrogate_ml.cli.options import parse_detectors
-    from gwsurrogate_ml.denoise.witness.channels import at_rate, read_channels
+    from gwsurrogate_ml.denoise.witness.channels import align, at_rate, read_channels
     from gwsurrogate_ml.denoise.witness.cleaner import DEFAULT_BANDS, WitnessCleaner
-    from gwsurrogate_ml.denoise.witness.crossfit import clean_own_span
+    from gwsurrogate_ml.denoise.witness.crossfit import clean_aligned
     from gwsurrogate_ml.strain.read import read_strain
 
     if not witnesses:
@@ -238,8 +238,9 @@ def _on_files(
         series = at_rate(series, rate)
     read = read_channels(witnesses, channels or ([] if cleaner is None else list(cleaner.card["channels"])), rate)
     if cleaner is None:
-        frame, _ = clean_own_span(series, read, bands or DEFAULT_BANDS, progress=progress)
-        cleaner, own = WitnessCleaner.fit(series, read, bands or DEFAULT_BANDS, progress=progress), True
+        data = align(series, read)
+        frame, _ = clean_aligned(data, bands or DEFAULT_BANDS, progress=progress)
+        cleaner, own = WitnessCleaner.fit_aligned(data, bands or DEFAULT_BANDS, progress=progress), True
     else:
         frame, own = cleaner.apply(series, read), False
     summary = {"model": frame.model, "bands": cleaner.card["bands"]}

@@ -5,18 +5,15 @@ All numbers come from the dictionary that is also written as summary.json, so th
 
 from __future__ import annotations
 
-import base64
 import datetime
-import html
 import json
-import re
-from collections.abc import Iterable, Mapping
-from importlib import resources
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gwsurrogate_ml.cli.output import plain
+from gwsurrogate_ml.cli.page import Picture, page
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.cli.console import ProgressReport
@@ -167,88 +164,18 @@ def ladder_rows(summary: Mapping[str, Any], mock: str | None) -> list[tuple[str,
     return rows
 
 
-def _row(cells: Iterable[str], tag: str = "td") -> str:
-    return "<tr>" + "".join(f"<{tag}>{cell}</{tag}>" for cell in cells) + "</tr>"
-
-
-def _bands(summary: Mapping[str, Any]) -> str:
-    rows = []
-    for entry in summary["bands"]:
-        what = html.escape(", ".join(entry["features"])) or "nothing: subtraction does not help"
-        power, share = f"{entry['held_back_power']:.3f}", entry.get("leverage")
-        length = f"{entry['resolution']:g} s" if entry["subtracted"] else ""
-        leverage = "" if share is None else f"{share:.4f}"
-        rows.append(_row([f"{entry['low']:g} to {entry['high']:g} Hz", power, length, leverage, what]))
-    return "\n".join(rows)
-
-
 def render(summary: Mapping[str, Any], images: Mapping[str, bytes], config: Mapping[str, Any]) -> str:
     """The report as one HTML page without outside references."""
-    page = resources.files("gwsurrogate_ml.cli").joinpath("report_template.html").read_text(encoding="utf-8")
-    found = re.search(r"<style>.*?</style>", page, re.DOTALL)
-    style = found.group(0) if found else ""
     mock = config.get("mock")
-    rows = []
-    for name, value, target, holds in ladder_rows(summary, mock):
-        mark = (
-            ""
-            if holds is None
-            else f'<span class="mark {"good" if holds else "bad"}">{"holds" if holds else "fails"}</span>'
-        )
-        rows.append(_row([html.escape(name), html.escape(value), html.escape(target), mark]))
-    figures = []
-    for key, caption in CAPTIONS.items():
-        if key in images:
-            data = base64.b64encode(images[key]).decode("ascii")
-            picture = f'<img src="data:image/png;base64,{data}" alt="{html.escape(caption)}">'
-            figures.append(f"<figure>{picture}<figcaption>{html.escape(caption)}</figcaption></figure>")
-    share = summary["samples"]
-    source = f"mock {mock}, judged on seeds not used in the fit" if mock else str(config.get("strain"))
-    flags = (
-        '<div class="flags"><strong>The strain was handed back as it was:</strong> subtraction would have raised the power.</div>'
-        if summary["handed_back_as_it_was"]
-        else ""
+    given = {key: value for key, value in config.items() if value is not None}
+    return page(
+        "witness",
+        title="Witness subtraction",
+        source=f"mock {mock}, judged on seeds not used in the fit" if mock else str(config.get("strain")),
+        summary=summary,
+        ladder=ladder_rows(summary, mock),
+        pictures=[Picture(key, images[key], caption) for key, caption in CAPTIONS.items() if key in images],
+        config=json.dumps(plain(given), indent=1),
+        version=config["versions"]["gwsurrogate-ml"],
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
     )
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Witness subtraction: gwsml report</title>
-{style}
-</head>
-<body>
-<header>
-<h1>Witness subtraction</h1>
-<div class="soft">{html.escape(source)} &middot; {html.escape(summary["model"])}</div>
-</header>
-{flags}
-<p>{share["subtracted"]:.1%} of the samples were subtracted from, {share["passed_through"]:.1%} passed through as they were
-(within reach of a gap, a faulty witness or an end of the data), {share["missing"]:.1%} are missing.</p>
-<h2>The ladder</h2>
-<div class="scroll"><table class="words">
-<thead><tr><th>check</th><th style="text-align:left">measured</th><th style="text-align:left">asked for</th><th></th></tr></thead>
-{chr(10).join(rows)}
-</table></div>
-<p class="soft">Attainable is what the best estimate from the same witnesses gains on the same data; the limit is its
-expectation in closed form. The causal limit holds for a stream without any delay. Self-subtraction is the fraction of a
-signal's SNR that cleaning takes away. The shift of a parameter is in units of sqrt(&sigma;&sup2; raw &minus; &sigma;&sup2;
-cleaned), the spread of the difference that is to be expected.</p>
-<h2>What is subtracted</h2>
-<div class="scroll"><table class="words">
-<thead><tr><th>band</th><th style="text-align:left">held-back power</th><th style="text-align:left">filters</th>
-<th style="text-align:left">leverage</th><th style="text-align:left">features</th></tr></thead>
-{_bands(summary)}
-</table></div>
-<p class="soft">Held-back power: mean ratio of the power after and before on data kept out of the fit. Leverage: the
-fraction of a signal that filters would take from the data they were fitted to; strain is never cleaned with filters from
-its own stretch.</p>
-<h2>Figures</h2>
-{chr(10).join(figures)}
-<h2>Repeat this run</h2>
-<pre>{html.escape(json.dumps(plain({key: value for key, value in config.items() if value is not None}), indent=1))}</pre>
-<footer>Made by gwsurrogate_ml {html.escape(config["versions"]["gwsurrogate-ml"])} on {today}.</footer>
-</body>
-</html>
-"""

@@ -20,7 +20,8 @@ from gwsurrogate_ml.denoise.signal.segment import (
 )
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.kernels import fft
-from gwsurrogate_ml.kernels.psd import inverse_spectrum_truncation, median_bias, welch
+from gwsurrogate_ml.kernels.psd import median_bias, welch
+from gwsurrogate_ml.kernels.truncation import inverse_spectrum_truncation
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries

@@ -32,6 +32,12 @@ class Aligned:
     sampling_frequency: float
     start_time: float
 
+    def part(self, first: int, last: int) -> Aligned:
+        """Samples `first` to `last`, views of these."""
+        channels = {name: values[first:last] for name, values in self.channels.items()}
+        start = self.start_time + first / self.sampling_frequency
+        return Aligned(self.strain[first:last], channels, self.units, self.sampling_frequency, start)
+
 
 def align(strain: TimeSeries, witnesses: Mapping[str, TimeSeries], names: Sequence[str] | None = None) -> Aligned:
     """Arrays of the strain and the witnesses over the strain's span.

@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.arguments import whole
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError, DomainWarning
 from gwsurrogate_ml.inference.analysis.arrival import analysed, require_data
 from gwsurrogate_ml.inference.analysis.conclude import conclude, other_ways, require_signal, require_strain
-from gwsurrogate_ml.inference.analysis.preflight import spectrum_flags
+from gwsurrogate_ml.inference.analysis.preflight import draws_and_seed, spectrum_flags
 from gwsurrogate_ml.inference.config import EstimatorConfig
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import Trigger, search
@@ -213,9 +212,7 @@ class Estimator:
         """
         started = time.perf_counter()
         options = options or SamplingOptions()
-        n, seed = whole(n, "n"), whole(seed, "seed")
-        if n < 100:
-            raise ConfigError(f"n is {n}: weights need at least 100 draws")
+        n, seed = draws_and_seed(n, seed)
         segment = self._segment(data, seed, options.centre_time)
         likelihood = SegmentLikelihood(segment, self.model)
         report = progress or (lambda stage, done, total: None)

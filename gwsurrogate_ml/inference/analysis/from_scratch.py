@@ -19,7 +19,7 @@ import numpy as np
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.inference.analysis.arrival import analysed, require_data
 from gwsurrogate_ml.inference.analysis.conclude import ALONE, conclude, require_signal, require_strain
-from gwsurrogate_ml.inference.analysis.preflight import spectrum_flags
+from gwsurrogate_ml.inference.analysis.preflight import draws_and_seed, spectrum_flags
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import search
@@ -91,8 +91,7 @@ def sample_event(
     """
     started = time.perf_counter()
     options = options or SamplingOptions()
-    if n < 100:
-        raise ConfigError(f"n is {n}: weights need at least 100 draws")
+    n, seed = draws_and_seed(n, seed)
     prior = as_prior(prior, getattr(data, "gps", None))
     report = progress or (lambda stage, done, total: None)
     model = load_model(surrogate if model is None else model)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gwsurrogate_ml.errors import DataError
+from gwsurrogate_ml.arguments import whole
+from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.inference.likelihood.tiles import TILE, tiles
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 BEFORE, AFTER = 0.75, 0.25
 """Seconds about the loudest template's merger that are left out: it is not the signal, and leaves some of it."""
+FEWEST = 100
+"""Draws that weights need."""
 UNSTEADY, STEADY = (0.3, 2.5), (0.6, 1.5)
 """Usual ratios of the noise's power to the spectrum's, in bands below `STEADY_FROM` Hz, where noise changes most, and above."""
 STEADY_FROM = 80.0
@@ -29,6 +32,25 @@ LEFT, HARMLESS = 0.2, 0.1
 NO_NOISE = 0.02
 WRONG = 3.0
 """Ratio, the median of the bands', above which the spectrum is not that of these data: weights and evidence would be fiction."""
+
+
+def draws_and_seed(n: int, seed: int) -> tuple[int, int]:
+    """Number of draws and seed of an analysis, checked.
+
+    Raises
+    ------
+    ConfigError
+        if either is no whole number, the seed negative, or the draws too few
+
+    Examples
+    --------
+    >>> draws_and_seed(5000.0, 1)
+    (5000, 1)
+    """
+    n, seed = whole(n, "n"), whole(seed, "seed")
+    if n < FEWEST:
+        raise ConfigError(f"n is {n}: weights need at least {FEWEST} draws")
+    return n, seed
 
 
 def best_template(likelihood: SegmentLikelihood, found: Trigger) -> np.ndarray:

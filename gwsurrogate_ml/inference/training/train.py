@@ -11,8 +11,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from copy import deepcopy
 from hashlib import sha256
 from pathlib import Path
@@ -20,11 +19,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError
 from gwsurrogate_ml.files import refusal, save_torch, whole_file
-from gwsurrogate_ml.inference.config import EstimatorConfig, read_config
+from gwsurrogate_ml.inference.config import EstimatorConfig, TrainingConfig, read_config
 from gwsurrogate_ml.inference.prior.span import require_covered
 from gwsurrogate_ml.inference.proposal.compression import CompressedBank
 from gwsurrogate_ml.inference.proposal.density import PosteriorNetwork
@@ -160,12 +161,12 @@ def cached_bank(work: Path, model: WaveformModel, config: EstimatorConfig, progr
     return bank
 
 
-def _learning_rate(step: int, config: EstimatorConfig) -> float:
-    """Factor on the learning rate: linear warm-up, then half a cosine to zero."""
-    t = config.training
-    if step < t.warm_up:
-        return (step + 1) / t.warm_up
-    return 0.5 * (1 + float(np.cos(np.pi * (step - t.warm_up) / max(t.steps - t.warm_up, 1))))
+def _schedule(optimiser: torch.optim.Optimizer, t: TrainingConfig) -> torch.optim.lr_scheduler.LRScheduler:
+    """Learning rate: linear warm-up, then half a cosine to zero."""
+    warm_up = max(t.warm_up, 1)
+    rise = LinearLR(optimiser, start_factor=1.0 / warm_up, total_iters=max(warm_up - 1, 1))
+    fall = CosineAnnealingLR(optimiser, max(t.steps - warm_up, 1))
+    return SequentialLR(optimiser, [rise, fall], milestones=[warm_up])
 
 
 def _optimise(
@@ -188,16 +189,22 @@ def _optimise(
     network.embedding.standardise(validation.features)
     network.to(here.device)
     seen = validation.z.to(here.device), validation.features.to(here.device)
-    average = {key: value.clone() for key, value in network.state_dict().items()}
+    # The memory grows with the steps done, to 1 / (1 - ema): the first weights are soon forgotten.
+    average = AveragedModel(
+        network,
+        multi_avg_fn=lambda mean, now, n: get_ema_multi_avg_fn(min(t.ema, float((n + 1) / (n + 10))))(mean, now, n),
+    )
     optimiser = torch.optim.AdamW(network.parameters(), lr=t.learning_rate, weight_decay=t.weight_decay, fused=True)
+    schedule = _schedule(optimiser, t)
+    parts = {"network": network, "average": average, "optimiser": optimiser, "schedule": schedule}
     first, seconds = 0, 0.0
     checkpoint = work / "checkpoint.pt"
     if checkpoint.exists():
         try:
             state = torch.load(checkpoint, weights_only=True, map_location=here.device)
-            network.load_state_dict(state["network"])
-            optimiser.load_state_dict(state["optimiser"])
-            average, first, seconds = state["average"], state["step"], state["seconds"]
+            for name, part in parts.items():
+                part.load_state_dict(state[name])
+            first, seconds = state["step"], state["seconds"]
         except Exception as error:  # of pickle, zip or torch, as the damage is
             raise DataError(f"{checkpoint} is damaged ({error}): delete it and train again") from error
         logger.info("resuming at step %d of %d", first, t.steps)
@@ -208,6 +215,7 @@ def _optimise(
     if first == 0 and here.first:
         log.unlink(missing_ok=True)
     validation_loss = float("nan")
+    mean: Any = average.module.eval()
     mean_loss = here.together(MeanLoss(network))
     for step in range(first, t.steps):
         fresh.advance(step)
@@ -215,30 +223,27 @@ def _optimise(
         loss = mean_loss(batch.z.to(here.device), batch.features.to(here.device))
         if not torch.isfinite(loss):
             raise ArtifactError(f"the loss is {loss.item()} at step {step}: lower training.learning_rate")
-        for group in optimiser.param_groups:
-            group["lr"] = t.learning_rate * _learning_rate(step, config)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), t.clip)
         optimiser.step()
-        with torch.no_grad():
-            decay = min(t.ema, (step + 1) / (step + 10))
-            now = {key: value for key, value in network.state_dict().items() if value.dtype.is_floating_point}
-            torch._foreach_lerp_([average[key] for key in now], list(now.values()), 1 - decay)
+        average.update_parameters(network)
+        rate = schedule.get_last_lr()[0]
+        schedule.step()
         losses.append(float(loss.detach()))
         done = step + 1
         if here.first and (done % t.log_every == 0 or done == t.steps):
-            with _averaged(network, average), torch.no_grad():
-                validation_loss = float(network.loss(*seen).mean())
+            with torch.no_grad():
+                validation_loss = float(mean.loss(*seen).mean())
                 if live and (done % t.live_every == 0 or done == t.steps):
-                    efficiency = live(network if here.device.type == "cpu" else deepcopy(network).cpu())
+                    efficiency = live(mean if here.device.type == "cpu" else deepcopy(mean).cpu())
             line = {
                 "step": done,
                 "samples": done * t.batch,
                 "loss": float(np.mean(losses)),
                 "validation_loss": validation_loss,
                 "efficiency": [round(value, 3) for value in efficiency],
-                "learning_rate": optimiser.param_groups[0]["lr"],
+                "learning_rate": rate,
                 "seconds": round(seconds + time.monotonic() - started, 1),
             }
             losses.clear()
@@ -249,12 +254,13 @@ def _optimise(
                 "step %(step)d: loss %(loss).3f, validation %(validation_loss).3f, efficiency %(efficiency)s", line
             )
         if here.first and done % t.checkpoint_every == 0 and done < t.steps:
-            _save_checkpoint(checkpoint, network, optimiser, average, done, seconds + time.monotonic() - started)
+            state = {name: part.state_dict() for name, part in parts.items()}
+            state |= {"step": done, "seconds": seconds + time.monotonic() - started}
+            with whole_file(checkpoint) as temporary:
+                save_torch(state, temporary)
         if progress:
             progress("train", done, t.steps)
     fresh.close()
-    network.load_state_dict(average)
-    network.cpu()
     total = seconds + time.monotonic() - started
     metrics = {
         "validation_loss": validation_loss,
@@ -267,30 +273,7 @@ def _optimise(
         "bank_captured_power": simulator.bank.captured,
         "network_basis_captured_power": simulator.captured,
     }
-    return network.eval(), metrics
-
-
-def _save_checkpoint(path: Path, network, optimiser, average, step: int, seconds: float) -> None:  # type: ignore[no-untyped-def]
-    state = {
-        "network": network.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "average": average,
-        "step": step,
-        "seconds": seconds,
-    }
-    with whole_file(path) as temporary:
-        save_torch(state, temporary)
-
-
-@contextmanager
-def _averaged(network: PosteriorNetwork, average: dict[str, torch.Tensor]) -> Iterator[None]:
-    """The network with the averaged weights, for inference."""
-    current = {key: value.clone() for key, value in network.state_dict().items()}
-    network.load_state_dict(average)
-    network.eval()
-    yield
-    network.load_state_dict(current)
-    network.train()
+    return mean.cpu(), metrics
 
 
 def describe(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from gwsurrogate_ml.errors import DataError
-from gwsurrogate_ml.inference import BinaryPrior, LalModel, SegmentLikelihood
+from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.inference import BinaryPrior, Estimator, LalModel, SegmentLikelihood, sample_event
 from gwsurrogate_ml.inference.analysis.preflight import spectrum_flags
 from gwsurrogate_ml.inference.likelihood.tiles import tiles
 from gwsurrogate_ml.inference.likelihood.trigger import Trigger, search
@@ -150,3 +153,19 @@ def test_a_spectrum_that_was_measured_is_not_blamed_on_an_option() -> None:
 def test_a_band_without_a_whole_bin_says_nothing() -> None:
     narrow = SegmentLikelihood(replace(segment(1), mask=np.abs(segment(1).frequencies - 28.5) < 2), LalModel())
     assert len(tiles(narrow, narrow.strain, 0).dof) <= 1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"n": 5000.5}, "n is 5000.5: give a whole number"),
+        ({"n": "many"}, "n is 'many'"),
+        ({"n": 10}, "at least 100 draws"),
+        ({"seed": -1}, "seed is -1"),
+        ({"seed": True}, "seed is True"),
+    ],
+)
+def test_numbers_that_are_none_are_refused_before_any_work(given: dict[str, Any], message: str) -> None:
+    for analyse in (partial(sample_event, None, None), partial(Estimator.sample, None, None)):
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            analyse(**given)  # type: ignore[arg-type]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Fit = Callable[..., WitnessCleaner]
 """(strain, witnesses) -> a fitted cleaner."""
+HELD_OUT = 256.0
+"""Seconds of data that a fit does not see."""
 LAG = 30.0
 """Witnesses shifted by this many seconds know nothing of the strain."""
 
@@ -40,7 +42,6 @@ def null_tests(
     mock: Mock,
     seeds: Sequence[tuple[int, int]],
     duration: float,
-    held_out: float = 256.0,
     fit: Fit = WitnessCleaner.fit,
 ) -> dict[str, Any]:
     """Change of the optimal SNR (30 + 30 Msun) where there is nothing to subtract.
@@ -49,7 +50,7 @@ def null_tests(
     ----------
     mock : Mock
     seeds : sequence of (seed of the fit, seed held out)
-    duration, held_out : float, s, of the two
+    duration : float, s, of the data of the fit
     fit : callable(strain, witnesses) -> WitnessCleaner
 
     Returns
@@ -66,12 +67,12 @@ def null_tests(
     result: dict[str, Any] = {"no coupling": [], "shifted witnesses": [], "shifted after the fit": []}
     for first, second in seeds:
         for name, source, lag in (("no coupling", silent, 0.0), ("shifted witnesses", mock, LAG)):
-            pair = [source.draw(duration, first), source.draw(held_out, second)]
+            pair = [source.draw(duration, first), source.draw(HELD_OUT, second)]
             cleaner = fit(pair[0].strain, shifted(pair[0].witnesses, lag))
             for data in pair:
                 clean = cleaner.apply(data.strain, shifted(data.witnesses, lag)).strain
                 result[name].append(_snr_ratio(data.strain.value, clean, mock.sampling_frequency))
-        training, data = mock.draw(duration, first), mock.draw(held_out, second)
+        training, data = mock.draw(duration, first), mock.draw(HELD_OUT, second)
         cleaner = fit(training.strain, training.witnesses)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DomainWarning)  # that it says so is tested; here counts what it hands back
