@@ -316,9 +316,7 @@ def figure(result, reference: dict[str, np.ndarray], meta: dict, path: Path) -> 
         ours = result.posterior[key].to_numpy() - (meta["gps"] if key == "geocent_time" else 0.0)
         edges = np.linspace(*np.quantile(np.concatenate([ours, reference[key]]), [0.001, 0.999]), 41)
         axis.hist(ours, edges, density=True, color="C0", alpha=0.45, label=f"estimator, {result.seconds:.0f} s")
-        axis.hist(
-            reference[key], edges, density=True, histtype="step", color="k", label=f"dynesty, {meta['seconds']:.0f} s"
-        )
+        axis.hist(reference[key], edges, density=True, histtype="step", color="k", label=f"dynesty, {meta['seconds']:.0f} s")
         axis.set_xlabel(key + (" - event [s]" if key == "geocent_time" else ""))
         axis.set_yticks([])
     axes.flat[-1].axis("off")

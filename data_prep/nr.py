@@ -157,9 +157,7 @@ def canonical(
         if h.shape != t.shape:
             raise DataError(f"{name}: mode {key} has a gap or the wrong length ({h.shape} for {t.size} times)")
         if not np.all(np.isfinite(h)):
-            raise DataError(
-                f"{name}: mode {key} has a gap at t = {t[~np.isfinite(h)][0]:g} (not a number): fetch it again"
-            )
+            raise DataError(f"{name}: mode {key} has a gap at t = {t[~np.isfinite(h)][0]:g} (not a number): fetch it again")
     (m1, m2), (chi1, chi2) = check_bodies(name, masses, spins)
     if not precessing and (plane := _in_plane(chi1, chi2)) > IN_PLANE_MAX:
         raise DataError(
@@ -171,9 +169,7 @@ def canonical(
         relaxation_time = None
     if relaxation_time is not None:
         if relaxation_time > t[-10]:
-            raise DataError(
-                f"{name}: the relaxation time {relaxation_time:g} lies beyond the data, which end at {t[-1]:g}"
-            )
+            raise DataError(f"{name}: the relaxation time {relaxation_time:g} lies beyond the data, which end at {t[-1]:g}")
         relaxed = t >= relaxation_time
         t, out = t[relaxed], {key: h[relaxed] for key, h in out.items()}
     spin = None if remnant_spin is None else np.asarray(remnant_spin, dtype=np.float64)
@@ -250,7 +246,5 @@ def check_bodies(
     chi = tuple(np.asarray(spin, dtype=np.float64) for spin in spins)
     for body, spin in enumerate(chi, 1):
         if spin.shape != (3,) or not np.linalg.norm(spin) <= SPIN_MAX:
-            raise DataError(
-                f"{name}: spin {body} is {spin.tolist()}: three numbers of length at most {SPIN_MAX}; {remedy}"
-            )
+            raise DataError(f"{name}: spin {body} is {spin.tolist()}: three numbers of length at most {SPIN_MAX}; {remedy}")
     return masses, (chi[0], chi[1])

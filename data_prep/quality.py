@@ -207,9 +207,7 @@ def judge(runs: Sequence[NRWaveform], reference: Reference, config: QualityConfi
         if run.coarser is not None and np.all(np.isfinite(h22)):
             verdict.resolution_mismatch = _resolution_error(run, h22, times, config)
         if verdict.resolution_mismatch > config.mismatch_max:
-            verdict.drop(
-                f"its two highest resolutions differ by {verdict.resolution_mismatch:.1e}: it has not converged"
-            )
+            verdict.drop(f"its two highest resolutions differ by {verdict.resolution_mismatch:.1e}: it has not converged")
         verdicts.append(verdict)
         waveforms.append(h22)
         models.append(model)
@@ -234,19 +232,12 @@ def _neighbours(
 ) -> None:
     """Measure each aligned run against good neighbours, and against good members of its own cluster."""
     good = [
-        i
-        for i, v in enumerate(verdicts)
-        if v.kept and v.eccentricity is not None and v.reference_mismatch < config.reference_error
+        i for i, v in enumerate(verdicts) if v.kept and v.eccentricity is not None and v.reference_mismatch < config.reference_error
     ]
     if not good:
-        raise DataError(
-            "no run is good enough to compare the others with: check the reference model and its conventions"
-        )
+        raise DataError("no run is good enough to compare the others with: check the reference model and its conventions")
     # Runs of the more accurate code set the standard; those of the other would only add their own error.
-    level = {
-        c: np.median([verdicts[i].reference_mismatch for i in good if verdicts[i].code == c])
-        for c in _codes(verdicts, good)
-    }
+    level = {c: np.median([verdicts[i].reference_mismatch for i in good if verdicts[i].code == c]) for c in _codes(verdicts, good)}
     best_code = min(level, key=lambda c: level[c])
     pool = np.array([i for i in good if verdicts[i].code == best_code])
     x = np.array([[np.log(v.q), (v.q * v.chi1 + v.chi2) / (1 + v.q), (v.chi1 - v.chi2) / 2] for v in verdicts])
@@ -260,8 +251,7 @@ def _neighbours(
             distance = np.minimum(distance, np.linalg.norm(x[others] * [1, 1, -1] - x[i], axis=1))
         near = others[np.argsort(distance)[: config.neighbours]]
         measured = {
-            int(j): white_mismatch(times, waveforms[i], models[i] * (waveforms[j] / models[j]), config.window)
-            for j in near
+            int(j): white_mismatch(times, waveforms[i], models[i] * (waveforms[j] / models[j]), config.window) for j in near
         }
         verdict.neighbour_mismatch = min(measured.values(), default=np.nan)
         same = [value for j, value in measured.items() if verdicts[j].cluster == verdict.cluster]

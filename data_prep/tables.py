@@ -96,9 +96,7 @@ def load_npz(path: Path, required: tuple[str, ...] = ()) -> dict[str, np.ndarray
     try:
         with np.load(path, allow_pickle=False) as file:
             table = {key: file[key] for key in file.files}
-    except (
-        Exception
-    ) as error:  # numpy raises OSError, ValueError, EOFError, BadZipFile or zlib.error for a damaged file
+    except Exception as error:  # numpy raises OSError, ValueError, EOFError, BadZipFile or zlib.error for a damaged file
         raise DataError(f"{path} cannot be read: missing or truncated ({error}); fetch it again") from error
     missing = [key for key in required if key not in table]
     if missing:

@@ -226,8 +226,7 @@ def _exchange(one: Path, other: Path) -> bool:
     """Exchange the names of two folders in one step; False where system or file system cannot."""
     call = _rename()
     return (
-        call is not None
-        and call(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)) == 0
+        call is not None and call(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)) == 0
     )
 
 

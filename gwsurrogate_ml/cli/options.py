@@ -121,9 +121,7 @@ def parse_prior(words: Sequence[str]) -> dict[str, Any]:
             ranges[name] = text
             continue
         if name not in RANGES:
-            raise ConfigError(
-                f"--prior {word!r}: no range is called {name!r}: there are {', '.join(RANGES)}; files end in .prior"
-            )
+            raise ConfigError(f"--prior {word!r}: no range is called {name!r}: there are {', '.join(RANGES)}; files end in .prior")
         try:
             low, high = (float(value) for value in text.split(","))
         except ValueError:

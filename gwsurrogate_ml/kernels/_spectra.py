@@ -44,9 +44,7 @@ def output_length(n: int, decimate: int, kmax: int) -> int:
     return n // decimate
 
 
-def explain(
-    h: np.ndarray, s: np.ndarray, noise: np.ndarray, kmin: int, kmax: int, delta_f: float, name: str = "template"
-) -> None:
+def explain(h: np.ndarray, s: np.ndarray, noise: np.ndarray, kmin: int, kmax: int, delta_f: float, name: str = "template") -> None:
     """Find out which input made the sums unusable, and say so."""
     _arguments.require_positive_band(noise, "psd", kmin, kmax, delta_f)
     _arguments.require_finite(h[kmin:kmax], f"{name} in the band")

@@ -114,9 +114,7 @@ def welch(
     series = _arguments.real_series(x, "x")
     n_segment = _arguments.samples(segment_duration, sample_rate, "segment_duration")
     if not 0 <= overlap < 1:
-        raise ConfigError(
-            f"overlap is {overlap}: give the shared fraction of a segment, 0 <= overlap < 1 (not seconds)"
-        )
+        raise ConfigError(f"overlap is {overlap}: give the shared fraction of a segment, 0 <= overlap < 1 (not seconds)")
     if average not in ("median", "mean", "median-mean"):
         raise ConfigError(f"average is {average!r}: choose 'median', 'mean' or 'median-mean'")
     stride = n_segment - int(overlap * n_segment)
@@ -161,9 +159,7 @@ class Drift(NamedTuple):
     excess: float
 
 
-def drift(
-    x: np.ndarray, sample_rate: float, segment_duration: float, f_low: float, f_high: float | None = None
-) -> Drift:
+def drift(x: np.ndarray, sample_rate: float, segment_duration: float, f_low: float, f_high: float | None = None) -> Drift:
     """Drift of the PSD: the power of each segment in a band, every frequency relative to its median over time.
 
     Parameters

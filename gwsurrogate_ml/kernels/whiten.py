@@ -153,9 +153,7 @@ def valid_slice(n_samples: int, sample_rate: float, fduration: float) -> slice:
     """
     half = _arguments.samples(fduration, sample_rate, "fduration") // 2
     if 2 * half >= n_samples:
-        raise DataError(
-            f"{n_samples / sample_rate:g} s of data, no longer than fduration = {fduration:g} s: all of it is corrupt"
-        )
+        raise DataError(f"{n_samples / sample_rate:g} s of data, no longer than fduration = {fduration:g} s: all of it is corrupt")
     return slice(half, n_samples - half)
 
 

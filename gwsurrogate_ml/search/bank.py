@@ -145,9 +145,7 @@ class TemplateBank:
                 config = BankConfig(**json.loads(file.attrs["config"]))
                 info = json.loads(file.attrs["info"])
         except (OSError, KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"{path} is no template bank ({error}): give a file that `gwsml search` wrote as bank.hdf5"
-            ) from error
+            raise DataError(f"{path} is no template bank ({error}): give a file that `gwsml search` wrote as bank.hdf5") from error
         if len({column.shape for column in columns}) != 1 or columns[0].ndim != 1:
             raise DataError(f"{path} holds columns of different lengths: place the bank anew")
         parameters = np.column_stack(columns)
@@ -193,9 +191,7 @@ class Matcher:
 
     def whitened(self, parameters: np.ndarray) -> np.ndarray:
         """Waveforms (n, n_band) complex64 of unit norm."""
-        h = self.model.quadrupole(Binaries.aligned(*parameters.T), Grid(self.duration, _RATE, self.f_min))[
-            :, self._band
-        ]
+        h = self.model.quadrupole(Binaries.aligned(*parameters.T), Grid(self.duration, _RATE, self.f_min))[:, self._band]
         h = h * self._weight
         return (h / np.linalg.norm(h, axis=1, keepdims=True)).astype(np.complex64)
 
@@ -228,9 +224,7 @@ def segment_duration(config: BankConfig) -> float:
     return float(2 ** np.ceil(np.log2(1.2 * length + 1.5)))
 
 
-def place(
-    model: WaveformModel, config: BankConfig, progress: Progress | None = None, n_test: int = 200
-) -> TemplateBank:
+def place(model: WaveformModel, config: BankConfig, progress: Progress | None = None, n_test: int = 200) -> TemplateBank:
     """A bank for `config`, deterministic for its seed.
 
     Parameters

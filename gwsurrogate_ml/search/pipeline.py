@@ -252,8 +252,7 @@ def require_searchable(series: Mapping[str, TimeSeries], f_min: float, config: S
         raise ConfigError(f"detectors have different rates ({rates}): resample one of them")
     if not f_min < config.f_max <= rate / 2:
         raise ConfigError(
-            f"f_max is {config.f_max:g} Hz: it must lie above the bank's f_min ({f_min:g}) and not above Nyquist "
-            f"({rate / 2:g} Hz)"
+            f"f_max is {config.f_max:g} Hz: it must lie above the bank's f_min ({f_min:g}) and not above Nyquist ({rate / 2:g} Hz)"
         )
     least = 2 * window + config.cluster_window / 2
     if config.slide_step < least:

@@ -129,9 +129,7 @@ class Work:
             raise ArtifactError(f"{path} is no data of a search ({error}): do the workers see this folder?") from error
 
 
-def shared(
-    work: Work, mapper: Mapper, scratch: Path, surrogate: str, weights_sha256: str
-) -> Iterator[dict[str, list[np.ndarray]]]:
+def shared(work: Work, mapper: Mapper, scratch: Path, surrogate: str, weights_sha256: str) -> Iterator[dict[str, list[np.ndarray]]]:
     """The triggers of every piece, in order, by the workers of `mapper`.
 
     Parameters

@@ -143,9 +143,7 @@ def export_surrogate(surrogate: Surrogate, path: str | Path) -> Path:
     tracing = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
     stream = io.BytesIO()
     with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # that it is the older exporter, and that sizes of the model itself are constants
+        warnings.simplefilter("ignore")  # that it is the older exporter, and that sizes of the model itself are constants
         torch.onnx.export(
             graph(surrogate),
             example,
@@ -157,8 +155,6 @@ def export_surrogate(surrogate: Surrogate, path: str | Path) -> Path:
             **tracing,
         )
     proto = onnx.load_from_string(stream.getvalue())
-    about: dict[str, Any] = {
-        key: surrogate.info.get(key) for key in ("name", "version", "modes", "ranges", "weights_sha256")
-    }
+    about: dict[str, Any] = {key: surrogate.info.get(key) for key in ("name", "version", "modes", "ranges", "weights_sha256")}
     about["times"] = {"unit": "M", "min": surrogate.t_min, "max": surrogate.t_max}
     return onnx_file.write(proto, path, about)

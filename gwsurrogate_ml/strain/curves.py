@@ -21,9 +21,7 @@ ALIASES = {
 
 @cache
 def _files() -> dict[str, Path]:
-    return {
-        path.name: path for path in bilby_files("noise_curves", "*.txt") if "asd" in path.name or "psd" in path.name
-    }
+    return {path.name: path for path in bilby_files("noise_curves", "*.txt") if "asd" in path.name or "psd" in path.name}
 
 
 def known_curves() -> tuple[str, ...]:

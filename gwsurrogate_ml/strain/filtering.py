@@ -85,9 +85,7 @@ def whiten(
         if value is not None:
             positive(value, label, "s")
     if highpass is not None and not 0 < finite(highpass, "highpass", "Hz") < rate / 2:
-        raise ConfigError(
-            f"highpass is {highpass:g} Hz: it must lie between 0 and the Nyquist frequency {rate / 2:g} Hz"
-        )
+        raise ConfigError(f"highpass is {highpass:g} Hz: it must lie between 0 and the Nyquist frequency {rate / 2:g} Hz")
     result = {}
     for name in data.detectors:
         series = data.stretch(name, span)
@@ -126,9 +124,7 @@ def _require_periodograms(detector: str, seconds: float, length: float) -> None:
 
 
 @lru_cache(maxsize=64)
-def own_excess(
-    n: int, rate: float, *, segment_duration: float, fduration: float, highpass: float | None = None
-) -> float:
+def own_excess(n: int, rate: float, *, segment_duration: float, fduration: float, highpass: float | None = None) -> float:
     """Standard deviation of noise whitened with its own median Welch ASD, over that of the same noise with the true one.
 
     More than one, since each periodogram is louder on average than the median that it belongs to (Jensen), and the filter

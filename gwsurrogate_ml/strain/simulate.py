@@ -100,14 +100,10 @@ def simulate(
             psd = np.interp(frequencies, *curves[detector])
             strain[detector] = coloured_noise(psd, duration, np.random.default_rng(child))
     if parameters is not None:
-        signal = _signal(
-            parameters, waveform, tuple(detectors), gps, start, duration, sampling_frequency, f_min, frequencies
-        )
+        signal = _signal(parameters, waveform, tuple(detectors), gps, start, duration, sampling_frequency, f_min, frequencies)
         strain = {detector: strain[detector] + signal[detector] for detector in detectors}
     series = {
-        detector: make_series(
-            np.fft.irfft(strain[detector], n) * sampling_frequency, start, sampling_frequency, detector
-        )
+        detector: make_series(np.fft.irfft(strain[detector], n) * sampling_frequency, start, sampling_frequency, detector)
         for detector in detectors
     }
     return StrainData(series, gps, name)

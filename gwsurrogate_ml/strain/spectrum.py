@@ -115,9 +115,7 @@ def off_source_psd(
     if len(chunks) < at_least:
         found = f"{len(chunks)} usable off-source stretches of {segment_duration:g} s"
         if stuck:
-            raise DataError(
-                f"{detector}: {found}, {stuck} are constant or saturated: the channel is dead; use other data"
-            )
+            raise DataError(f"{detector}: {found}, {stuck} are constant or saturated: the channel is dead; use other data")
         if gates:
             raise DataError(
                 f"{detector}: {found}, {gates} hold gates (stretches set to zero), whose power is not the noise's; give data "
@@ -181,14 +179,10 @@ def load_psd(source: PsdSource) -> tuple[np.ndarray, np.ndarray]:
             f"a PSD is {source!r:.100}: give the name of a curve, a file, or a tuple (frequencies in Hz, PSD in 1/Hz)"
         )
     if frequencies.ndim != 1 or frequencies.shape != psd.shape:
-        raise DataError(
-            f"{label}: frequencies {frequencies.shape} and PSD {psd.shape} must be one-dimensional and of one length"
-        )
+        raise DataError(f"{label}: frequencies {frequencies.shape} and PSD {psd.shape} must be one-dimensional and of one length")
     frequencies, psd = trim(frequencies, psd, label)
     if psd.min() > 1e-30:
-        raise DataError(
-            f"{label}: the smallest value is {psd.min():.2g}, no PSD of strain (1/Hz): is it an ASD? pass its square"
-        )
+        raise DataError(f"{label}: the smallest value is {psd.min():.2g}, no PSD of strain (1/Hz): is it an ASD? pass its square")
     return frequencies, psd
 
 
@@ -211,9 +205,7 @@ def trim(frequencies: np.ndarray, psd: np.ndarray, label: str = "") -> tuple[np.
     inside = slice(good[0], good[-1] + 1)
     if good.size != good[-1] + 1 - good[0]:
         hole = int(good[np.flatnonzero(np.diff(good) > 1)[0]]) + 1
-        raise DataError(
-            f"{label}: the PSD is {psd[hole]:g} at {frequencies[hole]:g} Hz, between good values; mend the curve"
-        )
+        raise DataError(f"{label}: the PSD is {psd[hole]:g} at {frequencies[hole]:g} Hz, between good values; mend the curve")
     if np.any(np.diff(frequencies[inside]) <= 0):
         raise DataError(f"{label}: the PSD's frequencies do not ascend; sort them and drop doubles")
     return frequencies[inside], psd[inside]
@@ -248,16 +240,12 @@ def _load_named(source: str) -> tuple[np.ndarray, np.ndarray]:
     said = next(iter(found)) if len(found) == 1 else ""
     kind = kind or said or kind_named(path.name)
     if not kind:
-        raise ConfigError(
-            f"{path.name}: an ASD or a PSD? name the file accordingly, or give 'asd:{path}' or 'psd:{path}'"
-        )
+        raise ConfigError(f"{path.name}: an ASD or a PSD? name the file accordingly, or give 'asd:{path}' or 'psd:{path}'")
     if said not in ("", kind):
         raise DataError(f"{path.name} says that it holds {said.upper()}: give '{said}:{path}', or the path alone")
     values = found[kind] if kind in found else found[""]
     if kind == "asd" and np.any(values > 0) and values[values > 0].min() < 1e-30:
-        raise DataError(
-            f"{path.name}: {values[values > 0].min():.1g} is too small for an ASD: is it a PSD? give 'psd:{path}'"
-        )
+        raise DataError(f"{path.name}: {values[values > 0].min():.1g} is too small for an ASD: is it a PSD? give 'psd:{path}'")
     return frequencies, values**2 if kind == "asd" else values
 
 

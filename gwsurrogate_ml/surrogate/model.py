@@ -179,9 +179,7 @@ class Surrogate(WaveformModel):
         h_plus, h_cross : (n,) float64, strain
         """
         place = (luminosity_distance, theta_jn, phase)
-        return series.strain(
-            self._si, (mass_1, mass_2, chi_1, chi_2), *place, f_min, sampling_frequency, f_ref, modes, taper
-        )
+        return series.strain(self._si, (mass_1, mass_2, chi_1, chi_2), *place, f_min, sampling_frequency, f_ref, modes, taper)
 
     def batch_polarizations(
         self,
@@ -282,9 +280,7 @@ class Surrogate(WaveformModel):
         spectra : (n_m, 2, 2, duration * sampling_frequency / 2 + 1) complex128
             second axis cosine and sine, third plus and cross
         """
-        return transforms.by_order(
-            self._si, (mass_1, mass_2, chi_1, chi_2), theta_jn, duration, sampling_frequency, f_min
-        )
+        return transforms.by_order(self._si, (mass_1, mass_2, chi_1, chi_2), theta_jn, duration, sampling_frequency, f_min)
 
     def frequency_domain(
         self,

@@ -125,10 +125,7 @@ class LalModel(WaveformModel):
     def _by_phase(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, n: int) -> np.ndarray:
         """Orders 0 to n - 1 of the orbital phase, modulo n: (N, n, 2, n_f)."""
         phases = 2 * np.pi * np.arange(n) / n
-        rows = [
-            [self._both(binaries[i : i + 1], grid, float(theta_jn[i]), float(p)) for p in phases]
-            for i in range(len(binaries))
-        ]
+        rows = [[self._both(binaries[i : i + 1], grid, float(theta_jn[i]), float(p)) for p in phases] for i in range(len(binaries))]
         return np.fft.fft(np.array(rows).reshape(len(binaries), n, 2, grid.n_f), axis=1) / n
 
     def _refused(self, binaries: Binaries, grid: Grid, error: Exception) -> DomainError:
@@ -153,9 +150,7 @@ class LalModel(WaveformModel):
         for i in range(len(binaries)):
             one = binaries[i : i + 1]
             try:
-                out[i] = self._by_phase(one, grid, theta_jn[i : i + 1], high - low + 1)[
-                    0, self._orders % (high - low + 1)
-                ]
+                out[i] = self._by_phase(one, grid, theta_jn[i : i + 1], high - low + 1)[0, self._orders % (high - low + 1)]
             except RuntimeError as error:
                 raise self._refused(one, grid, error) from error
         return self._orders, out
@@ -181,9 +176,7 @@ class LalModel(WaveformModel):
         out = np.empty((len(binaries), 2, grid.n_f), dtype=np.complex128)
         for i, row in enumerate(out):
             try:
-                row[:] = (
-                    self._both(binaries[i : i + 1], grid, float(theta_jn[i]), float(phase[i])) / luminosity_distance[i]
-                )
+                row[:] = self._both(binaries[i : i + 1], grid, float(theta_jn[i]), float(phase[i])) / luminosity_distance[i]
             except RuntimeError as error:
                 raise self._refused(binaries[i : i + 1], grid, error) from error
         return out

@@ -196,9 +196,7 @@ def require_model(model: Any) -> WaveformModel:
     if 2 not in orders:
         raise ConfigError(f"{what} gives orders {orders.tolist()}, without m = 2, which templates are made of")
     if spectra.shape != wanted or not np.iscomplexobj(spectra):
-        raise ConfigError(
-            f"{what} gives spectra of shape {spectra.shape}, {spectra.dtype}: two binaries ask for {wanted}, complex"
-        )
+        raise ConfigError(f"{what} gives spectra of shape {spectra.shape}, {spectra.dtype}: two binaries ask for {wanted}, complex")
     if not np.all(np.isfinite(spectra)):
         raise ConfigError(f"{what} gives spectra that are not finite everywhere")
     return model
@@ -240,9 +238,7 @@ def intrinsic(parameters: Mapping[str, float]) -> tuple[float, float, float, flo
         masses = component_masses(np.asarray(parameters["chirp_mass"]), np.asarray(parameters["mass_ratio"]))
         mass_1, mass_2 = (float(m) for m in masses)
     else:
-        raise ConfigError(
-            f"masses missing: give mass_1 and mass_2, or chirp_mass and mass_ratio (got {sorted(parameters)})"
-        )
+        raise ConfigError(f"masses missing: give mass_1 and mass_2, or chirp_mass and mass_ratio (got {sorted(parameters)})")
     return mass_1, mass_2, float(parameters.get("chi_1", 0.0)), float(parameters.get("chi_2", 0.0))
 
 
@@ -278,9 +274,7 @@ def transforms(model: WaveformModel, parameters: Mapping[str, float], grid: Grid
     model = _is_model(model)
     both = np.asarray(model.transforms(binary_of(parameters, model.space), grid, *place), np.complex128)
     if both.shape != (1, 2, grid.n_f):
-        raise ConfigError(
-            f"the waveform model returned shape {both.shape}, expected (1, 2, {grid.n_f}): see waveform.model"
-        )
+        raise ConfigError(f"the waveform model returned shape {both.shape}, expected (1, 2, {grid.n_f}): see waveform.model")
     plus, cross = both[0]
     return plus, cross
 

@@ -338,12 +338,8 @@ def announce(folder: Path, summary: Mapping[str, Any], as_json: bool) -> None:
     console.print(f"SNR: {snr}, network {filtered['network_snr']:.1f}")
     given, centre = summary["time"]["given"], summary["time"]["centre"]
     if centre != given:
-        console.print(
-            f"time: the prior on arrival time is centred on {centre:.1f}, {centre - given:+.2f} s from the time given"
-        )
-    console.print(
-        f"sky area: {summary['sky']['area_50']:,.0f} deg² (50 %), {summary['sky']['area_90']:,.0f} deg² (90 %)"
-    )
+        console.print(f"time: the prior on arrival time is centred on {centre:.1f}, {centre - given:+.2f} s from the time given")
+    console.print(f"sky area: {summary['sky']['area_50']:,.0f} deg² (50 %), {summary['sky']['area_90']:,.0f} deg² (90 %)")
     console.print(
         f"{run['n_draws']} draws, sample efficiency {100 * run['sample_efficiency']:.1f} %, "
         f"Pareto k {run['pareto_k']:.2f}, log Bayes factor {run['log_bayes_factor']:.1f}"

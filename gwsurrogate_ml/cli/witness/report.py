@@ -32,9 +32,7 @@ CAPTIONS = {
 INJECTIONS = 20
 
 
-def climb(
-    job: Job, mock: str | None, duration: float, seed: int, parameters: bool, progress: ProgressReport
-) -> dict[str, bytes]:
+def climb(job: Job, mock: str | None, duration: float, seed: int, parameters: bool, progress: ProgressReport) -> dict[str, bytes]:
     """Make the checks that a plain run leaves out; they go into the job's summary, figures are returned as PNG."""
     from gwsurrogate_ml.cli.analyze.figures import png
     from gwsurrogate_ml.denoise.witness.bench import ladder, nulls
@@ -75,9 +73,7 @@ def climb(
             summary["injections"] = ladder.injections(data, clean, injection_template(rate), n, rate)
         with progress.stage("self-subtraction of a fit"):
             source = data if mock is None else preset(mock).draw(duration, seed)
-            summary["self_subtraction_of_a_fit"] = nulls.self_subtraction_of_a_fit(
-                source, injection_template(rate), 10, fit
-            )
+            summary["self_subtraction_of_a_fit"] = nulls.self_subtraction_of_a_fit(source, injection_template(rate), 10, fit)
         with progress.stage("timing the stream"):
             summary["streaming"] = nulls.streaming(cleaner, data)
     with progress.stage("null tests"):
@@ -89,9 +85,7 @@ def climb(
     if parameters:
         import gwsurrogate_ml as gw
 
-        summary["parameters"] = parameters_before_and_after(
-            gw.load_estimator(), mock=str(mock), seed=seed, progress=progress
-        )
+        summary["parameters"] = parameters_before_and_after(gw.load_estimator(), mock=str(mock), seed=seed, progress=progress)
         images["parameters"] = png(before_and_after(summary["parameters"]["injections"], JUDGED))
     if mock in TARGETS:
         rows = summary["ladder"]["cleaners"]
@@ -114,13 +108,9 @@ def ladder_rows(summary: Mapping[str, Any], mock: str | None) -> list[tuple[str,
         rows.append(("optimal SNR of 30 + 30 M☉, after / before", f"{ours['snr_gain']:.4f}", known, None))
         if "score_of_oracle" in ours and mock in TARGETS:
             score, target = ours["score_of_oracle"], TARGETS[mock]
-            rows.append(
-                ("fraction of the attainable log-gain", f"{score:.3f}", f"at least {target:g}", score >= target)
-            )
+            rows.append(("fraction of the attainable log-gain", f"{score:.3f}", f"at least {target:g}", score >= target))
             others = {
-                key: row["score_of_oracle"]
-                for key, row in cleaners.items()
-                if key not in ("raw", "oracle", "witness_cleaner")
+                key: row["score_of_oracle"] for key, row in cleaners.items() if key not in ("raw", "oracle", "witness_cleaner")
             }
             if others:
                 text = ", ".join(f"{key.replace('_', ' ')} {value:.3f}" for key, value in others.items())
@@ -154,9 +144,7 @@ def ladder_rows(summary: Mapping[str, Any], mock: str | None) -> list[tuple[str,
         rows.append((f"stream, {key}: difference from offline", f"{equal:.0e}", f"at most {EQUAL:g}", equal <= EQUAL))
     if "parameters" in summary:
         entry = summary["parameters"]
-        rows.append(
-            ("parameters: shift, rms, in sigma of the difference", f"{entry['rms_shift']:.2f}", "about 1", None)
-        )
+        rows.append(("parameters: shift, rms, in sigma of the difference", f"{entry['rms_shift']:.2f}", "about 1", None))
         text = ", ".join(f"{key.replace('_', ' ')} {value:.2f}" for key, value in entry["mean_narrower"].items())
         rows.append(("parameters: width after / before", text, "", None))
         held = f"{entry['inside_90_raw']:.0%} raw, {entry['inside_90_cleaned']:.0%} cleaned"

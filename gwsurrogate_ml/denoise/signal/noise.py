@@ -83,9 +83,7 @@ def noise_segments(
     size = round(DURATION * rate)
     starts = [a for a in range(0, white.values.size - size + 1, round(hop * rate)) if usable[a : a + size].all()]
     if len(starts) < 4:
-        raise DataError(
-            f"{series.name}: {len(starts)} usable segments of {DURATION:g} s, 4 are needed: give a longer series"
-        )
+        raise DataError(f"{series.name}: {len(starts)} usable segments of {DURATION:g} s, 4 are needed: give a longer series")
     return [white.segment(a) for a in starts]
 
 

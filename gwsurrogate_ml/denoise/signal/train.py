@@ -88,9 +88,7 @@ def losses(out: Output, batch: Batch) -> Losses:
     error = (out.signal - signal) ** 2
     spread = (torch.log(out.sigma) + 0.5 * error.detach() / out.sigma**2).mean()
     logit = torch.logsumexp(out.presence, dim=1)
-    entropy = torch.nn.functional.binary_cross_entropy_with_logits(
-        logit, torch.from_numpy(batch.present), reduction="none"
-    )
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits(logit, torch.from_numpy(batch.present), reduction="none")
     energy = error.sum(dim=1)
     presence = (entropy * torch.from_numpy(batch.judged)).mean()
     return Losses(energy.mean(), torch.log1p(energy / ENERGY).mean(), spread, presence)
@@ -153,9 +151,7 @@ def optimise(
     before = time.process_time()
     pool = None
     if layer is not None and settings.projection is not None:
-        pool = Pool.make(
-            examples, layer, settings.projection.pool, (settings.seed, _POOL), data.snr, taught, work, progress
-        )
+        pool = Pool.make(examples, layer, settings.projection.pool, (settings.seed, _POOL), data.snr, taught, work, progress)
     pool_seconds = time.process_time() - before
     started = time.process_time() - seconds
     recent: list[list[float]] = []
@@ -252,8 +248,6 @@ def claim(work: Path, settings: DenoiserSettings) -> None:
     work.mkdir(parents=True, exist_ok=True)
     path, text = work / "config.json", json.dumps(settings.model_dump(mode="json"), indent=1, sort_keys=True)
     if path.exists() and path.read_text() != text:
-        raise ConfigError(
-            f"{work} holds the unfinished training of another configuration: delete it or choose another --out"
-        )
+        raise ConfigError(f"{work} holds the unfinished training of another configuration: delete it or choose another --out")
     with whole_file(path) as temporary:
         temporary.write_text(text)

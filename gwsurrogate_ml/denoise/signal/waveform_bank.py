@@ -166,9 +166,7 @@ def _starts(model: WaveformModel, parameters: np.ndarray) -> np.ndarray:
         smallest = float(np.max(model.total_mass_range(m_1 / m_2, chi_1, chi_2, STARTS[0])[0]))
         reached = [f for f in STARTS if 1.01 * smallest * STARTS[0] / f < m_1 + m_2]
         if not reached:
-            raise ConfigError(
-                f"the model does not reach {STARTS[-1]:g} Hz for {m_1:g} + {m_2:g} Msun: raise the masses"
-            )
+            raise ConfigError(f"the model does not reach {STARTS[-1]:g} Hz for {m_1:g} + {m_2:g} Msun: raise the masses")
         start[i] = reached[0]
     return start
 

@@ -95,9 +95,7 @@ def _grid(series: TimeSeries, name: str) -> tuple[float, float]:
     try:
         return float(series.sample_rate.value), float(series.t0.value)
     except AttributeError as error:
-        raise DataError(
-            f"{name} is a {type(series).__name__}: give a gwpy TimeSeries, which knows its times"
-        ) from error
+        raise DataError(f"{name} is a {type(series).__name__}: give a gwpy TimeSeries, which knows its times") from error
 
 
 def require_alive(data: Aligned) -> None:
@@ -214,9 +212,7 @@ def at_rate(series: TimeSeries, sampling_frequency: float) -> TimeSeries:
     first, last = np.ceil(middle - reach).astype(int), np.floor(middle + reach).astype(int) + 1
     whole = (first >= 0) & (last <= values.size)
     clear = bad[np.clip(last, 0, values.size)] == bad[np.clip(first, 0, values.size)]
-    result = type(series)(
-        np.where(whole & clear, out, np.nan), t0=series.t0, sample_rate=sampling_frequency, name=series.name
-    )
+    result = type(series)(np.where(whole & clear, out, np.nan), t0=series.t0, sample_rate=sampling_frequency, name=series.name)
     result.override_unit(series.unit)
     return result
 

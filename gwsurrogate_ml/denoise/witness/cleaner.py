@@ -258,9 +258,7 @@ class WitnessCleaner:
             return {}
         f, before = welch(np.asarray(strain.value[first:last], np.float64), rate, 1.0, average="mean")
         _, after = welch(frame.strain[first:last], rate, 1.0, average="mean")
-        inside = {
-            (b["low"], b["high"]): (f >= b["low"]) & (f <= b["high"]) for b in self.card["bands"] if b["subtracted"]
-        }
+        inside = {(b["low"], b["high"]): (f >= b["low"]) & (f <= b["high"]) for b in self.card["bands"] if b["subtracted"]}
         return {band: float(np.mean(after[use] / before[use])) for band, use in inside.items()}
 
     def start(self, time: float) -> StreamState:
@@ -297,13 +295,9 @@ class WitnessCleaner:
             rows = np.empty((0, values.size))
         lost = round((start - state.next_time) * rate)
         if lost < 0:
-            raise DataError(
-                f"a frame at GPS {start:.4f} came out of order, {state.next_time:.4f} was due: drop it or start() anew"
-            )
+            raise DataError(f"a frame at GPS {start:.4f} came out of order, {state.next_time:.4f} was due: drop it or start() anew")
         if lost >= MAX_GAP * rate:
-            raise DataError(
-                f"{lost / rate:.1f} s of the stream were lost before GPS {start:.4f}: begin anew with start()"
-            )
+            raise DataError(f"{lost / rate:.1f} s of the stream were lost before GPS {start:.4f}: begin anew with start()")
         if lost:
             values = np.concatenate([np.full(lost, np.nan), values])
             rows = np.concatenate([np.full((len(rows), lost), np.nan), rows], axis=1)

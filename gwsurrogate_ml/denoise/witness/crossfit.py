@@ -77,9 +77,7 @@ def clean_aligned(
     first, second = (fit.apply_aligned(data) for fit in fits)
     t = (np.arange(n) - middle) / data.sampling_frequency
     late = 0.5 + 0.5 * np.sin(np.pi * np.clip(t / BLEND, -0.5, 0.5))  # weight of the fit to the first half
-    clean = (
-        raw - late * (raw - first.strain) - (1.0 - late) * (raw - second.strain)
-    )  # exactly raw where nothing was taken
+    clean = raw - late * (raw - first.strain) - (1.0 - late) * (raw - second.strain)  # exactly raw where nothing was taken
     weight = late * first.weight + (1.0 - late) * second.weight
     weight = np.where(weight > 1.0 - 1e-9, 1.0, weight)
     model = f"{name} {fits[0].card['version']} (cross-fitted)"

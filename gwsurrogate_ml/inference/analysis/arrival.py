@@ -135,9 +135,7 @@ def _renamed(segment: AnalysisSegment, gps: float) -> AnalysisSegment | None:
 def require_data(data: object) -> None:
     """Raise ConfigError unless `data` are StrainData or an AnalysisSegment."""
     if not hasattr(data, "segment") and not hasattr(data, "psd"):
-        raise ConfigError(
-            f"data are a {type(data).__name__}: give StrainData, such as StrainData.from_files, or a segment"
-        )
+        raise ConfigError(f"data are a {type(data).__name__}: give StrainData, such as StrainData.from_files, or a segment")
 
 
 def _flags(flags: tuple[str, ...], given: float, found: float, prior: Prior) -> tuple[str, ...]:
@@ -152,9 +150,7 @@ def _flags(flags: tuple[str, ...], given: float, found: float, prior: Prior) -> 
     )
 
 
-def _arrival(
-    at: Callable[[float], AnalysisSegment | None], gps: float, prior: Prior, model: WaveformModel, seed: int
-) -> float:
+def _arrival(at: Callable[[float], AnalysisSegment | None], gps: float, prior: Prior, model: WaveformModel, seed: int) -> float:
     """GPS time of the event; `gps` itself where that is near enough.
 
     Parameters
@@ -204,9 +200,7 @@ def _shared(squared: np.ndarray) -> np.ndarray:
     return np.minimum(squared, UNEQUAL * np.where(squared == first, second, first)).sum(axis=0)
 
 
-def _loudness(
-    segments: list[AnalysisSegment], prior: Prior, model: WaveformModel, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _loudness(segments: list[AnalysisSegment], prior: Prior, model: WaveformModel, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Arrival times (n,) in GPS s at the first detector, and the largest squared network signal-to-noise ratio at each.
 
     What one detector alone sees does not count, see `_shared`.

@@ -116,9 +116,7 @@ def conclude(
         "rounds": rounds,
         "search": {
             "snr": dict(zip(segment.detectors, map(float, found.snr), strict=True)),
-            "time": {
-                name: float(segment.start_time + t) for name, t in zip(segment.detectors, found.times, strict=True)
-            },
+            "time": {name: float(segment.start_time + t) for name, t in zip(segment.detectors, found.times, strict=True)},
             "chirp_mass": float(found.theta[0]),
         },
         "segment": {

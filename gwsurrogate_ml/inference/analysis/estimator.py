@@ -61,9 +61,7 @@ class Estimator:
     >>> result = estimator.sample(StrainData.from_gwosc("GW150914"))   # doctest: +SKIP
     """
 
-    def __init__(
-        self, card: dict[str, Any], tensors: dict[str, np.ndarray], model: WaveformModel | None = None
-    ) -> None:
+    def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray], model: WaveformModel | None = None) -> None:
         import torch
 
         from gwsurrogate_ml.inference.proposal.density import PosteriorNetwork
@@ -71,18 +69,12 @@ class Estimator:
         artifacts.require(card, config=dict, ranges=dict, training_data=dict)
         self.info = card
         self._model = None if model is None else require_quadrupole(load_model(model))
-        state = {
-            k.removeprefix("network."): torch.from_numpy(v.copy())
-            for k, v in tensors.items()
-            if k.startswith("network.")
-        }
+        state = {k.removeprefix("network."): torch.from_numpy(v.copy()) for k, v in tensors.items() if k.startswith("network.")}
         try:
             self.config = EstimatorConfig.model_validate(card["config"])
             self.network = PosteriorNetwork(n_features(self.config), self.config.network)
             self.network.load_state_dict(state)
-            self._functions = tensors["functions.real"].astype(np.float64) + 1j * tensors["functions.imag"].astype(
-                np.float64
-            )
+            self._functions = tensors["functions.real"].astype(np.float64) + 1j * tensors["functions.imag"].astype(np.float64)
             self._templates = tensors["templates.real"].astype(np.float64) + 1j * tensors["templates.imag"]
             self._reference = tensors["reference.real"] + 1j * tensors["reference.imag"]
             self._usual = Novelty(
@@ -216,9 +208,7 @@ class Estimator:
         segment = self._segment(data, seed, options.centre_time)
         likelihood = SegmentLikelihood(segment, self.model)
         report = progress or (lambda stage, done, total: None)
-        found = search(
-            likelihood, self.prior, self._reference, self._band, seed, lambda done, total: report("search", done, total)
-        )
+        found = search(likelihood, self.prior, self._reference, self._band, seed, lambda done, total: report("search", done, total))
         flags = spectrum_flags(likelihood, found)
         self._check_loudness(found)
         sampler = QuadrupoleSampler(

@@ -107,9 +107,7 @@ def sample_event(
     found = search(likelihood, prior, reference, band, seed, lambda done, total: report("search", done, total))
     flags = spectrum_flags(likelihood, found)
     require_signal(found, prior)
-    sampler = event_sampler(
-        likelihood, prior, found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report
-    )
+    sampler = event_sampler(likelihood, prior, found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report)
     sampler.build_sets(sampler.first_known("first draws"), log2_n=15)
     start = PriorProposal(len(sampler.proposed.names))
     origin = {"estimator": "none: rounds on this event", "surrogate": model.identity, "flags": flags}

@@ -89,9 +89,9 @@ def analyse_injection(
             return record | {"failed": str(error)}
     truth = injection.parameters
     weights = np.exp(result.log_weights - result.log_weights.max())
-    rank = {
-        name: float(np.sum(weights[result.weighted[name] < truth[name]]) / np.sum(weights)) for name in INTRINSIC
-    } | {name: float(np.mean(result.posterior[name] < truth[name])) for name in PARAMETERS if name not in INTRINSIC}
+    rank = {name: float(np.sum(weights[result.weighted[name] < truth[name]]) / np.sum(weights)) for name in INTRINSIC} | {
+        name: float(np.mean(result.posterior[name] < truth[name])) for name in PARAMETERS if name not in INTRINSIC
+    }
     raw = FlowProposal(estimator.network.distribution(listening.seen)).draw(n_draws, event)
     raw_theta = estimator.prior.from_normal(raw)
     raw_truth = estimator.prior.to_normal(np.array([[truth[name] for name in INTRINSIC]]))[0]

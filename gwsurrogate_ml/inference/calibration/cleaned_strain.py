@@ -120,10 +120,7 @@ def parameters_before_and_after(
         rows.append(_one(estimator, source, cleaners, binary, 3001 + 2 * k + 1000 * seed, n_draws))
     report("parameters before and after", len(binaries), len(binaries))
     shifts = np.array([[row["shift"][key] for key in JUDGED] for row in rows])
-    inside = {
-        name: float(np.mean([row["inside_90"][name][key] for row in rows for key in JUDGED]))
-        for name in ("raw", "cleaned")
-    }
+    inside = {name: float(np.mean([row["inside_90"][name][key] for row in rows for key in JUDGED])) for name in ("raw", "cleaned")}
     return {
         "mock": mock,
         "training_s": training,
@@ -147,9 +144,7 @@ def _one(
 
     gps = START + EVENT
     truth = {"phase": 1.0, "psi": 0.3, "geocent_time": gps} | binary
-    silent = simulate(
-        truth, load_surrogate("nr22"), duration=32.0, sampling_frequency=RATE, gps=gps, zero_noise=True, f_min=20.0
-    )
+    silent = simulate(truth, load_surrogate("nr22"), duration=32.0, sampling_frequency=RATE, gps=gps, zero_noise=True, f_min=20.0)
     series: dict[str, dict[str, Any]] = {"raw": {}, "cleaned": {}}
     for i, (detector, signal) in enumerate(silent.series.items()):
         data = source.draw(SPAN, seed + i)

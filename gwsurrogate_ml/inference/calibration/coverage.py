@@ -137,9 +137,7 @@ def tarp(records: Records, raw: bool, seed: int = 0) -> dict[str, Any]:
     }
 
 
-def lc2st(
-    records: Records, seed: int = 0, n_components: int = 16, n_null: int = 50, n_tested: int = 20
-) -> dict[str, Any]:
+def lc2st(records: Records, seed: int = 0, n_components: int = 16, n_null: int = 50, n_tested: int = 20) -> dict[str, Any]:
     """Local classifier test of the network by sbi: are draws and truths told apart, given the data?
 
     The data enter by the leading principal components of the network's input: a classifier on all of its some hundred

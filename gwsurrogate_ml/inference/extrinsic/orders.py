@@ -225,9 +225,7 @@ class OrdersIntegral:
         near, far = self.distance
         return near, far, float(np.log(3.0 / (far**3 - near**3)))
 
-    def terms(
-        self, orders: np.ndarray, series: np.ndarray, gram: np.ndarray, exact: bool = True
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def terms(self, orders: np.ndarray, series: np.ndarray, gram: np.ndarray, exact: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Log of weight times likelihood of every point (M,), and the phases (M,) that the points have for this binary.
 
         Parameters
@@ -239,9 +237,7 @@ class OrdersIntegral:
             also the points that hardly count
         """
         two = int(np.flatnonzero(orders == 2)[0])
-        return _terms(
-            series, gram, self._packed, orders, two, self.time_limits, self._edges, _NODES, _WEIGHTS, not exact
-        )
+        return _terms(series, gram, self._packed, orders, two, self.time_limits, self._edges, _NODES, _WEIGHTS, not exact)
 
     def draw(
         self,

@@ -180,9 +180,7 @@ def quasi_random(
     causal = np.abs(delay) <= travel
     times, delay, log_density, u = times[causal], delay[causal], log_density[causal], u[causal]
 
-    azimuth, log_azimuth = (
-        azimuths.draw(u[:, 2]) if azimuths is not None else _azimuths(network, window, series, times, u[:, 2])
-    )
+    azimuth, log_azimuth = azimuths.draw(u[:, 2]) if azimuths is not None else _azimuths(network, window, series, times, u[:, 2])
     direction = network.ring_direction(delay, azimuth)
     delays = network.delays(direction)
     geocentre = times[:, 0] - delays[:, 0]
@@ -294,9 +292,7 @@ def _azimuths(
     log_p = np.zeros((n, _RING))
     for k, row in enumerate(np.abs(series[2:]) ** 2, start=2):
         cosine, sine = after[0][:, k] - middle[:, k], after[1][:, k] - middle[:, k]
-        arrival = (
-            first[:, None] + middle[:, k, None] + np.outer(cosine, np.cos(centres)) + np.outer(sine, np.sin(centres))
-        )
+        arrival = first[:, None] + middle[:, k, None] + np.outer(cosine, np.cos(centres)) + np.outer(sine, np.sin(centres))
         index = np.clip(np.round((arrival - window.start) / window.step).astype(np.int64), 0, window.size - 1)
         # A cell of the ring is wider than the peak: its best time speaks for it.
         log_p += TEMPER * 0.5 * maximum_filter1d(row, _SPREAD)[index]

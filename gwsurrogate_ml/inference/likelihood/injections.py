@@ -85,9 +85,7 @@ class Injection:
     segment: AnalysisSegment
 
 
-def draw_injection(
-    config: SegmentConfig, prior: BinaryPrior, model: WaveformModel, rng: np.random.Generator
-) -> Injection:
+def draw_injection(config: SegmentConfig, prior: BinaryPrior, model: WaveformModel, rng: np.random.Generator) -> Injection:
     """A signal from the prior in noise of a random PSD.
 
     Signals whose optimal network signal-to-noise ratio is below 5 are skipped: what is analysed is chosen by the data

@@ -103,9 +103,7 @@ class ReducedLikelihood:
 
     def power(self, coefficients: np.ndarray) -> np.ndarray:
         """<h|h> in each detector from coefficients alone: (N, K) to (N, n_det)."""
-        return np.stack(
-            [np.sum(np.real(np.conj(coefficients) * (coefficients @ g.T)), axis=1) for g in self._metrics], 1
-        )
+        return np.stack([np.sum(np.real(np.conj(coefficients) * (coefficients @ g.T)), axis=1) for g in self._metrics], 1)
 
     def series(self, coefficients: np.ndarray) -> np.ndarray:
         """z_d(t) at the window's times: (N, K) to (N, n_det, window.size) complex128."""

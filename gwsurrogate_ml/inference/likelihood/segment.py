@@ -67,9 +67,7 @@ class SegmentLikelihood:
         """
         h = np.conj(waveforms[:, self.band])
         turns = np.exp(2j * np.pi * np.outer(self.frequencies[self.band], window.times))
-        return np.stack(
-            [h @ ((w * d)[self.band, None] * turns) for w, d in zip(self.weight, self.strain, strict=True)], 1
-        )
+        return np.stack([h @ ((w * d)[self.band, None] * turns) for w, d in zip(self.weight, self.strain, strict=True)], 1)
 
     def log_likelihood_ratio(self, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
         """Log likelihood less that of noise, for N draws of all parameters: the model's space and `conventions.EXTRINSIC`.

@@ -55,10 +55,7 @@ def _quasi_random(dimension: int, seed: int) -> np.ndarray:
 def network_lags(likelihood: SegmentLikelihood, rate: float) -> list[int]:
     """Samples by which a signal may reach each detector earlier or later than the first; 0 for the first itself."""
     vertices = likelihood.network.vertices
-    return [
-        int(np.ceil(np.linalg.norm(vertices[0] - vertex) / C_SI * rate)) + 1 if d else 0
-        for d, vertex in enumerate(vertices)
-    ]
+    return [int(np.ceil(np.linalg.norm(vertices[0] - vertex) / C_SI * rate)) + 1 if d else 0 for d, vertex in enumerate(vertices)]
 
 
 def snr_series(likelihood: SegmentLikelihood, h: np.ndarray, rate: float) -> list[np.ndarray]:
@@ -83,9 +80,7 @@ def total(squared: np.ndarray) -> np.ndarray:
     return squared.sum(axis=0)
 
 
-def _peaks(
-    likelihood: SegmentLikelihood, h: np.ndarray, centre: float, half_width: float, rate: float, combine: Combine
-) -> tuple:
+def _peaks(likelihood: SegmentLikelihood, h: np.ndarray, centre: float, half_width: float, rate: float, combine: Combine) -> tuple:
     """Best arrival times, causal with the first detector, for each waveform: times (N, n_det), snr (N, n_det)."""
     from scipy.ndimage import maximum_filter1d
 

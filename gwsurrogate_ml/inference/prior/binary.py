@@ -120,9 +120,7 @@ class BinaryPrior(Prior, BaseModel):
         start, end = ranges.get("geocent_time", (-0.1, 0.1))
         middle = (start + end) / 2
         if gps is not None and "geocent_time" in given and abs(middle - gps) > 1e-6:
-            raise ConfigError(
-                f"geocent_time has its middle at GPS {middle:.6f}, the event at {gps:.6f}: give both the same"
-            )
+            raise ConfigError(f"geocent_time has its middle at GPS {middle:.6f}, the event at {gps:.6f}: give both the same")
         fields: dict[str, Any] = {name: ranges[name] for name in ("chirp_mass", "mass_ratio", "luminosity_distance")}
         fields |= {
             "chi": ranges["chi_1"],

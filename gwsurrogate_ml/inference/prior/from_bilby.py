@@ -43,9 +43,7 @@ def read_priors(source: Mapping[str, Any] | str | Path) -> PriorDict:
     try:
         return PriorDict(dict(source)) if isinstance(source, Mapping) else PriorDict(filename=str(source))
     except (AttributeError, ImportError, LookupError, NameError, OSError, SyntaxError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"the prior{name} cannot be read ({error}): give one of bilby's, such as Uniform(low, high)"
-        ) from error
+        raise ConfigError(f"the prior{name} cannot be read ({error}): give one of bilby's, such as Uniform(low, high)") from error
 
 
 def densities(priors: PriorDict) -> dict[str, Prior]:
@@ -53,9 +51,7 @@ def densities(priors: PriorDict) -> dict[str, Prior]:
     return {name: priors[name] for name in priors if name not in COMPONENTS or name not in priors.constraint_keys}
 
 
-def require_densities(
-    priors: Mapping[str, Any], optional: Sequence[str] = (), names: Sequence[str] = PARAMETERS
-) -> None:
+def require_densities(priors: Mapping[str, Any], optional: Sequence[str] = (), names: Sequence[str] = PARAMETERS) -> None:
     """Raise unless there is a density of each of the parameters `names` by itself, but for those in `optional`.
 
     Raises
@@ -81,9 +77,7 @@ def _require_density(name: str, prior: Prior) -> None:
 
     kind = type(prior).__name__
     if not hasattr(prior, "ln_prob"):
-        raise ConfigError(
-            f"the prior on {name} is {prior!r}, which is no prior: give one of bilby's, such as Uniform(low, high)"
-        )
+        raise ConfigError(f"the prior on {name} is {prior!r}, which is no prior: give one of bilby's, such as Uniform(low, high)")
     if isinstance(prior, DeltaFunction):
         raise DomainError(
             f"the prior on {name} is the single value {prior.peak:g}, which no draw has: an analysis needs a density; give a "
@@ -126,9 +120,7 @@ def require_same(given: Mapping[str, Prior], expected: Mapping[str, Prior]) -> N
         if name in components:
             low, high = components[name].min(), components[name].max()
             if low < prior.minimum or high > prior.maximum:
-                found.append(
-                    f"{said}, which cuts into {low:.4g} to {high:.4g}: leave it out, and cut the draws of the result"
-                )
+                found.append(f"{said}, which cuts into {low:.4g} to {high:.4g}: leave it out, and cut the draws of the result")
             continue
         other = expected[name]
         # The ends of the times are rounded, half a microsecond at most.

@@ -86,9 +86,7 @@ class PosteriorNetwork(nn.Module):
         return self.flow(self.embedding(features[None])[0])
 
 
-def unconditional_flow(
-    dimension: int, transforms: int = 2, hidden: tuple[int, ...] = (64, 64), bins: int = 5
-) -> nn.Module:
+def unconditional_flow(dimension: int, transforms: int = 2, hidden: tuple[int, ...] = (64, 64), bins: int = 5) -> nn.Module:
     """A small spline flow over `dimension` numbers, for the refinement of one event."""
     import zuko
 

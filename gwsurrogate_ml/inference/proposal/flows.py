@@ -134,9 +134,7 @@ class FlowProposal:
         """(n,) float64."""
         base, ladj = self._latent(z if self._plain else (z - self._mean) @ self._inverse.T)
         n = self.dimension
-        log_base = (
-            -0.5 * np.sum((base / self._widen) ** 2, axis=1) - n * np.log(self._widen) - n / 2 * np.log(2 * np.pi)
-        )
+        log_base = -0.5 * np.sum((base / self._widen) ** 2, axis=1) - n * np.log(self._widen) - n / 2 * np.log(2 * np.pi)
         return log_base + ladj - self._log_det
 
 

@@ -83,9 +83,7 @@ def streams(turned: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     return 2 * v[:, :, None] * along / (v**2).sum(dim=1)[:, None, None] - turned
 
 
-def features(
-    projected: torch.Tensor, templates: torch.Tensor, delay: torch.Tensor, bands: torch.Tensor
-) -> torch.Tensor:
+def features(projected: torch.Tensor, templates: torch.Tensor, delay: torch.Tensor, bands: torch.Tensor) -> torch.Tensor:
     """The network's input.
 
     Parameters
@@ -124,9 +122,7 @@ def features(
     return torch.cat(parts, dim=1).to(torch.float32)
 
 
-def seen_templates(
-    functions: np.ndarray, basis: np.ndarray, whitening: np.ndarray, templates: np.ndarray
-) -> np.ndarray:
+def seen_templates(functions: np.ndarray, basis: np.ndarray, whitening: np.ndarray, templates: np.ndarray) -> np.ndarray:
     """The templates (K, R) in the network's basis (n_b, K) under the PSD that `whitening` (n_b,) stands for: (R, K),
     unit norm.
     """

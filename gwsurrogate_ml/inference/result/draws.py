@@ -34,9 +34,7 @@ def whitened_bands(
     """
     from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 
-    signals = SegmentLikelihood(segment, model).signals(
-        {name: posterior[name].to_numpy() for name in parameters_of(posterior)}
-    )
+    signals = SegmentLikelihood(segment, model).signals({name: posterior[name].to_numpy() for name in parameters_of(posterior)})
     white = segment.whitened(signals)
     quantiles = np.quantile(white, (0.05, 0.5, 0.95), axis=0)
     n = white.shape[-1]

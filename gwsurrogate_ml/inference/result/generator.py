@@ -20,9 +20,7 @@ def responses(segment: AnalysisSegment, waveform: Any) -> Callable[[Mapping[str,
         from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 
         likelihood = SegmentLikelihood(segment, waveform)
-        return lambda row: likelihood.signals(
-            {name: np.array([row[name]]) for name in (*waveform.space.names, *EXTRINSIC)}
-        )[0]
+        return lambda row: likelihood.signals({name: np.array([row[name]]) for name in (*waveform.space.names, *EXTRINSIC)})[0]
     interferometers = segment.to_bilby()
     strain = (_lal(segment, waveform) if isinstance(waveform, str) else waveform).frequency_domain_strain
 

@@ -131,9 +131,7 @@ def with_higher_modes(
         if the segment is another one, or the result is not of a (2,2) model any more
     """
     if "waveform" in result.meta:
-        raise ConfigError(
-            f"the result is already under {result.meta['waveform']!r}: pass the one of the (2,2) analysis"
-        )
+        raise ConfigError(f"the result is already under {result.meta['waveform']!r}: pass the one of the (2,2) analysis")
     require_same_data(result, segment)
     from gwsurrogate_ml.surrogate.load import load_surrogate
 

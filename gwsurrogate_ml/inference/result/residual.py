@@ -160,9 +160,7 @@ def residual_test(likelihood: SegmentLikelihood, signal: np.ndarray, merger: np.
     return ResidualTest(**(asdict(best[1]) | {"p_value": corrected, "n_tiles": n_tiles}))
 
 
-def second_signal(
-    likelihood: SegmentLikelihood, signal: np.ndarray, merger: np.ndarray, templates: np.ndarray
-) -> dict[str, float]:
+def second_signal(likelihood: SegmentLikelihood, signal: np.ndarray, merger: np.ndarray, templates: np.ndarray) -> dict[str, float]:
     """The loudest coincident trigger in the residual, away from the merger.
 
     Parameters

@@ -173,10 +173,7 @@ class Result:
         scalars = {name: getattr(self, name) for name in _SCALARS}
         if path.suffix == ".json":
             with whole_file(path) as temporary:
-                tables = {
-                    k: {c: t[c].tolist() for c in t}
-                    for k, t in (("posterior", self.posterior), ("weighted", self.weighted))
-                }
+                tables = {k: {c: t[c].tolist() for c in t} for k, t in (("posterior", self.posterior), ("weighted", self.weighted))}
                 temporary.write_text(json.dumps({**scalars, "meta": _plain(self.meta), **tables}))
         else:
             with whole_hdf5(path) as file:

@@ -93,9 +93,7 @@ def with_prior(result: Result, prior: Mapping[str, Any] | str | Path, seed: int 
     return reweighted(result, result.posterior, log_ratio, meta | {"reweighted": "prior"}, seed)
 
 
-def reweighted(
-    result: Result, draws: pd.DataFrame, log_ratio: np.ndarray, meta: Mapping[str, Any], seed: int
-) -> Result:
+def reweighted(result: Result, draws: pd.DataFrame, log_ratio: np.ndarray, meta: Mapping[str, Any], seed: int) -> Result:
     """Result of equally weighted `draws` of `result` that get the weights exp(log_ratio)."""
     if not np.any(np.isfinite(log_ratio)):
         raise DomainError("no draw of the result lies inside the new prior: the data and this prior exclude each other")

@@ -130,9 +130,7 @@ class KeptSteps(Steps):
         if path.exists():
             with suppress(ArtifactError):
                 seconds, tensors = load(path, self.key, name)
-                parts = {
-                    part: {k.removeprefix(part): v for k, v in tensors.items() if k.startswith(part)} for part in PARTS
-                }
+                parts = {part: {k.removeprefix(part): v for k, v in tensors.items() if k.startswith(part)} for part in PARTS}
                 result = kind.from_tensors(parts["result."])
                 if sampler is not None:
                     sampler.restore(parts["sampler."])

@@ -92,9 +92,7 @@ def one_detector_flags(found: Trigger, network: DetectorNetwork, power: np.ndarr
     share = float(np.sum(total[alike] ** 1.5) / np.sum(total**1.5))
     if share >= RARE:
         return []
-    quiet = ", ".join(
-        f"{n} {s:.1f}" for n, s in zip(network.names, found.snr, strict=True) if n != network.names[loudest]
-    )
+    quiet = ", ".join(f"{n} {s:.1f}" for n, s in zip(network.names, found.snr, strict=True) if n != network.names[loudest])
     return [
         f"one detector: {network.names[loudest]} has a signal-to-noise ratio of {found.snr[loudest]:.1f}, {quiet}; "
         f"of all binaries, counted by the volume they are heard in, {max(100 * share, 1e-3):.1g} % look like this: "

@@ -123,9 +123,7 @@ class OrdersSampler(EventSampler):
         sets, counts = [], []
         for number in range(self.n_sets):
             seed, draw = (int(s) for s in seeds[2 * number : 2 * number + 2])
-            plain = quasi_random(
-                self.likelihood.network, self.window, typical, norms, self.prior.time_half_width, log2_n, seed
-            )
+            plain = quasi_random(self.likelihood.network, self.window, typical, norms, self.prior.time_half_width, log2_n, seed)
             candidates = self._integral(OrderPoints.of(plain, seed))
             mean = np.zeros(len(plain))
             for orders, series, gram in binaries:
@@ -144,9 +142,7 @@ class OrdersSampler(EventSampler):
         self.sets = sets
 
     def _integral(self, points: OrderPoints) -> OrdersIntegral:
-        return OrdersIntegral(
-            points, self.likelihood.network, self.window, self.prior.luminosity_distance, self.time_limits
-        )
+        return OrdersIntegral(points, self.likelihood.network, self.window, self.prior.luminosity_distance, self.time_limits)
 
     @staticmethod
     def _typical(binaries: list[Spectra]) -> tuple[np.ndarray, np.ndarray]:
@@ -190,8 +186,6 @@ class OrdersSampler(EventSampler):
             }
             draws.extrinsic[row] = [place[name] for name in self.drawn_at_once]
 
-    def completed(
-        self, draws: Evaluated, rows: np.ndarray, number: int, rng: np.random.Generator
-    ) -> dict[str, np.ndarray]:
+    def completed(self, draws: Evaluated, rows: np.ndarray, number: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """See `EventSampler.completed`: what was drawn with the likelihood."""
         return dict(zip(self.drawn_at_once, draws.extrinsic[rows].T, strict=True))

@@ -134,9 +134,7 @@ class QuadrupoleSampler(EventSampler):
             self.reduced.extend(h[lost > self.tolerance])
             coefficients, power, lost = self.reduced.project(h)
             if np.any(lost > self.tolerance):
-                raise GwsmlError(
-                    f"the event's basis loses {lost.max():.1e} of a waveform's power after it was extended"
-                )
+                raise GwsmlError(f"the event's basis loses {lost.max():.1e} of a waveform's power after it was extended")
         return coefficients, power
 
     def _series(self, coefficients: np.ndarray) -> np.ndarray:
@@ -168,15 +166,9 @@ class QuadrupoleSampler(EventSampler):
         if count < TOO_FEW:
             low, high = self.table.distance
             _, nearer = self._chosen(binaries, replace(self.table, distance=(1e-3 * low, high)), log2_n)
-            raise (
-                too_near(self.found, self.prior, power[0])
-                if nearer > TOO_FEW
-                else unlike(self.found, self.likelihood.network)
-            )
+            raise (too_near(self.found, self.prior, power[0]) if nearer > TOO_FEW else unlike(self.found, self.likelihood.network))
 
-    def _chosen(
-        self, binaries: LikelyBinaries, table: DistanceTable, log2_n: int
-    ) -> tuple[list[ExtrinsicIntegral], float]:
+    def _chosen(self, binaries: LikelyBinaries, table: DistanceTable, log2_n: int) -> tuple[list[ExtrinsicIntegral], float]:
         network, typical = self.likelihood.network, binaries.typical()
         return choose_sets(
             network,
@@ -196,9 +188,7 @@ class QuadrupoleSampler(EventSampler):
         found = self.sets[number].marginal(series, power, draws.shift[rows])
         draws.log_likelihood[rows], draws.effective[rows] = found
 
-    def completed(
-        self, draws: Evaluated, rows: np.ndarray, number: int, rng: np.random.Generator
-    ) -> dict[str, np.ndarray]:
+    def completed(self, draws: Evaluated, rows: np.ndarray, number: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """See `EventSampler.completed`."""
         integral = self.sets[number]
         series, shift = self._series(draws.coefficients[rows]), draws.shift[rows]

@@ -251,9 +251,7 @@ def final_draws(
     used = [(p, c) for p, c in zip(proposals, counts, strict=True) if c]
     z = np.concatenate([p.draw(c, seed + 3 + 100 * i) for i, (p, c) in enumerate(used)])
     starts = range(0, n, PART)
-    stages = [
-        "waveforms" if len(starts) == 1 else f"waveforms, part {k} of {len(starts)}" for k in range(1, len(starts) + 1)
-    ]
+    stages = ["waveforms" if len(starts) == 1 else f"waveforms, part {k} of {len(starts)}" for k in range(1, len(starts) + 1)]
     parts = [
         steps(stage, partial(sampler.evaluate, z[start : start + PART], stage), Evaluated, sampler)
         for start, stage in zip(starts, stages, strict=True)
@@ -321,9 +319,7 @@ def some_likely(log_weights: np.ndarray, log_likelihood: np.ndarray, seed: int) 
     return np.unique(np.concatenate([resample(x, LIKELY, rng) for x in (log_weights, log_weights - 0.5 * finite)]))
 
 
-def first_draws(
-    prior: Prior, sampler: EventSampler, proposals: list[Proposal], counts: list[int], seed: int
-) -> Evaluated:
+def first_draws(prior: Prior, sampler: EventSampler, proposals: list[Proposal], counts: list[int], seed: int) -> Evaluated:
     """`counts` draws of the proposals, with extrinsic points chosen for the binaries that turn out likely."""
     z = np.concatenate([p.draw(c, seed + 1 + 100 * i) for i, (p, c) in enumerate(zip(proposals, counts, strict=True))])
     known = sampler.known(sampler.proposed.from_normal(z), "pilot")

@@ -159,9 +159,7 @@ class EventSampler(ABC):
         """Fill in what the set of points `number` says of the draws `rows`: likelihoods, effective points, shifts."""
 
     @abstractmethod
-    def completed(
-        self, draws: Evaluated, rows: np.ndarray, number: int, rng: np.random.Generator
-    ) -> dict[str, np.ndarray]:
+    def completed(self, draws: Evaluated, rows: np.ndarray, number: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Extrinsic parameters of draws of the set `number`, with `log_likelihood` (ratio to noise) and `network_snr` (optimal)."""
 
     @abstractmethod

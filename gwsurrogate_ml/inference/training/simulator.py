@@ -53,9 +53,7 @@ def face_on(model: WaveformModel, theta: np.ndarray, config: EstimatorConfig) ->
     return h[:, band_frequencies(config)[0]]
 
 
-def compress(
-    model: WaveformModel, config: EstimatorConfig, bank: compression.CompressedBank, theta: np.ndarray
-) -> np.ndarray:
+def compress(model: WaveformModel, config: EstimatorConfig, bank: compression.CompressedBank, theta: np.ndarray) -> np.ndarray:
     """Coefficients (N, K) complex64 of the waveforms of binaries (N, 4) in the bank's basis."""
     parts = []
     basis = np.conj(bank.basis).astype(np.complex64)
@@ -85,23 +83,16 @@ def build_bank(
     theta = config.prior.sample_intrinsic(size, rng)
     n_examples = min(2500, size)
     examples = np.concatenate(
-        [
-            align(face_on(model, theta[i : i + _CHUNK], config), reference, frequencies)
-            for i in range(0, n_examples, _CHUNK)
-        ]
+        [align(face_on(model, theta[i : i + _CHUNK], config), reference, frequencies) for i in range(0, n_examples, _CHUNK)]
     )[:n_examples]
     vectors, tones = compression.build_basis(examples, frequencies, df, config.simulator.basis_size, rng)
     whitening = compression.whitening_curve(frequencies, df)
     white = examples[:500] * whitening
     held = np.sum(np.abs(white @ np.conj(vectors)) ** 2, axis=1) / np.sum(np.abs(white) ** 2, axis=1)
     if 1 - held.mean() > 1e-4:
-        raise ConfigError(
-            f"the basis of the bank loses {1 - held.mean():.1e} of the whitened power: raise simulator.basis_size"
-        )
+        raise ConfigError(f"the basis of the bank loses {1 - held.mean():.1e} of the whitened power: raise simulator.basis_size")
     empty = np.empty((size, len(tones)), dtype=np.complex64)
-    bank = compression.CompressedBank(
-        theta, empty, vectors, whitening, tones, frequencies, reference, float(held.mean())
-    )
+    bank = compression.CompressedBank(theta, empty, vectors, whitening, tones, frequencies, reference, float(held.mean()))
     for start in range(0, size, _CHUNK):
         part = slice(start, min(start + _CHUNK, size))
         empty[part] = compress(model, config, bank, theta[part])
@@ -127,9 +118,7 @@ def n_features(config: EstimatorConfig) -> int:
     return feature_map.n_features(len(config.segment.detectors), config.simulator.network_basis_size)
 
 
-def choose_templates(
-    bank: compression.CompressedBank, functions: np.ndarray, size: int, rng: np.random.Generator
-) -> np.ndarray:
+def choose_templates(bank: compression.CompressedBank, functions: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """Coefficients (K, size) over the network's functions (n_b, K) of aligned waveforms spread over the bank: each is
     the one least like those before it.
     """
@@ -232,9 +221,7 @@ class Simulator:
         self.terms[rows] = self.sigma.terms(theta)
         self.z[rows] = torch.from_numpy(self.config.prior.to_normal(theta).astype(np.float32))
 
-    def _candidates(
-        self, n: int, psd: list[int], rng: np.random.Generator, rows: tuple[int, int]
-    ) -> tuple[np.ndarray, ...]:
+    def _candidates(self, n: int, psd: list[int], rng: np.random.Generator, rows: tuple[int, int]) -> tuple[np.ndarray, ...]:
         """Rows of the bank, amplitudes with phase and distance, SNRs, delays and approximate norms of `n` signals under
         one set of PSDs.
         """

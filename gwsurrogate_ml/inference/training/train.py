@@ -131,9 +131,7 @@ def _claim(work: Path, config: EstimatorConfig, identity: dict[str, Any]) -> Non
     claim = json.dumps({"config": config.model_dump(mode="json"), "surrogate": identity}, indent=1, sort_keys=True)
     path = work / "config.json"
     if path.exists() and path.read_text() != claim:
-        raise ConfigError(
-            f"{work} holds the unfinished training of another configuration: delete it or choose another --out"
-        )
+        raise ConfigError(f"{work} holds the unfinished training of another configuration: delete it or choose another --out")
     _write(path, claim.encode())
 
 
@@ -150,9 +148,7 @@ def cached_bank(work: Path, model: WaveformModel, config: EstimatorConfig, progr
         try:
             with np.load(path) as stored:
                 fields = {name: stored[name] for name in names}
-        except (
-            Exception
-        ) as error:  # OSError, ValueError, KeyError, EOFError, BadZipFile or zlib.error, as the damage is
+        except Exception as error:  # OSError, ValueError, KeyError, EOFError, BadZipFile or zlib.error, as the damage is
             raise DataError(f"{path} is damaged ({error}): delete it and train again") from error
         return CompressedBank(**fields | {"captured": float(fields["captured"])})
     bank = build_bank(model, config, np.random.default_rng([config.seed, _BANK_STREAM]), progress)
@@ -250,9 +246,7 @@ def _optimise(
             with log.open("a") as stream:
                 stream.write(json.dumps(line) + "\n")
             efficiency = []
-            logger.info(
-                "step %(step)d: loss %(loss).3f, validation %(validation_loss).3f, efficiency %(efficiency)s", line
-            )
+            logger.info("step %(step)d: loss %(loss).3f, validation %(validation_loss).3f, efficiency %(efficiency)s", line)
         if here.first and done % t.checkpoint_every == 0 and done < t.steps:
             state = {name: part.state_dict() for name, part in parts.items()}
             state |= {"step": done, "seconds": seconds + time.monotonic() - started}

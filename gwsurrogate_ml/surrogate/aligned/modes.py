@@ -48,30 +48,20 @@ def _check_card(card: dict[str, Any]) -> None:
 
 def _check_tensors(tensors: dict[str, np.ndarray], degree: int, modes: tuple[ModeKey, ...]) -> None:
     """Raise ArtifactError where weights and card do not belong together: the numbers would be wrong without a word."""
-    needed = {"knots", "stage1.mean", "stage1.basis", "stage1.polynomial"} | (
-        {"higher.basis"} if len(modes) > 1 else set()
-    )
+    needed = {"knots", "stage1.mean", "stage1.basis", "stage1.polynomial"} | ({"higher.basis"} if len(modes) > 1 else set())
     if missing := sorted(needed - set(tensors)):
-        raise ArtifactError(
-            f"the weights lack {missing[0]!r}: they are not those of a surrogate, install or train it anew"
-        )
+        raise ArtifactError(f"the weights lack {missing[0]!r}: they are not those of a surrogate, install or train it anew")
     for key, value in tensors.items():
         if not np.isfinite(value).all():
-            raise ArtifactError(
-                f"{key!r} of the weights holds numbers that are not finite: install or train the model anew"
-            )
+            raise ArtifactError(f"{key!r} of the weights holds numbers that are not finite: install or train the model anew")
     knots = tensors["knots"]
     if knots.ndim != 1 or len(knots) < 16 or not (np.diff(knots) > 0).all():
         raise ArtifactError("the weights' knots do not ascend: install or train the model anew")
     for key, value in tensors.items():
         if key.endswith("stage1.basis") and value.shape[-1] != 2 * len(knots):
-            raise ArtifactError(
-                f"{key!r} of the weights has shape {value.shape}: it does not fit the {len(knots)} knots"
-            )
+            raise ArtifactError(f"{key!r} of the weights has shape {value.shape}: it does not fit the {len(knots)} knots")
     if len(tensors["stage1.polynomial"]) != len(chebyshev_exponents(degree)):
-        raise ArtifactError(
-            f"the card's degree {degree} does not fit the weights: restore the card that came with them"
-        )
+        raise ArtifactError(f"the card's degree {degree} does not fit the weights: restore the card that came with them")
     if len(modes) > 1 and len(tensors["higher.basis"]) != len(modes) - 1:
         raise ArtifactError(
             f"the card names {len(modes)} modes, the weights hold {len(tensors['higher.basis']) + 1}: restore the card that came "
@@ -165,9 +155,7 @@ class AlignedModes:
 
         for name, tensor in (("parameters", parameters), ("times", times)):
             if not isinstance(tensor, torch.Tensor) or tensor.is_complex():
-                raise ConfigError(
-                    f"{name} is a {type(tensor).__name__}: give a real torch tensor, torch.as_tensor(...)"
-                )
+                raise ConfigError(f"{name} is a {type(tensor).__name__}: give a real torch tensor, torch.as_tensor(...)")
         check_parameters(parameters.detach().cpu().numpy(), self.info["ranges"])
         if times.ndim not in (1, 2) or (times.ndim == 2 and len(times) != len(parameters)):
             raise ConfigError(f"times have shape {tuple(times.shape)}: give (n,) or (N, n) with N = {len(parameters)}")
@@ -177,9 +165,7 @@ class AlignedModes:
         dual = any(torch.autograd.forward_ad.unpack_dual(x).tangent is not None for x in inputs)
         wanted = dual or (torch.is_grad_enabled() and any(x.requires_grad for x in inputs))
         if parameters.device.type == "cpu" and not wanted:
-            return torch.from_numpy(
-                self._compiled_batch(parameters.detach().to(dtype).numpy(), times.to(dtype).numpy())
-            )
+            return torch.from_numpy(self._compiled_batch(parameters.detach().to(dtype).numpy(), times.to(dtype).numpy()))
         tensors, to_slopes = self._on(parameters.device)
         log_amplitude, phase = predictor.log_amplitude_and_phase(parameters.to(dtype), tensors, self.degree, torch)
         log_total, centre = log_amplitude, self.tables.centre
@@ -244,9 +230,7 @@ class AlignedModes:
             try:
                 values.append(float(value))
             except (TypeError, ValueError):
-                raise ConfigError(
-                    f"{name} is {value!r}: this call takes one binary, a number; `batch` takes many"
-                ) from None
+                raise ConfigError(f"{name} is {value!r}: this call takes one binary, a number; `batch` takes many") from None
         parameters = np.array([values])
         check_parameters(parameters, self.info["ranges"])
         return parameters
@@ -297,8 +281,6 @@ class AlignedModes:
         import torch
 
         if device not in self._devices:
-            tensors = {
-                key: torch.as_tensor(value, dtype=torch.float64, device=device) for key, value in self.tensors.items()
-            }
+            tensors = {key: torch.as_tensor(value, dtype=torch.float64, device=device) for key, value in self.tensors.items()}
             self._devices[device] = tensors, torch.as_tensor(slope_matrix(self.knots).T.copy(), device=device)
         return self._devices[device]

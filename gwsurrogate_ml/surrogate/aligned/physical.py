@@ -169,9 +169,7 @@ class PhysicalModes:
         than 0.4 s."""
         return np.maximum(2, (np.minimum(0.9 * (reach + before / rate), 0.4) * rate).astype(np.int64))
 
-    def phase_at_peak(
-        self, k: Knots, unit: np.ndarray, phase: float, f_ref: float | None, parameters: np.ndarray
-    ) -> float:
+    def phase_at_peak(self, k: Knots, unit: np.ndarray, phase: float, f_ref: float | None, parameters: np.ndarray) -> float:
         """Orbital phase at t = 0 of the first waveform when `phase` is that at the (2,2) frequency `f_ref` (Hz; None: t = 0)."""
         if f_ref is None:
             return phase
@@ -183,9 +181,7 @@ class PhysicalModes:
             t = t - (slope - wanted) / curve if abs(curve) > 1e-12 else t
         return phase - 0.5 * float(hermite(self.geometric.knots, k.phase[0], k.phase_slope[0], t)[0])
 
-    def start_at(
-        self, k: Knots, unit: np.ndarray, f_min: float, parameters: np.ndarray, name: str = "f_min"
-    ) -> np.ndarray:
+    def start_at(self, k: Knots, unit: np.ndarray, f_min: float, parameters: np.ndarray, name: str = "f_min") -> np.ndarray:
         """Time in M (N,) at which the (2,2) mode passes `f_min`; `unit` (N,) is the total mass in seconds."""
         if not (is_finite(f_min) and f_min > 0):
             raise ConfigError(f"{name} is {f_min!r}: give a positive frequency in Hz")
@@ -219,9 +215,7 @@ class PhysicalModes:
             except (TypeError, ValueError):
                 raise ConfigError(f"{name} is {value!r}: give a number") from None
         try:
-            m1, m2, c1, c2 = values = np.array(
-                given if max(x.ndim for x in given) == 0 else np.broadcast_arrays(*given)
-            )
+            m1, m2, c1, c2 = values = np.array(given if max(x.ndim for x in given) == 0 else np.broadcast_arrays(*given))
         except ValueError:
             shapes = ", ".join(str(x.shape) for x in given)
             raise ConfigError(f"masses and spins have the shapes {shapes}: give arrays (N,) of one length") from None
@@ -231,9 +225,7 @@ class PhysicalModes:
         if (m1 < m2).any():
             m1, m2 = np.atleast_1d(m1, m2)
             i = int(np.argmax(m2 - m1))
-            raise DomainError(
-                f"mass_1 = {m1[i]:g} < mass_2 = {m2[i]:g}: mass_1 is the heavier body, swap masses and spins"
-            )
+            raise DomainError(f"mass_1 = {m1[i]:g} < mass_2 = {m2[i]:g}: mass_1 is the heavier body, swap masses and spins")
         parameters = np.empty((m1.size, 3))
         parameters[:, 0], parameters[:, 1], parameters[:, 2] = m1 / m2, c1, c2
         check_parameters(parameters, self.geometric.info["ranges"])

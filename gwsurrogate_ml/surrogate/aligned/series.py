@@ -71,8 +71,7 @@ def batch(
     parameters, total = si.many(*binaries)
     shape = total.shape
     distance, theta, azimuth = (
-        si.spread(name, value, shape)
-        for name, value in zip(("luminosity_distance", "theta_jn", "phase"), place, strict=True)
+        si.spread(name, value, shape) for name, value in zip(("luminosity_distance", "theta_jn", "phase"), place, strict=True)
     )
     if not (distance > 0).all():
         raise ConfigError("luminosity_distance is not positive everywhere: give Mpc")

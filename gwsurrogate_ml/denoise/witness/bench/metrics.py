@@ -48,9 +48,7 @@ def binary_power(frequencies: np.ndarray, mass_1: float, mass_2: float) -> np.nd
     f = np.asarray(frequencies, dtype=np.float64)
     x = np.maximum(f, 1e-3) / merger
     lorentz = 1.0 / (1.0 + (2.0 * (f - ring) / width) ** 2)
-    amplitude = np.where(
-        f < merger, x ** (-7 / 6), np.where(f < ring, x ** (-2 / 3), (ring / merger) ** (-2 / 3) * lorentz)
-    )
+    amplitude = np.where(f < merger, x ** (-7 / 6), np.where(f < ring, x ** (-2 / 3), (ring / merger) ** (-2 / 3) * lorentz))
     return np.where((f > 0) & (f < cut), amplitude**2, 0.0)
 
 

@@ -191,9 +191,7 @@ def preset(name: str, *, sampling_frequency: float = 1024.0, floor: PsdSource = 
         if the name is unknown or the rate too low for the couplings
     """
     if sampling_frequency < 512:
-        raise ConfigError(
-            f"sampling_frequency={sampling_frequency:g} Hz: the couplings reach 200 Hz, give at least 512"
-        )
+        raise ConfigError(f"sampling_frequency={sampling_frequency:g} Hz: the couplings reach 200 Hz, give at least 512")
     curve = _floor(floor)
     if name == "o3_like":
         return Mock(name, _o3_like(curve), curve, sampling_frequency)

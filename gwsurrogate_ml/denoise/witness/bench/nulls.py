@@ -81,9 +81,7 @@ def null_tests(
     return result | {"worst": max(abs(ratio - 1.0) for ratios in result.values() for ratio in ratios)}
 
 
-def null_test_on_data(
-    strain: TimeSeries, witnesses: Mapping[str, TimeSeries], fit: Fit = WitnessCleaner.fit
-) -> dict[str, Any]:
+def null_test_on_data(strain: TimeSeries, witnesses: Mapping[str, TimeSeries], fit: Fit = WitnessCleaner.fit) -> dict[str, Any]:
     """As `null_tests` for data without a mock: the change of the SNR when witnesses are shifted before the fit."""
     cleaner = fit(strain, shifted(witnesses))
     clean = cleaner.apply(strain, shifted(witnesses)).strain
@@ -96,9 +94,7 @@ def _snr_ratio(before: np.ndarray, after: np.ndarray, rate: float) -> float:
     return snr_gain(f, raw, spectrum(after, rate)[1], binary_power(f, *MASSES))
 
 
-def self_subtraction_of_a_fit(
-    data: MockData, template: np.ndarray, n: int, fit: Fit = WitnessCleaner.fit
-) -> dict[str, float]:
+def self_subtraction_of_a_fit(data: MockData, template: np.ndarray, n: int, fit: Fit = WitnessCleaner.fit) -> dict[str, float]:
     """What is lost of signals in the very data that the cleaner is fitted to and applied to: the worst case.
 
     Filters once fitted cannot take anything from a signal that the witnesses do not hear; fitting to data that hold it can,
@@ -119,9 +115,7 @@ def self_subtraction_of_a_fit(
     from gwsurrogate_ml.denoise.witness.bench.ladder import injected
 
     loud, starts = injected(data.strain, template, n)
-    quiet_clean, loud_clean = (
-        fit(strain, data.witnesses).apply(strain, data.witnesses).strain for strain in (data.strain, loud)
-    )
+    quiet_clean, loud_clean = (fit(strain, data.witnesses).apply(strain, data.witnesses).strain for strain in (data.strain, loud))
     lost, snr = share_of_signal(loud_clean - quiet_clean, quiet_clean, template, starts, data.strain.sample_rate.value)
     return {"n": n, "snr": snr, "mean": float(np.mean(np.abs(lost))), "worst": float(np.max(np.abs(lost)))}
 
