@@ -123,6 +123,7 @@ def test_an_estimator_whose_card_is_not_of_this_version_is_refused(tmp_path: Pat
         load_estimator(folder)
 
 
+@pytest.mark.slow
 def test_training_an_estimator_writes_a_model_that_tells_its_settings(tmp_path: Path) -> None:
     config = tmp_path / "tiny.toml"
     config.write_text(

@@ -62,6 +62,7 @@ def test_truth_lies_on_the_data_and_in_the_band(run: Run) -> None:
         assert np.max(np.abs(band)) > 1.02 * largest
 
 
+@pytest.mark.slow
 def test_every_figure_renders_with_its_caption_and_says_where_the_truth_is(run: Run) -> None:
     made = list(pictures(run))
     assert [picture.name for picture in made] == list(FIGURES)

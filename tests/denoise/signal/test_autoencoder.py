@@ -30,6 +30,8 @@ from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError
 from gwsurrogate_ml.strain.spectrum import load_psd
 from gwsurrogate_ml.waveform.model import Grid, QuadrupoleModel
 
+SLOW_FIXTURES = ("model", "guided", "onnx_file")
+
 SMALL = {
     "name": "small",
     "data": {"n_waveforms": 40, "n_psds": 8, "reference": 60, "quiet": 20},
@@ -218,6 +220,7 @@ def test_a_killed_guided_training_goes_on_with_the_pool_it_has(
     assert not list((tmp_path / "small.training").glob("pool-*"))
 
 
+@pytest.mark.slow
 def test_another_bank_than_the_trained_one_is_refused(guided: AutoencoderDenoiser) -> None:
     other = AutoencoderDenoiser(guided.card, guided.network, guided.reference, guided.families)
     other.card["projection"] = guided.card["projection"] | {"bank_sha256": "0" * 64}
@@ -260,6 +263,7 @@ def test_the_graph_says_what_the_denoiser_says(kind: str, request: pytest.Fixtur
         assert found[0] == pytest.approx(expected.snr, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_stream_equals_the_whole_series_however_it_is_cut(guided: AutoencoderDenoiser, onnx_file: Path) -> None:
     stream = SignalStream(onnx_file)
     white = np.random.default_rng(1).standard_normal(12 * 2048).astype(np.float32)
@@ -318,6 +322,7 @@ def test_gaps_and_dropped_frames_pass_through_flagged(onnx_file: Path) -> None:
         stream.start(0.0, (np.arange(30.0, 300.0), np.full(270, 1e-46)))
 
 
+@pytest.mark.slow
 def test_what_cannot_be_exported_or_loaded(tmp_path: Path, model: AutoencoderDenoiser) -> None:
     with pytest.raises(ConfigError, match="is no network"):
         export_onnx(gw.load_denoiser("bbh-signal"), tmp_path / "x.onnx")

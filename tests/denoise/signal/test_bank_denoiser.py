@@ -145,6 +145,7 @@ def test_gw150914_in_real_data(denoiser: BankDenoiser, data_dir, tmp_path: Path)
     assert (tmp_path / "out" / "signal.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_the_autoencoder_recovers_signals_and_leaves_noise_alone(psd: np.ndarray, waveforms: np.ndarray) -> None:
     learned = gw.load_denoiser("bbh-autoencoder")
     rng = np.random.default_rng(3)

@@ -85,6 +85,7 @@ def test_a_right_posterior_passes_and_a_narrow_or_biased_one_fails() -> None:
     assert max(coverage.sbc(biased, raw=True, classify=False)["ks_p"].values()) < 1e-4
 
 
+@pytest.mark.slow
 def test_the_local_test_rejects_a_biased_network_and_not_a_right_one() -> None:
     right = coverage.lc2st(records(250), n_null=10, n_tested=10)
     biased = coverage.lc2st(records(250, bias=1.0), n_null=10, n_tested=10)

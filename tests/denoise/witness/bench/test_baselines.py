@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from benchmarks.deepclean import DeepClean, network
 from gwsurrogate_ml.denoise.witness.bench import ladder
@@ -16,6 +17,7 @@ def through(plan: Filter) -> ladder.Cleaner:
     return lambda s, w: run_through(plan, s.value, np.stack([w[k].value for k in plan.channels]), 0.0).strain
 
 
+@pytest.mark.slow
 def test_each_step_up_in_features_gains() -> None:
     mock = preset("o3_like", sampling_frequency=512)
     data = mock.draw(256.0, 1)
