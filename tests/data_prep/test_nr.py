@@ -86,9 +86,7 @@ def test_a_missing_mode_is_named_with_those_there():
 def lvcnr(path, modes, **attributes):
     knots = T[::2]
     with h5py.File(path, "w") as file:
-        file.attrs.update(
-            {"NR-code": "MAYA", "name": "TOY", "mass1": 0.6, "mass2": 0.4, "eccentricity": 0.001} | attributes
-        )
+        file.attrs.update({"NR-code": "MAYA", "name": "TOY", "mass1": 0.6, "mass2": 0.4, "eccentricity": 0.001} | attributes)
         file.attrs.update({f"spin{b}{a}": 0.1 * b if a == "z" else 0.0 for b in (1, 2) for a in "xyz"})
         for (l, m), h in modes.items():
             for part, values in (("amp", np.abs(h(knots))), ("phase", np.unwrap(np.angle(h(knots))))):
@@ -170,9 +168,7 @@ def test_polarizations_with_a_gap_in_time_are_refused(tmp_path):
         read_gatech_polarizations(path)
 
 
-@pytest.mark.parametrize(
-    ("name", "q", "spin", "tilt"), [("q4a02t60dPm2_T", 4, 0.2, 60), ("q2_a10_a28_ph0_th120", 2, 0.8, 120)]
-)
+@pytest.mark.parametrize(("name", "q", "spin", "tilt"), [("q4a02t60dPm2_T", 4, 0.2, 60), ("q2_a10_a28_ph0_th120", 2, 0.8, 120)])
 def test_bam_runs_without_metadata_have_the_parameters_of_their_names(tmp_path, name, q, spin, tilt):
     table, metadata = tmp_path / "bam.npz", tmp_path / "bam.json"
     np.savez(table, **{f"{name}|l2m2": np.column_stack([np.linspace(0.01, 0.2, 50)] + [np.ones(50)] * 5)})

@@ -37,9 +37,7 @@ def noise_psd() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def template() -> np.ndarray:
-    h, _ = get_fd_waveform(
-        approximant="IMRPhenomD", mass1=36, mass2=29, delta_f=DF, f_lower=F_LOW, f_final=RATE / 2, distance=400
-    )
+    h, _ = get_fd_waveform(approximant="IMRPhenomD", mass1=36, mass2=29, delta_f=DF, f_lower=F_LOW, f_final=RATE / 2, distance=400)
     h.resize(N // 2 + 1)
     return h.numpy().copy()
 
@@ -146,9 +144,7 @@ def test_peaks_lie_where_a_sixteen_times_finer_transform_has_them(template, stra
     pad = 16 * N // 2 + 1
     h, s, noise = (np.zeros(pad, complex), np.zeros(pad, complex), np.full(pad, np.inf))
     h[: N // 2], s[: N // 2], noise[: N // 2] = template[:-1], strain[:-1], noise_psd[:-1]
-    fine = pycbc.filter.matched_filter(
-        *(FrequencySeries(a, delta_f=DF) for a in (h, s, noise)), low_frequency_cutoff=F_LOW
-    ).numpy()
+    fine = pycbc.filter.matched_filter(*(FrequencySeries(a, delta_f=DF) for a in (h, s, noise)), low_frequency_cutoff=F_LOW).numpy()
     j = int(np.argmax(np.abs(fine)))
     assert peak.position == pytest.approx(j / 16, abs=0.1)
     assert abs(peak.snr) == pytest.approx(abs(fine[j]), rel=1e-4)

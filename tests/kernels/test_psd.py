@@ -140,9 +140,7 @@ def test_interpolation_is_linear_and_infinities_stay_local():
     np.testing.assert_array_equal(truncation.interpolate(s, 2.0, 4.0), [np.inf, 2, np.inf])
     x = np.random.default_rng(0).exponential(size=101)
     grid = np.arange(143) * 0.35
-    np.testing.assert_allclose(
-        truncation.interpolate(x, 0.5, 0.35, 143), np.interp(grid, np.arange(101) * 0.5, x), rtol=1e-12
-    )
+    np.testing.assert_allclose(truncation.interpolate(x, 0.5, 0.35, 143), np.interp(grid, np.arange(101) * 0.5, x), rtol=1e-12)
 
 
 def test_interpolation_refuses_to_extrapolate():

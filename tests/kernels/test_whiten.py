@@ -74,9 +74,7 @@ def test_the_stream_equals_the_offline_result_after_warm_up(sizes):
     # Offline data are tapered over half a filter at each end: the comparison starts where no taper reaches.
     first = whitener.warm_up + 512
     last = x.size - 1024 + whitener.delay
-    np.testing.assert_allclose(
-        stream[first:last], offline[first - whitener.delay : last - whitener.delay], atol=1e-11, rtol=0
-    )
+    np.testing.assert_allclose(stream[first:last], offline[first - whitener.delay : last - whitener.delay], atol=1e-11, rtol=0)
     # Between one half and one filter length from the end, only the faint ends of the filter see the taper.
     np.testing.assert_allclose(stream[1023:first], offline[1023 - whitener.delay : first - whitener.delay], atol=0.1)
 

@@ -192,9 +192,7 @@ def use(python: str, wheel: Path, folder: Path, constraints: bool) -> dict[str, 
         row = summary["posterior"]["chirp_mass"]
         inside_90 = row["lower_90"] <= truths["chirp_mass"] <= row["upper_90"]
         found["demo holds the true chirp mass"] = "ok" if inside_90 else str(row)
-        found["demo without sky map"] = (
-            "ok" if not (folder / "demo" / "skymap.fits").exists() else "skymap.fits is there"
-        )
+        found["demo without sky map"] = "ok" if not (folder / "demo" / "skymap.fits").exists() else "skymap.fits is there"
         found["sample_efficiency"] = summary["inference"]["sample_efficiency"]
     return found
 

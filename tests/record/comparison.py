@@ -99,9 +99,7 @@ def load(path: Path) -> tuple[dict[str, str], dict[str, Entry]]:
     return about["platform"], entries
 
 
-def differences(
-    found: Mapping[str, Entry], recorded: Mapping[str, Entry], close: float | None, same_platform: bool
-) -> list[str]:
+def differences(found: Mapping[str, Entry], recorded: Mapping[str, Entry], close: float | None, same_platform: bool) -> list[str]:
     """A sentence for each entry that is not as recorded; empty where all are.
 
     Parameters
@@ -133,9 +131,7 @@ def _exactly(name: str, new: Entry, old: Entry) -> list[str]:
         if new.sha256 == old.sha256:
             return []
         gap = max(abs(a - b) for a, b in zip(new.sums, old.sums, strict=True)) / (old.sums[1] or 1.0)
-        return [
-            f"{name}: numbers differ of which the checksum alone is kept; the sums by {gap:.1e} of the sum of sizes"
-        ]
+        return [f"{name}: numbers differ of which the checksum alone is kept; the sums by {gap:.1e} of the sum of sizes"]
     return [_how_much(name, new, old)]
 
 
@@ -159,9 +155,7 @@ def _how_much(name: str, new: Entry, old: Entry) -> str:
 def _nearly(name: str, new: Entry, old: Entry, close: float) -> list[str]:
     if new.shape != old.shape:
         return [f"{name}: of shape {new.shape}, recorded {old.shape}"]
-    floor = (
-        close * float(np.mean(np.abs(old.values[np.isfinite(old.values)]))) if np.isfinite(old.values).any() else 0.0
-    )
+    floor = close * float(np.mean(np.abs(old.values[np.isfinite(old.values)]))) if np.isfinite(old.values).any() else 0.0
     if not np.allclose(new.values, old.values, rtol=close, atol=floor, equal_nan=True):
         return [_how_much(name, new, old)]
     gap = max(abs(a - b) for a, b in zip(new.sums, old.sums, strict=True))

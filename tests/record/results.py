@@ -110,9 +110,7 @@ def posterior() -> Any:
 
 def fields(label: str, state: Any) -> Numbers:
     """The numbers among the attributes of an object, by `label` and name."""
-    return {
-        f"{label}/{name}": value for name, value in vars(state).items() if isinstance(value, float | int | np.ndarray)
-    }
+    return {f"{label}/{name}": value for name, value in vars(state).items() if isinstance(value, float | int | np.ndarray)}
 
 
 def columns(label: str, table: Any) -> Numbers:
@@ -141,9 +139,7 @@ def dimensionless() -> Numbers:
         times = np.linspace(-4000.0, 80.0, 1500)
         unequal = surrogate(q=6.3, chi1=-0.5, chi2=0.6, times=times)
         out |= {f"{name}/unequal/{l}{m}": unequal[l, m] for l, m in unequal}
-        parameters = torch.tensor(
-            [[1.0, 0.0, 0.0], [1.7, 0.6, -0.3], [3.9, -0.6, 0.2], [8.5, 0.1, 0.4]], dtype=torch.float64
-        )
+        parameters = torch.tensor([[1.0, 0.0, 0.0], [1.7, 0.6, -0.3], [3.9, -0.6, 0.2], [8.5, 0.1, 0.4]], dtype=torch.float64)
         grid = torch.linspace(-1500.0, 90.0, 700, dtype=torch.float64)
         out[f"{name}/batch"] = surrogate.batch(parameters, grid).numpy()
         parameters.requires_grad_()
@@ -211,9 +207,7 @@ def likelihood() -> Numbers:
     }
     out["noise"] = segment.noise_log_likelihood()
     out["whitened"] = segment.whitened()
-    out["lal/waveforms"] = lal_model.quadrupole(
-        deep().Binaries.aligned(*binaries(4, 4).values()), deep().Grid(**ON_SEGMENT)
-    )
+    out["lal/waveforms"] = lal_model.quadrupole(deep().Binaries.aligned(*binaries(4, 4).values()), deep().Grid(**ON_SEGMENT))
     rng = np.random.default_rng(6)
     around = {
         "chirp_mass": 29.34, "mass_ratio": 0.79, "chi_1": 0.3, "chi_2": -0.1, "luminosity_distance": 900.0, "theta_jn": 0.6,
@@ -266,9 +260,7 @@ def reweighted() -> Numbers:
     result, segment = posterior(), event().segment()
     chirp, distance = Uniform(22.0, 40.0, name="chirp_mass"), PowerLaw(1.0, 50.0, 2500.0, name="luminosity_distance")
     others = {
-        "prior": result.with_prior(
-            dict(result.to_bilby().priors) | {"chirp_mass": chirp, "luminosity_distance": distance}, seed=3
-        ),
+        "prior": result.with_prior(dict(result.to_bilby().priors) | {"chirp_mass": chirp, "luminosity_distance": distance}, seed=3),
         "higher_modes": result.with_higher_modes(segment, n=200, seed=4),
         # Not IMRPhenomXAS: its last digits depend on what the process has done before.
         "lal": result.with_waveform(segment, "IMRPhenomD", n=60, seed=5),
@@ -289,10 +281,7 @@ def conditioned() -> Numbers:
     """Spectra and whitened series: of strain data, and of the kernels, offline and streamed."""
     d, data = deep(), event()
     out: Numbers = {f"data/{name}": series.value for name, series in data.whiten().items()}
-    out |= {
-        f"data/{name}/short": series.value
-        for name, series in data.whiten(fduration=1.0, highpass=18.0, span=16.0).items()
-    }
+    out |= {f"data/{name}/short": series.value for name, series in data.whiten(fduration=1.0, highpass=18.0, span=16.0).items()}
     x, rate = data.series["H1"].value, 2048.0
     for average in ("median", "mean", "median-mean"):
         out[f"welch/{average}"] = d.welch(x, rate, 2.0, average=average)[1]
@@ -332,9 +321,7 @@ def filtered() -> Numbers:
         series = d.filter(*arguments, 900.0, decimate=decimate)
         out |= {f"kernel/{decimate}/snr": series.snr, f"kernel/{decimate}/sigma": series.sigma}
     out["kernel/chisq"] = d.power_chisq(*arguments, 16, np.arange(0, 8192, 128), f_high=900.0)[0]
-    out["kernel/truncated"] = d.truncation(
-        np.where(np.isfinite(segment.psd[0]), segment.psd[0], 1e-40), 0.25, 2.0, 20.0
-    )
+    out["kernel/truncated"] = d.truncation(np.where(np.isfinite(segment.psd[0]), segment.psd[0], 1e-40), 0.25, 2.0, 20.0)
     return out
 
 
@@ -397,8 +384,4 @@ def remnants() -> Numbers:
     q = rng.uniform(1.0, 4.0, 20)
     aligned = gw.load_remnant()(q=q, chi1=rng.uniform(-0.8, 0.8, 20), chi2=rng.uniform(-0.8, 0.8, 20))
     general = gw.load_remnant()(q=q, chi1=rng.uniform(-0.45, 0.45, (20, 3)), chi2=rng.uniform(-0.45, 0.45, (20, 3)))
-    return (
-        fields("aligned", aligned)
-        | fields("general", general)
-        | fields("one", gw.load_remnant()(q=1.5, chi1=0.3, chi2=-0.1))
-    )
+    return fields("aligned", aligned) | fields("general", general) | fields("one", gw.load_remnant()(q=1.5, chi1=0.3, chi2=-0.1))

@@ -18,13 +18,9 @@ def record() -> tuple[bool, dict[str, Entry]]:
     """Whether this is the platform of the record, and its entries; says so where it is not."""
     made_on, entries = load(RECORD)
     here = this_platform()
-    other = [
-        f"{name} {here.get(name)} (recorded {value})" for name, value in made_on.items() if here.get(name) != value
-    ]
+    other = [f"{name} {here.get(name)} (recorded {value})" for name, value in made_on.items() if here.get(name) != value]
     if other:
-        warnings.warn(
-            f"numbers are compared closely, not to the last digit, as here is {', '.join(other)}", stacklevel=2
-        )
+        warnings.warn(f"numbers are compared closely, not to the last digit, as here is {', '.join(other)}", stacklevel=2)
     return not other, entries
 
 

@@ -118,9 +118,7 @@ def test_to_bilby_holds_the_same_numbers(segment):
         np.testing.assert_array_equal(detector.frequency_array, segment.frequencies)
         np.testing.assert_array_equal(detector.frequency_mask, segment.mask)
         np.testing.assert_array_equal(detector.frequency_domain_strain[segment.mask], segment.strain[i, segment.mask])
-        np.testing.assert_allclose(
-            detector.power_spectral_density_array[segment.mask], segment.psd[i, segment.mask], rtol=1e-12
-        )
+        np.testing.assert_allclose(detector.power_spectral_density_array[segment.mask], segment.psd[i, segment.mask], rtol=1e-12)
 
 
 def test_noise_log_likelihood_is_bilbys(segment):

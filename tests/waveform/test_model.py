@@ -60,9 +60,7 @@ def test_simulated_strain_has_all_modes_of_the_model() -> None:
     data = simulate(binary, model, ("H1",), zero_noise=True, duration=16, sampling_frequency=2048)
     series = data.series["H1"]
     f = np.arange(series.size // 2 + 1) / 16.0
-    parameters = {
-        k: binary[k] for k in ("mass_1", "mass_2", "chi_1", "chi_2", "luminosity_distance", "theta_jn", "phase")
-    }
+    parameters = {k: binary[k] for k in ("mass_1", "mass_2", "chi_1", "chi_2", "luminosity_distance", "theta_jn", "phase")}
     h = model.frequency_domain_polarizations(**parameters, f_min=20.0, sampling_frequency=2048.0, duration=16.0)
     expected = np.fft.irfft(project("H1", *h, binary, f, float(series.t0.value)), series.size) * 2048
     assert np.linalg.norm(series.value - expected) < 1e-9 * np.linalg.norm(expected)

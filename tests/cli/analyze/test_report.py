@@ -140,9 +140,7 @@ def test_bad_pareto_k_shows_in_the_page() -> None:
 
 
 def test_diagnostics_that_are_not_finite_are_bad_not_an_error() -> None:
-    worse = SUMMARY | {
-        "inference": SUMMARY["inference"] | {"pareto_k": float("inf"), "log_evidence_error": float("nan")}
-    }
+    worse = SUMMARY | {"inference": SUMMARY["inference"] | {"pareto_k": float("inf"), "log_evidence_error": float("nan")}}
     assert "heavier than a finite sample" in make(summary=worse)
 
 

@@ -29,9 +29,7 @@ def test_a_mock_is_fitted_judged_and_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_files_are_cleaned_with_a_fit_and_then_with_the_saved_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_are_cleaned_with_a_fit_and_then_with_the_saved_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from gwpy.timeseries import TimeSeries
 
     from gwsurrogate_ml.denoise.witness import channels, cleaner, crossfit
@@ -39,9 +37,7 @@ def test_files_are_cleaned_with_a_fit_and_then_with_the_saved_model(
     aligned: list[int] = []
     align = channels.align
     for module in (channels, cleaner, crossfit):
-        monkeypatch.setattr(
-            module, "align", lambda strain, *rest: (aligned.append(len(strain)), align(strain, *rest))[1]
-        )
+        monkeypatch.setattr(module, "align", lambda strain, *rest: (aligned.append(len(strain)), align(strain, *rest))[1])
     data = preset("sidebands_only", sampling_frequency=512).draw(256.0, 4)
     data.strain.write(tmp_path / "strain.hdf5", path="strain")
     data.witnesses.write(tmp_path / "witnesses.hdf5")

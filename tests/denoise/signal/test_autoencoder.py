@@ -273,9 +273,7 @@ def test_a_stream_equals_the_whole_series_however_it_is_cut(guided: AutoencoderD
         for first in range(0, white.size, size):
             state, frame = stream.step(state, white[first : first + size], 100.0 + first / 2048)
             frames.append(frame)
-        signal, spread, valid = (
-            np.concatenate([getattr(x, key) for x in frames]) for key in ("signal", "sigma", "valid")
-        )
+        signal, spread, valid = (np.concatenate([getattr(x, key) for x in frames]) for key in ("signal", "sigma", "valid"))
         at = np.flatnonzero(valid)
         assert at.size > 2048
         assert np.abs(signal[at] - whole.value[at - stream.delay]).max() < 1e-4

@@ -97,9 +97,7 @@ def test_strain_in_other_units_and_priors_beyond_the_model_are_refused_with_what
         gw.load_surrogate("nr22"),
         BinaryPrior(chirp_mass=(9.0, 20.0), mass_ratio=(0.4, 1.0), chi=(-0.4, 0.4)),
     )
-    with pytest.raises(
-        DomainError, match=r"f_min \(--f-min\) to at least ([\d.]+) Hz.* at a chirp mass of ([\d.]+)"
-    ) as refusal:
+    with pytest.raises(DomainError, match=r"f_min \(--f-min\) to at least ([\d.]+) Hz.* at a chirp mass of ([\d.]+)") as refusal:
         sample_event(data, light, model=model, n=100)
     f_min, lowest = map(float, re.findall(r"at least ([\d.]+) Hz.*chirp mass of ([\d.]+)", str(refusal.value))[0])
     heavy = light.model_copy(update={"chirp_mass": (lowest, 20.0)})

@@ -125,9 +125,7 @@ def test_short_segments_have_too_few_tiles_to_say_anything() -> None:
 
 def test_the_loudest_signals_are_not_taken_for_noise() -> None:
     for chirp_mass, distance in ((28.0, 12.0), (16.0, 8.0)):
-        of = SegmentLikelihood(
-            segment(7, BINARY | {"chirp_mass": chirp_mass, "luminosity_distance": distance}), LalModel()
-        )
+        of = SegmentLikelihood(segment(7, BINARY | {"chirp_mass": chirp_mass, "luminosity_distance": distance}), LalModel())
         loud = search(
             of,
             BinaryPrior(chirp_mass=(15.0, 60.0)),

@@ -149,9 +149,7 @@ def test_marginal_over_time_and_angles_equals_plain_monte_carlo(segment) -> None
     snr = series[0] / sigma[:, None]
     ours = []
     for seed in range(4):
-        points = candidates.quasi_random(
-            likelihood.network, wide, snr, sigma, prior.time_half_width, 15, seed, seed % 2 == 1
-        )
+        points = candidates.quasi_random(likelihood.network, wide, snr, sigma, prior.time_half_width, 15, seed, seed % 2 == 1)
         full = quadrupole.ExtrinsicIntegral(points, wide, table, limits)
         terms = full.terms(series, power, np.zeros(1, dtype=np.int64))[0]
         kept = candidates.keep_best(points, terms - points.log_weight, 1024, np.random.default_rng(seed))
@@ -234,9 +232,7 @@ def test_marginal_over_phase_time_and_distance_equals_bilbys(segment) -> None:
     points = quadrupole.ExtrinsicPoints(times, geocentre, direction, psi, cos_theta, a, log_weight)
     h = likelihood.waveforms(np.array([[point[name] for name in INTRINSIC]]))
     window = quadrupole.TimeWindow(1.99, 1 / 8192, 500)
-    integral = quadrupole.ExtrinsicIntegral(
-        points, window, DistanceTable.build(prior.luminosity_distance, 40.0), (1.9, 2.1)
-    )
+    integral = quadrupole.ExtrinsicIntegral(points, window, DistanceTable.build(prior.luminosity_distance, 40.0), (1.9, 2.1))
     ours, _ = integral.marginal(likelihood.series(h, window), likelihood.power(h), np.zeros(1, dtype=np.int64))
     assert ours[0] == pytest.approx(expected, abs=0.01)
 

@@ -27,9 +27,7 @@ BINARY = {
 
 
 @cache
-def event(
-    snr: float, detectors: tuple[str, ...] = ("H1", "L1"), **changes: float
-) -> tuple[SegmentLikelihood, Trigger, float]:
+def event(snr: float, detectors: tuple[str, ...] = ("H1", "L1"), **changes: float) -> tuple[SegmentLikelihood, Trigger, float]:
     """Likelihood of the binary at the distance of a signal-to-noise ratio, the truth as loudest template, and the distance."""
     model, truth = gw.load_surrogate("nr22"), BINARY | changes
     for _ in range(2):
@@ -137,9 +135,7 @@ def test_louder_than_the_analysis_resolves_is_refused() -> None:
         ((5.0, 7.0), False),
     ],
 )
-def test_a_glitch_in_one_detector_is_flagged_and_a_quiet_detector_is_not(
-    snr: tuple[float, float], flagged: bool
-) -> None:
+def test_a_glitch_in_one_detector_is_flagged_and_a_quiet_detector_is_not(snr: tuple[float, float], flagged: bool) -> None:
     likelihood, found, _ = event(30.0)
     power = likelihood.power(found.waveform[None])[0]
     flags = one_detector_flags(replace(found, snr=np.array(snr)), DetectorNetwork.of(("H1", "L1")), power)
