@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -44,6 +45,8 @@ FILES = (
 STEP, AWAY, END = 2.0, 4.5, 0.125
 """Seconds between stretches and from an event; share of a file at each end that is left out."""
 SNR = (8.0, 40.0)
+NEAR = 0.15
+"""Share of a prior's range from its end within which a truth is near it."""
 OPTIONS = replace(QUICK, refine_below=0.3, centre_time=True)
 
 
@@ -186,9 +189,23 @@ def of_injection(task: tuple[int, tuple[str, float], str | None], draws: int, se
     return {"number": number, "where": where, "fault": fault, "snr": snr, "truth": binary} | analysed(segment, draws, number)
 
 
+def called(record: dict[str, Any]) -> list[str]:
+    """Flags of a record by name; what the prior does cut off, as the truth lies near that end, by a name of its own."""
+    bounds = {name: (float(p.minimum), float(p.maximum)) for name, p in estimator().prior.to_bilby(0.0).items()}
+    out = set()
+    for text in record.get("said", record["flags"]):
+        name = text.partition(":")[0]
+        if cut := re.search(r"^cut off.* of (\w+) lie at the end of its prior, ([-\d.e+]+):", text):
+            low, high = bounds[cut[1]]
+            if cut[1] != "geocent_time" and abs(record["truth"][cut[1]] - float(cut[2])) < NEAR * (high - low):
+                name += ", with the truth near that end"
+        out.add(name)
+    return sorted(out)
+
+
 def rates(records: list[dict[str, Any]]) -> dict[str, float]:
     """Share of the records with each flag, of those that were refused, and of those with any of it."""
-    count = Counter(name for r in records for name in (r.get("flags") or ["refused"] if "refused" in r else r["flags"]))
+    count = Counter(name for r in records for name in (["refused"] if "refused" in r else called(r)))
     any_ = sum(1 for r in records if "refused" in r or r["flags"])
     return {name: n / len(records) for name, n in sorted(count.items())} | {"any": any_ / len(records)}
 
