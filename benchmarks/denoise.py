@@ -29,10 +29,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import deepclean
 import numpy as np
 
 from gwsurrogate_ml.artifacts import package_versions
-from gwsurrogate_ml.denoise import deepclean
 from gwsurrogate_ml.denoise.witness.bench import baselines, ladder, nulls
 from gwsurrogate_ml.denoise.witness.bench.mock import Mock, MockData, preset
 from gwsurrogate_ml.denoise.witness.cleaner import WitnessCleaner
@@ -93,9 +93,7 @@ def keep_spectra(mock: Mock, made: dict[str, ladder.Cleaner], spectra: dict[str,
         spectra[f"{mock.name}/{name}"] = np.sqrt(ladder.spectrum(values, mock.sampling_frequency)[1]).astype(np.float32)
 
 
-def autoencoder(
-    mock: Mock, duration: float, seeds: tuple[int, ...], steps: int, spectra: dict[str, np.ndarray]
-) -> dict[str, Any]:
+def autoencoder(mock: Mock, duration: float, seeds: tuple[int, ...], steps: int, spectra: dict[str, np.ndarray]) -> dict[str, Any]:
     """The baseline autoencoder, and what the same network finds in the residual of our cleaner."""
     data = mock.draw(duration, TRAINING_SEED)
     net, seconds = timed(lambda: deepclean.DeepClean.fit(data.strain, data.witnesses, steps=steps))
@@ -174,9 +172,7 @@ def say(name: str, result: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="512 s of training, one held-out seed, 60 training steps")
-    parser.add_argument(
-        "--part", action="append", choices=PARTS, help="may be repeated; all by default, cleaners with --quick"
-    )
+    parser.add_argument("--part", action="append", choices=PARTS, help="may be repeated; all by default, cleaners with --quick")
     parser.add_argument(
         "--steps",
         type=int,
@@ -202,9 +198,7 @@ def main() -> None:
             ("cleaners", lambda mock: cleaners(mock, duration, seeds, spectra)),
             (
                 "autoencoder",
-                lambda mock: autoencoder(
-                    mock, duration, seeds, steps if mock.name == "o3_like" else steps // 2, spectra
-                ),
+                lambda mock: autoencoder(mock, duration, seeds, steps if mock.name == "o3_like" else steps // 2, spectra),
             ),
         ):
             if part in parts:

@@ -46,9 +46,7 @@ ENERGY = 16.0
 """Energy of a reconstruction, in squared SNR, from which on something is seen."""
 
 
-def injections(
-    denoiser: SignalDenoiser, noise: list[Segment], bank: banks.Bank, snr: float, seed: int
-) -> dict[str, Any]:
+def injections(denoiser: SignalDenoiser, noise: list[Segment], bank: banks.Bank, snr: float, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     rows = []
     for waveform in bank.evaluate(denoiser.frequencies):
@@ -216,9 +214,7 @@ def main() -> None:
     parser.add_argument("--train", type=Path, help="build, calibrate and save a bank here, and stop")
     parser.add_argument("--waveforms", type=int, default=3000)
     parser.add_argument("--models", nargs="+", default=[DEFAULT, "bbh-autoencoder"])
-    parser.add_argument(
-        "--posterior", type=Path, help="result.json of gwsml analyze GW150914; default a published table"
-    )
+    parser.add_argument("--posterior", type=Path, help="result.json of gwsml analyze GW150914; default a published table")
     parser.add_argument("--n", type=int, default=40, help="injections per SNR")
     parser.add_argument("--glitches", type=int, default=24, help="glitches per kind and SNR")
     parser.add_argument("--record", action="store_true", help="put the figures into the shipped models' cards")

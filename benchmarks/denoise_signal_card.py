@@ -71,9 +71,7 @@ def event(results: dict[str, dict[str, Any]]) -> str:
         for detector, target in EVENT_TARGETS.items()
         for model, result in results.items()
     ]
-    return table(
-        ["GW150914", "denoiser", "overlap with the best fit", "amplitude ratio", "probability", "flagged"], rows
-    )
+    return table(["GW150914", "denoiser", "overlap with the best fit", "amplitude ratio", "probability", "flagged"], rows)
 
 
 def noise(results: dict[str, dict[str, Any]]) -> str:

@@ -5,13 +5,15 @@
 FOLDER holds the strain files of shared data's `strain`. Stretches of 4 s, overlapping by half, are taken from the files with H1
 and L1, away from the events and from the eighth of each file at its ends that is tapered in most. Flags of the data and of their
 spectra are counted on all; on binaries drawn from the estimator's prior (network signal-to-noise ratio 8 to 40) added to them,
-those of the whole analysis; then one fault at a time is planted with the binary. Writes benchmarks/results/flags.json and flags.md.
+those of the whole analysis; then one fault at a time is planted with the binary. Writes benchmarks/results/flags.json and
+flags.md, and goes on from them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -43,6 +45,8 @@ FILES = (
 STEP, AWAY, END = 2.0, 4.5, 0.125
 """Seconds between stretches and from an event; share of a file at each end that is left out."""
 SNR = (8.0, 40.0)
+NEAR = 0.15
+"""Share of a prior's range from its end within which a truth is near it."""
 OPTIONS = replace(QUICK, refine_below=0.3, centre_time=True)
 
 
@@ -100,9 +104,7 @@ def of_noise(where: tuple[str, float], folder: Path) -> dict[str, Any]:
     return {"where": where, "flags": names(flags), "said": flags, "snr": found.network_snr}
 
 
-def with_binary(
-    where: tuple[str, float], number: int, seed: int, folder: Path
-) -> tuple[AnalysisSegment, dict[str, float], float]:
+def with_binary(where: tuple[str, float], number: int, seed: int, folder: Path) -> tuple[AnalysisSegment, dict[str, float], float]:
     """A stretch with a binary of the prior, its parameters, and its signal-to-noise ratio."""
     import bilby
 
@@ -178,22 +180,32 @@ def analysed(segment: AnalysisSegment, draws: int, seed: int) -> dict[str, Any]:
     }
 
 
-def of_injection(
-    task: tuple[int, tuple[str, float], str | None], draws: int, seed: int, folder: Path
-) -> dict[str, Any]:
+def of_injection(task: tuple[int, tuple[str, float], str | None], draws: int, seed: int, folder: Path) -> dict[str, Any]:
     """One binary in one stretch, with a fault or without."""
     number, where, fault = task
     segment, binary, snr = with_binary(where, number, seed, folder)
     if fault is not None:
         segment = FAULTS[fault][1](segment, binary)
-    return {"number": number, "where": where, "fault": fault, "snr": snr, "truth": binary} | analysed(
-        segment, draws, number
-    )
+    return {"number": number, "where": where, "fault": fault, "snr": snr, "truth": binary} | analysed(segment, draws, number)
+
+
+def called(record: dict[str, Any]) -> list[str]:
+    """Flags of a record by name; what the prior does cut off, as the truth lies near that end, by a name of its own."""
+    bounds = {name: (float(p.minimum), float(p.maximum)) for name, p in estimator().prior.to_bilby(0.0).items()}
+    out = set()
+    for text in record.get("said", record["flags"]):
+        name = text.partition(":")[0]
+        if cut := re.search(r"^cut off.* of (\w+) lie at the end of its prior, ([-\d.e+]+):", text):
+            low, high = bounds[cut[1]]
+            if cut[1] != "geocent_time" and abs(record["truth"][cut[1]] - float(cut[2])) < NEAR * (high - low):
+                name += ", with the truth near that end"
+        out.add(name)
+    return sorted(out)
 
 
 def rates(records: list[dict[str, Any]]) -> dict[str, float]:
     """Share of the records with each flag, of those that were refused, and of those with any of it."""
-    count = Counter(name for r in records for name in (r.get("flags") or ["refused"] if "refused" in r else r["flags"]))
+    count = Counter(name for r in records for name in (["refused"] if "refused" in r else called(r)))
     any_ = sum(1 for r in records if "refused" in r or r["flags"])
     return {name: n / len(records) for name, n in sorted(count.items())} | {"any": any_ / len(records)}
 
@@ -214,9 +226,7 @@ def found(records: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return out
 
 
-def markdown(
-    noise: dict[str, float], binaries: dict[str, float], planted: dict[str, dict[str, Any]], n: tuple[int, int]
-) -> str:
+def markdown(noise: dict[str, float], binaries: dict[str, float], planted: dict[str, dict[str, Any]], n: tuple[int, int]) -> str:
     """The tables."""
     lines = [f"| flag | {n[0]} stretches of noise | {n[1]} binaries in them |", "| --- | --- | --- |"]
     for name in sorted(set(noise) | set(binaries), key=lambda x: (x == "any", x)):
@@ -246,15 +256,27 @@ def main() -> None:
     ]
     tasks += [(i, places[order[i]], fault) for fault in FAULTS for i in range(arguments.planted)]
     inject = partial(of_injection, draws=arguments.draws, seed=arguments.seed, folder=arguments.data)
+    noise, done = before(arguments)
+    left = [task for task in tasks if (task[0], task[2]) not in done]
     with ProcessPoolExecutor(arguments.processes) as pool:
-        noise = list(pool.map(partial(of_noise, folder=arguments.data), places, chunksize=8))
-        records: list[dict[str, Any]] = []
-        for record in pool.map(inject, tasks):
-            records.append(record)
-            if len(records) % 20 == 0 or len(records) == len(tasks):
-                write(arguments, noise, records)
-                print(f"{len(records)} of {len(tasks)} binaries", flush=True)
+        noise = noise or list(pool.map(partial(of_noise, folder=arguments.data), places, chunksize=8))
+        for record in pool.map(inject, left):
+            done[record["number"], record["fault"]] = record
+            if len(done) % 10 == 0 or len(done) >= len(tasks):
+                write(arguments, noise, [done[i, fault] for i, _, fault in tasks if (i, fault) in done])
+                print(f"{len(done)} of {len(tasks)} binaries", flush=True)
     print((arguments.out / "flags.md").read_text())
+
+
+def before(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], dict[tuple[int, str | None], dict[str, Any]]]:
+    """Records of an earlier run with the same draws and seed, from which this one goes on."""
+    path = arguments.out / "flags.json"
+    if not path.exists():
+        return [], {}
+    kept = json.loads(path.read_text())
+    if f"--draws {arguments.draws} --seed {arguments.seed}" not in kept["command"]:
+        return [], {}
+    return kept["noise"], {(r["number"], r["fault"]): r for r in kept["binaries"]}
 
 
 def write(arguments: argparse.Namespace, noise: list[dict[str, Any]], records: list[dict[str, Any]]) -> None:

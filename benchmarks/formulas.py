@@ -49,9 +49,7 @@ PUBLISHED_CONSTANTS = {"HL2016": 19, "HBR2016 M3J4": 20, "HBR2016 M1J2": 6}
 def table(path: Path, target: str) -> dict[str, np.ndarray]:
     """Aligned runs that have `target`: inputs (N, 3), value (N,), offset and factor of f, and how f is weighted."""
     runs = load_runs(path)
-    value = {"final_spin": runs["spin_z"], "radiated_energy": 1 - runs["mass"], "peak_luminosity": runs["luminosity"]}[
-        target
-    ]
+    value = {"final_spin": runs["spin_z"], "radiated_energy": 1 - runs["mass"], "peak_luminosity": runs["luminosity"]}[target]
     rows = runs["aligned"] & np.isfinite(value) & (runs["q"] <= 16)
     q, z1, z2 = runs["q"][rows], runs["chi1"][rows, 2], runs["chi2"][rows, 2]
     m1, m2, eta = q / (1 + q), 1 / (1 + q), q / (1 + q) ** 2
@@ -364,9 +362,7 @@ def main() -> None:
         "generations": arguments.generations,
         "seeds": arguments.seeds,
         "versions": artifacts.package_versions("numpy", "sympy", "pyoperon"),
-        "targets": {
-            target: study(arguments.runs, target, arguments.generations, arguments.seeds) for target in TARGETS
-        },
+        "targets": {target: study(arguments.runs, target, arguments.generations, arguments.seeds) for target in TARGETS},
     }
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "formulas.json").write_text(json.dumps(report, indent=1) + "\n")

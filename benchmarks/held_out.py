@@ -83,9 +83,7 @@ def scanned(loss: Callable[[float], float], reach: float, step: float) -> float:
     return float(min(np.arange(-reach, reach + step / 2, step), key=loss))
 
 
-def compare_white(
-    ours: Waveform, theirs: Eob, modes: tuple[ModeKey, ...], t: np.ndarray
-) -> dict[ModeKey, dict[str, float]]:
+def compare_white(ours: Waveform, theirs: Eob, modes: tuple[ModeKey, ...], t: np.ndarray) -> dict[ModeKey, dict[str, float]]:
     """White-noise mismatch of each mode over its own shifts in time and phase, errors of amplitude and phase, size of the mode.
 
     `phase` is the rms over time (uniform weight, to 30 M) after the best shifts, `amplitude` the relative error of the norm,
@@ -138,9 +136,7 @@ class Band:
     f_low, f_high : float, Hz
     """
 
-    def __init__(
-        self, start: float, end: float, total_mass: float, psd: Callable, f_low: float, f_high: float = 2048.0
-    ) -> None:
+    def __init__(self, start: float, end: float, total_mass: float, psd: Callable, f_low: float, f_high: float = 2048.0) -> None:
         step = 1.0 if start < -3000 else 0.5
         self.t = np.arange(start, end + step, step)
         self.total_mass = total_mass
@@ -246,9 +242,7 @@ def compare_plus(
     return max(float(found.fun), 0.0), delay, float(phase + angle + begin + found.x[1])
 
 
-def check(
-    data: dict[str, np.ndarray], sur: Surrogate, band: Band, psd: Callable, total_mass: float, f_low: float
-) -> float:
+def check(data: dict[str, np.ndarray], sur: Surrogate, band: Band, psd: Callable, total_mass: float, f_low: float) -> float:
     """Largest relative difference of the mismatches above to the package's own, over three waveforms, on 1000 M."""
     worst = 0.0
     for row in range(3):

@@ -138,9 +138,7 @@ def bench_spectra(bench: Bench, duration: int, rate: int) -> None:
     def transforms(segments: np.ndarray) -> None:
         threads.each(lambda part: fft.rfft(segments[part.start : part.stop]), threads.parts(range(len(segments))))
 
-    def truncation() -> (
-        None
-    ):  # transforms of 1/16 of the length, of which half follow from symmetry, in both directions
+    def truncation() -> None:  # transforms of 1/16 of the length, of which half follow from symmetry, in both directions
         split = 32
         rows = np.empty((split // 2 + 1, n // split))
         fft.rfft(rows), fft.fft(rows.astype(np.complex128))
@@ -217,7 +215,7 @@ def bench_spectra(bench: Bench, duration: int, rate: int) -> None:
     peer_i = lambda: pycbc.psd.inverse_spectrum_truncation(  # noqa: E731
         fs, 4 * rate, low_frequency_cutoff=20.0, trunc_method="hann"
     ).numpy()
-    ours_i = lambda: psd.inverse_spectrum_truncation(s, df, 4.0, 20.0)  # noqa: E731
+    ours_i = lambda: truncation.inverse_spectrum_truncation(s, df, 4.0, 20.0)  # noqa: E731
     k = slice(20 * duration, -1)
     bench.add(
         f"inverse-spectrum truncation, {label}",
@@ -397,8 +395,7 @@ def first_call() -> dict[str, dict[str, float]]:
     with tempfile.TemporaryDirectory() as cache:
         environment = os.environ | {"NUMBA_CACHE_DIR": cache}
         runs = [
-            subprocess.run([sys.executable, "-c", FIRST_CALL], env=environment, capture_output=True, check=True)
-            for _ in range(2)
+            subprocess.run([sys.executable, "-c", FIRST_CALL], env=environment, capture_output=True, check=True) for _ in range(2)
         ]
     return {name: json.loads(run.stdout) for name, run in zip(("empty cache", "next process"), runs, strict=True)}
 
@@ -450,9 +447,7 @@ def main() -> None:
         "pycbc_fft": get_backend().__name__.rsplit(".", 1)[-1],
     }
     print(json.dumps(machine))
-    print(
-        f"{'kernel':<48}{'peer':<42}{'ours ms':>9}{'peer ms':>9}{'ratio':>8}{'target':>8}{'limit ms':>9}{'difference':>11}"
-    )
+    print(f"{'kernel':<48}{'peer':<42}{'ours ms':>9}{'peer ms':>9}{'ratio':>8}{'target':>8}{'limit ms':>9}{'difference':>11}")
     bench_spectra(bench, 32 if arguments.quick else 256, 4096)
     bench_filter(bench, 16 if arguments.quick else 64, 4096)
     bench_bank(bench, 4 if arguments.quick else 512, 32 if arguments.quick else 256, 2048)

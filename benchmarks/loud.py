@@ -50,9 +50,7 @@ def draw(estimator: Any, snr: float, seed: int) -> tuple[dict[str, float], Analy
         theta = prior.sample_intrinsic(1, rng)[0]
         angles = {name: rng.uniform(0, top * np.pi) for name, top in (("phase", 2), ("psi", 1), ("ra", 2))}
         tilted = {"theta_jn": np.arccos(rng.uniform(-1, 1)), "dec": np.arcsin(rng.uniform(-1, 1))}
-        parameters = {
-            name: float(x) for name, x in (dict(zip(INTRINSIC, theta, strict=True)) | angles | tilted).items()
-        }
+        parameters = {name: float(x) for name, x in (dict(zip(INTRINSIC, theta, strict=True)) | angles | tilted).items()}
         parameters |= {"luminosity_distance": 1000.0, "geocent_time": GPS + float(rng.uniform(-0.05, 0.05))}
         if not CHIRP_MASS[0] <= parameters["chirp_mass"] <= CHIRP_MASS[1]:
             continue

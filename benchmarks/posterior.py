@@ -233,7 +233,7 @@ def run_reference(segment, estimator, n_live: int, walks: int, walkers: int, see
             "seconds": round(time.perf_counter() - started, 1),
             "seed": seed,
             "dynesty": dynesty.__version__,
-            "surrogate": load_model(estimator.config.surrogate)[1],
+            "surrogate": load_model(estimator.config.surrogate).identity,
             "gps": segment.gps,
         }
     REFERENCE.parent.mkdir(exist_ok=True)
@@ -316,9 +316,7 @@ def figure(result, reference: dict[str, np.ndarray], meta: dict, path: Path) -> 
         ours = result.posterior[key].to_numpy() - (meta["gps"] if key == "geocent_time" else 0.0)
         edges = np.linspace(*np.quantile(np.concatenate([ours, reference[key]]), [0.001, 0.999]), 41)
         axis.hist(ours, edges, density=True, color="C0", alpha=0.45, label=f"estimator, {result.seconds:.0f} s")
-        axis.hist(
-            reference[key], edges, density=True, histtype="step", color="k", label=f"dynesty, {meta['seconds']:.0f} s"
-        )
+        axis.hist(reference[key], edges, density=True, histtype="step", color="k", label=f"dynesty, {meta['seconds']:.0f} s")
         axis.set_xlabel(key + (" - event [s]" if key == "geocent_time" else ""))
         axis.set_yticks([])
     axes.flat[-1].axis("off")
@@ -349,7 +347,7 @@ def main() -> None:
     with np.load(REFERENCE) as stored:
         meta = json.loads(str(stored["meta"]))
         reference = {key: stored[key].astype(np.float64) for key in stored.files if key != "meta"}
-    if meta["surrogate"] != load_model(estimator.config.surrogate)[1]:
+    if meta["surrogate"] != load_model(estimator.config.surrogate).identity:
         print("note: the reference was made with another version of the surrogate")
     estimator.sample(segment, n=1000, seed=arguments.seed)  # compiles, where that has not been done yet
     result = estimator.sample(segment, n=arguments.draws, seed=arguments.seed)

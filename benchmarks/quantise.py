@@ -101,9 +101,7 @@ def main() -> None:
         examples = [{key: inputs[key] for key in names} for inputs, _, _ in cases(12, 101, (6.0, 12.0, 25.0))]
         for name, operators in KINDS.items():
             target = Path(folder) / f"{len(files)}.onnx"
-            files[name] = quantise(
-                files["float32"], target, examples, operators=operators, keep=keep, percentile=given.percentile
-            )
+            files[name] = quantise(files["float32"], target, examples, operators=operators, keep=keep, percentile=given.percentile)
         sizes = {name: path.stat().st_size / 1e6 for name, path in files.items()}
         runs = {name: onnx_file.session(path, "denoiser")[0] for name, path in files.items()}
         found = cases(given.n, 7, SNRS)

@@ -138,9 +138,7 @@ def figure(runs: dict[str, np.ndarray], held_out: dict[str, np.ndarray], path: P
         )  # fmt: skip
         end = runs["kick"][kicked].max()
         row[2].plot([0, end], [0, end], "k-", lw=0.8)
-        row[2].set(
-            xlabel="kick of the RIT run (km/s)", ylabel="held-out kick, 90 % interval (km/s)", title=f"{group} spins"
-        )
+        row[2].set(xlabel="kick of the RIT run (km/s)", ylabel="held-out kick, 90 % interval (km/s)", title=f"{group} spins")
     temporary = path.with_suffix(".tmp.png")
     drawn.savefig(temporary, dpi=100)
     temporary.replace(path)
@@ -162,9 +160,7 @@ def main() -> None:
             print(key, f"(n = {part['n']})")
             for name, values in part.items():
                 if isinstance(values, dict) and "rms" in values:
-                    print(
-                        f"  {name:24s} rms {values['rms']:.2e}  median {values['median']:.2e}  p90 {values['p90']:.2e}"
-                    )
+                    print(f"  {name:24s} rms {values['rms']:.2e}  median {values['median']:.2e}  p90 {values['p90']:.2e}")
     for key, value in report["cross_validation"].items():
         print(key, value)
     print(report["speed, one core"])

@@ -96,10 +96,7 @@ def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
     for fault in FAULTS:
         pairs = [(r["none"], r[fault]) for r in records if "median" in r["none"]]
         done = [(a, b) for a, b in pairs if "median" in b]
-        bias = {
-            name: np.array([(b["median"][name] - a["median"][name]) / a["sigma"][name] for a, b in done])
-            for name in COMPARED
-        }
+        bias = {name: np.array([(b["median"][name] - a["median"][name]) / a["sigma"][name] for a, b in done]) for name in COMPARED}
         out[fault] = {
             "events": len(pairs),
             "refused": len(pairs) - len(done),
@@ -107,9 +104,7 @@ def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
             "efficiency_worst": float(np.min([b["efficiency"] for _, b in done])),
             "bias_median_abs": {name: float(np.median(np.abs(x))) for name, x in bias.items()},
             "bias_worst": {name: float(np.max(np.abs(x))) for name, x in bias.items()},
-            "width_ratio": {
-                name: float(np.median([b["sigma"][name] / a["sigma"][name] for a, b in done])) for name in COMPARED
-            },
+            "width_ratio": {name: float(np.median([b["sigma"][name] / a["sigma"][name] for a, b in done])) for name in COMPARED},
             "flagged": sum(bool(b["flags"]) for _, b in done),
         }
     return out

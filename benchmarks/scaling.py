@@ -106,9 +106,7 @@ def main() -> None:
                 report["local"][str(n)] = row
                 before, start = used(mapper, n), time.perf_counter()
                 path = Path(folder) / f"{n}.jsonl"
-                found = run_injections(
-                    estimator, given.events, path, n_draws=given.n_draws, mapper=mapper, source=ESTIMATOR
-                )
+                found = run_injections(estimator, given.events, path, n_draws=given.n_draws, mapper=mapper, source=ESTIMATOR)
                 report["campaign"][f"{n} workers"] = {
                     "events": len(found), "wall_s": time.perf_counter() - start, "cpu_s": used(mapper, n) - before,
                     "records_are_those_of_one_process": same(expected, found),

@@ -72,9 +72,7 @@ def service(cleaner: Path) -> Iterator[tuple[str, Callable[[], float]]]:
     """`gwsml serve` in a process of its own: its address, and the CPU time (s) it has used so far."""
     words = ["serve", "--model", "nr22", "--model", str(cleaner), "--port", "0"]
     words += ["--queue", str(QUEUE), "--workers", str(WORKERS)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gwsurrogate_ml.cli.main", *words], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-m", "gwsurrogate_ml.cli.main", *words], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -129,9 +127,7 @@ def witness(cleaner: Any, client: InferenceServerClient, first_id: int) -> Reque
     return lambda _, i: send(i % STREAMS)
 
 
-def offer(
-    client: InferenceServerClient, request: Request, rate: float, seconds: float, cpu: Callable[[], float]
-) -> dict[str, Any]:
+def offer(client: InferenceServerClient, request: Request, rate: float, seconds: float, cpu: Callable[[], float]) -> dict[str, Any]:
     """Send `rate` requests a second for `seconds`, and collect latencies (s) from the times they were due."""
     latency: list[float] = []
     dropped: list[int] = []
@@ -192,9 +188,7 @@ def figure(report: dict[str, Any], path: Path) -> None:
                               xytext=(0, 6), textcoords="offset points")  # fmt: skip
         if name == "witness":
             axis.axhline(1e3 * FRAME, color="grey", lw=0.8)
-            axis.text(
-                x[-1], 1e3 * FRAME * 0.9, "one frame: later is late", fontsize=7, color="grey", ha="right", va="top"
-            )
+            axis.text(x[-1], 1e3 * FRAME * 0.9, "one frame: later is late", fontsize=7, color="grey", ha="right", va="top")
         cost = np.median([row["server_cpu_ms"] for row in rows])
         axis.set(xscale="log", yscale="log", xlabel="offered requests [1/s]")
         axis.set_title(f"{name}: {cost:.1f} ms CPU an answer", fontsize=10)

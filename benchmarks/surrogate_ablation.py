@@ -64,9 +64,7 @@ def load(folder: Path, n: int) -> dict[str, np.ndarray]:
         with np.load(path) as chunk:
             parts.append({key: chunk[key] for key in chunk})
         rows += len(parts[-1]["parameters"])
-    return {key: np.concatenate([part[key] for part in parts])[:n] for key in parts[0]} | {
-        "times": np.load(folder / "times.npy")
-    }
+    return {key: np.concatenate([part[key] for part in parts])[:n] for key in parts[0]} | {"times": np.load(folder / "times.npy")}
 
 
 def raw_inputs(parameters: np.ndarray) -> np.ndarray:
@@ -154,9 +152,7 @@ class Fit:
 class Dominant:
     """Stage 1 of the (2,2) mode in small, with or without the PN baseline, trained on the times from `start` (M) on."""
 
-    def __init__(
-        self, data: dict[str, np.ndarray], symmetry: str = "exact", pn: bool = True, start: float = -np.inf
-    ) -> None:
+    def __init__(self, data: dict[str, np.ndarray], symmetry: str = "exact", pn: bool = True, start: float = -np.inf) -> None:
         self.pn, self.early = pn, data["times"][data["times"] < start]
         late_knots = data["times"] >= start
         self.t = data["times"][late_knots]
@@ -348,9 +344,7 @@ def figure(result: dict[str, Any], path: Path) -> None:
     rows = {
         "(2,2) mismatch": {kind: sym[kind]["22"]["mismatch"] for kind in sym},
         "error of (2,1) near\nequal masses": {kind: sym[kind]["modes"]["21"]["near_equal_masses"] for kind in sym},
-        "exchange violation of\n(3,3), q = 1 (exact: 0)": {
-            kind: sym[kind]["modes"]["33"]["exchange_at_q1"] for kind in sym
-        },
+        "exchange violation of\n(3,3), q = 1 (exact: 0)": {kind: sym[kind]["modes"]["33"]["exchange_at_q1"] for kind in sym},
     }
     panels = [
         ("Exchange symmetry", rows),
@@ -364,11 +358,7 @@ def figure(result: dict[str, Any], path: Path) -> None:
         ),
         (
             "Training data",
-            {
-                "mismatch with held-out\nsimulations": {
-                    key.replace("_", " "): nr[key] for key in ("both", "eob_alone", "nr_alone")
-                }
-            },
+            {"mismatch with held-out\nsimulations": {key.replace("_", " "): nr[key] for key in ("both", "eob_alone", "nr_alone")}},
         ),
     ]
     with matplotlib.rc_context(style.RC):

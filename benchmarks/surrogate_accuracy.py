@@ -30,9 +30,9 @@ from scipy.stats import spearmanr
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.plot import style
 from gwsurrogate_ml.surrogate.aligned import stage2
+from gwsurrogate_ml.surrogate.aligned.uncertainty import calibration_factor, coverage
 from gwsurrogate_ml.surrogate.config import SurrogateConfig
 from gwsurrogate_ml.surrogate.model import Surrogate
-from gwsurrogate_ml.surrogate.uncertainty import calibration_factor, coverage
 from gwsurrogate_ml.surrogate.validation import clusters, cross_validate, percentiles, waveforms
 from gwsurrogate_ml.waveform.compare import psd_mismatch, white_mismatch
 
@@ -83,9 +83,7 @@ def sxs(
             "share_below_predicted_90": coverage(ours, expected, label[code]),
             "rank_correlation": float(spearmanr(ours, expected).statistic),
         },
-        "worst": [
-            [str(names[i]), *np.round(parameters[i], 3).tolist(), float(ours[i]), float(theirs[i])] for i in worst
-        ],
+        "worst": [[str(names[i]), *np.round(parameters[i], 3).tolist(), float(ours[i]), float(theirs[i])] for i in worst],
     }
     return summary, points
 
@@ -100,9 +98,7 @@ def spec(
     psd = pycbc.psd.aLIGOZeroDetHighPower(len(frequencies), 0.25, 5.0).numpy()
     psd[psd == 0] = np.inf
     order = np.argsort(long_runs.parameters[:, 0])[1:-1]
-    result: dict[str, dict] = {
-        f"{mass}": {"surrogate": [], "SEOBNRv5HM": [], "spline_log_q": []} for mass in (70, 120, 200)
-    }
+    result: dict[str, dict] = {f"{mass}": {"surrogate": [], "SEOBNRv5HM": [], "spline_log_q": []} for mass in (70, 120, 200)}
     log_q = np.log(long_runs.parameters[:, 0])
     amplitude = np.abs(long_runs.h22)
     phase = -np.unwrap(np.angle(long_runs.h22), axis=1)
@@ -120,9 +116,7 @@ def spec(
         p = CubicSpline(log_q[others], phase[others])(log_q[i])
         for mass, row in result.items():
             for key, candidate in (("surrogate", h), ("SEOBNRv5HM", eob[i]), ("spline_log_q", a * np.exp(-1j * p))):
-                row[key].append(
-                    float(psd_mismatch(long_runs.t, long_runs.h22[i], candidate, float(mass), frequencies, psd, 15.0))
-                )
+                row[key].append(float(psd_mismatch(long_runs.t, long_runs.h22[i], candidate, float(mass), frequencies, psd, 15.0)))
     return {
         mass: {key: percentiles(np.array(values)) for key, values in row.items()} | {"n": len(order)}
         for mass, row in result.items()
@@ -175,9 +169,7 @@ def against_eob(data: dict[str, np.ndarray], sur: Surrogate, seed: int) -> tuple
     white = [[point["white"][mode]["mismatch"] for mode in modes] for point in points]
     arrays = {"parameters": data["parameters"], "white": np.array(white), "phases": phases}
     for mass in MASSES:
-        arrays |= {
-            f"{key}_{mass:g}": np.array([point[f"{mass:g}"][key] for point in points]) for key in ("modes", "plus")
-        }
+        arrays |= {f"{key}_{mass:g}": np.array([point[f"{mass:g}"][key] for point in points]) for key in ("modes", "plus")}
     return out, arrays
 
 
@@ -195,9 +187,7 @@ def figure(results: list[tuple[dict, dict[str, np.ndarray]]], path: Path) -> Non
     import matplotlib.pyplot as plt
 
     with matplotlib.rc_context(style.RC):
-        drawing, axes = plt.subplots(
-            1, len(results), figsize=(4.2 * len(results), 3.8), layout="constrained", sharey=True
-        )
+        drawing, axes = plt.subplots(1, len(results), figsize=(4.2 * len(results), 3.8), layout="constrained", sharey=True)
         for ax, (result, points) in zip(np.atleast_1d(axes), results, strict=True):
             factor = calibration_factor(points["true"], points["expected"])
             bound = factor * points["expected"]
@@ -283,9 +273,7 @@ def main() -> None:
         save(stem, result, arrays)
     if "sxs" in arguments.parts:
         held_out_runs = [sxs(runs, eob, stage_one, config, isolation) for isolation in arguments.isolation]
-        arrays |= {
-            f"nr{i}_{key}": value for i, (_, points) in enumerate(held_out_runs) for key, value in points.items()
-        }
+        arrays |= {f"nr{i}_{key}": value for i, (_, points) in enumerate(held_out_runs) for key, value in points.items()}
         result["sxs"] = [part for part, _ in held_out_runs]
         figure(held_out_runs, stem.with_suffix(".png"))
         save(stem, result, arrays)

@@ -39,9 +39,7 @@ def space(points: Arrays, modes: list[list[int]], path: Path) -> None:
     if len(modes) > 1:
         panels.append(("SEOBNRv5HM, $h_+$, all modes, $70\\,M_\\odot$", points["eob_parameters"], worst))
     with matplotlib.rc_context(style.RC):
-        figure, axes = plt.subplots(
-            1, len(panels), figsize=(4.3 * len(panels) + 0.6, 3.7), layout="constrained", sharey=True
-        )
+        figure, axes = plt.subplots(1, len(panels), figsize=(4.3 * len(panels) + 0.6, 3.7), layout="constrained", sharey=True)
         for ax, (title, p, values) in zip(axes, panels, strict=True):
             order = np.argsort(values)
             colours = ax.scatter(
@@ -97,21 +95,14 @@ def worst_polarizations(points: Arrays, data: Arrays, sur: Surrogate, path: Path
     """The three points with the largest mismatch of h_plus seen edge-on, model before stage 2 beside SEOBNRv5HM."""
     import lal
 
-    band = held_out.Band(
-        -surrogate_accuracy.LENGTH, 110.0, 70.0, surrogate_accuracy.design_noise, surrogate_accuracy.F_LOW
-    )
+    band = held_out.Band(-surrogate_accuracy.LENGTH, 110.0, 70.0, surrogate_accuracy.design_noise, surrogate_accuracy.F_LOW)
     t = np.arange(-500.0, 90.0, 0.5)
     order = np.argsort(points["eob_plus_70"][:, -1])[::-1][:3]
-    y = {
-        (l, m): [lal.SpinWeightedSphericalHarmonic(np.pi / 2, 0.0, -2, l, s * m).real for s in (1, -1)]
-        for l, m in sur.modes
-    }
+    y = {(l, m): [lal.SpinWeightedSphericalHarmonic(np.pi / 2, 0.0, -2, l, s * m).real for s in (1, -1)] for l, m in sur.modes}
 
     def plus(waveform: held_out.Waveform, times: np.ndarray, phase: float) -> np.ndarray:
         modes = waveform(times)
-        return sum(
-            ((y[l, m][0] + (-1) ** l * y[l, m][1]) * modes[l, m] * np.exp(-1j * m * phase)).real for l, m in sur.modes
-        )
+        return sum(((y[l, m][0] + (-1) ** l * y[l, m][1]) * modes[l, m] * np.exp(-1j * m * phase)).real for l, m in sur.modes)
 
     with matplotlib.rc_context(style.RC):
         figure, axes = style.panels(3, height=1.75, width=8.6)
@@ -126,9 +117,7 @@ def worst_polarizations(points: Arrays, data: Arrays, sur: Surrogate, path: Path
             ax.plot(t, one, color=style.BLUE, lw=1, label="model before stage 2")
             ax.plot(t, 10 * (one - two), color=style.VERMILLION, lw=0.8, ls=":", label="10 × difference")
             q, chi1, chi2 = data["parameters"][row]
-            ax.set_title(
-                f"$q$ = {q:.2f}, $\\chi_1$ = {chi1:.2f}, $\\chi_2$ = {chi2:.2f}: mismatch {value:.1e} over 10,000 M"
-            )
+            ax.set_title(f"$q$ = {q:.2f}, $\\chi_1$ = {chi1:.2f}, $\\chi_2$ = {chi2:.2f}: mismatch {value:.1e} over 10,000 M")
             ax.set_ylabel(r"$r h_+ / M$, edge-on")
         axes[-1].set_xlabel("$t$ [M]")
         style.legend(axes[0], loc="upper left", ncols=3)
@@ -155,8 +144,7 @@ def smallest_masses(sur: Surrogate, f_min: float = 20.0) -> str:
     """Smallest total mass in solar masses over mass ratios and equal spins, as a table."""
     spins = (-0.9, -0.5, 0.0, 0.5, 0.9)
     rows = [
-        [f"{q:g}"] + [f"{sur.smallest_total_mass(q, chi, chi, f_min):.1f}" for chi in spins]
-        for q in (1, 1.5, 2, 3, 4, 6, 8, 10)
+        [f"{q:g}"] + [f"{sur.smallest_total_mass(q, chi, chi, f_min):.1f}" for chi in spins] for q in (1, 1.5, 2, 3, 4, 6, 8, 10)
     ]
     return table(["q"] + [f"χ1 = χ2 = {chi:g}" for chi in spins], rows)
 
@@ -173,9 +161,7 @@ def accuracy(result: dict[str, Any], name: str) -> str:
     rows += [["the same, SEOBNRv5HM", *quantiles(first["SEOBNRv5HM"]), number(first["SEOBNRv5HM"]["100"])]]
     for mass, values in result.get("spec_leave_one_out", {}).items():
         best = values["surrogate"]
-        rows += [
-            [f"SpEC non-spinning, {values['n']} left out in turn, {mass} Msun", *quantiles(best), number(best["100"])]
-        ]
+        rows += [[f"SpEC non-spinning, {values['n']} left out in turn, {mass} Msun", *quantiles(best), number(best["100"])]]
     parts += [
         "## Against simulations it has not seen\n",
         table(["(2,2) mode: mismatch", "median", "90 %", "99 %", "worst"], rows),
@@ -264,9 +250,7 @@ def weak(result: dict[str, Any], modes: list[list[int]]) -> str:
             "- A mode (l, m) starts at m/2 times the `f_min` of (2,2): up to there, m > 2 is missing.",
         ]
     else:
-        lines += [
-            "- The (2,2) mode alone: a fifth of the radiated energy is missing at q = 8; use `nrhm` away from equal masses."
-        ]
+        lines += ["- The (2,2) mode alone: a fifth of the radiated energy is missing at q = 8; use `nrhm` away from equal masses."]
     return "\n".join(lines)
 
 
@@ -367,9 +351,7 @@ def main() -> None:
     name, stem = card["name"], arguments.results / f"surrogate_accuracy_{card['name']}"
     result = json.loads(stem.with_suffix(".json").read_text())
     if result["model"]["weights_sha256"] != card["weights_sha256"]:
-        raise SystemExit(
-            f"{stem}.json was measured on other weights of {name}: run benchmarks/surrogate_accuracy.py again"
-        )
+        raise SystemExit(f"{stem}.json was measured on other weights of {name}: run benchmarks/surrogate_accuracy.py again")
     with np.load(stem.with_suffix(".npz")) as stored:
         points = {key: stored[key] for key in stored}
     images = arguments.docs / "images"
@@ -389,9 +371,7 @@ def main() -> None:
     if len(card["modes"]) > 1:
         config = SurrogateConfig(**card["config"], eob=arguments.unseen, nr=None)
         first = Surrogate(card, {key: value for key, value in tensors.items() if not key.startswith("stage2")})
-        worst_polarizations(
-            points, held_out.load(arguments.unseen, config, unseen=True), first, images / f"{name}_worst_eob.png"
-        )
+        worst_polarizations(points, held_out.load(arguments.unseen, config, unseen=True), first, images / f"{name}_worst_eob.png")
     size = (artifacts.resolve(arguments.model, "surrogate") / "weights.safetensors").stat().st_size / 1e6
     text = page(card, Surrogate(card, tensors), result, size)
     (arguments.docs / "models" / f"{name}.md").write_text(text)

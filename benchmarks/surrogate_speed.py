@@ -235,9 +235,7 @@ def first_calls(model: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as cache:
         for name in ("nothing compiled", "compiled before"):
             environment = os.environ | {"NUMBA_CACHE_DIR": cache}
-            run = subprocess.run(
-                [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
-            )
+            run = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
             wall, cpu = map(float, run.stdout.split()[-2:])
             result[name] = {"wall_s": wall, "cpu_s": cpu}
             print(f"first pair in a fresh process, {name}: wall {wall:.2f} s, CPU {cpu:.2f} s", flush=True)
@@ -287,9 +285,7 @@ def figure(report: dict[str, Any]) -> Any:
     models = report["models"]
     longest = max(sum("ours_ms" in line for line in m["pairs"]) for m in models.values())
     fig = Figure(figsize=(5.5 * len(models) + 2, 0.5 * longest + 1.5), layout="constrained")
-    for ax, (name, model) in zip(
-        fig.subplots(1, len(models), sharex=True, squeeze=False)[0], models.items(), strict=True
-    ):
+    for ax, (name, model) in zip(fig.subplots(1, len(models), sharex=True, squeeze=False)[0], models.items(), strict=True):
         lines = [line for line in model["pairs"] if "ours_ms" in line]
         y = np.arange(len(lines))
         for offset, key, label, colour, hatch in (
@@ -310,9 +306,7 @@ def shipped() -> list[str]:
     """Names of the shipped waveform models."""
     from gwsurrogate_ml import artifacts
 
-    cards = {
-        name: json.loads((artifacts.resolve(name, "model") / "card.json").read_text()) for name in artifacts.available()
-    }
+    cards = {name: json.loads((artifacts.resolve(name, "model") / "card.json").read_text()) for name in artifacts.available()}
     return [name for name, card in cards.items() if card["kind"] == "surrogate"]
 
 
@@ -337,12 +331,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer repetitions")
     parser.add_argument("--repeat", type=int, help="repetitions of each line")
     parser.add_argument("--model", nargs="+", help="surrogates, by name or folder; default: all shipped ones")
-    parser.add_argument(
-        "--device", help="torch device for the batch beside the CPU, such as cuda; default: a GPU if there is one"
-    )
-    parser.add_argument(
-        "--peers-from", type=Path, help="site-packages of another environment that holds peers, searched last"
-    )
+    parser.add_argument("--device", help="torch device for the batch beside the CPU, such as cuda; default: a GPU if there is one")
+    parser.add_argument("--peers-from", type=Path, help="site-packages of another environment that holds peers, searched last")
     parser.add_argument("--out", type=Path, help="folder for the JSON and the figure")
     arguments = parser.parse_args()
     repeat = arguments.repeat or (20 if arguments.quick else 200)

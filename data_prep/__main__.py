@@ -26,18 +26,14 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--n", type=int)
     command.add_argument("--seed", type=int)
     command.add_argument("--workers", type=int, default=2)
-    command.add_argument(
-        "--cluster", help="local, condor, slurm or the address of a Dask scheduler: --workers jobs there"
-    )
+    command.add_argument("--cluster", help="local, condor, slurm or the address of a Dask scheduler: --workers jobs there")
     what = {
         "eob-at-nr": "SEOBNRv5HM at the parameters of the NR runs (needs pyseobnr: `make nr`); resumes",
         "nr": "quality-controlled table of NR runs for training",
     }
     for name, text in what.items():
         command = commands.add_parser(name, help=text)
-        command.add_argument(
-            "--config", type=Path, help="training configuration (TOML): its [[data.catalogue]] and `nr`"
-        )
+        command.add_argument("--config", type=Path, help="training configuration (TOML): its [[data.catalogue]] and `nr`")
         command.add_argument("--data", type=Path, default=DATA, help="folder of the project's own tables, the default")
         command.add_argument("--from", dest="kind", choices=KINDS, help="read this kind of catalogue instead")
         command.add_argument("--path", help="folder, file or pattern of the catalogue's files")

@@ -103,9 +103,7 @@ def read(sources: Iterable[Source]) -> Catalogue:
             log.warning("%s left out: %s", unread.name, unread.reason)
         if not one.runs and not one.long:
             first = one.unread[0].reason if one.unread else "it is empty"
-            raise DataError(
-                f"no run of the {source.kind} catalogue {source.path or ''} can be used; the first: {first}"
-            )
+            raise DataError(f"no run of the {source.kind} catalogue {source.path or ''} can be used; the first: {first}")
         one.long += [run for run in one.runs if _is_long(run)]
         out.merge(one)
     names = [run.name for run in out.runs]
@@ -136,9 +134,7 @@ def read_toml(path: Path) -> tuple[dict[str, Any], list[Source]]:
     sources = []
     for entry in data.pop("catalogue", []):
         if unknown := sorted(set(entry) - known):
-            raise ConfigError(
-                f"{path}: [[data.catalogue]] has the unknown key {unknown[0]!r}: known are {sorted(known)}"
-            )
+            raise ConfigError(f"{path}: [[data.catalogue]] has the unknown key {unknown[0]!r}: known are {sorted(known)}")
         entry = limits | entry if entry.get("kind") == "sxs" else dict(entry)
         if "path" in entry:
             entry["path"] = str(path.parent / Path(entry["path"]).expanduser())
@@ -170,9 +166,9 @@ def pair_resolutions(runs: list[NRWaveform]) -> tuple[list[NRWaveform], list[Unr
     return kept, left
 
 
-def slim(run: NRWaveform, margin: float = 100.0) -> NRWaveform:
+def slim(run: NRWaveform) -> NRWaveform:
     """A run with the modes and times that a table can use: hundreds of runs with all theirs do not fit into memory."""
-    late = run.t >= LONG[0] - margin
+    late = run.t >= LONG[0] - 100.0  # room for what is done before a table is cut
     modes = {key: h[late].copy() for key, h in run.modes.items() if key in eob.MODES}
     coarser = run.coarser
     if coarser is not None:

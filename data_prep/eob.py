@@ -45,9 +45,7 @@ def knots(duration: float = 22_000.0, ringdown: float = 130.0) -> np.ndarray:
 
     The spacing keeps the error of a cubic spline through amplitude and phase below 1e-6 (5/384 h^4 |f''''|).
     """
-    late = np.concatenate(
-        [np.arange(-100.0, -30.0, 2.0), np.arange(-30.0, 60.0, 1.0), np.arange(60.0, ringdown + 1, 2.0)]
-    )
+    late = np.concatenate([np.arange(-100.0, -30.0, 2.0), np.arange(-30.0, 60.0, 1.0), np.arange(60.0, ringdown + 1, 2.0)])
     n_early = int(np.ceil(np.log(duration / 100.0) / np.log1p(0.02)))
     early = -np.geomspace(duration, 100.0, n_early + 1)[:-1]
     return np.concatenate([early, late])
@@ -70,9 +68,7 @@ def initial_frequency(q: float, chi1: float, chi2: float, duration: float) -> fl
     omega = (5 / (256 * eta * duration)) ** (3 / 8)
     for _ in range(20):
         v2 = omega ** (2 / 3)
-        time = (
-            5 / (256 * eta) * v2**-4 * (1 + (743 / 252 + 11 / 3 * eta) * v2 - (32 / 5 * np.pi - 8 / 5 * beta) * v2**1.5)
-        )
+        time = 5 / (256 * eta) * v2**-4 * (1 + (743 / 252 + 11 / 3 * eta) * v2 - (32 / 5 * np.pi - 8 / 5 * beta) * v2**1.5)
         omega *= (max(time, 0.2 * duration) / duration) ** (3 / 8)
     return float(omega)
 
@@ -112,9 +108,7 @@ def one_waveform(q: float, chi1: float, chi2: float, times: np.ndarray) -> dict[
     phase = full - CubicSpline(t, full)(0.0)
     amp22 = CubicSpline(t, np.abs(h22[keep]))(times)
     phase22 = CubicSpline(t, phase)(times)
-    coorbital = np.stack(
-        [CubicSpline(t, modes[f"{l},{m}"][keep] * np.exp(0.5j * m * full))(times) for l, m in MODES[1:]]
-    )
+    coorbital = np.stack([CubicSpline(t, modes[f"{l},{m}"][keep] * np.exp(0.5j * m * full))(times) for l, m in MODES[1:]])
     return {"amp22": amp22, "phase22": phase22, "coorbital": coorbital.astype(np.complex64)}
 
 
@@ -144,9 +138,7 @@ def generate(out: Path, config: EobConfig, workers: int = 2, mapper: Mapper | No
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(
-            f"--out {out} cannot be written ({error.strerror}): name a folder where you may write"
-        ) from error
+        raise ConfigError(f"--out {out} cannot be written ({error.strerror}): name a folder where you may write") from error
     card = out / "config.json"
     text = json.dumps(asdict(config), indent=1)
     if card.exists() and card.read_text() != text:

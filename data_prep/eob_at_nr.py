@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from data_prep import catalogues, eob
-from data_prep.nr import NRWaveform
+from data_prep.nr import IN_PLANE_MAX, NRWaveform
 from data_prep.tables import load_npz, save_npz
 from gwsurrogate_ml.errors import DataError
 
 log = logging.getLogger(__name__)
 
-IN_PLANE_MAX = 1e-3
-"""Spin in the orbital plane above which a run is called precessing. The catalogue's aligned runs lie below 1e-4."""
 START = -410.0
 """M: what is compared begins later; longer runs need no earlier reference."""
 SAVE_EVERY = 25

@@ -139,15 +139,11 @@ def _open(path: Path) -> tuple[dict[str, Any], dict[ModeKey, list[InterpolatedUn
         with h5py.File(path, "r") as file:
             attributes = {key: _plain(value) for key, value in file.attrs.items()}
             if attributes.get("Format", 1) not in FORMATS:
-                raise DataError(
-                    f"{path} is of LVCNR format {attributes['Format']}: known are {FORMATS}; update this reader"
-                )
+                raise DataError(f"{path} is of LVCNR format {attributes['Format']}: known are {FORMATS}; update this reader")
             found = [re.fullmatch(r"amp_l(\d+)_m(-?\d+)", key) for key in file]
             keys = sorted((int(match[1]), int(match[2])) for match in found if match)
             if not keys:
-                raise DataError(
-                    f"{path} holds no mode such as amp_l2_m2 but {sorted(file)[:5]}: it is not in the LVCNR format"
-                )
+                raise DataError(f"{path} holds no mode such as amp_l2_m2 but {sorted(file)[:5]}: it is not in the LVCNR format")
             splines = {(l, m): [_spline(path, file, f"{part}_l{l}_m{m}") for part in ("amp", "phase")] for l, m in keys}
             return attributes, splines, _remnant(file)
     except (OSError, KeyError, RuntimeError) as error:

@@ -73,9 +73,7 @@ def read_maya_psi4(path: Path, table: Mapping[str, Any] | None = None, radius: s
     found = metadata.parse(metadata.read(sidecar(path)) if table is None else table, str(path))
     try:
         with h5py.File(path, "r") as file:
-            radii = {
-                key.partition("=")[2]: key for key in file["radiative/psi4"] if re.fullmatch(r"radius=[\d.]+", key)
-            }
+            radii = {key.partition("=")[2]: key for key in file["radiative/psi4"] if re.fullmatch(r"radius=[\d.]+", key)}
             chosen = max(radii, key=float, default="none") if radius == "outermost" else radius
             if chosen not in radii:
                 raise DataError(f"{path} has no psi4 at radius {chosen}: it has {sorted(radii)}")
@@ -130,9 +128,7 @@ def _frequency(t: np.ndarray, psi4: np.ndarray, relaxed: float) -> float:
     """Median angular frequency of (2,2) over 200 M after the junk."""
     chosen = (t > relaxed) & (t < relaxed + 200.0)
     if chosen.sum() < 20:
-        raise DataError(
-            f"its data end {SETTLE:g} M after the wave front or before: the inspiral is missing; leave it out"
-        )
+        raise DataError(f"its data end {SETTLE:g} M after the wave front or before: the inspiral is missing; leave it out")
     phase = np.unwrap(np.angle(psi4[chosen]))
     return float(np.median(np.abs(np.gradient(phase, t[chosen]))))
 

@@ -177,9 +177,7 @@ def _vector(table: Mapping[str, Any], name: str) -> np.ndarray | None:
         if parts[2] is None:
             return None
         # Tables of aligned runs leave the in-plane components empty.
-        parts = [
-            0.0 if p is None and table.get(f"{name}{a}") in (None, "") else p for p, a in zip(parts, "xyz", strict=True)
-        ]
+        parts = [0.0 if p is None and table.get(f"{name}{a}") in (None, "") else p for p, a in zip(parts, "xyz", strict=True)]
     return None if None in parts else np.array(parts, dtype=np.float64)
 
 
@@ -190,9 +188,7 @@ def _masses(table: Mapping[str, Any], where: str) -> tuple[tuple[float, float], 
             return (pair[0], pair[1]), pair[0] + pair[1]
     q = _first(table, RATIOS)
     if q is None:
-        raise DataError(
-            f"{where}: neither masses nor a mass ratio among {sorted(map(str, table))[:8]}...: give its metadata"
-        )
+        raise DataError(f"{where}: neither masses nor a mass ratio among {sorted(map(str, table))[:8]}...: give its metadata")
     return (q, 1.0), None
 
 

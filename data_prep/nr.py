@@ -3,6 +3,9 @@
 Conventions are those of `gwsurrogate_ml.conventions`: body 1 is the heavier one, the phase of h22 falls, t = 0
 is the spline-refined peak of |h22|, h means r h / M. Single simulations are read in `data_prep.lvcnr`, `data_prep.maya`,
 `data_prep.sxs_runs` and `data_prep.nr_files`, tables of the (2,2) mode in `data_prep.tables`, catalogues in `data_prep.catalogues`.
+
+All of it holds for spins along the orbital axis alone. A precessing binary's |h22| in the inertial frame has no peak that marks the
+merger, h_l,-m is not (-1)^l conj(h_lm), and the sense of h22's phase does not tell the source's sign of i: such runs are refused.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from gwsurrogate_ml.errors import DataError
 
 SPIN_MAX = 1.01
 """Longest dimensionless spin taken: measured on horizons of finite resolution, real runs reach 1.004."""
+IN_PLANE_MAX = 1e-3
+"""Spin in the orbital plane above which a run is called precessing. The catalogues' aligned runs lie below 1e-4."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,11 @@ class NRWaveform:
     @property
     def in_plane_spin(self) -> float:
         """Largest spin component in the orbital plane, dimensionless."""
-        return float(max(np.hypot(*self.chi1[:2]), np.hypot(*self.chi2[:2])))
+        return _in_plane(self.chi1, self.chi2)
+
+
+def _in_plane(*spins: np.ndarray) -> float:
+    return max(float(np.hypot(*spin[:2])) for spin in spins)
 
 
 def phase_sense(t: np.ndarray, h22: np.ndarray) -> int:
@@ -117,6 +126,7 @@ def canonical(
     meta: Mapping[str, Any] | None = None,
     align: bool = True,
     *,
+    precessing: bool = False,
     clockwise: bool = False,
     relaxation_time: float | None = None,
     remnant_mass: float | None = None,
@@ -130,11 +140,14 @@ def canonical(
     spins change sign). All modes are conjugated where the phase of h22 still rises: the source's sign of i. Times are
     shifted, never resampled; `align=False` keeps the file's own times, for fragments without a merger.
 
+    None of this is right for a precessing run (see the module), which is refused; with `precessing` it is taken, for its parameters
+    alone: of tables whose runs are counted first.
+
     Raises
     ------
     DataError
-        if a parameter or sample is not finite or not physical, times do not increase or have a gap, (2,2) or the merger
-        is missing
+        if the run precesses, a parameter or sample is not finite or not physical, times do not increase or have a gap, (2,2) or
+        the merger is missing
     """
     t = np.asarray(t, dtype=np.float64)
     if (2, 2) not in modes:
@@ -144,18 +157,19 @@ def canonical(
         if h.shape != t.shape:
             raise DataError(f"{name}: mode {key} has a gap or the wrong length ({h.shape} for {t.size} times)")
         if not np.all(np.isfinite(h)):
-            raise DataError(
-                f"{name}: mode {key} has a gap at t = {t[~np.isfinite(h)][0]:g} (not a number): fetch it again"
-            )
+            raise DataError(f"{name}: mode {key} has a gap at t = {t[~np.isfinite(h)][0]:g} (not a number): fetch it again")
     (m1, m2), (chi1, chi2) = check_bodies(name, masses, spins)
+    if not precessing and (plane := _in_plane(chi1, chi2)) > IN_PLANE_MAX:
+        raise DataError(
+            f"{name}: precessing: in-plane spin {plane:.3f}, and the conventions here hold for spins along the orbital axis alone: "
+            "leave it out"
+        )
     out = {key: np.asarray(h, dtype=np.complex128) for key, h in modes.items()}
     if relaxation_time is not None and not (np.isfinite(relaxation_time) and relaxation_time > t[0]):
         relaxation_time = None
     if relaxation_time is not None:
         if relaxation_time > t[-10]:
-            raise DataError(
-                f"{name}: the relaxation time {relaxation_time:g} lies beyond the data, which end at {t[-1]:g}"
-            )
+            raise DataError(f"{name}: the relaxation time {relaxation_time:g} lies beyond the data, which end at {t[-1]:g}")
         relaxed = t >= relaxation_time
         t, out = t[relaxed], {key: h[relaxed] for key, h in out.items()}
     spin = None if remnant_spin is None else np.asarray(remnant_spin, dtype=np.float64)
@@ -232,7 +246,5 @@ def check_bodies(
     chi = tuple(np.asarray(spin, dtype=np.float64) for spin in spins)
     for body, spin in enumerate(chi, 1):
         if spin.shape != (3,) or not np.linalg.norm(spin) <= SPIN_MAX:
-            raise DataError(
-                f"{name}: spin {body} is {spin.tolist()}: three numbers of length at most {SPIN_MAX}; {remedy}"
-            )
+            raise DataError(f"{name}: spin {body} is {spin.tolist()}: three numbers of length at most {SPIN_MAX}; {remedy}")
     return masses, (chi[0], chi[1])

@@ -54,6 +54,7 @@ def read_gatech_polarizations(path: Path, total_mass: float = 60.0, distance: fl
                 rows[:, 0] / (total_mass * MTSUN_SI),
                 {(2, 2): (rows[:, 8] - 1j * rows[:, 9]) / unit},
                 {"face_on": True},
+                precessing=True,  # the caller picks the aligned ones
             )
         )
     return runs

@@ -133,9 +133,7 @@ def figures(report: dict[str, Any], out: Path) -> None:
     axes[0].legend(fontsize=8)
     axes[1].axhline(limit, color="k", lw=0.8)
     axes[1].axvline(limit, color="k", lw=0.8)
-    axes[1].set(
-        xscale="log", yscale="log", xlabel="mismatch against SEOBNRv5HM", ylabel="mismatch against the best neighbour"
-    )
+    axes[1].set(xscale="log", yscale="log", xlabel="mismatch against SEOBNRv5HM", ylabel="mismatch against the best neighbour")
     axes[1].legend(fontsize=8, loc="upper left")
     _save(figure, out / "mismatch.png")
     plt.close("all")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from data_prep.nr import NRWaveform
+from data_prep.nr import IN_PLANE_MAX, NRWaveform
 from gwsurrogate_ml.conventions import eta_from_q
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.waveform.compare import white_alignment, white_mismatch
@@ -28,7 +28,7 @@ class QualityConfig:
     q_max: float = np.inf
     """A model's range in mass ratio: runs beyond would correct it where it has not been trained."""
     chi_max: float = np.inf
-    in_plane_max: float = 1e-3
+    in_plane_max: float = IN_PLANE_MAX
     """Spin in the orbital plane, dimensionless; aligned runs of the catalogues lie far below, precessing far above."""
     eccentricity_max: float = 0.01
     window: tuple[float, float] = (-395.0, 90.0)
@@ -207,9 +207,7 @@ def judge(runs: Sequence[NRWaveform], reference: Reference, config: QualityConfi
         if run.coarser is not None and np.all(np.isfinite(h22)):
             verdict.resolution_mismatch = _resolution_error(run, h22, times, config)
         if verdict.resolution_mismatch > config.mismatch_max:
-            verdict.drop(
-                f"its two highest resolutions differ by {verdict.resolution_mismatch:.1e}: it has not converged"
-            )
+            verdict.drop(f"its two highest resolutions differ by {verdict.resolution_mismatch:.1e}: it has not converged")
         verdicts.append(verdict)
         waveforms.append(h22)
         models.append(model)
@@ -234,19 +232,12 @@ def _neighbours(
 ) -> None:
     """Measure each aligned run against good neighbours, and against good members of its own cluster."""
     good = [
-        i
-        for i, v in enumerate(verdicts)
-        if v.kept and v.eccentricity is not None and v.reference_mismatch < config.reference_error
+        i for i, v in enumerate(verdicts) if v.kept and v.eccentricity is not None and v.reference_mismatch < config.reference_error
     ]
     if not good:
-        raise DataError(
-            "no run is good enough to compare the others with: check the reference model and its conventions"
-        )
+        raise DataError("no run is good enough to compare the others with: check the reference model and its conventions")
     # Runs of the more accurate code set the standard; those of the other would only add their own error.
-    level = {
-        c: np.median([verdicts[i].reference_mismatch for i in good if verdicts[i].code == c])
-        for c in _codes(verdicts, good)
-    }
+    level = {c: np.median([verdicts[i].reference_mismatch for i in good if verdicts[i].code == c]) for c in _codes(verdicts, good)}
     best_code = min(level, key=lambda c: level[c])
     pool = np.array([i for i in good if verdicts[i].code == best_code])
     x = np.array([[np.log(v.q), (v.q * v.chi1 + v.chi2) / (1 + v.q), (v.chi1 - v.chi2) / 2] for v in verdicts])
@@ -260,8 +251,7 @@ def _neighbours(
             distance = np.minimum(distance, np.linalg.norm(x[others] * [1, 1, -1] - x[i], axis=1))
         near = others[np.argsort(distance)[: config.neighbours]]
         measured = {
-            int(j): white_mismatch(times, waveforms[i], models[i] * (waveforms[j] / models[j]), config.window)
-            for j in near
+            int(j): white_mismatch(times, waveforms[i], models[i] * (waveforms[j] / models[j]), config.window) for j in near
         }
         verdict.neighbour_mismatch = min(measured.values(), default=np.nan)
         same = [value for j, value in measured.items() if verdicts[j].cluster == verdict.cluster]

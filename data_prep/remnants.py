@@ -217,9 +217,7 @@ def quality(runs: dict[str, np.ndarray], config: RemnantConfig) -> list[list[str
         if not np.all(np.isfinite(row)):
             reasons[i].append("a parameter or the remnant is missing")
         elif not (0.5 < runs["mass"][i] < 1 and runs["spin"][i] <= 1 and sizes[i] <= 1):
-            reasons[i].append(
-                f"unphysical: mass {runs['mass'][i]:.3f}, spin {runs['spin'][i]:.3f}, |chi| {sizes[i]:.3f}"
-            )
+            reasons[i].append(f"unphysical: mass {runs['mass'][i]:.3f}, spin {runs['spin'][i]:.3f}, |chi| {sizes[i]:.3f}")
         if np.isnan(eccentricity[i]):
             if config.missing_eccentricity == "drop":
                 reasons[i].append("eccentricity missing")

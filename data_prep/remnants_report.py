@@ -86,9 +86,7 @@ def figures(runs: dict[str, np.ndarray], kept: np.ndarray, out: Path) -> None:
         for code, marker, grey in (("SXS", "o", "0.2"), ("RIT", "^", "0.6")):
             chosen = (runs["code"] == code) & (runs["aligned"] == aligned)
             good, bad = chosen & kept, chosen & ~kept
-            axis.scatter(
-                q[good], effective[good], s=12, marker=marker, color=grey, label=f"{code}, kept ({good.sum()})"
-            )
+            axis.scatter(q[good], effective[good], s=12, marker=marker, color=grey, label=f"{code}, kept ({good.sum()})")
             axis.scatter(
                 q[bad], effective[bad], s=22, marker=marker, facecolors="none", edgecolors=grey, lw=0.5,
                 label=f"{code}, dropped ({bad.sum()})",

@@ -156,9 +156,7 @@ def catalogue(tag: str | None) -> tuple[Any, str]:
     try:
         simulations = sxs.load("simulations", **({"tag": tag} if tag else {}))
     except Exception as error:
-        raise DataError(
-            f"the SXS catalogue {tag or '(latest)'} cannot be loaded: {error}; check the network"
-        ) from error
+        raise DataError(f"the SXS catalogue {tag or '(latest)'} cannot be loaded: {error}; check the network") from error
     found = str(getattr(simulations, "tag", "unknown"))
     if tag and found.lstrip("v") != tag.lstrip("v"):
         raise DataError(f"the SXS catalogue loaded is {found}, not {tag}: a process can hold one only; start a new one")

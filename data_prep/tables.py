@@ -41,6 +41,7 @@ def read_sxs_gatech(path: Path, unread: dict[str, str] | None = None) -> list[NR
                 table["t"],
                 {(2, 2): table["h22"][i]},
                 note | {"mass_sum": float(table["mass1"][i] + table["mass2"][i])},
+                precessing=True,  # `quality` counts and drops them
             )
         except DataError as error:
             if unread is None:
@@ -95,9 +96,7 @@ def load_npz(path: Path, required: tuple[str, ...] = ()) -> dict[str, np.ndarray
     try:
         with np.load(path, allow_pickle=False) as file:
             table = {key: file[key] for key in file.files}
-    except (
-        Exception
-    ) as error:  # numpy raises OSError, ValueError, EOFError, BadZipFile or zlib.error for a damaged file
+    except Exception as error:  # numpy raises OSError, ValueError, EOFError, BadZipFile or zlib.error for a damaged file
         raise DataError(f"{path} cannot be read: missing or truncated ({error}); fetch it again") from error
     missing = [key for key in required if key not in table]
     if missing:

@@ -12,7 +12,7 @@ _PUBLIC = {
     "StrainData": "gwsurrogate_ml.strain.data",
     "matched_filter": "gwsurrogate_ml.strain.filtering",
     "Surrogate": "gwsurrogate_ml.surrogate.model",
-    "load_surrogate": "gwsurrogate_ml.surrogate.model",
+    "load_surrogate": "gwsurrogate_ml.surrogate.load",
     "Remnant": "gwsurrogate_ml.surrogate.remnant.model",
     "load_remnant": "gwsurrogate_ml.surrogate.remnant.model",
     "Estimator": "gwsurrogate_ml.inference",
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.inference import Estimator, load_estimator, train_estimator
     from gwsurrogate_ml.strain.data import StrainData
     from gwsurrogate_ml.strain.filtering import matched_filter
-    from gwsurrogate_ml.surrogate.model import Surrogate, load_surrogate
+    from gwsurrogate_ml.surrogate.load import load_surrogate
+    from gwsurrogate_ml.surrogate.model import Surrogate
     from gwsurrogate_ml.surrogate.remnant.model import Remnant, load_remnant
 
 __all__ = [

@@ -69,7 +69,7 @@ def whole(value: Any, name: str, least: int = 0) -> int:
     >>> whole(3.0, "seed")
     3
     """
-    found = finite(None if isinstance(value, bool) else value, name)
-    if found != round(found) or not least <= found < MOST:
+    found = -1.0 if isinstance(value, bool) else finite(value, name)
+    if isinstance(value, bool) or found != round(found) or not least <= found < MOST:
         raise ConfigError(f"{name} is {value!r}: give a whole number of at least {least}, below 2^62")
     return value if isinstance(value, int) else round(found)

@@ -70,9 +70,7 @@ def save(folder: Path, card: Mapping[str, Any], tensors: Mapping[str, np.ndarray
     try:
         json.dumps(dict(card))
     except (TypeError, ValueError) as error:
-        raise ArtifactError(
-            f"the card cannot be written as JSON ({error}): give plain numbers, words and lists"
-        ) from error
+        raise ArtifactError(f"the card cannot be written as JSON ({error}): give plain numbers, words and lists") from error
     for key, value in tensors.items():
         if np.asarray(value).dtype.kind not in "fiub":
             raise ArtifactError(f"tensor {key!r} has dtype {np.asarray(value).dtype}: give arrays of real numbers")
@@ -149,27 +147,21 @@ def load(name_or_path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str,
         raise ArtifactError(f"{folder / 'card.json'} is not a model card ({error}): get the model again") from error
     if not isinstance(card, dict) or card.get("format_version") != FORMAT_VERSION:
         found = card.get("format_version") if isinstance(card, dict) else None
-        raise ArtifactError(
-            f"{folder} has format version {found}, this package reads {FORMAT_VERSION}: retrain or update"
-        )
+        raise ArtifactError(f"{folder} has format version {found}, this package reads {FORMAT_VERSION}: retrain or update")
     if card.get("kind") != kind:
         raise ArtifactError(f"{folder} holds a model of kind {card.get('kind')!r}, not {kind!r}")
     weights = folder / "weights.safetensors"
     if not weights.is_file():
         raise ArtifactError(f"{weights} is missing: get the model again")
     if sha256(weights) != card.get("weights_sha256"):
-        raise ArtifactError(
-            f"{weights} does not match the checksum in its card: it is damaged or foreign, get it again"
-        )
+        raise ArtifactError(f"{weights} does not match the checksum in its card: it is damaged or foreign, get it again")
     try:
         tensors = load_file(weights)
     except SafetensorError as error:
         raise ArtifactError(f"{weights} is not a safetensors file ({error}): get the model again") from error
     for key, value in tensors.items():
         if value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise ArtifactError(
-                f"{key!r} in {weights} holds numbers that are not finite: get the model again, or train it anew"
-            )
+            raise ArtifactError(f"{key!r} in {weights} holds numbers that are not finite: get the model again, or train it anew")
     return card, tensors
 
 
@@ -188,6 +180,4 @@ def require(card: Mapping[str, Any], **kinds: type | tuple[type, ...]) -> None:
     for key, kind in kinds.items():
         if not isinstance(card.get(key), kind) or isinstance(card[key], bool):
             found = f"has {key} = {card[key]!r:.60}" if key in card else f"lacks {key!r}"
-            raise ArtifactError(
-                f"the card of {card.get('name')!r} {found}: restore the card that came with the weights"
-            )
+            raise ArtifactError(f"the card of {card.get('name')!r} {found}: restore the card that came with the weights")

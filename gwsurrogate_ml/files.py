@@ -59,19 +59,16 @@ def no_room(error: BaseException) -> bool:
 
 
 @contextmanager
-def whole_file(path: str | Path, kind: type[GwsmlError] = ConfigError, *, parents: bool = False) -> Iterator[Path]:
+def whole_file(path: str | Path) -> Iterator[Path]:
     """A hidden path beside `path`, with its suffixes, that takes its name when the block ends well and vanishes otherwise.
 
     Parameters
     ----------
     path : path
-    kind : class of the error
-    parents : bool
-        make the folder where it is missing
 
     Raises
     ------
-    ConfigError, or `kind`
+    ConfigError
         if the file cannot be written: a folder that is none or closed, a full disk
 
     Examples
@@ -87,16 +84,14 @@ def whole_file(path: str | Path, kind: type[GwsmlError] = ConfigError, *, parent
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
-        if parents:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        elif not path.parent.is_dir():
+        if not path.parent.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, f"there is no folder {path.parent}")
         yield temporary
         os.replace(temporary, path)
     except GwsmlError:
         raise
     except OSError as error:
-        raise refusal(path, error, kind) from error
+        raise refusal(path, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -231,8 +226,7 @@ def _exchange(one: Path, other: Path) -> bool:
     """Exchange the names of two folders in one step; False where system or file system cannot."""
     call = _rename()
     return (
-        call is not None
-        and call(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)) == 0
+        call is not None and call(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)) == 0
     )
 
 

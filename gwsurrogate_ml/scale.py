@@ -164,9 +164,7 @@ def _start(where: str, workers: int) -> Any:
     if where == "local":
         from distributed import LocalCluster
 
-        return LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
-        )
+        return LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1")
     cluster = queue_cluster(where)
     try:
         cluster.scale(jobs=workers)

@@ -44,9 +44,7 @@ def kept(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.nb?"))
 
 
-def test_code_is_kept_where_it_can_be(
-    module: Callable[[], ModuleType], tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_code_is_kept_where_it_can_be(module: Callable[[], ModuleType], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert module().double(21) == 42
     assert [path.suffix for path in kept(tmp_path)] == [".nbc", ".nbi"]
     again = module().double
@@ -101,9 +99,7 @@ def read_only(folder: Path) -> dict[str, str]:
         link = folder / "gwsurrogate_ml" / path.relative_to(package)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(path)
-        (
-            link.parent / "__pycache__"
-        ).touch()  # a file where the folder would be: no permission bits, which root does not heed
+        (link.parent / "__pycache__").touch()  # a file where the folder would be: no permission bits, which root does not heed
     home = {"HOME": NOWHERE, "XDG_CACHE_HOME": NOWHERE, "XDG_CONFIG_HOME": NOWHERE, "MPLCONFIGDIR": str(folder)}
     drop = ("NUMBA_CACHE_DIR", "IPYTHONDIR")
     return {k: v for k, v in os.environ.items() if k not in drop} | home | {"PYTHONPATH": str(folder)}
@@ -122,9 +118,7 @@ print(gwsurrogate_ml.__file__, round(float(sine[0]), 12), power[0])
 
 @pytest.mark.process
 @pytest.mark.parametrize("place", ["none", "nowhere", "cache"])
-def test_a_read_only_package_and_home_compute_and_ask_once_for_a_folder_which_is_then_used(
-    tmp_path: Path, place: str
-) -> None:
+def test_a_read_only_package_and_home_compute_and_ask_once_for_a_folder_which_is_then_used(tmp_path: Path, place: str) -> None:
     environment = read_only(tmp_path / "package")
     environment |= {
         "none": {}, "nowhere": {"NUMBA_CACHE_DIR": NOWHERE}, "cache": {"NUMBA_CACHE_DIR": str(tmp_path / "cache")},

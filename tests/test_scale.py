@@ -62,9 +62,7 @@ def generate_modes_opt(q, chi1, chi2, omega, approximant, settings):
 """
 
 
-def test_training_waveforms_are_the_same_from_a_cluster(
-    two: Mapper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_training_waveforms_are_the_same_from_a_cluster(two: Mapper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from data_prep import eob
 
     package = tmp_path / "fake" / "pyseobnr"  # a tool of data preparation, not installed with the tests

@@ -71,11 +71,7 @@ def speed(model: str) -> str:
     pairs = read("surrogate_speed")["models"][model]["pairs"]
     return table(
         ["what", "beside", "here [ms]", "there [ms]", "times faster"],
-        [
-            (x["name"], x["peer"], x["ours_ms"], x["peer_ms"], x["ratio"])
-            for x in pairs
-            if "ours_ms" in x and x.get("peer_ms")
-        ],
+        [(x["name"], x["peer"], x["ours_ms"], x["peer_ms"], x["ratio"]) for x in pairs if "ours_ms" in x and x.get("peer_ms")],
     )
 
 
@@ -127,9 +123,7 @@ def serve() -> str:
         for workload, lines in read("serve")["workloads"].items()
         for x in lines
     ]
-    return table(
-        ["model", "offered [1/s]", "answered [1/s]", "p50 [ms]", "p95 [ms]", "p99 [ms]", "dropped", "late"], rows
-    )
+    return table(["model", "offered [1/s]", "answered [1/s]", "p50 [ms]", "p95 [ms]", "p99 [ms]", "dropped", "late"], rows)
 
 
 def remnant() -> str:
@@ -267,9 +261,7 @@ def trigger_time() -> str:
         )
         for r in read("trigger_time")["rows"]
     ]
-    return table(
-        ["event", "time off by", "SNR", "log Bayes factor", "efficiency", "largest shift of a median [sigma]"], rows
-    )
+    return table(["event", "time off by", "SNR", "log Bayes factor", "efficiency", "largest shift of a median [sigma]"], rows)
 
 
 def loud() -> str:

@@ -50,9 +50,7 @@ def reference() -> dict[str, str]:
     for name in (*BASE, *top):
         pages["reference/base.md"] += f"::: {PACKAGE}.{name}\n\n"
     for name in subpackages():
-        text = (
-            f"# {PACKAGE}.{name}\n\n::: {PACKAGE}.{name}\n    options: {{members: false, show_root_heading: false}}\n\n"
-        )
+        text = f"# {PACKAGE}.{name}\n\n::: {PACKAGE}.{name}\n    options: {{members: false, show_root_heading: false}}\n\n"
         for module in _modules(root / name):
             text += f"::: {PACKAGE}.{name}.{module}\n\n"
         pages[f"reference/{name}.md"] = text

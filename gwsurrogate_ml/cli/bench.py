@@ -99,9 +99,7 @@ def lal_waveform(name: str, frequency: bool = False) -> Callable[[], Any]:
     if frequency:
         grid = (1 / DURATION, F_MIN, RATE / 2, F_MIN)
         return lambda: lalsimulation.SimInspiralChooseFDWaveform(*masses, *spins, *place, *grid, None, model)
-    return lambda: lalsimulation.SimInspiralChooseTDWaveform(
-        *masses, *spins, *place, 1 / RATE, F_MIN, F_MIN, None, model
-    )
+    return lambda: lalsimulation.SimInspiralChooseTDWaveform(*masses, *spins, *place, 1 / RATE, F_MIN, F_MIN, None, model)
 
 
 def random_binaries(n: int) -> np.ndarray:
@@ -203,9 +201,7 @@ def kernel_lines(duration: int = 64, repeat: int = 9) -> Iterator[Line]:
 
 def bench(
     what: Annotated[What | None, typer.Argument(help="One of them; without, both.")] = None,
-    surrogate: Annotated[
-        str | None, typer.Option("--surrogate", help="Shipped name or folder; default: the newest.")
-    ] = None,
+    surrogate: Annotated[str | None, typer.Option("--surrogate", help="Shipped name or folder; default: the newest.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Also write bench.json into this folder.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -60,9 +60,7 @@ def demo(
             data = simulate_data(seed)
             files = write_strain(data, output)
         truths = true_parameters()
-        summary = run_into(
-            output, data, settings, ["demo", *words], progress, files=files, truths=truths, checkpoint=steps
-        )
+        summary = run_into(output, data, settings, ["demo", *words], progress, files=files, truths=truths, checkpoint=steps)
     announce(out, summary, as_json)
 
 

@@ -78,9 +78,7 @@ def signal(
             }
             for detector, part in found.items()
         }
-        write_json(
-            output.path / "summary.json", {"model": f"{denoiser.card['name']} {denoiser.card['version']}", **summary}
-        )
+        write_json(output.path / "summary.json", {"model": f"{denoiser.card['name']} {denoiser.card['version']}", **summary})
         arrays: dict[str, Any] = {
             f"{detector}_{what}": values
             for detector, part in found.items()
@@ -93,8 +91,7 @@ def signal(
         }
         np.savez(output.path / "signal.npz", **arrays)
         panels = {
-            detector: (part.times, part.white, part.result.signal, part.result.sigma, None)
-            for detector, part in found.items()
+            detector: (part.times, part.white, part.result.signal, part.result.sigma, None) for detector, part in found.items()
         }
         (output.path / "signal.png").write_bytes(png(reconstruction(panels, data.gps)))
     if as_json:

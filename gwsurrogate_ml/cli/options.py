@@ -12,7 +12,7 @@ import typer
 from gwsurrogate_ml.errors import ConfigError, GwsmlError
 
 RANGES = ("chirp_mass", "mass_ratio", "chi", "luminosity_distance")
-"""What ``--prior`` can give."""
+"""What ``--prior`` can give as NAME=LOW,HIGH."""
 BAND = ("duration", "f_min", "f_max")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON on stdout.")]
@@ -96,28 +96,32 @@ def parse_detectors(option: str, pairs: Sequence[str]) -> dict[str, str]:
     return values
 
 
-def parse_prior(words: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Ranges by name from ``NAME=LOW,HIGH`` words, for `BinaryPrior`.
+def parse_prior(words: Sequence[str]) -> dict[str, Any]:
+    """Fields of `BinaryPrior` from ``NAME=LOW,HIGH`` words, ``spins=KIND``, and bilby's prior files; later words win.
 
     Raises
     ------
     ConfigError
-        if a word is not of that form, the chirp mass is missing, or a range is impossible
+        if a word is not of that form, the chirp mass is missing, or a range is impossible; see `BinaryPrior.from_bilby`
 
     Examples
     --------
     >>> parse_prior(["chirp_mass=7,10"])
     {'chirp_mass': (7.0, 10.0)}
     """
-    from pydantic import ValidationError
+    from gwsurrogate_ml.inference.prior.binary import BinaryPrior, validated
 
-    from gwsurrogate_ml.inference.prior.binary import BinaryPrior
-
-    ranges: dict[str, tuple[float, float]] = {}
+    ranges: dict[str, Any] = {}
     for word in words:
         name, _, text = word.partition("=")
+        if word.endswith(".prior"):
+            ranges |= dict(BinaryPrior.from_bilby(word))
+            continue
+        if name in ("spins", "time_half_width"):
+            ranges[name] = text
+            continue
         if name not in RANGES:
-            raise ConfigError(f"--prior {word!r}: no range is called {name!r}: there are {', '.join(RANGES)}")
+            raise ConfigError(f"--prior {word!r}: no range is called {name!r}: there are {', '.join(RANGES)}; files end in .prior")
         try:
             low, high = (float(value) for value in text.split(","))
         except ValueError:
@@ -126,9 +130,7 @@ def parse_prior(words: Sequence[str]) -> dict[str, tuple[float, float]]:
     if "chirp_mass" not in ranges:
         raise ConfigError("--from-scratch needs --prior chirp_mass=LOW,HIGH: solar masses, detector frame")
     try:
-        BinaryPrior.model_validate(ranges)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = " ".join(["--prior", *map(str, first["loc"])])
-        raise ConfigError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
-    return ranges
+        prior = validated(ranges)
+    except ConfigError as error:
+        raise ConfigError(f"--prior: {error}") from error
+    return {name: getattr(prior, name) for name in ranges}

@@ -57,9 +57,7 @@ def _refuse_foreign(folder: Path) -> None:
     if own is None:
         raise ConfigError(f"--out {folder} holds files that gwsml did not write: name another folder or empty this one")
     if foreign := sorted(present - own):
-        raise ConfigError(
-            f"--out {folder} is an earlier output but also holds {foreign[0]!r}: move it or name another folder"
-        )
+        raise ConfigError(f"--out {folder} is an earlier output but also holds {foreign[0]!r}: move it or name another folder")
 
 
 @contextmanager

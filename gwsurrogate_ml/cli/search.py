@@ -33,9 +33,7 @@ def search(
     f_max: Annotated[float, typer.Option("--f-max", help="Upper end of the band in Hz.")] = 1024.0,
     threshold: Annotated[float, typer.Option("--threshold", help="Smallest SNR of a trigger.")] = 4.0,
     slide_step: Annotated[float, typer.Option("--slide-step", help="Time slides are multiples of it, in s.")] = 0.2,
-    surrogate: Annotated[str, typer.Option("--surrogate", help="Shipped name or folder of the waveform model.")] = (
-        "nr22"
-    ),
+    surrogate: Annotated[str, typer.Option("--surrogate", help="Shipped name or folder of the waveform model.")] = ("nr22"),
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Threads over templates, without --cluster.")] = 1,
     cluster: Cluster = None,
     workers: Workers = 2,
@@ -92,9 +90,7 @@ def search(
         with nullcontext() if cluster is None else scale.cluster(cluster, workers) as mapper:
             share = None
             if mapper is not None:
-                share = partial(
-                    shared, mapper=mapper, scratch=output.path, surrogate=surrogate, weights_sha256=checksum
-                )
+                share = partial(shared, mapper=mapper, scratch=output.path, surrogate=surrogate, weights_sha256=checksum)
             result = run(series, templates, model, config, progress, share)
         result.meta.update({"surrogate": surrogate, "weights_sha256": checksum})
         result.save(output.path / "triggers.hdf5")

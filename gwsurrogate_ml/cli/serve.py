@@ -71,14 +71,10 @@ def serve(
     workers: Annotated[int, typer.Option("--workers", min=1, help="Threads for quick models.")] = 2,
     request_mb: Annotated[float, typer.Option("--request-mb", min=0.001, help="Largest body in MB.")] = 64.0,
     timeout: Annotated[float, typer.Option("--timeout", min=0.001, help="Seconds to answer a quick request.")] = 30.0,
-    slow_timeout: Annotated[
-        float, typer.Option("--slow-timeout", min=0.001, help="Seconds to draw a posterior.")
-    ] = 900.0,
+    slow_timeout: Annotated[float, typer.Option("--slow-timeout", min=0.001, help="Seconds to draw a posterior.")] = 900.0,
     queue: Annotated[int, typer.Option("--queue", min=1, help="Requests at work or waiting; more are refused.")] = 32,
     sequences: Annotated[int, typer.Option("--sequences", min=1, help="Streams open at a time.")] = 64,
-    idle: Annotated[
-        float, typer.Option("--idle", min=0.001, help="Seconds after which an idle stream is forgotten.")
-    ] = 120.0,
+    idle: Annotated[float, typer.Option("--idle", min=0.001, help="Seconds after which an idle stream is forgotten.")] = 120.0,
 ) -> None:
     """Serve models over the KServe v2 protocol until stopped (Ctrl-C); any v2 client will do, such as tritonclient."""
     from gwsurrogate_ml.serve.app import create_app, require
@@ -121,9 +117,7 @@ def serve(
         # Accepted connections inherit it; asyncio sets it only where a socket names its protocol, and this one names none.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
-        raise ConfigError(
-            f"--host {host} --port {port} cannot be had ({error.strerror or error}): name another port"
-        ) from error
+        raise ConfigError(f"--host {host} --port {port} cannot be had ({error.strerror or error}): name another port") from error
     with sock:
         address = f"http://{f'[{host}]' if ':' in host else host}:{sock.getsockname()[1]}/v2"
         stdout().print(f"serving {', '.join(m.name for m in loaded)} at {address}", soft_wrap=True)

@@ -8,9 +8,10 @@ lines) to the design.
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 import numpy as np
+
+from gwsurrogate_ml.strain.curves import bilby_curve
 
 BASE_CURVES = (
     "aLIGO_early_asd",
@@ -31,9 +32,9 @@ BAND_EDGES = (20, 24, 28, 33, 39, 47, 56, 67, 80, 100, 125, 160, 200, 260, 350, 
 
 @cache
 def _curve(name: str) -> tuple[np.ndarray, np.ndarray]:
-    import bilby.gw.detector
-
-    table = np.loadtxt(Path(bilby.gw.detector.__file__).parent / "noise_curves" / f"{name}.txt")
+    path = bilby_curve(name)
+    assert path is not None, f"bilby ships no curve {name}"
+    table = np.loadtxt(path)
     return np.log(table[:, 0]), np.log(table[:, 1])
 
 

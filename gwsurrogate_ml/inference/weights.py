@@ -49,13 +49,9 @@ def check_weights(log_weights: np.ndarray) -> None:
     """
     if np.any(np.isnan(log_weights)) or np.any(log_weights == np.inf):
         bad = int(np.sum(np.isnan(log_weights) | (log_weights == np.inf)))
-        raise GwsmlError(
-            f"{bad} of {len(log_weights)} importance weights are not numbers: a fault in likelihood or proposal"
-        )
+        raise GwsmlError(f"{bad} of {len(log_weights)} importance weights are not numbers: a fault in likelihood or proposal")
     if not np.any(np.isfinite(log_weights)):
-        raise GwsmlError(
-            "all importance weights vanish: the prior does not hold the data; check event time and detectors"
-        )
+        raise GwsmlError("all importance weights vanish: the prior does not hold the data; check event time and detectors")
 
 
 def generalised_pareto_fit(x: np.ndarray) -> tuple[float, float]:

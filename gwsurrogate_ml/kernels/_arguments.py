@@ -124,9 +124,7 @@ def samples(duration: float, sample_rate: float, name: str) -> int:
     exact = positive(duration, name, "s") * positive(sample_rate, "sample_rate", "Hz")
     n = round(exact)
     if n < 1 or abs(exact - n) > 1e-6 * max(1.0, exact):
-        raise ConfigError(
-            f"{name} = {duration} s is {exact:g} samples at {sample_rate:g} Hz: choose a whole number of samples"
-        )
+        raise ConfigError(f"{name} = {duration} s is {exact:g} samples at {sample_rate:g} Hz: choose a whole number of samples")
     return n
 
 
@@ -150,15 +148,11 @@ def band(f_low: float, f_high: float | None, delta_f: float, n_freq: int) -> tup
     if not (math.isfinite(f_low) and f_low >= 0):
         raise ConfigError(f"f_low is {f_low}: a finite frequency >= 0 Hz is needed")
     if f_low >= nyquist:
-        raise ConfigError(
-            f"f_low = {f_low:g} Hz is not below Nyquist ({nyquist:g} Hz): check f_low, delta_f and the length"
-        )
+        raise ConfigError(f"f_low = {f_low:g} Hz is not below Nyquist ({nyquist:g} Hz): check f_low, delta_f and the length")
     if f_high is not None and not f_high > f_low:
         raise ConfigError(f"f_high = {f_high} Hz is not above f_low = {f_low:g} Hz")
     kmin = max(1, int(f_low / delta_f))
     kmax = n_freq - 1 if f_high is None else min(int(min(f_high, nyquist) / delta_f), n_freq - 1)
     if kmax <= kmin:
-        raise ConfigError(
-            f"no frequency bin between f_low = {f_low:g} and f_high = {f_high} Hz at delta_f = {delta_f:g} Hz"
-        )
+        raise ConfigError(f"no frequency bin between f_low = {f_low:g} and f_high = {f_high} Hz at delta_f = {delta_f:g} Hz")
     return kmin, kmax

@@ -112,9 +112,7 @@ def _turned(turns: float) -> complex:  # pragma: no cover - compiled
 
 
 @njit(nogil=True, error_model="numpy", fastmath=REORDER)
-def _phases(
-    positions: np.ndarray, n_time: int, table_r: np.ndarray, table_i: np.ndarray
-) -> None:  # pragma: no cover - compiled
+def _phases(positions: np.ndarray, n_time: int, table_r: np.ndarray, table_i: np.ndarray) -> None:  # pragma: no cover - compiled
     """``exp(2 pi i b positions[p] / n_time)`` for b < _BLOCK, by doubling: nine sines instead of 512, and nine roundings."""
     step_r, step_i = np.empty(_BLOCK), np.empty(_BLOCK)
     for p in range(positions.size):

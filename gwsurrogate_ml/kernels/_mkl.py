@@ -32,7 +32,8 @@ def library() -> ctypes.CDLL | None:
     try:
         import mkl_fft._pydfti
 
-        # The extension's own handle reaches the libraries it is linked with, whatever their version and place.
+        # The extension's own handle reaches the libraries it is linked with, whatever their version and place. A private module:
+        # no public one of `mkl_fft` is the extension itself. Where it goes by another name, transforms are scipy's.
         found = ctypes.CDLL(mkl_fft._pydfti.__file__)
         for name in ("DftiComputeForward", "MKL_Set_Num_Threads_Local", "MKL_Get_Max_Threads"):
             getattr(found, name)

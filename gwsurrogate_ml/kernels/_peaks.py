@@ -187,9 +187,7 @@ def candidates(
 
 
 @njit(nogil=True, error_model="numpy")
-def loudest(
-    index: np.ndarray, z: np.ndarray, threshold: float, window: int
-) -> np.ndarray:  # pragma: no cover - compiled
+def loudest(index: np.ndarray, z: np.ndarray, threshold: float, window: int) -> np.ndarray:  # pragma: no cover - compiled
     """Positions among some samples (ascending `index`) of those above the threshold that are local maxima."""
     power = np.empty(index.size, np.float64)
     for i in range(index.size):

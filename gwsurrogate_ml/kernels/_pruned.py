@@ -152,9 +152,7 @@ def impulse_response(transfer: np.ndarray, n: int, n_keep: int) -> np.ndarray:
     return _impulse(partial(_fold, transfer), n, n_keep)
 
 
-def inverse_impulse_response(
-    values: np.ndarray, step: float, corner: int, ramp: np.ndarray, n: int, n_keep: int
-) -> np.ndarray:
+def inverse_impulse_response(values: np.ndarray, step: float, corner: int, ramp: np.ndarray, n: int, n_keep: int) -> np.ndarray:
     """`impulse_response` of the inverse of a coarsely sampled function, without its long spectrum in memory.
 
     Parameters

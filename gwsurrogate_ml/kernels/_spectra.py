@@ -29,7 +29,7 @@ def same_length(h: np.ndarray, s: np.ndarray, noise: np.ndarray) -> None:
     if s.ndim != 1 or not h.shape[-1] == s.size == noise.size:
         raise DataError(
             f"template has {h.shape[-1]} frequencies, data {s.shape}, psd {noise.size}: all need N/2 + 1 at the same "
-            "delta_f; pad the time series to one duration and interpolate the PSD (kernels.psd.interpolate)"
+            "delta_f; pad the time series to one duration and interpolate the PSD (kernels.truncation.interpolate)"
         )
 
 
@@ -44,9 +44,7 @@ def output_length(n: int, decimate: int, kmax: int) -> int:
     return n // decimate
 
 
-def explain(
-    h: np.ndarray, s: np.ndarray, noise: np.ndarray, kmin: int, kmax: int, delta_f: float, name: str = "template"
-) -> None:
+def explain(h: np.ndarray, s: np.ndarray, noise: np.ndarray, kmin: int, kmax: int, delta_f: float, name: str = "template") -> None:
     """Find out which input made the sums unusable, and say so."""
     _arguments.require_positive_band(noise, "psd", kmin, kmax, delta_f)
     _arguments.require_finite(h[kmin:kmax], f"{name} in the band")

@@ -97,9 +97,7 @@ def filter_bank(
         _arguments.one_sided(psd, "psd"),
     )
     if bank.ndim != 2 or bank.shape[0] == 0:
-        raise DataError(
-            f"templates has shape {bank.shape}: a bank (n_templates, N/2 + 1) with at least one row is needed"
-        )
+        raise DataError(f"templates has shape {bank.shape}: a bank (n_templates, N/2 + 1) with at least one row is needed")
     same_length(bank, s, noise)
     kmin, kmax = _arguments.band(f_low, f_high, delta_f, noise.size)
     threshold = _arguments.positive(threshold, "threshold")
@@ -197,9 +195,7 @@ def filter_segments(
     if n_jobs < 1:
         raise ConfigError(f"n_jobs is {n_jobs}: at least one thread is needed")
 
-    one = partial(
-        _one_segment, templates, delta_f, f_low, f_high, threshold=threshold, window=window, decimate=decimate
-    )
+    one = partial(_one_segment, templates, delta_f, f_low, f_high, threshold=threshold, window=window, decimate=decimate)
     pairs = segments, noise if noise.ndim == 2 else [noise] * len(segments)
     if executor is not None:
         return list(executor.map(one, *pairs))
@@ -344,9 +340,7 @@ class _Adaptive:
         keep = loudest(index, z, self.threshold / scale, self.reach)
         return _Found(index[keep], z[keep] * scale, sigma)
 
-    def _fine(
-        self, template: np.ndarray, coarse: np.ndarray, how: _Step, scale: float
-    ) -> tuple[np.ndarray, np.ndarray] | None:
+    def _fine(self, template: np.ndarray, coarse: np.ndarray, how: _Step, scale: float) -> tuple[np.ndarray, np.ndarray] | None:
         """Full-rate samples that may be triggers, ascending, and their values; None where they are too many."""
         segment = self.segment
         index, z = candidates(
@@ -364,9 +358,7 @@ class _Adaptive:
             if _SUM_COST * unknown.size * (segment.kmax - segment.kmin) > _TRANSFORM_COST * segment.n:
                 return None
             exact = np.empty(unknown.size, np.complex128)
-            correlations(
-                real(template), segment.over_whitened, segment.kmin, segment.kmax, index[unknown], segment.n, exact
-            )
+            correlations(real(template), segment.over_whitened, segment.kmin, segment.kmax, index[unknown], segment.n, exact)
             z[unknown] = exact
         return index, z
 

@@ -92,15 +92,11 @@ def power_chisq(
     kmin, kmax = _arguments.band(f_low, f_high, delta_f, noise.size)
     n_bins = int(n_bins)
     if not 2 <= n_bins <= kmax - kmin:
-        raise ConfigError(
-            f"n_bins is {n_bins}: choose at least 2 and at most the {kmax - kmin} frequencies of the band"
-        )
+        raise ConfigError(f"n_bins is {n_bins}: choose at least 2 and at most the {kmax - kmin} frequencies of the band")
     positions = np.atleast_1d(np.asarray(indices))
     n = 2 * (noise.size - 1)
     if positions.dtype.kind not in "iuf" or positions.ndim != 1:
-        raise DataError(
-            f"indices has dtype {positions.dtype} and shape {positions.shape}: a list of sample numbers is needed"
-        )
+        raise DataError(f"indices has dtype {positions.dtype} and shape {positions.shape}: a list of sample numbers is needed")
     if positions.size and not (positions.min() >= 0 and positions.max() < n):
         raise DataError(f"indices run from {positions.min()} to {positions.max()}: the series has samples 0 to {n - 1}")
     h, s = common(h, s)

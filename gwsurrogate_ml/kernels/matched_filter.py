@@ -69,9 +69,7 @@ class SnrSeries:
             return self._exact(position)
         index = int(np.floor(position)) + np.arange(1 - _SINC_HALF_WIDTH, _SINC_HALF_WIDTH + 1)
         x = position - index
-        kaiser = np.i0(_KAISER_BETA * np.sqrt(np.clip(1.0 - (x / _SINC_HALF_WIDTH) ** 2, 0.0, None))) / np.i0(
-            _KAISER_BETA
-        )
+        kaiser = np.i0(_KAISER_BETA * np.sqrt(np.clip(1.0 - (x / _SINC_HALF_WIDTH) ** 2, 0.0, None))) / np.i0(_KAISER_BETA)
         # Only frequencies from zero to half the sampling rate are there: their middle is moved to zero and back.
         weights = np.sinc(x) * kaiser * np.exp(0.5j * np.pi * x)
         return complex(np.sum(self.snr[index % self.snr.size].astype(np.complex128) * weights))
@@ -114,9 +112,7 @@ class SnrSeries:
         first = 0 if start is None else max(0, int(np.ceil(start / self.delta_t)))
         last = n if stop is None else min(n, int(np.ceil(stop / self.delta_t)))
         if last <= first:
-            raise ConfigError(
-                f"no sample between {start} and {stop} s in a series of {n * self.delta_t:g} s: widen the window"
-            )
+            raise ConfigError(f"no sample between {start} and {stop} s in a series of {n * self.delta_t:g} s: widen the window")
         window = self.snr[first:last]
         i = first + int(np.argmax(window.real**2 + window.imag**2))
         found = minimize_scalar(
@@ -194,9 +190,7 @@ def matched_filter(
     if not (valid and np.isfinite(hh) and np.isfinite(ss) and hh > 0):
         explain(h, s, noise, kmin, kmax, delta_f)
     sigma = float(np.sqrt(4.0 * delta_f * hh))
-    series = (
-        correlation if decimate == 1 else _memory.empty(n_out, h.dtype)
-    )  # peaks between samples need the correlation
+    series = correlation if decimate == 1 else _memory.empty(n_out, h.dtype)  # peaks between samples need the correlation
     snr = fft.ifft(correlation, norm="forward", out=series)
     snr *= 4.0 * delta_f / sigma
     return SnrSeries(snr, sigma, decimate / (n * delta_f), None if decimate == 1 else correlation)

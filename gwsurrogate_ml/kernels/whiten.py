@@ -1,4 +1,4 @@
-"""Whitening with a filter of limited length, offline and as a stream, of linear phase or, in streams, of minimum phase.
+"""Whitening with a filter of limited length, of linear phase or of minimum phase; of streams in `streaming`.
 
 The filter is the inverse ASD, truncated in the time domain to `fduration` with a Hann window (arXiv:gr-qc/0509116,
 section VII), exactly as gwpy's ``TimeSeries.whiten`` builds it. Scaled by ``sqrt(2 / sample_rate)``: noise with that
@@ -7,13 +7,12 @@ ASD comes out with unit variance. Half of `fduration` is corrupt at each end of 
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
-
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.kernels import _arguments, fft, psd
+from gwsurrogate_ml.kernels import _arguments, fft, psd, truncation
 from gwsurrogate_ml.kernels._compiled import convolved_blocks
+from gwsurrogate_ml.kernels._overlap import block_length, transfer
 from gwsurrogate_ml.kernels._pruned import inverse_impulse_response
 from gwsurrogate_ml.kernels.threads import each, parts
 
@@ -64,7 +63,7 @@ def whitening_filter(
     old_delta_f = 0.5 * sample_rate / (values.size - 1)
     # An odd number of samples has no bin at Nyquist; the grid of the nearest even length serves (as in gwpy).
     delta_f = old_delta_f if duration is None else sample_rate / _arguments.samples(duration, sample_rate, "duration")
-    n_freq = psd.grid_length(values.size, old_delta_f, delta_f)
+    n_freq = truncation.grid_length(values.size, old_delta_f, delta_f)
     n = 2 * (n_freq - 1)
     if n_taps % 2 or n_taps < 2 * _TAPER or n_taps > n:
         raise ConfigError(
@@ -81,7 +80,7 @@ def whitening_filter(
     step = delta_f / old_delta_f
     if not (usable[int(max(corner, 1) * step) :] > 0).all():
         # What counts is what lies in between. DC is tapered to zero, so a zero there does no harm (detrended data have one).
-        fine = psd.interpolate(usable, old_delta_f, delta_f)
+        fine = truncation.interpolate(usable, old_delta_f, delta_f)
         _arguments.require_positive_band(fine, "asd", max(corner, 1), n_freq, delta_f)
     impulse = inverse_impulse_response(usable, step, corner, ramp, n, half)
     # Lags 1 - half ... half; the window is zero at the last one, so the filter is symmetric about lag zero.
@@ -154,9 +153,7 @@ def valid_slice(n_samples: int, sample_rate: float, fduration: float) -> slice:
     """
     half = _arguments.samples(fduration, sample_rate, "fduration") // 2
     if 2 * half >= n_samples:
-        raise DataError(
-            f"{n_samples / sample_rate:g} s of data, no longer than fduration = {fduration:g} s: all of it is corrupt"
-        )
+        raise DataError(f"{n_samples / sample_rate:g} s of data, no longer than fduration = {fduration:g} s: all of it is corrupt")
     return slice(half, n_samples - half)
 
 
@@ -223,7 +220,7 @@ def whiten(
         _, power = psd.welch(series, sample_rate, segment_duration)
         asd = np.sqrt(power)
     taps = whitening_filter(asd, sample_rate, fduration, duration=series.size / sample_rate, highpass=highpass)
-    response = _response(taps, _block_length(series.size, taps.size), series.dtype)
+    response = transfer(taps, block_length(series.size, taps.size), series.dtype)
     offset = float(series.mean(dtype=np.float64)) if detrend else 0.0
     ends = psd.periodic_hann(taps.size).astype(series.dtype)
     out = np.empty_like(series)
@@ -253,155 +250,3 @@ def whiten(
 
     each(some, parts(range(0, series.size, step), least=4))
     return out
-
-
-class _Response(NamedTuple):
-    """A filter's one-sided transfer function for transforms of `n_fft` samples."""
-
-    values: np.ndarray
-    n_fft: int
-
-
-def _block_length(n_out: int, n_taps: int) -> int:
-    """Transform length of the overlap-save blocks: about four filters, less where the data are short."""
-    return fft.next_fast_length(min(4 * n_taps, n_out + n_taps - 1))
-
-
-def _response(taps: np.ndarray, n_fft: int, dtype: np.dtype) -> _Response:
-    padded = np.zeros(n_fft, dtype=dtype)
-    padded[: taps.size] = taps
-    values = fft.rfft(padded)
-    values.setflags(write=False)
-    return _Response(values, n_fft)
-
-
-def _overlap_save(padded: np.ndarray, response: _Response, n_taps: int) -> np.ndarray:
-    """Convolution of `padded` with the filter where it overlaps fully: ``padded.size - n_taps + 1`` samples."""
-    n_out = padded.size - n_taps + 1
-    step = response.n_fft - n_taps + 1
-    out = np.empty(n_out, dtype=padded.dtype)
-    for start in range(0, n_out, step):
-        block = padded[start : start + response.n_fft]
-        stop = min(start + step, n_out)
-        spectrum = fft.rfft(block, n=response.n_fft)
-        spectrum *= response.values
-        out[start:stop] = fft.irfft(spectrum, response.n_fft)[n_taps - 1 : n_taps - 1 + stop - start]
-    return out
-
-
-class WhitenerState(NamedTuple):
-    """What a stream carries from one chunk to the next; never changed in place.
-
-    Attributes
-    ----------
-    history : (n_taps - 1,) the last input samples
-    n_seen : int, number of input samples so far
-    """
-
-    history: np.ndarray
-    n_seen: int
-
-
-class StreamingWhitener:
-    """Whitens a stream chunk by chunk: a pure step, state in and state out; one whitener serves many streams.
-
-    With linear phase the filter is the one `whiten` uses, so the output equals the offline result, `delay` samples later,
-    once `warm_up` samples are in. (Offline, a mean is removed from the whole series; a stream cannot know it: use `highpass`.)
-    With minimum phase nothing is delayed: output k uses inputs up to k, white just as well, and each frequency comes as
-    early as a causal filter of that amplitude allows; templates must pass through the same filter.
-
-    Parameters
-    ----------
-    asd : real array (n,), one-sided, 1/sqrt(Hz), from 0 Hz to Nyquist
-    sample_rate : float, Hz
-    fduration : float, s
-        length of the filter; half of it is the latency of linear phase
-    duration : float, s, optional
-        the ASD is interpolated to ``1 / duration``; give the length of a series to reproduce its offline whitening
-    highpass : float, Hz, optional
-    chunk_duration : float, s
-        expected length of a chunk; it sets the transform length and nothing else
-    dtype : float64 or float32
-    phase : "linear" or "minimum"
-
-    Attributes
-    ----------
-    taps : float64 (n_taps,)
-    delay : int, samples; output k belongs to input k - delay; 0 with minimum phase
-    warm_up : int, samples; outputs before it have seen the zeros before the stream's start
-
-    Raises
-    ------
-    DataError, ConfigError
-        as `whitening_filter`
-
-    Examples
-    --------
-    >>> whitener = StreamingWhitener(np.full(513, np.sqrt(2 / 1024)), 1024.0, 0.5)
-    >>> state = whitener.initial_state()
-    >>> state, out = whitener.step(state, np.zeros(100))
-    >>> out.size, state.n_seen, whitener.delay
-    (100, 100, 255)
-    """
-
-    def __init__(
-        self,
-        asd: np.ndarray,
-        sample_rate: float,
-        fduration: float = 2.0,
-        *,
-        duration: float | None = None,
-        highpass: float | None = None,
-        chunk_duration: float = 1.0,
-        dtype: np.dtype | type = np.float64,
-        phase: Literal["linear", "minimum"] = "linear",
-    ) -> None:
-        if phase not in ("linear", "minimum"):
-            raise ConfigError(f"phase is {phase!r}: choose 'linear' or 'minimum'")
-        if np.dtype(dtype) not in (np.dtype(np.float64), np.dtype(np.float32)):
-            raise ConfigError(f"dtype is {np.dtype(dtype)}: choose float64 or float32")
-        self.taps = whitening_filter(asd, sample_rate, fduration, duration=duration, highpass=highpass)
-        self.delay = self.taps.size // 2 - 1
-        if phase == "minimum":
-            self.taps, self.delay = minimum_phase(self.taps), 0
-        self.taps.setflags(write=False)
-        self.sample_rate = float(sample_rate)
-        self.warm_up = self.taps.size - 1
-        chunk = max(1, int(_arguments.positive(chunk_duration, "chunk_duration", "s") * sample_rate))
-        self._response = _response(self.taps, _block_length(chunk, self.taps.size), np.dtype(dtype))
-        self._dtype = np.dtype(dtype)
-
-    def initial_state(self) -> WhitenerState:
-        """State of a stream that has not begun: a history of zeros."""
-        return WhitenerState(np.zeros(self.warm_up, dtype=self._dtype), 0)
-
-    def step(self, state: WhitenerState, chunk: np.ndarray) -> tuple[WhitenerState, np.ndarray]:
-        """Whiten the next chunk, of any length.
-
-        Parameters
-        ----------
-        state : WhitenerState
-            from `initial_state` or the step before; left as it is
-        chunk : real array (n,)
-
-        Returns
-        -------
-        state : WhitenerState
-        whitened : array (n,), output k belongs to input ``state.n_seen + k - delay`` of the stream
-
-        Raises
-        ------
-        DataError
-            if the chunk is empty, not real, or not finite, or the state belongs to another filter
-        """
-        samples = _arguments.real_series(chunk, "chunk").astype(self._dtype, copy=False)
-        if state.history.shape != (self.warm_up,):
-            raise DataError(
-                f"the state holds {state.history.size} samples, this filter needs {self.warm_up}: "
-                "start each whitener from its own initial_state()"
-            )
-        padded = np.concatenate([state.history.astype(self._dtype, copy=False), samples])
-        whitened = _overlap_save(padded, self._response, self.taps.size)
-        history = padded[padded.size - self.warm_up :].copy()
-        history.setflags(write=False)
-        return WhitenerState(history, state.n_seen + samples.size), whitened

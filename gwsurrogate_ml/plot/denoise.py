@@ -87,9 +87,7 @@ def scores(values: Mapping[str, float], target: float | None = None, title: str 
         heights = np.array([values[name] for name in names])
         axis.barh(np.arange(len(names))[::-1], heights, color=BLUE, height=0.62)
         for y, value in zip(np.arange(len(names))[::-1], heights, strict=True):  # to the right of a negative bar, too
-            axis.annotate(
-                f"{value:.3f}", (max(value, 0.0), y), xytext=(3, 0), textcoords="offset points", va="center", fontsize=9
-            )
+            axis.annotate(f"{value:.3f}", (max(value, 0.0), y), xytext=(3, 0), textcoords="offset points", va="center", fontsize=9)
         axis.set_yticks(np.arange(len(names))[::-1], names)
         axis.axvline(1.0, color=BLACK, lw=0.8)
         if target is not None:
@@ -122,9 +120,7 @@ def reconstruction(
 
     with matplotlib.rc_context(RC):
         figure, axes = panels(len(panels_by_detector), height=2.1)
-        for axis, (detector, (t, white, signal, sigma, reference)) in zip(
-            axes, panels_by_detector.items(), strict=True
-        ):
+        for axis, (detector, (t, white, signal, sigma, reference)) in zip(axes, panels_by_detector.items(), strict=True):
             use = (t >= window[0]) & (t <= window[1])
             axis.plot(t[use], white[use], color=DATA_COLOUR, lw=0.7, label="whitened strain")
             band = (signal[use] - sigma[use], signal[use] + sigma[use])

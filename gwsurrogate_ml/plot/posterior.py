@@ -237,9 +237,7 @@ def sky_probability(
         axis.contour(*contour, levels=threshold, colors=BLACK, linewidths=(0.9, 1.4))
         if truth is not None:
             at = -((truth[0] + np.pi) % (2 * np.pi) - np.pi)
-            axis.plot(
-                [at], [truth[1]], marker="*", ms=13, color=VERMILLION, mec=BLACK, ls="none", label="true position"
-            )
+            axis.plot([at], [truth[1]], marker="*", ms=13, color=VERMILLION, mec=BLACK, ls="none", label="true position")
             legend(axis, loc="lower right", bbox_to_anchor=(1.0, -0.08))
         hours = np.arange(-10, 12, 4)
         axis.set_xticks(-hours * np.pi / 12)

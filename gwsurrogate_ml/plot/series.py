@@ -107,18 +107,21 @@ def q_transform(
     window: tuple[float, float] = (-0.35, 0.15),
     f_min: float = 20.0,
     f_max: float = 512.0,
+    whiten: bool = True,
 ) -> Figure:
     """Normalised energy in time and frequency (gwpy's Q-transform), one panel a detector, on one colour scale.
 
     Parameters
     ----------
     series : mapping from detector to gwpy TimeSeries
-        strain as read (it is whitened here), without gaps, at least 4 s around `gps`
+        strain without gaps, at least 4 s around `gps`
     gps : float, GPS s
     window : (start, end)
         stretch shown, in s from `gps`
     f_min, f_max : float, Hz
         band shown; `f_max` is lowered where the sampling rate asks for it
+    whiten : bool
+        whiten strain as read, by its own spectrum; False where it is whitened already
 
     Returns
     -------
@@ -142,6 +145,7 @@ def q_transform(
                 qrange=(4, 16),
                 tres=(window[1] - window[0]) / 500,
                 fres=0.5,
+                whiten=whiten,
             )
         )
     ceiling = max(15.0, max(float(np.max(tile.value)) for tile in tiles.values()))

@@ -65,9 +65,7 @@ def timeline(
         )
         for level, (mask, colour, label) in enumerate((*states, (gone, VERMILLION, "no data"))):
             bottom.fill_between(t, 2.6 - level, 3.4 - level, where=mask, color=colour, step="mid", lw=0.5)
-            bottom.text(
-                -0.01, 3.0 - level, label, transform=bottom.get_yaxis_transform(), ha="right", va="center", fontsize=9
-            )
+            bottom.text(-0.01, 3.0 - level, label, transform=bottom.get_yaxis_transform(), ha="right", va="center", fontsize=9)
         bottom.set_ylim(0.4, 3.6)
         bottom.set_yticks([])
         bottom.set_xlim(0.0, strain.size / sampling_frequency)
@@ -103,9 +101,7 @@ def before_and_after(injections: Sequence[Mapping[str, Any]], parameters: Sequen
                     axis.plot(span["median"], y, marker, color=colour, ms=4.5, label=name if row == 0 else None)
                 truth = entry["injected"][key]
                 y = len(injections) - row
-                axis.plot(
-                    [truth, truth], [y - 0.34, y + 0.34], color=BLACK, lw=1.0, label="injected" if row == 0 else None
-                )
+                axis.plot([truth, truth], [y - 0.34, y + 0.34], color=BLACK, lw=1.0, label="injected" if row == 0 else None)
             axis.set_xlabel(axis_label(key))
             axis.grid(axis="y", visible=False)
         first = np.atleast_1d(axes)[0]

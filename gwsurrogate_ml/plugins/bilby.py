@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DomainError
-from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
-from gwsurrogate_ml.waveform.model import transforms
+from gwsurrogate_ml.waveform.model import Grid, WaveformModel, transforms
 
 
 class BilbySource:
@@ -45,13 +44,12 @@ class BilbySource:
             "phase": phase,
         }
         try:
-            plus, cross = transforms(
-                self.model,
-                parameters,
-                duration=round(1 / float(frequency_array[1] - frequency_array[0]), 9),
-                sampling_frequency=2 * float(frequency_array[-1]),
-                f_min=float(waveform_arguments.get("minimum_frequency", 20.0)),  # type: ignore[arg-type]
+            grid = Grid(
+                round(1 / float(frequency_array[1] - frequency_array[0]), 9),
+                2 * float(frequency_array[-1]),
+                float(waveform_arguments.get("minimum_frequency", 20.0)),  # type: ignore[arg-type]
             )
+            plus, cross = transforms(self.model, parameters, grid)
         except DomainError:
             if waveform_arguments.get("catch_waveform_errors"):
                 return None
@@ -74,7 +72,7 @@ def source_model(model: WaveformModel) -> Callable[..., dict[str, np.ndarray] | 
     Parameters
     ----------
     model : WaveformModel
-        a surrogate, or a (2, 2) model with its `frequency_domain`
+        a surrogate, a model of LALSimulation or your own
 
     Returns
     -------

@@ -13,7 +13,8 @@ import numpy as np
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import MTSUN_SI
 from gwsurrogate_ml.errors import ConfigError, DomainError, NoWaveformError
-from gwsurrogate_ml.surrogate.model import Surrogate, load_surrogate
+from gwsurrogate_ml.surrogate.load import load_surrogate
+from gwsurrogate_ml.surrogate.model import Surrogate
 
 PREFIX = "GWSML_"
 """An approximant's name, as peers see it, is this and a shipped surrogate's name in capitals."""
@@ -142,15 +143,11 @@ def choose_modes(wanted: Iterable[tuple[int, int]], surrogate: Surrogate) -> lis
         raise ConfigError(f"modes {lacking} are asked for: this approximant has {list(surrogate.modes)}")
     negative = {(l, -m) for l, m in chosen if m < 0}
     if negative and (alone := sorted(negative ^ {(l, m) for l, m in chosen if m > 0})):
-        raise ConfigError(
-            f"of {alone} one sign of m is asked for: reflection symmetry gives both, name both or m > 0 alone"
-        )
+        raise ConfigError(f"of {alone} one sign of m is asked for: reflection symmetry gives both, name both or m > 0 alone")
     return [mode for mode in surrogate.modes if mode in {(l, abs(m)) for l, m in chosen}]
 
 
-def fourier_grid(
-    delta_f: float, f_max: float, total_mass: float, highest_m: int, signal: float
-) -> tuple[float, int, float]:
+def fourier_grid(delta_f: float, f_max: float, total_mass: float, highest_m: int, signal: float) -> tuple[float, int, float]:
     """Sampling frequency, thinning and duration of a segment whose Fourier transform holds every multiple of `delta_f`.
 
     Parameters
@@ -190,9 +187,7 @@ def fourier_grid(
     return 2 * bins * delta_f, thinning, thinning / delta_f
 
 
-def transforms(
-    surrogate: Surrogate, keywords: dict[str, Any], delta_f: float, f_final: float
-) -> tuple[np.ndarray, np.ndarray]:
+def transforms(surrogate: Surrogate, keywords: dict[str, Any], delta_f: float, f_final: float) -> tuple[np.ndarray, np.ndarray]:
     """Fourier transforms of plus and cross at multiples of `delta_f`, as LAL's frequency-domain models give them.
 
     Parameters
@@ -214,9 +209,7 @@ def transforms(
     signal = surrogate.time_before_peak(**masses) + 0.5 + surrogate.t_max * unit
     highest_m = max(m for _, m in keywords.get("modes") or surrogate.modes)
     sampling_frequency, thinning, duration = fourier_grid(delta_f, f_final, unit, highest_m, signal)
-    both = surrogate.frequency_domain_polarizations(
-        **keywords, sampling_frequency=sampling_frequency, duration=duration
-    )
+    both = surrogate.frequency_domain_polarizations(**keywords, sampling_frequency=sampling_frequency, duration=duration)
     bins = round(0.5 * sampling_frequency / delta_f)
     first, last = int(np.ceil(keywords["f_min"] / delta_f - 1e-6)), bins
     if f_final:

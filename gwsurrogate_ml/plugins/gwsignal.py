@@ -114,9 +114,7 @@ class Generator(CompactBinaryCoalescenceGenerator):
         """Modes of both signs of m as strain, gwpy TimeSeries of complex numbers."""
         surrogate, keywords, p = self._checked(parameters)
         if _nodes(p):
-            raise ConfigError(
-                f"longAscNodes = {_nodes(p)}: it turns polarizations, modes know nothing of it; set it to 0"
-            )
+            raise ConfigError(f"longAscNodes = {_nodes(p)}: it turns polarizations, modes know nothing of it; set it to 0")
         step = p["deltaT"].to_value(u.s)
         binary = {name: keywords[name] for name in ("mass_1", "mass_2", "chi_1", "chi_2")}
         unit = (keywords["mass_1"] + keywords["mass_2"]) * MTSUN_SI
@@ -195,6 +193,7 @@ def register() -> None:
     import lalsimulation.gwsignal
     from lalsimulation.gwsignal import models
 
+    # The names are a chain of comparisons within this function: there is no table to add to, the function itself is replaced.
     theirs = models.gwsignal_get_waveform_generator
     if getattr(theirs, "_knows_gwsml", False):
         return

@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from gwsurrogate_ml.binaries import Binaries
 from gwsurrogate_ml.conventions import chirp_mass_from_components
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.files import whole_hdf5
 from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.strain.spectrum import load_psd
-from gwsurrogate_ml.waveform.model import Waveform
+from gwsurrogate_ml.waveform.model import Grid, WaveformModel
 
 logger = logging.getLogger(__name__)
 
@@ -144,9 +145,7 @@ class TemplateBank:
                 config = BankConfig(**json.loads(file.attrs["config"]))
                 info = json.loads(file.attrs["info"])
         except (OSError, KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"{path} is no template bank ({error}): give a file that `gwsml search` wrote as bank.hdf5"
-            ) from error
+            raise DataError(f"{path} is no template bank ({error}): give a file that `gwsml search` wrote as bank.hdf5") from error
         if len({column.shape for column in columns}) != 1 or columns[0].ndim != 1:
             raise DataError(f"{path} holds columns of different lengths: place the bank anew")
         parameters = np.column_stack(columns)
@@ -171,7 +170,7 @@ class Matcher:
         if the model does not reach `f_min` for the lightest binaries, or a curve is unknown
     """
 
-    def __init__(self, model: Waveform, config: BankConfig) -> None:
+    def __init__(self, model: WaveformModel, config: BankConfig) -> None:
         self.model, self.f_min = model, config.f_min
         self.duration = segment_duration(config)
         grid = np.arange(round(_RATE * self.duration / 2) + 1) / self.duration
@@ -192,9 +191,7 @@ class Matcher:
 
     def whitened(self, parameters: np.ndarray) -> np.ndarray:
         """Waveforms (n, n_band) complex64 of unit norm."""
-        h = self.model.frequency_domain(
-            *parameters.T, duration=self.duration, sampling_frequency=_RATE, f_min=self.f_min
-        )[:, self._band]
+        h = self.model.quadrupole(Binaries.aligned(*parameters.T), Grid(self.duration, _RATE, self.f_min))[:, self._band]
         h = h * self._weight
         return (h / np.linalg.norm(h, axis=1, keepdims=True)).astype(np.complex64)
 
@@ -227,7 +224,7 @@ def segment_duration(config: BankConfig) -> float:
     return float(2 ** np.ceil(np.log2(1.2 * length + 1.5)))
 
 
-def place(model: Waveform, config: BankConfig, progress: Progress | None = None, n_test: int = 200) -> TemplateBank:
+def place(model: WaveformModel, config: BankConfig, progress: Progress | None = None, n_test: int = 200) -> TemplateBank:
     """A bank for `config`, deterministic for its seed.
 
     Parameters
@@ -328,7 +325,11 @@ class _Keeper:
 
 
 def cached(
-    model: Waveform, checksum: str, config: BankConfig, folder: Path | None = None, progress: Progress | None = None
+    model: WaveformModel,
+    checksum: str,
+    config: BankConfig,
+    folder: Path | None = None,
+    progress: Progress | None = None,
 ) -> TemplateBank:
     """The bank of `config`, from the cache where it was placed before.
 

@@ -150,9 +150,6 @@ def slide(
     if n > most:
         shifts = shifts[np.linspace(0, n - 1, most).astype(int)]
     u, v = live_time(first["time"], spans), live_time(second["time"], spans)
-    rankings = [
-        cluster(coincidences(first, second, u, (v + shift) % total, window), cluster_window)["ranking"]
-        for shift in shifts
-    ]
+    rankings = [cluster(coincidences(first, second, u, (v + shift) % total, window), cluster_window)["ranking"] for shift in shifts]
     together = np.sort(np.concatenate(rankings)) if rankings else np.empty(0)
     return Background(together, len(shifts), len(shifts) * total)

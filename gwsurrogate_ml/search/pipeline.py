@@ -19,14 +19,13 @@ from gwsurrogate_ml.search.coincidence import Background, cluster, coincidences,
 from gwsurrogate_ml.search.segments import Block, Span, blocks, common_spans, condition
 from gwsurrogate_ml.search.sharing import CHUNK, Work
 from gwsurrogate_ml.search.single import TRIGGER_DTYPE
-from gwsurrogate_ml.waveform.model import Waveform
+from gwsurrogate_ml.waveform.model import WaveformModel
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
     from matplotlib.figure import Figure
 
 Progress = Callable[[str, int, int], None]
-YEAR = 365.25 * 86400.0
 Share = Callable[[Work], Iterator[dict[str, list[np.ndarray]]]]
 """Does the pieces of the filtering elsewhere and yields their triggers in order."""
 
@@ -172,7 +171,7 @@ def event_dtype(detectors: tuple[str, str]) -> np.dtype:
 def search(
     series: Mapping[str, TimeSeries],
     bank: TemplateBank,
-    model: Waveform,
+    model: WaveformModel,
     config: SearchConfig | None = None,
     progress: Progress | None = None,
     share: Share | None = None,
@@ -253,8 +252,7 @@ def require_searchable(series: Mapping[str, TimeSeries], f_min: float, config: S
         raise ConfigError(f"detectors have different rates ({rates}): resample one of them")
     if not f_min < config.f_max <= rate / 2:
         raise ConfigError(
-            f"f_max is {config.f_max:g} Hz: it must lie above the bank's f_min ({f_min:g}) and not above Nyquist "
-            f"({rate / 2:g} Hz)"
+            f"f_max is {config.f_max:g} Hz: it must lie above the bank's f_min ({f_min:g}) and not above Nyquist ({rate / 2:g} Hz)"
         )
     least = 2 * window + config.cluster_window / 2
     if config.slide_step < least:
@@ -268,7 +266,7 @@ def _all_triggers(
     series: Mapping[str, TimeSeries],
     cut: list[Block],
     bank: TemplateBank,
-    model: Waveform,
+    model: WaveformModel,
     config: SearchConfig,
     rate: float,
     progress: Progress | None,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gwsurrogate_ml.errors import DataError
-from gwsurrogate_ml.kernels import fft, psd
-from gwsurrogate_ml.strain.spectrum import MAX_STUCK, stuck_fraction
+from gwsurrogate_ml.kernels import fft, psd, truncation
+from gwsurrogate_ml.strain.gates import MAX_STUCK, stuck_fraction
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
@@ -148,8 +148,8 @@ def condition(
     delta_f = rate / n
     _, power = psd.welch(x, rate, psd_segment)
     # The truncation divides by the PSD: Welch removes the mean, which may leave a zero at DC; f_min is far above.
-    noise = psd.inverse_spectrum_truncation(
-        psd.interpolate(power, 1 / psd_segment, delta_f), delta_f, filter_duration, f_min
+    noise = truncation.inverse_spectrum_truncation(
+        truncation.interpolate(power, 1 / psd_segment, delta_f), delta_f, filter_duration, f_min
     )
     taper = round(_TAPER * rate)
     ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(taper) + 0.5) / taper)

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gwsurrogate_ml.binaries import Binaries
 from gwsurrogate_ml.errors import ArtifactError, ConfigError
 from gwsurrogate_ml.search.segments import Block, Conditioned, working_length
 from gwsurrogate_ml.search.single import find_triggers
+from gwsurrogate_ml.waveform.model import Grid
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.scale import Mapper
-    from gwsurrogate_ml.waveform.model import Waveform
+    from gwsurrogate_ml.waveform.model import WaveformModel
 
 CHUNK = 16
 """Templates generated and filtered together: a few tens of megabytes for blocks of 256 s."""
@@ -53,7 +55,7 @@ class Work:
         """First template of each piece."""
         return range(0, len(self.parameters), CHUNK)
 
-    def triggers(self, model: Waveform, first: int, n_jobs: int = 1) -> dict[str, list[np.ndarray]]:
+    def triggers(self, model: WaveformModel, first: int, n_jobs: int = 1) -> dict[str, list[np.ndarray]]:
         """Triggers of the templates from `first` on, of one piece, by detector, one array a block.
 
         A template's waveform is made once for all blocks of one length.
@@ -65,12 +67,8 @@ class Work:
             n = round((block.span[1] - block.span[0]) * self.rate)
             if n not in templates:
                 work = working_length(n, self.rate, f_max)
-                templates[n] = model.frequency_domain(
-                    *self.parameters[first : first + CHUNK].T,
-                    duration=n / self.rate,
-                    sampling_frequency=work * self.rate / n,
-                    f_min=self.f_min,
-                )
+                binaries = Binaries.aligned(*self.parameters[first : first + CHUNK].T)
+                templates[n] = model.quadrupole(binaries, Grid(n / self.rate, work * self.rate / n, self.f_min))
             for name, data in self.data.items():
                 found[name].append(
                     find_triggers(
@@ -131,9 +129,7 @@ class Work:
             raise ArtifactError(f"{path} is no data of a search ({error}): do the workers see this folder?") from error
 
 
-def shared(
-    work: Work, mapper: Mapper, scratch: Path, surrogate: str, weights_sha256: str
-) -> Iterator[dict[str, list[np.ndarray]]]:
+def shared(work: Work, mapper: Mapper, scratch: Path, surrogate: str, weights_sha256: str) -> Iterator[dict[str, list[np.ndarray]]]:
     """The triggers of every piece, in order, by the workers of `mapper`.
 
     Parameters
@@ -159,7 +155,7 @@ def shared(
 def _loaded(path: str, surrogate: str, sha256: str) -> tuple[Work, Any]:
     import torch
 
-    from gwsurrogate_ml.surrogate.model import load_surrogate
+    from gwsurrogate_ml.surrogate.load import load_surrogate
 
     torch.set_num_threads(1)
     model = load_surrogate(surrogate)

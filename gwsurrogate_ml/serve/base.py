@@ -140,9 +140,7 @@ class ServedModel:
             if name in RESERVED:
                 continue
             if name not in self.defaults:
-                raise RequestError(
-                    400, f"{self.name} has no parameter {name!r}: it takes {', '.join(self.defaults) or 'none'}"
-                )
+                raise RequestError(400, f"{self.name} has no parameter {name!r}: it takes {', '.join(self.defaults) or 'none'}")
             if isinstance(value, bool):
                 raise RequestError(400, f"parameter {name!r} is {value}: give a finite number")
             values[name] = finite(value, f"parameter {name!r}")

@@ -22,7 +22,7 @@ from gwsurrogate_ml.waveform.spline import slope_matrix
 if TYPE_CHECKING:
     import torch
 
-    from gwsurrogate_ml.surrogate.geometric import GeometricSurrogate
+    from gwsurrogate_ml.surrogate.model import Surrogate
 
 
 def knot_table(knots: np.ndarray) -> np.ndarray:
@@ -47,26 +47,26 @@ def knot_table(knots: np.ndarray) -> np.ndarray:
     return np.clip(np.searchsorted(knots, starts, side="right") - 1, 0, len(knots) - 2)
 
 
-def graph(surrogate: GeometricSurrogate) -> torch.nn.Module:
+def graph(surrogate: Surrogate) -> torch.nn.Module:
     """A torch module: parameters (N, 3), times (n,) float64 to modes (N, n_modes, n, 2), real and imaginary part; NaN outside."""
     import torch
 
     class Graph(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.names = {key: key.replace(".", "__") for key in surrogate._tensors}
+            self.names = {key: key.replace(".", "__") for key in surrogate.mode_model.tensors}
             for key, name in self.names.items():
-                self.register_buffer(name, torch.from_numpy(surrogate._tensors[key]))
+                self.register_buffer(name, torch.from_numpy(surrogate.mode_model.tensors[key]))
             self.register_buffer("to_slopes", torch.from_numpy(slope_matrix(surrogate.knots).T.copy()))
             self.register_buffer("table", torch.from_numpy(knot_table(surrogate.knots)))
             ranges = [surrogate.info["ranges"][name] for name in ("q", "chi1", "chi2")]
             self.register_buffer("low", torch.tensor([r["hard_min"] for r in ranges], dtype=torch.float64))
             self.register_buffer("high", torch.tensor([r["hard_max"] for r in ranges], dtype=torch.float64))
-            self.register_buffer("orders", torch.as_tensor(surrogate._tables.orders, dtype=torch.float64))
+            self.register_buffer("orders", torch.as_tensor(surrogate.mode_model.tables.orders, dtype=torch.float64))
 
         def forward(self, parameters: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
             tensors = {key: getattr(self, name) for key, name in self.names.items()}
-            degree, modes = surrogate._degree, surrogate.modes
+            degree, modes = surrogate.mode_model.degree, surrogate.modes
             log_amplitude, phase = predictor.log_amplitude_and_phase(parameters, tensors, degree, torch)
             amplitude, log_total = torch.exp(log_amplitude), log_amplitude
             rows = [phase[:, None], amplitude[:, None]]
@@ -90,7 +90,7 @@ def graph(surrogate: GeometricSurrogate) -> torch.nn.Module:
 
         def peak(self, log_total: torch.Tensor) -> torch.Tensor:
             """Time in M (N, 1) of the maximum to which the way from the middle leads uphill."""
-            centre, reach = surrogate._tables.centre, predictor.PEAK_REACH
+            centre, reach = surrogate.mode_model.tables.centre, predictor.PEAK_REACH
             near = log_total[:, centre - reach : centre + reach + 1]
             steps = near[:, 1:] - near[:, :-1]
             right = (torch.cumsum((steps[:, reach:] <= 0).double(), 1) == 0).sum(1, keepdim=True)
@@ -116,7 +116,7 @@ def graph(surrogate: GeometricSurrogate) -> torch.nn.Module:
     return Graph().eval()
 
 
-def export_surrogate(surrogate: GeometricSurrogate, path: str | Path) -> Path:
+def export_surrogate(surrogate: Surrogate, path: str | Path) -> Path:
     """Write an ONNX file with inputs `parameters` (N, 3), `times` (n,) and output `modes` (N, n_modes, n, 2), all float64.
 
     Parameters
@@ -143,9 +143,7 @@ def export_surrogate(surrogate: GeometricSurrogate, path: str | Path) -> Path:
     tracing = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
     stream = io.BytesIO()
     with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # that it is the older exporter, and that sizes of the model itself are constants
+        warnings.simplefilter("ignore")  # that it is the older exporter, and that sizes of the model itself are constants
         torch.onnx.export(
             graph(surrogate),
             example,
@@ -157,8 +155,6 @@ def export_surrogate(surrogate: GeometricSurrogate, path: str | Path) -> Path:
             **tracing,
         )
     proto = onnx.load_from_string(stream.getvalue())
-    about: dict[str, Any] = {
-        key: surrogate.info.get(key) for key in ("name", "version", "modes", "ranges", "weights_sha256")
-    }
+    about: dict[str, Any] = {key: surrogate.info.get(key) for key in ("name", "version", "modes", "ranges", "weights_sha256")}
     about["times"] = {"unit": "M", "min": surrogate.t_min, "max": surrogate.t_max}
     return onnx_file.write(proto, path, about)

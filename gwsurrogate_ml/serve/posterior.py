@@ -64,13 +64,9 @@ class ServedEstimator(ServedModel):
         if not 100 <= n_draws <= MAX_DRAWS:
             raise RequestError(400, f"n_draws is {n_draws}: give 100 to {MAX_DRAWS}")
         if not given["sampling_frequency"] > 0:
-            raise RequestError(
-                400, f"sampling_frequency is {given['sampling_frequency']:g}: give a positive rate in Hz"
-            )
+            raise RequestError(400, f"sampling_frequency is {given['sampling_frequency']:g}: give a positive rate in Hz")
         grid = {"t0": given["start_time"], "sample_rate": given["sampling_frequency"]}
-        series = {
-            name: TimeSeries(row, **grid) for name, row in zip(self.detectors, call.inputs["strain"], strict=True)
-        }
+        series = {name: TimeSeries(row, **grid) for name, row in zip(self.detectors, call.inputs["strain"], strict=True)}
         data = StrainData.from_series(series, gps=given["gps"])
         wanted = self.estimator.config.segment
         segment = data.segment(duration=wanted.duration, f_min=wanted.f_min, f_max=wanted.f_max, psd=self._psd(call))

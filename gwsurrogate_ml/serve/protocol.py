@@ -151,9 +151,7 @@ def decode(body: bytes, header_length: str | None = None) -> Request:
     return Request(inputs, parameters, outputs, _text(head.get("id") or "", "id"), binary)
 
 
-def encode(
-    model: str, version: str, request: Request, outputs: Mapping[str, np.ndarray]
-) -> tuple[list[bytes], dict[str, str]]:
+def encode(model: str, version: str, request: Request, outputs: Mapping[str, np.ndarray]) -> tuple[list[bytes], dict[str, str]]:
     """Parts of the response body and its headers.
 
     Examples

@@ -87,9 +87,7 @@ def quantise(
             extra_options=extra,
         )
         made = onnx.load(out)
-    described: dict[str, Any] = next(
-        (json.loads(e.value) for e in model.metadata_props if e.key == onnx_file.PROPERTY), {}
-    )
+    described: dict[str, Any] = next((json.loads(e.value) for e in model.metadata_props if e.key == onnx_file.PROPERTY), {})
     del made.metadata_props[:]
     made.metadata_props.extend(model.metadata_props)
     return onnx_file.write(made, target, described | {"quantised": {"bits": 8, "operators": list(operators)}})

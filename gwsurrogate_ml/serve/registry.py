@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def _surrogates(folder: Path) -> list[ServedModel]:
-    from gwsurrogate_ml.surrogate.model import load_surrogate
+    from gwsurrogate_ml.surrogate.load import load_surrogate
 
     surrogate = load_surrogate(folder)
     return [SurrogateModes(surrogate), SurrogatePolarizations(surrogate)]

@@ -82,9 +82,7 @@ def build(service: Service) -> FastAPI:
 
     @app.exception_handler(HTTPException)
     async def _unknown(request: Request, error: HTTPException) -> Response:
-        return failure(
-            error.status_code, f"{request.method} {request.url.path}: {error.detail}; see the KServe v2 protocol"
-        )
+        return failure(error.status_code, f"{request.method} {request.url.path}: {error.detail}; see the KServe v2 protocol")
 
     @app.exception_handler(Exception)
     async def _broken(request: Request, error: Exception) -> Response:

@@ -229,9 +229,7 @@ class Service:
         try:
             return await asyncio.wait_for(asyncio.shield(future), max(0.0, deadline - queued))
         except TimeoutError:
-            raise RequestError(
-                504, "the time-out passed before the answer was ready: ask for less, or allow more"
-            ) from None
+            raise RequestError(504, "the time-out passed before the answer was ready: ask for less, or allow more") from None
         finally:
             if not future.done():
                 self._busy[model.slow] += 1

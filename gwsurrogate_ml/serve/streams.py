@@ -190,9 +190,7 @@ class WitnessStream(StreamModel):
 
         strain, witnesses = call.inputs["strain"], call.inputs["witnesses"]
         if witnesses.shape[1] != strain.size or not strain.size:
-            raise RequestError(
-                400, f"strain has {strain.size} samples, witnesses {witnesses.shape[1]}: send as many of both"
-            )
+            raise RequestError(400, f"strain has {strain.size} samples, witnesses {witnesses.shape[1]}: send as many of both")
         grid = {"t0": _start_time(call), "sample_rate": self.cleaner.plan.sampling_frequency, "copy": False}
         rows = {name: TimeSeries(row, **grid) for name, row in zip(self.channels, witnesses, strict=True)}
         state, frame = self.cleaner.step(state, TimeSeries(strain, **grid), rows)
@@ -224,9 +222,7 @@ class SignalStreamModel(StreamModel):
         """See `StreamModel`."""
         rate = call.parameters["sampling_frequency"]
         if not 2 * F_HIGH <= rate <= 65536 or rate != round(rate):
-            raise RequestError(
-                400, f"sampling_frequency is {rate:g} Hz: whole rates from {2 * F_HIGH:g} to 65536 Hz are taken"
-            )
+            raise RequestError(400, f"sampling_frequency is {rate:g} Hz: whole rates from {2 * F_HIGH:g} to 65536 Hz are taken")
         psd = call.inputs.get("psd")
         if psd is not None and not call.parameters["psd_step"] > 0:
             raise RequestError(400, "psd comes without psd_step: give the step of its frequencies in Hz")
@@ -246,9 +242,7 @@ class SignalStreamModel(StreamModel):
         """See `StreamModel`."""
         rate, start = call.parameters["sampling_frequency"], _start_time(call)
         if rate != state.sampling_frequency:
-            raise RequestError(
-                400, f"the stream began at {state.sampling_frequency:g} Hz, this frame is at {rate:g} Hz"
-            )
+            raise RequestError(400, f"the stream began at {state.sampling_frequency:g} Hz, this frame is at {rate:g} Hz")
         if abs(start - state.next_time) > 0.5 / rate:
             raise RequestError(
                 400,

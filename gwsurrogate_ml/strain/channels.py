@@ -70,8 +70,7 @@ def require_owner(found: str, path: Path, detector: str, channel: str | None = N
     if found != prefix(detector):
         name = {value: key for key, value in PREFIXES.items()}.get(found, found)
         raise DataError(
-            f"{detector}: {path.name} holds data of {name}; give it as {name}={path.name}"
-            + (f" ({channel})" if channel else "")
+            f"{detector}: {path.name} holds data of {name}; give it as {name}={path.name}" + (f" ({channel})" if channel else "")
         )
 
 

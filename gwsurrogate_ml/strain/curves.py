@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from gwsurrogate_ml.strain.detectors import bilby_files
+
 ALIASES = {
     "aLIGO": "aLIGO_ZERO_DET_high_P_asd.txt",
     "aLIGO_design": "aLIGO_ZERO_DET_high_P_asd.txt",
@@ -19,10 +21,7 @@ ALIASES = {
 
 @cache
 def _files() -> dict[str, Path]:
-    import bilby.gw.detector
-
-    folder = Path(bilby.gw.detector.__file__).parent / "noise_curves"
-    return {path.name: path for path in folder.glob("*.txt") if "asd" in path.name or "psd" in path.name}
+    return {path.name: path for path in bilby_files("noise_curves", "*.txt") if "asd" in path.name or "psd" in path.name}
 
 
 def known_curves() -> tuple[str, ...]:

@@ -14,10 +14,11 @@ from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.strain.channels import strain_scale
 from gwsurrogate_ml.strain.detectors import require_known
+from gwsurrogate_ml.strain.gates import MAX_STUCK, stuck_fraction
 from gwsurrogate_ml.strain.quality import Mark
 from gwsurrogate_ml.strain.read import make_series, read_marked
 from gwsurrogate_ml.strain.segment import AnalysisSegment, make_segment
-from gwsurrogate_ml.strain.spectrum import MAX_STUCK, MIN_OFF_SOURCE, PsdSource, off_source_psd, stuck_fraction, trim
+from gwsurrogate_ml.strain.spectrum import MIN_OFF_SOURCE, PsdSource, off_source_psd, trim
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
@@ -74,9 +75,7 @@ class StrainData:
         rates = {name: float(series.sample_rate.value) for name, series in self.series.items()}
         if max(rates.values()) - min(rates.values()) > 1e-6 * max(rates.values()):
             listed = ", ".join(f"{name} {rate:g} Hz" for name, rate in rates.items())
-            raise DataError(
-                f"detectors have different rates ({listed}): read files of one rate, or resample them with gwpy"
-            )
+            raise DataError(f"detectors have different rates ({listed}): read files of one rate, or resample them with gwpy")
         for name, series in self.series.items():
             start = float(series.t0.value)
             end = start + series.size / rates[name]
@@ -117,9 +116,7 @@ class StrainData:
             if np.iscomplexobj(s.value) or np.ndim(s.value) != 1:
                 raise DataError(f"{d}: the series is {s.value.dtype} of shape {s.value.shape}: give real strain (n,)")
             scale = strain_scale(getattr(s, "unit", None), d, "the series")
-            clean[d] = make_series(
-                scale * np.asarray(s.value, np.float64), float(s.t0.value), float(s.sample_rate.value), d
-            )
+            clean[d] = make_series(scale * np.asarray(s.value, np.float64), float(s.t0.value), float(s.sample_rate.value), d)
         return cls(clean, finite(gps, "gps", "GPS s"), name)
 
     @classmethod
@@ -336,9 +333,7 @@ class StrainData:
         if roll_off is not None:
             from scipy.signal.windows import tukey
 
-            window = tukey(
-                round(segment_duration * self.sampling_frequency), alpha=min(1.0, 2 * roll_off / segment_duration)
-            )
+            window = tukey(round(segment_duration * self.sampling_frequency), alpha=min(1.0, 2 * roll_off / segment_duration))
         frequencies, psd, count = off_source_psd(
             series.value,
             self.sampling_frequency,

@@ -16,6 +16,21 @@ import numpy as np
 from gwsurrogate_ml.errors import DataError
 
 
+def bilby_files(folder: str, pattern: str) -> list[Path]:
+    """Files that bilby ships for its detectors, in ``noise_curves`` or ``detectors``.
+
+    The one place that knows bilby's folders: bilby opens these files by name, but has no function that lists the names.
+
+    Examples
+    --------
+    >>> [path.name for path in bilby_files("noise_curves", "AdV_asd.txt")]
+    ['AdV_asd.txt']
+    """
+    import bilby.gw.detector
+
+    return sorted((Path(bilby.gw.detector.__file__).parent / folder).glob(pattern))
+
+
 @cache
 def known_detectors() -> tuple[str, ...]:
     """Names of the single interferometers whose place and orientation bilby knows.
@@ -25,11 +40,8 @@ def known_detectors() -> tuple[str, ...]:
     >>> {"H1", "L1", "V1", "K1"} <= set(known_detectors())
     True
     """
-    import bilby.gw.detector
-
-    folder = Path(bilby.gw.detector.__file__).parent / "detectors"
     # ET.interferometer describes a triangle: three interferometers under one name, not one strain channel.
-    return tuple(sorted(path.stem for path in folder.glob("*.interferometer") if path.stem != "ET"))
+    return tuple(path.stem for path in bilby_files("detectors", "*.interferometer") if path.stem != "ET")
 
 
 def require_known(detectors: Mapping[str, object] | tuple[str, ...] | list[str]) -> None:

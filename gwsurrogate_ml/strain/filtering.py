@@ -7,7 +7,7 @@ each end of an SNR series, since dividing by the PSD filters twice (FINDCHIRP, a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +17,11 @@ from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import chisq as chisq_kernels
 from gwsurrogate_ml.kernels import matched_filter as filter_kernels
-from gwsurrogate_ml.kernels import psd as psd_kernels
+from gwsurrogate_ml.kernels import truncation
 from gwsurrogate_ml.kernels import whiten as whiten_kernels
 from gwsurrogate_ml.strain.read import make_series
 from gwsurrogate_ml.strain.spectrum import MIN_OFF_SOURCE, PsdSource, per_detector, psd_on_grid
-from gwsurrogate_ml.waveform.model import Waveform, evaluate
+from gwsurrogate_ml.waveform.model import Grid, WaveformModel, evaluate
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
@@ -85,9 +85,7 @@ def whiten(
         if value is not None:
             positive(value, label, "s")
     if highpass is not None and not 0 < finite(highpass, "highpass", "Hz") < rate / 2:
-        raise ConfigError(
-            f"highpass is {highpass:g} Hz: it must lie between 0 and the Nyquist frequency {rate / 2:g} Hz"
-        )
+        raise ConfigError(f"highpass is {highpass:g} Hz: it must lie between 0 and the Nyquist frequency {rate / 2:g} Hz")
     result = {}
     for name in data.detectors:
         series = data.stretch(name, span)
@@ -126,9 +124,7 @@ def _require_periodograms(detector: str, seconds: float, length: float) -> None:
 
 
 @lru_cache(maxsize=64)
-def own_excess(
-    n: int, rate: float, *, segment_duration: float, fduration: float, highpass: float | None = None
-) -> float:
+def own_excess(n: int, rate: float, *, segment_duration: float, fduration: float, highpass: float | None = None) -> float:
     """Standard deviation of noise whitened with its own median Welch ASD, over that of the same noise with the true one.
 
     More than one, since each periodogram is louder on average than the median that it belongs to (Jensen), and the filter
@@ -196,10 +192,14 @@ class DetectorSnr:
 
 @dataclass(frozen=True, eq=False)
 class MatchedFilterResult:
-    """Matched-filter output of all detectors, `detectors[name]`, for one template around one event."""
+    """Matched-filter output of all detectors, `detectors[name]`, for one template around one event.
+
+    `curves` are the noise spectra it is by, measured or given: frequencies (Hz) and PSD (1/Hz) by detector.
+    """
 
     gps: float
     detectors: dict[str, DetectorSnr]
+    curves: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     @property
     def network_snr(self) -> float:
@@ -224,7 +224,7 @@ class MatchedFilterResult:
 
 def matched_filter(
     data: StrainData,
-    template: np.ndarray | Waveform,
+    template: np.ndarray | WaveformModel,
     parameters: Mapping[str, float] | None = None,
     *,
     f_min: float = 20.0,
@@ -290,13 +290,13 @@ def matched_filter(
         n = series.size
         if n not in templates:
             templates[n] = _template(template, parameters, n, rate, f_min)
-        curve = curves[name] if name in curves else _off_source(data, name, psd_segment)
+        curve = curves[name] = curves[name] if name in curves else _off_source(data, name, psd_segment)
         grid = np.arange(n // 2 + 1) * (rate / n)
         # Coverage is checked here; beyond the band the curve is held, as the truncation needs finite values.
         psd_on_grid(*curve, grid, f_min=f_min, f_max=f_max, detector=name)
-        smooth = psd_kernels.inverse_spectrum_truncation(np.interp(grid, *curve), rate / n, filter_duration, f_min)
+        smooth = truncation.inverse_spectrum_truncation(np.interp(grid, *curve), rate / n, filter_duration, f_min)
         result[name] = _filter(data.gps, series, templates[n], smooth, f_min, f_max, filter_duration, window, n_bins)
-    return MatchedFilterResult(data.gps, result)
+    return MatchedFilterResult(data.gps, result, {name: curves[name] for name in result})
 
 
 def _off_source(data: StrainData, name: str, segment_duration: float | None) -> tuple[np.ndarray, np.ndarray]:
@@ -352,7 +352,7 @@ def _filter(
 
 
 def _template(
-    template: np.ndarray | Waveform, parameters: Mapping[str, float] | None, n: int, rate: float, f_min: float
+    template: np.ndarray | WaveformModel, parameters: Mapping[str, float] | None, n: int, rate: float, f_min: float
 ) -> np.ndarray:
     """One-sided transform (n // 2 + 1,) of the template for `n` samples of data."""
     if isinstance(template, np.ndarray):
@@ -371,11 +371,11 @@ def _template(
         longer = np.zeros(n)
         longer[: m // 2], longer[n - (m - m // 2) :] = short[: m // 2], short[m // 2 :]
         return np.fft.rfft(longer)
-    if not hasattr(template, "frequency_domain"):
+    if not isinstance(template, WaveformModel):
         raise ConfigError(f"template is {type(template).__name__}: give a numpy array or a waveform model")
     if parameters is None:
         raise ConfigError("a waveform model as template needs parameters: mass_1, mass_2, chi_1, chi_2")
-    return evaluate(template, parameters, duration=n / rate, sampling_frequency=rate, f_min=f_min)
+    return evaluate(template, parameters, Grid(n / rate, rate, f_min))
 
 
 def _require_margin(data: StrainData, name: str, series: TimeSeries, margin: float, what: str) -> None:

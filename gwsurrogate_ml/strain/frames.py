@@ -29,9 +29,7 @@ def read_gwf(path: Path, detector: str, channel: str | None) -> Raw:
         owners = {str(name): owner(name) for name in iter_channel_names(str(path))}
         chosen = choose(owners, path, detector, channel)
         series = _series(path, chosen)
-        masks = tuple(
-            _mask(path, name, detector) for name, of in owners.items() if of == prefix(detector) and bits_of(name)
-        )
+        masks = tuple(_mask(path, name, detector) for name, of in owners.items() if of == prefix(detector) and bits_of(name))
         unit = _written_unit(path, chosen) if str(series.unit) == "" else series.unit
     except DataError:
         raise

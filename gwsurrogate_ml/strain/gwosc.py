@@ -137,9 +137,7 @@ def locate(event: str, detectors: tuple[str, ...] | None) -> tuple[float, dict[s
     except ValueError as error:  # requests' JSON errors are ValueError and OSError at once
         if isinstance(error, OSError):
             raise
-        raise DataError(
-            f"GWOSC knows no event {event!r} ({error}); see https://gwosc.org/eventapi for names"
-        ) from error
+        raise DataError(f"GWOSC knows no event {event!r} ({error}); see https://gwosc.org/eventapi for names") from error
     missing = [d for d in detectors or () if d not in available]
     if missing:
         raise DataError(f"{event}: no data of {', '.join(missing)} at GWOSC; available: {', '.join(available)}")

@@ -60,9 +60,7 @@ def _gwosc(file: h5py.File, path: Path, detector: str) -> Raw:
     return Raw(values, start, tidy_rate(1.0 / spacing), text(dataset.attrs.get("Yunits", "")), tuple(masks))
 
 
-def _dataset(
-    file: h5py.File, path: Path, detector: str, channel: str | None, rate: float | None, start: float | None
-) -> Raw:
+def _dataset(file: h5py.File, path: Path, detector: str, channel: str | None, rate: float | None, start: float | None) -> Raw:
     """One dataset among others, as gwpy and pycbc write them, or without attributes."""
     found = _series(file)
     timed = {key: item for key, item in found.items() if _writer(item) is not None}
@@ -73,8 +71,7 @@ def _dataset(
             "file, as TimeSeries.write of gwpy makes it, or a file from gwosc.org"
         )
     owners = {
-        key: owner(key, *(text(item.attrs.get(name, "")) for name in ("name", "channel")))
-        for key, item in (timed or found).items()
+        key: owner(key, *(text(item.attrs.get(name, "")) for name in ("name", "channel"))) for key, item in (timed or found).items()
     }
     dataset = found[choose(owners, path, detector, channel)]
     if writer := _writer(dataset):
@@ -85,8 +82,7 @@ def _dataset(
     masks = tuple(
         _mask(item, names, start, path, detector)
         for key, item in timed.items()
-        if owners[key] == prefix(detector)
-        and (names := bits_of(key, item.attrs.get("bits", text(item.attrs.get("unit", "")))))
+        if owners[key] == prefix(detector) and (names := bits_of(key, item.attrs.get("bits", text(item.attrs.get("unit", "")))))
     )
     return Raw(_samples(dataset, path, detector), start, rate, text(dataset.attrs.get("unit", "")), masks)
 
@@ -115,9 +111,7 @@ def _grid(attributes: Mapping[str, Any], writer: str, path: Path, detector: str)
     first, step = GRIDS[writer]
     start, spacing = float(attributes[first]), float(attributes[step])
     if not (np.isfinite(start) and np.isfinite(spacing) and spacing > 0):
-        raise DataError(
-            f"{detector}: {path.name} gives a start of {start} s and a spacing of {spacing} s; download it again"
-        )
+        raise DataError(f"{detector}: {path.name} gives a start of {start} s and a spacing of {spacing} s; download it again")
     return start, spacing
 
 
@@ -128,9 +122,7 @@ def _samples(dataset: h5py.Dataset, path: Path, detector: str) -> np.ndarray:
         )
     expected = int(dataset.attrs.get("Npoints", dataset.size))
     if dataset.ndim != 1 or dataset.size == 0 or dataset.size != expected:
-        raise DataError(
-            f"{detector}: {path.name} holds {dataset.size} samples, its header says {expected}; download it again"
-        )
+        raise DataError(f"{detector}: {path.name} holds {dataset.size} samples, its header says {expected}; download it again")
     return np.asarray(dataset[()], np.float64)
 
 

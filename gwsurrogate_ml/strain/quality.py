@@ -105,9 +105,7 @@ def make_mask(values: np.ndarray, names: Mapping[int, str], start: float, spacin
     """
     values = np.asarray(values)
     if values.ndim != 1 or not values.size or values.dtype.kind not in "iuf" or not spacing > 0:
-        raise DataError(
-            f"{where}: the quality mask has shape {values.shape} of {values.dtype}; download the file again"
-        )
+        raise DataError(f"{where}: the quality mask has shape {values.shape} of {values.dtype}; download the file again")
     return Mask(np.nan_to_num(values).astype(np.int64), names, start, spacing)
 
 

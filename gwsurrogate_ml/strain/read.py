@@ -82,9 +82,7 @@ def read_strain(
     >>> read_strain(path, "H1", sampling_frequency=4096, start_time=1126259446).duration
     <Quantity 2. s>
     """
-    series, found = read_marked(
-        path, detector, sampling_frequency=sampling_frequency, start_time=start_time, channel=channel
-    )
+    series, found = read_marked(path, detector, sampling_frequency=sampling_frequency, start_time=start_time, channel=channel)
     for sentence in sentences(found):
         logger.warning("%s: %s", series.name, sentence)
     return series
@@ -122,16 +120,13 @@ def _read(path: Path, detector: str, rate: float | None, start: float | None, ch
     if name.endswith(".gwf"):
         return read_gwf(path, detector, channel)
     if channel is not None:
-        raise ConfigError(
-            f"{detector}: {path.name} has no channels, {channel!r} is for GWF and HDF5 files: leave it out"
-        )
+        raise ConfigError(f"{detector}: {path.name} has no channels, {channel!r} is for GWF and HDF5 files: leave it out")
     if name.endswith(TEXT_SUFFIXES):
         return read_text(path, detector, rate, start)
     if name.endswith((".npy", ".npz")):
         return read_numpy(path, detector, rate, start)
     raise ConfigError(
-        f"{detector}: unknown suffix of {path.name}; "
-        f"known: {' '.join((*HDF5_SUFFIXES, '.gwf', *TEXT_SUFFIXES, '.npy', '.npz'))}"
+        f"{detector}: unknown suffix of {path.name}; known: {' '.join((*HDF5_SUFFIXES, '.gwf', *TEXT_SUFFIXES, '.npy', '.npz'))}"
     )
 
 
@@ -160,6 +155,4 @@ def _require_readable(path: Path, detector: str) -> None:
 
 def _require_agreement(path: Path, detector: str, what: str, given: float | None, found: float, unit: str) -> None:
     if given is not None and abs(given - found) > 1e-6 * max(1.0, abs(found) if unit == "Hz" else 1.0):
-        raise ConfigError(
-            f"{detector}: {what}={given:g} {unit} contradicts {path.name}, which has {found:.9g}; leave it out"
-        )
+        raise ConfigError(f"{detector}: {what}={given:g} {unit} contradicts {path.name}, which has {found:.9g}; leave it out")

@@ -15,16 +15,9 @@ import numpy as np
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.strain.amplitude import unusual_scale
 from gwsurrogate_ml.strain.detectors import interferometer
+from gwsurrogate_ml.strain.gates import MAX_STUCK, gated, stuck_fraction
 from gwsurrogate_ml.strain.quality import sentences
-from gwsurrogate_ml.strain.spectrum import (
-    MAX_STUCK,
-    ROUGH,
-    PsdSource,
-    gated,
-    per_detector,
-    psd_on_grid,
-    stuck_fraction,
-)
+from gwsurrogate_ml.strain.spectrum import ROUGH, PsdSource, per_detector, psd_on_grid
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.strain.data import StrainData
@@ -79,9 +72,7 @@ class AnalysisSegment:
         shapes = (("strain", (n_det, n_f)), ("psd", (n_det, n_f)), ("mask", (n_f,)))
         for name, wanted in shapes:
             if (found := np.shape(getattr(self, name))) != wanted:
-                raise DataError(
-                    f"{name} of the segment has shape {found}: {n_det} detectors and {n_f} frequencies need {wanted}"
-                )
+                raise DataError(f"{name} of the segment has shape {found}: {n_det} detectors and {n_f} frequencies need {wanted}")
 
     @property
     def sampling_frequency(self) -> float:
@@ -145,9 +136,7 @@ class AnalysisSegment:
             # bilby interpolates linearly, and inf in an interval makes NaN of its finite end: give the finite bins
             # alone, beyond them bilby itself puts inf.
             finite = np.isfinite(psd)
-            detector.power_spectral_density = PowerSpectralDensity(
-                frequency_array=self.frequencies[finite], psd_array=psd[finite]
-            )
+            detector.power_spectral_density = PowerSpectralDensity(frequency_array=self.frequencies[finite], psd_array=psd[finite])
             interferometers.append(detector)
         return InterferometerList(interferometers)
 
@@ -220,9 +209,7 @@ def make_segment(
     return replace(segment, flags=(*flags, *against, *unusual_scale(segment)))
 
 
-def _out_of_data(
-    name: str, gps: float, before: float, after: float, duration: float, post_trigger: float, roll_off: float
-) -> str:
+def _out_of_data(name: str, gps: float, before: float, after: float, duration: float, post_trigger: float, roll_off: float) -> str:
     """What to say where data from `before` s before the event to `after` s after it do not hold the segment."""
     early = duration - post_trigger
     needs, remedies = [], []
@@ -247,9 +234,7 @@ def _out_of_data(
 
 def _check_band(duration: float, post_trigger: float, f_min: float, f_max: float, roll_off: float, rate: float) -> None:
     if not duration > 0 or not 0 < post_trigger < duration:
-        raise ConfigError(
-            f"duration={duration:g} s and post_trigger={post_trigger:g} s: need 0 < post_trigger < duration"
-        )
+        raise ConfigError(f"duration={duration:g} s and post_trigger={post_trigger:g} s: need 0 < post_trigger < duration")
     if not 0 <= roll_off <= duration / 2:
         raise ConfigError(f"roll_off={roll_off:g} s: need 0 to half of the duration {duration:g} s")
     if not 0 < f_min < f_max:
@@ -261,9 +246,7 @@ def _check_band(duration: float, post_trigger: float, f_min: float, f_max: float
         )
     for name, value in (("f_max", f_max), ("sampling frequency", rate)):
         if abs(value * duration - round(value * duration)) > 1e-6:
-            raise ConfigError(
-                f"{name}={value:g} Hz is no multiple of 1/duration = {1 / duration:g} Hz; change f_max or duration"
-            )
+            raise ConfigError(f"{name}={value:g} Hz is no multiple of 1/duration = {1 / duration:g} Hz; change f_max or duration")
 
 
 def _check_piece(piece: np.ndarray, name: str, start: float, duration: float) -> None:

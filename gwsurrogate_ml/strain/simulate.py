@@ -16,7 +16,7 @@ from gwsurrogate_ml.strain.data import StrainData
 from gwsurrogate_ml.strain.detectors import project, require_known
 from gwsurrogate_ml.strain.read import make_series
 from gwsurrogate_ml.strain.spectrum import PsdSource, design_curve, per_detector
-from gwsurrogate_ml.waveform.model import Waveform, inspiral_time, transforms
+from gwsurrogate_ml.waveform.model import Grid, WaveformModel, inspiral_time, transforms
 
 GPS = 1126259462.4
 """Time of simulated noise where neither a signal nor the caller names one."""
@@ -25,7 +25,7 @@ EXTRINSIC = ("luminosity_distance", "theta_jn", "phase", "psi", "ra", "dec")
 
 def simulate(
     parameters: Mapping[str, float] | None,
-    waveform: Waveform | None = None,
+    waveform: WaveformModel | None = None,
     detectors: Sequence[str] = ("H1", "L1"),
     psds: PsdSource | Mapping[str, PsdSource] | None = None,
     *,
@@ -100,14 +100,10 @@ def simulate(
             psd = np.interp(frequencies, *curves[detector])
             strain[detector] = coloured_noise(psd, duration, np.random.default_rng(child))
     if parameters is not None:
-        signal = _signal(
-            parameters, waveform, tuple(detectors), gps, start, duration, sampling_frequency, f_min, frequencies
-        )
+        signal = _signal(parameters, waveform, tuple(detectors), gps, start, duration, sampling_frequency, f_min, frequencies)
         strain = {detector: strain[detector] + signal[detector] for detector in detectors}
     series = {
-        detector: make_series(
-            np.fft.irfft(strain[detector], n) * sampling_frequency, start, sampling_frequency, detector
-        )
+        detector: make_series(np.fft.irfft(strain[detector], n) * sampling_frequency, start, sampling_frequency, detector)
         for detector in detectors
     }
     return StrainData(series, gps, name)
@@ -134,7 +130,7 @@ def coloured_noise(psd: np.ndarray, duration: float, rng: np.random.Generator) -
 
 def _signal(
     parameters: Mapping[str, float],
-    waveform: Waveform | None,
+    waveform: WaveformModel | None,
     detectors: tuple[str, ...],
     gps: float,
     start: float,
@@ -158,7 +154,5 @@ def _signal(
             f"the signal lasts {needed:.1f} s from f_min={f_min:g} Hz and merges {before:.1f} s after the start of "
             f"{duration:g} s of data; raise duration or f_min"
         )
-    h_plus, h_cross = transforms(
-        waveform, parameters, duration=duration, sampling_frequency=sampling_frequency, f_min=f_min
-    )
+    h_plus, h_cross = transforms(waveform, parameters, Grid(duration, sampling_frequency, f_min))
     return {d: project(d, h_plus, h_cross, parameters, frequencies, start) for d in detectors}

@@ -15,6 +15,7 @@ from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import psd as psd_kernels
 from gwsurrogate_ml.strain.curves import bilby_curve, known_curves, pycbc_curve, pycbc_curves
 from gwsurrogate_ml.strain.detectors import interferometer
+from gwsurrogate_ml.strain.gates import MAX_STUCK, gated, stuck_fraction, unfaded
 from gwsurrogate_ml.strain.scatter import inverse_bias, overlap_correlation
 from gwsurrogate_ml.strain.spectrum_files import kind_named, read_spectrum
 
@@ -27,73 +28,6 @@ DESIGN_FROM = 8.0
 """Hz: from here on a design is used. Below, some curves rise by fifteen orders of magnitude, which leaks into every band."""
 MIN_OFF_SOURCE, ROUGH = 4, 8
 """Fewest off-source stretches that make a median PSD, and so few that its scatter is flagged: 32 s without gaps have 11."""
-MAX_STUCK = 0.01
-"""Largest fraction of samples equal to the one before: digitised noise has none, a stuck or clipped channel many."""
-DEAD = 0.5
-"""Share of zeros above which a channel is dead, rather than gated."""
-GATE = 4
-"""Samples of exactly zero in a row that are a gate: noise in double precision has none."""
-GATE_TIME, GATE_DEPTH = 0.01, 1e-3
-"""Length (s) and depth, in the median magnitude, of a gate that filters have filled: noise crosses zero within milliseconds."""
-FADED, FADING = 0.4, 0.9
-"""Shares of the usual power below which a stretch has been faded out, and below which its neighbours have been, too: a stretch of
-4 s scatters by 3 %, and real noise changes by less than the first."""
-
-
-def stuck_fraction(x: np.ndarray) -> float:
-    """Fraction of the samples of `x` (n,) that equal the sample before: 1 for constant data, about 0 for noise.
-
-    Zeros count where they are most of the data, which are then dead; fewer are gates (`gated`).
-
-    Examples
-    --------
-    >>> stuck_fraction(np.array([0.1, 0.3, 0.3, 0.3, 0.2]))
-    0.5
-    """
-    same = x[1:] == x[:-1]
-    zero = same & (x[1:] == 0.0)
-    return float(np.mean(same if np.mean(zero) > DEAD else same & ~zero))
-
-
-def gated(x: np.ndarray, sampling_frequency: float) -> bool:
-    """Whether `x` (n,) holds a gate: `GATE` samples or more in a row that are exactly zero, or `GATE_TIME` s that nearly are.
-
-    Examples
-    --------
-    >>> gated(np.array([0.1, 0.0, 0.0, 0.0, 0.0, 0.3]), 4096.0), gated(np.array([0.1, 0.0, 0.0, 0.2]), 4096.0)
-    (True, False)
-    """
-    size = np.abs(x)
-    hollow = max(GATE, round(GATE_TIME * sampling_frequency))
-    return _longest(size == 0.0) >= GATE or _longest(size < GATE_DEPTH * np.median(size)) >= hollow
-
-
-def _longest(true: np.ndarray) -> int:
-    """Length of the longest run of True in `true` (n,)."""
-    padded = np.concatenate([[False], true, [False]])
-    edges = np.flatnonzero(padded[1:] != padded[:-1])
-    return int((edges[1::2] - edges[::2]).max(initial=0))
-
-
-def _unfaded(chunks: list[np.ndarray], window: np.ndarray, sampling_frequency: float) -> np.ndarray:
-    """Which of the stretches have the power of the others, bool (n,): files are often tapered at their ends, glitches gated.
-
-    The level of a stretch is the median of its periodogram over that of all stretches, above 30 Hz: lines and glitches, which are
-    narrow in frequency or rare, hardly change it. Noise that is twice as loud for a while is noise, and the median PSD bears it;
-    power that is nearly gone is none, nor are the stretches beside it on the way there.
-    """
-    length = len(window)
-    frequencies = np.fft.rfftfreq(length, 1 / sampling_frequency)
-    band = (frequencies > min(30.0, 0.1 * sampling_frequency)) & (frequencies < 0.45 * sampling_frequency)
-    # Every fourth bin: 1,800 of 4 s at 4096 Hz, whose median scatters by 3 %.
-    powers = np.stack([np.abs(np.fft.rfft(window * chunk)[band][::4]) ** 2 for chunk in chunks])
-    usual = np.median(powers, axis=0)
-    levels = np.median(powers / np.where(usual > 0, usual, np.inf), axis=1)
-    faded, fading = levels < FADED * np.median(levels), levels < FADING * np.median(levels)
-    for _ in levels:
-        beside = np.concatenate([[False], faded[:-1]]) | np.concatenate([faded[1:], [False]])
-        faded = faded | (fading & beside)
-    return ~faded
 
 
 def off_source_psd(
@@ -181,9 +115,7 @@ def off_source_psd(
     if len(chunks) < at_least:
         found = f"{len(chunks)} usable off-source stretches of {segment_duration:g} s"
         if stuck:
-            raise DataError(
-                f"{detector}: {found}, {stuck} are constant or saturated: the channel is dead; use other data"
-            )
+            raise DataError(f"{detector}: {found}, {stuck} are constant or saturated: the channel is dead; use other data")
         if gates:
             raise DataError(
                 f"{detector}: {found}, {gates} hold gates (stretches set to zero), whose power is not the noise's; give data "
@@ -194,7 +126,7 @@ def off_source_psd(
             f"at least {at_least} are needed for a PSD; read a longer file or pass a PSD"
         )
     samples = psd_kernels.periodic_hann(length) if isinstance(window, str) else window
-    good = _unfaded(chunks, samples, sampling_frequency)
+    good = unfaded(chunks, samples, sampling_frequency)
     if good.sum() >= at_least:
         chunks, begins = (
             [c for c, g in zip(chunks, good, strict=True) if g],
@@ -247,14 +179,10 @@ def load_psd(source: PsdSource) -> tuple[np.ndarray, np.ndarray]:
             f"a PSD is {source!r:.100}: give the name of a curve, a file, or a tuple (frequencies in Hz, PSD in 1/Hz)"
         )
     if frequencies.ndim != 1 or frequencies.shape != psd.shape:
-        raise DataError(
-            f"{label}: frequencies {frequencies.shape} and PSD {psd.shape} must be one-dimensional and of one length"
-        )
+        raise DataError(f"{label}: frequencies {frequencies.shape} and PSD {psd.shape} must be one-dimensional and of one length")
     frequencies, psd = trim(frequencies, psd, label)
     if psd.min() > 1e-30:
-        raise DataError(
-            f"{label}: the smallest value is {psd.min():.2g}, no PSD of strain (1/Hz): is it an ASD? pass its square"
-        )
+        raise DataError(f"{label}: the smallest value is {psd.min():.2g}, no PSD of strain (1/Hz): is it an ASD? pass its square")
     return frequencies, psd
 
 
@@ -277,9 +205,7 @@ def trim(frequencies: np.ndarray, psd: np.ndarray, label: str = "") -> tuple[np.
     inside = slice(good[0], good[-1] + 1)
     if good.size != good[-1] + 1 - good[0]:
         hole = int(good[np.flatnonzero(np.diff(good) > 1)[0]]) + 1
-        raise DataError(
-            f"{label}: the PSD is {psd[hole]:g} at {frequencies[hole]:g} Hz, between good values; mend the curve"
-        )
+        raise DataError(f"{label}: the PSD is {psd[hole]:g} at {frequencies[hole]:g} Hz, between good values; mend the curve")
     if np.any(np.diff(frequencies[inside]) <= 0):
         raise DataError(f"{label}: the PSD's frequencies do not ascend; sort them and drop doubles")
     return frequencies[inside], psd[inside]
@@ -314,16 +240,12 @@ def _load_named(source: str) -> tuple[np.ndarray, np.ndarray]:
     said = next(iter(found)) if len(found) == 1 else ""
     kind = kind or said or kind_named(path.name)
     if not kind:
-        raise ConfigError(
-            f"{path.name}: an ASD or a PSD? name the file accordingly, or give 'asd:{path}' or 'psd:{path}'"
-        )
+        raise ConfigError(f"{path.name}: an ASD or a PSD? name the file accordingly, or give 'asd:{path}' or 'psd:{path}'")
     if said not in ("", kind):
         raise DataError(f"{path.name} says that it holds {said.upper()}: give '{said}:{path}', or the path alone")
     values = found[kind] if kind in found else found[""]
     if kind == "asd" and np.any(values > 0) and values[values > 0].min() < 1e-30:
-        raise DataError(
-            f"{path.name}: {values[values > 0].min():.1g} is too small for an ASD: is it a PSD? give 'psd:{path}'"
-        )
+        raise DataError(f"{path.name}: {values[values > 0].min():.1g} is too small for an ASD: is it a PSD? give 'psd:{path}'")
     return frequencies, values**2 if kind == "asd" else values
 
 

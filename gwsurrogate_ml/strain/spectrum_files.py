@@ -132,9 +132,7 @@ def _read_numpy(path: Path) -> Spectrum:
     if "" in content:
         array = np.asarray(content[""], np.float64)
         if array.ndim != 2 or 2 not in array.shape:
-            raise DataError(
-                f"{path.name} has the shape {array.shape}: needed is (n, 2) or (2, n), frequency (Hz) and ASD or PSD"
-            )
+            raise DataError(f"{path.name} has the shape {array.shape}: needed is (n, 2) or (2, n), frequency (Hz) and ASD or PSD")
         return _from_table(array if array.shape[1] == 2 else array.T, path, [])
     found = {kind: np.asarray(content[kind], np.float64) for kind in KINDS if kind in content}
     if "frequencies" not in content or not found:
@@ -162,11 +160,7 @@ def _read_hdf5(path: Path) -> Spectrum:
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise DataError(f"{path.name} is truncated or no HDF5 file ({error}); write or copy it again") from error
     if len(series) != 1:
-        what = (
-            f"{len(series)} frequency series: {', '.join(series)}"
-            if series
-            else f"none ({', '.join(names[:8]) or 'empty'})"
-        )
+        what = f"{len(series)} frequency series: {', '.join(series)}" if series else f"none ({', '.join(names[:8]) or 'empty'})"
         raise DataError(
             f"{path.name} has {what}; needed is one FrequencySeries, as pycbc's `save` or gwpy's `write` makes it: write the one "
             "meant into a file of its own, one file a detector"

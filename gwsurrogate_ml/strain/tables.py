@@ -78,9 +78,7 @@ def read_numpy(path: Path, detector: str, rate: float | None, start: float | Non
         raise DataError(f"{detector}: {path.name} has no array 'strain' (arrays: {', '.join(content) or 'none'})")
     strain = np.asarray(content["strain"])
     if strain.dtype.kind not in "fiu":
-        raise DataError(
-            f"{detector}: 'strain' of {path.name} is {strain.dtype}, not real numbers; give strain in the time domain"
-        )
+        raise DataError(f"{detector}: 'strain' of {path.name} is {strain.dtype}, not real numbers; give strain in the time domain")
     if "times" in content:
         times = np.asarray(content["times"])
         if times.dtype.kind not in "fiu" or times.shape != strain.shape or strain.ndim != 1:
@@ -107,9 +105,7 @@ def _scalar(array: np.ndarray) -> object:
 
 def _from_columns(table: np.ndarray, path: Path, detector: str, rate: float | None, start: float | None) -> Raw:
     if table.ndim != 2 or table.shape[1] not in (1, 2) or len(table) < 2:
-        raise DataError(
-            f"{detector}: {path.name} holds an array of shape {table.shape}; give (n, 1) strain or (n, 2) time, strain"
-        )
+        raise DataError(f"{detector}: {path.name} holds an array of shape {table.shape}; give (n, 1) strain or (n, 2) time, strain")
     if table.shape[1] == 1:
         if rate is None or start is None:
             raise ConfigError(
@@ -121,7 +117,5 @@ def _from_columns(table: np.ndarray, path: Path, detector: str, rate: float | No
     found = (len(times) - 1) / (times[-1] - times[0]) if times[-1] > times[0] else np.nan
     # Printed times are rounded: allow a tenth of a sample (and float64's 2e-7 s at GPS 1e9) about the uniform grid.
     if not np.isfinite(found) or np.max(np.abs(times - times[0] - np.arange(len(times)) / found)) > 0.1 / found + 1e-6:
-        raise DataError(
-            f"{detector}: times in {path.name} are not uniformly spaced; resample or fill gaps with NaN strain"
-        )
+        raise DataError(f"{detector}: times in {path.name} are not uniformly spaced; resample or fill gaps with NaN strain")
     return Raw(table[:, 1], float(times[0]), tidy_rate(found))

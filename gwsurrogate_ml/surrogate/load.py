@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 from typing import Any
 
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.surrogate.model import load_surrogate
+from gwsurrogate_ml.surrogate.model import Surrogate
 from gwsurrogate_ml.waveform.lal import LalModel
-from gwsurrogate_ml.waveform.model import Waveform, require_quadrupole
+from gwsurrogate_ml.waveform.model import WaveformModel, require_model
+
+DEFAULT = "nrhm"
 
 
-def load_model(name: str) -> tuple[Waveform, dict[str, Any]]:
-    """The (2, 2) waveform model a configuration names, and what identifies it: a surrogate by name or path, or
-    "lal:APPROXIMANT".
+def load_surrogate(name_or_path: str | Path = DEFAULT) -> Surrogate:
+    """A trained surrogate: a shipped one by name, or a folder written by `gwsml train surrogate`.
+
+    Raises
+    ------
+    ArtifactError
+        unknown name, foreign or damaged files
+    """
+    return Surrogate(*artifacts.load(name_or_path, "surrogate"))
+
+
+def load_model(model: str | Path | WaveformModel | Any) -> WaveformModel:
+    """The waveform model that is named, or is one: the one place where names become models.
+
+    Parameters
+    ----------
+    model : str, Path or WaveformModel
+        a surrogate by name or folder, "lal:APPROXIMANT", or an object of a class derived from `WaveformModel`, which is tried once
 
     Raises
     ------
     ConfigError
-        if the model has other modes
+        an approximant that LALSimulation does not know, or an object that breaks what the interface promises
+    ArtifactError
+        unknown name, foreign or damaged files
     """
-    if name.startswith("lal:"):
-        return LalModel(name.removeprefix("lal:")), {"name": name}
-    surrogate = load_surrogate(name)
-    require_quadrupole(surrogate)
-    folder = artifacts.resolve(name, "surrogate")
-    card = json.loads((folder / "card.json").read_text())
-    return surrogate, {"name": card["name"], "version": card.get("version"), "weights_sha256": card["weights_sha256"]}
+    if isinstance(model, str) and model.startswith("lal:"):
+        return LalModel(model.removeprefix("lal:"))
+    if isinstance(model, str | Path):
+        return load_surrogate(model)
+    return require_model(model)

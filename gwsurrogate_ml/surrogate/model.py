@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, ModeKey
+from gwsurrogate_ml.binaries import Binaries
+from gwsurrogate_ml.conventions import ModeKey
 from gwsurrogate_ml.errors import ConfigError
-from gwsurrogate_ml.kernels import fft
-from gwsurrogate_ml.kernels.threads import in_threads
-from gwsurrogate_ml.surrogate.aligned import compiled
-from gwsurrogate_ml.surrogate.aligned.compiled import Knots
-from gwsurrogate_ml.surrogate.physical import MOST_SAMPLES, Layout, PhysicalSurrogate, is_finite
-from gwsurrogate_ml.waveform.conditioning import start_taper
+from gwsurrogate_ml.surrogate.aligned import series, transforms
+from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
+from gwsurrogate_ml.surrogate.aligned.physical import PhysicalModes
+from gwsurrogate_ml.waveform.model import Grid, WaveformModel, oriented
 
 if TYPE_CHECKING:
+    import torch
     from gwpy.timeseries import TimeSeries
 
-DEFAULT = "nrhm"
-_FACE_ON = np.array([[[-np.sqrt(5.0 / (4.0 * np.pi)), 0.0]]])  # h_plus of (2,2) for theta_jn = 0, phase = 0
+    from gwsurrogate_ml.surrogate.aligned.uncertainty import ErrorEstimate
+    from gwsurrogate_ml.waveform.modes import Modes
 
 
-@lru_cache(maxsize=4096)
-def _rise(samples: int) -> np.ndarray:
-    """The taper over so many samples; read-only, kept, since batches ask for the same lengths again and again."""
-    rise = start_taper(np.arange(samples, dtype=np.float64), 0.0, float(samples))
-    rise.flags.writeable = False
-    return rise
-
-
-class Surrogate(PhysicalSurrogate):
+class Surrogate(WaveformModel):
     """A trained waveform model for binaries with aligned spins; see `conventions` for signs, phases and units.
 
     Parameters
@@ -51,6 +40,56 @@ class Surrogate(PhysicalSurrogate):
     >>> bool(0.37 < abs(modes[2, 2]).max() < 0.38)
     True
     """
+
+    has_samples = True
+
+    def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
+        self.mode_model, self.info = AlignedModes(card, tensors), card
+        self._si, self.modes = PhysicalModes(self.mode_model), self.mode_model.modes
+        self.knots, self.t_min, self.t_max = self.mode_model.knots, self.mode_model.t_min, self.mode_model.t_max
+        self.name = str(card.get("name", "unnamed"))
+        self.limits = self.mode_model.limits
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Name, version and checksum of the weights."""
+        return {
+            "name": self.name,
+            "version": self.info.get("version"),
+            "weights_sha256": self.info.get("weights_sha256"),
+        }
+
+    def __call__(self, q: float, chi1: float, chi2: float, times: np.ndarray | None = None, **unknown: object) -> Modes:
+        """Modes of one binary, r h / M in geometric units: `AlignedModes.__call__`."""
+        return self.mode_model(q, chi1, chi2, times, **unknown)
+
+    def batch(self, parameters: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        """Modes (N, n_modes, n) of many binaries in torch, on any device, differentiable: `AlignedModes.batch`."""
+        return self.mode_model.batch(parameters, times)
+
+    def error_estimate(self, q: float, chi1: float, chi2: float, **unknown: object) -> ErrorEstimate:
+        """What the model expects its own error to be for one binary: `AlignedModes.error_estimate`."""
+        return self.mode_model.error_estimate(q, chi1, chi2, **unknown)
+
+    def time_before_peak(self, *, mass_1: float, mass_2: float, chi_1: float, chi_2: float, f_min: float) -> float:
+        """Seconds from the moment the (2,2) mode passes `f_min` (Hz) to the peak: `PhysicalModes.time_before_peak`."""
+        return self._si.time_before_peak(mass_1=mass_1, mass_2=mass_2, chi_1=chi_1, chi_2=chi_2, f_min=f_min)
+
+    def orbital_phase(self, *, mass_1: float, mass_2: float, chi_1: float, chi_2: float, frequency: float) -> float:
+        """Orbital phase (radians, 0 at the peak) as the (2,2) mode passes `frequency` (Hz): `PhysicalModes.orbital_phase`."""
+        return self._si.orbital_phase(mass_1=mass_1, mass_2=mass_2, chi_1=chi_1, chi_2=chi_2, frequency=frequency)
+
+    def smallest_total_mass(self, q: float, chi1: float, chi2: float, f_min: float) -> float:
+        """Smallest total mass (solar masses, detector frame) for which the model reaches down to `f_min` (Hz)."""
+        return self._si.smallest_total_mass(q, chi1, chi2, f_min)
+
+    def total_mass_range(self, q: Any, chi1: Any, chi2: Any, f_min: float) -> tuple[np.ndarray, np.ndarray]:
+        """Smallest and largest total masses of waveforms from `f_min` (Hz) on: `PhysicalModes.total_mass_range`."""
+        return self._si.total_mass_range(q, chi1, chi2, f_min)
+
+    def ringdown(self, total_mass: float) -> float:
+        """Seconds from the peak to the end of a waveform of `total_mass` (solar masses, detector frame)."""
+        return self._si.ringdown(total_mass)
 
     def polarizations(
         self,
@@ -139,26 +178,8 @@ class Surrogate(PhysicalSurrogate):
             time of the first sample; the peak is at 0
         h_plus, h_cross : (n,) float64, strain
         """
-        self._check_positive(luminosity_distance=luminosity_distance, sampling_frequency=sampling_frequency)
-        parameters, total = self._physical_one(mass_1, mass_2, chi_1, chi_2)
-        k = self._at_knots(parameters)
-        unit = float(total[0]) * MTSUN_SI
-        reach = float(self._start(k, total * MTSUN_SI, f_min, parameters)[0]) * unit
-        chosen = self._chosen(modes)
-        m = max(m for _, m in chosen)
-        self._require_rate(sampling_frequency, self._highest(k, total * MTSUN_SI, m), m)
-        begin = max(reach - 0.4 / 0.9, self.t_min * unit) if taper else reach
-        first = int(np.ceil(begin * sampling_frequency))
-        last = int(np.floor(self.t_max * unit * sampling_frequency))
-        self._require_room(last - first, sampling_frequency)
-        turned = self._phase_at_peak(k, total * MTSUN_SI, phase, f_ref, parameters)
-        step = 1.0 / sampling_frequency / unit
-        out = self._observed(k, theta_jn, turned, first * step, step, last - first + 1, chosen)
-        if taper:
-            ramp = int(self._ramp(-first, reach, sampling_frequency))
-            out[:, :ramp] *= _rise(ramp)
-        out *= unit / (luminosity_distance * MPC_SECONDS)
-        return first / sampling_frequency, out[0], out[1]
+        place = (luminosity_distance, theta_jn, phase)
+        return series.strain(self._si, (mass_1, mass_2, chi_1, chi_2), *place, f_min, sampling_frequency, f_ref, modes, taper)
 
     def batch_polarizations(
         self,
@@ -199,41 +220,8 @@ class Surrogate(PhysicalSurrogate):
         ConfigError
             as for `polarizations`
         """
-        self._check_positive(sampling_frequency=sampling_frequency, samples=samples)
-        if samples != int(samples) or samples > MOST_SAMPLES:
-            raise ConfigError(f"samples is {samples!r}: give a whole number, at most {MOST_SAMPLES}")
-        if not is_finite(start):
-            raise ConfigError(f"start is {start!r}: give seconds from the peak")
-        samples = int(samples)
-        parameters, total = self._physical(mass_1, mass_2, chi_1, chi_2)
-        shape = total.shape
-        distance, theta, azimuth = (
-            self._spread(name, value, shape)
-            for name, value in (("luminosity_distance", luminosity_distance), ("theta_jn", theta_jn), ("phase", phase))
-        )
-        if not (distance > 0).all():
-            raise ConfigError("luminosity_distance is not positive everywhere: give Mpc")
-        chosen = self._chosen(modes)
-        units = total * MTSUN_SI
-        end = start + (samples - 1) / sampling_frequency
-        if len(units):
-            self._check_times(np.outer([start, end], 1.0 / units[[units.argmin(), units.argmax()]]).ravel())
-        scale = units / (distance * MPC_SECONDS)
-        weights = self._weights(theta, azimuth, chosen) * scale[:, None, None, None]
-        out = np.empty((len(total), 2, samples))
-        highest = max(m for _, m in chosen)
-
-        def work(part: slice) -> None:
-            k = self._at_knots(parameters[part])
-            self._require_rate(sampling_frequency, self._highest(k, units[part], highest), highest)
-            rows = compiled.at_all_knots(self._tables, k)
-            for i, unit in enumerate(units[part]):
-                row = part.start + i
-                step = 1.0 / sampling_frequency / unit
-                compiled.sums(self._tables, k, rows, i, weights[row], start / unit, step, out[row])
-
-        in_threads(work, len(total))
-        return out
+        place = (luminosity_distance, theta_jn, phase)
+        return series.batch(self._si, (mass_1, mass_2, chi_1, chi_2), place, start, samples, sampling_frequency, modes)
 
     def frequency_domain_polarizations(
         self,
@@ -261,14 +249,9 @@ class Surrogate(PhysicalSurrogate):
         -------
         h_plus, h_cross : (duration * sampling_frequency / 2 + 1,) complex128
         """
-        self._check_positive(luminosity_distance=luminosity_distance)
-        parameters, total = self._physical_one(mass_1, mass_2, chi_1, chi_2)
-        k = self._at_knots(parameters)
-        chosen = self._chosen(modes)
-        phase = self._phase_at_peak(k, total * MTSUN_SI, phase, f_ref, parameters)
-        weights = self._weights(theta_jn, phase, chosen) / luminosity_distance
-        plus, cross = self._spectra(k, parameters, total, weights, chosen, duration, sampling_frequency, f_min)
-        return plus, cross
+        place = (luminosity_distance, theta_jn, phase)
+        binary = (mass_1, mass_2, chi_1, chi_2)
+        return transforms.polarizations(self._si, binary, *place, f_ref, modes, duration, sampling_frequency, f_min)
 
     def frequency_domain_orders(
         self,
@@ -297,52 +280,7 @@ class Surrogate(PhysicalSurrogate):
         spectra : (n_m, 2, 2, duration * sampling_frequency / 2 + 1) complex128
             second axis cosine and sine, third plus and cross
         """
-        parameters, total = self._physical_one(mass_1, mass_2, chi_1, chi_2)
-        k = self._at_knots(parameters)
-        orders = sorted({m for _, m in self.modes})
-        rows = []
-        for m in orders:
-            of_this_order = tuple(mode for mode in self.modes if mode[1] == m)
-            for phase in (0.0, 0.5 * np.pi / m):
-                weights = np.zeros((2, len(self.modes), 2))
-                found = self._weights(theta_jn, phase, of_this_order)
-                weights[:, : found.shape[1]] = found
-                rows.append(weights)
-        spectra = self._spectra(
-            k, parameters, total, np.concatenate(rows), self.modes, duration, sampling_frequency, f_min
-        )
-        return np.array(orders), spectra.reshape(len(orders), 2, 2, -1)
-
-    def _spectra(
-        self,
-        k: Knots,
-        parameters: np.ndarray,
-        total: np.ndarray,
-        weights: np.ndarray,
-        chosen: tuple[ModeKey, ...],
-        duration: float,
-        sampling_frequency: float,
-        f_min: float,
-    ) -> np.ndarray:
-        """Transforms (n_sums, n_f) of sums over the modes of one binary, `weights` (n_sums, n, 2), at 1 Mpc."""
-        n = self._samples(duration, sampling_frequency)
-        orders = max(m for _, m in chosen)
-        layout = self._layout(k, total * MTSUN_SI, parameters, duration, sampling_frequency, f_min, orders)
-        return self._transformed(k, 0, float(total[0]) * MTSUN_SI, weights, layout, duration, n // 2 + 1)
-
-    def _transformed(
-        self, k: Knots, i: int, unit: float, weights: np.ndarray, layout: Layout, duration: float, n_f: int
-    ) -> np.ndarray:
-        """First `n_f` bins (n_sums, n_f) of the transforms of sums over the modes of the i-th waveform of `k`, at 1 Mpc."""
-        rate, before, after, ramp = (column[i] for column in layout)
-        step = 1.0 / rate / unit
-        part = np.empty((len(weights), before + after))
-        compiled.sums(self._tables, k, compiled.NOTHING, i, weights, -before * step, step, part)
-        part[:, :ramp] *= _rise(ramp)
-        series = np.zeros((len(weights), round(duration * rate)))
-        series[:, :after], series[:, series.shape[1] - before :] = part[:, before:], part[:, :before]
-        series *= unit / MPC_SECONDS / rate
-        return np.stack([fft.rfft(row)[:n_f] for row in series])
+        return transforms.by_order(self._si, (mass_1, mass_2, chi_1, chi_2), theta_jn, duration, sampling_frequency, f_min)
 
     def frequency_domain(
         self,
@@ -378,19 +316,7 @@ class Surrogate(PhysicalSurrogate):
         DomainError
             outside the domain, or too short for `f_min` or for `duration`
         """
-        n = self._samples(duration, sampling_frequency)
-        parameters, total = self._physical(mass_1, mass_2, chi_1, chi_2)
-        out = np.empty((len(total), n // 2 + 1), dtype=np.complex128)
-
-        def work(rows: slice) -> None:
-            k = self._at_knots(parameters[rows])
-            units = total[rows] * MTSUN_SI
-            layout = self._layout(k, units, parameters[rows], duration, sampling_frequency, f_min)
-            for i, unit in enumerate(units):
-                out[rows.start + i] = self._transformed(k, i, unit, _FACE_ON, layout, duration, n // 2 + 1)[0]
-
-        in_threads(work, len(total))
-        return out
+        return transforms.quadrupole(self._si, (mass_1, mass_2, chi_1, chi_2), duration, sampling_frequency, f_min)
 
     def segment_samples(
         self,
@@ -423,31 +349,44 @@ class Surrogate(PhysicalSurrogate):
         DomainError
             as `frequency_domain`
         """
-        self._samples(duration, sampling_frequency)
+        self._si.n_samples(duration, sampling_frequency)
         times = np.asarray(times, dtype=np.float64)
         if times.ndim != 1 or not np.all(np.diff(times) > 0):
             raise ConfigError("times must be a one-dimensional array of ascending numbers, in seconds from the peak")
-        parameters, total = self._physical(mass_1, mass_2, chi_1, chi_2)
-        out = np.empty((len(total), len(times)))
+        return transforms.samples(self._si, (mass_1, mass_2, chi_1, chi_2), times, duration, sampling_frequency, f_min)
 
-        def work(rows: slice) -> None:
-            k = self._at_knots(parameters[rows])
-            units = total[rows] * MTSUN_SI
-            layout = self._layout(k, units, parameters[rows], duration, sampling_frequency, f_min)
-            spans = np.stack([-layout.before, layout.ramp - layout.before, layout.after], 1) / layout.rate[:, None]
-            compiled.samples(self._tables, k, _FACE_ON, units, spans, times, out[rows])
-            out[rows] *= (units / MPC_SECONDS)[:, None]
+    # What `WaveformModel` asks for, from the calls above.
 
-        in_threads(work, len(total))
+    def quadrupole(self, binaries: Binaries, grid: Grid) -> np.ndarray:
+        """See `WaveformModel.quadrupole`: `frequency_domain`."""
+        return self.frequency_domain(*binaries.aligned_columns(self.name), **grid._asdict())
+
+    def samples(self, binaries: Binaries, grid: Grid, times: np.ndarray) -> np.ndarray:
+        """See `WaveformModel.samples`: `segment_samples`."""
+        return self.segment_samples(*binaries.aligned_columns(self.name), times=times, **grid._asdict())
+
+    def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `WaveformModel.orders`: m of both signs, since spectra of tapered series are not quite one-sided."""
+        positive = sorted({m for _, m in self.modes})
+        out = np.empty((len(binaries), 2 * len(positive), 2, grid.n_f), dtype=np.complex128)
+        columns = zip(*binaries.aligned_columns(self.name), theta_jn, strict=True)
+        for row, (mass_1, mass_2, chi_1, chi_2, theta) in zip(out, columns, strict=True):
+            binary = {"mass_1": mass_1, "mass_2": mass_2, "chi_1": chi_1, "chi_2": chi_2}
+            _, both = self.frequency_domain_orders(**binary, theta_jn=theta, **grid._asdict())
+            cosine, sine = both[:, 0], both[:, 1]
+            row[: len(positive)], row[len(positive) :] = 0.5 * (cosine - 1j * sine), 0.5 * (cosine + 1j * sine)
+        return np.array([*positive, *(-m for m in positive)]), out
+
+    def transforms(
+        self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance: np.ndarray
+    ) -> np.ndarray:
+        """See `WaveformModel.transforms`: of (2, 2) alone from `frequency_domain`, else `frequency_domain_polarizations`."""
+        if self.quadrupole_only:
+            return oriented(self.quadrupole(binaries, grid), theta_jn, phase, luminosity_distance)
+        out = np.empty((len(binaries), 2, grid.n_f), dtype=np.complex128)
+        columns = zip(*binaries.aligned_columns(self.name), theta_jn, phase, luminosity_distance, strict=True)
+        for row, (mass_1, mass_2, chi_1, chi_2, theta, turn, distance) in zip(out, columns, strict=True):
+            binary = {"mass_1": mass_1, "mass_2": mass_2, "chi_1": chi_1, "chi_2": chi_2}
+            place = {"luminosity_distance": distance, "theta_jn": theta, "phase": turn}
+            row[:] = self.frequency_domain_polarizations(**binary, **place, **grid._asdict())
         return out
-
-
-def load_surrogate(name_or_path: str | Path = DEFAULT) -> Surrogate:
-    """A trained surrogate: a shipped one by name, or a folder written by `gwsml train surrogate`.
-
-    Raises
-    ------
-    ArtifactError
-        unknown name, foreign or damaged files
-    """
-    return Surrogate(*artifacts.load(name_or_path, "surrogate"))

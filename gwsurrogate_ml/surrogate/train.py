@@ -10,8 +10,8 @@ from typing import Any
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.files import refusal
-from gwsurrogate_ml.surrogate import uncertainty, validation
-from gwsurrogate_ml.surrogate.aligned import higher, stage1, stage2
+from gwsurrogate_ml.surrogate import validation
+from gwsurrogate_ml.surrogate.aligned import higher, stage1, stage2, uncertainty
 from gwsurrogate_ml.surrogate.config import SurrogateConfig
 from gwsurrogate_ml.surrogate.fits.ensemble import Progress
 
@@ -21,9 +21,7 @@ def _check_sizes(n: int, config: SurrogateConfig) -> None:
     room = int(n * (1 - config.validation_fraction))
     for name, value in (("n_basis", config.n_basis), ("batch_size", config.batch_size)):
         if value > room:
-            raise ConfigError(
-                f"{name} is {value}: the training set has {n} waveforms, lower {name} or make more waveforms"
-            )
+            raise ConfigError(f"{name} is {value}: the training set has {n} waveforms, lower {name} or make more waveforms")
 
 
 def train_surrogate(config: SurrogateConfig, out: Path, progress: Progress | None = None) -> Path:
@@ -62,9 +60,7 @@ def train_surrogate(config: SurrogateConfig, out: Path, progress: Progress | Non
     tensors, errors = stage1.train(data, config, checkpoints, progress)
     metrics: dict[str, Any] = {"stage1_validation": errors}
     if config.higher_modes:
-        more, metrics["higher_modes_validation"] = higher.train(
-            data, config.higher_modes, config, checkpoints, progress
-        )
+        more, metrics["higher_modes_validation"] = higher.train(data, config.higher_modes, config, checkpoints, progress)
         tensors |= more
     factor = None
     training = {"eob_waveforms": len(data["parameters"]), "eob_model": "SEOBNRv5HM (pyseobnr)"}

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from gwsurrogate_ml.surrogate.aligned import stage2
+from gwsurrogate_ml.surrogate.aligned.uncertainty import expected_mismatch
 from gwsurrogate_ml.surrogate.config import SurrogateConfig
-from gwsurrogate_ml.surrogate.uncertainty import expected_mismatch
 from gwsurrogate_ml.waveform.compare import white_mismatch
 
 

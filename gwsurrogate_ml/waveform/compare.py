@@ -206,9 +206,7 @@ def _checked(t: ArrayLike, h1: ArrayLike, h2: ArrayLike) -> tuple[np.ndarray, np
     times = np.asarray(t, dtype=np.float64)
     first, second = np.asarray(h1, dtype=np.complex128), np.asarray(h2, dtype=np.complex128)
     if times.ndim != 1 or times.size < 8 or first.shape != times.shape or second.shape != times.shape:
-        raise DataError(
-            f"t, h1, h2 have shapes {times.shape}, {first.shape}, {second.shape}: give three equal (n,), n >= 8"
-        )
+        raise DataError(f"t, h1, h2 have shapes {times.shape}, {first.shape}, {second.shape}: give three equal (n,), n >= 8")
     steps = np.diff(times)
     if not np.all(np.isfinite(times)) or steps[0] <= 0 or np.ptp(steps) > 1e-6 * steps[0]:
         raise DataError("t is not uniform and increasing: resample both waveforms to one uniform grid first")

@@ -21,9 +21,7 @@ def start_taper(times: np.ndarray, start: float, end: float) -> np.ndarray:
     return 0.5 - 0.5 * np.cos(np.pi * x)
 
 
-def segment_times(
-    duration: float, sampling_frequency: np.ndarray, ringdown: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def segment_times(duration: float, sampling_frequency: np.ndarray, ringdown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of samples (N,) before t = 0 and from t = 0 on when `ringdown` seconds follow the peak on a periodic segment.
 
     Examples

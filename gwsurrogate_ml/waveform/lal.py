@@ -1,12 +1,19 @@
-"""Any frequency-domain approximant of LALSimulation with the interface of a surrogate, to compare with or to train
-on.
-"""
+"""Any frequency-domain approximant of LALSimulation as a waveform model, named "lal:APPROXIMANT" wherever a model is named."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from gwsurrogate_ml.binaries import ALIGNED, PRECESSING, Binaries
 from gwsurrogate_ml.errors import ConfigError, DomainError
+from gwsurrogate_ml.waveform.model import Grid, WaveformModel
+
+MOST = 6
+"""Highest order in the orbital phase that is looked for."""
+NEGLIGIBLE = 1e-9
+"""Share of the power below which an order is rounding and interpolation."""
 
 
 def require_approximant(name: str) -> int:
@@ -25,93 +32,158 @@ def require_approximant(name: str) -> int:
         raise ConfigError(f"LALSimulation knows no approximant {name!r}") from error
 
 
-class LalModel:
-    """(2,2)-mode waveforms of a LAL frequency-domain approximant, called as `Surrogate.frequency_domain`.
+class LalModel(WaveformModel):
+    """Waveforms of a LAL frequency-domain approximant: aligned or precessing, (2,2) alone or with all its modes, as LAL has it.
+
+    Which orders in the orbital phase it has is found out from a waveform at several phases; spins belong to `f_min` of the grid.
 
     Parameters
     ----------
     approximant : str
-        an aligned-spin (2,2)-only frequency-domain model, e.g. "IMRPhenomD" or "IMRPhenomXAS"
+        e.g. "IMRPhenomXAS" (aligned, (2,2)), "IMRPhenomXHM" (aligned, all modes), "IMRPhenomXPHM" (precessing, all modes)
 
     Raises
     ------
     ConfigError
-        for a name LALSimulation does not know, one it cannot make in the frequency domain, or one that has other modes than (2,2)
+        for a name LALSimulation does not know, or one it cannot make in the frequency domain
     """
 
     def __init__(self, approximant: str = "IMRPhenomD") -> None:
-        self.name = approximant
-        self._approximant = require_approximant(approximant)
-        self._require_quadrupole()
-
-    def _require_quadrupole(self) -> None:
-        """Raise unless the waveform depends on the inclination as that of (2,2) does: h_plus as (1 + cos^2) / 2."""
-        try:
-            above, aside = (
-                self._plus(30.0, 10.0, 0.0, 0.0, theta_jn, 0.25, 20.0, 256.0) for theta_jn in (0.0, np.pi / 3)
-            )
-        except RuntimeError as error:
-            raise ConfigError(
-                f"LALSimulation cannot make {self.name} in the frequency domain here ({error}): name another, such as IMRPhenomD"
-            ) from error
-        if np.linalg.norm(aside - 0.625 * above) > 1e-6 * np.linalg.norm(above):
-            raise ConfigError(
-                f"{self.name} does not depend on the inclination as the (2,2) mode alone does, for which the integral over "
-                "orientation and phase holds: name a (2,2) model, such as IMRPhenomXAS; result.with_waveform takes models with all "
-                "their modes"
-            )
-
-    def _plus(
-        self, m1: float, m2: float, c1: float, c2: float, theta_jn: float, df: float, f_min: float, f_max: float
-    ) -> np.ndarray:
-        """h_plus(f) of LALSimulation from 0 to f_max (Hz) in steps of df, at 1 Mpc and phase 0; masses in Msun."""
-        import lal
         import lalsimulation
 
-        plus, _ = lalsimulation.SimInspiralChooseFDWaveform(
-            m1 * lal.MSUN_SI, m2 * lal.MSUN_SI, 0.0, 0.0, c1, 0.0, 0.0, c2, 1e6 * lal.PC_SI, theta_jn, 0.0, 0.0, 0.0, 0.0,
-            df, f_min, f_max, 0.0, None, self._approximant,
+        self.approximant, self.name = approximant, f"lal:{approximant}"
+        self._number = require_approximant(approximant)
+        precessing = lalsimulation.SimInspiralGetSpinSupportFromApproximant(self._number)
+        self.space = PRECESSING if precessing >= lalsimulation.SIM_INSPIRAL_PRECESSINGSPIN else ALIGNED
+        spin = {
+            "a_1": 0.5,
+            "a_2": 0.3,
+            "tilt_1": 0.8,
+            "tilt_2": 1.9,
+            "phi_12": 1.0,
+            "phi_jl": 0.4,
+            "chi_1": 0.2,
+            "chi_2": 0.1,
+        }
+        theta = self.space.theta({"chirp_mass": 15.0, "mass_ratio": 0.4, **spin})
+        binary = self.space.binaries(theta)
+        try:
+            # On the frequencies of a short segment: what depends on the phase does so on all.
+            by_phase = self._by_phase(binary, Grid(0.25, 1024.0, 20.0), np.array([1.0]), 2 * MOST)[0]
+        except RuntimeError as error:
+            raise ConfigError(
+                f"LALSimulation cannot make {approximant} in the frequency domain here ({error}): name another, such "
+                "as IMRPhenomXAS"
+            ) from error
+        power = np.sum(np.abs(by_phase) ** 2, axis=(1, 2))
+        found = np.flatnonzero(power > NEGLIGIBLE * power.sum())
+        self._orders = np.where(found > MOST, found - 2 * MOST, found)
+        if 2 not in self._orders:
+            raise ConfigError(
+                f"{approximant} has the orders {self._orders.tolist()} of the orbital phase, and m = 2 is not among them"
+            )
+        self.modes = tuple((max(2, int(m)), int(m)) for m in self._orders if m > 0)
+
+    @property
+    def quadrupole_only(self) -> bool:
+        """Whether (2, +-2) of aligned spins is all there is."""
+        return self.space == ALIGNED and self._orders.tolist() == [2]
+
+    def _both(self, binary: Binaries, grid: Grid, theta_jn: float, phase: float) -> np.ndarray:
+        """h_plus and h_cross (2, n_f) of one binary at 1 Mpc."""
+        import lal
+        import lalsimulation
+        from bilby.gw.conversion import bilby_to_lalsimulation_spins
+
+        (m_1,), (m_2,), (s_1,), (s_2,) = binary.mass_1, binary.mass_2, binary.spin_1, binary.spin_2
+        iota, vectors = theta_jn, (*s_1, *s_2)
+        if not binary.is_aligned:
+            a_1, a_2 = (max(float(np.linalg.norm(s)), 1e-12) for s in (s_1, s_2))
+            iota, *vectors = bilby_to_lalsimulation_spins(
+                theta_jn=theta_jn,
+                phi_jl=float(binary.phi_jl[0]),
+                tilt_1=float(np.arccos(np.clip(s_1[2] / a_1, -1, 1))),
+                tilt_2=float(np.arccos(np.clip(s_2[2] / a_2, -1, 1))),
+                phi_12=float(np.arctan2(s_2[1], s_2[0]) - np.arctan2(s_1[1], s_1[0])) % (2 * np.pi),
+                a_1=a_1,
+                a_2=a_2,
+                mass_1=m_1 * lal.MSUN_SI,
+                mass_2=m_2 * lal.MSUN_SI,
+                reference_frequency=grid.f_min,
+                phase=phase,
+            )
+        out = np.zeros((2, grid.n_f), dtype=np.complex128)
+        both = lalsimulation.SimInspiralChooseFDWaveform(
+            m_1 * lal.MSUN_SI, m_2 * lal.MSUN_SI, *vectors, 1e6 * lal.PC_SI, iota, phase, 0.0, 0.0, 0.0,
+            1 / grid.duration, grid.f_min, grid.sampling_frequency / 2, grid.f_min, None, self._number,
         )  # fmt: skip
-        return np.asarray(plus.data.data)
+        for row, series in zip(out, both, strict=True):
+            data = series.data.data[: grid.n_f]
+            row[: data.size] = data
+        return out
 
-    def frequency_domain(
-        self,
-        mass_1: np.ndarray,
-        mass_2: np.ndarray,
-        chi_1: np.ndarray,
-        chi_2: np.ndarray,
-        *,
-        duration: float,
-        sampling_frequency: float,
-        f_min: float,
-    ) -> np.ndarray:
-        """h_plus(f) at 1 Mpc, face-on, phase 0, merger at t = 0.
+    def _by_phase(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, n: int) -> np.ndarray:
+        """Orders 0 to n - 1 of the orbital phase, modulo n: (N, n, 2, n_f)."""
+        phases = 2 * np.pi * np.arange(n) / n
+        rows = [[self._both(binaries[i : i + 1], grid, float(theta_jn[i]), float(p)) for p in phases] for i in range(len(binaries))]
+        return np.fft.fft(np.array(rows).reshape(len(binaries), n, 2, grid.n_f), axis=1) / n
 
-        Parameters
-        ----------
-        mass_1, mass_2 : (N,) solar masses, detector frame, ``mass_1 >= mass_2``
-        chi_1, chi_2 : (N,) dimensionless spins along the orbital angular momentum
-        duration : s; sampling_frequency, f_min : Hz
+    def _refused(self, binaries: Binaries, grid: Grid, error: Exception) -> DomainError:
+        m_1, m_2 = float(binaries.mass_1[0]), float(binaries.mass_2[0])
+        return DomainError(
+            f"{self.approximant} has no waveform from f_min = {grid.f_min:g} Hz for masses {m_1:g} and {m_2:g}, spins "
+            f"{np.round(binaries.spin_1[0], 3).tolist()} and {np.round(binaries.spin_2[0], 3).tolist()} (LAL: {error}): narrow the "
+            "prior, lower f_min, or take another approximant"
+        )
 
-        Returns
-        -------
-        (N, duration * sampling_frequency / 2 + 1) complex128, 1/Hz
+    def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `WaveformModel.orders`: a discrete Fourier transform over as many phases as there are orders up to the highest.
 
         Raises
         ------
         DomainError
             a binary that LAL has no waveform for
         """
-        n_f = round(duration * sampling_frequency / 2) + 1
-        parameters = np.atleast_2d(np.column_stack([mass_1, mass_2, chi_1, chi_2]).astype(float))
-        out = np.zeros((len(parameters), n_f), dtype=np.complex128)
-        for row, (m1, m2, c1, c2) in zip(out, parameters, strict=True):
+        self._check(binaries)
+        low, high = int(min(self._orders.min(), 0)), int(self._orders.max())
+        out = np.empty((len(binaries), len(self._orders), 2, grid.n_f), dtype=np.complex128)
+        for i in range(len(binaries)):
+            one = binaries[i : i + 1]
             try:
-                plus = self._plus(m1, m2, c1, c2, 0.0, 1 / duration, f_min, sampling_frequency / 2)[:n_f]
+                out[i] = self._by_phase(one, grid, theta_jn[i : i + 1], high - low + 1)[0, self._orders % (high - low + 1)]
             except RuntimeError as error:
-                raise DomainError(
-                    f"{self.name} has no waveform from f_min = {f_min:g} Hz for masses {m1:g} and {m2:g}, spins {c1:g} and {c2:g} "
-                    f"(LAL: {error}): narrow the prior, lower f_min, or take another approximant"
-                ) from error
-            row[: plus.size] = plus
+                raise self._refused(one, grid, error) from error
+        return self._orders, out
+
+    def quadrupole(self, binaries: Binaries, grid: Grid) -> np.ndarray:
+        """See `WaveformModel.quadrupole`."""
+        if not self.quadrupole_only:
+            return super().quadrupole(binaries, grid)
+        self._check(binaries)
+        out = np.empty((len(binaries), grid.n_f), dtype=np.complex128)
+        for i, row in enumerate(out):
+            try:
+                row[:] = self._both(binaries[i : i + 1], grid, 0.0, 0.0)[0]
+            except RuntimeError as error:
+                raise self._refused(binaries[i : i + 1], grid, error) from error
         return out
+
+    def transforms(
+        self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance: np.ndarray
+    ) -> np.ndarray:
+        """See `WaveformModel.transforms`: one call of LAL a binary."""
+        self._check(binaries)
+        out = np.empty((len(binaries), 2, grid.n_f), dtype=np.complex128)
+        for i, row in enumerate(out):
+            try:
+                row[:] = self._both(binaries[i : i + 1], grid, float(theta_jn[i]), float(phase[i])) / luminosity_distance[i]
+            except RuntimeError as error:
+                raise self._refused(binaries[i : i + 1], grid, error) from error
+        return out
+
+    def _check(self, binaries: Binaries) -> None:
+        if self.space == ALIGNED:
+            binaries.aligned_columns(self.name)
+
+    def __reduce__(self) -> Any:
+        return LalModel, (self.approximant,)

@@ -48,8 +48,7 @@ def harmonics(modes: Sequence[ModeKey], theta_jn: float | np.ndarray, phase: flo
     columns = [(l, sign * m) for l, m in modes for sign in (1, -1)]
     # The azimuth only turns each mode: lal is asked once for each inclination.
     values = [
-        [lal.SpinWeightedSphericalHarmonic(theta, 0.0, -2, l, m) for l, m in columns]
-        for theta in np.atleast_1d(theta_jn).tolist()
+        [lal.SpinWeightedSphericalHarmonic(theta, 0.0, -2, l, m) for l, m in columns] for theta in np.atleast_1d(theta_jn).tolist()
     ]
     turns = np.exp(1j * np.outer(np.pi / 2 - np.atleast_1d(phase), [m for _, m in columns]))
     return (np.array(values) * turns).reshape(*np.shape(theta_jn), len(modes), 2)

@@ -65,9 +65,7 @@ def test_models_alone_lists_what_each_is_its_ranges_and_accuracy() -> None:
     for name, row in listed.items():
         assert name in words
         assert all(row[key] for key in ("description", "ranges", "accuracy")), name
-    assert listed["bbh-h1l1"]["ranges"].startswith(
-        "chirp_mass 15 to 60, mass_ratio 0.125 to 1, chi_1 chi_2 -0.9 to 0.9"
-    )
+    assert listed["bbh-h1l1"]["ranges"].startswith("chirp_mass 15 to 60, mass_ratio 0.125 to 1, chi_1 chi_2 -0.9 to 0.9")
     assert "H1, L1, V1" in listed["bbh-h1l1v1"]["description"]
 
 
@@ -83,9 +81,7 @@ def test_damaged_model_is_refused(tmp_path: Path, content: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["surrogate", "estimator"])
-@pytest.mark.parametrize(
-    ("config", "said"), [("absent", "absent"), ("broken.toml", "not TOML"), ("unknown.toml", "no_such_key")]
-)
+@pytest.mark.parametrize(("config", "said"), [("absent", "absent"), ("broken.toml", "not TOML"), ("unknown.toml", "no_such_key")])
 def test_bad_configurations_are_refused(tmp_path: Path, what: str, config: str, said: str) -> None:
     (tmp_path / "broken.toml").write_text("[a")
     (tmp_path / "unknown.toml").write_text('no_such_key = 1\nname = "x"\neob = "."')

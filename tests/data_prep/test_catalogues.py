@@ -170,9 +170,7 @@ def test_only_what_a_table_can_use_is_held_in_memory():
     assert run.t[0] == catalogues.LONG[0] - 100.0
     assert set(run.coarser.modes) == {(2, 2)}
     held = [*run.modes.values(), *run.coarser.modes.values()]
-    assert sum(a.nbytes if a.base is None else a.base.nbytes for a in held) < 0.2 * sum(
-        a.nbytes for a in 2 * [*modes.values()]
-    )
+    assert sum(a.nbytes if a.base is None else a.base.nbytes for a in held) < 0.2 * sum(a.nbytes for a in 2 * [*modes.values()])
 
 
 def test_names_without_resolutions_are_left_alone():

@@ -164,9 +164,7 @@ def catalogue(tmp_path_factory):
     """Eight LVCNR files, one of two resolutions and one bad, the reference for them, and the settings."""
     folder = tmp_path_factory.mktemp("catalogue")
     (folder / "runs").mkdir()
-    runs = {
-        f"run{i}": (q, chi) for i, (q, chi) in enumerate([(1.0, 0.0), (1.5, 0.0), (2.0, 0.3), (2.5, 0.0), (3.0, -0.2)])
-    }
+    runs = {f"run{i}": (q, chi) for i, (q, chi) in enumerate([(1.0, 0.0), (1.5, 0.0), (2.0, 0.3), (2.5, 0.0), (3.0, -0.2)])}
     for name, (q, chi) in runs.items():
         write_lvcnr(folder / "runs" / f"{name}.h5", q, chi)
     runs["run7_Res6"] = (1.8, 0.1)

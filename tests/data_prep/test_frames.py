@@ -34,9 +34,7 @@ def read(t, modes, masses, chi1, chi2):
     return canonical("x", "LAL", masses, (np.array([0, 0, chi1]), np.array([0, 0, chi2])), 0.0, t, modes)
 
 
-@pytest.mark.parametrize(
-    ("q", "chi1", "chi2"), [(2.0, 0.3, -0.2), (1.2, 0.9, -0.2), (1.0, 0.5, -0.5), (4.0, -0.6, 0.4)]
-)
+@pytest.mark.parametrize(("q", "chi1", "chi2"), [(2.0, 0.3, -0.2), (1.2, 0.9, -0.2), (1.0, 0.5, -0.5), (4.0, -0.6, 0.4)])
 def test_every_frame_and_sign_of_the_source_gives_the_same_modes_with_the_signs_of_theory(q, chi1, chi2):
     t, modes = lal_modes(q, chi1, chi2)
     expected, _ = coorbital(read(t, modes, (q, 1.0), chi1, chi2), TIMES, KEYS)

@@ -26,12 +26,22 @@ def toy(t, peak=0.0, m=2):
 
 def test_the_heavier_body_becomes_the_first_and_odd_modes_turn():
     modes = {(2, 2): toy(T), (2, 1): 0.1 * toy(T, m=1)}
-    run = canonical("x", "X", (0.25, 0.75), (np.array([0.1, 0.2, 0.3]), np.array([0.4, 0.5, -0.6])), 0.0, T, modes)
+    spins = np.array([0.1, 0.2, 0.3]), np.array([0.4, 0.5, -0.6])
+    run = canonical("x", "X", (0.25, 0.75), spins, 0.0, T, modes, precessing=True)
     assert run.q == pytest.approx(3.0)
     np.testing.assert_allclose(run.chi1, [-0.4, -0.5, -0.6])
     np.testing.assert_allclose(run.chi2, [-0.1, -0.2, 0.3])
     np.testing.assert_allclose(run.mode((2, 2)), modes[2, 2])
     np.testing.assert_allclose(run.mode((2, 1)), -modes[2, 1])
+
+
+def test_a_precessing_run_is_refused_where_the_conventions_do_not_hold_for_it():
+    spins = np.array([0.0, 0.3, 0.4]), ZERO
+    with pytest.raises(DataError, match=r"x: precessing: in-plane spin 0\.300"):
+        canonical("x", "X", (0.5, 0.5), spins, None, T, {(2, 2): toy(T)})
+    assert canonical("x", "X", (0.5, 0.5), spins, None, T, {(2, 2): toy(T)}, precessing=True).in_plane_spin == 0.3
+    nearly = np.array([5e-4, 0.0, 0.4]), ZERO
+    assert canonical("x", "X", (0.5, 0.5), nearly, None, T, {(2, 2): toy(T)}).in_plane_spin == 5e-4
 
 
 @pytest.mark.parametrize("stored", [toy(T, 3.3), np.conj(toy(T, 3.3))])
@@ -76,9 +86,7 @@ def test_a_missing_mode_is_named_with_those_there():
 def lvcnr(path, modes, **attributes):
     knots = T[::2]
     with h5py.File(path, "w") as file:
-        file.attrs.update(
-            {"NR-code": "MAYA", "name": "TOY", "mass1": 0.6, "mass2": 0.4, "eccentricity": 0.001} | attributes
-        )
+        file.attrs.update({"NR-code": "MAYA", "name": "TOY", "mass1": 0.6, "mass2": 0.4, "eccentricity": 0.001} | attributes)
         file.attrs.update({f"spin{b}{a}": 0.1 * b if a == "z" else 0.0 for b in (1, 2) for a in "xyz"})
         for (l, m), h in modes.items():
             for part, values in (("amp", np.abs(h(knots))), ("phase", np.unwrap(np.angle(h(knots))))):
@@ -160,9 +168,7 @@ def test_polarizations_with_a_gap_in_time_are_refused(tmp_path):
         read_gatech_polarizations(path)
 
 
-@pytest.mark.parametrize(
-    ("name", "q", "spin", "tilt"), [("q4a02t60dPm2_T", 4, 0.2, 60), ("q2_a10_a28_ph0_th120", 2, 0.8, 120)]
-)
+@pytest.mark.parametrize(("name", "q", "spin", "tilt"), [("q4a02t60dPm2_T", 4, 0.2, 60), ("q2_a10_a28_ph0_th120", 2, 0.8, 120)])
 def test_bam_runs_without_metadata_have_the_parameters_of_their_names(tmp_path, name, q, spin, tilt):
     table, metadata = tmp_path / "bam.npz", tmp_path / "bam.json"
     np.savez(table, **{f"{name}|l2m2": np.column_stack([np.linspace(0.01, 0.2, 50)] + [np.ones(50)] * 5)})

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
 
-from data_prep import eob_at_nr, nr_training
+from data_prep import eob_at_nr, nr, nr_training
 from data_prep.lvcnr import read_lvcnr
 from data_prep.nr import peak_time, phase_sense
 from data_prep.nr_files import read_bam, read_gatech_polarizations
@@ -96,7 +96,10 @@ def test_spec_runs_predict_one_another_in_detector_noise(data_dir):
     assert max(errors) < 4e-5  # 2.0e-5
 
 
-def test_lvcnr_files(data_dir):
+def test_lvcnr_files(data_dir, monkeypatch):
+    with pytest.raises(DataError, match=r"GT0001: precessing: in-plane spin 0\.400"):
+        read_lvcnr(data_dir("nr/GT0001_lvcnr.h5"))
+    monkeypatch.setattr(nr, "IN_PLANE_MAX", 1.0)  # what the reader itself does with it
     run = read_lvcnr(data_dir("nr/GT0001_lvcnr.h5"))
     assert (run.name, run.code, len(run.modes)) == ("GT0001", "MAYA", 45)
     assert run.chi1[2] == pytest.approx(0.3998831)

@@ -35,13 +35,9 @@ def reference(run, times):
 @pytest.fixture(scope="module")
 def verdicts():
     rng = np.random.default_rng(1)
-    catalogue = [
-        run(f"good{i}", q, chi) for i, (q, chi) in enumerate([(q, c) for q in (1, 1.5, 2, 3) for c in (-0.4, 0, 0.4)])
-    ]
+    catalogue = [run(f"good{i}", q, chi) for i, (q, chi) in enumerate([(q, c) for q in (1, 1.5, 2, 3) for c in (-0.4, 0, 0.4)])]
     noisy = [family(q, 0.0, T) * np.exp(0.05j * np.sin(T / 30 + q)) for q in (1.2, 1.8, 2.5)]
-    catalogue += [
-        run(f"rough{i}", q, code="ROUGH", h=h) for i, (q, h) in enumerate(zip((1.2, 1.8, 2.5), noisy, strict=True))
-    ]
+    catalogue += [run(f"rough{i}", q, code="ROUGH", h=h) for i, (q, h) in enumerate(zip((1.2, 1.8, 2.5), noisy, strict=True))]
     wobble = 1 + 0.05 * np.sin(T / 9)
     catalogue += [
         run("mislabelled", 2.0, 0.4, h=family(2.0, -0.4, T)),

@@ -25,12 +25,7 @@ MODES = [(l, m) for l in (2, 3) for m in range(-l, l + 1)]
 
 
 def toy(t, m=2, error=0.0, width=60):
-    return (
-        0.39
-        / max(abs(m), 1)
-        / np.cosh(t / width)
-        * np.exp(-0.5j * m * (0.3 * t + (2 + error) * np.log(np.cosh(t / 20))))
-    )
+    return 0.39 / max(abs(m), 1) / np.cosh(t / width) * np.exp(-0.5j * m * (0.3 * t + (2 + error) * np.log(np.cosh(t / 20))))
 
 
 def strain(error=0.0):
@@ -202,16 +197,10 @@ def test_the_package_finds_a_catalogue_in_its_cache_and_both_resolutions(tmp_pat
         "initial_ADM_angular_momentum",
     )
     names += tuple(
-        f"{name}{b}"
-        for name in ("initial_dimensionless_spin", "reference_position", "initial_position")
-        for b in (1, 2)
+        f"{name}{b}" for name in ("initial_dimensionless_spin", "reference_position", "initial_position") for b in (1, 2)
     )
     vectors = {name: [0.0, 0.0, 0.0] for name in names}
-    entry = (
-        METADATA
-        | vectors
-        | {"DOI_versions": ["", "v3.0"], "files": files, "object_types": "BHBH", "lev_numbers": [4, 5]}
-    )
+    entry = METADATA | vectors | {"DOI_versions": ["", "v3.0"], "files": files, "object_types": "BHBH", "lev_numbers": [4, 5]}
     with zipfile.ZipFile(cache / "simulations_v3.0.0.bz2", "w") as archive:
         archive.writestr("simulations.json", json.dumps({"SXS:BBH:0001": entry}))
     found = read([Source("sxs", simulations="aligned", tag="3.0.0")])

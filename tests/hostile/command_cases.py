@@ -30,10 +30,7 @@ def command(entry: str, name: str, words: Callable[[Room], list[object]], *said:
 
 def strain(room: Room, spoil: Callable[[Path], Any] = lambda p: None, **options: Any) -> list[object]:
     """Options for H1 and L1 files, H1's spoilt."""
-    files = {
-        d: hdf5(room.inside / f"{d}.hdf5", seed, **(options if d == "H1" else {}))
-        for seed, d in enumerate(("H1", "L1"))
-    }
+    files = {d: hdf5(room.inside / f"{d}.hdf5", seed, **(options if d == "H1" else {})) for seed, d in enumerate(("H1", "L1"))}
     spoil(files["H1"])
     return [word for d, path in files.items() for word in ("--strain", f"{d}={path}")]
 
@@ -279,7 +276,7 @@ def unfinished(room: Room, name: str, content: bytes) -> list[object]:
     settings = read_config(config_file(str(path)))
     work = room.inside / "m.training"
     work.mkdir()
-    train._claim(work, settings, train.load_model(settings.surrogate)[1])
+    train._claim(work, settings, train.load_model(settings.surrogate).identity)
     write(work / name, content)
     return [path, "--out", room.inside / "m"]
 

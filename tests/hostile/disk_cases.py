@@ -28,9 +28,7 @@ def full_disk(room: Room) -> Iterator[Path]:
     folder.mkdir()
     mounted = (
         shutil.which("mount")
-        and not subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True
-        ).returncode
+        and not subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True).returncode
     )
     try:
         if mounted:

@@ -86,9 +86,7 @@ def _killed_until_done(
     assert reference["ended"] == 0
     done = 0
     for _ in range(kills):
-        ended = zygote.run(
-            job, arguments | {"out": str(out)}, after=float(rng.uniform(0.05, 0.4) * reference["seconds"])
-        )
+        ended = zygote.run(job, arguments | {"out": str(out)}, after=float(rng.uniform(0.05, 0.4) * reference["seconds"]))
         if ended["ended"] == 0:
             break
         assert ended["ended"] == KILLED
@@ -134,9 +132,7 @@ def killed_in_validation(zygote: Zygote, folder: Path, seed: int = 2, kills: int
     assert through["ended"] == 0, "the run that nobody kills"
     events = through["events"]
     for i in range(kills + events):
-        moment = (
-            {"after": float(rng.uniform(0.02, 0.12))} if i < kills else {"watch": str(folder), "event": i - kills + 1}
-        )
+        moment = {"after": float(rng.uniform(0.02, 0.12))} if i < kills else {"watch": str(folder), "event": i - kills + 1}
         if zygote.run("validate", arguments, **moment)["ended"] == KILLED:
             done += 1
         path = out / "injections.jsonl"

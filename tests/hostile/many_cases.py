@@ -104,41 +104,30 @@ for name, more, said in (
     command("gwsml search", name, lambda room, more=more: [*strain(room), *more], *said)
 
 
-def kept(room: Room, nodes: list[Any], root: Any = None) -> Any:
-    """Read a file of steps with these nodes."""
-    import torch
-
-    from gwsurrogate_ml.inference.sampling import frozen
-
-    path = room.inside / "001.step"
-    torch.save({"key": "", "root": {"node": 0} if root is None else root, "nodes": nodes}, path)
-    return frozen.load(path)
-
-
-for name, nodes in (
-    ("a class of the system", [("class", "os:system")]),
-    ("a class that it imports itself", [("class", "gwsurrogate_ml.files:Path")]),
-    ("a class within a class", [("class", "torch.nn.modules.module:Module.__init__")]),
-    ("a process to start", [("object", ["subprocess:Popen", {"node": 1}]), ("dict", [])]),
-    ("a method to call", [("method", ["text", "__reduce__"])]),
-    ("an unknown kind", [("call", ["os"])]),
-    ("a node that is not there", [("list", [{"node": 7}])]),
-    ("a name that nobody knows", [("list", [{"known": "likelihood"}])]),
-    ("no nodes", []),
-):
-    refuses("steps of an analysis", name, lambda room, n=nodes: kept(room, n), ArtifactError, "001.step", "no state")
-
-
 def foreign_step(content: bytes) -> Callable[[Room], Any]:
     def call(room: Room) -> Any:
-        from gwsurrogate_ml.inference.sampling import frozen
+        from gwsurrogate_ml.inference.sampling.checkpoint import load
 
-        return frozen.load(write(room.inside / "001.step", content))
+        return load(write(room.inside / "001.step", content), "key", "pilot")
 
     return call
 
 
-for name, content in (("text", b"not torch's"), ("nothing", b""), ("a zip file", b"PK\x05\x06" + bytes(18))):
+def header(text: str) -> bytes:
+    """A file of safetensors with this header and no data."""
+    return len(text).to_bytes(8, "little") + text.encode()
+
+
+for name, content in (
+    ("text", b"no tensors"),
+    ("nothing", b""),
+    ("a zip file", b"PK\x05\x06" + bytes(18)),
+    ("a header that is no JSON", header("{")),
+    ("a header of no analysis", header("{}")),
+    ("a tensor beyond the file", header('{"a":{"dtype":"F64","shape":[9],"data_offsets":[0,72]}}')),
+    ("a tensor of an unknown kind", header('{"a":{"dtype":"OBJECT","shape":[1],"data_offsets":[0,8]}}') + bytes(8)),
+    ("another analysis's", header('{"__metadata__":{"key":"other","name":"pilot","seconds":"1"}}')),
+):
     refuses("steps of an analysis", name, foreign_step(content), ArtifactError, "001.step")
 PICKLE = b"cos\nsystem\n(S'touch hacked'\ntR."
 refuses("steps of an analysis", "a pickle that runs a command", foreign_step(PICKLE), ArtifactError, "001.step")
@@ -155,13 +144,13 @@ refuses("steps of an analysis", "a file in place of the folder", a_file_for_step
 
 def no_room_for_steps(room: Room) -> None:
     """Where no step can be kept, the analysis goes on."""
-    from gwsurrogate_ml.inference.sampling.checkpoint import KeptSteps
+    from gwsurrogate_ml.inference.sampling.checkpoint import Arrays, KeptSteps
     from tests.hostile.material import small_files
 
     steps = KeptSteps(room.inside / "steps", "key")
     with small_files():
-        assert steps("a", lambda: np.zeros(100_000)).size == 100_000
-    assert steps("b", lambda: 3) == 3
+        assert steps("a", lambda: Arrays(x=np.zeros(100_000)), Arrays)["x"].size == 100_000
+    assert steps("b", lambda: Arrays(x=np.array(3)), Arrays)["x"] == 3
     assert not list((room.inside / "steps").iterdir())
 
 
@@ -194,9 +183,7 @@ def quantised(examples: list[dict[str, Any]], source: str = "f.onnx", target: st
         make = onnx.helper
         ends = [make.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [4]) for n in ("x", "y")]
         graph = make.make_graph([make.make_node("Relu", ["x"], ["y"])], "g", ends[:1], ends[1:])
-        onnx.save(
-            make.make_model(graph, opset_imports=[make.make_opsetid("", 18)], ir_version=9), room.inside / "f.onnx"
-        )
+        onnx.save(make.make_model(graph, opset_imports=[make.make_opsetid("", 18)], ir_version=9), room.inside / "f.onnx")
         write(room.inside / "text.onnx", "no network")
         return quantise(room.inside / source, room.path / target, examples)
 
@@ -206,9 +193,7 @@ def quantised(examples: list[dict[str, Any]], source: str = "f.onnx", target: st
 GOOD = [{"x": np.zeros(4, np.float32)}]
 refuses("serve.quantise", "no examples", quantised([]), DataError, "no examples")
 refuses("serve.quantise", "examples of another network", quantised([{"z": np.zeros(4)}]), DataError, "'z'", "'x'")
-refuses(
-    "serve.quantise", "text in place of a network", quantised(GOOD, "text.onnx"), ConfigError, "text.onnx", "no ONNX"
-)
+refuses("serve.quantise", "text in place of a network", quantised(GOOD, "text.onnx"), ConfigError, "text.onnx", "no ONNX")
 refuses("serve.quantise", "a file that is not there", quantised(GOOD, "no.onnx"), ConfigError, "no.onnx")
 refuses("serve.quantise", "a target of another kind", quantised(GOOD, target="t.bin"), ConfigError, ".onnx")
 

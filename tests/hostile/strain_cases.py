@@ -355,9 +355,7 @@ for name, options, arguments, change, error, said in (
 def simulated(parameters: Any = None, **change: Any) -> Any:
     from gwsurrogate_ml.strain.simulate import simulate
 
-    return simulate(
-        parameters, change.pop("waveform", None if parameters is None else surrogate()), **{"duration": 8.0} | change
-    )
+    return simulate(parameters, change.pop("waveform", None if parameters is None else surrogate()), **{"duration": 8.0} | change)
 
 
 SIGNAL = BINARY | SKY

@@ -149,6 +149,4 @@ def gwsml(*words: object) -> str:
     assert len(messages) + usage == 1, f"not one message: {result.stderr}"
     assert "Traceback" not in result.output
     assert result.stdout == "", result.stdout
-    raise CommandError(
-        messages[0] if messages else " ".join(result.stderr.split("Error", 1)[1].replace("│", " ").split())
-    )
+    raise CommandError(messages[0] if messages else " ".join(result.stderr.split("Error", 1)[1].replace("│", " ").split()))

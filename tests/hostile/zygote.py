@@ -90,9 +90,7 @@ def analyze(words: list[str]) -> None:
     app(words, standalone_mode=False)
 
 
-JOBS: dict[str, Callable[..., None]] = {
-    job.__name__: job for job in (train_surrogate, train_estimator, save, validate, analyze)
-}
+JOBS: dict[str, Callable[..., None]] = {job.__name__: job for job in (train_surrogate, train_estimator, save, validate, analyze)}
 
 
 def _watch(folder: str, deadly: int, report: int) -> None:
@@ -102,9 +100,7 @@ def _watch(folder: str, deadly: int, report: int) -> None:
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal count
         writes = event == "open" and isinstance(arguments[1], str) and arguments[1][:1] in ("w", "a", "x")
-        if (writes or event in CHANGES) and any(
-            folder in os.fsdecode(a) for a in arguments[:2] if isinstance(a, (str, bytes))
-        ):
+        if (writes or event in CHANGES) and any(folder in os.fsdecode(a) for a in arguments[:2] if isinstance(a, (str, bytes))):
             count += 1
             if count == deadly:
                 os.kill(os.getpid(), signal.SIGKILL)

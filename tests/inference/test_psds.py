@@ -53,7 +53,5 @@ def test_the_kinds_differ(drawn: np.ndarray) -> None:
 def test_injections_have_each_detectors_noise() -> None:
     config = SegmentConfig(detectors=("H1", "V1"), f_max=512.0)
     rng = np.random.default_rng(1)
-    mean = np.mean(
-        [loudness(draw_injection(config, BinaryPrior(), LalModel(), rng).segment.psd) for _ in range(12)], axis=0
-    )
+    mean = np.mean([loudness(draw_injection(config, BinaryPrior(), LalModel(), rng).segment.psd) for _ in range(12)], axis=0)
     assert mean[1] - mean[0] > 0.3

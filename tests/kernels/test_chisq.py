@@ -74,9 +74,7 @@ def test_single_precision_input_costs_less_than_1e_5():
 def test_noise_follows_the_chi_squared_distribution():
     # Times 0.5 s apart are independent; bins of slightly unequal power change the distribution less than can be seen.
     positions = np.arange(0, N, 256)
-    values = np.concatenate(
-        [chisq.power_chisq(TEMPLATE, noise(s), PSD, DF, 20.0, BINS, positions)[0] for s in range(20)]
-    )
+    values = np.concatenate([chisq.power_chisq(TEMPLATE, noise(s), PSD, DF, 20.0, BINS, positions)[0] for s in range(20)])
     assert kstest(values, "chi2", args=(2 * BINS - 2,)).pvalue > 1e-3
 
 
@@ -136,9 +134,7 @@ def test_autochisq_has_its_mean_in_noise_with_and_without_a_signal_and_tells_a_g
     for seed in range(40, 50):
         chi, dof = chisq.autochisq(TEMPLATE, noise(seed), PSD, DF, 20.0, points, n_points=8)
         values.append(chi / dof)
-        at, _ = chisq.autochisq(
-            TEMPLATE, noise(seed) + 30 * signal / sigma, PSD, DF, 20.0, np.array([8 * int(RATE)]), n_points=8
-        )
+        at, _ = chisq.autochisq(TEMPLATE, noise(seed) + 30 * signal / sigma, PSD, DF, 20.0, np.array([8 * int(RATE)]), n_points=8)
         assert at[0] / dof < 3
     assert dof == 32
     assert np.mean(values) == pytest.approx(1, abs=0.03)

@@ -23,9 +23,7 @@ def backend(request, monkeypatch):
     return fft.backend_name()
 
 
-@pytest.mark.parametrize(
-    ("real", "cplx", "rtol"), [(np.float32, np.complex64, 2e-6), (np.float64, np.complex128, 1e-13)]
-)
+@pytest.mark.parametrize(("real", "cplx", "rtol"), [(np.float32, np.complex64, 2e-6), (np.float64, np.complex128, 1e-13)])
 @pytest.mark.parametrize("n", [48, 75])
 def test_transforms_follow_numpy_and_keep_the_precision(backend, real, cplx, rtol, n):
     rng = np.random.default_rng(3)
@@ -75,9 +73,7 @@ def test_results_go_where_they_are_wanted_and_the_input_stays(backend):
 
 
 @pytest.mark.skipif(fft.backend_name() != "mkl", reason="scipy's transforms take no place for the result")
-@pytest.mark.parametrize(
-    "out", [np.empty(9), np.empty(8, complex), np.empty(9, np.complex64), np.empty(18, complex)[::2]]
-)
+@pytest.mark.parametrize("out", [np.empty(9), np.empty(8, complex), np.empty(9, np.complex64), np.empty(18, complex)[::2]])
 def test_a_place_that_does_not_fit_is_refused(out):
     with pytest.raises(ValueError, match=r"out must be contiguous complex128 \(9,\)"):
         fft.rfft(np.ones(16), out=out)

@@ -141,9 +141,7 @@ def test_whatever_comes_in_a_result_is_finite_or_the_error_is_ours(values, delta
     calls = (
         lambda: matched_filter.matched_filter(x + 0j, x + 0j, np.ones(x.size), delta_f, f_low).snr,
         lambda: matched_filter.matched_filter(np.ones(x.size) + 0j, np.ones(x.size) + 0j, x, 1.0, f_low).snr,
-        lambda: matched_filter.filter_bank(
-            x[None] + 0j, x + 0j, np.ones(x.size), 1.0, f_low, threshold=1.0, window=0.0
-        )["snr"],
+        lambda: matched_filter.filter_bank(x[None] + 0j, x + 0j, np.ones(x.size), 1.0, f_low, threshold=1.0, window=0.0)["snr"],
         lambda: psd.welch(x, delta_f, 4.0 / delta_f if delta_f else 1.0)[1],
         lambda: whiten.whiten(x, 8.0, np.ones(9), fduration=1.25),
         lambda: chisq.power_chisq(x + 0j, x + 0j, np.ones(x.size), 1.0, f_low, 2, [0])[0],

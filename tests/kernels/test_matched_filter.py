@@ -226,8 +226,7 @@ def test_an_adaptive_bank_has_the_triggers_of_the_full_rate(dtype, threshold, wi
     for seed in range(30, 60):
         s = (noise(seed) + (0.3 * shifted(chirp(26.0), 3.0003) if seed % 3 == 0 else 0)).astype(dtype)
         full, short = (
-            mf.filter_bank(bank, s, PSD, DF, 20.0, threshold=threshold, window=window, decimate=d)
-            for d in (1, "adaptive")
+            mf.filter_bank(bank, s, PSD, DF, 20.0, threshold=threshold, window=window, decimate=d) for d in (1, "adaptive")
         )
         theirs = {(t["template"], t["index"]): t["snr"] for t in full}
         ours = {(t["template"], t["index"]): t["snr"] for t in short}
@@ -260,8 +259,7 @@ def test_a_loud_signal_at_the_seam_is_found_by_the_adaptive_bank():
     for shift in (0.0, 1 / RATE, 2 / RATE, DURATION - 1 / RATE):
         s = noise(61) + shifted(chirp(), shift)
         full, short = (
-            mf.filter_bank(chirp()[None], s, PSD, DF, 20.0, threshold=5.0, window=0.1, decimate=d)
-            for d in (1, "adaptive")
+            mf.filter_bank(chirp()[None], s, PSD, DF, 20.0, threshold=5.0, window=0.1, decimate=d) for d in (1, "adaptive")
         )
         np.testing.assert_array_equal(short["index"], full["index"])
 

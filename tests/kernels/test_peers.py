@@ -17,7 +17,7 @@ from pycbc.types import FrequencySeries
 from pycbc.types import TimeSeries as PycbcSeries
 from pycbc.waveform import get_fd_waveform
 
-from gwsurrogate_ml.kernels import chisq, psd, whiten
+from gwsurrogate_ml.kernels import chisq, psd, streaming, truncation, whiten
 from gwsurrogate_ml.kernels import matched_filter as mf
 
 pytestmark = pytest.mark.peer
@@ -37,9 +37,7 @@ def noise_psd() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def template() -> np.ndarray:
-    h, _ = get_fd_waveform(
-        approximant="IMRPhenomD", mass1=36, mass2=29, delta_f=DF, f_lower=F_LOW, f_final=RATE / 2, distance=400
-    )
+    h, _ = get_fd_waveform(approximant="IMRPhenomD", mass1=36, mass2=29, delta_f=DF, f_lower=F_LOW, f_final=RATE / 2, distance=400)
     h.resize(N // 2 + 1)
     return h.numpy().copy()
 
@@ -84,7 +82,7 @@ def test_default_welch_and_pycbcs_default_agree_away_from_the_edges():
 
 @pytest.mark.parametrize("window", ["hann", None])
 def test_inverse_spectrum_truncation_equals_pycbc(noise_psd, window):
-    ours = psd.inverse_spectrum_truncation(noise_psd, DF, 4.0, F_LOW, window=window)
+    ours = truncation.inverse_spectrum_truncation(noise_psd, DF, 4.0, F_LOW, window=window)
     theirs = pycbc.psd.inverse_spectrum_truncation(
         FrequencySeries(noise_psd, delta_f=DF), 4 * RATE, low_frequency_cutoff=F_LOW, trunc_method=window
     ).numpy()
@@ -94,7 +92,7 @@ def test_inverse_spectrum_truncation_equals_pycbc(noise_psd, window):
 
 def test_interpolation_equals_pycbc():
     x = np.random.default_rng(4).exponential(size=513)
-    ours = psd.interpolate(x, 0.5, 0.125)
+    ours = truncation.interpolate(x, 0.5, 0.125)
     np.testing.assert_allclose(ours, pycbc.psd.interpolate(FrequencySeries(x, delta_f=0.5), 0.125).numpy(), rtol=1e-12)
 
 
@@ -146,9 +144,7 @@ def test_peaks_lie_where_a_sixteen_times_finer_transform_has_them(template, stra
     pad = 16 * N // 2 + 1
     h, s, noise = (np.zeros(pad, complex), np.zeros(pad, complex), np.full(pad, np.inf))
     h[: N // 2], s[: N // 2], noise[: N // 2] = template[:-1], strain[:-1], noise_psd[:-1]
-    fine = pycbc.filter.matched_filter(
-        *(FrequencySeries(a, delta_f=DF) for a in (h, s, noise)), low_frequency_cutoff=F_LOW
-    ).numpy()
+    fine = pycbc.filter.matched_filter(*(FrequencySeries(a, delta_f=DF) for a in (h, s, noise)), low_frequency_cutoff=F_LOW).numpy()
     j = int(np.argmax(np.abs(fine)))
     assert peak.position == pytest.approx(j / 16, abs=0.1)
     assert abs(peak.snr) == pytest.approx(abs(fine[j]), rel=1e-4)
@@ -219,7 +215,7 @@ def test_real_strain_is_whitened_as_by_gwpy(gw150914):
 def test_real_strain_streams_as_it_whitens_offline(gw150914):
     asd = np.sqrt(psd.welch(gw150914, 4096.0, 4.0)[1])
     offline = whiten.whiten(gw150914, 4096.0, asd, highpass=20.0, detrend=False)
-    whitener = whiten.StreamingWhitener(asd, 4096.0, 2.0, duration=32.0, highpass=20.0)
+    whitener = streaming.StreamingWhitener(asd, 4096.0, 2.0, duration=32.0, highpass=20.0)
     state, pieces = whitener.initial_state(), []
     for chunk in np.array_split(gw150914, 37):
         state, out = whitener.step(state, chunk)
@@ -232,8 +228,8 @@ def test_real_strain_streams_as_it_whitens_offline(gw150914):
 def test_gw150914_is_found_with_its_snr_and_time_as_by_pycbc(gw150914):
     rate, df = 4096, 1 / 32
     strain = np.fft.rfft(gw150914 * scipy.signal.windows.tukey(gw150914.size, 1 / 16)) / rate
-    noise = psd.interpolate(psd.welch(gw150914, rate, 4.0)[1], 0.25, df)
-    noise = psd.inverse_spectrum_truncation(noise, df, 4.0, 15.0)
+    noise = truncation.interpolate(psd.welch(gw150914, rate, 4.0)[1], 0.25, df)
+    noise = truncation.inverse_spectrum_truncation(noise, df, 4.0, 15.0)
     h, _ = get_fd_waveform(approximant="IMRPhenomD", mass1=39, mass2=32, delta_f=df, f_lower=20, f_final=rate / 2)
     h.resize(strain.size)
     series = mf.matched_filter(h.numpy(), strain, noise, df, 20.0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.kernels import psd
+from gwsurrogate_ml.kernels import psd, truncation
 from gwsurrogate_ml.kernels._median import LANES, block_medians
 from gwsurrogate_ml.kernels._pruned import impulse_response, response_power
 
@@ -136,16 +136,16 @@ def test_bad_input_is_refused_with_its_name(change, error, message):
 
 def test_interpolation_is_linear_and_infinities_stay_local():
     s = np.array([np.inf, 4.0, 2.0, 8.0, np.inf])
-    np.testing.assert_array_equal(psd.interpolate(s, 2.0, 1.0), [np.inf, np.inf, 4, 3, 2, 5, 8, np.inf, np.inf])
-    np.testing.assert_array_equal(psd.interpolate(s, 2.0, 4.0), [np.inf, 2, np.inf])
+    np.testing.assert_array_equal(truncation.interpolate(s, 2.0, 1.0), [np.inf, np.inf, 4, 3, 2, 5, 8, np.inf, np.inf])
+    np.testing.assert_array_equal(truncation.interpolate(s, 2.0, 4.0), [np.inf, 2, np.inf])
     x = np.random.default_rng(0).exponential(size=101)
     grid = np.arange(143) * 0.35
-    np.testing.assert_allclose(psd.interpolate(x, 0.5, 0.35, 143), np.interp(grid, np.arange(101) * 0.5, x), rtol=1e-12)
+    np.testing.assert_allclose(truncation.interpolate(x, 0.5, 0.35, 143), np.interp(grid, np.arange(101) * 0.5, x), rtol=1e-12)
 
 
 def test_interpolation_refuses_to_extrapolate():
     with pytest.raises(DataError, match="50 Hz"):
-        psd.interpolate(np.ones(101), 0.5, 0.5, 120)
+        truncation.interpolate(np.ones(101), 0.5, 0.5, 120)
 
 
 def _coloured(n: int, delta_f: float) -> np.ndarray:
@@ -156,7 +156,7 @@ def _coloured(n: int, delta_f: float) -> np.ndarray:
 @pytest.mark.parametrize("window", ["hann", None])
 def test_truncation_leaves_a_filter_of_the_asked_length(window):
     delta_f, n = 1 / 32, 32 * 512 // 2 + 1
-    s = psd.inverse_spectrum_truncation(_coloured(n, delta_f), delta_f, 2.0, 15.0, window=window)
+    s = truncation.inverse_spectrum_truncation(_coloured(n, delta_f), delta_f, 2.0, 15.0, window=window)
     # The filter's square has twice its length: 1/S is confined to +-2 s; 1e-10 is rounding on a 1e46 scale.
     response = np.fft.irfft(1 / s)
     outside = np.abs(response[2 * 512 + 2 : -2 * 512 - 2]).max()
@@ -168,7 +168,7 @@ def test_truncation_leaves_a_filter_of_the_asked_length(window):
 def test_truncation_at_full_length_without_window_changes_nothing_in_band():
     delta_f, n = 1 / 8, 8 * 256 // 2 + 1
     s = _coloured(n, delta_f)
-    out = psd.inverse_spectrum_truncation(s, delta_f, 8.0, 15.0, window=None)
+    out = truncation.inverse_spectrum_truncation(s, delta_f, 8.0, 15.0, window=None)
     np.testing.assert_allclose(out[120 : n - 1], s[120 : n - 1], rtol=1e-9)
 
 
@@ -195,13 +195,13 @@ def test_truncation_refuses_what_it_cannot_use(change, error, message):
         "low_frequency_cutoff": 10.0,
     } | change
     with pytest.raises(error, match=message):
-        psd.inverse_spectrum_truncation(**arguments)
+        truncation.inverse_spectrum_truncation(**arguments)
 
 
 def test_an_infinite_psd_switches_frequencies_off():
     s = np.ones(1025)
     s[400:420] = np.inf
-    out = psd.inverse_spectrum_truncation(s, 0.125, 8.0, 10.0, window=None)
+    out = truncation.inverse_spectrum_truncation(s, 0.125, 8.0, 10.0, window=None)
     assert np.all(np.isfinite(out[100:390]))
     assert np.all(out[402:418] > 1e20)
 

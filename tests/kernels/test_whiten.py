@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import kstest
 
 from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.kernels import streaming
 from gwsurrogate_ml.kernels import whiten as wh
 
 RATE = 1024.0
@@ -61,7 +62,7 @@ def test_the_filter_is_symmetric_and_matches_the_inverse_asd():
 def test_the_stream_equals_the_offline_result_after_warm_up(sizes):
     x = _noise(24, seed=4)
     offline = wh.whiten(x, RATE, _asd(2049), fduration=1.0, highpass=15.0, detrend=False)
-    whitener = wh.StreamingWhitener(_asd(2049), RATE, 1.0, duration=24.0, highpass=15.0, chunk_duration=0.5)
+    whitener = streaming.StreamingWhitener(_asd(2049), RATE, 1.0, duration=24.0, highpass=15.0, chunk_duration=0.5)
     state, pieces, start = whitener.initial_state(), [], 0
     while start < x.size:
         size = sizes[len(pieces) % len(sizes)]
@@ -73,15 +74,13 @@ def test_the_stream_equals_the_offline_result_after_warm_up(sizes):
     # Offline data are tapered over half a filter at each end: the comparison starts where no taper reaches.
     first = whitener.warm_up + 512
     last = x.size - 1024 + whitener.delay
-    np.testing.assert_allclose(
-        stream[first:last], offline[first - whitener.delay : last - whitener.delay], atol=1e-11, rtol=0
-    )
+    np.testing.assert_allclose(stream[first:last], offline[first - whitener.delay : last - whitener.delay], atol=1e-11, rtol=0)
     # Between one half and one filter length from the end, only the faint ends of the filter see the taper.
     np.testing.assert_allclose(stream[1023:first], offline[1023 - whitener.delay : first - whitener.delay], atol=0.1)
 
 
 def test_a_step_changes_neither_its_state_nor_its_input():
-    whitener = wh.StreamingWhitener(_asd(513), RATE, 0.5)
+    whitener = streaming.StreamingWhitener(_asd(513), RATE, 0.5)
     x = _noise(2, seed=5)
     state, _ = whitener.step(whitener.initial_state(), x)
     history, chunk = state.history.copy(), x.copy()
@@ -93,7 +92,7 @@ def test_a_step_changes_neither_its_state_nor_its_input():
 
 
 def test_one_whitener_serves_two_interleaved_streams():
-    whitener = wh.StreamingWhitener(_asd(513), RATE, 0.5)
+    whitener = streaming.StreamingWhitener(_asd(513), RATE, 0.5)
     a, b = _noise(4, seed=6), _noise(4, seed=7)
     alone = whitener.step(whitener.initial_state(), a)[1]
     state_a = state_b = whitener.initial_state()
@@ -138,14 +137,14 @@ def test_bad_input_is_refused_with_its_name(change, error, message):
 
 
 def test_a_stream_refuses_gaps_and_foreign_states():
-    whitener = wh.StreamingWhitener(_asd(513), RATE, 0.5)
+    whitener = streaming.StreamingWhitener(_asd(513), RATE, 0.5)
     with pytest.raises(DataError, match="chunk holds 1 values"):
         whitener.step(whitener.initial_state(), np.array([0.0, np.nan]))
-    other = wh.StreamingWhitener(_asd(513), RATE, 0.25).initial_state()
+    other = streaming.StreamingWhitener(_asd(513), RATE, 0.25).initial_state()
     with pytest.raises(DataError, match="initial_state"):
         whitener.step(other, np.zeros(4))
     with pytest.raises(ConfigError, match="dtype"):
-        wh.StreamingWhitener(_asd(513), RATE, 0.5, dtype=np.int32)
+        streaming.StreamingWhitener(_asd(513), RATE, 0.5, dtype=np.int32)
 
 
 def test_minimum_phase_is_scipys_and_keeps_the_response():
@@ -170,7 +169,7 @@ def test_minimum_phase_is_scipys_and_keeps_the_response():
 @pytest.mark.parametrize("sizes", [[64], [1, 300, 2000]])
 def test_a_minimum_phase_stream_equals_the_offline_convolution_without_delay(sizes):
     x = _noise(16, seed=9)
-    whitener = wh.StreamingWhitener(_asd(1025), RATE, 1.0, highpass=20.0, phase="minimum")
+    whitener = streaming.StreamingWhitener(_asd(1025), RATE, 1.0, highpass=20.0, phase="minimum")
     assert whitener.delay == 0
     state, out, position, i = whitener.initial_state(), [], 0, 0
     while position < x.size:
@@ -187,7 +186,7 @@ def test_a_minimum_phase_stream_equals_the_offline_convolution_without_delay(siz
 
 
 def test_a_minimum_phase_stream_reacts_at_once():
-    whitener = wh.StreamingWhitener(_asd(1025), RATE, 1.0, phase="minimum")
+    whitener = streaming.StreamingWhitener(_asd(1025), RATE, 1.0, phase="minimum")
     impulse = np.zeros(2000)
     impulse[700] = 1e-20
     _, out = whitener.step(whitener.initial_state(), impulse)
@@ -197,7 +196,7 @@ def test_a_minimum_phase_stream_reacts_at_once():
 
 def test_an_unknown_phase_and_empty_filters_are_refused():
     with pytest.raises(ConfigError, match="phase"):
-        wh.StreamingWhitener(_asd(1025), RATE, 1.0, phase="zero")
+        streaming.StreamingWhitener(_asd(1025), RATE, 1.0, phase="zero")
     with pytest.raises(DataError, match="all zero"):
         wh.minimum_phase(np.zeros(16))
     with pytest.raises(ConfigError, match="length"):

@@ -24,7 +24,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 INSIDE = (
-    "gwsurrogate_ml/cli/report_template.html",
+    "gwsurrogate_ml/cli/templates/analysis.html.j2",
     "gwsurrogate_ml/configs/bbh-h1l1.toml",
     "gwsurrogate_ml/models/nrhm/weights.safetensors",
     "gwsurrogate_ml/models/bbh-h1l1/card.json",
@@ -192,9 +192,7 @@ def use(python: str, wheel: Path, folder: Path, constraints: bool) -> dict[str, 
         row = summary["posterior"]["chirp_mass"]
         inside_90 = row["lower_90"] <= truths["chirp_mass"] <= row["upper_90"]
         found["demo holds the true chirp mass"] = "ok" if inside_90 else str(row)
-        found["demo without sky map"] = (
-            "ok" if not (folder / "demo" / "skymap.fits").exists() else "skymap.fits is there"
-        )
+        found["demo without sky map"] = "ok" if not (folder / "demo" / "skymap.fits").exists() else "skymap.fits is there"
         found["sample_efficiency"] = summary["inference"]["sample_efficiency"]
     return found
 

@@ -62,10 +62,7 @@ def figures() -> dict[str, Callable[[Callable[..., Any]], Any]]:
 def functions() -> dict[str, Callable[..., Any]]:
     """Every public function that returns a figure, by its name."""
     names = [f"gwsurrogate_ml.plot.{module.name}" for module in pkgutil.iter_modules(plot.__path__)]
-    members = [
-        inspect.getmembers(importlib.import_module(n), inspect.isfunction)
-        for n in (*names, "gwsurrogate_ml.search.figure")
-    ]
+    members = [inspect.getmembers(importlib.import_module(n), inspect.isfunction) for n in (*names, "gwsurrogate_ml.search.figure")]
     found = {name: function for some in members for name, function in some}
     return {n: f for n, f in found.items() if not n.startswith("_") and f.__annotations__.get("return") == "Figure"}
 

@@ -106,9 +106,7 @@ def test_a_choice_of_modes_sums_those_alone() -> None:
     generator = gwsignal.gwsignal_get_waveform_generator("GWSML_NRHM")
     whole = gwsignal.GenerateTDWaveform(parameters(), generator)
     some = gwsignal.GenerateTDWaveform(parameters(ModeArray=[(2, 2), (2, -2)]), generator)
-    rest = gwsignal.GenerateTDWaveform(
-        parameters(ModeArray=[(2, 1), (3, 3), (3, 2), (4, 4), (4, 3), (5, 5)]), generator
-    )
+    rest = gwsignal.GenerateTDWaveform(parameters(ModeArray=[(2, 1), (3, 3), (3, 2), (4, 4), (4, 3), (5, 5)]), generator)
     for a, b, c in zip(whole, some, rest, strict=True):
         np.testing.assert_allclose(b.value + c.value, a.value, atol=1e-12 * np.abs(a.value).max())
         assert np.abs(c.value).max() > 0.01 * np.abs(a.value).max()
@@ -174,10 +172,7 @@ def test_bilbys_gwsignal_generator_gives_the_likelihood_of_the_packages_own_sour
             drawn["phase"] = rng.uniform(0, 2 * np.pi)
             drawn["mass_ratio"], drawn["theta_jn"] = rng.uniform(0.4, 1.0), rng.uniform(0, np.pi)
         values.append(
-            [
-                bilby.gw.GravitationalWaveTransient(detectors, w).log_likelihood_ratio(drawn)
-                for w in (through_gwsignal, own)
-            ]
+            [bilby.gw.GravitationalWaveTransient(detectors, w).log_likelihood_ratio(drawn) for w in (through_gwsignal, own)]
         )
     ours, reference = np.array(values).T
     assert reference[0] > 100

@@ -46,9 +46,7 @@ def test_td_agrees_with_phenom_t_in_epoch_norm_and_sign_of_both_polarizations(
 
 def test_higher_modes_agree_with_phenom_thm() -> None:
     call = {**COMMON, **CASES[1], "delta_t": 1 / 4096}
-    full, other, bare = (
-        get_td_waveform(approximant=name, **call) for name in ("GWSML_NRHM", "IMRPhenomTHM", "GWSML_NR22")
-    )
+    full, other, bare = (get_td_waveform(approximant=name, **call) for name in ("GWSML_NRHM", "IMRPhenomTHM", "GWSML_NR22"))
     t = np.arange(-0.3, -0.005, 1 / 4096)
     for a, b, plain in zip(full, other, bare, strict=True):
         x, y, z = (np.interp(t, h.sample_times.numpy(), h.numpy()) for h in (a, b, plain))
@@ -59,9 +57,7 @@ def test_higher_modes_agree_with_phenom_thm() -> None:
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize(("delta_f", "f_final"), [(1 / 8, 0.0), (0.5, 500.0), (2.0, 1024.0)])
-def test_fd_agrees_with_phenom_xas_in_grid_epoch_norm_and_shape(
-    case: dict[str, float], delta_f: float, f_final: float
-) -> None:
+def test_fd_agrees_with_phenom_xas_in_grid_epoch_norm_and_shape(case: dict[str, float], delta_f: float, f_final: float) -> None:
     call = {**COMMON, **case, "delta_f": delta_f, "f_final": f_final}
     ours, theirs = (get_fd_waveform(approximant=name, **call) for name in ("GWSML_NR22", "IMRPhenomXAS"))
     for a, b in zip(ours, theirs, strict=True):

@@ -32,9 +32,7 @@ def test_pairs_are_those_of_a_double_loop():
     pairs = coincidences(a, b, a["time"], b["time"], 0.3)
     assert len(expected) > 20
     assert {(int(p["first"]), int(p["second"])) for p in pairs} == expected
-    np.testing.assert_allclose(
-        pairs["ranking"] ** 2, a["newsnr"][pairs["first"]] ** 2 + b["newsnr"][pairs["second"]] ** 2
-    )
+    np.testing.assert_allclose(pairs["ranking"] ** 2, a["newsnr"][pairs["first"]] ** 2 + b["newsnr"][pairs["second"]] ** 2)
     assert coincidences(a[:0], b, a["time"][:0], b["time"], 0.3).size == 0
 
 

@@ -23,9 +23,7 @@ from gwsurrogate_ml.serve import Limits, create_app, serve_model
 from gwsurrogate_ml.serve.streams import WitnessStream
 from tests.serve.material import RATE, Sleeper, tensor
 
-LIMITS = Limits(
-    request_bytes=8_000_000, answer_bytes=30_000_000, timeout=120.0, queue=4, sequences=3, idle=300.0, workers=2
-)
+LIMITS = Limits(request_bytes=8_000_000, answer_bytes=30_000_000, timeout=120.0, queue=4, sequences=3, idle=300.0, workers=2)
 
 
 @pytest.fixture(scope="module")
@@ -72,24 +70,18 @@ def test_health_and_metadata_are_as_the_protocol_says(client: InferenceServerCli
 def test_modes_are_those_of_the_surrogate(client: InferenceServerClient, binary: bool) -> None:
     parameters, times = np.array([[1.5, 0.3, -0.1], [3.0, -0.5, 0.5]]), np.linspace(-500.0, 50.0, 30)
     outputs = [InferRequestedOutput(name, binary_data=binary) for name in ("modes", "lm", "in_range")]
-    result = client.infer(
-        "nr22", [tensor("parameters", parameters, binary), tensor("times", times, binary)], outputs=outputs
-    )
+    result = client.infer("nr22", [tensor("parameters", parameters, binary), tensor("times", times, binary)], outputs=outputs)
     modes = result.as_numpy("modes")
     sur = gw.load_surrogate("nr22")
     for row, (q, chi1, chi2) in zip(modes, parameters, strict=True):
-        assert np.allclose(
-            row[0, :, 0] + 1j * row[0, :, 1], sur(q=q, chi1=chi1, chi2=chi2, times=times)[2, 2], rtol=1e-9
-        )
+        assert np.allclose(row[0, :, 0] + 1j * row[0, :, 1], sur(q=q, chi1=chi1, chi2=chi2, times=times)[2, 2], rtol=1e-9)
     assert result.as_numpy("lm").tolist() == [[2, 2]]
     assert result.as_numpy("in_range").tolist() == [True, True]
 
 
 def test_polarizations_of_a_batch_lie_on_one_grid(client: InferenceServerClient) -> None:
     rows = np.array([[36, 29, 0.3, -0.1, 410, 0.4, 1.2], [50, 45, 0.0, 0.6, 800, 2.0, 0.2]])
-    result = client.infer(
-        "nr22-polarizations", [tensor("parameters", rows)], parameters={"sampling_frequency": 2048, "f_min": 25}
-    )
+    result = client.infer("nr22-polarizations", [tensor("parameters", rows)], parameters={"sampling_frequency": 2048, "f_min": 25})
     start = result.as_numpy("start_time")[0]
     names = ("mass_1", "mass_2", "chi_1", "chi_2", "luminosity_distance", "theta_jn", "phase")
     for i, row in enumerate(rows):
@@ -144,9 +136,7 @@ def test_streams_of_several_clients_are_kept_apart_and_equal_cleaning_at_once(
     assert status(caught) == 404
 
 
-def test_a_client_can_keep_the_state_itself_and_go_on_elsewhere(
-    client: InferenceServerClient, cleaner: gw.WitnessCleaner
-) -> None:
+def test_a_client_can_keep_the_state_itself_and_go_on_elsewhere(client: InferenceServerClient, cleaner: gw.WitnessCleaner) -> None:
     data = preset("sidebands_only", sampling_frequency=RATE).draw(12.0, seed=8)
     pieces, out, state = frames(data, cleaner, 1024), [], []
     for i, (start, inputs) in enumerate(pieces):
@@ -167,9 +157,7 @@ def test_a_client_can_keep_the_state_itself_and_go_on_elsewhere(
         client.infer("mock-cleaner", pieces[0][1] + foreign, parameters={"start_time": 0.0})
 
 
-def test_a_frame_that_fails_leaves_the_stream_as_it_was(
-    client: InferenceServerClient, cleaner: gw.WitnessCleaner
-) -> None:
+def test_a_frame_that_fails_leaves_the_stream_as_it_was(client: InferenceServerClient, cleaner: gw.WitnessCleaner) -> None:
     data = preset("sidebands_only", sampling_frequency=RATE).draw(8.0, seed=8)
     (t0, first), (t1, second), (t2, third), *_ = frames(data, cleaner, 1024)
     keywords = {"model_name": "mock-cleaner", "sequence_id": 11}
@@ -259,9 +247,7 @@ def test_compressed_requests_are_understood_and_their_size_bounded(client: Infer
 
 def binary() -> dict[str, Any]:
     tensors = [("parameters", [1, 3], [[1.5, 0, 0]]), ("times", [1], [0])]
-    return {
-        "inputs": [{"name": name, "shape": shape, "datatype": "FP64", "data": data} for name, shape, data in tensors]
-    }
+    return {"inputs": [{"name": name, "shape": shape, "datatype": "FP64", "data": data} for name, shape, data in tensors]}
 
 
 def post(url: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, dict[str, Any]]:
@@ -350,6 +336,4 @@ def test_no_more_sequences_than_allowed(client: InferenceServerClient, cleaner: 
         client.infer("mock-cleaner", inputs, sequence_id="d", sequence_start=True, parameters={"start_time": start})
     assert status(caught) == 503
     for name in ("a", "b", "c"):
-        client.infer(
-            "mock-cleaner", inputs, sequence_id=name, sequence_end=True, parameters={"start_time": start + 1024 / RATE}
-        )
+        client.infer("mock-cleaner", inputs, sequence_id=name, sequence_end=True, parameters={"start_time": start + 1024 / RATE})

@@ -30,15 +30,11 @@ def test_graph_gives_the_surrogates_modes(exported, n: int, length: int) -> None
     rng = np.random.default_rng(n)
     parameters = np.column_stack([rng.uniform(1, 9, n), rng.uniform(-0.8, 0.8, (n, 2))])
     # The spline's interval is looked up, so times in any order, on the knots, and at both ends.
-    times = np.concatenate(
-        [rng.uniform(-21_000, 100, length), surrogate.knots[3::40], [surrogate.t_min, surrogate.t_max]]
-    )
+    times = np.concatenate([rng.uniform(-21_000, 100, length), surrogate.knots[3::40], [surrogate.t_min, surrogate.t_max]])
     (found,) = session.run(None, {"parameters": parameters, "times": times})
     expected = surrogate.batch(torch.from_numpy(parameters), torch.from_numpy(times)).numpy()
     assert found.dtype == np.float64
-    assert (
-        np.abs(found[..., 0] + 1j * found[..., 1] - expected).max() < 1e-11
-    )  # 7e-13 seen; single precision would give 2e-6
+    assert np.abs(found[..., 0] + 1j * found[..., 1] - expected).max() < 1e-11  # 7e-13 seen; single precision would give 2e-6
 
 
 def test_graph_gives_nan_outside_the_domain(exported) -> None:

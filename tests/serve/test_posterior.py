@@ -48,9 +48,7 @@ def ask(service: Service, strain: tuple[np.ndarray, float], n_draws: int = 1000,
         return body
 
     parts, headers = asyncio.run(service.infer("bbh-h1l1", None, read, "", str(length)))
-    return InferResult.from_response_body(
-        b"".join(parts), header_length=int(headers["Inference-Header-Content-Length"])
-    )
+    return InferResult.from_response_body(b"".join(parts), header_length=int(headers["Inference-Header-Content-Length"]))
 
 
 def test_posterior_of_posted_strain_holds_the_truth(service: Service, strain: tuple[np.ndarray, float]) -> None:
@@ -85,9 +83,7 @@ class Estimate:
         posterior = {"chirp_mass": np.full(n, 28.0)}
         found = {"inference": {"pareto_k": np.float64(np.inf), "seconds": np.array([np.nan, 1.0])}}
         scalars = dict.fromkeys(SCALARS, np.nan)
-        return SimpleNamespace(
-            posterior=pd.DataFrame(posterior), summary=lambda: found, flags=[], meta={"seed": seed}, **scalars
-        )
+        return SimpleNamespace(posterior=pd.DataFrame(posterior), summary=lambda: found, flags=[], meta={"seed": seed}, **scalars)
 
 
 INPUTS = {"strain": 1e-22 * np.random.default_rng(0).normal(size=(2, 8 * 2048)), "psd": np.full((2, 1025), 1e-46)}

@@ -35,17 +35,13 @@ def test_bodies_made_by_tritonclient_are_read_and_answers_read_by_it(datatype: s
     array = ARRAYS[datatype]
     tensor = InferInput("x", list(array.shape), datatype)
     tensor.set_data_from_numpy(array, binary_data=True)
-    body, length = InferenceServerClient.generate_request_body(
-        [tensor], request_id="r7", sequence_id=3, sequence_start=True
-    )
+    body, length = InferenceServerClient.generate_request_body([tensor], request_id="r7", sequence_id=3, sequence_start=True)
     request = decode(body, str(length))
     assert np.array_equal(request.inputs["x"], array)
     assert (request.id, request.parameters["sequence_id"], request.parameters["sequence_start"]) == ("r7", 3, True)
     assert request.binary  # tritonclient wants binary unless told otherwise
     parts, headers = encode("m", "1", request, {"y": array, "z": np.zeros(2)})
-    result = InferResult.from_response_body(
-        b"".join(parts), header_length=int(headers["Inference-Header-Content-Length"])
-    )
+    result = InferResult.from_response_body(b"".join(parts), header_length=int(headers["Inference-Header-Content-Length"]))
     assert np.array_equal(result.as_numpy("y"), array)
     assert result.get_response()["id"] == "r7"
 

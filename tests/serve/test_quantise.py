@@ -26,9 +26,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     ends = [make.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1, 1, 512]) for n in ("white", "signal")]
     tensors = [onnx.numpy_helper.from_array(w, f"w{i}") for i, w in enumerate(weights)]
-    model = make.make_model(
-        make.make_graph(nodes, "g", ends[:1], ends[1:], tensors), opset_imports=[make.make_opsetid("", 18)]
-    )
+    model = make.make_model(make.make_graph(nodes, "g", ends[:1], ends[1:], tensors), opset_imports=[make.make_opsetid("", 18)])
     model.ir_version = 9
     make.set_model_props(model, {"gwsurrogate_ml": json.dumps({"name": "small"}), "other": "x"})
     path = tmp_path_factory.mktemp("network") / "float.onnx"

@@ -47,9 +47,7 @@ def written(path: Path, *names: str, unit: str = "strain", scale: float = 1.0) -
     ],
 )
 def test_the_one_channel_that_is_the_detectors_strain_is_read(tmp_path, suffix, detector, names):
-    np.testing.assert_allclose(
-        read_strain(written(tmp_path / f"x{suffix}", *names), detector).value, STRAIN, rtol=1e-15
-    )
+    np.testing.assert_allclose(read_strain(written(tmp_path / f"x{suffix}", *names), detector).value, STRAIN, rtol=1e-15)
 
 
 @pytest.mark.parametrize("suffix", [".gwf", ".hdf5"])
@@ -120,9 +118,7 @@ def test_a_bare_dataset_is_read_with_the_times_given_and_asks_for_them(tmp_path)
 
     with h5py.File(tmp_path / "x.hdf5", "w") as file:
         file["strain"] = STRAIN
-    with pytest.raises(
-        DataError, match=r"in Python give sampling_frequency and start_time .* TimeSeries.write of gwpy"
-    ):
+    with pytest.raises(DataError, match=r"in Python give sampling_frequency and start_time .* TimeSeries.write of gwpy"):
         read_strain(tmp_path / "x.hdf5", "H1")
     data = StrainData.from_files({"H1": tmp_path / "x.hdf5"}, gps=GPS, sampling_frequency=RATE, start_time=START)
     np.testing.assert_array_equal(data.series["H1"].value, STRAIN)
@@ -139,9 +135,7 @@ def test_of_several_bare_datasets_one_is_named(tmp_path):
     np.testing.assert_array_equal(read_strain(tmp_path / "x.hdf5", "H1", channel="b", **times).value, 2 * STRAIN)
 
 
-@pytest.mark.parametrize(
-    "head", ["time,strain", "GPS time (s),H1", "\ufefftime,strain", "# from a spreadsheet\ntime,strain"]
-)
+@pytest.mark.parametrize("head", ["time,strain", "GPS time (s),H1", "\ufefftime,strain", "# from a spreadsheet\ntime,strain"])
 def test_a_row_of_names_above_a_table_is_passed_over(tmp_path, head):
     table = "\n".join(f"{t:.9f},{x:.17e}" for t, x in zip(START + np.arange(STRAIN.size) / RATE, STRAIN, strict=True))
     (tmp_path / "x.csv").write_text(f"{head}\n{table}\n", encoding="utf-8")
@@ -176,9 +170,7 @@ def test_units_that_are_no_strains_are_refused_by_name(tmp_path, name, unit):
 
 
 @pytest.mark.parametrize("name", ["x.gwf", "x.hdf5", "gwosc.hdf5"])
-@pytest.mark.parametrize(
-    ("unit", "scale"), [("", 1), ("strain", 1), ("Strain", 1), ("NONE", 1), ("1e-21", 1e21), ("%", 100)]
-)
+@pytest.mark.parametrize(("unit", "scale"), [("", 1), ("strain", 1), ("Strain", 1), ("NONE", 1), ("1e-21", 1e21), ("%", 100)])
 def test_units_of_strain_are_read_and_scales_are_applied(tmp_path, name, unit, scale):
     path = in_unit(tmp_path / name, "H1", unit, scale)
     np.testing.assert_allclose(read_strain(path, "H1").value, STRAIN, rtol=1e-14)

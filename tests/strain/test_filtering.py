@@ -76,9 +76,7 @@ def test_too_few_periodograms_are_refused_and_every_remedy_works(seconds: int, o
         middle = x.t0.value + 32.0
         return StrainData.from_series({"H1": x.crop(middle - length / 2, middle + length / 2)}, middle + 0.1)
 
-    message = (
-        f"H1: {seconds} s .* give {taken} periodograms .* leave segment_duration out, use ([0-9.]+) s of data, or pass"
-    )
+    message = f"H1: {seconds} s .* give {taken} periodograms .* leave segment_duration out, use ([0-9.]+) s of data, or pass"
     with pytest.raises(DataError, match=message) as refused:
         cut(seconds).whiten(**options)
     needed = float(re.search(message, str(refused.value))[1])
@@ -148,9 +146,7 @@ def test_the_snr_of_short_data_is_right_to_five_per_cent(seconds: int, options: 
 
 
 def test_too_few_periodograms_for_an_snr_are_refused_and_the_remedies_work() -> None:
-    with pytest.raises(
-        DataError, match=r"H1: 4 usable off-source stretches of 2 s .*, at least 8 .*read a longer file or pass"
-    ):
+    with pytest.raises(DataError, match=r"H1: 4 usable off-source stretches of 2 s .*, at least 8 .*read a longer file or pass"):
         off_source_noise(10, psd_segment=2.0)
     assert off_source_noise(14, psd_segment=2.0) == pytest.approx(1.0, abs=0.13)
 
@@ -204,7 +200,7 @@ def test_the_result_plots_itself(noise):
 @pytest.mark.parametrize(("before", "after"), [(30.0, 2.1), (1.1, 30.0), (20.0, 20.0)])
 def test_an_analysis_near_the_edge_of_the_data_takes_a_filter_that_fits(before, after):
     from gwsurrogate_ml.cli.analyze.pipeline import filter_duration
-    from gwsurrogate_ml.surrogate.model import load_surrogate
+    from gwsurrogate_ml.surrogate.load import load_surrogate
 
     rate, gps = 2048.0, 1126259462.4
     noise = 1e-21 * np.random.default_rng(1).normal(size=round((before + after) * rate))

@@ -9,18 +9,19 @@ import pytest
 
 from gwsurrogate_ml.strain.data import StrainData
 from gwsurrogate_ml.strain.filtering import matched_filter, own_excess
+from gwsurrogate_ml.waveform.model import QuadrupoleModel
 
 GPS = 1126259462.4
 BINARY = {"mass_1": 38.0, "mass_2": 33.0}
 
 
-class PhenomD:
+class PhenomD(QuadrupoleModel):
     """IMRPhenomD of lalsimulation behind the interface of a surrogate, its amplitude peak moved to t = 0."""
 
-    def frequency_domain(self, mass_1, mass_2, chi_1, chi_2, *, duration, sampling_frequency, f_min):
-        return np.array(
-            [self._one(*row, duration, sampling_frequency, f_min) for row in zip(mass_1, mass_2, strict=True)]
-        )
+    name = "phenom-d"
+
+    def quadrupole(self, binaries, grid):
+        return np.array([self._one(*row, *grid) for row in zip(binaries.mass_1, binaries.mass_2, strict=True)])
 
     def _one(self, mass_1, mass_2, duration, rate, f_min):
         n = round(duration * rate)

@@ -137,9 +137,7 @@ def test_a_series_alone_has_no_place_for_marks_and_logs_them(tmp_path, caplog):
 
 def test_state_vectors_of_the_detectors_own_frames_are_read(tmp_path):
     names = ("HOFT_OK", "OBSERVATION_INTENT", "-", "-", "-", "NO_STOCH_HW_INJ", "NO_CBC_HW_INJ", "NO_BURST_HW_INJ")
-    state = mask(
-        (*names, "NO_DETCHAR_HW_INJ"), {"HOFT_OK": [5], "OBSERVATION_INTENT": [6], "NO_CBC_HW_INJ": [7]}, rate=16
-    )
+    state = mask((*names, "NO_DETCHAR_HW_INJ"), {"HOFT_OK": [5], "OBSERVATION_INTENT": [6], "NO_CBC_HW_INJ": [7]}, rate=16)
     channels = {"H1:GDS-CALIB_STRAIN": (noise(), RATE), "H1:GDS-CALIB_STATE_VECTOR": (state, 16)}
     strain, marks = read_marked(series(tmp_path / "x.gwf", channels), "H1")
     assert np.flatnonzero(np.isnan(strain.value).reshape(SECONDS, -1).all(axis=1)).tolist() == [5]

@@ -28,9 +28,7 @@ def simulate(seconds: float, n_bins: float, seed: int, window=WINDOW) -> tuple[n
     residual, inverse, count = [], [], 0
     for _ in range(int(n_bins) // (LENGTH // 2)):
         x = rng.normal(scale=np.sqrt(RATE / 2), size=round(seconds * RATE))
-        _, psd, count = off_source_psd(
-            x, RATE, 0.0, exclude=exclude, segment_duration=DURATION, span=seconds, window=window
-        )
+        _, psd, count = off_source_psd(x, RATE, 0.0, exclude=exclude, segment_duration=DURATION, span=seconds, window=window)
         residual.append((scale * np.abs(np.fft.rfft(WINDOW * x[on])) ** 2 / psd)[INSIDE])
         inverse.append(1 / psd[INSIDE])
     return np.concatenate(residual), np.concatenate(inverse), count

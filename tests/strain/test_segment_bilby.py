@@ -12,7 +12,7 @@ from gwsurrogate_ml.strain import detectors
 from gwsurrogate_ml.strain.data import StrainData
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 from gwsurrogate_ml.strain.simulate import simulate
-from gwsurrogate_ml.waveform.model import evaluate, polarizations
+from gwsurrogate_ml.waveform.model import Grid, QuadrupoleModel, evaluate, oriented
 
 pytestmark = pytest.mark.peer
 
@@ -34,13 +34,19 @@ PARAMETERS = {
 }
 
 
-class PhenomD:
+class PhenomD(QuadrupoleModel):
     """IMRPhenomD of lalsimulation behind the interface of a surrogate."""
 
-    def frequency_domain(self, mass_1, mass_2, chi_1, chi_2, *, duration, sampling_frequency, f_min):
-        n_f = round(duration * sampling_frequency / 2) + 1
-        rows = zip(mass_1, mass_2, chi_1, chi_2, strict=True)
-        return np.array([lal_phenom(*row, 0.0, 0.0, 1.0, duration, f_min, n_f)[0] for row in rows])
+    name = "phenom-d"
+
+    def quadrupole(self, binaries, grid):
+        rows = zip(*binaries.aligned_columns(self.name), strict=True)
+        return np.array([lal_phenom(*row, 0.0, 0.0, 1.0, grid.duration, grid.f_min, grid.n_f)[0] for row in rows])
+
+
+def turned(h, parameters):
+    place = (np.array([parameters[name]]) for name in ("theta_jn", "phase", "luminosity_distance"))
+    return oriented(h[None], *place)[0]
 
 
 def lal_phenom(mass_1, mass_2, chi_1, chi_2, inclination, phase, distance, duration, f_min, n_f):
@@ -112,9 +118,7 @@ def test_to_bilby_holds_the_same_numbers(segment):
         np.testing.assert_array_equal(detector.frequency_array, segment.frequencies)
         np.testing.assert_array_equal(detector.frequency_mask, segment.mask)
         np.testing.assert_array_equal(detector.frequency_domain_strain[segment.mask], segment.strain[i, segment.mask])
-        np.testing.assert_allclose(
-            detector.power_spectral_density_array[segment.mask], segment.psd[i, segment.mask], rtol=1e-12
-        )
+        np.testing.assert_allclose(detector.power_spectral_density_array[segment.mask], segment.psd[i, segment.mask], rtol=1e-12)
 
 
 def test_noise_log_likelihood_is_bilbys(segment):
@@ -132,8 +136,8 @@ def test_an_injection_is_bilbys():
     """The signal in simulated data, against bilby injecting the same polarizations into the same empty stretch."""
     names = ("H1", "L1", "V1")
     data = simulate(PARAMETERS, PhenomD(), names, zero_noise=True)
-    h = evaluate(PhenomD(), PARAMETERS, duration=32.0, sampling_frequency=4096.0, f_min=20.0)
-    plus, cross = polarizations(h, PARAMETERS)
+    h = evaluate(PhenomD(), PARAMETERS, Grid(32.0, 4096.0, 20.0))
+    plus, cross = turned(h, PARAMETERS)
     for name in names:
         series = data.series[name]
         detector = bilby.gw.detector.get_empty_interferometer(name)
@@ -146,8 +150,8 @@ def test_an_injection_is_bilbys():
 
 @pytest.mark.parametrize(("theta_jn", "phase"), [(0.0, 0.0), (0.4, 1.2), (1.5, 3.0), (2.6, 5.1)])
 def test_polarizations_have_lals_signs_and_sizes(theta_jn, phase):
-    h = evaluate(PhenomD(), PARAMETERS, duration=4.0, sampling_frequency=2048.0, f_min=20.0)
-    ours = polarizations(h, PARAMETERS | {"theta_jn": theta_jn, "phase": phase})
+    h = evaluate(PhenomD(), PARAMETERS, Grid(4.0, 2048.0, 20.0))
+    ours = turned(h, PARAMETERS | {"theta_jn": theta_jn, "phase": phase})
     theirs = lal_phenom(38.0, 32.0, 0.3, -0.2, theta_jn, phase, 450.0, 4.0, 20.0, h.size)
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-6 * np.abs(h).max() / 450)

@@ -9,6 +9,7 @@ from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.strain.filtering import matched_filter
 from gwsurrogate_ml.strain.simulate import coloured_noise, simulate
 from gwsurrogate_ml.strain.spectrum import load_psd
+from gwsurrogate_ml.waveform.model import QuadrupoleModel
 
 PARAMETERS = {
     "mass_1": 36.0,
@@ -23,12 +24,14 @@ PARAMETERS = {
 }
 
 
-class Burst:
+class Burst(QuadrupoleModel):
     """A stand-in for a model: a 100 Hz sine-Gaussian burst of constant size, with its peak at t = 0."""
 
-    def frequency_domain(self, mass_1, mass_2, chi_1, chi_2, *, duration, sampling_frequency, f_min):
-        f = np.arange(round(duration * sampling_frequency / 2) + 1) / duration
-        return np.array([1e-19 * np.exp(-0.5 * ((f - 100.0) / 20.0) ** 2) + 0j for _ in mass_1])
+    name = "burst"
+
+    def quadrupole(self, binaries, grid):
+        f = np.arange(grid.n_f) / grid.duration
+        return np.array([1e-19 * np.exp(-0.5 * ((f - 100.0) / 20.0) ** 2) + 0j for _ in binaries.mass_1])
 
 
 def test_noise_power_is_exponential_about_the_psd():
@@ -128,8 +131,8 @@ def test_unknown_detector_is_refused():
 
 def test_a_model_of_the_wrong_length_is_refused():
     class Short(Burst):
-        def frequency_domain(self, *binary, **grid):
-            return super().frequency_domain(*binary, **grid)[:, :-1]
+        def quadrupole(self, binaries, grid):
+            return super().quadrupole(binaries, grid)[:, :-1]
 
     with pytest.raises(ConfigError, match="returned shape"):
         simulate(PARAMETERS, Short())

@@ -38,9 +38,7 @@ def test_a_file_that_does_not_say_is_refused(tmp_path):
         load_psd(tmp_path / "curve.txt")
 
 
-@pytest.mark.parametrize(
-    ("name", "power", "message"), [("x_asd.txt", 1, "is it a PSD"), ("x_psd.txt", 0.5, "is it an ASD")]
-)
+@pytest.mark.parametrize(("name", "power", "message"), [("x_asd.txt", 1, "is it a PSD"), ("x_psd.txt", 0.5, "is it an ASD")])
 def test_a_file_that_says_the_wrong_thing_is_refused(tmp_path, name, power, message):
     np.savetxt(tmp_path / name, np.stack([FREQUENCIES, PSD**power], axis=1))
     with pytest.raises(DataError, match=message):

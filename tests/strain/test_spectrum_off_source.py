@@ -119,7 +119,5 @@ def test_noise_that_is_louder_for_a_while_does_not_take_over_the_spectrum(share:
 def test_real_noise_that_changes_by_a_fifth_is_all_kept() -> None:
     rng = np.random.default_rng(3)
     level = 1 + 0.08 * np.sin(np.arange(64 * RATE) / RATE / 8)
-    *_, count = off_source_psd(
-        level * rng.normal(size=64 * RATE), float(RATE), 0.0, exclude=(30.0, 34.0), segment_duration=4.0
-    )
+    *_, count = off_source_psd(level * rng.normal(size=64 * RATE), float(RATE), 0.0, exclude=(30.0, 34.0), segment_duration=4.0)
     assert count == 28

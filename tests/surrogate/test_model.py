@@ -47,9 +47,7 @@ def test_times_may_differ_between_the_binaries_of_a_batch(sur: gw.Surrogate) -> 
 def test_gradients_in_parameters_and_times_are_exact(sur: gw.Surrogate) -> None:
     parameters = torch.tensor([[2.3, 0.31, -0.42]], dtype=torch.float64, requires_grad=True)
     times = torch.tensor([-812.3, -33.3, 14.7], dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(
-        lambda p, t: torch.view_as_real(sur.batch(p, t)), (parameters, times), eps=1e-6, atol=1e-6
-    )
+    assert torch.autograd.gradcheck(lambda p, t: torch.view_as_real(sur.batch(p, t)), (parameters, times), eps=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("row", [(1.0, 0.0, 0.0), (2.0, 0.6, -0.6), (8.0, -0.8, 0.5), (5.0, 0.85, 0.85)])
@@ -220,9 +218,7 @@ def test_low_rates_are_refused_in_time_and_lose_only_what_lies_above_the_band_in
 @pytest.mark.parametrize("duration", [-4.0, 0.0, np.nan, np.inf, "4", 3.00017])
 def test_segments_without_a_whole_number_of_samples_are_refused(duration: object) -> None:
     with pytest.raises(ConfigError, match="duration"):
-        gw.load_surrogate().frequency_domain(
-            36.0, 29.0, 0.0, 0.0, f_min=20.0, sampling_frequency=2048.0, duration=duration
-        )
+        gw.load_surrogate().frequency_domain(36.0, 29.0, 0.0, 0.0, f_min=20.0, sampling_frequency=2048.0, duration=duration)
 
 
 def test_calls_for_one_binary_refuse_arrays() -> None:

@@ -119,9 +119,7 @@ def of_lal(model: str, case: tuple[float, ...], f_ref: float, phase: float = 0.0
         0.0,
     )
     if lalsimulation.SimInspiralImplementedFDApproximants(approximant):
-        plus, _ = lalsimulation.SimInspiralChooseFDWaveform(
-            *head, 1 / SEGMENT, 15.0, RATE / 2, f_ref, None, approximant
-        )
+        plus, _ = lalsimulation.SimInspiralChooseFDWaveform(*head, 1 / SEGMENT, 15.0, RATE / 2, f_ref, None, approximant)
         return np.asarray(plus.data.data)
     plus, _ = lalsimulation.SimInspiralChooseTDWaveform(*head, 1 / RATE, 15.0, f_ref, None, approximant)
     h, rise = plus.data.data.copy(), round(0.2 * RATE)
@@ -167,9 +165,7 @@ def ours_at(case: tuple[float, ...], f_ref: float, phase: float) -> tuple[np.nda
 @pytest.mark.parametrize("f_ref", [25.0, 50.0])
 @pytest.mark.parametrize("case", FACE_ON)
 @pytest.mark.parametrize("model", PHASE_AT_F_REF)
-def test_models_of_the_frequency_domain_fix_the_phase_of_the_transform(
-    model: str, case: tuple[float, ...], f_ref: float
-) -> None:
+def test_models_of_the_frequency_domain_fix_the_phase_of_the_transform(model: str, case: tuple[float, ...], f_ref: float) -> None:
     constant, unit = PHASE_AT_F_REF[model] * np.pi, (case[0] + case[1]) * MTSUN_SI
     theirs = of_lal(model, case, f_ref, phase=0.7)
     at = round(f_ref * SEGMENT)
@@ -196,9 +192,7 @@ def test_models_of_the_time_domain_have_our_phase_at_f_ref(model: str, case: tup
 
 
 @pytest.mark.parametrize(("m1", "m2", "chi1", "chi2"), [(45.0, 15.0, 0.0, 0.0), (60.0, 12.0, -0.3, 0.5)])
-def test_higher_modes_agree_with_lals_in_sign_phase_and_amplitude(
-    m1: float, m2: float, chi1: float, chi2: float
-) -> None:
+def test_higher_modes_agree_with_lals_in_sign_phase_and_amplitude(m1: float, m2: float, chi1: float, chi2: float) -> None:
     sur = gw.load_surrogate("nrhm")
     distance, fs, f_ref = 410.0, 4096.0, 25.0
     total = (m1 + m2) * MTSUN_SI
@@ -247,9 +241,7 @@ def test_polarizations_with_higher_modes_agree_with_lals(theta_jn: float, phase:
         "theta_jn": theta_jn,
     }
     ours = sur.polarizations(**binary, phase=phase, f_ref=f_ref, f_min=20.0, sampling_frequency=fs)
-    without = gw.load_surrogate("nr22").polarizations(
-        **binary, phase=phase, f_ref=f_ref, f_min=20.0, sampling_frequency=fs
-    )
+    without = gw.load_surrogate("nr22").polarizations(**binary, phase=phase, f_ref=f_ref, f_min=20.0, sampling_frequency=fs)
     theirs = lalsimulation.SimInspiralChooseTDWaveform(
         m1 * lal.MSUN_SI,
         m2 * lal.MSUN_SI,

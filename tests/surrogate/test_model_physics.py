@@ -181,9 +181,7 @@ def test_early_amplitude_is_the_third_post_newtonian_one(sur: Surrogate, q: floa
         one.data.data = values
         series.append(one)
     masses = (lal.MSUN_SI * q / (1 + q), lal.MSUN_SI / (1 + q))
-    theirs = lalsimulation.CreateSimInspiralPNModeCOMPLEX16TimeSeriesLALConvention(
-        *series, *masses, lal.MRSUN_SI, -1, 2, 2
-    )
+    theirs = lalsimulation.CreateSimInspiralPNModeCOMPLEX16TimeSeriesLALConvention(*series, *masses, lal.MRSUN_SI, -1, 2, 2)
     error = modes.amplitude((2, 2)) / np.abs(theirs.data.data) - 1
     assert np.max(np.abs(error[t < -10_000])) < 1e-3  # observed: 5e-4; it grows as v^7 and more
     assert np.max(np.abs(error)) < 3e-3
@@ -318,9 +316,7 @@ def radiated(sur: Surrogate, binary: Binary) -> float:
             omega = float(CubicSpline(t[:50], modes.phase((2, 2))[:50]).derivative()(t[0]))
             total = binding_energy(np.cbrt(omega / 2), *binary)
         # negative m radiate as much as positive
-        total += sum(
-            np.trapezoid(np.abs(CubicSpline(t, modes[key]).derivative()(t)) ** 2, t) / (8 * np.pi) for key in modes
-        )
+        total += sum(np.trapezoid(np.abs(CubicSpline(t, modes[key]).derivative()(t)) ** 2, t) / (8 * np.pi) for key in modes)
     return total
 
 

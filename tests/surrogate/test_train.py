@@ -66,9 +66,7 @@ def test_a_killed_training_resumes_to_the_same_weights(training_set: Path, tmp_p
         "train_surrogate(SurrogateConfig.model_validate_json(sys.argv[1]), Path(sys.argv[2]))\n"
     )
     killed = tmp_path / "killed"
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, config.model_dump_json(), str(killed)], env=dict(os.environ)
-    )
+    process = subprocess.Popen([sys.executable, "-c", script, config.model_dump_json(), str(killed)], env=dict(os.environ))
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("killed.checkpoints/*/stage1-member0.pt")):
         assert process.poll() is None, "training ended before its first checkpoint"

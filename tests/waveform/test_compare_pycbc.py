@@ -39,11 +39,7 @@ def test_psd_mismatch_equals_pycbc_optimized_match(mass):
         padded[: t.size] = (rise * h).real
         return TimeSeries(padded, delta_t=dt)
 
-    theirs = (
-        1 - optimized_match(plus(h1), plus(h2), psd=psd, low_frequency_cutoff=f_low, high_frequency_cutoff=f_high)[0]
-    )
-    ours = psd_mismatch(
-        t, h1, h2, mass, np.asarray(psd.sample_frequencies)[used], np.asarray(psd)[used], f_low, f_high=f_high
-    )
+    theirs = 1 - optimized_match(plus(h1), plus(h2), psd=psd, low_frequency_cutoff=f_low, high_frequency_cutoff=f_high)[0]
+    ours = psd_mismatch(t, h1, h2, mass, np.asarray(psd.sample_frequencies)[used], np.asarray(psd)[used], f_low, f_high=f_high)
     assert 1e-5 < theirs < 0.1
     assert ours == pytest.approx(theirs, rel=0.01)

@@ -59,7 +59,5 @@ def test_rotating_modes_and_their_sums_are_the_splines_turned(knots: np.ndarray,
     co = CubicSpline(knots, parts, axis=2)(times)
     expected = (co[:, 0] + 1j * co[:, 1]) * np.exp(-0.5j * m[:, None] * CubicSpline(knots, phase)(times))
     np.testing.assert_allclose(modes, expected, rtol=0, atol=5e-12)  # of phases up to 3000 rad
-    total = np.einsum("wk,kt->wt", weights[..., 0], expected.real) + np.einsum(
-        "wk,kt->wt", weights[..., 1], expected.imag
-    )
+    total = np.einsum("wk,kt->wt", weights[..., 0], expected.real) + np.einsum("wk,kt->wt", weights[..., 1], expected.imag)
     np.testing.assert_allclose(sums, total, rtol=0, atol=2e-11)

@@ -68,9 +68,7 @@ def analyse_many(
         _show(rows, out)
     failed = sum(row["outcome"] == "failed" for row in rows)
     if failed:
-        complain(
-            "error", f"{failed} of {len(rows)} events could not be analysed: see the warnings above, or events.csv"
-        )
+        complain("error", f"{failed} of {len(rows)} events could not be analysed: see the warnings above, or events.csv")
         raise typer.Exit(EXIT_ERROR)
 
 

@@ -28,9 +28,7 @@ STRAIN_FILES = (".hdf5", ".h5", ".hdf", ".gwf", ".txt", ".dat", ".npy", ".gz")
 
 
 def analyze(
-    event: Annotated[
-        list[str] | None, typer.Argument(help="An event of gwosc.org, such as GW150914, or several.")
-    ] = None,
+    event: Annotated[list[str] | None, typer.Argument(help="An event of gwosc.org, such as GW150914, or several.")] = None,
     strain: Annotated[
         list[str] | None,
         typer.Option("--strain", help="DETECTOR=FILE (GWOSC or gwpy HDF5, GWF, text with times); once a detector."),
@@ -38,15 +36,11 @@ def analyze(
     gps: Annotated[float | None, typer.Option("--gps", help="GPS time of the event in s; with --strain.")] = None,
     events: Annotated[
         Path | None,
-        typer.Option(
-            "--events", help="CSV file of many events: columns name, gps, and a strain file a detector (H1, L1)."
-        ),
+        typer.Option("--events", help="CSV file of many events: columns name, gps, and a strain file a detector (H1, L1)."),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", help="Output folder; default out/EVENT or out/GPS and the time, of many events out/events."
-        ),
+        typer.Option("--out", help="Output folder; default out/EVENT or out/GPS and the time, of many events out/events."),
     ] = None,
     psd: Annotated[
         list[str] | None,
@@ -62,14 +56,14 @@ def analyze(
     prior: Annotated[
         list[str] | None,
         typer.Option(
-            "--prior", help="NAME=LOW,HIGH of chirp_mass, mass_ratio, chi, luminosity_distance; with --from-scratch."
+            "--prior",
+            help="NAME=LOW,HIGH of chirp_mass, mass_ratio, chi, luminosity_distance; spins=isotropic; or a bilby prior FILE.prior, "
+            "of whose geocent_time only the width counts; with --from-scratch.",
         ),
     ] = None,
     higher_modes: Annotated[
         bool,
-        typer.Option(
-            "--higher-modes", help="Re-weigh the posterior with all modes of nrhm in the likelihood: minutes."
-        ),
+        typer.Option("--higher-modes", help="Re-weigh the posterior with all modes of nrhm in the likelihood: minutes."),
     ] = False,
     n_draws: Draws = 50_000,
     duration: Duration = 4.0,
@@ -101,9 +95,7 @@ def analyze(
     if files and gps is None:
         raise ConfigError("--strain needs --gps: the event's GPS time in s")
     if not files and gps is not None:
-        raise ConfigError(
-            "--gps goes with --strain: an event's time comes from gwosc.org, or from the file of --events"
-        )
+        raise ConfigError("--gps goes with --strain: an event's time comes from gwosc.org, or from the file of --events")
     if prior and not from_scratch:
         raise ConfigError("--prior goes with --from-scratch: an estimator has the prior it was trained with")
     taken: set[str] = set()

@@ -130,9 +130,7 @@ def read_table(path: Path) -> list[Event]:
         if not math.isfinite(time_):
             raise ConfigError(f"{where}: gps is {gps!r}: give the event's GPS time in s in the column `gps`")
         if not files:
-            raise ConfigError(
-                f"{where} names no strain file: give one in a column named after each detector, such as H1"
-            )
+            raise ConfigError(f"{where} names no strain file: give one in a column named after each detector, such as H1")
         events.append(Event(name, time_, files))
     if not events:
         raise ConfigError(f"--events {path} holds no event: give lines below the heads name, gps, H1, L1")
@@ -152,9 +150,7 @@ def unfinished(folder: Path) -> Iterator[Path]:
             steps.rmdir()  # a run that was refused before its first step leaves nothing
 
 
-def analyse_event(
-    event: Event, settings: Settings, folder: Path, progress: ProgressReport, *, pdf: bool = False
-) -> dict[str, Any]:
+def analyse_event(event: Event, settings: Settings, folder: Path, progress: ProgressReport, *, pdf: bool = False) -> dict[str, Any]:
     """Analyse `event` into `folder`; the content of its summary.json."""
     from gwsurrogate_ml.strain.data import StrainData
 
@@ -170,9 +166,7 @@ def analyse_event(
             data = StrainData.from_files(files, gps, name=event.name)
         public = all("LOSC" in path.name or "GWOSC" in path.name for path in files.values())
         note = GWOSC_NOTE if public else ""
-        summary = run_into(
-            output, data, settings, command, progress, files=files, acknowledgement=note, checkpoint=steps, pdf=pdf
-        )
+        summary = run_into(output, data, settings, command, progress, files=files, acknowledgement=note, checkpoint=steps, pdf=pdf)
     return summary
 
 

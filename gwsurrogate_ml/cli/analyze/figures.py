@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gwsurrogate_ml import plot
-from gwsurrogate_ml.cli.analyze.report import Picture
+from gwsurrogate_ml.cli.page import Picture
 from gwsurrogate_ml.conventions import PARAMETERS
 
 if TYPE_CHECKING:
+    from gwpy.timeseries import TimeSeries
     from matplotlib.figure import Figure
 
     from gwsurrogate_ml.cli.analyze.pipeline import Run
@@ -37,15 +38,25 @@ def _strain(run: Run) -> Figure:
     return plot.strain(run.data.series, run.data.gps, (start, start + run.segment.duration))
 
 
+def _white(run: Run) -> dict[str, TimeSeries]:
+    """Strain whitened with the spectra of the matched filter, from the segment's lowest frequency on."""
+    top = 0.5 * run.data.sampling_frequency
+    # The figures end far below: that what is beyond a spectrum's last frequency goes by its last value does not show.
+    psd = {
+        name: (np.append(f, top), np.append(power, power[-1])) if f[-1] < top else (f, power)
+        for name, (f, power) in run.filtered.curves.items()
+    }
+    return run.data.whiten(psd=psd, highpass=run.segment.f_min)
+
+
 def _whitened(run: Run) -> Figure:
     low, high = DISPLAY_BAND
     top = min(high, 0.3 * run.data.sampling_frequency)  # the filter's stop band begins at 1.5 times this: below Nyquist
-    return plot.whitened({name: series.bandpass(low, top) for name, series in run.data.whiten().items()}, run.data.gps)
+    return plot.whitened({name: series.bandpass(low, top) for name, series in _white(run).items()}, run.data.gps)
 
 
 def _q_transform(run: Run) -> Figure:
-    # A gap anywhere in the data whitened together would leave nothing to show.
-    return plot.q_transform({name: run.data.stretch(name, 16.0) for name in run.data.detectors}, run.data.gps)
+    return plot.q_transform(_white(run), run.data.gps, f_min=max(20.0, run.segment.f_min), whiten=False)
 
 
 def _snr(run: Run) -> Figure:
@@ -84,8 +95,7 @@ def _residual(run: Run) -> Figure:
 
 
 def _weights(run: Run) -> Figure:
-    result = run.result
-    return plot.importance_weights(result.log_weights, result.sample_efficiency, result.pareto_k)
+    return run.result.plot_weights()
 
 
 FIGURES: dict[str, tuple[str, Callable[[Run], Figure], str]] = {

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from gwsurrogate_ml.cli.analyze.report import CARDS, DESCRIPTIONS, Report, digits_for, number, render
+from gwsurrogate_ml.cli.analyze.report import CARDS, DESCRIPTIONS, Report, interval, render
 from gwsurrogate_ml.cli.analyze.settings import Settings
 from gwsurrogate_ml.cli.console import ProgressReport, complain, stdout
 from gwsurrogate_ml.cli.options import options_named
@@ -58,7 +58,7 @@ class Run:
         the time given
     result : posterior and its diagnostics
     model : waveform model of the estimator
-    filtered : matched filter with the posterior's waveform of highest likelihood
+    filtered : matched filter with the posterior's waveform of highest likelihood, whose spectra the figures share
     sky : sky map; None without the extra `skymap`
     truths : mapping from parameter to its true value; empty unless the data are simulated
     """
@@ -100,7 +100,7 @@ def analyse(
             best,
             f_min=settings.f_min,
             f_max=reach,
-            psd=dict(settings.psd) or None,
+            psd=dict(settings.psd) or None,  # a long filter has no use for spectra under the window of a short segment
             filter_duration=filter_duration(data),
         )
     from gwsurrogate_ml.inference.result import skymap
@@ -330,22 +330,16 @@ def announce(folder: Path, summary: Mapping[str, Any], as_json: bool) -> None:
     table = Table("", "median", "90 % interval", "")
     for key in (*CARDS, "mass_ratio", "mass_1_source", "mass_2_source", "final_mass_source", "final_spin"):
         if key in summary["posterior"]:
-            low, middle, high = (summary["posterior"][key][edge] for edge in ("lower_90", "median", "upper_90"))
-            digits = digits_for(0.5 * (high - low))
-            name, unit = DESCRIPTIONS[key]
-            table.add_row(name, number(middle, digits), f"{number(low, digits)} to {number(high, digits)}", unit)
+            (name, unit), (median, span, _) = DESCRIPTIONS[key], interval(summary["posterior"][key])
+            table.add_row(name, median, span, unit)
     console = stdout()
     console.print(table)
     snr = ", ".join(f"{name} {peak['snr']:.1f}" for name, peak in filtered.items() if name != "network_snr")
     console.print(f"SNR: {snr}, network {filtered['network_snr']:.1f}")
     given, centre = summary["time"]["given"], summary["time"]["centre"]
     if centre != given:
-        console.print(
-            f"time: the prior on arrival time is centred on {centre:.1f}, {centre - given:+.2f} s from the time given"
-        )
-    console.print(
-        f"sky area: {summary['sky']['area_50']:,.0f} deg² (50 %), {summary['sky']['area_90']:,.0f} deg² (90 %)"
-    )
+        console.print(f"time: the prior on arrival time is centred on {centre:.1f}, {centre - given:+.2f} s from the time given")
+    console.print(f"sky area: {summary['sky']['area_50']:,.0f} deg² (50 %), {summary['sky']['area_90']:,.0f} deg² (90 %)")
     console.print(
         f"{run['n_draws']} draws, sample efficiency {100 * run['sample_efficiency']:.1f} %, "
         f"Pareto k {run['pareto_k']:.2f}, log Bayes factor {run['log_bayes_factor']:.1f}"

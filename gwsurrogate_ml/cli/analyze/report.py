@@ -5,14 +5,12 @@ All numbers come from the dictionary that is also written as summary.json, so th
 
 from __future__ import annotations
 
-import base64
-import html
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
-from string import Template
 from typing import Any
+
+from gwsurrogate_ml.cli.page import Picture, page
 
 DESCRIPTIONS = {
     "chirp_mass": ("chirp mass", "M☉"),
@@ -41,16 +39,6 @@ DESCRIPTIONS = {
 HIDDEN = ("phase", "psi")
 """Left out of the table: angles without a beginning, whose median would mislead."""
 CARDS = ("chirp_mass", "total_mass_source", "luminosity_distance", "chi_eff")
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure of the report: file name without suffix, PNG bytes, caption, and the section it belongs to."""
-
-    name: str
-    png: bytes
-    caption: str
-    section: str
 
 
 @dataclass(frozen=True)
@@ -101,78 +89,46 @@ def number(value: float, digits: int) -> str:
     return f"{round(float(value), digits) + 0.0:.{digits}f}"
 
 
-def _row(cells: Iterable[str], tag: str = "td") -> str:
-    return "<tr>" + "".join(f"<{tag}>{cell}</{tag}>" for cell in cells) + "</tr>"
+def interval(row: Mapping[str, float]) -> tuple[str, str, int]:
+    """Median and 90 % interval of {"median", "lower_90", "upper_90"} in words, and the decimal places they are shown with.
 
-
-def _name(parameter: str) -> tuple[str, str]:
-    name, unit = DESCRIPTIONS.get(parameter, (parameter.replace("_", " "), ""))
-    name = html.escape(name).replace("_eff", "<sub>eff</sub>").replace("_JN", "<sub>JN</sub>")
-    return name, unit.replace("☉", "<sub>☉</sub>")
-
-
-def parameter_table(posterior: Mapping[str, Mapping[str, float]], truths: Mapping[str, float]) -> str:
-    """Rows of median and 90 % interval; with the true value and whether the interval holds it, where it is known.
-
-    Parameters
-    ----------
-    posterior : mapping from parameter to {"median", "lower_90", "upper_90"}
-    truths : mapping from parameter to its true value; may be empty
+    Examples
+    --------
+    >>> interval({"median": 30.52, "lower_90": 28.9, "upper_90": 32.1})
+    ('30.5', '28.9 to 32.1', 1)
     """
-    heads = [
-        "parameter",
-        *(["true"] if truths else []),
-        "median",
-        "90 % interval",
-        *(["inside"] if truths else []),
-        "unit",
-    ]
-    rows = [f"<thead>{_row(heads, 'th')}</thead>"]
+    low, middle, high = (float(row[edge]) for edge in ("lower_90", "median", "upper_90"))
+    digits = digits_for(0.5 * (high - low))
+    return number(middle, digits), f"{number(low, digits)} to {number(high, digits)}", digits
+
+
+def _parameters(posterior: Mapping[str, Mapping[str, float]], truths: Mapping[str, float]) -> list[tuple[str, ...]]:
+    """Name, unit, true value, median, interval and whether it holds the true value, of every parameter shown."""
     known = [key for key in DESCRIPTIONS if key in posterior]
+    rows: list[tuple[str, ...]] = []
     for key in known + [key for key in posterior if key not in DESCRIPTIONS and key not in HIDDEN]:
-        low, middle, high = (float(posterior[key][edge]) for edge in ("lower_90", "median", "upper_90"))
-        digits = digits_for(0.5 * (high - low))
-        name, unit = _name(key)
-        cells = [name, number(middle, digits), f"{number(low, digits)} to {number(high, digits)}", unit]
-        if truths:
-            truth = truths.get(key)
-            cells.insert(1, "" if truth is None else number(truth, digits))
-            cells.insert(4, "" if truth is None else ("yes" if low <= truth <= high else "no"))
-        rows.append(_row(cells))
-    return "\n".join(rows)
+        name, unit = DESCRIPTIONS.get(key, (key.replace("_", " "), ""))
+        median, span, digits = interval(posterior[key])
+        true = inside = ""
+        if (truth := truths.get(key)) is not None:
+            true = number(truth, digits)
+            inside = "yes" if posterior[key]["lower_90"] <= truth <= posterior[key]["upper_90"] else "no"
+        rows.append((name, unit, true, median, span, inside))
+    return rows
 
 
-def _cards(summary: Mapping[str, Any]) -> str:
+def _cards(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Name, value and range of what stands first."""
     cards = []
     for key in CARDS:
-        if key not in summary["posterior"]:
-            continue
-        low, middle, high = (float(summary["posterior"][key][edge]) for edge in ("lower_90", "median", "upper_90"))
-        digits = digits_for(0.5 * (high - low))
-        name, unit = _name(key)
-        cards.append((name, f"{number(middle, digits)} {unit}", f"{number(low, digits)} to {number(high, digits)}"))
-    snr = summary["matched_filter"]["network_snr"]
-    cards.append(("network SNR", number(snr, 1), "matched filter"))
+        if key in summary["posterior"]:
+            (name, unit), (median, span, _) = DESCRIPTIONS[key], interval(summary["posterior"][key])
+            cards.append((name, f"{median} {unit}", span))
+    cards.append(("network SNR", number(summary["matched_filter"]["network_snr"], 1), "matched filter"))
     if sky := summary.get("sky"):
-        area = (f"{number(sky[key], digits_for(sky[key]))} deg²" for key in ("area_90", "area_50"))
-        cards.append(("sky area, 90 %", next(area), f"50 %: {next(area)}"))
-    return "\n".join(
-        f'<div class="card"><div class="name">{name}</div><div class="value">{value}</div>'
-        f'<div class="range">{span}</div></div>'
-        for name, value, span in cards
-    )
-
-
-def _matched_filter(summary: Mapping[str, Any], gps: float) -> str:
-    rows = [f"<thead>{_row(['detector', 'SNR', 'time [GPS s]', 'from trigger [ms]', 'χ² / dof'], 'th')}</thead>"]
-    filtered = summary["matched_filter"]
-    for detector, peak in filtered.items():
-        if detector != "network_snr":
-            after = 1e3 * (peak["time"] - gps)
-            chisq = number(peak["chisq_per_dof"], 2)
-            rows.append(_row([detector, number(peak["snr"], 2), f"{peak['time']:.4f}", f"{after:+.1f}", chisq]))
-    rows.append(_row(["network", number(filtered["network_snr"], 2), "", "", ""]))
-    return "\n".join(rows)
+        most, half = (f"{number(sky[key], digits_for(sky[key]))} deg²" for key in ("area_90", "area_50"))
+        cards.append(("sky area, 90 %", most, f"50 %: {half}"))
+    return cards
 
 
 def read_efficiency(efficiency: float, n_draws: int, source: str = "the proposal") -> tuple[str, str]:
@@ -260,15 +216,8 @@ def read_residual(p: float) -> tuple[str, str]:
     return "bad", "Something is left around the merger: a glitch, or a signal that the waveforms do not describe."
 
 
-def _flags(flags: Sequence[str]) -> str:
-    """A box with what speaks against the result; nothing where nothing does."""
-    if not flags:
-        return ""
-    items = "\n".join(f"<li>{html.escape(text)}</li>" for text in flags)
-    return f'<div class="flags"><strong>Read this first</strong><ul>\n{items}\n</ul></div>'
-
-
-def _diagnostics(report: Report) -> str:
+def _diagnostics(report: Report, peaks: Sequence[tuple[str, Any]]) -> list[tuple[str, str, str, str]]:
+    """Name, value, grade and reading of what tells how far to trust the result."""
     run = report.summary["inference"]
     efficiency, k, n = float(run["sample_efficiency"]), float(run["pareto_k"]), int(run["n_draws"])
     rows = [
@@ -285,21 +234,13 @@ def _diagnostics(report: Report) -> str:
     if report.residual_p is not None:
         p = report.residual_p
         rows.append(("residual", f"p = {p:.2g}", *read_residual(p)))
-    for detector, peak in report.summary["matched_filter"].items():
-        if detector == "network_snr":
-            continue
+    for detector, peak in peaks:
         chisq = float(peak["chisq_per_dof"])
         # Mean 1 and scatter 0.26 (30 degrees of freedom) in Gaussian noise: two standard deviations are still good.
         grade = "good" if chisq < 1.5 else "fair" if chisq < 3 else "bad"
         said = {"good": "Consistent with", "fair": "Some tension with", "bad": "Not consistent with"}[grade]
         rows.append((f"χ² / dof in {detector}", number(chisq, 2), grade, f"{said} signal plus Gaussian noise."))
-    evidence = f"{float(run['log_evidence']):.2f} ± {float(run['log_evidence_error']):.3f}"
-    bayes = f"{float(run['log_bayes_factor']):.1f}"
-    words = "Natural logarithm; signal against Gaussian noise alone. Not the probability of an astrophysical origin."
-    table = [_row([name, value, f'<span class="mark {g}">{g}</span>', text]) for name, value, g, text in rows]
-    table += [_row(["log evidence", evidence, "", "With the error of the importance-sampling average."])]
-    table += [_row(["log Bayes factor", bayes, "", words])]
-    return "\n".join(table)
+    return rows
 
 
 def _moved(time: Mapping[str, float] | None) -> str:
@@ -309,50 +250,21 @@ def _moved(time: Mapping[str, float] | None) -> str:
     return f" (moved {time['centre'] - time['given']:+.2f} s from the time given, to the event)"
 
 
-def _figures(pictures: Sequence[Picture], section: str) -> str:
-    parts = []
-    for picture in pictures:
-        if picture.section == section:
-            data, caption = base64.b64encode(picture.png).decode("ascii"), html.escape(picture.caption)
-            image = f'<img src="data:image/png;base64,{data}" alt="{caption}">'
-            parts.append(
-                f'<figure class="{html.escape(picture.name)}">{image}<figcaption>{caption}</figcaption></figure>'
-            )
-    return "\n".join(parts)
-
-
 def render(report: Report) -> str:
     """The report as one HTML page without outside references."""
-    template = Template(
-        resources.files("gwsurrogate_ml.cli").joinpath("report_template.html").read_text(encoding="utf-8")
-    )
-    truth_note = ""
-    if report.truths:
-        truth_note = (
-            '<p class="soft">Simulated data: &ldquo;true&rdquo; is what was put in. '
-            "A 90 % interval misses the truth one time in ten.</p>"
-        )
-    seconds = float(report.summary["inference"]["seconds"])
+    summary, run = report.summary, report.summary["inference"]
+    peaks = [(name, peak) for name, peak in summary["matched_filter"].items() if name != "network_snr"]
     subtitle = (
-        f"GPS {report.gps:.3f}{_moved(report.summary.get('time'))} &middot; {' '.join(report.detectors)} &middot; "
-        f"{int(report.summary['inference']['n_draws']):,} exact draws in {seconds:.1f} s"
+        f"GPS {report.gps:.3f}{_moved(summary.get('time'))} · {' '.join(report.detectors)} · "
+        f"{int(run['n_draws']):,} exact draws in {float(run['seconds']):.1f} s"
     )
-    return template.substitute(
-        title=html.escape(report.title),
+    return page(
+        "analysis",
+        **vars(report),
+        number=number,
         subtitle=subtitle,
-        cards=_cards(report.summary),
-        flags=_flags(report.summary.get("flags", ())),
-        parameters=parameter_table(report.summary["posterior"], report.truths),
-        truth_note=truth_note,
-        matched_filter=_matched_filter(report.summary, report.gps),
-        signal_figures=_figures(report.pictures, "signal"),
-        posterior_figures=_figures(report.pictures, "posterior"),
-        diagnostics=_diagnostics(report),
-        diagnostic_figures=_figures(report.pictures, "diagnostics"),
-        command=html.escape(report.command),
-        provenance="\n".join(_row([html.escape(key), html.escape(value)]) for key, value in report.provenance.items()),
-        modes=html.escape(report.modes),
-        version=html.escape(report.version),
-        date=html.escape(report.date),
-        acknowledgement=html.escape(report.acknowledgement),
+        cards=_cards(summary),
+        parameters=_parameters(summary["posterior"], report.truths),
+        peaks=peaks,
+        diagnostics=_diagnostics(report, peaks),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.cli.options import command_words
@@ -23,7 +24,7 @@ class Settings:
     duration : float, s
     f_min, f_max : float, Hz
     psd : mapping from detector to a PSD file or the name of a curve; empty: measured from the strain
-    prior : mapping from name to (low, high), as `BinaryPrior`; empty: the estimator and its own
+    prior : mapping, the fields of a `BinaryPrior`; empty: the estimator and its own
         given, the posterior is learned from nothing, without an estimator
     higher_modes : bool
         re-weigh the posterior with all modes of `nrhm`
@@ -36,7 +37,7 @@ class Settings:
     f_min: float = 20.0
     f_max: float = 1024.0
     psd: Mapping[str, str] = field(default_factory=dict)
-    prior: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    prior: Mapping[str, Any] = field(default_factory=dict)
     higher_modes: bool = False
 
     def options(self) -> list[str]:
@@ -54,7 +55,10 @@ class Settings:
             words.append("--from-scratch")
         if self.higher_modes:
             words.append("--higher-modes")
-        return words + [word for name, (a, b) in self.prior.items() for word in ("--prior", f"{name}={a},{b}")]
+        for name, value in self.prior.items():
+            text = ",".join(map(str, value)) if isinstance(value, tuple) else value
+            words += ["--prior", f"{name}={text}"]
+        return words
 
     def absolute(self) -> Settings:
         """The same with absolute paths, for processes elsewhere.

@@ -66,9 +66,7 @@ def witness(
     rate: Annotated[
         float | None, typer.Option("--rate", min=32.0, help="Bring strain and witnesses to this sampling rate in Hz.")
     ] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", help="A saved cleaner; without it one is fitted to these data.")
-    ] = None,
+    model: Annotated[str | None, typer.Option("--model", help="A saved cleaner; without it one is fitted to these data.")] = None,
     mock: Annotated[
         str | None,
         typer.Option("--mock", help="o3_like, sidebands_only or null in place of files: fitted, then judged."),
@@ -80,9 +78,7 @@ def witness(
     ] = False,
     parameters: Annotated[
         bool,
-        typer.Option(
-            "--parameters", help="With --report: also the parameters of injections before and after (ten minutes)."
-        ),
+        typer.Option("--parameters", help="With --report: also the parameters of injections before and after (ten minutes)."),
     ] = False,
     out: Annotated[Path, typer.Option("--out", help="Output folder.")] = Path("out/denoise-witness"),
     seed: Seed = 0,
@@ -120,9 +116,7 @@ def witness(
     with output_folder(out, config) as output, ProgressReport() as progress:
         if mock is not None:
             if model is not None or witnesses or channel or rate is not None:
-                raise ConfigError(
-                    "--mock makes its own data and model: leave --model, --witnesses, --channel and --rate out"
-                )
+                raise ConfigError("--mock makes its own data and model: leave --model, --witnesses, --channel and --rate out")
             job = _on_mock(mock, duration, seed, bands, report, progress)
         else:
             job = _on_files(str(strain), witnesses or [], channel or [], rate, model, bands, progress)
@@ -151,8 +145,7 @@ def witness(
     if mock is not None:
         figures = job.summary["ladder"]["cleaners"]["witness_cleaner"]
         console.print(
-            f"optimal SNR of 30 + 30 Msun {figures['snr_gain']:.4f} times the raw one, "
-            f"limit {job.summary['ladder']['limit']:.4f}"
+            f"optimal SNR of 30 + 30 Msun {figures['snr_gain']:.4f} times the raw one, limit {job.summary['ladder']['limit']:.4f}"
         )
     files = "model, cleaned.hdf5 (strain, weight), asd.png, timeline.png, summary.json, config.json"
     console.print(f"wrote {out}: {files}{', report.html' if report else ''}", soft_wrap=True)
@@ -174,9 +167,7 @@ def _on_mock(
     with progress.stage("drawing the mock"):
         data = mock.draw(duration, seed)
     start = time.perf_counter()
-    cleaner = WitnessCleaner.fit(
-        data.strain, data.witnesses, bands or DEFAULT_BANDS, name=f"witness-{name}", progress=progress
-    )
+    cleaner = WitnessCleaner.fit(data.strain, data.witnesses, bands or DEFAULT_BANDS, name=f"witness-{name}", progress=progress)
     seconds = time.perf_counter() - start
     cleaners: dict[str, ladder.Cleaner] = {"witness_cleaner": lambda s, w: cleaner.apply(s, w).strain}
     if with_baselines:
@@ -193,9 +184,7 @@ def _on_mock(
         "held_out_seeds": seeds,
         "ladder": climbed,
     }
-    return _checked(
-        Job(summary, cleaner, held_out.strain, held_out.witnesses, frame, (mock.grid(), mock.optimal_psd()))
-    )
+    return _checked(Job(summary, cleaner, held_out.strain, held_out.witnesses, frame, (mock.grid(), mock.optimal_psd())))
 
 
 def _baselines(data: Any, progress: ProgressReport) -> dict[str, Any]:
@@ -222,9 +211,9 @@ def _on_files(
     progress: ProgressReport,
 ) -> Job:
     from gwsurrogate_ml.cli.options import parse_detectors
-    from gwsurrogate_ml.denoise.witness.channels import at_rate, read_channels
+    from gwsurrogate_ml.denoise.witness.channels import align, at_rate, read_channels
     from gwsurrogate_ml.denoise.witness.cleaner import DEFAULT_BANDS, WitnessCleaner
-    from gwsurrogate_ml.denoise.witness.crossfit import clean_own_span
+    from gwsurrogate_ml.denoise.witness.crossfit import clean_aligned
     from gwsurrogate_ml.strain.read import read_strain
 
     if not witnesses:
@@ -238,8 +227,9 @@ def _on_files(
         series = at_rate(series, rate)
     read = read_channels(witnesses, channels or ([] if cleaner is None else list(cleaner.card["channels"])), rate)
     if cleaner is None:
-        frame, _ = clean_own_span(series, read, bands or DEFAULT_BANDS, progress=progress)
-        cleaner, own = WitnessCleaner.fit(series, read, bands or DEFAULT_BANDS, progress=progress), True
+        data = align(series, read)
+        frame, _ = clean_aligned(data, bands or DEFAULT_BANDS, progress=progress)
+        cleaner, own = WitnessCleaner.fit_aligned(data, bands or DEFAULT_BANDS, progress=progress), True
     else:
         frame, own = cleaner.apply(series, read), False
     summary = {"model": frame.model, "bands": cleaner.card["bands"]}
@@ -311,9 +301,7 @@ def _write(folder: Path, job: Job) -> dict[str, bytes]:
     band = firwin(2 * half + 1, (10.0, min(200.0, 0.45 * rate)), fs=rate, pass_zero=False)
     level = [_banded(values, band) for values in (raw, frame.strain)]
     spread = float(np.sqrt(np.nanmean(level[0] ** 2))) if np.isfinite(level[0]).any() else 1.0
-    images["timeline"] = png(
-        timeline(level[0] / spread, level[1] / spread, frame.weight, ~np.isfinite(raw), rate, start)
-    )
+    images["timeline"] = png(timeline(level[0] / spread, level[1] / spread, frame.weight, ~np.isfinite(raw), rate, start))
     for key, content in images.items():
         (folder / f"{key}.png").write_bytes(content)
     return images

@@ -5,18 +5,15 @@ All numbers come from the dictionary that is also written as summary.json, so th
 
 from __future__ import annotations
 
-import base64
 import datetime
-import html
 import json
-import re
-from collections.abc import Iterable, Mapping
-from importlib import resources
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gwsurrogate_ml.cli.output import plain
+from gwsurrogate_ml.cli.page import Picture, page
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.cli.console import ProgressReport
@@ -35,9 +32,7 @@ CAPTIONS = {
 INJECTIONS = 20
 
 
-def climb(
-    job: Job, mock: str | None, duration: float, seed: int, parameters: bool, progress: ProgressReport
-) -> dict[str, bytes]:
+def climb(job: Job, mock: str | None, duration: float, seed: int, parameters: bool, progress: ProgressReport) -> dict[str, bytes]:
     """Make the checks that a plain run leaves out; they go into the job's summary, figures are returned as PNG."""
     from gwsurrogate_ml.cli.analyze.figures import png
     from gwsurrogate_ml.denoise.witness.bench import ladder, nulls
@@ -78,9 +73,7 @@ def climb(
             summary["injections"] = ladder.injections(data, clean, injection_template(rate), n, rate)
         with progress.stage("self-subtraction of a fit"):
             source = data if mock is None else preset(mock).draw(duration, seed)
-            summary["self_subtraction_of_a_fit"] = nulls.self_subtraction_of_a_fit(
-                source, injection_template(rate), 10, fit
-            )
+            summary["self_subtraction_of_a_fit"] = nulls.self_subtraction_of_a_fit(source, injection_template(rate), 10, fit)
         with progress.stage("timing the stream"):
             summary["streaming"] = nulls.streaming(cleaner, data)
     with progress.stage("null tests"):
@@ -92,9 +85,7 @@ def climb(
     if parameters:
         import gwsurrogate_ml as gw
 
-        summary["parameters"] = parameters_before_and_after(
-            gw.load_estimator(), mock=str(mock), seed=seed, progress=progress
-        )
+        summary["parameters"] = parameters_before_and_after(gw.load_estimator(), mock=str(mock), seed=seed, progress=progress)
         images["parameters"] = png(before_and_after(summary["parameters"]["injections"], JUDGED))
     if mock in TARGETS:
         rows = summary["ladder"]["cleaners"]
@@ -117,13 +108,9 @@ def ladder_rows(summary: Mapping[str, Any], mock: str | None) -> list[tuple[str,
         rows.append(("optimal SNR of 30 + 30 M☉, after / before", f"{ours['snr_gain']:.4f}", known, None))
         if "score_of_oracle" in ours and mock in TARGETS:
             score, target = ours["score_of_oracle"], TARGETS[mock]
-            rows.append(
-                ("fraction of the attainable log-gain", f"{score:.3f}", f"at least {target:g}", score >= target)
-            )
+            rows.append(("fraction of the attainable log-gain", f"{score:.3f}", f"at least {target:g}", score >= target))
             others = {
-                key: row["score_of_oracle"]
-                for key, row in cleaners.items()
-                if key not in ("raw", "oracle", "witness_cleaner")
+                key: row["score_of_oracle"] for key, row in cleaners.items() if key not in ("raw", "oracle", "witness_cleaner")
             }
             if others:
                 text = ", ".join(f"{key.replace('_', ' ')} {value:.3f}" for key, value in others.items())
@@ -157,9 +144,7 @@ def ladder_rows(summary: Mapping[str, Any], mock: str | None) -> list[tuple[str,
         rows.append((f"stream, {key}: difference from offline", f"{equal:.0e}", f"at most {EQUAL:g}", equal <= EQUAL))
     if "parameters" in summary:
         entry = summary["parameters"]
-        rows.append(
-            ("parameters: shift, rms, in sigma of the difference", f"{entry['rms_shift']:.2f}", "about 1", None)
-        )
+        rows.append(("parameters: shift, rms, in sigma of the difference", f"{entry['rms_shift']:.2f}", "about 1", None))
         text = ", ".join(f"{key.replace('_', ' ')} {value:.2f}" for key, value in entry["mean_narrower"].items())
         rows.append(("parameters: width after / before", text, "", None))
         held = f"{entry['inside_90_raw']:.0%} raw, {entry['inside_90_cleaned']:.0%} cleaned"
@@ -167,88 +152,18 @@ def ladder_rows(summary: Mapping[str, Any], mock: str | None) -> list[tuple[str,
     return rows
 
 
-def _row(cells: Iterable[str], tag: str = "td") -> str:
-    return "<tr>" + "".join(f"<{tag}>{cell}</{tag}>" for cell in cells) + "</tr>"
-
-
-def _bands(summary: Mapping[str, Any]) -> str:
-    rows = []
-    for entry in summary["bands"]:
-        what = html.escape(", ".join(entry["features"])) or "nothing: subtraction does not help"
-        power, share = f"{entry['held_back_power']:.3f}", entry.get("leverage")
-        length = f"{entry['resolution']:g} s" if entry["subtracted"] else ""
-        leverage = "" if share is None else f"{share:.4f}"
-        rows.append(_row([f"{entry['low']:g} to {entry['high']:g} Hz", power, length, leverage, what]))
-    return "\n".join(rows)
-
-
 def render(summary: Mapping[str, Any], images: Mapping[str, bytes], config: Mapping[str, Any]) -> str:
     """The report as one HTML page without outside references."""
-    page = resources.files("gwsurrogate_ml.cli").joinpath("report_template.html").read_text(encoding="utf-8")
-    found = re.search(r"<style>.*?</style>", page, re.DOTALL)
-    style = found.group(0) if found else ""
     mock = config.get("mock")
-    rows = []
-    for name, value, target, holds in ladder_rows(summary, mock):
-        mark = (
-            ""
-            if holds is None
-            else f'<span class="mark {"good" if holds else "bad"}">{"holds" if holds else "fails"}</span>'
-        )
-        rows.append(_row([html.escape(name), html.escape(value), html.escape(target), mark]))
-    figures = []
-    for key, caption in CAPTIONS.items():
-        if key in images:
-            data = base64.b64encode(images[key]).decode("ascii")
-            picture = f'<img src="data:image/png;base64,{data}" alt="{html.escape(caption)}">'
-            figures.append(f"<figure>{picture}<figcaption>{html.escape(caption)}</figcaption></figure>")
-    share = summary["samples"]
-    source = f"mock {mock}, judged on seeds not used in the fit" if mock else str(config.get("strain"))
-    flags = (
-        '<div class="flags"><strong>The strain was handed back as it was:</strong> subtraction would have raised the power.</div>'
-        if summary["handed_back_as_it_was"]
-        else ""
+    given = {key: value for key, value in config.items() if value is not None}
+    return page(
+        "witness",
+        title="Witness subtraction",
+        source=f"mock {mock}, judged on seeds not used in the fit" if mock else str(config.get("strain")),
+        summary=summary,
+        ladder=ladder_rows(summary, mock),
+        pictures=[Picture(key, images[key], caption) for key, caption in CAPTIONS.items() if key in images],
+        config=json.dumps(plain(given), indent=1),
+        version=config["versions"]["gwsurrogate-ml"],
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
     )
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Witness subtraction: gwsml report</title>
-{style}
-</head>
-<body>
-<header>
-<h1>Witness subtraction</h1>
-<div class="soft">{html.escape(source)} &middot; {html.escape(summary["model"])}</div>
-</header>
-{flags}
-<p>{share["subtracted"]:.1%} of the samples were subtracted from, {share["passed_through"]:.1%} passed through as they were
-(within reach of a gap, a faulty witness or an end of the data), {share["missing"]:.1%} are missing.</p>
-<h2>The ladder</h2>
-<div class="scroll"><table class="words">
-<thead><tr><th>check</th><th style="text-align:left">measured</th><th style="text-align:left">asked for</th><th></th></tr></thead>
-{chr(10).join(rows)}
-</table></div>
-<p class="soft">Attainable is what the best estimate from the same witnesses gains on the same data; the limit is its
-expectation in closed form. The causal limit holds for a stream without any delay. Self-subtraction is the fraction of a
-signal's SNR that cleaning takes away. The shift of a parameter is in units of sqrt(&sigma;&sup2; raw &minus; &sigma;&sup2;
-cleaned), the spread of the difference that is to be expected.</p>
-<h2>What is subtracted</h2>
-<div class="scroll"><table class="words">
-<thead><tr><th>band</th><th style="text-align:left">held-back power</th><th style="text-align:left">filters</th>
-<th style="text-align:left">leverage</th><th style="text-align:left">features</th></tr></thead>
-{_bands(summary)}
-</table></div>
-<p class="soft">Held-back power: mean ratio of the power after and before on data kept out of the fit. Leverage: the
-fraction of a signal that filters would take from the data they were fitted to; strain is never cleaned with filters from
-its own stretch.</p>
-<h2>Figures</h2>
-{chr(10).join(figures)}
-<h2>Repeat this run</h2>
-<pre>{html.escape(json.dumps(plain({key: value for key, value in config.items() if value is not None}), indent=1))}</pre>
-<footer>Made by gwsurrogate_ml {html.escape(config["versions"]["gwsurrogate-ml"])} on {today}.</footer>
-</body>
-</html>
-"""

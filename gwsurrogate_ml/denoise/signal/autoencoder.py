@@ -116,9 +116,7 @@ class AutoencoderDenoiser(SignalDenoiser):
         t = np.arange(signal.size) / sampling_frequency
         own = np.interp(t, np.arange(sigma.size) / RATE, sigma) * np.sqrt(RATE / sampling_frequency)
         if not (np.isfinite(along) and np.isfinite(probability) and np.isfinite(own).all()):
-            raise DataError(
-                "the segment or its PSD is not finite, or far too loud: whiten the strain, and give the PSD used"
-            )
+            raise DataError("the segment or its PSD is not finite, or far too loud: whiten the strain, and give the PSD used")
         latent = float("nan")
         if self.reference is not None:
             latent = self.reference.distance(latents[:, self._loudest(x[0])])

@@ -46,9 +46,7 @@ class Figures:
     flagged: bool
 
 
-def inject(
-    segment: Segment, waveform: np.ndarray, snr: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def inject(segment: Segment, waveform: np.ndarray, snr: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Data and signal (n_f,), both whitened: a waveform at a random time and phase, scaled to an optimal SNR."""
     white = waveform / np.sqrt(segment.psd)
     white = white / np.sqrt(4.0 / DURATION * np.sum(np.abs(white) ** 2))

@@ -107,10 +107,7 @@ class SignalDenoiser(ABC):
 
     def flags(self, result: Reconstruction) -> bool:
         """Whether something is in the segment that the denoiser does not know: a glitch, or a signal of another kind."""
-        return bool(
-            not result.ood <= self.card["ood_threshold"]
-            or result.ood_latent > self.card.get("latent_threshold", np.inf)
-        )
+        return bool(not result.ood <= self.card["ood_threshold"] or result.ood_latent > self.card.get("latent_threshold", np.inf))
 
     def denoise(
         self, white: TimeSeries, psd: PsdSource | None = None, seed: int = 0
@@ -197,9 +194,7 @@ def _checked(white: TimeSeries) -> tuple[np.ndarray, float, float]:
     try:
         rate, start = float(white.sample_rate.value), float(white.t0.value)
     except AttributeError as error:
-        raise DataError(
-            f"{type(white).__name__} given: give one gwpy TimeSeries, such as data.whiten()['H1']"
-        ) from error
+        raise DataError(f"{type(white).__name__} given: give one gwpy TimeSeries, such as data.whiten()['H1']") from error
     values = np.asarray(white.value, np.float64)
     require_rate(rate, "the series")
     if not np.isfinite(values).all():

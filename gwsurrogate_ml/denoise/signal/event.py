@@ -73,9 +73,7 @@ def denoise_event(denoiser: SignalDenoiser, data: StrainData, seed: int = 0) -> 
                 f"{start:.2f} to {start + len(series) / rate:.2f}: read a longer file"
             )
         if not np.isfinite(series.value[first - margin : first + size + margin]).all():
-            raise DataError(
-                f"{detector}: there is a gap within {DURATION:g} s of the event: use another detector's data"
-            )
+            raise DataError(f"{detector}: there is a gap within {DURATION:g} s of the event: use another detector's data")
         segment = whitened(series).segment(first)
         result = denoiser.reconstruct(segment.white, segment.psd, RATE, seed=seed)
         white = denoiser.series(segment.white[None], RATE)[0]

@@ -77,9 +77,7 @@ class Pool:
 
     def _cut(self, rows: np.ndarray, rng: np.random.Generator, sign: np.ndarray) -> Batch:
         d = self.drawn
-        some = Spectra(
-            sign * d.data[rows], sign * d.signal[rows], d.snr[rows], d.time[rows], d.glitch[rows], d.psd[rows]
-        )
+        some = Spectra(sign * d.data[rows], sign * d.signal[rows], d.snr[rows], d.time[rows], d.glitch[rows], d.psd[rows])
         return self.examples.cut(some, rng, sign * self.projection[rows])
 
 

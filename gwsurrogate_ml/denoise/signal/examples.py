@@ -125,13 +125,9 @@ class Examples:
         self.noise_fraction, self.glitch_fraction = noise_fraction, glitch_fraction
         self.outside_fraction = outside_fraction
         rng = np.random.default_rng(GLITCHES)
-        self.glitches = [
-            glitches.spectrum(kind, frequencies(), rng) for kind in kinds for _ in range(POOL // len(kinds))
-        ]
+        self.glitches = [glitches.spectrum(kind, frequencies(), rng) for kind in kinds for _ in range(POOL // len(kinds))]
 
-    def spectra(
-        self, n: int, rng: np.random.Generator, snr: tuple[float, float], rows: tuple[int, int] | None = None
-    ) -> Spectra:
+    def spectra(self, n: int, rng: np.random.Generator, snr: tuple[float, float], rows: tuple[int, int] | None = None) -> Spectra:
         """`n` segments with noise and at most one thing in it."""
         f = frequencies()
         data = np.empty((n, f.size), np.complex128)
@@ -168,9 +164,7 @@ class Examples:
             data[i] += signal[i]
         return Spectra(data, signal, snrs, times, glitch, psds)
 
-    def batch(
-        self, n: int, rng: np.random.Generator, snr: tuple[float, float], rows: tuple[int, int] | None = None
-    ) -> Batch:
+    def batch(self, n: int, rng: np.random.Generator, snr: tuple[float, float], rows: tuple[int, int] | None = None) -> Batch:
         """`n` examples, signals log-uniform in SNR; `rows` bounds the waveforms that may occur."""
         return self.cut(self.spectra(n, rng, snr, rows), rng)
 

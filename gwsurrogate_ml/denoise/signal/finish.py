@@ -116,9 +116,7 @@ def finish(
     drawn = examples.spectra(2 * settings.data.reference, rng, (settings.data.snr[0], 1.5 * settings.data.snr[1]))
     # Glitches are what the score is to tell apart: they are no part of the reference.
     usual = np.flatnonzero(~drawn.glitch)[: settings.data.reference]
-    denoiser.reference = Reference.of(
-        np.array([denoiser.latent(drawn.data[i], drawn.psd[i]) for i in usual]), N_COMPONENTS
-    )
+    denoiser.reference = Reference.of(np.array([denoiser.latent(drawn.data[i], drawn.psd[i]) for i in usual]), N_COMPONENTS)
     rng = np.random.default_rng([settings.seed, _CALIBRATION])
     held = examples.waveforms[-max(1, round(HELD * len(examples.waveforms))) :]
     latents, scales = [], []
@@ -152,9 +150,7 @@ def finish(
     return denoiser
 
 
-def _card(
-    settings: DenoiserSettings, examples: Examples, network: Autoencoder, metrics: dict[str, Any]
-) -> dict[str, Any]:
+def _card(settings: DenoiserSettings, examples: Examples, network: Autoencoder, metrics: dict[str, Any]) -> dict[str, Any]:
     def names(folder: Path | None) -> list[str]:
         return sorted(path.name for path in folder.glob("*-*.*")) if folder else ["Gaussian"]
 

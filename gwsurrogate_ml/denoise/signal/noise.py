@@ -20,7 +20,8 @@ from gwsurrogate_ml.denoise.signal.segment import (
 )
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.kernels import fft
-from gwsurrogate_ml.kernels.psd import inverse_spectrum_truncation, median_bias, welch
+from gwsurrogate_ml.kernels.psd import median_bias, welch
+from gwsurrogate_ml.kernels.truncation import inverse_spectrum_truncation
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
@@ -82,9 +83,7 @@ def noise_segments(
     size = round(DURATION * rate)
     starts = [a for a in range(0, white.values.size - size + 1, round(hop * rate)) if usable[a : a + size].all()]
     if len(starts) < 4:
-        raise DataError(
-            f"{series.name}: {len(starts)} usable segments of {DURATION:g} s, 4 are needed: give a longer series"
-        )
+        raise DataError(f"{series.name}: {len(starts)} usable segments of {DURATION:g} s, 4 are needed: give a longer series")
     return [white.segment(a) for a in starts]
 
 

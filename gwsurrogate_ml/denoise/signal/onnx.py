@@ -115,9 +115,7 @@ def export_onnx(denoiser: SignalDenoiser, path: str | Path) -> Path:
     from gwsurrogate_ml.denoise.signal.autoencoder import AutoencoderDenoiser
 
     if not isinstance(denoiser, AutoencoderDenoiser):
-        raise ConfigError(
-            f"{denoiser.card['name']} is no network: export an autoencoder, such as load_denoiser('bbh-autoencoder')"
-        )
+        raise ConfigError(f"{denoiser.card['name']} is no network: export an autoencoder, such as load_denoiser('bbh-autoencoder')")
     path = onnx_file.target(path)
     onnx_file.require("export to ONNX", "onnx", "onnxscript")
     import torch

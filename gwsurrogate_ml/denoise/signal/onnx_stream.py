@@ -136,9 +136,7 @@ class SignalStream:
         gap = np.full(self.delay, np.nan, np.float32)
         return SignalState(time, weight, gap, nothing, nothing, np.zeros(self.delay, bool), self.delay - self._before)
 
-    def step(
-        self, state: SignalState, white: np.ndarray, start_time: float | None = None
-    ) -> tuple[SignalState, SignalFrame]:
+    def step(self, state: SignalState, white: np.ndarray, start_time: float | None = None) -> tuple[SignalState, SignalFrame]:
         """Denoise one frame of n samples; the output is the n samples `delay` earlier.
 
         Parameters

@@ -39,9 +39,7 @@ class Projection(nn.Module):
     best : int, waveforms that are looked at closely
     """
 
-    def __init__(
-        self, waveforms: np.ndarray, family: np.ndarray, heads: np.ndarray, temperature: float, best: int
-    ) -> None:
+    def __init__(self, waveforms: np.ndarray, family: np.ndarray, heads: np.ndarray, temperature: float, best: int) -> None:
         super().__init__()
         f = frequencies()
         self.first, self.temperature = round(f[0] * DURATION), temperature
@@ -130,9 +128,7 @@ def _steps(n_f: int, low: int, high: int) -> dict[str, np.ndarray]:
     """Matrices of a transform of N_TIME = OUTER INNER, frequencies k = INNER a + b to times n = c + OUTER d."""
     a, b, c = np.arange(n_f // INNER), np.arange(INNER), np.arange(OUTER)
     d = np.arange(low // OUTER, (high - 1) // OUTER + 1)
-    outer, twist, inner = (
-        2.0 * np.pi * np.outer(x, y) / n for x, y, n in ((c, a, OUTER), (c, b, N_TIME), (b, d, INNER))
-    )
+    outer, twist, inner = (2.0 * np.pi * np.outer(x, y) / n for x, y, n in ((c, a, OUTER), (c, b, N_TIME), (b, d, INNER)))
     return {
         "outer": np.block([[np.cos(outer), -np.sin(outer)], [np.sin(outer), np.cos(outer)]]),
         "twist_cos": np.cos(twist),

@@ -57,9 +57,7 @@ class SegmentFrame:
     found_at: tuple[float, ...]
 
 
-def start(
-    denoiser: SignalDenoiser, time: float, sampling_frequency: float, psd: PsdSource | None = None
-) -> SegmentState:
+def start(denoiser: SignalDenoiser, time: float, sampling_frequency: float, psd: PsdSource | None = None) -> SegmentState:
     """State of a stream that begins at `time` (GPS s); `psd` is that of the whitening, a design curve by default.
 
     Raises

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gwsurrogate_ml.denoise.signal import waveform_bank as banks
 from gwsurrogate_ml.denoise.signal.example_pool import Pool
@@ -26,6 +28,7 @@ from gwsurrogate_ml.denoise.signal.projection import Projection
 from gwsurrogate_ml.denoise.signal.segment import Segment, frequencies
 from gwsurrogate_ml.denoise.signal.settings import DenoiserSettings, TrainingSettings
 from gwsurrogate_ml.errors import ArtifactError, ConfigError
+from gwsurrogate_ml.files import save_torch, whole_file
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
@@ -85,9 +88,7 @@ def losses(out: Output, batch: Batch) -> Losses:
     error = (out.signal - signal) ** 2
     spread = (torch.log(out.sigma) + 0.5 * error.detach() / out.sigma**2).mean()
     logit = torch.logsumexp(out.presence, dim=1)
-    entropy = torch.nn.functional.binary_cross_entropy_with_logits(
-        logit, torch.from_numpy(batch.present), reduction="none"
-    )
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits(logit, torch.from_numpy(batch.present), reduction="none")
     energy = error.sum(dim=1)
     presence = (entropy * torch.from_numpy(batch.judged)).mean()
     return Losses(energy.mean(), torch.log1p(energy / ENERGY).mean(), spread, presence)
@@ -128,14 +129,20 @@ def optimise(
             )
         )
     )  # fmt: skip
-    average = {key: value.clone() for key, value in network.state_dict().items()}
+    # The memory grows with the steps done, to 1 / (1 - ema): the first weights are soon forgotten.
+    average = AveragedModel(
+        network,
+        multi_avg_fn=lambda mean, now, n: get_ema_multi_avg_fn(min(t.ema, float((n + 1) / (n + 10))))(mean, now, n),
+    )
     optimiser = torch.optim.AdamW(network.parameters(), lr=t.learning_rate, weight_decay=t.weight_decay, fused=True)
+    schedule = LambdaLR(optimiser, partial(_rate, t=t))
+    parts = {"network": network, "average": average, "optimiser": optimiser, "schedule": schedule}
     first, seconds, checkpoint, log = 0, 0.0, work / "checkpoint.pt", work / "log.jsonl"
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
-        network.load_state_dict(state["network"])
-        optimiser.load_state_dict(state["optimiser"])
-        average, first, seconds = state["average"], state["step"], state["seconds"]
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        first, seconds = state["step"], state["seconds"]
         logger.info("resuming at step %d of %d", first, t.steps)
     else:
         log.unlink(missing_ok=True)
@@ -144,9 +151,7 @@ def optimise(
     before = time.process_time()
     pool = None
     if layer is not None and settings.projection is not None:
-        pool = Pool.make(
-            examples, layer, settings.projection.pool, (settings.seed, _POOL), data.snr, taught, work, progress
-        )
+        pool = Pool.make(examples, layer, settings.projection.pool, (settings.seed, _POOL), data.snr, taught, work, progress)
     pool_seconds = time.process_time() - before
     started = time.process_time() - seconds
     recent: list[list[float]] = []
@@ -162,15 +167,12 @@ def optimise(
         loss = found.total(t)
         if not torch.isfinite(loss):
             raise ArtifactError(f"the loss is {loss.item()} at step {step}: lower training.learning_rate")
-        for group in optimiser.param_groups:
-            group["lr"] = t.learning_rate * _rate(step, t)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), t.clip)
         optimiser.step()
-        with torch.no_grad():
-            decay = min(t.ema, (step + 1) / (step + 10))
-            torch._foreach_lerp_(list(average.values()), list(network.state_dict().values()), 1.0 - decay)
+        average.update_parameters(network)
+        schedule.step()
         recent.append([float(value.detach()) for value in found])
         done = step + 1
         if done % t.log_every == 0 or done == t.steps:
@@ -181,8 +183,10 @@ def optimise(
             with log.open("a") as stream:
                 stream.write(json.dumps(line) + "\n")
         if done % t.checkpoint_every == 0 or done == t.steps:
-            state = {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "average": average}
-            _write_state(checkpoint, state | {"step": done, "seconds": time.process_time() - started})
+            state = {name: part.state_dict() for name, part in parts.items()}
+            state |= {"step": done, "seconds": time.process_time() - started}
+            with whole_file(checkpoint) as temporary:
+                save_torch(state, temporary)
         if progress:
             progress("training", done, t.steps)
     network.eval()
@@ -192,16 +196,12 @@ def optimise(
         batch = Pool.make(examples, layer, 256, (settings.seed, _VALIDATION), data.snr, unseen).all(rng)
     else:
         batch = examples.batch(256, rng, data.snr, unseen)
-    last = {key: value.clone() for key, value in network.state_dict().items()}
-    judged = []
-    for weights in (average, last):
-        network.load_state_dict(weights)
-        with torch.no_grad():
-            judged.append(losses(network(*_inputs(batch)), batch))
+    both = average.module.eval(), network
+    with torch.no_grad():
+        judged = [losses(each(*_inputs(batch)), batch) for each in both]
     better = int(judged[1].total(t) < judged[0].total(t))
-    network.load_state_dict((average, last)[better])
     metrics: dict[str, Any] = {key: float(value) for key, value in judged[better]._asdict().items()}
-    return network, metrics | {
+    return both[better], metrics | {
         "validation": "means over 256 examples of waveforms not trained on: squared error, log(1 + error / "
         f"{ENERGY:g}), -log likelihood, cross-entropy",
         "cpu_seconds": round(time.process_time() - started, 1) if first < t.steps else round(seconds, 1),
@@ -231,7 +231,7 @@ def _rate(step: int, t: TrainingSettings) -> float:
     [0.1, 0.5, 0.001, 0.05, 0.25]
     """
     edges = [0, *(step for step in sorted(t.restarts) if step < t.steps), t.steps]
-    cycle = sum(edge <= step for edge in edges) - 1
+    cycle = sum(edge <= step for edge in edges[:-1]) - 1
     begin, end = edges[cycle], edges[cycle + 1]
     cosine = 0.5 * (1.0 + float(np.cos(np.pi * (step - begin) / (end - begin))))
     return 0.5**cycle * min(1.0, (step - begin + 1) / t.warm_up) * cosine
@@ -248,15 +248,6 @@ def claim(work: Path, settings: DenoiserSettings) -> None:
     work.mkdir(parents=True, exist_ok=True)
     path, text = work / "config.json", json.dumps(settings.model_dump(mode="json"), indent=1, sort_keys=True)
     if path.exists() and path.read_text() != text:
-        raise ConfigError(
-            f"{work} holds the unfinished training of another configuration: delete it or choose another --out"
-        )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
-    os.replace(temporary, path)
-
-
-def _write_state(path: Path, state: dict[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
+        raise ConfigError(f"{work} holds the unfinished training of another configuration: delete it or choose another --out")
+    with whole_file(path) as temporary:
+        temporary.write_text(text)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from gwsurrogate_ml.binaries import Binaries
 from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.waveform.model import Grid, WaveformModel
 
 F_MIN, F_MAX, N_NODES = 24.0, 700.0, 112
 """Band (Hz) and number of spline nodes."""
@@ -137,9 +138,12 @@ def draw_parameters(n: int, seed: int, mass: tuple[float, float] = (10.0, 80.0),
 
 
 def build(
-    model: Any, parameters: np.ndarray, progress: Callable[[str, int, int], None] | None = None, batch: int = 32
+    model: WaveformModel,
+    parameters: np.ndarray,
+    progress: Callable[[str, int, int], None] | None = None,
+    batch: int = 32,
 ) -> Bank:
-    """A bank of `model`'s waveforms; `model.frequency_domain` as the surrogate's."""
+    """A bank of `model`'s waveforms (WaveformModel), their (2, 2) mode."""
     amplitude, phase = np.empty((2, len(parameters), N_NODES))
     start = _starts(model, parameters)
     done = 0
@@ -147,7 +151,7 @@ def build(
         rows = np.flatnonzero(start == f_low)
         for first in range(0, rows.size, batch):
             some = rows[first : first + batch]
-            h = model.frequency_domain(*parameters[some].T, duration=DURATION, sampling_frequency=RATE, f_min=f_low)
+            h = model.quadrupole(Binaries.aligned(*parameters[some].T), Grid(DURATION, RATE, float(f_low)))
             amplitude[some], phase[some] = _at_nodes(h, float(f_low))
             done += some.size
             if progress:
@@ -155,18 +159,14 @@ def build(
     return Bank(parameters, amplitude, phase, start)
 
 
-def _starts(model: Any, parameters: np.ndarray) -> np.ndarray:
+def _starts(model: WaveformModel, parameters: np.ndarray) -> np.ndarray:
     """Lowest of STARTS that the model reaches, (n,) Hz."""
-    if not hasattr(model, "smallest_total_mass"):
-        return np.full(len(parameters), STARTS[0])
     start = np.empty(len(parameters))
     for i, (m_1, m_2, chi_1, chi_2) in enumerate(parameters):
-        smallest = model.smallest_total_mass(m_1 / m_2, chi_1, chi_2, STARTS[0])
+        smallest = float(np.max(model.total_mass_range(m_1 / m_2, chi_1, chi_2, STARTS[0])[0]))
         reached = [f for f in STARTS if 1.01 * smallest * STARTS[0] / f < m_1 + m_2]
         if not reached:
-            raise ConfigError(
-                f"the model does not reach {STARTS[-1]:g} Hz for {m_1:g} + {m_2:g} Msun: raise the masses"
-            )
+            raise ConfigError(f"the model does not reach {STARTS[-1]:g} Hz for {m_1:g} + {m_2:g} Msun: raise the masses")
         start[i] = reached[0]
     return start
 

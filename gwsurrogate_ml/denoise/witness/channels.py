@@ -32,6 +32,12 @@ class Aligned:
     sampling_frequency: float
     start_time: float
 
+    def part(self, first: int, last: int) -> Aligned:
+        """Samples `first` to `last`, views of these."""
+        channels = {name: values[first:last] for name, values in self.channels.items()}
+        start = self.start_time + first / self.sampling_frequency
+        return Aligned(self.strain[first:last], channels, self.units, self.sampling_frequency, start)
+
 
 def align(strain: TimeSeries, witnesses: Mapping[str, TimeSeries], names: Sequence[str] | None = None) -> Aligned:
     """Arrays of the strain and the witnesses over the strain's span.
@@ -89,9 +95,7 @@ def _grid(series: TimeSeries, name: str) -> tuple[float, float]:
     try:
         return float(series.sample_rate.value), float(series.t0.value)
     except AttributeError as error:
-        raise DataError(
-            f"{name} is a {type(series).__name__}: give a gwpy TimeSeries, which knows its times"
-        ) from error
+        raise DataError(f"{name} is a {type(series).__name__}: give a gwpy TimeSeries, which knows its times") from error
 
 
 def require_alive(data: Aligned) -> None:
@@ -208,9 +212,7 @@ def at_rate(series: TimeSeries, sampling_frequency: float) -> TimeSeries:
     first, last = np.ceil(middle - reach).astype(int), np.floor(middle + reach).astype(int) + 1
     whole = (first >= 0) & (last <= values.size)
     clear = bad[np.clip(last, 0, values.size)] == bad[np.clip(first, 0, values.size)]
-    result = type(series)(
-        np.where(whole & clear, out, np.nan), t0=series.t0, sample_rate=sampling_frequency, name=series.name
-    )
+    result = type(series)(np.where(whole & clear, out, np.nan), t0=series.t0, sample_rate=sampling_frequency, name=series.name)
     result.override_unit(series.unit)
     return result
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.denoise.witness import fitting
-from gwsurrogate_ml.denoise.witness.channels import RUN, align, require_alive, stuck_after
+from gwsurrogate_ml.denoise.witness.channels import RUN, Aligned, align, require_alive, stuck_after
 from gwsurrogate_ml.denoise.witness.features import Feature
 from gwsurrogate_ml.denoise.witness.stream import CleanFrame, Filter, StreamState, run_through
 from gwsurrogate_ml.errors import ConfigError, DataError, DomainWarning
@@ -103,7 +103,29 @@ class WitnessCleaner:
         ConfigError
             if bands overlap, are empty or reach beyond the Nyquist frequency
         """
-        data = align(strain, witnesses)
+        return cls.fit_aligned(
+            align(strain, witnesses),
+            bands,
+            features=features,
+            held_back=held_back,
+            resolutions=resolutions,
+            name=name,
+            progress=progress,
+        )
+
+    @classmethod
+    def fit_aligned(
+        cls,
+        data: Aligned,
+        bands: Sequence[tuple[float, float]] = DEFAULT_BANDS,
+        *,
+        features: Sequence[Feature] | None = None,
+        held_back: float = 0.25,
+        resolutions: Sequence[float] = fitting.RESOLUTIONS,
+        name: str = "witness-cleaner",
+        progress: Progress | None = None,
+    ) -> WitnessCleaner:
+        """As `fit`, to what `channels.align` made of strain and witnesses."""
         require_alive(data)
         bands = fitting.check_bands(bands, data.sampling_frequency)
         if not 0.05 <= held_back <= 0.5:
@@ -174,7 +196,12 @@ class WitnessCleaner:
         if not self.plan.channels:
             values = np.asarray(strain.value, np.float64)
             return CleanFrame(values.copy(), np.zeros(values.size), float(strain.t0.value), self.plan.model)
-        data = align(strain, witnesses, self.plan.channels)
+        return self.apply_aligned(align(strain, witnesses, self.plan.channels))
+
+    def apply_aligned(self, data: Aligned) -> CleanFrame:
+        """As `apply`, to what `channels.align` made of strain and witnesses."""
+        if not self.plan.channels:
+            return CleanFrame(data.strain.copy(), np.zeros(data.strain.size), data.start_time, self.plan.model)
         self._require_rate(data.sampling_frequency)
         rows = np.stack([data.channels[name] for name in self.plan.channels])
         return run_through(self.plan, data.strain, rows, data.start_time)
@@ -231,9 +258,7 @@ class WitnessCleaner:
             return {}
         f, before = welch(np.asarray(strain.value[first:last], np.float64), rate, 1.0, average="mean")
         _, after = welch(frame.strain[first:last], rate, 1.0, average="mean")
-        inside = {
-            (b["low"], b["high"]): (f >= b["low"]) & (f <= b["high"]) for b in self.card["bands"] if b["subtracted"]
-        }
+        inside = {(b["low"], b["high"]): (f >= b["low"]) & (f <= b["high"]) for b in self.card["bands"] if b["subtracted"]}
         return {band: float(np.mean(after[use] / before[use])) for band, use in inside.items()}
 
     def start(self, time: float) -> StreamState:
@@ -270,13 +295,9 @@ class WitnessCleaner:
             rows = np.empty((0, values.size))
         lost = round((start - state.next_time) * rate)
         if lost < 0:
-            raise DataError(
-                f"a frame at GPS {start:.4f} came out of order, {state.next_time:.4f} was due: drop it or start() anew"
-            )
+            raise DataError(f"a frame at GPS {start:.4f} came out of order, {state.next_time:.4f} was due: drop it or start() anew")
         if lost >= MAX_GAP * rate:
-            raise DataError(
-                f"{lost / rate:.1f} s of the stream were lost before GPS {start:.4f}: begin anew with start()"
-            )
+            raise DataError(f"{lost / rate:.1f} s of the stream were lost before GPS {start:.4f}: begin anew with start()")
         if lost:
             values = np.concatenate([np.full(lost, np.nan), values])
             rows = np.concatenate([np.full((len(rows), lost), np.nan), rows], axis=1)

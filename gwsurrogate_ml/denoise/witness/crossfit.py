@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gwsurrogate_ml.denoise.witness.channels import Aligned, align
 from gwsurrogate_ml.denoise.witness.cleaner import DEFAULT_BANDS, Progress, WitnessCleaner
 from gwsurrogate_ml.denoise.witness.stream import CleanFrame
 
@@ -56,29 +57,30 @@ def clean_own_span(
     >>> bool(frame.strain.std() < data.strain.value.std()), frame.model
     (True, 'witness-cleaner 1 (cross-fitted)')
     """
-    middle, rate = len(strain) // 2, float(strain.sample_rate.value)
-    fits = []
-    for part in (slice(0, middle), slice(middle, None)):
-        cut = strain[part]
-        own = {key: _over(series, cut) for key, series in witnesses.items()}
-        fits.append(WitnessCleaner.fit(cut, own, bands, name=name, progress=progress, **options))
-    first, second = (fit.apply(strain, witnesses) for fit in fits)
-    t = (np.arange(len(strain)) - middle) / rate
+    return clean_aligned(align(strain, witnesses), bands, name=name, progress=progress, **options)
+
+
+def clean_aligned(
+    data: Aligned,
+    bands: Sequence[tuple[float, float]] = DEFAULT_BANDS,
+    *,
+    name: str = "witness-cleaner",
+    progress: Progress | None = None,
+    **options: Any,
+) -> tuple[CleanFrame, tuple[WitnessCleaner, WitnessCleaner]]:
+    """As `clean_own_span`, of what `channels.align` made of strain and witnesses."""
+    raw, n, middle = data.strain, data.strain.size, data.strain.size // 2
+    fits = [
+        WitnessCleaner.fit_aligned(data.part(*span), bands, name=name, progress=progress, **options)
+        for span in ((0, middle), (middle, n))
+    ]
+    first, second = (fit.apply_aligned(data) for fit in fits)
+    t = (np.arange(n) - middle) / data.sampling_frequency
     late = 0.5 + 0.5 * np.sin(np.pi * np.clip(t / BLEND, -0.5, 0.5))  # weight of the fit to the first half
-    raw = np.asarray(strain.value, np.float64)
-    clean = (
-        raw - late * (raw - first.strain) - (1.0 - late) * (raw - second.strain)
-    )  # exactly raw where nothing was taken
+    clean = raw - late * (raw - first.strain) - (1.0 - late) * (raw - second.strain)  # exactly raw where nothing was taken
     weight = late * first.weight + (1.0 - late) * second.weight
     weight = np.where(weight > 1.0 - 1e-9, 1.0, weight)
     model = f"{name} {fits[0].card['version']} (cross-fitted)"
     refused = (first.refused & (late > 0)) | (second.refused & (late < 1))
     frame = CleanFrame(np.where(np.isfinite(raw), clean, np.nan), weight, first.start_time, model, refused)
     return frame, (fits[0], fits[1])
-
-
-def _over(series: TimeSeries, part: TimeSeries) -> TimeSeries:
-    """The samples of `series` at the times of `part`."""
-    rate = float(series.sample_rate.value)
-    first = max(0, round((part.t0.value - series.t0.value) * rate))
-    return series[first : first + round(len(part) * rate / float(part.sample_rate.value))]

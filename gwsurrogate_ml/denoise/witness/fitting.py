@@ -57,9 +57,7 @@ def check_bands(bands: Sequence[tuple[float, float]], sampling_frequency: float)
                 "(just below the Nyquist frequency), the lower first"
             )
         if i and low < pairs[i - 1][1]:
-            raise ConfigError(
-                f"band {low:g} to {high:g} Hz overlaps the one before: list them ascending, touching at most"
-            )
+            raise ConfigError(f"band {low:g} to {high:g} Hz overlaps the one before: list them ascending, touching at most")
     return pairs
 
 
@@ -178,9 +176,7 @@ def _filters(
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Taps (k, n_segment + 1) over all bands, where each feature is used (n_bins from 0 Hz, k), and averages."""
     delta_f = rate / n_segment
-    bins = slice(
-        max(1, int((bands[0][0] - EDGE) / delta_f)), min(n_segment // 2, int((bands[-1][1] + EDGE) / delta_f) + 2)
-    )
+    bins = slice(max(1, int((bands[0][0] - EDGE) / delta_f)), min(n_segment // 2, int((bands[-1][1] + EDGE) / delta_f) + 2))
     frequencies = np.arange(bins.start, bins.stop) * delta_f
     allowed = np.any([(frequencies > low - EDGE) & (frequencies < high + EDGE) for low, high in bands], axis=0)
     spectra, averages = transfer_functions.cross_spectra(x, d, n_segment, bins, ok)

@@ -61,9 +61,7 @@ class Watch:
     was_trusted: bool = True
 
 
-def start(
-    bands: Sequence[tuple[float, float]], sampling_frequency: float, followed: Sequence[bool] | np.ndarray = ()
-) -> Watch:
+def start(bands: Sequence[tuple[float, float]], sampling_frequency: float, followed: Sequence[bool] | np.ndarray = ()) -> Watch:
     """A judge that trusts, with gains of 1; `followed` says whose gain may change, nobody's by default."""
     n, none = len(bands), np.zeros(0)
     follow = np.asarray(followed, bool) if len(followed) else np.zeros(n, bool)
@@ -112,8 +110,7 @@ def step(
         rise = 0.5 - 0.5 * np.cos(np.pi * np.clip((np.arange(at, at + n) + 1.0) / (ramp + 1.0), 0.0, 1.0))
         trust[part] = _between(float(watch.was_trusted), float(watch.trusted), rise)
         total[part] = sum(
-            _between(old, new, rise) * row
-            for old, new, row in zip(watch.last_gain, watch.gain, predicted[:, part], strict=True)
+            _between(old, new, rise) * row for old, new, row in zip(watch.last_gain, watch.gain, predicted[:, part], strict=True)
         )
         watch = replace(
             watch,

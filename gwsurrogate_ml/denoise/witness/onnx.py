@@ -132,9 +132,7 @@ def _graph(plan: Filter, scales: np.ndarray, unit: float) -> Any:
             mean = node("ReduceMean", [row(name), "one"], f"mean {name}")
             about = node("Unsqueeze", [node("Sub", [row(name), mean], f"about {name}"), "zero"], f"series {name}")
             smooth = node("Squeeze", [node("Conv", [about, "smoothing"], f"conv {name}"), "zero"], f"smooth {name}")
-            made[f"motion {name}"] = node(
-                "Add", [smooth, node("Mul", [mean, "size"], f"level {name}")], f"motion {name}"
-            )
+            made[f"motion {name}"] = node("Add", [smooth, node("Mul", [mean, "size"], f"level {name}")], f"motion {name}")
         return made[f"motion {name}"]
 
     def phase(feature: Feature) -> str:
@@ -164,9 +162,7 @@ def _graph(plan: Filter, scales: np.ndarray, unit: float) -> Any:
     node("Slice", ["all", "keep", "far", "one"], "kept")
     # A convolution of ONNX is a correlation: the taps are turned round.
     constants["taps"] = (plan.taps * gain[:, None] / unit)[..., ::-1].astype(np.float32)
-    node(
-        "Squeeze", [node("Conv", [node("Unsqueeze", ["all", "zero"], "batch"), "taps"], "sums"), "zero"], "predictions"
-    )
+    node("Squeeze", [node("Conv", [node("Unsqueeze", ["all", "zero"], "batch"), "taps"], "sums"), "zero"], "predictions")
     floats, shape = TensorProto.FLOAT, helper.make_tensor_value_info
     return helper.make_graph(
         nodes,

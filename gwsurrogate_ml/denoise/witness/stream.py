@@ -228,9 +228,7 @@ class Filter:
         return np.where(weight > 1.0 - 1e-9, 1.0, np.where(weight < 1e-9, 0.0, weight))
 
 
-def run_through(
-    plan: Filter, strain: np.ndarray, witnesses: np.ndarray, start_time: float, block: float = 64.0
-) -> CleanFrame:
+def run_through(plan: Filter, strain: np.ndarray, witnesses: np.ndarray, start_time: float, block: float = 64.0) -> CleanFrame:
     """Clean a whole series (n,) with its witnesses (n_channels, n) by running the stream over it."""
     state, size = plan.start(start_time), max(1, round(block * plan.sampling_frequency))
     frames: list[CleanFrame] = []

@@ -78,9 +78,7 @@ def choose(spectra: np.ndarray, averages: float, delta_f: float, allowed: np.nda
     rest = spectra.copy()
     n_bins, k = rest.shape[0], rest.shape[1] - 1
     width = max(1, round(SMOOTH / delta_f))
-    kernel = (
-        np.ones(width) / np.convolve(np.ones(n_bins), np.ones(width), "same").max() if n_bins >= width else np.ones(1)
-    )
+    kernel = np.ones(width) / np.convolve(np.ones(n_bins), np.ones(width), "same").max() if n_bins >= width else np.ones(1)
     weight = np.convolve(np.ones(n_bins), kernel, "same")
     # Hann spectra of neighbouring bins are correlated: half of them count.
     needed = max(STAY, 1.0 + 3.0 / np.sqrt(max(1.0, 0.5 * width)))

@@ -20,10 +20,10 @@ from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import first_templates, loudest, network_lags, snr_series
 
 if TYPE_CHECKING:
-    from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
-    from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+    from gwsurrogate_ml.inference.prior.composition import Prior
     from gwsurrogate_ml.strain.data import StrainData
     from gwsurrogate_ml.strain.segment import AnalysisSegment
+    from gwsurrogate_ml.waveform.model import WaveformModel
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def centred(
     data: StrainData,
     options: Mapping[str, Any],
     model: WaveformModel,
-    prior: BinaryPrior,
+    prior: Prior,
     seed: int = 0,
     require: Callable[[AnalysisSegment], None] = lambda segment: None,
 ) -> tuple[StrainData, AnalysisSegment]:
@@ -57,7 +57,7 @@ def centred(
     options : mapping
         of `StrainData.segment`
     model : WaveformModel
-    prior : BinaryPrior
+    prior : Prior
         whose binaries are looked for, within `REACH` of the time given as far as the data go
     seed : int
         of the templates
@@ -94,7 +94,7 @@ def analysed(
     data: StrainData | AnalysisSegment,
     options: Mapping[str, Any],
     model: WaveformModel,
-    prior: BinaryPrior,
+    prior: Prior,
     seed: int,
     require: Callable[[AnalysisSegment], None],
     centre: bool,
@@ -135,12 +135,10 @@ def _renamed(segment: AnalysisSegment, gps: float) -> AnalysisSegment | None:
 def require_data(data: object) -> None:
     """Raise ConfigError unless `data` are StrainData or an AnalysisSegment."""
     if not hasattr(data, "segment") and not hasattr(data, "psd"):
-        raise ConfigError(
-            f"data are a {type(data).__name__}: give StrainData, such as StrainData.from_files, or a segment"
-        )
+        raise ConfigError(f"data are a {type(data).__name__}: give StrainData, such as StrainData.from_files, or a segment")
 
 
-def _flags(flags: tuple[str, ...], given: float, found: float, prior: BinaryPrior) -> tuple[str, ...]:
+def _flags(flags: tuple[str, ...], given: float, found: float, prior: Prior) -> tuple[str, ...]:
     """The flags, with one for a time given from which the prior would not have reached the event."""
     # GPS times in double precision are 0.2 microseconds apart.
     if abs(found - given) <= prior.time_half_width + 1e-6:
@@ -152,9 +150,7 @@ def _flags(flags: tuple[str, ...], given: float, found: float, prior: BinaryPrio
     )
 
 
-def _arrival(
-    at: Callable[[float], AnalysisSegment | None], gps: float, prior: BinaryPrior, model: WaveformModel, seed: int
-) -> float:
+def _arrival(at: Callable[[float], AnalysisSegment | None], gps: float, prior: Prior, model: WaveformModel, seed: int) -> float:
     """GPS time of the event; `gps` itself where that is near enough.
 
     Parameters
@@ -204,9 +200,7 @@ def _shared(squared: np.ndarray) -> np.ndarray:
     return np.minimum(squared, UNEQUAL * np.where(squared == first, second, first)).sum(axis=0)
 
 
-def _loudness(
-    segments: list[AnalysisSegment], prior: BinaryPrior, model: WaveformModel, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _loudness(segments: list[AnalysisSegment], prior: Prior, model: WaveformModel, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Arrival times (n,) in GPS s at the first detector, and the largest squared network signal-to-noise ratio at each.
 
     What one detector alone sees does not count, see `_shared`.

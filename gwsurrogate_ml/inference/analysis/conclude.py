@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS
 from gwsurrogate_ml.errors import DataError, DomainError
-from gwsurrogate_ml.inference.result.draws import derived
+from gwsurrogate_ml.inference.result.draws import derived, parameters_of
 from gwsurrogate_ml.inference.result.result import Result
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, check_edges
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
@@ -22,9 +21,9 @@ from gwsurrogate_ml.inference.weights import log_sum, summarise
 from gwsurrogate_ml.strain.amplitude import NOISIEST, QUIETEST, amplitudes
 
 if TYPE_CHECKING:
-    from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood, WaveformModel
-    from gwsurrogate_ml.inference.likelihood.trigger import Found
-    from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+    from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+    from gwsurrogate_ml.inference.likelihood.trigger import Trigger
+    from gwsurrogate_ml.inference.prior.composition import Prior
     from gwsurrogate_ml.inference.weights import WeightSummary
     from gwsurrogate_ml.strain.segment import AnalysisSegment
 
@@ -40,17 +39,12 @@ ALONE = (
 )
 
 
-def model_name(model: WaveformModel) -> str:
-    """What a waveform model calls itself."""
-    card = getattr(model, "info", {})
-    return str(card.get("name") or getattr(model, "name", type(model).__name__))
-
-
-def require_signal(found: Found, prior: BinaryPrior) -> None:
+def require_signal(found: Trigger, prior: Prior) -> None:
     """Raise DomainError if the loudest template is no louder than noise often is."""
     if found.network_snr < QUIET:
+        low, high = prior.bounds()["chirp_mass"]
         raise DomainError(
-            f"no signal with a detector-frame chirp mass of {prior.chirp_mass[0]:g} to {prior.chirp_mass[1]:g} solar masses: the "
+            f"no signal with a detector-frame chirp mass of {low:g} to {high:g} solar masses: the "
             f"loudest template near the given time reaches a network signal-to-noise ratio of {found.network_snr:.1f}, noise alone "
             f"often reaches {QUIET:g}; check the GPS time, and for lighter or heavier binaries "
             "give another prior (`sample_event`, gwsml analyze --from-scratch)"
@@ -116,16 +110,13 @@ def conclude(
     segment, found = sampler.likelihood.segment, sampler.found
     meta = identity | {
         "flags": [*segment.flags, *sampler.flags, *identity.get("flags", [])],
-        "prior": sampler.prior.model_dump(mode="json"),
+        **sampler.prior.record(segment.gps),
         "seed": seed,
         "options": asdict(options),
         "rounds": rounds,
-        "basis_size": sampler.reduced.size if sampler.reduced else 0,
         "search": {
             "snr": dict(zip(segment.detectors, map(float, found.snr), strict=True)),
-            "time": {
-                name: float(segment.start_time + t) for name, t in zip(segment.detectors, found.times, strict=True)
-            },
+            "time": {name: float(segment.start_time + t) for name, t in zip(segment.detectors, found.times, strict=True)},
             "chirp_mass": float(found.theta[0]),
         },
         "segment": {
@@ -140,11 +131,13 @@ def conclude(
         "versions": artifacts.package_versions("numpy", "scipy", "torch", "zuko", "bilby"),
     }
     return make_result(
+        sampler.proposed.names,
         draws,
         log_weights,
         summary,
         posterior,
         sampler.likelihood,
+        sampler.prior,
         options.n_sets,
         meta,
         lambda: time.perf_counter() - started,
@@ -156,11 +149,13 @@ N_TEMPLATES = 32
 
 
 def make_result(
+    names: tuple[str, ...],
     draws: Evaluated,
     log_weights: np.ndarray,
     summary: WeightSummary,
     posterior: Mapping[str, np.ndarray],
     likelihood: SegmentLikelihood,
+    prior: Prior,
     n_sets: int,
     meta: dict[str, Any],
     clock: Callable[[], float],
@@ -169,7 +164,7 @@ def make_result(
     from gwsurrogate_ml.inference.result.residual import examine
 
     noise = likelihood.log_noise_evidence
-    columns = {name: posterior[name] for name in PARAMETERS}
+    columns = {name: posterior[name] for name in parameters_of(posterior)}
     frame = pd.DataFrame(
         columns
         | derived(columns)
@@ -180,11 +175,11 @@ def make_result(
         }
     )
     weighted = pd.DataFrame(
-        dict(zip(INTRINSIC, draws.theta.T, strict=True))
+        dict(zip(names, draws.theta.T, strict=True))
         | {"log_weight": log_weights, "log_likelihood_ratio": draws.log_likelihood, "extrinsic_ess": draws.effective}
     )
     best = frame.iloc[int(np.argmax(posterior["log_likelihood"]))]
-    checks = examine(likelihood, {name: float(best[name]) for name in PARAMETERS}, _templates(likelihood, meta))
+    checks = examine(likelihood, {name: float(best[name]) for name in columns}, _templates(likelihood, prior))
     weights = np.exp(log_weights - log_weights.max())
     by_set = np.array([log_sum(log_weights[draws.part == k]) - np.log(np.sum(draws.part == k)) for k in range(n_sets)])
     scatter = float(np.std(np.exp(by_set - summary.log_evidence), ddof=1) / np.sqrt(n_sets)) if n_sets > 1 else 0.0
@@ -205,11 +200,9 @@ def make_result(
     )
 
 
-def _templates(likelihood: SegmentLikelihood, meta: Mapping[str, Any]) -> np.ndarray:
+def _templates(likelihood: SegmentLikelihood, prior: Prior) -> np.ndarray:
     """Waveforms spread over the prior, (N_TEMPLATES, n_f), to look for a second signal with."""
     from scipy.stats import qmc
 
-    from gwsurrogate_ml.inference.prior.binary import BinaryPrior
-
-    u = qmc.Sobol(len(INTRINSIC), scramble=True, seed=np.random.default_rng(0)).random(N_TEMPLATES)
-    return likelihood.waveforms(BinaryPrior.model_validate(meta["prior"]).from_uniform(u))
+    u = qmc.Sobol(len(prior.names), scramble=True, seed=np.random.default_rng(0)).random(N_TEMPLATES)
+    return likelihood.waveforms(prior.from_uniform(u))

@@ -18,22 +18,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.arguments import whole
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError, DomainWarning
 from gwsurrogate_ml.inference.analysis.arrival import analysed, require_data
-from gwsurrogate_ml.inference.analysis.conclude import conclude, model_name, other_ways, require_signal, require_strain
-from gwsurrogate_ml.inference.analysis.preflight import spectrum_flags
+from gwsurrogate_ml.inference.analysis.conclude import conclude, other_ways, require_signal, require_strain
+from gwsurrogate_ml.inference.analysis.preflight import draws_and_seed, spectrum_flags
 from gwsurrogate_ml.inference.config import EstimatorConfig
-from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood, WaveformModel
-from gwsurrogate_ml.inference.likelihood.trigger import Found, search
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+from gwsurrogate_ml.inference.likelihood.trigger import Trigger, search
 from gwsurrogate_ml.inference.proposal.flows import network_proposals
-from gwsurrogate_ml.inference.proposal.novelty import UsualRange
+from gwsurrogate_ml.inference.proposal.novelty import Novelty
 from gwsurrogate_ml.inference.proposal.summaries import observe
 from gwsurrogate_ml.inference.sampling.checkpoint import kept_in
+from gwsurrogate_ml.inference.sampling.quadrupole import QuadrupoleSampler
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, weigh
-from gwsurrogate_ml.inference.sampling.sampler import EventSampler
 from gwsurrogate_ml.inference.training.simulator import band_frequencies, n_features
-from gwsurrogate_ml.waveform.model import require_quadrupole
+from gwsurrogate_ml.surrogate.load import load_model
+from gwsurrogate_ml.waveform.model import WaveformModel, require_quadrupole
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.result.result import Result
@@ -61,33 +61,23 @@ class Estimator:
     >>> result = estimator.sample(StrainData.from_gwosc("GW150914"))   # doctest: +SKIP
     """
 
-    def __init__(
-        self, card: dict[str, Any], tensors: dict[str, np.ndarray], model: WaveformModel | None = None
-    ) -> None:
+    def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray], model: WaveformModel | None = None) -> None:
         import torch
 
         from gwsurrogate_ml.inference.proposal.density import PosteriorNetwork
 
         artifacts.require(card, config=dict, ranges=dict, training_data=dict)
-        if model is not None:
-            require_quadrupole(model)
         self.info = card
-        self._model = model
-        state = {
-            k.removeprefix("network."): torch.from_numpy(v.copy())
-            for k, v in tensors.items()
-            if k.startswith("network.")
-        }
+        self._model = None if model is None else require_quadrupole(load_model(model))
+        state = {k.removeprefix("network."): torch.from_numpy(v.copy()) for k, v in tensors.items() if k.startswith("network.")}
         try:
             self.config = EstimatorConfig.model_validate(card["config"])
             self.network = PosteriorNetwork(n_features(self.config), self.config.network)
             self.network.load_state_dict(state)
-            self._functions = tensors["functions.real"].astype(np.float64) + 1j * tensors["functions.imag"].astype(
-                np.float64
-            )
+            self._functions = tensors["functions.real"].astype(np.float64) + 1j * tensors["functions.imag"].astype(np.float64)
             self._templates = tensors["templates.real"].astype(np.float64) + 1j * tensors["templates.imag"]
             self._reference = tensors["reference.real"] + 1j * tensors["reference.imag"]
-            self._usual = UsualRange(
+            self._usual = Novelty(
                 tensors["usual.low"],
                 tensors["usual.high"],
                 tensors["usual.limit"],
@@ -110,24 +100,14 @@ class Estimator:
     @cached_property
     def model(self) -> WaveformModel:
         """The waveform model the likelihood uses: the surrogate the network was trained on."""
-        if self._model is not None:
-            return self._model
-        return self._loaded[0]
-
-    @cached_property
-    def _loaded(self) -> tuple[WaveformModel, dict[str, Any]]:
-        """The surrogate named in the configuration and what identifies it."""
-        from gwsurrogate_ml.surrogate.load import load_model
-
-        return load_model(self.config.surrogate)
+        return require_quadrupole(load_model(self.config.surrogate if self._model is None else self._model))
 
     def _identity(self) -> dict[str, Any]:
         """What identifies the waveform model of the likelihood, and the one trained on where that is another.
 
         Weights are exact for the likelihood's waveforms; only the efficiency can suffer if the network saw others.
         """
-        trained = self.info["training_data"]["surrogate"]
-        present = self._loaded[1] if self._model is None else {"name": model_name(self._model)}
+        trained, present = self.info["training_data"]["surrogate"], self.model.identity
         return present if present == trained else present | {"trained_on": trained}
 
     @property
@@ -168,7 +148,7 @@ class Estimator:
             )
         require_strain(segment)
 
-    def observe(self, likelihood: SegmentLikelihood, found: Found) -> Any:
+    def observe(self, likelihood: SegmentLikelihood, found: Trigger) -> Any:
         """The features (F,) of the data as the network takes them: whitened, aligned at the found times, projected."""
         loudest = 0.95 * self.info["ranges"]["network_snr"][1]
         return observe(likelihood, found, self._functions, self._templates, self._band, self._frequencies, loudest)
@@ -224,18 +204,14 @@ class Estimator:
         """
         started = time.perf_counter()
         options = options or SamplingOptions()
-        n, seed = whole(n, "n"), whole(seed, "seed")
-        if n < 100:
-            raise ConfigError(f"n is {n}: weights need at least 100 draws")
+        n, seed = draws_and_seed(n, seed)
         segment = self._segment(data, seed, options.centre_time)
         likelihood = SegmentLikelihood(segment, self.model)
         report = progress or (lambda stage, done, total: None)
-        found = search(
-            likelihood, self.prior, self._reference, self._band, seed, lambda done, total: report("search", done, total)
-        )
+        found = search(likelihood, self.prior, self._reference, self._band, seed, lambda done, total: report("search", done, total))
         flags = spectrum_flags(likelihood, found)
         self._check_loudness(found)
-        sampler = EventSampler(
+        sampler = QuadrupoleSampler(
             likelihood, self.prior, found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report
         )
         observed = self.observe(likelihood, found)
@@ -266,7 +242,7 @@ class Estimator:
         options = {"duration": wanted.duration, "f_min": wanted.f_min, "f_max": wanted.f_max, "extend": True}
         return analysed(data, options, self.model, self.prior, seed, self.require_segment, centre)
 
-    def _check_loudness(self, found: Found) -> None:
+    def _check_loudness(self, found: Trigger) -> None:
         require_signal(found, self.prior)
         low, high = self.info["ranges"]["network_snr"]
         if not low <= found.network_snr <= high:

@@ -9,7 +9,7 @@ exact.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,26 +18,27 @@ import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.inference.analysis.arrival import analysed, require_data
-from gwsurrogate_ml.inference.analysis.conclude import ALONE, conclude, model_name, require_signal, require_strain
-from gwsurrogate_ml.inference.analysis.preflight import spectrum_flags
+from gwsurrogate_ml.inference.analysis.conclude import ALONE, conclude, require_signal, require_strain
+from gwsurrogate_ml.inference.analysis.preflight import draws_and_seed, spectrum_flags
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import search
-from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+from gwsurrogate_ml.inference.prior.binary import as_prior
+from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.prior.span import require_covered
 from gwsurrogate_ml.inference.proposal.flows import PriorProposal
 from gwsurrogate_ml.inference.sampling.checkpoint import kept_in
-from gwsurrogate_ml.inference.sampling.mixture import Pool
+from gwsurrogate_ml.inference.sampling.kinds import event_sampler
+from gwsurrogate_ml.inference.sampling.mixture import Mixture
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, learn, settled_draws
-from gwsurrogate_ml.inference.sampling.sampler import EventSampler
+from gwsurrogate_ml.inference.sampling.sampler import Evaluated
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 from gwsurrogate_ml.surrogate.load import load_model
-from gwsurrogate_ml.waveform.model import require_quadrupole
 
 if TYPE_CHECKING:
-    from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
     from gwsurrogate_ml.inference.result.result import Result
     from gwsurrogate_ml.strain.data import StrainData
+    from gwsurrogate_ml.waveform.model import WaveformModel
 
 FIRST = 8192
 """Draws of the prior the rounds begin with."""
@@ -48,7 +49,7 @@ HOPELESS = 0.01
 
 def sample_event(
     data: StrainData | AnalysisSegment,
-    prior: BinaryPrior,
+    prior: Prior | Mapping[str, Any] | str | Path,
     segment: SegmentConfig | None = None,
     *,
     surrogate: str = "nr22",
@@ -64,7 +65,8 @@ def sample_event(
     Parameters
     ----------
     data : StrainData or AnalysisSegment
-    prior : BinaryPrior
+    prior : Prior, mapping, or path of one of bilby's prior files
+        such as a `BinaryPrior`, its ranges by name, a `ComposedPrior` of your own parts, or a bilby PriorDict: see `as_prior`
     segment : SegmentConfig, optional
         detectors, duration and band to cut StrainData to; default: all detectors of the data, 4 s, 20 to 1024 Hz, and
         no more than 92 % of the data's Nyquist frequency
@@ -81,7 +83,7 @@ def sample_event(
     Raises
     ------
     ConfigError
-        impossible settings
+        impossible settings; a prior of bilby's that cannot be analysed as it is
     DataError
         data that are not finite, in other units than strain, or of far more noise than their spectrum says
     DomainError
@@ -89,34 +91,36 @@ def sample_event(
     """
     started = time.perf_counter()
     options = options or SamplingOptions()
-    if n < 100:
-        raise ConfigError(f"n is {n}: weights need at least 100 draws")
+    n, seed = draws_and_seed(n, seed)
+    prior = as_prior(prior, getattr(data, "gps", None))
     report = progress or (lambda stage, done, total: None)
-    if model is None:
-        model, identity = load_model(surrogate)
-    else:
-        require_quadrupole(model)
-        identity = {"name": model_name(model)}
+    model = load_model(surrogate if model is None else model)
+    if prior.names != model.space.names:
+        raise ConfigError(
+            f"the prior is over {', '.join(prior.names)}, the waveform model {model.name} depends on "
+            f"{', '.join(model.space.names)}: give a prior over these, or another model"
+        )
     cut = _segment(data, segment, model, prior, seed, options.centre_time)
     likelihood = SegmentLikelihood(cut, model)
     band = np.flatnonzero(likelihood.frequencies >= cut.f_min)
-    low, high = prior.chirp_mass
-    centre = np.array([[np.sqrt(low * high), np.clip(0.8, *prior.mass_ratio), 0.0, 0.0]])
-    reference = likelihood.waveforms(centre)[0, band]
+    reference = likelihood.waveforms(prior.reference())[0, band]
     found = search(likelihood, prior, reference, band, seed, lambda done, total: report("search", done, total))
     flags = spectrum_flags(likelihood, found)
     require_signal(found, prior)
-    sampler = EventSampler(
-        likelihood, prior, found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report
-    )
-    c, power = sampler.coefficients(found.theta[None], "first draws")
-    sampler.build_sets(c, power, log2_n=15)
-    start = PriorProposal()
-    origin = {"estimator": "none: rounds on this event", "surrogate": identity, "flags": flags}
-    fixed: dict[str, Any] = {"identity": origin, "prior": prior.model_dump(), "options": options, "n": n, "seed": seed}
+    sampler = event_sampler(likelihood, prior, found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report)
+    sampler.build_sets(sampler.first_known("first draws"), log2_n=15)
+    start = PriorProposal(len(sampler.proposed.names))
+    origin = {"estimator": "none: rounds on this event", "surrogate": model.identity, "flags": flags}
+    fixed: dict[str, Any] = {
+        "identity": origin,
+        "prior": prior.record(cut.gps),
+        "options": options,
+        "n": n,
+        "seed": seed,
+    }
     steps = kept_in(checkpoint, segment=cut, probe=found.waveform, **fixed)
     first = partial(sampler.evaluate, start.draw(FIRST, seed), "first draws")
-    pool = Pool([start], [FIRST], steps("first draws", first, sampler))
+    pool = Mixture([start], [FIRST], steps("first draws", first, Evaluated, sampler))
     shares, rounds = learn(prior, sampler, pool, 0.0, seed, options, report, most=MAX_ROUNDS, steps=steps)
     if rounds[-1]["efficiency"] < HOPELESS:
         raise DomainError(
@@ -127,11 +131,11 @@ def sample_event(
     return conclude(sampler, draws, log_weights, rounds, options, seed, origin, started - steps.spent)
 
 
-def require_event(segment: AnalysisSegment, prior: BinaryPrior, model: WaveformModel) -> None:
+def require_event(segment: AnalysisSegment, prior: Prior, model: WaveformModel) -> None:
     """Raise unless `sample_event` can analyse the segment under this prior with this model: detectors, ranges, units."""
     if len(segment.detectors) < 2:
         raise DomainError(f"the data are of {segment.detectors[0]}: {ALONE}")
-    require_covered(prior, model, model_name(model), segment.f_min, segment.duration)
+    require_covered(prior, model, model.name, segment.f_min, segment.duration)
     require_strain(segment)
 
 
@@ -139,7 +143,7 @@ def _segment(
     data: StrainData | AnalysisSegment,
     wanted: SegmentConfig | None,
     model: WaveformModel,
-    prior: BinaryPrior,
+    prior: Prior,
     seed: int,
     centre: bool,
 ) -> AnalysisSegment:

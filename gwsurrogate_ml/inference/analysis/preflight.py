@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gwsurrogate_ml.errors import DataError
+from gwsurrogate_ml.arguments import whole
+from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.inference.likelihood.tiles import TILE, tiles
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-    from gwsurrogate_ml.inference.likelihood.trigger import Found
+    from gwsurrogate_ml.inference.likelihood.trigger import Trigger
 
 BEFORE, AFTER = 0.75, 0.25
 """Seconds about the loudest template's merger that are left out: it is not the signal, and leaves some of it."""
+FEWEST = 100
+"""Draws that weights need."""
 UNSTEADY, STEADY = (0.3, 2.5), (0.6, 1.5)
 """Usual ratios of the noise's power to the spectrum's, in bands below `STEADY_FROM` Hz, where noise changes most, and above."""
 STEADY_FROM = 80.0
@@ -31,20 +34,39 @@ WRONG = 3.0
 """Ratio, the median of the bands', above which the spectrum is not that of these data: weights and evidence would be fiction."""
 
 
-def best_template(likelihood: SegmentLikelihood, found: Found) -> np.ndarray:
+def draws_and_seed(n: int, seed: int) -> tuple[int, int]:
+    """Number of draws and seed of an analysis, checked.
+
+    Raises
+    ------
+    ConfigError
+        if either is no whole number, the seed negative, or the draws too few
+
+    Examples
+    --------
+    >>> draws_and_seed(5000.0, 1)
+    (5000, 1)
+    """
+    n, seed = whole(n, "n"), whole(seed, "seed")
+    if n < FEWEST:
+        raise ConfigError(f"n is {n}: weights need at least {FEWEST} draws")
+    return n, seed
+
+
+def best_template(likelihood: SegmentLikelihood, found: Trigger) -> np.ndarray:
     """The loudest template (n_det, n_f), 1/Hz, in each detector with its own best amplitude, phase and time."""
     h = found.waveform * np.exp(-2j * np.pi * likelihood.frequencies * found.times[:, None])
     match = np.sum(likelihood.weight * np.conj(h) * likelihood.strain, axis=1)
     return (match / likelihood.power(found.waveform[None])[0])[:, None] * h
 
 
-def spectrum_flags(likelihood: SegmentLikelihood, found: Found) -> list[str]:
+def spectrum_flags(likelihood: SegmentLikelihood, found: Trigger) -> list[str]:
     """Does each noise spectrum belong to the segment? A sentence for each detector whose noise is not as it says.
 
     Parameters
     ----------
     likelihood : SegmentLikelihood
-    found : Found
+    found : Trigger
         the loudest template, which is taken away
 
     Raises

@@ -15,7 +15,7 @@ from gwsurrogate_ml.errors import DomainError, DomainWarning, GwsmlError
 from gwsurrogate_ml.inference.analysis.estimator import Estimator
 from gwsurrogate_ml.inference.likelihood.injections import GPS, draw_injection
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-from gwsurrogate_ml.inference.likelihood.trigger import Found
+from gwsurrogate_ml.inference.likelihood.trigger import Trigger
 from gwsurrogate_ml.inference.proposal.flows import FlowProposal
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions
 
@@ -34,7 +34,7 @@ class _Listening(Estimator):
         listening.__dict__.update(estimator.__dict__, _model=estimator.model)
         return listening
 
-    def observe(self, likelihood: SegmentLikelihood, found: Found) -> Any:
+    def observe(self, likelihood: SegmentLikelihood, found: Trigger) -> Any:
         self.seen = super().observe(likelihood, found)
         return self.seen
 
@@ -89,9 +89,9 @@ def analyse_injection(
             return record | {"failed": str(error)}
     truth = injection.parameters
     weights = np.exp(result.log_weights - result.log_weights.max())
-    rank = {
-        name: float(np.sum(weights[result.weighted[name] < truth[name]]) / np.sum(weights)) for name in INTRINSIC
-    } | {name: float(np.mean(result.posterior[name] < truth[name])) for name in PARAMETERS if name not in INTRINSIC}
+    rank = {name: float(np.sum(weights[result.weighted[name] < truth[name]]) / np.sum(weights)) for name in INTRINSIC} | {
+        name: float(np.mean(result.posterior[name] < truth[name])) for name in PARAMETERS if name not in INTRINSIC
+    }
     raw = FlowProposal(estimator.network.distribution(listening.seen)).draw(n_draws, event)
     raw_theta = estimator.prior.from_normal(raw)
     raw_truth = estimator.prior.to_normal(np.array([[truth[name] for name in INTRINSIC]]))[0]

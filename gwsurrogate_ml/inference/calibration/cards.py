@@ -158,13 +158,9 @@ def run_injections(
             stream.flush()
         events = itertools.count(len(records))
         if mapper is None:
-            found: Generator[dict[str, Any], None, None] = (
-                analyse_injection(estimator, k, seed, n_draws, options) for k in events
-            )
+            found: Generator[dict[str, Any], None, None] = (analyse_injection(estimator, k, seed, n_draws, options) for k in events)
         else:
-            found = mapper.map(
-                _elsewhere, ((str(source), head["weights_sha256"], k, seed, n_draws, thorough) for k in events)
-            )
+            found = mapper.map(_elsewhere, ((str(source), head["weights_sha256"], k, seed, n_draws, thorough) for k in events))
         with closing(found):
             while done < n:
                 record = next(found)
@@ -267,17 +263,13 @@ def markdown(card: Mapping[str, Any]) -> str:
         "|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {name} | " + " | ".join(f"{value:.3g}" for value in row.values()) + " |"
-        for name, row in card["quantiles"].items()
+        f"| {name} | " + " | ".join(f"{value:.3g}" for value in row.values()) + " |" for name, row in card["quantiles"].items()
     ]
     lines += [f"\nFailed: {message}" for message in card["failures"]]
     if poor["traits"]:
         lines += ["", f"What the {poor['number']} events below {poor['below']:.0%} have in common (p < 0.01):", ""]
         lines += ["| quantity | median of these | median of the others | p |", "|---|---|---|---|"]
-        lines += [
-            f"| {name} | {row['poor']:.3g} | {row['others']:.3g} | {row['p']:.1e} |"
-            for name, row in poor["traits"].items()
-        ]
+        lines += [f"| {name} | {row['poor']:.3g} | {row['others']:.3g} | {row['p']:.1e} |" for name, row in poor["traits"].items()]
     for kind, title in (("weighted", "Weighted posterior (the result)"), ("raw", "Network alone (the proposal)")):
         tests = card[kind]
         lines += ["", f"## {title}", ""]
@@ -315,9 +307,7 @@ def figures(records: list[dict[str, Any]], card: Mapping[str, Any]) -> dict[str,
         for kind, key in (("weighted", "rank"), ("raw", "raw_rank"))
     }
     curves = {kind: (card[kind]["tarp"]["credibility"], card[kind]["tarp"]["coverage"]) for kind in ("weighted", "raw")}
-    columns = {
-        key: np.array([record[key] for record in done]) for key in ("measured_snr", "network_efficiency", "pareto_k")
-    }
+    columns = {key: np.array([record[key] for record in done]) for key in ("measured_snr", "network_efficiency", "pareto_k")}
     return {
         "pp": plots.pp(ranks),
         "tarp": plots.tarp(curves, len(done)),

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gwsurrogate_ml.binaries import Binaries
 from gwsurrogate_ml.denoise.witness.bench.mock import START, preset
 from gwsurrogate_ml.denoise.witness.cleaner import WitnessCleaner
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions
+from gwsurrogate_ml.waveform.model import Grid
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.analysis.estimator import Estimator
@@ -39,12 +41,10 @@ BINARIES: tuple[dict[str, float], ...] = tuple(
 
 def injection_template(sampling_frequency: float) -> np.ndarray:
     """h_plus of 30 + 30 Msun at 400 Mpc, face on, from the shipped surrogate: (4 s,), its peak after 3.5 s."""
-    from gwsurrogate_ml.surrogate.model import load_surrogate
+    from gwsurrogate_ml.surrogate.load import load_surrogate
 
-    one = np.ones(1)
-    h = load_surrogate("nr22").frequency_domain(
-        30 * one, 30 * one, 0 * one, 0 * one, duration=4.0, sampling_frequency=sampling_frequency, f_min=20.0
-    )[0]
+    equal = Binaries.aligned(30.0, 30.0, 0.0, 0.0)
+    h = load_surrogate("nr22").quadrupole(equal, Grid(4.0, sampling_frequency, 20.0))[0]
     series = np.fft.irfft(h) * sampling_frequency / 400.0  # the model is at 1 Mpc
     return np.asarray(np.roll(series, round(3.5 * sampling_frequency)))
 
@@ -120,10 +120,7 @@ def parameters_before_and_after(
         rows.append(_one(estimator, source, cleaners, binary, 3001 + 2 * k + 1000 * seed, n_draws))
     report("parameters before and after", len(binaries), len(binaries))
     shifts = np.array([[row["shift"][key] for key in JUDGED] for row in rows])
-    inside = {
-        name: float(np.mean([row["inside_90"][name][key] for row in rows for key in JUDGED]))
-        for name in ("raw", "cleaned")
-    }
+    inside = {name: float(np.mean([row["inside_90"][name][key] for row in rows for key in JUDGED])) for name in ("raw", "cleaned")}
     return {
         "mock": mock,
         "training_s": training,
@@ -143,13 +140,11 @@ def _one(
     from gwsurrogate_ml.conventions import chirp_mass_from_components, effective_spin
     from gwsurrogate_ml.strain.data import StrainData
     from gwsurrogate_ml.strain.simulate import simulate
-    from gwsurrogate_ml.surrogate.model import load_surrogate
+    from gwsurrogate_ml.surrogate.load import load_surrogate
 
     gps = START + EVENT
     truth = {"phase": 1.0, "psi": 0.3, "geocent_time": gps} | binary
-    silent = simulate(
-        truth, load_surrogate("nr22"), duration=32.0, sampling_frequency=RATE, gps=gps, zero_noise=True, f_min=20.0
-    )
+    silent = simulate(truth, load_surrogate("nr22"), duration=32.0, sampling_frequency=RATE, gps=gps, zero_noise=True, f_min=20.0)
     series: dict[str, dict[str, Any]] = {"raw": {}, "cleaned": {}}
     for i, (detector, signal) in enumerate(silent.series.items()):
         data = source.draw(SPAN, seed + i)

@@ -10,7 +10,7 @@ import numpy as np
 from gwsurrogate_ml.errors import GwsmlError
 from gwsurrogate_ml.inference.extrinsic.points import Azimuths, ExtrinsicPoints, keep_best
 from gwsurrogate_ml.inference.extrinsic.quadrupole import ExtrinsicIntegral, moved
-from gwsurrogate_ml.inference.likelihood.detectors import Network
+from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork
 from gwsurrogate_ml.inference.weights import effective_size, log_sum
 from gwsurrogate_ml.kernels.threads import in_threads
 
@@ -62,7 +62,7 @@ class LikelyBinaries:
 
 
 def choose_sets(
-    network: Network,
+    network: DetectorNetwork,
     binaries: LikelyBinaries,
     integral: Callable[[ExtrinsicPoints], ExtrinsicIntegral],
     draw: Callable[..., ExtrinsicPoints],
@@ -75,7 +75,7 @@ def choose_sets(
 
     Parameters
     ----------
-    network : Network
+    network : DetectorNetwork
     binaries : LikelyBinaries
     integral : callable
         the integral over given points

@@ -9,13 +9,14 @@ points are weighed once at a few likely binaries, and the few thousand that are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Protocol, TypeVar
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
 from gwsurrogate_ml.inference.extrinsic import polarization
-from gwsurrogate_ml.inference.likelihood.detectors import Network, amplitudes
+from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork, amplitudes
 from gwsurrogate_ml.inference.likelihood.window import TAPS, TimeWindow, lagrange
 from gwsurrogate_ml.inference.weights import effective_size
 
@@ -56,10 +57,14 @@ class ExtrinsicPoints:
     def __len__(self) -> int:
         return len(self.log_weight)
 
+    def tensors(self) -> dict[str, np.ndarray]:
+        """All of them, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     def take(self, index: np.ndarray, log_weight: np.ndarray) -> ExtrinsicPoints:
         """The chosen points with new weights."""
-        fields = (self.times, self.geocentre, self.direction, self.psi, self.cos_theta, self.amplitude)
-        times, geocentre, direction, psi, cos_theta, amplitude = (field[index] for field in fields)
+        columns = (self.times, self.geocentre, self.direction, self.psi, self.cos_theta, self.amplitude)
+        times, geocentre, direction, psi, cos_theta, amplitude = (column[index] for column in columns)
         return ExtrinsicPoints(times, geocentre, direction, psi, cos_theta, amplitude, log_weight)
 
     def packed(self, window: TimeWindow) -> tuple[np.ndarray, ...]:
@@ -130,7 +135,7 @@ def _quantiles(x: np.ndarray, log_weights: np.ndarray) -> np.ndarray:
 
 
 def quasi_random(
-    network: Network,
+    network: DetectorNetwork,
     window: TimeWindow,
     series: np.ndarray,
     sigma: np.ndarray,
@@ -144,7 +149,7 @@ def quasi_random(
 
     Parameters
     ----------
-    network : Network
+    network : DetectorNetwork
         arrival times are drawn at its first two detectors; those at others follow from the direction
     window : TimeWindow
     series : (n_det, window.size) complex128
@@ -175,9 +180,7 @@ def quasi_random(
     causal = np.abs(delay) <= travel
     times, delay, log_density, u = times[causal], delay[causal], log_density[causal], u[causal]
 
-    azimuth, log_azimuth = (
-        azimuths.draw(u[:, 2]) if azimuths is not None else _azimuths(network, window, series, times, u[:, 2])
-    )
+    azimuth, log_azimuth = azimuths.draw(u[:, 2]) if azimuths is not None else _azimuths(network, window, series, times, u[:, 2])
     direction = network.ring_direction(delay, azimuth)
     delays = network.delays(direction)
     geocentre = times[:, 0] - delays[:, 0]
@@ -267,7 +270,7 @@ def _within(density: np.ndarray, cell: np.ndarray, u: np.ndarray) -> tuple[np.nd
 
 
 def _azimuths(
-    network: Network, window: TimeWindow, series: np.ndarray, times: np.ndarray, u: np.ndarray
+    network: DetectorNetwork, window: TimeWindow, series: np.ndarray, times: np.ndarray, u: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Azimuths (n,) on the rings of the delays, concentrated where further detectors see the signal, and their log density
     against the uniform.
@@ -289,9 +292,7 @@ def _azimuths(
     log_p = np.zeros((n, _RING))
     for k, row in enumerate(np.abs(series[2:]) ** 2, start=2):
         cosine, sine = after[0][:, k] - middle[:, k], after[1][:, k] - middle[:, k]
-        arrival = (
-            first[:, None] + middle[:, k, None] + np.outer(cosine, np.cos(centres)) + np.outer(sine, np.sin(centres))
-        )
+        arrival = first[:, None] + middle[:, k, None] + np.outer(cosine, np.cos(centres)) + np.outer(sine, np.sin(centres))
         index = np.clip(np.round((arrival - window.start) / window.step).astype(np.int64), 0, window.size - 1)
         # A cell of the ring is wider than the peak: its best time speaks for it.
         log_p += TEMPER * 0.5 * maximum_filter1d(row, _SPREAD)[index]
@@ -304,20 +305,34 @@ def _azimuths(
     return 2 * np.pi * (cell + within) / _RING, np.log(chosen * _RING)
 
 
-def keep_best(
-    points: ExtrinsicPoints, log_likelihood: np.ndarray, size: int, rng: np.random.Generator
-) -> ExtrinsicPoints:
+class Weighted(Protocol):
+    """Points with weights, some of which can be taken."""
+
+    @property
+    def log_weight(self) -> np.ndarray:
+        """(M,) float64."""
+        ...
+
+    def take(self: W, index: np.ndarray, log_weight: np.ndarray) -> W:
+        """The chosen points with new weights."""
+        ...
+
+
+W = TypeVar("W", bound=Weighted)
+
+
+def keep_best(points: W, log_likelihood: np.ndarray, size: int, rng: np.random.Generator) -> W:
     """Systematic draw of `size` points by a mixture of posterior weight, its square root's and the prior's.
 
     Parameters
     ----------
-    points : ExtrinsicPoints
-    log_likelihood : (len(points),) mean likelihood over a few likely binaries, each normalised to its integral
+    points : Weighted
+    log_likelihood : (M,) mean likelihood over a few likely binaries, each normalised to its integral
     size : int
 
     Returns
     -------
-    ExtrinsicPoints whose weighted sum has the expectation of the full set's
+    Weighted whose weighted sum has the expectation of the full set's
     """
     log_w = points.log_weight
 
@@ -328,5 +343,5 @@ def keep_best(
     chance = 0.75 * share(log_w + log_likelihood) + 0.2 * share(log_w + 0.5 * log_likelihood) + 0.05 * share(log_w)
     cdf = np.cumsum(chance)
     index = np.searchsorted(cdf, (np.arange(size) + rng.random()) / size * cdf[-1], side="right")
-    index = np.minimum(index, len(points) - 1)
+    index = np.minimum(index, len(log_w) - 1)
     return points.take(index, log_w[index] - np.log(size * chance[index] / cdf[-1]))

@@ -169,9 +169,7 @@ def _terms_loop(series, power, shift, packed, table, edges, t_low, t_high, step)
     for i in range(n):
         whole = _moved(series[i], shift[i], moved)
         for e in range(m):
-            out[i, e] = _log_term(
-                moved, power[i], whole, shift[i] * step, packed, e, table, edges, t_low, t_high, -np.inf
-            )
+            out[i, e] = _log_term(moved, power[i], whole, shift[i] * step, packed, e, table, edges, t_low, t_high, -np.inf)
     return out
 
 
@@ -264,8 +262,6 @@ class ExtrinsicIntegral:
         u = rng.random(len(series))
         return _choose_loop(series, power, shift, packed, table, edges, low, high, step, log_total, u)
 
-    def match(
-        self, series: np.ndarray, power: np.ndarray, shift: np.ndarray, chosen: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def match(self, series: np.ndarray, power: np.ndarray, shift: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Match K e^{i arg} and power H, each (N,), of every binary at the point `chosen` (N,) for it."""
         return _match_loop(series, power, shift, self._arguments[0], chosen)

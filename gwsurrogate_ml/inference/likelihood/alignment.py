@@ -39,9 +39,7 @@ def alignment(waveforms: np.ndarray, reference: np.ndarray, frequencies: np.ndar
     step = product[:, 1:] * np.conj(product[:, :-1])
     mean_step = np.sum(step * weight[:, 1:], axis=1, keepdims=True)
     step = np.where(magnitude[:, 1:] > 1e-6 * magnitude.max(axis=1, keepdims=True), step, mean_step)
-    turns = np.angle(product[:, :1]) + np.concatenate(
-        [np.zeros((len(product), 1)), np.cumsum(np.angle(step), axis=1)], axis=1
-    )
+    turns = np.angle(product[:, :1]) + np.concatenate([np.zeros((len(product), 1)), np.cumsum(np.angle(step), axis=1)], axis=1)
     mean_f = weight @ frequencies
     centred = frequencies - mean_f[:, None]
     mean_turn = np.sum(weight * turns, axis=1)

@@ -15,7 +15,7 @@ from gwsurrogate_ml.conventions import C_SI
 
 
 @dataclass(frozen=True)
-class Network:
+class DetectorNetwork:
     """Tensors and places of detectors.
 
     Parameters
@@ -30,12 +30,12 @@ class Network:
     vertices: np.ndarray
 
     @classmethod
-    def of(cls, names: tuple[str, ...]) -> Network:
-        """Network of bilby's detectors by name.
+    def of(cls, names: tuple[str, ...]) -> DetectorNetwork:
+        """The network of bilby's detectors by name.
 
         Examples
         --------
-        >>> round(1e3 * Network.of(("H1", "L1")).light_travel_time, 1)
+        >>> round(1e3 * DetectorNetwork.of(("H1", "L1")).light_travel_time, 1)
         10.0
         """
         from gwsurrogate_ml.strain.detectors import interferometer
@@ -61,7 +61,7 @@ class Network:
 
         Examples
         --------
-        >>> round(1e3 * Network.of(("H1", "L1", "V1")).longest_travel_time, 1)
+        >>> round(1e3 * DetectorNetwork.of(("H1", "L1", "V1")).longest_travel_time, 1)
         27.3
         """
         apart = self.vertices[:, None] - self.vertices[None]

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gwsurrogate_ml.conventions import PARAMETERS
+from gwsurrogate_ml.conventions import EXTRINSIC
 from gwsurrogate_ml.inference.config import SegmentConfig
-from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood, WaveformModel
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior
 from gwsurrogate_ml.inference.psds import kind_of, random_psd
 from gwsurrogate_ml.strain.segment import AnalysisSegment
+from gwsurrogate_ml.waveform.model import WaveformModel
 
 GPS = 1187008882.4
 _QUIETEST = 5.0
@@ -59,7 +60,7 @@ def simulate_segment(
         mask=mask,
     )
     if parameters is not None:
-        table = {name: np.array([parameters[name]]) for name in PARAMETERS}
+        table = {name: np.array([parameters[name]]) for name in (*model.space.names, *EXTRINSIC)}
         strain += SegmentLikelihood(segment, model).signals(table)[0]
     return segment
 
@@ -84,9 +85,7 @@ class Injection:
     segment: AnalysisSegment
 
 
-def draw_injection(
-    config: SegmentConfig, prior: BinaryPrior, model: WaveformModel, rng: np.random.Generator
-) -> Injection:
+def draw_injection(config: SegmentConfig, prior: BinaryPrior, model: WaveformModel, rng: np.random.Generator) -> Injection:
     """A signal from the prior in noise of a random PSD.
 
     Signals whose optimal network signal-to-noise ratio is below 5 are skipped: what is analysed is chosen by the data
@@ -105,5 +104,5 @@ def draw_injection(
         loud = np.flatnonzero(snr > _QUIETEST)
         if len(loud):
             i = int(loud[0])
-            parameters = {name: float(table[name][i]) for name in PARAMETERS}
+            parameters = {name: float(table[name][i]) for name in (*model.space.names, *EXTRINSIC)}
             return Injection(parameters, float(snr[i]), simulate_segment(parameters, model, psd, config, rng))

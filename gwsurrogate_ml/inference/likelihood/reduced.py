@@ -24,60 +24,70 @@ class ReducedLikelihood:
     ----------
     likelihood : SegmentLikelihood
     window : TimeWindow
-    examples : (P, n_f) complex128
-        face-on waveforms that span what will be asked for
+    basis : (n_band, K) complex128, orthonormal columns
     tolerance : float
-        share of whitened power the basis may lose on `examples` (their mean)
+        share of whitened power the basis may lose on the examples that extend it (their mean)
     """
 
     def __init__(
-        self,
-        likelihood: SegmentLikelihood,
-        window: TimeWindow,
-        examples: np.ndarray,
-        tolerance: float = BASIS_TOLERANCE,
+        self, likelihood: SegmentLikelihood, window: TimeWindow, basis: np.ndarray, tolerance: float = BASIS_TOLERANCE
     ) -> None:
         self.likelihood, self.window, self.tolerance = likelihood, window, tolerance
         # One basis serves all detectors: whitened by the sum of their weights.
         self._root = np.sqrt(likelihood.weight.sum(axis=0)[likelihood.band])
-        self._basis = np.zeros((len(self._root), 0), dtype=np.complex128)
-        self.extend(examples)
+        self._take(basis)
+
+    @classmethod
+    def of(
+        cls,
+        likelihood: SegmentLikelihood,
+        window: TimeWindow,
+        examples: np.ndarray,
+        tolerance: float = BASIS_TOLERANCE,
+    ) -> ReducedLikelihood:
+        """With a basis of face-on waveforms `examples` (P, n_f) complex128, which span what will be asked for."""
+        found = cls(likelihood, window, np.zeros((len(likelihood.band), 0), dtype=np.complex128), tolerance)
+        found.extend(examples)
+        return found
 
     @property
     def size(self) -> int:
         """Number of basis vectors."""
-        return self._basis.shape[1]
+        return self.basis.shape[1]
 
     def extend(self, examples: np.ndarray) -> None:
         """Add the directions of `examples` the basis misses, each of which counts with unit power."""
-        band = self.likelihood.band
-        white = examples[:, band] * self._root
+        white = examples[:, self.likelihood.band] * self._root
         white /= np.linalg.norm(white, axis=1, keepdims=True)
-        rest = white - (white @ np.conj(self._basis)) @ self._basis.T
+        rest = white - (white @ np.conj(self.basis)) @ self.basis.T
         _, singular, vectors = np.linalg.svd(rest, full_matrices=False)
         share = np.append(np.cumsum((singular**2)[::-1])[::-1][1:], 0.0) / len(examples)
         n = int(np.searchsorted(-share, -self.tolerance)) + 1
         # Rows of V^H span the waveforms (h = c V^H): its transpose, not its conjugate, holds them as columns.
         fresh = vectors[:n].T
         for _ in range(2):  # twice is enough for orthogonality to rounding error; earlier vectors must not change
-            fresh = fresh - self._basis @ (np.conj(self._basis).T @ fresh)
+            fresh = fresh - self.basis @ (np.conj(self.basis).T @ fresh)
             fresh, _ = np.linalg.qr(fresh)
-        self._basis = np.hstack([self._basis, fresh])
-        likelihood = self.likelihood
+        self._take(np.hstack([self.basis, fresh]))
+
+    def _take(self, basis: np.ndarray) -> None:
+        """Take `basis` (n_band, K) and prepare what it needs of the data."""
+        self.basis = basis
+        likelihood, band = self.likelihood, self.likelihood.band
         turns = np.exp(2j * np.pi * np.outer(likelihood.frequencies[band], self.window.times))
         self._filters = [
-            np.conj(self._basis).T @ ((w * d)[band, None] / self._root[:, None] * turns)
+            np.conj(basis).T @ ((w * d)[band, None] / self._root[:, None] * turns)
             for w, d in zip(likelihood.weight, likelihood.strain, strict=True)
         ]
         shares = likelihood.weight[:, band] / self._root**2
-        self._metrics = [np.conj(self._basis).T @ (share[:, None] * self._basis) for share in shares]
+        self._metrics = [np.conj(basis).T @ (share[:, None] * basis) for share in shares]
 
     def project(self, waveforms: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Coefficients (N, K), powers (N, n_det) and the share of whitened power lost by the basis (N,)."""
         band = self.likelihood.band
         contiguous = slice(int(band[0]), int(band[-1]) + 1)
         whitened_basis = np.zeros((contiguous.stop - contiguous.start, self.size), dtype=np.complex128)
-        whitened_basis[band - band[0]] = np.conj(self._basis) * self._root[:, None]
+        whitened_basis[band - band[0]] = np.conj(self.basis) * self._root[:, None]
         weight = self.likelihood.weight[:, contiguous].T
         coefficients = np.empty((len(waveforms), self.size), dtype=np.complex128)
         power = np.empty((len(waveforms), weight.shape[1]))
@@ -93,9 +103,7 @@ class ReducedLikelihood:
 
     def power(self, coefficients: np.ndarray) -> np.ndarray:
         """<h|h> in each detector from coefficients alone: (N, K) to (N, n_det)."""
-        return np.stack(
-            [np.sum(np.real(np.conj(coefficients) * (coefficients @ g.T)), axis=1) for g in self._metrics], 1
-        )
+        return np.stack([np.sum(np.real(np.conj(coefficients) * (coefficients @ g.T)), axis=1) for g in self._metrics], 1)
 
     def series(self, coefficients: np.ndarray) -> np.ndarray:
         """z_d(t) at the window's times: (N, K) to (N, n_det, window.size) complex128."""

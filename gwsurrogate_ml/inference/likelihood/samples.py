@@ -8,11 +8,8 @@ of the samples lies outside the span of what is known says, binary by binary, wh
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
-
 import numpy as np
 
-from gwsurrogate_ml.conventions import component_masses
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 
 NODES = 400
@@ -26,62 +23,81 @@ _PROBES = NODES + 32
 _HELD_OUT = 5
 
 
-@runtime_checkable
-class SampledWaveform(Protocol):
-    """What a waveform model offers for this: `surrogate.Surrogate.segment_samples`."""
-
-    def segment_samples(
-        self,
-        mass_1: Any,
-        mass_2: Any,
-        chi_1: Any,
-        chi_2: Any,
-        *,
-        times: Any,
-        duration: Any,
-        sampling_frequency: Any,
-        f_min: Any,
-    ) -> np.ndarray:
-        """(N, n) float64 strain at `times` (n,), s from the peak, ascending."""
-        ...
-
-
-class Nodes:
+class EmpiricalInterpolant:
     """Coefficients of binaries from samples of their strain.
 
     Parameters
     ----------
     likelihood : SegmentLikelihood
-        its model must be a `SampledWaveform`
-    theta : (E, 4) binaries to learn from
-    waveforms : (E, n_f) complex128, theirs
-    coefficients : (E, K) complex128, theirs, linear in the waveforms
-    tolerance : float
-        largest error wanted of the coefficients, as a share of the whitened power
+        its model must give `samples`
+    tensors : mapping of arrays
+        what `tensors` gave; `of` makes a new one
     """
 
-    def __init__(
-        self,
+    def __init__(self, likelihood: SegmentLikelihood, tensors: dict[str, np.ndarray]) -> None:
+        self.likelihood = likelihood
+        self._steps, self.times = tensors["steps"], tensors["times"]
+        # Orthonormal series, as columns, that span what is known, and the coefficients of each.
+        self._directions, self._coefficients = tensors["directions"], tensors["coefficients"]
+        self._residual, self._weakest = float(tensors["residual"]), float(tensors["weakest"])
+        self._accurate = bool(tensors["accurate"])
+        if self._directions.shape[1]:
+            self._invert()
+
+    @classmethod
+    def of(
+        cls,
         likelihood: SegmentLikelihood,
         theta: np.ndarray,
         waveforms: np.ndarray,
         coefficients: np.ndarray,
         tolerance: float,
-    ) -> None:
-        self.likelihood = likelihood
-        series, coefficients, norm = self._normalised(waveforms, coefficients)
-        self._steps, self.times = _nodes(series, likelihood.segment.duration)
-        # Orthonormal series, as columns, that span what is known, and the coefficients of each.
-        self._directions = np.zeros((series.shape[1], 0))
-        self._coefficients = np.zeros((0, coefficients.shape[1]), dtype=np.complex128)
-        self._residual = RESIDUAL * tolerance
-        self._weakest = np.sqrt(self._residual * np.mean(np.sum(series**2, axis=1)))
+    ) -> EmpiricalInterpolant:
+        """Learned from binaries.
+
+        Parameters
+        ----------
+        likelihood : SegmentLikelihood
+        theta : (E, n) binaries to learn from
+        waveforms : (E, n_f) complex128, theirs
+        coefficients : (E, K) complex128, theirs, linear in the waveforms
+        tolerance : float
+            largest error wanted of the coefficients, as a share of the whitened power
+        """
+        series, coefficients, norm = _normalised(likelihood, waveforms, coefficients)
+        steps, times = _nodes(series, likelihood.segment.duration)
+        residual = RESIDUAL * tolerance
+        found = cls(
+            likelihood,
+            {
+                "steps": steps,
+                "times": times,
+                "directions": np.zeros((series.shape[1], 0)),
+                "coefficients": np.zeros((0, coefficients.shape[1]), dtype=np.complex128),
+                "residual": np.array(residual),
+                "weakest": np.sqrt(residual * np.mean(np.sum(series**2, axis=1))),
+                "accurate": np.array(False),
+            },
+        )
         held = np.arange(len(theta)) % _HELD_OUT == 0
-        self._extend(series[~held], coefficients[~held])
-        found, good = self(theta[held])
-        error = np.sum(np.abs(found / norm[held] - coefficients[held]) ** 2, axis=1)
-        self._accurate = bool(good.any() and np.quantile(error[good], 0.99) <= tolerance)
-        self._extend(series[held], coefficients[held])
+        found._extend(series[~held], coefficients[~held])
+        guessed, good = found(theta[held])
+        error = np.sum(np.abs(guessed / norm[held] - coefficients[held]) ** 2, axis=1)
+        found._accurate = bool(good.any() and np.quantile(error[good], 0.99) <= tolerance)
+        found._extend(series[held], coefficients[held])
+        return found
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """All that it has learned."""
+        return {
+            "steps": self._steps,
+            "times": self.times,
+            "directions": self._directions,
+            "coefficients": self._coefficients,
+            "residual": np.array(self._residual),
+            "weakest": np.array(self._weakest),
+            "accurate": np.array(self._accurate),
+        }
 
     @property
     def trusted(self) -> bool:
@@ -91,17 +107,7 @@ class Nodes:
     def __call__(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Coefficients (N, K) of binaries (N, 4), and whether they hold (N,)."""
         likelihood = self.likelihood
-        mass_1, mass_2 = component_masses(theta[:, 0], theta[:, 1])
-        samples = likelihood.model.segment_samples(  # type: ignore[attr-defined]
-            mass_1,
-            mass_2,
-            theta[:, 2],
-            theta[:, 3],
-            times=self.times,
-            duration=likelihood.segment.duration,
-            sampling_frequency=2 * float(likelihood.frequencies[-1]),
-            f_min=likelihood.segment.f_min,
-        )
+        samples = likelihood.model.samples(likelihood.space.binaries(theta), likelihood.grid, self.times)
         amplitudes = samples @ self._inverse
         rest = samples - amplitudes @ self._directions[self._steps].T
         return amplitudes @ self._coefficients, np.sum(rest**2, axis=1) <= self._residual * np.sum(samples**2, axis=1)
@@ -110,13 +116,7 @@ class Nodes:
         """Learn from more binaries. Their coefficients may have further columns, which are zero for those known before."""
         grown = coefficients.shape[1] - self._coefficients.shape[1]
         self._coefficients = np.pad(self._coefficients, ((0, 0), (0, grown)))
-        self._extend(*self._normalised(waveforms, coefficients)[:2])
-
-    def _normalised(self, waveforms: np.ndarray, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Series (E, n_t) and coefficients of waveforms scaled to unit whitened power, and the scale (E, 1)."""
-        norm = np.linalg.norm(coefficients, axis=1, keepdims=True)
-        rate = 2 * float(self.likelihood.frequencies[-1])
-        return np.fft.irfft(waveforms / norm, axis=1) * rate, coefficients / norm, norm
+        self._extend(*_normalised(self.likelihood, waveforms, coefficients)[:2])
 
     def _extend(self, series: np.ndarray, coefficients: np.ndarray) -> None:
         """Add the directions that `series` (E, n_t) have beyond those known, with their `coefficients` (E, K)."""
@@ -129,9 +129,21 @@ class Nodes:
         fresh, triangle = np.linalg.qr(series.T @ mix)
         self._directions = np.hstack([self._directions, fresh])
         self._coefficients = np.concatenate([self._coefficients, np.linalg.solve(triangle.T, mix.T @ coefficients)])
-        # The pseudo-inverse: the nodes are chosen so that this is well conditioned.
+        self._invert()
+
+    def _invert(self) -> None:
+        """The pseudo-inverse: the nodes are chosen so that this is well conditioned."""
         at_nodes = self._directions[self._steps]
         self._inverse = np.linalg.solve(at_nodes.T @ at_nodes, at_nodes.T).T
+
+
+def _normalised(
+    likelihood: SegmentLikelihood, waveforms: np.ndarray, coefficients: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Series (E, n_t) and coefficients of waveforms scaled to unit whitened power, and the scale (E, 1)."""
+    norm = np.linalg.norm(coefficients, axis=1, keepdims=True)
+    rate = 2 * float(likelihood.frequencies[-1])
+    return np.fft.irfft(waveforms / norm, axis=1) * rate, coefficients / norm, norm
 
 
 def _nodes(series: np.ndarray, duration: float) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""The Whittle likelihood of aligned-spin (2,2) signals in a segment, exact and in an event's own reduced basis.
+"""The Whittle likelihood of signals in a segment, exact.
 
 ``log L - log L_noise = sum_d <d|h> - <h|h>/2`` with ``<a|b> = 4 df Re sum_k conj(a_k) b_k / S_k`` over bilby's
 frequency mask: the likelihood of `bilby.gw.GravitationalWaveTransient` (2.6 and later: no window factor). All sums
@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gwsurrogate_ml.conventions import component_masses
 from gwsurrogate_ml.errors import DataError
-from gwsurrogate_ml.inference.likelihood.detectors import Network, amplitudes, earth_direction
+from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork, amplitudes, earth_direction
 from gwsurrogate_ml.inference.likelihood.window import TimeWindow
-from gwsurrogate_ml.waveform.model import Waveform as WaveformModel
-from gwsurrogate_ml.waveform.model import require_quadrupole
+from gwsurrogate_ml.waveform.model import Grid, WaveformModel
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.strain.segment import AnalysisSegment
@@ -30,7 +28,6 @@ class SegmentLikelihood:
     ----------
     segment : AnalysisSegment
     model : WaveformModel
-        of the (2, 2) mode: another is refused by all that evaluates waveforms
 
     Raises
     ------
@@ -39,9 +36,10 @@ class SegmentLikelihood:
     """
 
     def __init__(self, segment: AnalysisSegment, model: WaveformModel) -> None:
-        self.segment, self.model = segment, model
-        self.network = Network.of(tuple(segment.detectors))
+        self.segment, self.model, self.space = segment, model, model.space
+        self.network = DetectorNetwork.of(tuple(segment.detectors))
         self.frequencies = np.asarray(segment.frequencies, dtype=np.float64)
+        self.grid = Grid(segment.duration, 2 * float(self.frequencies[-1]), segment.f_min)
         usable = np.asarray(segment.mask, dtype=bool) & np.isfinite(segment.psd) & (np.asarray(segment.psd) > 0)
         self.weight = np.zeros(usable.shape)
         self.weight[usable] = 4 / segment.duration / np.asarray(segment.psd)[usable]
@@ -55,20 +53,8 @@ class SegmentLikelihood:
         self.log_noise_evidence = float(-0.5 * np.sum(self.weight * np.abs(self.strain) ** 2))
 
     def waveforms(self, theta: np.ndarray) -> np.ndarray:
-        """Face-on waveforms at 1 Mpc with their peak at t = 0: (N, 4) of `INTRINSIC` to (N, n_f) complex128."""
-        require_quadrupole(self.model)
-        theta = np.atleast_2d(theta)
-        mass_1, mass_2 = component_masses(theta[:, 0], theta[:, 1])
-        segment = self.segment
-        return self.model.frequency_domain(
-            mass_1,
-            mass_2,
-            theta[:, 2],
-            theta[:, 3],
-            duration=segment.duration,
-            sampling_frequency=2 * float(self.frequencies[-1]),
-            f_min=segment.f_min,
-        )
+        """Templates: face-on (2, 2) waveforms at 1 Mpc, their peak at t = 0: (N, n) of the model's space to (N, n_f) complex128."""
+        return self.model.quadrupole(self.space.binaries(theta), self.grid)
 
     def power(self, waveforms: np.ndarray) -> np.ndarray:
         """<h|h> of face-on waveforms at 1 Mpc in each detector: (N, n_f) to (N, n_det)."""
@@ -81,12 +67,10 @@ class SegmentLikelihood:
         """
         h = np.conj(waveforms[:, self.band])
         turns = np.exp(2j * np.pi * np.outer(self.frequencies[self.band], window.times))
-        return np.stack(
-            [h @ ((w * d)[self.band, None] * turns) for w, d in zip(self.weight, self.strain, strict=True)], 1
-        )
+        return np.stack([h @ ((w * d)[self.band, None] * turns) for w, d in zip(self.weight, self.strain, strict=True)], 1)
 
     def log_likelihood_ratio(self, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Log likelihood less that of noise, for N draws of the eleven parameters of `conventions.PARAMETERS`.
+        """Log likelihood less that of noise, for N draws of all parameters: the model's space and `conventions.EXTRINSIC`.
 
         Parameters
         ----------
@@ -104,14 +88,19 @@ class SegmentLikelihood:
         return out
 
     def signals(self, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Strain (N, n_det, n_f) complex128 in 1/Hz of N draws of the eleven parameters, as bilby's
+        """Strain (N, n_det, n_f) complex128 in 1/Hz of N draws of all parameters, all modes of the model, as bilby's
         `get_detector_response`.
         """
         p = {key: np.atleast_1d(np.asarray(value, dtype=np.float64)) for key, value in parameters.items()}
-        theta = np.stack([p["chirp_mass"], p["mass_ratio"], p["chi_1"], p["chi_2"]], axis=1)
+        theta = self.space.theta(p)
         direction = earth_direction(p["ra"], p["dec"], p["geocent_time"])
-        a = amplitudes(*self.network.patterns(direction, p["psi"]), np.cos(p["theta_jn"]))
-        a = a * (np.exp(2j * p["phase"]) / p["luminosity_distance"])[:, None]
         times = (p["geocent_time"] - self.segment.start_time)[:, None] + self.network.delays(direction)
         turns = np.exp(-2j * np.pi * times[:, :, None] * self.frequencies)
+        if not self.model.quadrupole_only:
+            f_plus, f_cross = self.network.patterns(direction, p["psi"])
+            place = (np.broadcast_to(p[name], len(theta)) for name in ("theta_jn", "phase", "luminosity_distance"))
+            both = self.model.transforms(self.space.binaries(theta), self.grid, *place)
+            return (f_plus[:, :, None] * both[:, None, 0] + f_cross[:, :, None] * both[:, None, 1]) * turns
+        a = amplitudes(*self.network.patterns(direction, p["psi"]), np.cos(p["theta_jn"]))
+        a = a * (np.exp(2j * p["phase"]) / p["luminosity_distance"])[:, None]
         return a[:, :, None] * self.waveforms(theta)[:, None, :] * turns

@@ -13,18 +13,18 @@ from scipy.stats import qmc
 from gwsurrogate_ml.conventions import C_SI
 from gwsurrogate_ml.inference.likelihood.alignment import alignment
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+from gwsurrogate_ml.inference.prior.composition import Prior
 
 _SETTLE = 4
 
 
 @dataclass(frozen=True)
-class Found:
+class Trigger:
     """The loudest template.
 
     Parameters
     ----------
-    theta : (4,) its `INTRINSIC` parameters
+    theta : (n,) its parameters, of the model's space
     waveform : (n_f,) complex128, face-on at 1 Mpc
     times : (n_det,) arrival of its peak in each detector, s from the segment's start
     aligned : (n_det,) the same, less the template's lag behind the reference waveform: where the data are aligned
@@ -43,22 +43,19 @@ class Found:
         return float(np.linalg.norm(self.snr))
 
 
-def first_templates(prior: BinaryPrior, seed: int) -> np.ndarray:
+def first_templates(prior: Prior, seed: int) -> np.ndarray:
     """Quasi-random binaries (256, 4) over the prior: what a search begins with."""
-    return prior.from_uniform(_quasi_random(seed))
+    return prior.from_uniform(_quasi_random(len(prior.names), seed))
 
 
-def _quasi_random(seed: int) -> np.ndarray:
-    return qmc.Sobol(4, scramble=True, seed=np.random.default_rng(seed)).random(256)
+def _quasi_random(dimension: int, seed: int) -> np.ndarray:
+    return qmc.Sobol(dimension, scramble=True, seed=np.random.default_rng(seed)).random(256)
 
 
 def network_lags(likelihood: SegmentLikelihood, rate: float) -> list[int]:
     """Samples by which a signal may reach each detector earlier or later than the first; 0 for the first itself."""
     vertices = likelihood.network.vertices
-    return [
-        int(np.ceil(np.linalg.norm(vertices[0] - vertex) / C_SI * rate)) + 1 if d else 0
-        for d, vertex in enumerate(vertices)
-    ]
+    return [int(np.ceil(np.linalg.norm(vertices[0] - vertex) / C_SI * rate)) + 1 if d else 0 for d, vertex in enumerate(vertices)]
 
 
 def snr_series(likelihood: SegmentLikelihood, h: np.ndarray, rate: float) -> list[np.ndarray]:
@@ -83,9 +80,7 @@ def total(squared: np.ndarray) -> np.ndarray:
     return squared.sum(axis=0)
 
 
-def _peaks(
-    likelihood: SegmentLikelihood, h: np.ndarray, centre: float, half_width: float, rate: float, combine: Combine
-) -> tuple:
+def _peaks(likelihood: SegmentLikelihood, h: np.ndarray, centre: float, half_width: float, rate: float, combine: Combine) -> tuple:
     """Best arrival times, causal with the first detector, for each waveform: times (N, n_det), snr (N, n_det)."""
     from scipy.ndimage import maximum_filter1d
 
@@ -122,7 +117,7 @@ def _parabola(y: np.ndarray, i: int) -> tuple[float, float]:
 
 def loudest(
     likelihood: SegmentLikelihood,
-    prior: BinaryPrior,
+    prior: Prior,
     seed: int,
     half_width: float,
     progress: Callable[[int, int], None] | None = None,
@@ -133,7 +128,7 @@ def loudest(
     Parameters
     ----------
     likelihood : SegmentLikelihood
-    prior : BinaryPrior
+    prior : Prior
     seed : int
     half_width : float, s
         of arrival times at the geocentre about the segment's nominal time
@@ -143,13 +138,13 @@ def loudest(
 
     Returns
     -------
-    theta (4,), waveform (n_f,), times (n_det,) and snr (n_det,), as in `Found`
+    theta (4,), waveform (n_f,), times (n_det,) and snr (n_det,), as in `Trigger`
     """
     centre = likelihood.segment.gps - likelihood.segment.start_time
     # Arrival at a detector differs from that at the geocentre by at most 21 ms.
     half_width = half_width + 0.0213
     rate = 2 * float(likelihood.frequencies[-1])
-    u = _quasi_random(seed)
+    u = _quasi_random(len(prior.names), seed)
     best: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None = None
     most, base = -1.0, None
     for round_ in range(_SETTLE):
@@ -176,18 +171,18 @@ def loudest(
 
 def search(
     likelihood: SegmentLikelihood,
-    prior: BinaryPrior,
+    prior: Prior,
     reference: np.ndarray,
     band: np.ndarray,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
-) -> Found:
+) -> Trigger:
     """The loudest template within the prior, aligned with a reference.
 
     Parameters
     ----------
     likelihood : SegmentLikelihood
-    prior : BinaryPrior
+    prior : Prior
     reference : (n_b,) complex128
         the waveform to align with, on the frequencies `band`
     band : (n_b,) int, indices of the analysis band
@@ -195,8 +190,8 @@ def search(
 
     Returns
     -------
-    Found
+    Trigger
     """
     theta, h, times, snr = loudest(likelihood, prior, seed, prior.time_half_width, progress)
     delay, _ = alignment(h[None, band], reference, likelihood.frequencies[band])
-    return Found(theta, h, times, times + delay[0], snr)
+    return Trigger(theta, h, times, times + delay[0], snr)

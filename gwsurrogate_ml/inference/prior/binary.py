@@ -1,44 +1,42 @@
-"""The prior of an aligned-spin binary and its exact map to coordinates in which it is a unit normal.
-
-Masses are uniform in the components (hence ``p(Mc) ~ Mc`` and ``p(q) ~ (1 + q)^(2/5) q^(-6/5)``, independent), spins
-are uniform along the orbital angular momentum, luminosity distance goes as d^2, orientation and sky are isotropic,
-arrival time is uniform around the event.
-"""
+"""The prior of an aligned-spin binary, in the form in which configurations and models hold it; from and to bilby's priors."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, model_validator
-from scipy.special import hyp2f1, ndtr, ndtri
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
-from gwsurrogate_ml.conventions import INTRINSIC
-from gwsurrogate_ml.errors import ConfigError, DomainError
+from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.inference.prior.composition import Prior
+from gwsurrogate_ml.inference.prior.extrinsic import Extrinsic
+from gwsurrogate_ml.inference.prior.from_bilby import densities, read_priors, require_densities, require_same
+from gwsurrogate_ml.inference.prior.masses import ChirpMass, MassRatio
+from gwsurrogate_ml.inference.prior.parts import Part
+from gwsurrogate_ml.inference.prior.spins import AlignedIsotropic, AlignedUniform
 
-if TYPE_CHECKING:
-    from bilby.core.prior import PriorDict
-
-_EDGE = 1e-15
-_Q_NODES = 4001
-
-
-def _mass_ratio_integral(q: np.ndarray | float) -> np.ndarray:
-    """Antiderivative of (1 + q)^(2/5) q^(-6/5)."""
-    q = np.asarray(q, dtype=np.float64)
-    return -5.0 * q**-0.2 * hyp2f1(-0.4, -0.2, 0.8, -q)
+SPINS = {"uniform": AlignedUniform, "isotropic": AlignedIsotropic}
 
 
-class BinaryPrior(BaseModel):
+class BinaryPrior(Prior, BaseModel):
     """Prior over the eleven parameters of an aligned-spin binary (bilby's names, detector frame).
 
     Parameters
     ----------
     chirp_mass : (low, high) in solar masses, detector frame
     mass_ratio : (low, high), ``m2 / m1 <= 1``
-    chi : (low, high), dimensionless, both spins, uniform
+    chi : (low, high), dimensionless, both spins
     luminosity_distance : (low, high) in Mpc, density ~ d^2
     time_half_width : float, s; `geocent_time` is uniform within this of the event's GPS time
+    spins : "uniform" in `chi`, or "isotropic" with a uniform magnitude below a, projected: give `chi` as (-a, a)
 
     Raises
     ------
@@ -47,6 +45,7 @@ class BinaryPrior(BaseModel):
 
     Examples
     --------
+    >>> import numpy as np
     >>> prior = BinaryPrior()
     >>> theta = prior.sample_intrinsic(5, np.random.default_rng(1))
     >>> bool(np.allclose(prior.from_normal(prior.to_normal(theta)), theta))
@@ -60,156 +59,134 @@ class BinaryPrior(BaseModel):
     chi: tuple[float, float] = (-0.9, 0.9)
     luminosity_distance: tuple[float, float] = (10.0, 3000.0)
     time_half_width: float = 0.1
+    spins: Literal["uniform", "isotropic"] = "uniform"
 
     @model_validator(mode="after")
     def _check(self) -> BinaryPrior:
-        for name in ("chirp_mass", "mass_ratio", "chi", "luminosity_distance"):
+        for name in ("chirp_mass", "mass_ratio", "chi"):
             low, high = getattr(self, name)
             if not low < high:
                 raise ValueError(f"{name} is ({low}, {high}): give (low, high) with low < high")
-        if self.chirp_mass[0] <= 0 or self.luminosity_distance[0] <= 0 or self.time_half_width <= 0:
-            raise ValueError("chirp_mass, luminosity_distance and time_half_width must be positive")
-        if self.luminosity_distance[0] > 0.5 * self.luminosity_distance[1]:
-            raise ValueError(
-                f"luminosity_distance is {self.luminosity_distance}: the nearest may be at most half of the farthest (the integral "
-                "over distance is made for wide ranges); give a wider range and cut the draws of the result"
-            )
+        if self.chirp_mass[0] <= 0:
+            raise ValueError("chirp_mass must be positive")
         if not (self.mass_ratio[0] > 0 and self.mass_ratio[1] <= 1):
             raise ValueError(f"mass_ratio is {self.mass_ratio}: m2/m1 lies in (0, 1]")
         if not (self.chi[0] > -1 and self.chi[1] < 1):
             raise ValueError(f"chi is {self.chi}: dimensionless spins lie in (-1, 1)")
+        if self.spins == "isotropic" and self.chi[0] != -self.chi[1]:
+            raise ValueError(f"chi is {self.chi}: isotropic spins reach as far either way, give (-a, a)")
+        Extrinsic(self.luminosity_distance, self.time_half_width)
         return self
 
-    def bounds(self) -> dict[str, tuple[float, float]]:
-        """(low, high) of the four intrinsic parameters, by name."""
-        return {
-            "chirp_mass": self.chirp_mass,
-            "mass_ratio": self.mass_ratio,
-            "chi_1": self.chi,
-            "chi_2": self.chi,
-        }
+    @model_serializer(mode="wrap")
+    def _written(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the kind of spins that a prior of old has."""
+        return {name: value for name, value in plain(self).items() if (name, value) != ("spins", "uniform")}
 
-    def contains(self, theta: np.ndarray) -> np.ndarray:
-        """Whether each row of `theta` (N, 4) lies inside the prior; bool (N,)."""
-        low, high = np.array(list(self.bounds().values())).T
-        return np.all((theta >= low) & (theta <= high), axis=-1)
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Masses uniform in the components, and the spins."""
+        return ChirpMass(*self.chirp_mass), MassRatio(*self.mass_ratio), SPINS[self.spins](*self.chi)
 
-    def to_uniform(self, theta: np.ndarray) -> np.ndarray:
-        """Cumulative prior of each intrinsic parameter: (N, 4) of `INTRINSIC` to (N, 4) in [0, 1].
+    def record(self, gps: float) -> dict[str, Any]:
+        """What a result keeps of its prior in its meta data: the fields."""
+        return {"prior": self.model_dump(mode="json")}
 
-        Raises
-        ------
-        DomainError
-            if a row lies outside the prior
-        """
-        theta = np.atleast_2d(np.asarray(theta, dtype=np.float64))
-        if not np.all(self.contains(theta)):
-            row = theta[~self.contains(theta)][0]
-            given = ", ".join(f"{name}={value:g}" for name, value in zip(INTRINSIC, row, strict=True))
-            raise DomainError(f"{given} lies outside the prior {self.bounds()}")
-        low, high = self.chirp_mass
-        q_low, q_high = _mass_ratio_integral(self.mass_ratio[0]), _mass_ratio_integral(self.mass_ratio[1])
-        out = np.empty_like(theta)
-        out[:, 0] = (theta[:, 0] ** 2 - low**2) / (high**2 - low**2)
-        out[:, 1] = (_mass_ratio_integral(theta[:, 1]) - q_low) / (q_high - q_low)
-        out[:, 2:] = (theta[:, 2:] - self.chi[0]) / (self.chi[1] - self.chi[0])
-        return np.clip(out, 0.0, 1.0)
-
-    def from_uniform(self, u: np.ndarray) -> np.ndarray:
-        """Inverse of `to_uniform`: quantiles (N, 4) in [0, 1] to parameters."""
-        u = np.atleast_2d(np.asarray(u, dtype=np.float64))
-        low, high = self.chirp_mass
-        out = np.empty_like(u)
-        out[:, 0] = np.sqrt(low**2 + u[:, 0] * (high**2 - low**2))
-        out[:, 1] = self._mass_ratio_quantile(u[:, 1])
-        out[:, 2:] = self.chi[0] + u[:, 2:] * (self.chi[1] - self.chi[0])
-        return out
-
-    def _mass_ratio_quantile(self, u: np.ndarray) -> np.ndarray:
-        """Interpolated inverse of the cumulative prior, polished by Newton's method to rounding error."""
-        low, high = self.mass_ratio
-        start, end = _mass_ratio_integral(low), _mass_ratio_integral(high)
-        nodes = np.linspace(low, high, _Q_NODES)
-        target = start + u * (end - start)
-        q = np.interp(target, _mass_ratio_integral(nodes), nodes)
-        for _ in range(2):
-            q = np.clip(q - (_mass_ratio_integral(q) - target) * q**1.2 / (1 + q) ** 0.4, low, high)
-        return q
-
-    def to_normal(self, theta: np.ndarray) -> np.ndarray:
-        """Coordinates in which the prior is N(0, 1)^4: chirp mass, mass ratio, an effective spin, the orthogonal spin.
-
-        The normal scores (u1, u2) of the spins are rotated by the angle of (1, q): the first is then, for mild spins,
-        proportional to chi_eff up to its scale. A rotation by an angle that depends on q alone keeps the normal prior
-        and has Jacobian 1.
+    @classmethod
+    def from_bilby(cls, priors: Mapping[str, Any] | str | Path, gps: float | None = None) -> BinaryPrior:
+        """The prior that bilby's state, where there are parts for all of them; the inverse of `to_bilby`.
 
         Parameters
         ----------
-        theta : (N, 4) float64, columns `INTRINSIC`
+        priors : bilby PriorDict, mapping of parameter to bilby Prior, or path of a prior file
+            of all eleven parameters; without `geocent_time` arrival times have their default width. Constraints of `mass_1`,
+            `mass_2` and `total_mass` may be there if all of the prior fulfils them
+        gps : float, optional, s
+            the event's time, which must be the middle of `geocent_time`, to a microsecond; default: not checked
 
-        Returns
-        -------
-        (N, 4) float64
+        Raises
+        ------
+        ConfigError, DomainError
+            naming each parameter that cannot be analysed so, its class, and what can be done
+
+        Examples
+        --------
+        >>> BinaryPrior.from_bilby(BinaryPrior().to_bilby(1126259462.4)) == BinaryPrior()
+        True
         """
-        scores = ndtri(np.clip(self.to_uniform(theta), _EDGE, 1 - _EDGE))
-        return self.rotate(scores, np.atleast_2d(theta)[:, 1])
+        given = read_priors(priors)
+        require_densities(densities(given), ["geocent_time"])
+        ranges = {name: (float(prior.minimum), float(prior.maximum)) for name, prior in given.items()}
+        start, end = ranges.get("geocent_time", (-0.1, 0.1))
+        middle = (start + end) / 2
+        if gps is not None and "geocent_time" in given and abs(middle - gps) > 1e-6:
+            raise ConfigError(f"geocent_time has its middle at GPS {middle:.6f}, the event at {gps:.6f}: give both the same")
+        fields: dict[str, Any] = {name: ranges[name] for name in ("chirp_mass", "mass_ratio", "luminosity_distance")}
+        fields |= {
+            "chi": ranges["chi_1"],
+            "time_half_width": round((end - start) / 2, 6),
+        }  # as fine as GPS times in float64
+        if type(given["chi_1"]).__name__ == "AlignedSpin":
+            fields["spins"] = "isotropic"
+        prior = validated(fields)
+        require_same(given, prior.to_bilby(middle))
+        return prior
 
-    def from_normal(self, z: np.ndarray) -> np.ndarray:
-        """Inverse of `to_normal`: (N, 4) to parameters, always inside the prior."""
-        z = np.atleast_2d(np.asarray(z, dtype=np.float64))
-        q = self._mass_ratio_quantile(ndtr(z[:, 1]))
-        return self.from_uniform(ndtr(self.rotate(z, q, -1.0)))
+    def write_prior_file(self, path: str | Path, gps: float) -> None:
+        """Write bilby's prior file for an event at `gps` (s); `path` ends in ``.prior``."""
+        path = Path(path)
+        if path.suffix != ".prior":
+            raise ConfigError(f"{path}: bilby's prior files end in .prior")
+        self.to_bilby(gps).to_file(str(path.parent), path.stem)
 
-    @staticmethod
-    def rotate(z: np.ndarray, q: np.ndarray, sign: float = 1.0) -> np.ndarray:
-        """Turn the normal scores of the spins, columns 2 and 3 of `z` (N, 4), by the angle of (1, q); back for sign
-        -1.
-        """
-        norm = np.sqrt(1 + q**2)
-        cos, sin = 1 / norm, sign * q / norm
-        out = z.copy()
-        out[:, 2] = cos * z[:, 2] + sin * z[:, 3]
-        out[:, 3] = -sin * z[:, 2] + cos * z[:, 3]
-        return out
 
-    @staticmethod
-    def log_normal(z: np.ndarray) -> np.ndarray:
-        """Log density of the prior in normal coordinates: (N, 4) to (N,)."""
-        return -0.5 * np.sum(np.square(z), axis=-1) - 0.5 * z.shape[-1] * np.log(2 * np.pi)
+def as_prior(prior: Prior | Mapping[str, Any] | str | Path, gps: float | None = None) -> Prior:
+    """The prior of an analysis, from whatever states one.
 
-    def sample_intrinsic(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Independent prior draws (n, 4), columns `INTRINSIC`."""
-        return self.from_uniform(rng.random((n, len(INTRINSIC))))
+    Parameters
+    ----------
+    prior : Prior, such as a `BinaryPrior` or a `ComposedPrior`; mapping of a `BinaryPrior`'s fields; or what its `from_bilby` takes
+    gps : float, optional, s
+        the event's time
 
-    def to_bilby(self, gps: float) -> PriorDict:
-        """The same prior as a bilby `BBHPriorDict` for an event at `gps` (s)."""
-        from bilby.core.prior import Cosine, PowerLaw, Sine, Uniform
-        from bilby.gw.prior import BBHPriorDict, UniformInComponentsChirpMass, UniformInComponentsMassRatio
+    Raises
+    ------
+    ConfigError
+        unknown fields, impossible ranges; see `BinaryPrior.from_bilby`
 
-        pi = np.pi
-        return BBHPriorDict(
-            {
-                "chirp_mass": UniformInComponentsChirpMass(*self.chirp_mass, name="chirp_mass", unit="$M_\\odot$"),
-                "mass_ratio": UniformInComponentsMassRatio(*self.mass_ratio, name="mass_ratio"),
-                "chi_1": Uniform(*self.chi, name="chi_1", latex_label="$\\chi_1$"),
-                "chi_2": Uniform(*self.chi, name="chi_2", latex_label="$\\chi_2$"),
-                "luminosity_distance": PowerLaw(2, *self.luminosity_distance, name="luminosity_distance", unit="Mpc"),
-                "theta_jn": Sine(name="theta_jn"),
-                "phase": Uniform(0, 2 * pi, name="phase", boundary="periodic"),
-                "psi": Uniform(0, pi, name="psi", boundary="periodic"),
-                "ra": Uniform(0, 2 * pi, name="ra", boundary="periodic"),
-                "dec": Cosine(name="dec"),
-                "geocent_time": Uniform(gps - self.time_half_width, gps + self.time_half_width, name="geocent_time"),
-            }
+    Examples
+    --------
+    >>> as_prior({"chirp_mass": (7.0, 10.0)}).bounds()["chirp_mass"]
+    (7.0, 10.0)
+    """
+    if isinstance(prior, Prior):
+        return prior
+    if not isinstance(prior, Mapping | str | Path):
+        raise ConfigError(
+            f"the prior is a {type(prior).__name__}: give a BinaryPrior, its ranges by name, a bilby PriorDict or the path of one"
         )
+    fields = isinstance(prior, Mapping) and not any(hasattr(value, "ln_prob") for value in prior.values())
+    if isinstance(prior, Mapping) and fields and prior.keys() <= BinaryPrior.model_fields.keys():
+        return validated(prior)
+    return BinaryPrior.from_bilby(prior, gps)
 
 
-def require_inside(prior: BinaryPrior, limits: dict[str, tuple[float, float]], model: str) -> None:
+def validated(fields: Mapping[str, Any]) -> BinaryPrior:
+    """A `BinaryPrior` of these fields; ConfigError in place of pydantic's error."""
+    try:
+        return BinaryPrior.model_validate(dict(fields))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "".join(f"{name}: " for name in first["loc"][:1])
+        raise ConfigError(f"{where}{first['msg'].removeprefix('Value error, ')}") from error
+
+
+def require_inside(prior: Prior, limits: dict[str, tuple[float, float]], model: str) -> None:
     """Raise unless the waveform model covers the whole prior.
 
     Parameters
     ----------
-    prior : BinaryPrior
+    prior : Prior
     limits : mapping from names of `INTRINSIC` to (low, high); missing names are not limited
     model : str
         name used in the message

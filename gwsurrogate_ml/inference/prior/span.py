@@ -9,13 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gwsurrogate_ml.conventions import component_masses
 from gwsurrogate_ml.errors import DomainError
-from gwsurrogate_ml.inference.prior.binary import BinaryPrior, require_inside
+from gwsurrogate_ml.inference.prior.binary import require_inside
+from gwsurrogate_ml.inference.prior.composition import Prior
+
+Bounds = dict[str, tuple[float, float]]
+if TYPE_CHECKING:
+    from gwsurrogate_ml.waveform.model import WaveformModel
 
 MARGIN = 1e-3
 """Of a, b and the longest duration: an extreme may lie between the points of the scan (the lowest peak has one spin near zero)."""
@@ -23,7 +28,7 @@ MASS_RATIOS, SPINS = 5, 7
 """Points of the scan along the mass ratio and either spin."""
 
 
-def require_covered(prior: BinaryPrior, model: Any, name: str, f_min: float, duration: float) -> None:
+def require_covered(prior: Prior, model: WaveformModel, name: str, f_min: float, duration: float) -> None:
     """Raise unless the model, called `name`, has a waveform for each binary of the prior.
 
     Raises
@@ -33,22 +38,17 @@ def require_covered(prior: BinaryPrior, model: Any, name: str, f_min: float, dur
     DomainError
         see `require_reach`
     """
-    limits = getattr(model, "limits", None)
-    if limits is None and isinstance(ranges := getattr(model, "info", {}).get("ranges"), dict):
-        spin = [(ranges[key]["hard_min"], ranges[key]["hard_max"]) for key in ("chi1", "chi2")]
-        limits = {"mass_ratio": (1.0 / ranges["q"]["hard_max"], 1.0), "chi_1": spin[0], "chi_2": spin[1]}
-    if isinstance(limits, dict):
-        require_inside(prior, limits, name)
+    require_inside(prior, dict(model.limits), name)
     require_reach(prior, model, f_min, duration)
 
 
-def require_reach(prior: BinaryPrior, model: Any, f_min: float, duration: float) -> None:
+def require_reach(prior: Prior, model: WaveformModel, f_min: float, duration: float) -> None:
     """Raise unless each waveform of the prior begins at `f_min`, ends above it, and fits into the segment.
 
     Parameters
     ----------
-    prior : BinaryPrior
-    model : waveform model; nothing is checked where it has no `total_mass_range`
+    prior : Prior
+    model : WaveformModel
     f_min : float, Hz
     duration : float, s
 
@@ -57,70 +57,72 @@ def require_reach(prior: BinaryPrior, model: Any, f_min: float, duration: float)
     DomainError
         with those of the remedies that work: another f_min, other chirp masses, a longer segment
     """
-    if not hasattr(model, "total_mass_range"):
-        return
-    a, b = _limits(prior, model, f_min)
-    low, high = prior.chirp_mass
+    bounds = prior.bounds()
+    a, b = _limits(bounds, model, f_min)
+    low, high = bounds["chirp_mass"]
     if f_min * low < a:
         what = f"the model does not reach down to f_min = {f_min:g} Hz for chirp masses from {low:g} solar masses"
     elif f_min * high > b:
         what = f"some waveforms peak below f_min = {f_min:g} Hz for chirp masses up to {high:g} solar masses"
-    elif longer := _longer(prior, model, f_min, duration, "take one of "):
+    elif longer := _longer(bounds, model, f_min, duration, "take one of "):
         raise DomainError(
             f"signals with chirp masses from {low:g} solar masses last longer from f_min = {f_min:g} Hz than the segment of "
             f"{duration:g} s: {longer}"
         )
     else:
         return
-    ways = ", or ".join(_remedies(prior, model, f_min, duration, a, b))
+    ways = ", or ".join(_remedies(bounds, model, f_min, duration, a, b))
     within = f"give a prior on chirp mass within {_rounded(a / f_min, up=True):g} to {_rounded(b / f_min, up=False):g}"
     raise DomainError(f"{what}: {ways or within}")
 
 
-def _remedies(prior: BinaryPrior, model: Any, f_min: float, duration: float, a: float, b: float) -> Iterator[str]:
+def _remedies(bounds: Bounds, model: WaveformModel, f_min: float, duration: float, a: float, b: float) -> Iterator[str]:
     """What can be changed so that all of the prior is covered: f_min, or the chirp masses, and with it the duration."""
-    low, high = prior.chirp_mass
+    low, high = bounds["chirp_mass"]
     lowest, highest = _rounded(a / low, up=True), _rounded(b / high, up=False)
     if lowest <= highest:
         least, other = ("least", "most"), (lowest, highest)
         here, there = (0, 1) if f_min < lowest else (1, 0)
         yield (
             f"for this prior set f_min (--f-min) to at {least[here]} {other[here]:g} Hz (and at {least[there]} {other[there]:g})"
-            f"{_longer(prior, model, other[here], duration, ' with a segment of ')}"
+            f"{_longer(bounds, model, other[here], duration, ' with a segment of ')}"
         )
     first, last = max(low, _rounded(a / f_min, up=True)), min(high, _rounded(b / f_min, up=False))
     if first < last:
         begin = f"begin the prior at a chirp mass of {first:g}" if first > low else ""
         end = f"end {'it' if begin else 'the prior'} at a chirp mass of {last:g}" if last < high else ""
-        narrower = prior.model_copy(update={"chirp_mass": (first, last)})
+        narrower = bounds | {"chirp_mass": (first, last)}
         yield (
             f"{' and '.join(filter(None, (begin, end)))} (--prior chirp_mass={first:g},{last:g})"
             f"{_longer(narrower, model, f_min, duration, ' with a segment of ')}"
         )
 
 
-def _scan(prior: BinaryPrior) -> np.ndarray:
+def _scan(bounds: Bounds) -> np.ndarray:
     """Mass ratios and spins that span the prior, its corners among them, (N, 3)."""
-    spins = np.linspace(*prior.chi, SPINS)
-    return np.array(list(product(np.linspace(*prior.mass_ratio, MASS_RATIOS), spins, spins)))
+    spins = [
+        bounds.get(f"chi_{body}") or (-bounds[f"a_{body}"][1], bounds[f"a_{body}"][1]) for body in (1, 2)
+    ]  # of precessing binaries, the components along the orbit
+    sides = (np.linspace(*bounds["mass_ratio"], MASS_RATIOS), *(np.linspace(*spin, SPINS) for spin in spins))
+    return np.array(list(product(*sides)))
 
 
-def _limits(prior: BinaryPrior, model: Any, f_min: float) -> tuple[float, float]:
+def _limits(bounds: Bounds, model: WaveformModel, f_min: float) -> tuple[float, float]:
     """Smallest and largest product of f_min and chirp mass, Hz times solar masses, that suit all mass ratios and spins."""
-    mass_ratio, chi_1, chi_2 = _scan(prior).T
+    mass_ratio, chi_1, chi_2 = _scan(bounds).T
     smallest, largest = model.total_mass_range(1.0 / mass_ratio, chi_1, chi_2, f_min)
     total = np.sum(component_masses(np.ones(1), mass_ratio), axis=0)  # for a chirp mass of one
     return (1 + MARGIN) * float(f_min * np.max(smallest / total)), (1 - MARGIN) * float(f_min * np.min(largest / total))
 
 
-def _longer(prior: BinaryPrior, model: Any, f_min: float, duration: float, words: str) -> str:
+def _longer(bounds: Bounds, model: WaveformModel, f_min: float, duration: float, words: str) -> str:
     """`words` and the duration that holds each signal from `f_min` on, and a cycle before it for its taper; empty where it does."""
-    low, high = (np.array([mass]) for mass in prior.chirp_mass)
+    low, high = (np.array([mass]) for mass in bounds["chirp_mass"])
     longest = 0.0
-    for mass_ratio, chi_1, chi_2 in _scan(prior):
+    for mass_ratio, chi_1, chi_2 in _scan(bounds):
         m_1, m_2 = (float(m[0]) for m in component_masses(low, mass_ratio))
         longest = max(longest, model.time_before_peak(mass_1=m_1, mass_2=m_2, chi_1=chi_1, chi_2=chi_2, f_min=f_min))
-    heaviest = float(np.sum(component_masses(high, np.array(prior.mass_ratio[:1]))))
+    heaviest = float(np.sum(component_masses(high, np.array(bounds["mass_ratio"][:1]))))
     needed = (1 + MARGIN) * longest + 1.0 / f_min + model.ringdown(heaviest)
     return f"{words}at least {math.ceil(needed)} s (--duration)" if needed > duration else ""
 

@@ -86,8 +86,8 @@ class PosteriorNetwork(nn.Module):
         return self.flow(self.embedding(features[None])[0])
 
 
-def unconditional_flow(transforms: int = 2, hidden: tuple[int, ...] = (64, 64), bins: int = 5) -> nn.Module:
-    """A small spline flow over 4 dimensions, for the refinement of one event."""
+def unconditional_flow(dimension: int, transforms: int = 2, hidden: tuple[int, ...] = (64, 64), bins: int = 5) -> nn.Module:
+    """A small spline flow over `dimension` numbers, for the refinement of one event."""
     import zuko
 
-    return zuko.flows.NSF(DIMENSION, 0, transforms=transforms, hidden_features=hidden, bins=bins)
+    return zuko.flows.NSF(dimension, 0, transforms=transforms, hidden_features=hidden, bins=bins)

@@ -28,20 +28,23 @@ class Proposal(Protocol):
     """Something to draw normal-score parameters from."""
 
     def draw(self, n: int, seed: int) -> np.ndarray:
-        """(n, 4) float64."""
+        """(n, n_z) float64."""
         ...
 
     def log_density(self, z: np.ndarray) -> np.ndarray:
-        """(n,) float64 at (n, 4)."""
+        """(n,) float64 at (n, n_z)."""
         ...
 
 
 class PriorProposal:
-    """Draws from the prior itself: unit normal."""
+    """Draws from the prior itself: unit normal in so many dimensions."""
+
+    def __init__(self, dimension: int) -> None:
+        self.dimension = dimension
 
     def draw(self, n: int, seed: int) -> np.ndarray:
-        """(n, 4) float64."""
-        return np.random.default_rng(seed).normal(size=(n, 4))
+        """(n, dimension) float64."""
+        return np.random.default_rng(seed).normal(size=(n, self.dimension))
 
     def log_density(self, z: np.ndarray) -> np.ndarray:
         """(n,) float64."""
@@ -53,11 +56,12 @@ class _Latent:
 
     def __init__(self, distribution: Any) -> None:
         self.transform = distribution.transform
+        self.dimension = int(distribution.event_shape[0])
         self._last: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
     @torch.no_grad()
     def __call__(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Base coordinates (n, 4) and log Jacobian (n,) of `z` (n, 4)."""
+        """Base coordinates (n, n_z) and log Jacobian (n,) of `z` (n, n_z)."""
         if self._last is None or self._last[0] is not z:
             x = torch.from_numpy(z.astype(np.float32))
             parts = [self.transform.call_and_ladj(x[i : i + _CHUNK]) for i in range(0, len(x), _CHUNK)]
@@ -67,7 +71,7 @@ class _Latent:
 
     @torch.no_grad()
     def inverse(self, base: torch.Tensor) -> torch.Tensor:
-        """z (n, 4) of base coordinates (n, 4)."""
+        """z (n, n_z) of base coordinates (n, n_z)."""
         return torch.cat([self.transform.inv(base[i : i + _CHUNK]) for i in range(0, len(base), _CHUNK)])
 
 
@@ -76,10 +80,12 @@ class FlowProposal:
 
     Parameters
     ----------
-    distribution : zuko NormalizingFlow over (4,), its base a unit normal
-    mean : (4,); root : (4, 4) lower triangular
+    distribution : zuko NormalizingFlow over (n_z,), its base a unit normal
+    mean : (n_z,); root : (n_z, n_z) lower triangular
     widen : float
         factor on the standard deviation of the base: above 1 it lightens the tail of the weights
+    flow : Module, optional
+        that the distribution is of, where it is this event's own
     """
 
     def __init__(
@@ -88,29 +94,47 @@ class FlowProposal:
         mean: np.ndarray | None = None,
         root: np.ndarray | None = None,
         widen: float = 1.0,
+        flow: torch.nn.Module | None = None,
     ) -> None:
+        self.flow = flow
         self._latent = distribution if isinstance(distribution, _Latent) else _Latent(distribution)
         self._plain = mean is None and root is None
-        self._mean = np.zeros(4) if mean is None else mean
-        self._root = np.eye(4) if root is None else root
+        self.dimension = self._latent.dimension
+        self._mean = np.zeros(self.dimension) if mean is None else mean
+        self._root = np.eye(self.dimension) if root is None else root
         self._inverse = np.linalg.inv(self._root)
         self._log_det = float(np.log(np.abs(np.diag(self._root))).sum())
         self._widen = widen
 
     def widened(self, factor: float) -> FlowProposal:
         """The same flow from a base wider by `factor`."""
-        return FlowProposal(self._latent, self._mean, self._root, self._widen * factor)
+        return FlowProposal(self._latent, self._mean, self._root, self._widen * factor, self.flow)
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """All of a flow that `fit_flow` made."""
+        assert self.flow is not None
+        state = {f"flow.{name}": x.numpy() for name, x in self.flow.state_dict().items()}
+        return state | {"mean": self._mean, "root": self._root, "widen": np.array(self._widen)}
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, np.ndarray]) -> FlowProposal:
+        """The inverse of `tensors`."""
+        flow = unconditional_flow(len(tensors["mean"]))
+        state = {k.removeprefix("flow."): torch.from_numpy(v) for k, v in tensors.items() if k.startswith("flow.")}
+        flow.load_state_dict(state)
+        return cls(flow.eval()(), tensors["mean"], tensors["root"], float(tensors["widen"]), flow)
 
     def draw(self, n: int, seed: int) -> np.ndarray:
-        """(n, 4) float64 draws."""
-        base = torch.randn((n, 4), generator=torch.Generator().manual_seed(seed))
+        """(n, n_z) float64 draws."""
+        base = torch.randn((n, self.dimension), generator=torch.Generator().manual_seed(seed))
         # The flow draws in float32; its density is evaluated at exactly the float64 values returned here.
         return self._latent.inverse(self._widen * base).double().numpy() @ self._root.T + self._mean
 
     def log_density(self, z: np.ndarray) -> np.ndarray:
         """(n,) float64."""
         base, ladj = self._latent(z if self._plain else (z - self._mean) @ self._inverse.T)
-        log_base = -0.5 * np.sum((base / self._widen) ** 2, axis=1) - 4 * np.log(self._widen) - 2 * np.log(2 * np.pi)
+        n = self.dimension
+        log_base = -0.5 * np.sum((base / self._widen) ** 2, axis=1) - n * np.log(self._widen) - n / 2 * np.log(2 * np.pi)
         return log_base + ladj - self._log_det
 
 
@@ -122,7 +146,7 @@ def network_proposals(distribution: torch.distributions.Distribution, widen: flo
     """
     latent = _Latent(distribution)
     widths: list[Proposal] = [FlowProposal(latent, widen=widen * width) for width in WIDTHS]
-    return [*widths, PriorProposal()] if snr < QUIET else widths
+    return [*widths, PriorProposal(latent.dimension)] if snr < QUIET else widths
 
 
 def fit_flow(
@@ -145,7 +169,7 @@ def fit_flow(
 
     Parameters
     ----------
-    z : (N, 4) draws; log_weights : (N,)
+    z : (N, n_z) draws; log_weights : (N,)
     seed : int
     widen : float
         see `FlowProposal`
@@ -163,7 +187,7 @@ def fit_flow(
     test, test_weights = torch.from_numpy(x[held].astype(np.float32)), torch.from_numpy(weights[held])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        flow = unconditional_flow()
+        flow = unconditional_flow(z.shape[1])
         optimiser = torch.optim.Adam(flow.parameters(), lr=learning_rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
         pool = x[~held][resample(log_weights[~held], steps * batch, rng)]
@@ -186,4 +210,4 @@ def fit_flow(
                 progress(step + 1, steps)
         assert best is not None
         flow.load_state_dict(best)
-    return FlowProposal(flow.eval()(), mean, root, widen)
+    return FlowProposal(flow.eval()(), mean, root, widen, flow)

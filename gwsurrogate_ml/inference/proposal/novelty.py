@@ -24,7 +24,7 @@ def _excess(features: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarr
 
 
 @dataclass(frozen=True)
-class UsualRange:
+class Novelty:
     """Usual range of every feature and the largest excess of each group in simulated events.
 
     Parameters
@@ -42,7 +42,7 @@ class UsualRange:
     basis_size: int
 
     @classmethod
-    def of(cls, simulated: torch.Tensor, detectors: int, basis_size: int) -> UsualRange:
+    def of(cls, simulated: torch.Tensor, detectors: int, basis_size: int) -> Novelty:
         """From features (n, F) of simulated events: half of them for the ranges, half for the limits."""
         values = simulated.numpy()
         half = len(values) // 2

@@ -18,7 +18,7 @@ from gwsurrogate_ml.inference.psds import BAND_EDGES, band_ratios
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-    from gwsurrogate_ml.inference.likelihood.trigger import Found
+    from gwsurrogate_ml.inference.likelihood.trigger import Trigger
 
 
 def n_features(detectors: int, basis_size: int) -> int:
@@ -83,9 +83,7 @@ def streams(turned: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     return 2 * v[:, :, None] * along / (v**2).sum(dim=1)[:, None, None] - turned
 
 
-def features(
-    projected: torch.Tensor, templates: torch.Tensor, delay: torch.Tensor, bands: torch.Tensor
-) -> torch.Tensor:
+def features(projected: torch.Tensor, templates: torch.Tensor, delay: torch.Tensor, bands: torch.Tensor) -> torch.Tensor:
     """The network's input.
 
     Parameters
@@ -124,9 +122,7 @@ def features(
     return torch.cat(parts, dim=1).to(torch.float32)
 
 
-def seen_templates(
-    functions: np.ndarray, basis: np.ndarray, whitening: np.ndarray, templates: np.ndarray
-) -> np.ndarray:
+def seen_templates(functions: np.ndarray, basis: np.ndarray, whitening: np.ndarray, templates: np.ndarray) -> np.ndarray:
     """The templates (K, R) in the network's basis (n_b, K) under the PSD that `whitening` (n_b,) stands for: (R, K),
     unit norm.
     """
@@ -136,7 +132,7 @@ def seen_templates(
 
 def observe(
     likelihood: SegmentLikelihood,
-    found: Found,
+    found: Trigger,
     functions: np.ndarray,
     templates: np.ndarray,
     band: np.ndarray,
@@ -151,7 +147,7 @@ def observe(
     Parameters
     ----------
     likelihood : SegmentLikelihood
-    found : Found
+    found : Trigger
     functions : (n_b, K) complex128, `basis.network_functions`
     templates : (K, R) complex128, coefficients of the templates over them
     band, frequencies : (n_b,) indices and Hz of the analysis band

@@ -53,9 +53,7 @@ def combine(results: Sequence[Result], seed: int = 0) -> Result:
     share = np.array([np.exp(log_sum(t["log_weight"].to_numpy()) - log_sum(log_weights)) for t in tables])
     total = int(min(len(r.posterior) / s for r, s in zip(results, share, strict=True)))
     rng = np.random.default_rng(seed)
-    counts = np.minimum(
-        np.floor(share * total + rng.random(len(share))).astype(int), [len(r.posterior) for r in results]
-    )
+    counts = np.minimum(np.floor(share * total + rng.random(len(share))).astype(int), [len(r.posterior) for r in results])
     posterior = pd.concat(
         [r.posterior.iloc[rng.permutation(len(r.posterior))[:c]] for r, c in zip(results, counts, strict=True)],
         ignore_index=True,
@@ -69,9 +67,7 @@ def combine(results: Sequence[Result], seed: int = 0) -> Result:
         sample_efficiency=effective_size(log_weights) / len(weighted),
         pareto_k=summary.pareto_k,
         log_evidence=summary.log_evidence + first.log_noise_evidence,
-        log_evidence_error=float(
-            np.sqrt(sum((s * r.log_evidence_error) ** 2 for s, r in zip(share, results, strict=True)))
-        ),
+        log_evidence_error=float(np.sqrt(sum((s * r.log_evidence_error) ** 2 for s, r in zip(share, results, strict=True)))),
         extrinsic_ess=float(np.sum(weights * weighted["extrinsic_ess"].to_numpy()) / np.sum(weights)),
         seconds=float(sum(r.seconds for r in results)),
         meta=first.meta | {"combined": len(results), "seeds": [r.meta.get("seed") for r in results]},

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy.interpolate import CubicSpline
 
-from gwsurrogate_ml.conventions import PARAMETERS, component_masses
+from gwsurrogate_ml.binaries import space_of
+from gwsurrogate_ml.conventions import EXTRINSIC, component_masses
 from gwsurrogate_ml.errors import ConfigError
 
 if TYPE_CHECKING:
     from bilby.core.prior import PriorDict
 
-    from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
     from gwsurrogate_ml.inference.result.result import Result
     from gwsurrogate_ml.strain.segment import AnalysisSegment
+    from gwsurrogate_ml.waveform.model import WaveformModel
+
+
+def parameters_of(names: Iterable[str]) -> tuple[str, ...]:
+    """All parameters of a posterior with columns `names`: those of its space, and the extrinsic ones."""
+    return (*space_of(names).names, *EXTRINSIC)
 
 
 def whitened_bands(
@@ -28,7 +34,7 @@ def whitened_bands(
     """
     from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 
-    signals = SegmentLikelihood(segment, model).signals({name: posterior[name].to_numpy() for name in PARAMETERS})
+    signals = SegmentLikelihood(segment, model).signals({name: posterior[name].to_numpy() for name in parameters_of(posterior)})
     white = segment.whitened(signals)
     quantiles = np.quantile(white, (0.05, 0.5, 0.95), axis=0)
     n = white.shape[-1]
@@ -48,15 +54,26 @@ def derived(parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         grid = grid * 2
     table = cosmology.luminosity_distance(grid).value
     redshift = CubicSpline(table, grid)(distance)
+    chi_1, chi_2 = _along_orbit(parameters)
     source = {"mass_1": mass_1, "mass_2": mass_2, "total_mass": mass_1 + mass_2, "chirp_mass": parameters["chirp_mass"]}
     return {
         "mass_1": mass_1,
         "mass_2": mass_2,
         "total_mass": mass_1 + mass_2,
-        "chi_eff": (mass_1 * parameters["chi_1"] + mass_2 * parameters["chi_2"]) / (mass_1 + mass_2),
+        "chi_eff": (mass_1 * chi_1 + mass_2 * chi_2) / (mass_1 + mass_2),
         "redshift": redshift,
         **{f"{name}_source": mass / (1 + redshift) for name, mass in source.items()},
     }
+
+
+def _along_orbit(parameters: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Components of both spins along the orbital angular momentum."""
+    if "chi_1" in parameters:
+        return parameters["chi_1"], parameters["chi_2"]
+    return (
+        parameters["a_1"] * np.cos(parameters["tilt_1"]),
+        parameters["a_2"] * np.cos(parameters["tilt_2"]),
+    )
 
 
 def prior_of(result: Result) -> PriorDict:
@@ -104,4 +121,4 @@ def model_of(result: Result) -> WaveformModel:
     """The (2,2) waveform model that the result was made with."""
     from gwsurrogate_ml.surrogate.load import load_model
 
-    return load_model(result.meta["surrogate"]["name"])[0]
+    return load_model(result.meta["surrogate"]["name"])

@@ -39,10 +39,7 @@ def _stored_hdf5(path: Path) -> _Stored:
     import h5py
 
     with h5py.File(path) as file:
-        tables = {
-            name: pd.DataFrame({key: value[:] for key, value in file[name].items()})
-            for name in ("posterior", "weighted")
-        }
+        tables = {name: pd.DataFrame({key: value[:] for key, value in file[name].items()}) for name in ("posterior", "weighted")}
         return tables, {name: file.attrs[name].item() for name in _SCALARS}, dict(json.loads(file.attrs["meta"]))
 
 

@@ -23,6 +23,8 @@ BOUNDED = {
     "mass_ratio": (0.0, 1.0),
     "chi_1": (-1.0, 1.0),
     "chi_2": (-1.0, 1.0),
+    "a_1": (0.0, 1.0),
+    "a_2": (0.0, 1.0),
     "luminosity_distance": (0.0, np.inf),
     "geocent_time": (-np.inf, np.inf),
 }
@@ -108,9 +110,7 @@ def flags(result: Result) -> list[str]:
             f"low efficiency: {result.n_draws} draws are worth {effective:.0f} independent ones; intervals are rough, draw more"
         )
     if result.extrinsic_ess < 20:
-        found.append(
-            f"rough extrinsic integral: {result.extrinsic_ess:.0f} effective points a draw; raise n_points in the options"
-        )
+        found.append(f"rough extrinsic integral: {result.extrinsic_ess:.0f} effective points a draw; raise n_points in the options")
     if result.log_bayes_factor < 3.0:
         found.append(
             f"no signal: the log Bayes factor against Gaussian noise is {result.log_bayes_factor:.1f}; the posterior is "

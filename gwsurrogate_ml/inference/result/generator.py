@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gwsurrogate_ml.conventions import PARAMETERS
-from gwsurrogate_ml.waveform.model import modes_of, transforms
+from gwsurrogate_ml.conventions import EXTRINSIC
+from gwsurrogate_ml.waveform.model import WaveformModel
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.strain.segment import AnalysisSegment
@@ -16,20 +16,13 @@ if TYPE_CHECKING:
 
 def responses(segment: AnalysisSegment, waveform: Any) -> Callable[[Mapping[str, float]], np.ndarray]:
     """Function from the eleven parameters to the strain (n_det, n_f) in each detector."""
-    ours = callable(getattr(waveform, "frequency_domain", None))
-    if ours and modes_of(waveform) == ((2, 2),):
+    if isinstance(waveform, WaveformModel):
         from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 
         likelihood = SegmentLikelihood(segment, waveform)
-        return lambda row: likelihood.signals({name: np.array([row[name]]) for name in PARAMETERS})[0]
+        return lambda row: likelihood.signals({name: np.array([row[name]]) for name in (*waveform.space.names, *EXTRINSIC)})[0]
     interferometers = segment.to_bilby()
-    if ours:
-        grid = {"duration": segment.duration, "sampling_frequency": segment.sampling_frequency, "f_min": segment.f_min}
-
-        def strain(row: Mapping[str, float]) -> dict[str, np.ndarray]:
-            return dict(zip(("plus", "cross"), transforms(waveform, row, **grid), strict=True))
-    else:
-        strain = (_lal(segment, waveform) if isinstance(waveform, str) else waveform).frequency_domain_strain
+    strain = (_lal(segment, waveform) if isinstance(waveform, str) else waveform).frequency_domain_strain
 
     def response(row: Mapping[str, float]) -> np.ndarray:
         polarizations = strain(dict(row))

@@ -17,13 +17,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import i0e, logsumexp
 
-from gwsurrogate_ml.conventions import PARAMETERS, component_masses
+from gwsurrogate_ml.conventions import component_masses
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference.likelihood.detectors import earth_direction
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-from gwsurrogate_ml.inference.result.draws import chosen_draws, derived, model_of, prior_of, require_same_data
+from gwsurrogate_ml.inference.result.draws import (
+    chosen_draws,
+    derived,
+    model_of,
+    parameters_of,
+    prior_of,
+    require_same_data,
+)
 from gwsurrogate_ml.inference.result.reweight import offset, reweighted
-from gwsurrogate_ml.inference.sampling.checkpoint import kept_in
+from gwsurrogate_ml.inference.sampling.checkpoint import Arrays, kept_in
 from gwsurrogate_ml.waveform.model import Quadrupole
 
 if TYPE_CHECKING:
@@ -124,38 +131,37 @@ def with_higher_modes(
         if the segment is another one, or the result is not of a (2,2) model any more
     """
     if "waveform" in result.meta:
-        raise ConfigError(
-            f"the result is already under {result.meta['waveform']!r}: pass the one of the (2,2) analysis"
-        )
+        raise ConfigError(f"the result is already under {result.meta['waveform']!r}: pass the one of the (2,2) analysis")
     require_same_data(result, segment)
-    from gwsurrogate_ml.surrogate.model import load_surrogate
+    from gwsurrogate_ml.surrogate.load import load_surrogate
 
     higher = load_surrogate(surrogate) if isinstance(surrogate, str) else surrogate
     draws = chosen_draws(result, n, seed)
     old = SegmentLikelihood(segment, model_of(result))
     new = SegmentLikelihood(segment, Quadrupole(higher))
     phases = PhaseLikelihood(new, higher)
-    table = draws[list(PARAMETERS)]
+    names = list(parameters_of(draws))
+    table = draws[names]
     probe = np.concatenate([table.to_numpy().ravel(), new.signals(table.iloc[:1])[0].view(np.float64).ravel()])
     steps = kept_in(checkpoint, "modes", segment=segment, probe=probe, surrogate=higher.info["name"], n=n, seed=seed)
 
-    def part(start: int) -> dict[str, np.ndarray]:
+    def part(start: int) -> Arrays:
         rng = np.random.default_rng([seed, 22, start])
         rows = []
         for i in range(start, min(start + PART, len(draws))):
             rows.append(_reweigh(dict(table.iloc[i]), old, new, phases, rng))
             if progress:
                 progress("higher modes", i + 1, len(draws))
-        return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+        return Arrays({name: np.array([row[name] for row in rows]) for name in rows[0]})
 
-    parts = [steps(f"draws from {start}", partial(part, start)) for start in range(0, len(draws), PART)]
+    parts = [steps(f"draws from {start}", partial(part, start), Arrays) for start in range(0, len(draws), PART)]
     found = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
     shifted = table.assign(phase=found["phase"], geocent_time=found["geocent_time"])
     log_ratio, log_new, power = found["log_ratio"], found["log_new"], found["power"]
     prior = prior_of(result)["geocent_time"]
     log_ratio += np.asarray(prior.ln_prob(shifted["geocent_time"].to_numpy()))
     log_ratio -= np.asarray(prior.ln_prob(draws["geocent_time"].to_numpy()))
-    columns = {name: shifted[name].to_numpy() for name in PARAMETERS}
+    columns = {name: shifted[name].to_numpy() for name in names}
     new_draws = draws.assign(
         **columns,
         **derived(columns),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gwsurrogate_ml.conventions import EXTRINSIC
 from gwsurrogate_ml.inference.likelihood.tiles import FEWEST, TILE, tiles
 
 if TYPE_CHECKING:
@@ -159,9 +160,7 @@ def residual_test(likelihood: SegmentLikelihood, signal: np.ndarray, merger: np.
     return ResidualTest(**(asdict(best[1]) | {"p_value": corrected, "n_tiles": n_tiles}))
 
 
-def second_signal(
-    likelihood: SegmentLikelihood, signal: np.ndarray, merger: np.ndarray, templates: np.ndarray
-) -> dict[str, float]:
+def second_signal(likelihood: SegmentLikelihood, signal: np.ndarray, merger: np.ndarray, templates: np.ndarray) -> dict[str, float]:
     """The loudest coincident trigger in the residual, away from the merger.
 
     Parameters
@@ -201,10 +200,9 @@ def second_signal(
 
 def best_signal(likelihood: SegmentLikelihood, best: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
     """Signal (n_det, n_f) of the eleven parameters `best`, and its arrival (n_det,) in s from the segment's start."""
-    from gwsurrogate_ml.conventions import PARAMETERS
     from gwsurrogate_ml.inference.likelihood.detectors import earth_direction
 
-    table = {name: np.array([float(best[name])]) for name in PARAMETERS}
+    table = {name: np.array([float(best[name])]) for name in (*likelihood.space.names, *EXTRINSIC)}
     direction = earth_direction(table["ra"], table["dec"], table["geocent_time"])
     merger = float(best["geocent_time"]) - likelihood.segment.start_time + likelihood.network.delays(direction)[0]
     return likelihood.signals(table)[0], merger

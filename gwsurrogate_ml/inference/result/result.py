@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,16 +15,16 @@ import pandas as pd
 from gwsurrogate_ml.conventions import PARAMETERS
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.files import whole_file, whole_hdf5
-from gwsurrogate_ml.inference.result.draws import whitened_bands
+from gwsurrogate_ml.inference.result.draws import parameters_of, whitened_bands
 from gwsurrogate_ml.inference.result.files import _SCALARS, SUFFIXES, _plain, _stored_hdf5, _stored_json
 
 if TYPE_CHECKING:
     from bilby.gw.result import CBCResult
     from matplotlib.figure import Figure
 
-    from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
     from gwsurrogate_ml.inference.result.skymap import SkyMap
     from gwsurrogate_ml.strain.segment import AnalysisSegment
+    from gwsurrogate_ml.waveform.model import WaveformModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +82,7 @@ class Result:
 
         return flags(self)
 
-    def with_prior(self, prior: Mapping[str, Any], seed: int = 0) -> Result:
+    def with_prior(self, prior: Mapping[str, Any] | str | Path, seed: int = 0) -> Result:
         """The result under another bilby prior inside its own: `reweight.with_prior`."""
         from gwsurrogate_ml.inference.result.reweight import with_prior
 
@@ -142,10 +143,10 @@ class Result:
             label=label,
             outdir=".",
             sampler="gwsurrogate_ml",
-            search_parameter_keys=list(PARAMETERS),
+            search_parameter_keys=list(parameters_of(self.posterior)),
             priors=prior,
             posterior=self.posterior.copy(),
-            samples=self.posterior[list(PARAMETERS)].to_numpy(),
+            samples=self.posterior[list(parameters_of(self.posterior))].to_numpy(),
             log_evidence=self.log_evidence,
             log_evidence_err=self.log_evidence_error,
             log_noise_evidence=self.log_noise_evidence,
@@ -172,10 +173,7 @@ class Result:
         scalars = {name: getattr(self, name) for name in _SCALARS}
         if path.suffix == ".json":
             with whole_file(path) as temporary:
-                tables = {
-                    k: {c: t[c].tolist() for c in t}
-                    for k, t in (("posterior", self.posterior), ("weighted", self.weighted))
-                }
+                tables = {k: {c: t[c].tolist() for c in t} for k, t in (("posterior", self.posterior), ("weighted", self.weighted))}
                 temporary.write_text(json.dumps({**scalars, "meta": _plain(self.meta), **tables}))
         else:
             with whole_hdf5(path) as file:
@@ -207,7 +205,10 @@ class Result:
                 f"{path} is missing, truncated, or no result of this package ({type(error).__name__}: {error}): give a file "
                 "that Result.save wrote (result.json of `gwsml analyze` is bilby's)"
             ) from error
-        if missing := [name for name in PARAMETERS if name not in tables["posterior"]]:
+        missing = sorted(set(PARAMETERS) - set(tables["posterior"]))
+        with suppress(ConfigError):
+            missing = [name for name in parameters_of(tables["posterior"]) if name not in tables["posterior"]]
+        if missing:
             raise DataError(f"{path}: the posterior has no column {missing[0]!r}: give a file that Result.save wrote")
         words = [f"{name}: {column}" for name, t in tables.items() for column in t if t[column].dtype.kind not in "fiu"]
         words += [name for name, value in scalars.items() if not isinstance(value, int | float)]
@@ -236,7 +237,7 @@ class Result:
         from gwsurrogate_ml import plot
         from gwsurrogate_ml.surrogate.load import load_model
 
-        model = load_model(self.meta["surrogate"]["name"])[0] if model is None else model
+        model = load_model(self.meta["surrogate"]["name"]) if model is None else model
         bands, times = whitened_bands(self.posterior.iloc[: min(n, len(self.posterior))], segment, model)
         data = dict(zip(segment.detectors, segment.whitened(), strict=True))
         return plot.waveform_band(times, data, bands, segment.gps)
@@ -256,10 +257,10 @@ class Result:
         from gwsurrogate_ml.plot.residual import residual
         from gwsurrogate_ml.surrogate.load import load_model
 
-        model = load_model(self.meta["surrogate"]["name"])[0] if model is None else model
+        model = load_model(self.meta["surrogate"]["name"]) if model is None else model
         likelihood = SegmentLikelihood(segment, model)
         row = self.posterior.iloc[int(np.argmax(self.posterior["log_likelihood_ratio"]))]
-        signal, merger = best_signal(likelihood, {name: float(row[name]) for name in PARAMETERS})
+        signal, merger = best_signal(likelihood, {name: float(row[name]) for name in parameters_of(self.posterior)})
         left, taken = segment.whitened(likelihood.strain - signal), segment.whitened(signal)
         times = np.arange(left.shape[1]) * segment.duration / left.shape[1]
         names = segment.detectors

@@ -9,23 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS
-from gwsurrogate_ml.errors import ConfigError, DomainError
-from gwsurrogate_ml.inference.result.draws import chosen_draws, derived, model_of, prior_of, require_same_data
+from gwsurrogate_ml.binaries import ALIGNED, space_of
+from gwsurrogate_ml.errors import DomainError
+from gwsurrogate_ml.inference.prior.from_bilby import read_priors, require_densities
+from gwsurrogate_ml.inference.result.draws import (
+    chosen_draws,
+    derived,
+    model_of,
+    parameters_of,
+    prior_of,
+    require_same_data,
+)
 from gwsurrogate_ml.inference.result.generator import responses
 from gwsurrogate_ml.inference.weights import resample, summarise
 
 if TYPE_CHECKING:
-    from bilby.core.prior import Prior, PriorDict
+    from bilby.core.prior import PriorDict
 
-    from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
     from gwsurrogate_ml.inference.result.result import Result
     from gwsurrogate_ml.strain.segment import AnalysisSegment
+    from gwsurrogate_ml.waveform.model import WaveformModel
 
 Progress = Callable[[str, int, int], None]
 
@@ -40,13 +49,8 @@ def check_prior(new: PriorDict, old: PriorDict) -> None:
     DomainError
         naming a parameter that is fixed, or whose range is wider than the analysis drew from
     """
-    missing, unknown = [n for n in PARAMETERS if n not in new], sorted(set(new) - set(PARAMETERS))
-    if missing or unknown:
-        said = [f"has no {missing[0]}"] if missing else []
-        said += [f"has {unknown[0]}, which is no parameter of the result"] if unknown else []
-        raise ConfigError(f"the prior {' and '.join(said)}: give one for each of {', '.join(PARAMETERS)}")
-    for name in PARAMETERS:
-        _require_density(name, new[name])
+    require_densities(new, names=tuple(old))
+    for name in old:
         low, high = float(old[name].minimum), float(old[name].maximum)
         slack = 1e-9 * max(abs(low), abs(high), 1.0)
         wanted = float(new[name].minimum), float(new[name].maximum)
@@ -57,55 +61,13 @@ def check_prior(new: PriorDict, old: PriorDict) -> None:
             )
 
 
-def _require_density(name: str, prior: Prior) -> None:
-    """Raise unless `prior` has a density that a draw can be weighed by, without the other parameters, and can be kept."""
-    from bilby.core.prior import Constraint, DeltaFunction, JointPrior, PriorDict
-
-    kind = type(prior).__name__
-    if isinstance(prior, DeltaFunction):
-        raise DomainError(
-            f"the prior on {name} is the single value {prior.peak:g}, which no draw has: re-weighting needs a density; give a "
-            f"Uniform about {prior.peak:g} that is wide enough to hold some hundred of the draws"
-        )
-    if isinstance(prior, Constraint):
-        raise ConfigError(
-            f"the prior on {name} is a Constraint, which has no density of its own: give a Uniform, or another density, over "
-            "the same range"
-        )
-    if isinstance(prior, JointPrior) or hasattr(prior, "condition_func"):
-        raise ConfigError(
-            f"the prior on {name} is a {kind}, which depends on other parameters: give a density of {name} alone, such as a "
-            "PowerLaw or a TruncatedGaussian"
-        )
-    try:
-        PriorDict({name: repr(prior)})
-    except (AttributeError, NameError, SyntaxError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"the prior on {name} is a {kind} that cannot be written down in the result ({error}): give one with a formula, such "
-            "as a PowerLaw or a TruncatedGaussian"
-        ) from error
-
-
-def _as_priors(prior: Mapping[str, Any]) -> PriorDict:
-    from bilby.core.prior import PriorDict
-
-    if isinstance(prior, PriorDict):
-        return prior
-    try:
-        return PriorDict(dict(prior))
-    except (TypeError, ValueError) as error:
-        raise ConfigError(
-            f"the prior cannot be read ({error}): give one of bilby's, such as Uniform(low, high)"
-        ) from error
-
-
-def with_prior(result: Result, prior: Mapping[str, Any], seed: int = 0) -> Result:
+def with_prior(result: Result, prior: Mapping[str, Any] | str | Path, seed: int = 0) -> Result:
     """The posterior under another prior of the same parameters: exact, as both densities are known.
 
     Parameters
     ----------
     result : Result
-    prior : bilby PriorDict, or mapping of parameter to bilby Prior
+    prior : bilby PriorDict, mapping of parameter to bilby Prior, or path of a prior file
         for all eleven parameters, nowhere wider than the result's
     seed : int
 
@@ -119,27 +81,26 @@ def with_prior(result: Result, prior: Mapping[str, Any], seed: int = 0) -> Resul
     ConfigError, DomainError
         see `check_prior`
     """
-    new = _as_priors(prior)
+    new = read_priors(prior)
     old = prior_of(result)
     check_prior(new, old)
-    table = {name: result.posterior[name].to_numpy() for name in PARAMETERS}
+    names = parameters_of(result.posterior)
+    table = {name: result.posterior[name].to_numpy() for name in names}
     log_ratio = np.asarray(new.ln_prob(table, axis=0)) - np.asarray(old.ln_prob(table, axis=0))
     # A constant range is rounded at its ends: draws there belong to the old prior for certain.
     log_ratio = np.where(np.isnan(log_ratio), -np.inf, log_ratio)
-    meta = {"bilby_prior": {name: repr(new[name]) for name in PARAMETERS}}
+    meta = {"bilby_prior": {name: repr(new[name]) for name in names}}
     return reweighted(result, result.posterior, log_ratio, meta | {"reweighted": "prior"}, seed)
 
 
-def reweighted(
-    result: Result, draws: pd.DataFrame, log_ratio: np.ndarray, meta: Mapping[str, Any], seed: int
-) -> Result:
+def reweighted(result: Result, draws: pd.DataFrame, log_ratio: np.ndarray, meta: Mapping[str, Any], seed: int) -> Result:
     """Result of equally weighted `draws` of `result` that get the weights exp(log_ratio)."""
     if not np.any(np.isfinite(log_ratio)):
         raise DomainError("no draw of the result lies inside the new prior: the data and this prior exclude each other")
     summary = summarise(log_ratio)
     size = max(int(summary.effective), 1)
     index = resample(log_ratio, size, np.random.default_rng(seed))
-    weighted = draws[[*INTRINSIC, "log_likelihood_ratio"]].reset_index(drop=True)
+    weighted = draws[[*space_of(draws).names, "log_likelihood_ratio"]].reset_index(drop=True)
     weighted["log_weight"] = log_ratio
     weighted["extrinsic_ess"] = result.extrinsic_ess
     return replace(
@@ -202,9 +163,10 @@ def with_waveform(
     likelihood = SegmentLikelihood(segment, old)
     strain = responses(segment, waveform)
     log_old, log_new, power = (np.empty(len(draws)) for _ in range(3))
-    shifted = draws[list(PARAMETERS)].copy()
+    names = list(parameters_of(draws))
+    shifted = draws[names].copy()
     for i in range(len(draws)):
-        row = {name: float(draws[name].iloc[i]) for name in PARAMETERS}
+        row = {name: float(draws[name].iloc[i]) for name in names}
         table = {name: np.array([value]) for name, value in row.items()}
         log_old[i] = likelihood.log_likelihood_ratio(table)[0]
         reference = likelihood.signals(table | {"phase": np.zeros(1)})[0]
@@ -219,7 +181,7 @@ def with_waveform(
     prior = prior_of(result)["geocent_time"]
     log_ratio = log_new - log_old + np.asarray(prior.ln_prob(shifted["geocent_time"].to_numpy()))
     log_ratio -= np.asarray(prior.ln_prob(draws["geocent_time"].to_numpy()))
-    columns = {name: shifted[name].to_numpy() for name in PARAMETERS}
+    columns = {name: shifted[name].to_numpy() for name in names}
     new = draws.assign(
         **columns,
         **derived(columns),
@@ -261,12 +223,17 @@ def with_remnant(result: Result, remnant: Any = None) -> Result:
 
     model = load_remnant() if remnant is None else remnant
     p = result.posterior
-    state = model(q=1 / p["mass_ratio"].to_numpy(), chi1=p["chi_1"].to_numpy(), chi2=p["chi_2"].to_numpy())
+    space, q = space_of(p), 1 / p["mass_ratio"].to_numpy()
+    if space == ALIGNED:
+        state = model(q=q, chi1=p["chi_1"].to_numpy(), chi2=p["chi_2"].to_numpy())
+    else:
+        binaries = space.binaries(space.theta(p))
+        state = model(q=q, chi1=binaries.spin_1, chi2=binaries.spin_2)
     final = state.mass * p["total_mass"].to_numpy()
     columns = {
         "final_mass": final,
         "final_mass_source": final / (1 + p["redshift"].to_numpy()),
         # The sign: a spin against the orbit counts as negative, as chi_eff does.
-        "final_spin": state.spin_z,
+        "final_spin": state.spin_z if space == ALIGNED else state.spin,
     }
     return replace(result, posterior=p.assign(**columns))

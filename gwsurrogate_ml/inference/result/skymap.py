@@ -153,9 +153,7 @@ class SkyMap:
         """The map in Mollweide projection with its 50 % and 90 % regions: `plot.skymap`; `truth` is (ra, dec) in rad."""
         from gwsurrogate_ml import plot
 
-        return plot.sky_probability(
-            *self.on_grid(), areas={level: self.area(level) for level in (0.5, 0.9)}, truth=truth
-        )
+        return plot.sky_probability(*self.on_grid(), areas={level: self.area(level) for level in (0.5, 0.9)}, truth=truth)
 
 
 def _in_finest_pixels(to_pixel: Any, ra: np.ndarray, dec: np.ndarray, nside: int) -> np.ndarray:

@@ -10,29 +10,57 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, GwsmlError
 from gwsurrogate_ml.files import whole_file
-from gwsurrogate_ml.inference.sampling import frozen
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.sampling.sampler import EventSampler
     from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 SUFFIX = ".step"
-FORMAT = 2
+FORMAT = 3
+PARTS, COMPLEX = ("result.", "sampler."), "~complex"
 OLD = 60.0
 """Seconds after which a half-written step belongs to nobody."""
+
+
+class Kept(Protocol):
+    """A result that is kept as plain tensors."""
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """All of it, by name."""
+        ...
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, np.ndarray]) -> Self:
+        """The inverse."""
+        ...
+
+
+class Arrays(dict[str, np.ndarray]):
+    """Arrays by name, as a result of a step."""
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Themselves."""
+        return dict(self)
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, np.ndarray]) -> Self:
+        """The inverse."""
+        return cls(tensors)
+
+
+K = TypeVar("K", bound=Kept)
 
 
 class Steps:
@@ -46,23 +74,20 @@ class Steps:
 
     spent = 0.0
 
-    def __call__(
-        self, name: str, step: Callable[[], T], sampler: EventSampler | None = None, known: Sequence[Any] = ()
-    ) -> T:
+    def __call__(self, name: str, step: Callable[[], K], kind: type[K], sampler: EventSampler | None = None) -> K:
         """The result of `step`.
 
         Parameters
         ----------
         name : str
         step : callable without arguments
+        kind : type of its result
         sampler : EventSampler, optional
             whose state the step changes
-        known : sequence of objects
-            that the result refers to, and that whoever resumes has already
 
         Examples
         --------
-        >>> Steps()("sum", lambda: 1 + 1)
+        >>> Steps()("sum", lambda: Arrays(total=np.array(2)), Arrays)["total"].item()
         2
         """
         return step()
@@ -98,44 +123,35 @@ class KeptSteps(Steps):
         except OSError as error:
             raise ConfigError(f"{self.folder} cannot be made ({error.strerror}): name another folder") from error
 
-    def __call__(
-        self, name: str, step: Callable[[], T], sampler: EventSampler | None = None, known: Sequence[Any] = ()
-    ) -> T:
+    def __call__(self, name: str, step: Callable[[], K], kind: type[K], sampler: EventSampler | None = None) -> K:
         """The result of `step`, run or read back."""
         self._count += 1
         path = self.folder / f"{self.label}{self._count:03d}{SUFFIX}"
-        there = {f"known {i}": value for i, value in enumerate(known)} | _of(sampler)
         if path.exists():
             with suppress(ArtifactError):
-                kept = frozen.load(path, self.key, there)
-                if isinstance(kept, dict) and kept.get("name") == name:
-                    if sampler is not None:
-                        vars(sampler).update(kept["state"])
-                    self.spent += kept["seconds"]
-                    return kept["result"]
+                seconds, tensors = load(path, self.key, name)
+                parts = {part: {k.removeprefix(part): v for k, v in tensors.items() if k.startswith(part)} for part in PARTS}
+                result = kind.from_tensors(parts["result."])
+                if sampler is not None:
+                    sampler.restore(parts["sampler."])
+                self.spent += seconds
+                return result
         begin = time.perf_counter()
         result = step()
-        self._keep(
-            path,
-            {
-                "name": name,
-                "seconds": time.perf_counter() - begin,
-                "result": result,
-                "state": _state(sampler),
-            },
-            there,
-        )
+        seconds = time.perf_counter() - begin
+        tensors = {f"result.{k}": v for k, v in result.tensors().items()}
+        if sampler is not None:
+            tensors |= {f"sampler.{k}": v for k, v in sampler.tensors().items()}
+        self._keep(path, name, seconds, tensors)
         return result
 
-    def _keep(self, path: Path, content: dict[str, Any], known: Mapping[str, Any]) -> None:
+    def _keep(self, path: Path, name: str, seconds: float, tensors: dict[str, np.ndarray]) -> None:
         """Write a step whole; where there is no room, the analysis goes on without."""
         if not self._keeps:
             return
         try:
             with whole_file(path) as temporary:
-                frozen.save(temporary, content, self.key, known)
-        except frozen.CannotFreezeError as error:
-            logger.debug("step %s is not kept: %s", content["name"], error)
+                save(temporary, self.key, name, seconds, tensors)
         except (GwsmlError, MemoryError) as error:
             self._keeps = False
             logger.warning("steps are no longer kept, a killed run would begin anew: %s", error)
@@ -159,23 +175,46 @@ def kept_in(folder: str | Path | None, label: str = "", **parts: Any) -> Steps:
     return Steps() if folder is None else KeptSteps(Path(folder), analysis_key(**parts), label)
 
 
-def _of(sampler: EventSampler | None) -> dict[str, Any]:
-    """What belongs to the sampler and does not change."""
-    if sampler is None:
-        return {}
-    likelihood = sampler.likelihood
-    names = ("likelihood", "prior", "found", "table")
-    return (
-        {name: getattr(sampler, name) for name in names if hasattr(sampler, name)}
-        | {"sampler": sampler, "segment": likelihood.segment, "model": likelihood.model}
-        | {"network": likelihood.network}
-    )
+def save(path: Path, key: str, name: str, seconds: float, tensors: Mapping[str, np.ndarray]) -> None:
+    """Write a step as safetensors; complex arrays as pairs of numbers.
+
+    Raises
+    ------
+    OSError
+        if the file cannot be written
+    """
+    from safetensors.numpy import save as to_bytes
+
+    plain = {}
+    for tensor_name, tensor in tensors.items():
+        array = np.ascontiguousarray(tensor).reshape(np.shape(tensor))
+        if np.iscomplexobj(array):
+            tensor_name, array = tensor_name + COMPLEX, np.stack([array.real, array.imag], axis=-1)
+        plain[tensor_name] = array
+    path.write_bytes(to_bytes(plain, {"key": key, "name": name, "seconds": repr(seconds)}))
 
 
-def _state(sampler: EventSampler | None) -> dict[str, Any]:
-    """What changes as an analysis goes on; the rest is made with the sampler."""
-    fixed = ("progress", "likelihood", "prior", "found", "table")
-    return {} if sampler is None else {name: value for name, value in vars(sampler).items() if name not in fixed}
+def load(path: Path, key: str, name: str) -> tuple[float, dict[str, np.ndarray]]:
+    """Seconds that a step took and its tensors, as `save` wrote them.
+
+    Raises
+    ------
+    ArtifactError
+        if the file is damaged, foreign, of another version, or another step's
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            about = file.metadata() or {}
+            if (about.get("key"), about.get("name")) != (key, name):
+                raise ArtifactError(f"{path} is a step of another analysis")
+            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (no mapping)
+            seconds = float(about["seconds"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise ArtifactError(f"{path} is no step of an analysis ({error})") from error
+    paired = {k.removesuffix(COMPLEX): v[..., 0] + 1j * v[..., 1] for k, v in tensors.items() if k.endswith(COMPLEX)}
+    return seconds, {k: v for k, v in tensors.items() if not k.endswith(COMPLEX)} | paired
 
 
 def analysis_key(segment: AnalysisSegment, probe: np.ndarray, **settings: Any) -> str:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gwsurrogate_ml.errors import DomainError
-from gwsurrogate_ml.inference.likelihood.detectors import Network, amplitudes
+from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork, amplitudes
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-    from gwsurrogate_ml.inference.likelihood.trigger import Found
-    from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+    from gwsurrogate_ml.inference.likelihood.trigger import Trigger
+    from gwsurrogate_ml.inference.prior.composition import Prior
 
 LOUDEST = 1200.0
 """Network signal-to-noise ratio to which likelihoods, times and proposals were tried: GPS times in double precision, 0.2
@@ -25,13 +25,13 @@ CUT = 1.0
 _BINARIES = 200_000
 
 
-def require_resolved(found: Found, prior: BinaryPrior, power: np.ndarray) -> None:
+def require_resolved(found: Trigger, prior: Prior, power: np.ndarray) -> None:
     """Raise DomainError if a signal is louder than the analysis resolves, or nearer than the prior in all orientations.
 
     Parameters
     ----------
-    found : Found
-    prior : BinaryPrior
+    found : Trigger
+    prior : Prior
     power : (n_det,) <h|h> of the loudest template, face-on at 1 Mpc
     """
     snr = found.network_snr
@@ -45,12 +45,12 @@ def require_resolved(found: Found, prior: BinaryPrior, power: np.ndarray) -> Non
         raise too_near(found, prior, power)
 
 
-def _farthest(found: Found, power: np.ndarray) -> float:
+def _farthest(found: Trigger, power: np.ndarray) -> float:
     """Mpc: overhead of all detectors and face-on."""
     return float(np.sqrt(power.sum())) / found.network_snr
 
 
-def too_near(found: Found, prior: BinaryPrior, power: np.ndarray) -> DomainError:
+def too_near(found: Trigger, prior: Prior, power: np.ndarray) -> DomainError:
     """The error for a signal from nearer than the prior; `power` as for `require_resolved`."""
     farthest = _farthest(found, power)
     return DomainError(
@@ -61,7 +61,7 @@ def too_near(found: Found, prior: BinaryPrior, power: np.ndarray) -> DomainError
     )
 
 
-def unlike(found: Found, network: Network) -> DomainError:
+def unlike(found: Trigger, network: DetectorNetwork) -> DomainError:
     """The error for amplitudes and arrival times that no direction and orientation gives."""
     seen = ", ".join(f"{name} {snr:.1f}" for name, snr in zip(network.names, found.snr, strict=True))
     return DomainError(
@@ -70,13 +70,13 @@ def unlike(found: Found, network: Network) -> DomainError:
     )
 
 
-def one_detector_flags(found: Found, network: Network, power: np.ndarray) -> list[str]:
+def one_detector_flags(found: Trigger, network: DetectorNetwork, power: np.ndarray) -> list[str]:
     """A sentence if hardly any binary is as loud in one detector and as quiet in the others; else nothing.
 
     Parameters
     ----------
-    found : Found
-    network : Network
+    found : Trigger
+    network : DetectorNetwork
     power : (n_det,) <h|h> of the loudest template, face-on at 1 Mpc
     """
     rng = np.random.default_rng(0)
@@ -92,9 +92,7 @@ def one_detector_flags(found: Found, network: Network, power: np.ndarray) -> lis
     share = float(np.sum(total[alike] ** 1.5) / np.sum(total**1.5))
     if share >= RARE:
         return []
-    quiet = ", ".join(
-        f"{n} {s:.1f}" for n, s in zip(network.names, found.snr, strict=True) if n != network.names[loudest]
-    )
+    quiet = ", ".join(f"{n} {s:.1f}" for n, s in zip(network.names, found.snr, strict=True) if n != network.names[loudest])
     return [
         f"one detector: {network.names[loudest]} has a signal-to-noise ratio of {found.snr[loudest]:.1f}, {quiet}; "
         f"of all binaries, counted by the volume they are heard in, {max(100 * share, 1e-3):.1g} % look like this: "
@@ -102,12 +100,12 @@ def one_detector_flags(found: Found, network: Network, power: np.ndarray) -> lis
     ]
 
 
-def window_flags(found: Found, likelihood: SegmentLikelihood, power: np.ndarray) -> list[str]:
+def window_flags(found: Trigger, likelihood: SegmentLikelihood, power: np.ndarray) -> list[str]:
     """A sentence if the segment's window takes more from the signal's start than noise hides; else nothing.
 
     Parameters
     ----------
-    found : Found
+    found : Trigger
     likelihood : SegmentLikelihood
     power : (n_det,) <h|h> of the loudest template, face-on at 1 Mpc
     """

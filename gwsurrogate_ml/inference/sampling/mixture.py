@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.proposal.flows import Proposal
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated
 from gwsurrogate_ml.inference.weights import check_weights, mixture_log_density
@@ -18,7 +18,7 @@ far say: they bound the largest weights. Draws in far corners are too rare to be
 
 
 @dataclass
-class Pool:
+class Mixture:
     """Draws so far: what they came from, how many of each, all weighed as one mixture (the balance heuristic).
 
     Parameters
@@ -36,7 +36,7 @@ class Pool:
         """Log density of every proposal at every draw, (n_proposals, N)."""
         return np.stack([p.log_density(self.draws.z) for p in self.proposals])
 
-    def log_weights(self, prior: BinaryPrior) -> np.ndarray:
+    def log_weights(self, prior: Prior) -> np.ndarray:
         """Log importance weights of the draws, (N,)."""
         z = self.draws.z
         mixed = mixture_log_density(self.densities(), np.array(self.counts))
@@ -55,7 +55,7 @@ class Pool:
         self.counts = [old + new for old, new in zip(self.counts, counts, strict=True)]
         self.draws = join([self.draws, draws])
 
-    def tune(self, prior: BinaryPrior) -> tuple[np.ndarray, float]:
+    def tune(self, prior: Prior) -> tuple[np.ndarray, float]:
         """Shares of the proposals with the highest efficiency, judged by the draws so far, and that efficiency.
 
         The variance of the weights is convex in the shares; the update, each share times the root of its gradient,
@@ -84,7 +84,7 @@ def join(parts: list[Evaluated]) -> Evaluated:
     """Rounds one after the other; coefficients padded to the largest basis."""
     size = max(part.coefficients.shape[1] for part in parts)
     coefficients = [np.pad(p.coefficients, ((0, 0), (0, size - p.coefficients.shape[1]))) for p in parts]
-    fields = ("power", "shift", "part", "log_likelihood", "effective")
+    fields = ("power", "shift", "part", "log_likelihood", "effective", "extrinsic")
     rest = {name: np.concatenate([getattr(p, name) for p in parts]) for name in fields}
     return Evaluated(
         np.concatenate([p.z for p in parts]),

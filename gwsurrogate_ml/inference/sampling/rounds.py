@@ -16,10 +16,10 @@ import numpy as np
 from scipy.optimize import brentq
 
 from gwsurrogate_ml.errors import DomainError, DomainWarning
-from gwsurrogate_ml.inference.prior.binary import BinaryPrior
-from gwsurrogate_ml.inference.proposal.flows import Proposal, fit_flow
+from gwsurrogate_ml.inference.prior.composition import Prior
+from gwsurrogate_ml.inference.proposal.flows import FlowProposal, Proposal, fit_flow
 from gwsurrogate_ml.inference.sampling.checkpoint import Steps
-from gwsurrogate_ml.inference.sampling.mixture import Pool, join
+from gwsurrogate_ml.inference.sampling.mixture import Mixture, join
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
 from gwsurrogate_ml.inference.weights import effective_size, resample, summarise
 
@@ -91,7 +91,7 @@ class SamplingOptions:
 
 
 def weigh(
-    prior: BinaryPrior,
+    prior: Prior,
     sampler: EventSampler,
     proposals: list[Proposal],
     n: int,
@@ -104,7 +104,7 @@ def weigh(
 
     Parameters
     ----------
-    prior : BinaryPrior
+    prior : Prior
     sampler : EventSampler
     proposals : list of Proposal
         `refine.network_proposals`: the pilot decides in which shares the draws come from them
@@ -120,8 +120,9 @@ def weigh(
         what each round reached
     """
     pilot_n = min(options.pilot, n)
-    first = partial(first_draws, prior, sampler, proposals, pilot_n, seed)
-    pool = steps("pilot", first, sampler, proposals)
+    counts = split(pilot_n, np.array([4.0] + [1.0] * (len(proposals) - 1)))
+    first = partial(first_draws, prior, sampler, proposals, counts, seed)
+    pool = Mixture(list(proposals), counts, steps("pilot", first, Evaluated, sampler))
     log_weights = pool.log_weights(prior)
     if effective_size(log_weights) > EDGE_PILOT and options.on_edge == "raise":
         # No need to spend minutes on an event that will be refused.
@@ -129,7 +130,7 @@ def weigh(
     shares, efficiency = pool.tune(prior)
     if efficiency < HOPELESS:
         # Nor on one whose loudest template already lies at the end of the prior.
-        low, high = prior.chirp_mass
+        low, high = prior.bounds()["chirp_mass"]
         place = (float(sampler.found.theta[0]) - low) / (high - low)
         if min(place, 1 - place) < EDGE_SHARE:
             cut_off(prior, high if place > 0.5 else low, options)
@@ -142,9 +143,9 @@ def weigh(
 
 
 def learn(
-    prior: BinaryPrior,
+    prior: Prior,
     sampler: EventSampler,
-    pool: Pool,
+    pool: Mixture,
     efficiency: float,
     seed: int,
     options: SamplingOptions,
@@ -159,7 +160,7 @@ def learn(
 
     Parameters
     ----------
-    pool : Pool
+    pool : Mixture
         draws to start with; the new ones join it
     efficiency : float
         of the best mixture of the pool's proposals
@@ -183,7 +184,7 @@ def learn(
         if power == 1.0 and power_was < 1.0:
             # The extrinsic points were chosen for other binaries than those that turn out likely.
             likely = some_likely(log_weights, likelihood, seed + number)
-            sampler.build_sets(pool.draws.coefficients[likely], pool.draws.power[likely])
+            sampler.build_sets((pool.draws.coefficients[likely], pool.draws.power[likely]))
         power_was = power
         fit = partial(
             fit_flow,
@@ -193,12 +194,12 @@ def learn(
             steps=options.refine_steps,
             progress=lambda done, total: report("refinement", done, total),
         )
-        flow = steps(f"flow {number}", fit)
+        flow = steps(f"flow {number}", fit, FlowProposal)
         # A flow fitted to few draws may fall off too early: some come from a wider one.
         for proposal, count in ((flow, n - n // 4), (flow.widened(WIDER), n // 4)):
             z = proposal.draw(count, seed + 10 * number + len(pool.counts))
             evaluate = partial(sampler.evaluate, z, "refinement pilot")
-            pool.add(proposal, steps(f"draws of flow {number}", evaluate, sampler))
+            pool.add(proposal, steps(f"draws of flow {number}", evaluate, Evaluated, sampler))
         shares, now = pool.tune(prior)
         rounds.append(_round(f"refinement {number}", now, pool.log_weights(prior)) | {"power": power})
         if power == 1.0:
@@ -237,7 +238,7 @@ def tempering(log_base: np.ndarray, log_likelihood: np.ndarray, count: float) ->
 
 
 def final_draws(
-    prior: BinaryPrior,
+    prior: Prior,
     sampler: EventSampler,
     proposals: list[Proposal],
     shares: np.ndarray,
@@ -250,21 +251,19 @@ def final_draws(
     used = [(p, c) for p, c in zip(proposals, counts, strict=True) if c]
     z = np.concatenate([p.draw(c, seed + 3 + 100 * i) for i, (p, c) in enumerate(used)])
     starts = range(0, n, PART)
-    stages = [
-        "waveforms" if len(starts) == 1 else f"waveforms, part {k} of {len(starts)}" for k in range(1, len(starts) + 1)
-    ]
+    stages = ["waveforms" if len(starts) == 1 else f"waveforms, part {k} of {len(starts)}" for k in range(1, len(starts) + 1)]
     parts = [
-        steps(stage, partial(sampler.evaluate, z[start : start + PART], stage), sampler)
+        steps(stage, partial(sampler.evaluate, z[start : start + PART], stage), Evaluated, sampler)
         for start, stage in zip(starts, stages, strict=True)
     ]
-    final = Pool([p for p, _ in used], [c for _, c in used], join(parts))
+    final = Mixture([p for p, _ in used], [c for _, c in used], join(parts))
     return final.draws, final.log_weights(prior)
 
 
 def settled_draws(
-    prior: BinaryPrior,
+    prior: Prior,
     sampler: EventSampler,
-    pool: Pool,
+    pool: Mixture,
     shares: np.ndarray,
     rounds: list[dict[str, Any]],
     n: int,
@@ -278,7 +277,7 @@ def settled_draws(
 
     Parameters
     ----------
-    pool : Pool; shares : (n_proposals,); rounds : list of dict
+    pool : Mixture; shares : (n_proposals,); rounds : list of dict
         of the rounds so far, the last with the efficiency foretold
     prior, sampler, n, seed, options, report, steps : as for `weigh`
 
@@ -320,18 +319,16 @@ def some_likely(log_weights: np.ndarray, log_likelihood: np.ndarray, seed: int) 
     return np.unique(np.concatenate([resample(x, LIKELY, rng) for x in (log_weights, log_weights - 0.5 * finite)]))
 
 
-def first_draws(prior: BinaryPrior, sampler: EventSampler, proposals: list[Proposal], n: int, seed: int) -> Pool:
-    """`n` draws of the proposals, mostly of the first, with extrinsic points chosen for the binaries that turn out likely."""
-    counts = split(n, np.array([4.0] + [1.0] * (len(proposals) - 1)))
+def first_draws(prior: Prior, sampler: EventSampler, proposals: list[Proposal], counts: list[int], seed: int) -> Evaluated:
+    """`counts` draws of the proposals, with extrinsic points chosen for the binaries that turn out likely."""
     z = np.concatenate([p.draw(c, seed + 1 + 100 * i) for i, (p, c) in enumerate(zip(proposals, counts, strict=True))])
-    known = sampler.coefficients(prior.from_normal(z), "pilot")
+    known = sampler.known(sampler.proposed.from_normal(z), "pilot")
     # Points for the loudest template first; then, once weights are known, for the likely binaries.
-    c, power = sampler.coefficients(sampler.found.theta[None], "pilot")
-    sampler.build_sets(c, power, log2_n=15)
-    pool = Pool(proposals, counts, sampler.evaluate(z, "pilot", known))
+    sampler.build_sets(sampler.first_known("pilot"), log2_n=15)
+    pool = Mixture(proposals, counts, sampler.evaluate(z, "pilot", known))
     likely = some_likely(pool.log_weights(prior), pool.draws.log_likelihood, seed + 2)
-    sampler.build_sets(known[0][likely], known[1][likely])
-    return Pool(list(proposals), counts, sampler.evaluate(z, "pilot", known))
+    sampler.build_sets((known[0][likely], known[1][likely]))
+    return sampler.evaluate(z, "pilot", known)
 
 
 def _round(name: str, efficiency: float, log_weights: np.ndarray) -> dict[str, Any]:
@@ -345,9 +342,9 @@ def _round(name: str, efficiency: float, log_weights: np.ndarray) -> dict[str, A
     }
 
 
-def check_edges(prior: BinaryPrior, theta: np.ndarray, log_weights: np.ndarray, options: SamplingOptions) -> None:
+def check_edges(prior: Prior, theta: np.ndarray, log_weights: np.ndarray, options: SamplingOptions) -> None:
     """Refuse a posterior that the prior's bound on chirp mass cuts off (those of mass ratio and spins often do)."""
-    low, high = prior.chirp_mass
+    low, high = prior.bounds()["chirp_mass"]
     weights = np.exp(log_weights - log_weights.max())
     edges = np.linspace(low, high, round(1 / EDGE_SHARE) + 1)
     density, _ = np.histogram(theta[:, 0], bins=edges, weights=weights)
@@ -356,9 +353,9 @@ def check_edges(prior: BinaryPrior, theta: np.ndarray, log_weights: np.ndarray, 
             cut_off(prior, bound, options)
 
 
-def cut_off(prior: BinaryPrior, bound: float, options: SamplingOptions) -> None:
+def cut_off(prior: Prior, bound: float, options: SamplingOptions) -> None:
     """Raise or warn: the posterior of the chirp mass ends at a bound of the prior."""
-    low, high = prior.chirp_mass
+    low, high = prior.bounds()["chirp_mass"]
     message = (
         f"the posterior of the detector-frame chirp mass is cut off at the {'low' if bound == low else 'high'} end of the "
         f"prior, {bound:g} solar masses (prior {low:g} to {high:g}): the signal's chirp mass probably lies outside; use an "

@@ -6,11 +6,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
 from gwsurrogate_ml.inference.training.simulator import Simulator, compress
+from gwsurrogate_ml.waveform.model import WaveformModel
 
 
-class FreshBinaries:
+class ResampledBank:
     """Replaces part of the bank at fixed steps by new binaries, which a thread computes in the meantime.
 
     Which binaries, and when they come in, depends on the seed and the step alone: a resumed run replays them.

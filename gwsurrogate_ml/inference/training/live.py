@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gwsurrogate_ml.inference.likelihood.injections import draw_injection
-from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood, WaveformModel
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import search
 from gwsurrogate_ml.inference.proposal.flows import network_proposals
 from gwsurrogate_ml.inference.proposal.summaries import observe
-from gwsurrogate_ml.inference.sampling.rounds import first_draws
-from gwsurrogate_ml.inference.sampling.sampler import EventSampler
+from gwsurrogate_ml.inference.sampling.mixture import Mixture
+from gwsurrogate_ml.inference.sampling.quadrupole import QuadrupoleSampler
+from gwsurrogate_ml.inference.sampling.rounds import first_draws, split
 from gwsurrogate_ml.inference.training.simulator import Simulator, band_frequencies
+from gwsurrogate_ml.waveform.model import WaveformModel
 
 if TYPE_CHECKING:
     import torch
@@ -41,7 +43,7 @@ class LiveEfficiency:
     def __init__(self, simulator: Simulator, model: WaveformModel, events: int, seed: int, draws: int = 400) -> None:
         config = simulator.config
         self.prior, self.draws = config.prior, draws
-        self._events: list[tuple[EventSampler, torch.Tensor]] = []
+        self._events: list[tuple[QuadrupoleSampler, torch.Tensor]] = []
         band, frequencies = band_frequencies(config)
         rng = np.random.default_rng([seed, 31])
         while len(self._events) < events:
@@ -50,7 +52,7 @@ class LiveEfficiency:
             if found.network_snr < QUIETEST:
                 continue
             x = observe(likelihood, found, simulator.functions, simulator.templates, band, frequencies)
-            sampler = EventSampler(likelihood, self.prior, found, n_sets=2, n_points=512, seed=seed)
+            sampler = QuadrupoleSampler(likelihood, self.prior, found, n_sets=2, n_points=512, seed=seed)
             self._events.append((sampler, x))
 
     def __call__(self, network: PosteriorNetwork) -> list[float]:
@@ -58,5 +60,7 @@ class LiveEfficiency:
         out = []
         for sampler, x in self._events:
             proposals = network_proposals(network.distribution(x), 1.0, sampler.found.network_snr)
-            out.append(first_draws(self.prior, sampler, proposals, self.draws, seed=5).tune(self.prior)[1])
+            counts = split(self.draws, np.array([4.0] + [1.0] * (len(proposals) - 1)))
+            drawn = first_draws(self.prior, sampler, proposals, counts, seed=5)
+            out.append(Mixture(proposals, counts, drawn).tune(self.prior)[1])
         return out

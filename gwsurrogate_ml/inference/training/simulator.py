@@ -15,16 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from gwsurrogate_ml.conventions import component_masses
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference.config import EstimatorConfig
 from gwsurrogate_ml.inference.likelihood.alignment import align
-from gwsurrogate_ml.inference.likelihood.detectors import Network, amplitudes
-from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
+from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork, amplitudes
 from gwsurrogate_ml.inference.proposal import compression
 from gwsurrogate_ml.inference.proposal import summaries as feature_map
 from gwsurrogate_ml.inference.psds import band_ratios, kind_of, random_psd
 from gwsurrogate_ml.inference.training.sensitivity import SigmaFit
+from gwsurrogate_ml.waveform.model import Grid, WaveformModel
 
 BANDWIDTH = 30.0
 """Effective bandwidth in Hz: arrival times are measured to 1 / (2 pi BANDWIDTH rho)."""
@@ -35,11 +34,8 @@ _MORE = 1.6
 
 
 def reference_binary(config: EstimatorConfig) -> np.ndarray:
-    """Parameters (1, 4) of the waveform others are aligned with: geometric mean chirp mass, mild mass ratio, no
-    spins.
-    """
-    low, high = config.prior.chirp_mass
-    return np.array([[np.sqrt(low * high), np.clip(0.8, *config.prior.mass_ratio), 0.0, 0.0]])
+    """Parameters (1, 4) of the waveform others are aligned with."""
+    return config.prior.reference()
 
 
 def band_frequencies(config: EstimatorConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -53,22 +49,11 @@ def band_frequencies(config: EstimatorConfig) -> tuple[np.ndarray, np.ndarray]:
 def face_on(model: WaveformModel, theta: np.ndarray, config: EstimatorConfig) -> np.ndarray:
     """Waveforms (N, n_b) in the analysis band for parameters (N, 4)."""
     segment = config.segment
-    mass_1, mass_2 = component_masses(theta[:, 0], theta[:, 1])
-    h = model.frequency_domain(
-        mass_1,
-        mass_2,
-        theta[:, 2],
-        theta[:, 3],
-        duration=segment.duration,
-        sampling_frequency=2 * segment.f_max,
-        f_min=segment.f_min,
-    )
+    h = model.quadrupole(model.space.binaries(theta), Grid(segment.duration, 2 * segment.f_max, segment.f_min))
     return h[:, band_frequencies(config)[0]]
 
 
-def compress(
-    model: WaveformModel, config: EstimatorConfig, bank: compression.CompressedBank, theta: np.ndarray
-) -> np.ndarray:
+def compress(model: WaveformModel, config: EstimatorConfig, bank: compression.CompressedBank, theta: np.ndarray) -> np.ndarray:
     """Coefficients (N, K) complex64 of the waveforms of binaries (N, 4) in the bank's basis."""
     parts = []
     basis = np.conj(bank.basis).astype(np.complex64)
@@ -98,23 +83,16 @@ def build_bank(
     theta = config.prior.sample_intrinsic(size, rng)
     n_examples = min(2500, size)
     examples = np.concatenate(
-        [
-            align(face_on(model, theta[i : i + _CHUNK], config), reference, frequencies)
-            for i in range(0, n_examples, _CHUNK)
-        ]
+        [align(face_on(model, theta[i : i + _CHUNK], config), reference, frequencies) for i in range(0, n_examples, _CHUNK)]
     )[:n_examples]
     vectors, tones = compression.build_basis(examples, frequencies, df, config.simulator.basis_size, rng)
     whitening = compression.whitening_curve(frequencies, df)
     white = examples[:500] * whitening
     held = np.sum(np.abs(white @ np.conj(vectors)) ** 2, axis=1) / np.sum(np.abs(white) ** 2, axis=1)
     if 1 - held.mean() > 1e-4:
-        raise ConfigError(
-            f"the basis of the bank loses {1 - held.mean():.1e} of the whitened power: raise simulator.basis_size"
-        )
+        raise ConfigError(f"the basis of the bank loses {1 - held.mean():.1e} of the whitened power: raise simulator.basis_size")
     empty = np.empty((size, len(tones)), dtype=np.complex64)
-    bank = compression.CompressedBank(
-        theta, empty, vectors, whitening, tones, frequencies, reference, float(held.mean())
-    )
+    bank = compression.CompressedBank(theta, empty, vectors, whitening, tones, frequencies, reference, float(held.mean()))
     for start in range(0, size, _CHUNK):
         part = slice(start, min(start + _CHUNK, size))
         empty[part] = compress(model, config, bank, theta[part])
@@ -140,9 +118,7 @@ def n_features(config: EstimatorConfig) -> int:
     return feature_map.n_features(len(config.segment.detectors), config.simulator.network_basis_size)
 
 
-def choose_templates(
-    bank: compression.CompressedBank, functions: np.ndarray, size: int, rng: np.random.Generator
-) -> np.ndarray:
+def choose_templates(bank: compression.CompressedBank, functions: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """Coefficients (K, size) over the network's functions (n_b, K) of aligned waveforms spread over the bank: each is
     the one least like those before it.
     """
@@ -216,7 +192,7 @@ class Simulator:
         """Amplitudes at 1 Mpc (n, D) and delays behind the first detector (n, D - 1) of many isotropic sources, drawn
         once: drawing them anew costs more than all else.
         """
-        network, n = Network.of(self.config.segment.detectors), _ORIENTATIONS
+        network, n = DetectorNetwork.of(self.config.segment.detectors), _ORIENTATIONS
         direction = rng.normal(size=(n, 3))
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
         a = amplitudes(*network.patterns(direction, rng.uniform(0, np.pi, n)), rng.uniform(-1, 1, n))
@@ -245,9 +221,7 @@ class Simulator:
         self.terms[rows] = self.sigma.terms(theta)
         self.z[rows] = torch.from_numpy(self.config.prior.to_normal(theta).astype(np.float32))
 
-    def _candidates(
-        self, n: int, psd: list[int], rng: np.random.Generator, rows: tuple[int, int]
-    ) -> tuple[np.ndarray, ...]:
+    def _candidates(self, n: int, psd: list[int], rng: np.random.Generator, rows: tuple[int, int]) -> tuple[np.ndarray, ...]:
         """Rows of the bank, amplitudes with phase and distance, SNRs, delays and approximate norms of `n` signals under
         one set of PSDs.
         """

@@ -11,8 +11,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from copy import deepcopy
 from hashlib import sha256
 from pathlib import Path
@@ -20,23 +19,24 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError
 from gwsurrogate_ml.files import refusal, save_torch, whole_file
-from gwsurrogate_ml.inference.config import EstimatorConfig, read_config
-from gwsurrogate_ml.inference.likelihood.segment import WaveformModel
+from gwsurrogate_ml.inference.config import EstimatorConfig, TrainingConfig, read_config
 from gwsurrogate_ml.inference.prior.span import require_covered
 from gwsurrogate_ml.inference.proposal.compression import CompressedBank
 from gwsurrogate_ml.inference.proposal.density import PosteriorNetwork
-from gwsurrogate_ml.inference.proposal.novelty import UsualRange
-from gwsurrogate_ml.inference.training.bank import FreshBinaries
+from gwsurrogate_ml.inference.proposal.novelty import Novelty
+from gwsurrogate_ml.inference.training.bank import ResampledBank
 from gwsurrogate_ml.inference.training.live import LiveEfficiency
 from gwsurrogate_ml.inference.training.processes import MeanLoss, Processes, processes
 from gwsurrogate_ml.inference.training.simulator import Simulator, build_bank, n_features
 from gwsurrogate_ml.strain.detectors import require_known
 from gwsurrogate_ml.surrogate.load import load_model
-from gwsurrogate_ml.waveform.model import require_quadrupole
+from gwsurrogate_ml.waveform.model import WaveformModel, require_quadrupole
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
@@ -79,15 +79,11 @@ def train_estimator(
     config = read_config(config)
     require_known(config.segment.detectors)
     out = Path(out)
-    if model is None:
-        model, identity = load_model(config.surrogate)
-    else:
-        require_quadrupole(model)
-        identity = {"name": getattr(model, "name", type(model).__name__)}
+    model = require_quadrupole(load_model(config.surrogate if model is None else model))
     require_covered(config.prior, model, config.surrogate, config.segment.f_min, config.segment.duration)
     with processes() as here:
         here.share(config.training.batch)
-        return _train(config, out, model, identity, progress if here.first else None, here)
+        return _train(config, out, model, model.identity, progress if here.first else None, here)
 
 
 def _train(
@@ -135,9 +131,7 @@ def _claim(work: Path, config: EstimatorConfig, identity: dict[str, Any]) -> Non
     claim = json.dumps({"config": config.model_dump(mode="json"), "surrogate": identity}, indent=1, sort_keys=True)
     path = work / "config.json"
     if path.exists() and path.read_text() != claim:
-        raise ConfigError(
-            f"{work} holds the unfinished training of another configuration: delete it or choose another --out"
-        )
+        raise ConfigError(f"{work} holds the unfinished training of another configuration: delete it or choose another --out")
     _write(path, claim.encode())
 
 
@@ -154,9 +148,7 @@ def cached_bank(work: Path, model: WaveformModel, config: EstimatorConfig, progr
         try:
             with np.load(path) as stored:
                 fields = {name: stored[name] for name in names}
-        except (
-            Exception
-        ) as error:  # OSError, ValueError, KeyError, EOFError, BadZipFile or zlib.error, as the damage is
+        except Exception as error:  # OSError, ValueError, KeyError, EOFError, BadZipFile or zlib.error, as the damage is
             raise DataError(f"{path} is damaged ({error}): delete it and train again") from error
         return CompressedBank(**fields | {"captured": float(fields["captured"])})
     bank = build_bank(model, config, np.random.default_rng([config.seed, _BANK_STREAM]), progress)
@@ -165,12 +157,12 @@ def cached_bank(work: Path, model: WaveformModel, config: EstimatorConfig, progr
     return bank
 
 
-def _learning_rate(step: int, config: EstimatorConfig) -> float:
-    """Factor on the learning rate: linear warm-up, then half a cosine to zero."""
-    t = config.training
-    if step < t.warm_up:
-        return (step + 1) / t.warm_up
-    return 0.5 * (1 + float(np.cos(np.pi * (step - t.warm_up) / max(t.steps - t.warm_up, 1))))
+def _schedule(optimiser: torch.optim.Optimizer, t: TrainingConfig) -> torch.optim.lr_scheduler.LRScheduler:
+    """Learning rate: linear warm-up, then half a cosine to zero."""
+    warm_up = max(t.warm_up, 1)
+    rise = LinearLR(optimiser, start_factor=1.0 / warm_up, total_iters=max(warm_up - 1, 1))
+    fall = CosineAnnealingLR(optimiser, max(t.steps - warm_up, 1))
+    return SequentialLR(optimiser, [rise, fall], milestones=[warm_up])
 
 
 def _optimise(
@@ -189,20 +181,26 @@ def _optimise(
     validation = simulator.batch(
         t.validation, np.random.default_rng([config.seed, _VALIDATION_STREAM]), rows=(0, simulator.holdout)
     )
-    fresh = FreshBinaries(simulator, model)
+    fresh = ResampledBank(simulator, model)
     network.embedding.standardise(validation.features)
     network.to(here.device)
     seen = validation.z.to(here.device), validation.features.to(here.device)
-    average = {key: value.clone() for key, value in network.state_dict().items()}
+    # The memory grows with the steps done, to 1 / (1 - ema): the first weights are soon forgotten.
+    average = AveragedModel(
+        network,
+        multi_avg_fn=lambda mean, now, n: get_ema_multi_avg_fn(min(t.ema, float((n + 1) / (n + 10))))(mean, now, n),
+    )
     optimiser = torch.optim.AdamW(network.parameters(), lr=t.learning_rate, weight_decay=t.weight_decay, fused=True)
+    schedule = _schedule(optimiser, t)
+    parts = {"network": network, "average": average, "optimiser": optimiser, "schedule": schedule}
     first, seconds = 0, 0.0
     checkpoint = work / "checkpoint.pt"
     if checkpoint.exists():
         try:
             state = torch.load(checkpoint, weights_only=True, map_location=here.device)
-            network.load_state_dict(state["network"])
-            optimiser.load_state_dict(state["optimiser"])
-            average, first, seconds = state["average"], state["step"], state["seconds"]
+            for name, part in parts.items():
+                part.load_state_dict(state[name])
+            first, seconds = state["step"], state["seconds"]
         except Exception as error:  # of pickle, zip or torch, as the damage is
             raise DataError(f"{checkpoint} is damaged ({error}): delete it and train again") from error
         logger.info("resuming at step %d of %d", first, t.steps)
@@ -213,6 +211,7 @@ def _optimise(
     if first == 0 and here.first:
         log.unlink(missing_ok=True)
     validation_loss = float("nan")
+    mean: Any = average.module.eval()
     mean_loss = here.together(MeanLoss(network))
     for step in range(first, t.steps):
         fresh.advance(step)
@@ -220,46 +219,42 @@ def _optimise(
         loss = mean_loss(batch.z.to(here.device), batch.features.to(here.device))
         if not torch.isfinite(loss):
             raise ArtifactError(f"the loss is {loss.item()} at step {step}: lower training.learning_rate")
-        for group in optimiser.param_groups:
-            group["lr"] = t.learning_rate * _learning_rate(step, config)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), t.clip)
         optimiser.step()
-        with torch.no_grad():
-            decay = min(t.ema, (step + 1) / (step + 10))
-            now = {key: value for key, value in network.state_dict().items() if value.dtype.is_floating_point}
-            torch._foreach_lerp_([average[key] for key in now], list(now.values()), 1 - decay)
+        average.update_parameters(network)
+        rate = schedule.get_last_lr()[0]
+        schedule.step()
         losses.append(float(loss.detach()))
         done = step + 1
         if here.first and (done % t.log_every == 0 or done == t.steps):
-            with _averaged(network, average), torch.no_grad():
-                validation_loss = float(network.loss(*seen).mean())
+            with torch.no_grad():
+                validation_loss = float(mean.loss(*seen).mean())
                 if live and (done % t.live_every == 0 or done == t.steps):
-                    efficiency = live(network if here.device.type == "cpu" else deepcopy(network).cpu())
+                    efficiency = live(mean if here.device.type == "cpu" else deepcopy(mean).cpu())
             line = {
                 "step": done,
                 "samples": done * t.batch,
                 "loss": float(np.mean(losses)),
                 "validation_loss": validation_loss,
                 "efficiency": [round(value, 3) for value in efficiency],
-                "learning_rate": optimiser.param_groups[0]["lr"],
+                "learning_rate": rate,
                 "seconds": round(seconds + time.monotonic() - started, 1),
             }
             losses.clear()
             with log.open("a") as stream:
                 stream.write(json.dumps(line) + "\n")
             efficiency = []
-            logger.info(
-                "step %(step)d: loss %(loss).3f, validation %(validation_loss).3f, efficiency %(efficiency)s", line
-            )
+            logger.info("step %(step)d: loss %(loss).3f, validation %(validation_loss).3f, efficiency %(efficiency)s", line)
         if here.first and done % t.checkpoint_every == 0 and done < t.steps:
-            _save_checkpoint(checkpoint, network, optimiser, average, done, seconds + time.monotonic() - started)
+            state = {name: part.state_dict() for name, part in parts.items()}
+            state |= {"step": done, "seconds": seconds + time.monotonic() - started}
+            with whole_file(checkpoint) as temporary:
+                save_torch(state, temporary)
         if progress:
             progress("train", done, t.steps)
     fresh.close()
-    network.load_state_dict(average)
-    network.cpu()
     total = seconds + time.monotonic() - started
     metrics = {
         "validation_loss": validation_loss,
@@ -272,30 +267,7 @@ def _optimise(
         "bank_captured_power": simulator.bank.captured,
         "network_basis_captured_power": simulator.captured,
     }
-    return network.eval(), metrics
-
-
-def _save_checkpoint(path: Path, network, optimiser, average, step: int, seconds: float) -> None:  # type: ignore[no-untyped-def]
-    state = {
-        "network": network.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "average": average,
-        "step": step,
-        "seconds": seconds,
-    }
-    with whole_file(path) as temporary:
-        save_torch(state, temporary)
-
-
-@contextmanager
-def _averaged(network: PosteriorNetwork, average: dict[str, torch.Tensor]) -> Iterator[None]:
-    """The network with the averaged weights, for inference."""
-    current = {key: value.clone() for key, value in network.state_dict().items()}
-    network.load_state_dict(average)
-    network.eval()
-    yield
-    network.load_state_dict(current)
-    network.train()
+    return mean.cpu(), metrics
 
 
 def describe(
@@ -320,7 +292,7 @@ def describe(
     reference = simulator.bank.reference
     tensors |= {"reference.real": reference.real.copy(), "reference.imag": reference.imag.copy()}
     rng = np.random.default_rng([config.seed, _RANGE_STREAM])
-    usual = UsualRange.of(
+    usual = Novelty.of(
         torch.cat([simulator.batch(2048, rng).features for _ in range(20)]),
         len(config.segment.detectors),
         config.simulator.network_basis_size,

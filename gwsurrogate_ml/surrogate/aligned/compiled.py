@@ -306,9 +306,7 @@ NOTHING = np.zeros((0, 0, 0, 0))
 
 
 @njit(nogil=True)
-def coorbital(
-    t: Tables, k: Knots, rows: np.ndarray, i: int, n_modes: int, start: float
-) -> tuple[np.ndarray, np.ndarray]:
+def coorbital(t: Tables, k: Knots, rows: np.ndarray, i: int, n_modes: int, start: float) -> tuple[np.ndarray, np.ndarray]:
     """Real and imaginary parts (n_modes, 2, n) of the i-th waveform's first modes in the co-orbital frame, and their slopes.
 
     Only what times from `start` (M, on the scale of the knots) on need is filled; `rows` are those of `at_all_knots`, or `NOTHING`.
@@ -341,9 +339,7 @@ def modes(t: Tables, k: Knots, rows: np.ndarray, times: np.ndarray, out: np.ndar
 
 
 @njit(nogil=True)
-def sums(
-    t: Tables, k: Knots, rows: np.ndarray, i: int, weights: np.ndarray, first: float, step: float, out: np.ndarray
-) -> None:
+def sums(t: Tables, k: Knots, rows: np.ndarray, i: int, weights: np.ndarray, first: float, step: float, out: np.ndarray) -> None:
     """Write sums over the modes of the i-th waveform of `k` at ``first + step * j`` (M, from its peak) into `out` (n_sums, n).
 
     `weights` (n_sums, n_modes, 2) multiply the modes' real and imaginary parts; with fewer than all modes, they are the first ones.
@@ -355,9 +351,7 @@ def sums(
         at[j] = start + step * j
     parts, part_slopes = coorbital(t, k, rows, i, n_modes, start)
     none = np.zeros((0, 0), np.complex128)
-    rotating_modes(
-        t.knots, k.phase[i], k.phase_slope[i], t.orders[:n_modes], parts, part_slopes, at, none, weights, out
-    )
+    rotating_modes(t.knots, k.phase[i], k.phase_slope[i], t.orders[:n_modes], parts, part_slopes, at, none, weights, out)
 
 
 @njit(nogil=True)
@@ -387,9 +381,7 @@ def samples(
         at = times[low:high] / units[i] + k.shift[i]
         parts, part_slopes = coorbital(t, k, NOTHING, i, n_modes, at[0])
         row = out[i : i + 1, low:high]
-        rotating_modes(
-            t.knots, k.phase[i], k.phase_slope[i], t.orders[:n_modes], parts, part_slopes, at, none, weights, row
-        )
+        rotating_modes(t.knots, k.phase[i], k.phase_slope[i], t.orders[:n_modes], parts, part_slopes, at, none, weights, row)
         for j in range(low, high):
             if times[j] >= risen:
                 break

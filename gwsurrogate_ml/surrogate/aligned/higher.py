@@ -47,9 +47,7 @@ def combination(parameters: Array, modes: tuple[ModeKey, ...], n_basis: int, xp:
     return join([f for f, _ in pick], 1), join([g for _, g in pick], 1)
 
 
-def coefficients(
-    parameters: Array, tensors: dict[str, Any], degree: int, modes: tuple[ModeKey, ...], xp: Any = np
-) -> Array:
+def coefficients(parameters: Array, tensors: dict[str, Any], degree: int, modes: tuple[ModeKey, ...], xp: Any = np) -> Array:
     """Coefficients (N, n_modes, n_basis) of the modes' bases; arguments as for `coorbital`."""
     x = features(parameters, xp)
     n_modes, n_basis, _ = tensors["higher.basis"].shape
@@ -59,9 +57,7 @@ def coefficients(
     return (both[:, :half] * f + both[:, half:] * g).reshape(-1, n_modes, n_basis)
 
 
-def coorbital(
-    parameters: Array, tensors: dict[str, Any], degree: int, modes: tuple[ModeKey, ...], xp: Any = np
-) -> Array:
+def coorbital(parameters: Array, tensors: dict[str, Any], degree: int, modes: tuple[ModeKey, ...], xp: Any = np) -> Array:
     """Real and imaginary parts (N, n_modes, 2, n_knots) of the co-orbital modes at the knots, r h / M.
 
     Parameters
@@ -189,7 +185,4 @@ def assess(
         "ensemble's spread, bounds nine in ten errors",
         "n": len(parameters),
         "error_factor_90": {f"{l}{m}": float(np.quantile(ratio[:, k], 0.9)) for k, (l, m) in enumerate(modes)},
-    } | {
-        f"{l}{m}": {str(p): float(np.percentile(relative[:, k], p)) for p in (50, 90, 99)}
-        for k, (l, m) in enumerate(modes)
-    }
+    } | {f"{l}{m}": {str(p): float(np.percentile(relative[:, k], p)) for p in (50, 90, 99)} for k, (l, m) in enumerate(modes)}

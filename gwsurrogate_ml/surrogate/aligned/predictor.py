@@ -65,9 +65,7 @@ def radial_basis(x: Array, tensors: Tensors, prefix: str, xp: Any = np) -> Array
     """Mean of the Gaussian processes stored under `prefix`, one for each basis vector: (N, n_basis)."""
     weight, centres = tensors[f"{prefix}.length"] ** -2.0, tensors[f"{prefix}.centres"]
     # (x - c)^2 / l^2 multiplied out: three small matrix products in place of an array over points, centres and features.
-    distance = (
-        (x**2 @ weight.T)[:, :, None] + (weight @ (centres**2).T)[None] - 2.0 * (x[:, None, :] * weight) @ centres.T
-    )
+    distance = (x**2 @ weight.T)[:, :, None] + (weight @ (centres**2).T)[None] - 2.0 * (x[:, None, :] * weight) @ centres.T
     return xp.einsum("njc,jc->nj", xp.exp(-0.5 * distance), tensors[f"{prefix}.alpha"])
 
 

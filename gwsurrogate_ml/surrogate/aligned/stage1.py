@@ -46,9 +46,7 @@ def load_eob(folder: Path, higher_modes: bool = False) -> dict[str, np.ndarray]:
             with np.load(path) as chunk:
                 for key, rows in out.items():
                     rows.append(chunk[key])
-        except (
-            Exception
-        ) as error:  # OSError, ValueError, KeyError, EOFError, BadZipFile or zlib.error, as the damage is
+        except Exception as error:  # OSError, ValueError, KeyError, EOFError, BadZipFile or zlib.error, as the damage is
             raise DataError(
                 f"{path} is truncated or no chunk of training waveforms ({error}): delete it and run `python -m data_prep eob`"
             ) from error
@@ -138,9 +136,7 @@ def train(
     return tensors, _errors(targets[held], x[held], tensors, weight, config.degree)
 
 
-def _errors(
-    targets: np.ndarray, x: np.ndarray, tensors: dict[str, np.ndarray], weight: np.ndarray, degree: int
-) -> dict[str, Any]:
+def _errors(targets: np.ndarray, x: np.ndarray, tensors: dict[str, np.ndarray], weight: np.ndarray, degree: int) -> dict[str, Any]:
     """Root-mean-square phase and amplitude errors over the knots up to 30 M, percentiles over waveforms."""
     n = len(weight) // 2
     late = tensors["knots"] < 30.0

@@ -68,9 +68,7 @@ class Runs:
 
     def take(self, rows: np.ndarray) -> Runs:
         """The runs selected by a mask or an index array."""
-        return Runs(
-            self.t, self.parameters[rows], self.h22[rows], self.weight[rows], self.cluster[rows], self.name[rows]
-        )
+        return Runs(self.t, self.parameters[rows], self.h22[rows], self.weight[rows], self.cluster[rows], self.name[rows])
 
 
 def load_runs(path: str, prefix: str = "") -> Runs:
@@ -240,9 +238,7 @@ def _continue(t: np.ndarray, values: np.ndarray, knots: np.ndarray, fade: float,
     return inner - slope * fade * (1.0 - decay)
 
 
-def evaluate(
-    tensors: dict[str, np.ndarray], degree: int, parameters: np.ndarray, t: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def evaluate(tensors: dict[str, np.ndarray], degree: int, parameters: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """log |h22| and phase (n, n_t) of a half-built model at times `t` in the knots' frame."""
     log_amplitude, phase = log_amplitude_and_phase(parameters, tensors, degree)
     return CubicSpline(tensors["knots"], log_amplitude, axis=1)(t), CubicSpline(tensors["knots"], phase, axis=1)(t)
@@ -277,9 +273,7 @@ def _network_basis(basis: np.ndarray, knots: np.ndarray) -> np.ndarray:
     return basis - np.stack(replaced)
 
 
-def add(
-    tensors: dict[str, np.ndarray], runs: Runs, long_runs: Runs | None, config: SurrogateConfig
-) -> dict[str, np.ndarray]:
+def add(tensors: dict[str, np.ndarray], runs: Runs, long_runs: Runs | None, config: SurrogateConfig) -> dict[str, np.ndarray]:
     """Stage-1 tensors of a model with the corrections to numerical relativity added; the input is left as it is.
 
     A stage 2 that `tensors` already have is replaced.
@@ -289,10 +283,7 @@ def add(
     more = anchors(first, runs, config)
     all_runs = Runs(
         runs.t,
-        *(
-            np.concatenate([getattr(runs, key), getattr(more, key)])
-            for key in ("parameters", "h22", "weight", "cluster", "name")
-        ),
+        *(np.concatenate([getattr(runs, key), getattr(more, key)]) for key in ("parameters", "h22", "weight", "cluster", "name")),
     )
     out["stage2.network_basis"] = _network_basis(first["stage1.basis"], out["knots"])
     correction = fit(

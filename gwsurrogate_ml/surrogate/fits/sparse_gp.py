@@ -120,9 +120,7 @@ def fit_hyper(
     d, g = x.shape[1], noise_scales.shape[1]
     spread = float(np.std(y[rows])) + 1e-12
     start = [0.5] * d + [np.log(3 * spread)] + [np.log(noise_start)] * g + [float(np.median(y[rows]))]
-    bounds = (
-        [(-2.5, 4.0)] * d + [(start[d] - 4, start[d] + 5)] + [(start[d + 1] - 5, start[d + 1] + 6)] * g + [(None, None)]
-    )
+    bounds = [(-2.5, 4.0)] * d + [(start[d] - 4, start[d] + 5)] + [(start[d + 1] - 5, start[d + 1] + 6)] * g + [(None, None)]
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
         theta = torch.tensor(values, dtype=torch.float64, requires_grad=True)
@@ -165,9 +163,7 @@ def condition(
     lower = cholesky(identity + features.T @ features, lower=True)
     half = solve_triangular(lower, identity, lower=True)
     vector = half.T @ (half @ (features.T @ ((y - hyper.mean * weight) / deviation)))
-    return SparseGP(
-        hyper.lengths, hyper.amplitude, hyper.mean, hyper.noise, points, point_weights, whiten, half.T.copy(), vector
-    )
+    return SparseGP(hyper.lengths, hyper.amplitude, hyper.mean, hyper.noise, points, point_weights, whiten, half.T.copy(), vector)
 
 
 def _pivots(z: np.ndarray, weight: np.ndarray, amplitude: float, n: int) -> np.ndarray:

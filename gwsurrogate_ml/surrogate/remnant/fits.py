@@ -177,9 +177,7 @@ def _fit_plane(
     return out
 
 
-def _recoil(
-    c: np.ndarray, eta: np.ndarray, terms: np.ndarray, delta: np.ndarray, antisymmetric: np.ndarray
-) -> np.ndarray:
+def _recoil(c: np.ndarray, eta: np.ndarray, terms: np.ndarray, delta: np.ndarray, antisymmetric: np.ndarray) -> np.ndarray:
     """Recoil (N,) in the orbital plane for coefficients `c` (3 k,), in units of 1000 km/s."""
     a, b, across = (terms @ part for part in np.split(c, 3))
     return eta**2 * np.hypot(delta * a + antisymmetric * b, antisymmetric * across)

@@ -70,9 +70,7 @@ class Remnant:
         try:
             self._parts = Parts.from_tensors(tensors)
         except (KeyError, ValueError, IndexError) as error:
-            raise ArtifactError(
-                f"the weights of {card.get('name')!r} are not a remnant model's ({error}): get it again"
-            ) from error
+            raise ArtifactError(f"the weights of {card.get('name')!r} are not a remnant model's ({error}): get it again") from error
 
     def __call__(self, q: Value, chi1: Value, chi2: Value, **unknown: object) -> RemnantState:
         """Remnants of one or many binaries.

@@ -12,8 +12,6 @@ import numpy as np
 
 from gwsurrogate_ml.surrogate.aligned.coordinates import features
 
-N_PLANE = 4
-
 
 def isco(spin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Specific energy and angular momentum (in units of the hole's mass) of the ISCO of a Kerr hole; negative spin: retrograde.

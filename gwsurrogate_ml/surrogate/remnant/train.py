@@ -193,9 +193,7 @@ def calibrate(
     factor that the other folds give.
     """
     scales: dict[str, dict[str, float]] = {}
-    metrics: dict[str, Any] = {
-        "how": f"{fold.max() + 1} folds by parameter cluster, hyperparameters refitted in each fold"
-    }
+    metrics: dict[str, Any] = {"how": f"{fold.max() + 1} folds by parameter cluster, hyperparameters refitted in each fold"}
     for group, chosen in (("aligned", runs["aligned"]), ("general", ~runs["aligned"])):
         scales[group] = {}
         for quantity in QUANTITIES:
@@ -207,10 +205,7 @@ def calibrate(
                 ratio = error / held_out[f"{quantity}_error"][rows]
                 if quantity not in scales[group]:
                     scales[group][quantity] = _factor(ratio)
-                    inside = [
-                        ratio[fold[rows] == k] <= NINETY * _factor(ratio[fold[rows] != k])
-                        for k in np.unique(fold[rows])
-                    ]
+                    inside = [ratio[fold[rows] == k] <= NINETY * _factor(ratio[fold[rows] != k]) for k in np.unique(fold[rows])]
                     coverage = float(np.mean(np.concatenate(inside)))
                 else:
                     coverage = float(np.mean(ratio <= NINETY * scales[group][quantity]))

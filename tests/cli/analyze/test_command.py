@@ -110,9 +110,7 @@ def test_summary_has_the_documented_layout(gw150914: tuple[Path, Result]) -> Non
     out, result = gw150914
     summary = read(out / "summary.json")
     assert set(summary) == {"matched_filter", "posterior", "sky", "inference", "flags", "time"}
-    assert (
-        20 < summary["sky"]["area_50"] < summary["sky"]["area_90"] < 600
-    )  # deg^2; of H1 and L1 alone, published: some 180
+    assert 20 < summary["sky"]["area_50"] < summary["sky"]["area_90"] < 600  # deg^2; of H1 and L1 alone, published: some 180
     assert not any("residual" in flag or "segment" in flag for flag in summary["flags"])
     assert 55 < summary["posterior"]["final_mass_source"]["median"] < 70  # published: 62 to 63
     assert 0.55 < summary["posterior"]["final_spin"]["median"] < 0.8  # published: 0.67 to 0.68
@@ -392,9 +390,7 @@ def test_a_figure_that_fails_costs_that_figure_alone(
     few = {"snr": FIGURES["snr"], "strain": ("signal", fails, "Strain.")}
     monkeypatch.setattr(pipeline, "analyse", lambda *_: runs[0])
     monkeypatch.setattr("gwsurrogate_ml.cli.analyze.figures.FIGURES", few)
-    result = invoke(
-        "analyze", *strain_options(data_dir, 1126259446), "--gps", "1126259462.4", "--out", f"{tmp_path}/out"
-    )
+    result = invoke("analyze", *strain_options(data_dir, 1126259446), "--gps", "1126259462.4", "--out", f"{tmp_path}/out")
     assert result.exit_code == 0, result.output
     assert "gwsml: warning: no strain.png in the report: ValueError: cannot convert float NaN" in result.stderr
     written = {path.name for path in (tmp_path / "out").iterdir()}
@@ -417,9 +413,7 @@ def test_the_report_says_what_was_drawn_from_what_and_how_heavy_the_tail_is(
     runs: list[pipeline.Run], data_dir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     options: list[str], rounds: int, said: str, modes: str,
 ) -> None:  # fmt: skip
-    weighted = runs[0].result.weighted.assign(
-        log_weight=np.log(np.r_[[250.0], np.ones(len(runs[0].result.weighted) - 1)])
-    )
+    weighted = runs[0].result.weighted.assign(log_weight=np.log(np.r_[[250.0], np.ones(len(runs[0].result.weighted) - 1)]))
     meta = runs[0].result.meta | {"rounds": [{"efficiency": 0.103}] * rounds, "waveform": "nrhm"}
     result = replace(runs[0].result, meta=meta, pareto_k=1.05, sample_efficiency=0.735, weighted=weighted)
     monkeypatch.setattr(pipeline, "analyse", lambda *_: replace(runs[0], result=result))
@@ -440,15 +434,11 @@ def test_the_report_says_what_was_drawn_from_what_and_how_heavy_the_tail_is(
 @pytest.mark.usefixtures("quick")
 def test_a_browser_that_fails_costs_the_print_alone(data_dir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     browser = tmp_path / "browser"
-    browser.write_text(
-        "#!/bin/sh\nfor word; do case $word in --print-to-pdf=*) echo half >${word#*=};; esac; done\nexit 3\n"
-    )
+    browser.write_text("#!/bin/sh\nfor word; do case $word in --print-to-pdf=*) echo half >${word#*=};; esac; done\nexit 3\n")
     browser.chmod(0o755)
     monkeypatch.setenv("GWSML_BROWSER", str(browser))
     out = tmp_path / "out" / "event"
-    result = invoke(
-        "analyze", *strain_options(data_dir, 1126259446), "--gps", "1126259462.4", "--pdf", "--out", str(out)
-    )
+    result = invoke("analyze", *strain_options(data_dir, 1126259446), "--gps", "1126259462.4", "--pdf", "--out", str(out))
     assert result.exit_code == 0, result.output
     assert "gwsml: warning: no report.pdf" in result.stderr
     assert {path.name for path in out.iterdir()} == {name for name in WRITTEN if not name.endswith(".png")}

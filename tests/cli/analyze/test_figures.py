@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from gwsurrogate_ml import plot
 from gwsurrogate_ml.cli.analyze.figures import FIGURES, pictures
 from gwsurrogate_ml.cli.analyze.pipeline import Run
+from gwsurrogate_ml.cli.analyze.settings import Settings
+from gwsurrogate_ml.cli.console import ProgressReport
 from gwsurrogate_ml.cli.demo import SIGNAL, true_parameters
 from gwsurrogate_ml.inference.result.result import Result
 from gwsurrogate_ml.strain.filtering import matched_filter
 from gwsurrogate_ml.strain.simulate import simulate
+from gwsurrogate_ml.strain.spectrum import load_psd
 from gwsurrogate_ml.waveform.lal import LalModel
 
 
@@ -70,3 +76,62 @@ def test_truths_of_the_demo_are_consistent() -> None:
     assert truths["chirp_mass"] == pytest.approx((39 * 32) ** 0.6 / 71**0.2)
     assert truths["mass_1_source"] * (1 + truths["redshift"]) == pytest.approx(39)
     assert truths["chi_eff"] == pytest.approx((39 * 0.3 - 32 * 0.1) / 71)
+
+
+def test_the_whitened_figure_and_the_q_transform_use_the_spectra_of_the_matched_filter(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loud = {name: (f, 4.0 * power) for name, (f, power) in run.filtered.curves.items()}
+    louder = replace(run, filtered=replace(run.filtered, curves=loud))
+
+    def drawn(of: Run) -> list[np.ndarray]:
+        return [np.asarray(axis.lines[0].get_ydata()) for axis in FIGURES["whitened"][1](of).axes]
+
+    for half, whole in zip(drawn(louder), drawn(run), strict=True):
+        np.testing.assert_allclose(half, 0.5 * whole, rtol=1e-6, atol=1e-9)
+    taken: list[float] = []
+    monkeypatch.setattr(plot, "q_transform", lambda series, *_, **__: taken.append(series["H1"].value.std()))
+    FIGURES["q_transform"][1](louder), FIGURES["q_transform"][1](run)
+    assert taken[0] == pytest.approx(0.5 * taken[1], rel=1e-6)
+
+
+def test_a_spectrum_that_ends_with_the_band_is_enough_for_the_figures(run: Run) -> None:
+    short = {name: (f[f <= 512], power[f <= 512]) for name, (f, power) in run.filtered.curves.items()}
+    ending = replace(run, filtered=replace(run.filtered, curves=short))
+    for name in ("whitened", "q_transform"):
+        FIGURES[name][1](ending)
+
+
+def test_the_noise_is_measured_for_the_segment_and_the_matched_filter_and_not_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from gwsurrogate_ml.cli.analyze import pipeline
+    from gwsurrogate_ml.strain.data import StrainData
+
+    model, truths = LalModel("IMRPhenomD"), true_parameters()
+    data = simulate(SIGNAL, model, duration=32, sampling_frequency=2048, seed=3)
+    measured: list[str] = []
+    psd_of = StrainData.off_source_psd
+    monkeypatch.setattr(
+        StrainData,
+        "off_source_psd",
+        lambda self, name, *a, **k: (measured.append(name), psd_of(self, name, *a, **k))[1],
+    )
+
+    class Sampled:
+        posterior = pd.DataFrame([truths | {"log_likelihood": 1.0}])
+
+        def with_remnant(self) -> Sampled:
+            return self
+
+        def skymap(self, seed: int) -> None:
+            return None
+
+    monkeypatch.setattr(pipeline, "_sample", lambda data, *_: (data, data.segment(), Sampled(), model))
+    with ProgressReport() as progress:
+        run = pipeline.analyse(data, Settings(), progress)
+    FIGURES["whitened"][1](run), FIGURES["q_transform"][1](run)
+    assert measured == 2 * list(data.detectors)  # under the window of the segment, and under Hann's
+
+    given = pipeline.analyse(data, Settings(psd={"H1": "aLIGO", "L1": "aLIGO"}), progress)
+    assert all(np.array_equal(power, load_psd("aLIGO")[1]) for _, power in given.filtered.curves.values())

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from gwsurrogate_ml.cli.analyze.report import Picture, Report, read_efficiency, read_pareto_k, render
+from gwsurrogate_ml.cli.analyze.report import Report, read_efficiency, read_pareto_k, render
+from gwsurrogate_ml.cli.page import Picture
+from gwsurrogate_ml.cli.witness import report as witness
 
 SUMMARY: dict[str, Any] = {
     "matched_filter": {
@@ -83,6 +85,25 @@ def test_page_is_balanced_escaped_and_self_contained() -> None:
     assert "$" not in make()
 
 
+def test_page_of_witness_subtraction_is_balanced_escaped_and_self_contained() -> None:
+    band = {"low": 10.0, "high": 50.0, "features": ["A<B"], "held_back_power": 0.812, "resolution": 4.0}
+    summary = {
+        "model": "cleaner <1>",
+        "bands": [band | {"subtracted": True, "leverage": 0.0123}, band | {"subtracted": False, "features": []}],
+        "samples": {"subtracted": 0.8764, "passed_through": 0.1, "missing": 0.0235},
+        "handed_back_as_it_was": False,
+        "nulls": {"worst": 0.01, "shift": 0.01},
+    }
+    page = witness.render(summary, {"asd": PNG}, {"strain": "H1=a&b.hdf5", "versions": {"gwsurrogate-ml": "0.1.0"}})
+    checker = parse(page)
+    assert checker.open == []
+    assert [reference[:22] for reference in checker.references] == ["data:image/png;base64,"]
+    text = re.sub(r"\s+", " ", "".join(checker.text))
+    for shown in ("H1=a&b.hdf5 · cleaner <1>", "A<B", "87.6% of", "10 to 50 Hz", "0.0123", "fails", "does not help"):
+        assert shown in text, shown
+    assert "handed back" not in page
+
+
 def test_numbers_are_those_of_the_summary() -> None:
     text = re.sub(r"\s+", " ", " ".join(parse(make()).text))
     for shown in ("30.5", "28.9 to 32.1", "19.51", "13.22", "23.57", "81.2 %", "283.4", "-0.01", "-0.14 to 0.10"):
@@ -119,9 +140,7 @@ def test_bad_pareto_k_shows_in_the_page() -> None:
 
 
 def test_diagnostics_that_are_not_finite_are_bad_not_an_error() -> None:
-    worse = SUMMARY | {
-        "inference": SUMMARY["inference"] | {"pareto_k": float("inf"), "log_evidence_error": float("nan")}
-    }
+    worse = SUMMARY | {"inference": SUMMARY["inference"] | {"pareto_k": float("inf"), "log_evidence_error": float("nan")}}
     assert "heavier than a finite sample" in make(summary=worse)
 
 

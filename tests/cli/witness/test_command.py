@@ -29,9 +29,15 @@ def test_a_mock_is_fitted_judged_and_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_files_are_cleaned_with_a_fit_and_then_with_the_saved_model(tmp_path: Path) -> None:
+def test_files_are_cleaned_with_a_fit_and_then_with_the_saved_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from gwpy.timeseries import TimeSeries
 
+    from gwsurrogate_ml.denoise.witness import channels, cleaner, crossfit
+
+    aligned: list[int] = []
+    align = channels.align
+    for module in (channels, cleaner, crossfit):
+        monkeypatch.setattr(module, "align", lambda strain, *rest: (aligned.append(len(strain)), align(strain, *rest))[1])
     data = preset("sidebands_only", sampling_frequency=512).draw(256.0, 4)
     data.strain.write(tmp_path / "strain.hdf5", path="strain")
     data.witnesses.write(tmp_path / "witnesses.hdf5")
@@ -55,6 +61,7 @@ def test_files_are_cleaned_with_a_fit_and_then_with_the_saved_model(tmp_path: Pa
     )
     assert result.exit_code == 0, result.output
     assert "45 to 75 Hz" in result.stdout
+    assert aligned == [len(data.strain)]  # once for both halves' fits, their use, and the fit to all
     clean = TimeSeries.read(first / "cleaned.hdf5", "strain")
     assert "cleaned by witness-cleaner 1" in clean.name
     assert clean.value.std() < data.strain.value.std()

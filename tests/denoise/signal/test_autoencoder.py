@@ -12,6 +12,7 @@ from gwpy.timeseries import TimeSeries
 from typer.testing import CliRunner
 
 import gwsurrogate_ml as gw
+from gwsurrogate_ml.binaries import Binaries
 from gwsurrogate_ml.cli.main import app
 from gwsurrogate_ml.denoise.signal import glitches, train
 from gwsurrogate_ml.denoise.signal.autoencoder import AutoencoderDenoiser
@@ -27,6 +28,7 @@ from gwsurrogate_ml.denoise.signal.projection import Projection, families, of_ba
 from gwsurrogate_ml.denoise.signal.segment import DURATION, SEARCH, frequencies, to_series, to_spectrum
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError
 from gwsurrogate_ml.strain.spectrum import load_psd
+from gwsurrogate_ml.waveform.model import Grid, QuadrupoleModel
 
 SLOW_FIXTURES = ("model", "guided", "onnx_file")
 
@@ -38,20 +40,20 @@ SMALL = {
 }
 
 
-class Chirps:
+class Chirps(QuadrupoleModel):
     """A stand-in for the surrogate: Newtonian inspirals, cut off at a frequency that falls with mass."""
 
-    def frequency_domain(
-        self, m_1: np.ndarray, m_2: np.ndarray, chi_1: np.ndarray, chi_2: np.ndarray, *,
-        duration: float, sampling_frequency: float, f_min: float,
-    ) -> np.ndarray:  # fmt: skip
-        f = np.arange(round(duration * sampling_frequency / 2) + 1) / duration
+    name = "chirps"
+
+    def quadrupole(self, binaries: Binaries, grid: Grid) -> np.ndarray:
+        m_1, m_2 = binaries.mass_1, binaries.mass_2
+        f = np.arange(grid.n_f) / grid.duration
         chirp = (m_1 * m_2) ** 0.6 / (m_1 + m_2) ** 0.2 * 4.9254909e-6
         x = np.maximum(np.pi * chirp[:, None] * np.maximum(f, 1.0), 1e-12)
         end = 4400.0 / (m_1 + m_2)[:, None] * 2.0
         phase = -3.0 / 128.0 * x ** (-5.0 / 3.0)
         h = np.maximum(f, 1.0) ** (-7.0 / 6.0) * np.exp(-((f / end) ** 4)) * np.exp(-1j * phase)
-        return h * (f >= f_min)
+        return h * (f >= grid.f_min)
 
 
 @pytest.fixture(scope="module")
@@ -271,9 +273,7 @@ def test_a_stream_equals_the_whole_series_however_it_is_cut(guided: AutoencoderD
         for first in range(0, white.size, size):
             state, frame = stream.step(state, white[first : first + size], 100.0 + first / 2048)
             frames.append(frame)
-        signal, spread, valid = (
-            np.concatenate([getattr(x, key) for x in frames]) for key in ("signal", "sigma", "valid")
-        )
+        signal, spread, valid = (np.concatenate([getattr(x, key) for x in frames]) for key in ("signal", "sigma", "valid"))
         at = np.flatnonzero(valid)
         assert at.size > 2048
         assert np.abs(signal[at] - whole.value[at - stream.delay]).max() < 1e-4

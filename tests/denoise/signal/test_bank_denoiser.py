@@ -43,9 +43,7 @@ def waveforms(denoiser: BankDenoiser) -> np.ndarray:
     return h[:, np.round(denoiser.frequencies * 16).astype(int)]
 
 
-def test_the_bank_holds_the_surrogates_waveforms(
-    denoiser: BankDenoiser, psd: np.ndarray, waveforms: np.ndarray
-) -> None:
+def test_the_bank_holds_the_surrogates_waveforms(denoiser: BankDenoiser, psd: np.ndarray, waveforms: np.ndarray) -> None:
     ours = banks.build(gw.load_surrogate("nr22"), BINARIES).evaluate(denoiser.frequencies)
     use = denoiser.frequencies > 30.0  # the bank's waveforms rise over the first Hz
 

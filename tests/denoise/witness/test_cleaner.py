@@ -50,9 +50,7 @@ def cropped(data: MockData, first: int, last: int):
     return data.strain[first:last], {name: series[first:last] for name, series in data.witnesses.items()}
 
 
-def test_nine_tenths_of_the_attainable_gain_on_data_not_trained_on(
-    mock: Mock, held_out: MockData, cleaner: WitnessCleaner
-) -> None:
+def test_nine_tenths_of_the_attainable_gain_on_data_not_trained_on(mock: Mock, held_out: MockData, cleaner: WitnessCleaner) -> None:
     frame = cleaner.apply(held_out.strain, held_out.witnesses)
     use = frame.subtracted
     f, raw = welch(held_out.strain.value[use], RATE, 4.0, average="mean")
@@ -98,9 +96,7 @@ def test_a_cleaner_that_would_do_harm_hands_the_strain_back(held_out: MockData, 
     assert "cleaned" not in out.name
 
 
-def test_a_stream_whose_witnesses_come_out_of_step_refuses_and_says_so(
-    held_out: MockData, cleaner: WitnessCleaner
-) -> None:
+def test_a_stream_whose_witnesses_come_out_of_step_refuses_and_says_so(held_out: MockData, cleaner: WitnessCleaner) -> None:
     n, slip = round(100 * RATE), round(40 * RATE)
     strain, witnesses = cropped(held_out, 0, n)
     late = {name: series.copy() for name, series in witnesses.items()}
@@ -150,9 +146,7 @@ def test_a_fit_takes_its_leverage_from_signals_in_its_own_span_and_cross_fitting
 
 
 @pytest.mark.slow
-def test_signal_in_training_and_in_test_is_not_subtracted(
-    training: MockData, held_out: MockData, cleaner: WitnessCleaner
-) -> None:
+def test_signal_in_training_and_in_test_is_not_subtracted(training: MockData, held_out: MockData, cleaner: WitnessCleaner) -> None:
     """A loud chirp once a minute in the training data; another in the test data, cleaned with and without."""
     n = round(4 * RATE)
     t = np.arange(n) / RATE
@@ -233,9 +227,7 @@ def test_by_onnx_runtime_it_is_the_same_cleaner(held_out: MockData, cleaner: Wit
     assert stream.model == cleaner.plan.model
 
 
-def test_a_channel_whose_light_scatters_twice_is_the_same_by_onnx_runtime(
-    cleaner: WitnessCleaner, tmp_path: Path
-) -> None:
+def test_a_channel_whose_light_scatters_twice_is_the_same_by_onnx_runtime(cleaner: WitnessCleaner, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     features = (Feature("sine", ("a",), 3.0), Feature("cosine", ("a",), 7.0), Feature("product", ("a", "b")))
     taps = 1e-22 * rng.normal(size=(1, len(features), 33))
@@ -280,9 +272,7 @@ def test_gaps_pass_through_flagged_and_change_nothing_elsewhere(held_out: MockDa
 
 
 @pytest.mark.parametrize("fault", ["stuck", "incredible", "clipped"])
-def test_a_witness_that_fails_switches_the_subtraction_off(
-    held_out: MockData, cleaner: WitnessCleaner, fault: str
-) -> None:
+def test_a_witness_that_fails_switches_the_subtraction_off(held_out: MockData, cleaner: WitnessCleaner, fault: str) -> None:
     strain, witnesses = cropped(held_out, 0, round(60 * RATE))
     series = witnesses["JITTER"].copy()
     first, last = round(30 * RATE), round(31 * RATE)
@@ -363,9 +353,7 @@ def test_channels_from_files(tmp_path, held_out: MockData, cleaner: WitnessClean
         found = read_channels(path, list(channels))
         renamed = {name.removeprefix("H1:"): series for name, series in found.items()}
         assert cleaner.apply(strain, renamed).strain == pytest.approx(expected, abs=1e-30)
-        with pytest.raises(
-            DataError, match=rf"no channel H1:NONE in witnesses.{suffix} \(--channel\): .* has .*H1:TILT"
-        ):
+        with pytest.raises(DataError, match=rf"no channel H1:NONE in witnesses.{suffix} \(--channel\): .* has .*H1:TILT"):
             read_channels(path, ["H1:NONE"])
         with pytest.raises(ConfigError, match=rf"no channel is named \(--channel\): witnesses.{suffix} has .*H1:TILT"):
             read_channels(path, [])
@@ -377,9 +365,7 @@ def test_channels_from_files(tmp_path, held_out: MockData, cleaner: WitnessClean
 
 
 @pytest.mark.parametrize("suffix", ["hdf5", "gwf"])
-def test_files_in_any_order_are_joined_and_what_is_missing_between_them_is_a_gap(
-    tmp_path, held_out: MockData, suffix: str
-) -> None:
+def test_files_in_any_order_are_joined_and_what_is_missing_between_them_is_a_gap(tmp_path, held_out: MockData, suffix: str) -> None:
     from gwpy.timeseries import TimeSeriesDict
 
     size, paths = round(8 * RATE), []

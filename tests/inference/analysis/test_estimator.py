@@ -39,9 +39,7 @@ def segment(data_dir):
 @pytest.fixture(scope="module")
 def result(estimator: Estimator, segment) -> Result:
     stages = []
-    result = estimator.sample(
-        segment, n=4000, seed=3, progress=lambda stage, done, total: stages.append(stage), options=QUICK
-    )
+    result = estimator.sample(segment, n=4000, seed=3, progress=lambda stage, done, total: stages.append(stage), options=QUICK)
     assert {"search", "pilot", "waveforms", "extrinsic draws"} <= set(stages)
     return result
 
@@ -73,8 +71,7 @@ def test_down_sampled_data_give_the_same_posterior_and_too_slow_ones_are_refused
     files = {name: data_dir(f"strain/{name[0]}-{name}_LOSC_4_V2-1126259446-32.hdf5") for name in ("H1", "L1")}
     full = gw.StrainData.from_files(files, gps=1126259462.4)
     slow, slower = (
-        gw.StrainData.from_series({name: full.series[name].resample(rate) for name in files}, gps=full.gps)
-        for rate in (1024, 512)
+        gw.StrainData.from_series({name: full.series[name].resample(rate) for name in files}, gps=full.gps) for rate in (1024, 512)
     )
     again = estimator.sample(slow, n=1200, seed=3, options=replace(SMALL, pilot=600))
     for name in ("chirp_mass", "mass_ratio", "chi_eff"):
@@ -88,9 +85,7 @@ def test_down_sampled_data_give_the_same_posterior_and_too_slow_ones_are_refused
 
 def test_posterior_draws_carry_the_exact_likelihood(result: Result, estimator: Estimator, segment) -> None:
     some = result.posterior.iloc[:100]
-    exact = SegmentLikelihood(segment, estimator.model).log_likelihood_ratio(
-        {k: some[k].to_numpy() for k in PARAMETERS}
-    )
+    exact = SegmentLikelihood(segment, estimator.model).log_likelihood_ratio({k: some[k].to_numpy() for k in PARAMETERS})
     # GPS seconds in float64 are 0.24 us apart: that is what remains.
     assert np.abs(exact - some["log_likelihood_ratio"]).max() < 0.02  # observed 0.005
     assert np.allclose(some["log_likelihood"] - some["log_likelihood_ratio"], result.log_noise_evidence)
@@ -218,9 +213,7 @@ def test_a_signal_far_louder_than_the_training_is_analysed_exactly(estimator: Es
     assert result.sample_efficiency > 0.1
     assert result.pareto_k < 0.5
     draws = result.posterior.iloc[:100]
-    exact = SegmentLikelihood(segment, estimator.model).log_likelihood_ratio(
-        {name: draws[name].to_numpy() for name in PARAMETERS}
-    )
+    exact = SegmentLikelihood(segment, estimator.model).log_likelihood_ratio({name: draws[name].to_numpy() for name in PARAMETERS})
     assert np.abs(exact - draws["log_likelihood_ratio"]).max() < 0.03
     for name in ("chirp_mass", "mass_ratio", "luminosity_distance"):
         assert 0.001 < np.mean(result.posterior[name] < truth[name]) < 0.999, name

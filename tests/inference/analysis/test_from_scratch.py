@@ -26,9 +26,9 @@ from gwsurrogate_ml.inference.likelihood.injections import GPS, random_psds, sim
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import search
 from gwsurrogate_ml.inference.proposal.flows import PriorProposal
-from gwsurrogate_ml.inference.proposal.novelty import UsualRange
+from gwsurrogate_ml.inference.proposal.novelty import Novelty
 from gwsurrogate_ml.inference.proposal.summaries import groups
-from gwsurrogate_ml.inference.sampling.sampler import EventSampler
+from gwsurrogate_ml.inference.sampling.quadrupole import QuadrupoleSampler
 from gwsurrogate_ml.inference.weights import log_sum
 from gwsurrogate_ml.strain.read import make_series
 
@@ -60,9 +60,9 @@ def test_an_event_from_nothing_has_the_evidence_of_plain_draws_from_the_prior() 
     reference = likelihood.waveforms(np.array([[30.0, 0.8, 0.0, 0.0]]))[0]
     band = np.flatnonzero(likelihood.frequencies >= 20.0)
     found = search(likelihood, PRIOR, reference[band], band, 0)
-    sampler = EventSampler(likelihood, PRIOR, found, n_sets=2, n_points=1024, seed=9)
-    sampler.build_sets(*sampler.coefficients(np.array([[30.0, 0.8, 0.1, 0.0], found.theta]), "points"), log2_n=15)
-    draws = sampler.evaluate(PriorProposal().draw(4000, 3), "plain").log_likelihood
+    sampler = QuadrupoleSampler(likelihood, PRIOR, found, n_sets=2, n_points=1024, seed=9)
+    sampler.build_sets(sampler.known(np.array([[30.0, 0.8, 0.1, 0.0], found.theta]), "points"), log2_n=15)
+    draws = sampler.evaluate(PriorProposal(4).draw(4000, 3), "plain").log_likelihood
     plain = log_sum(draws) - np.log(len(draws))
     effective = np.exp(2 * log_sum(draws) - log_sum(2 * draws))
     assert effective > 20
@@ -97,9 +97,7 @@ def test_strain_in_other_units_and_priors_beyond_the_model_are_refused_with_what
         gw.load_surrogate("nr22"),
         BinaryPrior(chirp_mass=(9.0, 20.0), mass_ratio=(0.4, 1.0), chi=(-0.4, 0.4)),
     )
-    with pytest.raises(
-        DomainError, match=r"f_min \(--f-min\) to at least ([\d.]+) Hz.* at a chirp mass of ([\d.]+)"
-    ) as refusal:
+    with pytest.raises(DomainError, match=r"f_min \(--f-min\) to at least ([\d.]+) Hz.* at a chirp mass of ([\d.]+)") as refusal:
         sample_event(data, light, model=model, n=100)
     f_min, lowest = map(float, re.findall(r"at least ([\d.]+) Hz.*chirp mass of ([\d.]+)", str(refusal.value))[0])
     heavy = light.model_copy(update={"chirp_mass": (lowest, 20.0)})
@@ -169,7 +167,7 @@ def _found(estimator, segment):
 def test_usual_ranges_raise_the_alarms_they_promise() -> None:
     rng = np.random.default_rng(0)
     width = sum(part.stop - part.start for part in groups(2, 10).values())
-    usual = UsualRange.of(torch.from_numpy(rng.normal(size=(8000, width)).astype(np.float32)), 2, 10)
+    usual = Novelty.of(torch.from_numpy(rng.normal(size=(8000, width)).astype(np.float32)), 2, 10)
     alarms = [bool(usual.flags(x)) for x in rng.normal(size=(2000, width)).astype(np.float32)]
     assert np.mean(alarms) < 0.02  # four groups, one in a thousand each
     far = np.zeros(width, dtype=np.float32)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from gwsurrogate_ml.errors import DataError
-from gwsurrogate_ml.inference import BinaryPrior, LalModel, SegmentLikelihood
+from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.inference import BinaryPrior, Estimator, LalModel, SegmentLikelihood, sample_event
 from gwsurrogate_ml.inference.analysis.preflight import spectrum_flags
 from gwsurrogate_ml.inference.likelihood.tiles import tiles
-from gwsurrogate_ml.inference.likelihood.trigger import Found, search
+from gwsurrogate_ml.inference.likelihood.trigger import Trigger, search
 from gwsurrogate_ml.inference.result.residual import GLITCH, loudest_glitch
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 from gwsurrogate_ml.strain.simulate import simulate
@@ -34,7 +37,7 @@ def likelihood(seed: int, **changes: np.ndarray) -> SegmentLikelihood:
     return SegmentLikelihood(replace(segment(seed), **changes), LalModel())
 
 
-def found(of: SegmentLikelihood, prior: BinaryPrior = BinaryPrior()) -> Found:  # noqa: B008
+def found(of: SegmentLikelihood, prior: BinaryPrior = BinaryPrior()) -> Trigger:  # noqa: B008
     band = np.flatnonzero(of.frequencies >= 20)
     reference = of.waveforms(np.array([[28.0, 0.8, 0.0, 0.0]]))[0, band]
     return search(of, prior, reference, band, 0)
@@ -122,9 +125,7 @@ def test_short_segments_have_too_few_tiles_to_say_anything() -> None:
 
 def test_the_loudest_signals_are_not_taken_for_noise() -> None:
     for chirp_mass, distance in ((28.0, 12.0), (16.0, 8.0)):
-        of = SegmentLikelihood(
-            segment(7, BINARY | {"chirp_mass": chirp_mass, "luminosity_distance": distance}), LalModel()
-        )
+        of = SegmentLikelihood(segment(7, BINARY | {"chirp_mass": chirp_mass, "luminosity_distance": distance}), LalModel())
         loud = search(
             of,
             BinaryPrior(chirp_mass=(15.0, 60.0)),
@@ -152,3 +153,19 @@ def test_a_spectrum_that_was_measured_is_not_blamed_on_an_option() -> None:
 def test_a_band_without_a_whole_bin_says_nothing() -> None:
     narrow = SegmentLikelihood(replace(segment(1), mask=np.abs(segment(1).frequencies - 28.5) < 2), LalModel())
     assert len(tiles(narrow, narrow.strain, 0).dof) <= 1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"n": 5000.5}, "n is 5000.5: give a whole number"),
+        ({"n": "many"}, "n is 'many'"),
+        ({"n": 10}, "at least 100 draws"),
+        ({"seed": -1}, "seed is -1"),
+        ({"seed": True}, "seed is True"),
+    ],
+)
+def test_numbers_that_are_none_are_refused_before_any_work(given: dict[str, Any], message: str) -> None:
+    for analyse in (partial(sample_event, None, None), partial(Estimator.sample, None, None)):
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            analyse(**given)  # type: ignore[arg-type]

@@ -37,8 +37,7 @@ def record(event: int, width: float = 1.0, bias: float = 0.0) -> dict:
         "event": event,
         "snr": 10.0,
         "truth": {
-            name: float(value) + (GPS if name == "geocent_time" else 0)
-            for name, value in zip(PARAMETERS, truth, strict=True)
+            name: float(value) + (GPS if name == "geocent_time" else 0) for name, value in zip(PARAMETERS, truth, strict=True)
         },
         "measured_snr": 10.0 + float(rng.normal()),
         "efficiency": efficiency,
@@ -191,9 +190,7 @@ def test_a_folder_with_foreign_files_is_refused(tmp_path) -> None:
 def validated(estimator, tmp_path) -> Path:
     """Folders `a` and `b` of two runs that have done twenty events each, of seeds 7 and 1."""
     for name, seed in (("a", 7), ("b", 1)):
-        write(
-            tmp_path / name / "injections.jsonl", estimator, [record(1000 * seed + event) for event in range(24)], seed
-        )
+        write(tmp_path / name / "injections.jsonl", estimator, [record(1000 * seed + event) for event in range(24)], seed)
     return tmp_path
 
 

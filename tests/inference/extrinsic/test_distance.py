@@ -104,9 +104,7 @@ def test_distances_follow_their_conditional_and_keep_to_the_prior(rho: float, be
     assert d.min() >= NEAR
     assert d.max() <= FAR
     _, breaks = peak_and_breaks(rho, best, NEAR, FAR)
-    grid = np.unique(
-        np.concatenate([np.linspace(a, b, 4000) for a, b in zip([NEAR, *breaks], [*breaks, FAR], strict=True)])
-    )
+    grid = np.unique(np.concatenate([np.linspace(a, b, 4000) for a, b in zip([NEAR, *breaks], [*breaks, FAR], strict=True)]))
     log_p = log_density(grid, rho, best)
     p = np.exp(log_p - log_p.max())
     cdf = np.concatenate([[0.0], np.cumsum((p[1:] + p[:-1]) / 2 * np.diff(grid))])

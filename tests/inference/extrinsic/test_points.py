@@ -8,15 +8,15 @@ import pytest
 from gwsurrogate_ml.inference.extrinsic.points import Azimuths, quasi_random
 from gwsurrogate_ml.inference.extrinsic.polarization import Cap
 from gwsurrogate_ml.inference.extrinsic.quadrupole import moved
-from gwsurrogate_ml.inference.likelihood.detectors import Network, amplitudes
+from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork, amplitudes
 from gwsurrogate_ml.inference.likelihood.window import TimeWindow
 
 NETWORKS = [("H1", "L1"), ("H1", "L1", "V1")]
 
 
-def cap(names: tuple[str, ...], rho: float, n: int, seed: int) -> tuple[Cap, np.ndarray, Network, np.ndarray]:
+def cap(names: tuple[str, ...], rho: float, n: int, seed: int) -> tuple[Cap, np.ndarray, DetectorNetwork, np.ndarray]:
     """One random direction and measurement, n times."""
-    rng, network = np.random.default_rng(seed), Network.of(names)
+    rng, network = np.random.default_rng(seed), DetectorNetwork.of(names)
     direction = np.repeat(rng.normal(size=(1, 3)), n, axis=0)
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     sigma = rng.uniform(0.5, 1.5, len(names))
@@ -81,7 +81,7 @@ def test_learned_azimuths_are_a_normalised_density_where_the_weights_are() -> No
 @pytest.mark.parametrize("peak", [0.5, 3.0, 8.0])
 def test_points_of_all_kinds_have_the_prior_volume_of_their_arrivals(peak: float) -> None:
     """Weights sum to the share of times in the window, whatever the points are drawn for."""
-    network, window = Network.of(("H1", "L1")), TimeWindow(0.0, 1 / 8192, 200)
+    network, window = DetectorNetwork.of(("H1", "L1")), TimeWindow(0.0, 1 / 8192, 200)
     t = window.times - window.times[100]
     series = peak * np.exp(-0.5 * (t / 2e-3) ** 2) * np.exp(2j * np.pi * 120 * t) * np.array([[1.0], [0.8j]])
     learned = Azimuths.of(np.linspace(0, 6.28, 1000), np.linspace(-30, 0, 1000))

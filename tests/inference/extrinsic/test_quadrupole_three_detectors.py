@@ -42,9 +42,7 @@ def test_marginal_with_three_detectors_equals_plain_monte_carlo() -> None:
     shift = np.zeros(1, dtype=np.int64)
     ours = []
     for seed in range(4):
-        points = candidates.quasi_random(
-            likelihood.network, window, snr, sigma, prior.time_half_width, 15, seed, seed % 2 == 1
-        )
+        points = candidates.quasi_random(likelihood.network, window, snr, sigma, prior.time_half_width, 15, seed, seed % 2 == 1)
         terms = quadrupole.ExtrinsicIntegral(points, window, table, (1.9, 2.1)).terms(series, power, shift)[0]
         kept = candidates.keep_best(points, terms - points.log_weight, 1024, np.random.default_rng(seed))
         value, effective = quadrupole.ExtrinsicIntegral(kept, window, table, (1.9, 2.1)).marginal(series, power, shift)
@@ -62,9 +60,7 @@ def test_marginal_with_three_detectors_equals_plain_monte_carlo() -> None:
     psi, cos_theta = rng.uniform(0, np.pi, n), rng.uniform(-1, 1, n)
     a = detectors.amplitudes(*likelihood.network.patterns(direction, psi), cos_theta)
     log_weight = -np.log(2 * prior.time_half_width) - log_arrival - np.log(2 * travel) - log_lag - np.log(n)
-    all_points = quadrupole.ExtrinsicPoints(
-        geocentre[:, None] + delays, geocentre, direction, psi, cos_theta, a, log_weight
-    )
+    all_points = quadrupole.ExtrinsicPoints(geocentre[:, None] + delays, geocentre, direction, psi, cos_theta, a, log_weight)
     # A delay longer than light takes is no direction; far from the peaks the likelihood is smaller by e^-50.
     chosen = np.flatnonzero((np.abs(lag) < travel) & (np.abs(geocentre + delays[:, 1] - peaks[1]) < 4e-3))
     plain = quadrupole.ExtrinsicIntegral(all_points.take(chosen, log_weight[chosen]), window, table, (1.9, 2.1))

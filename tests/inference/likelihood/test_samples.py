@@ -11,7 +11,7 @@ from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.likelihood.injections import random_psds, simulate_segment
 from gwsurrogate_ml.inference.likelihood.reduced import ReducedLikelihood
-from gwsurrogate_ml.inference.likelihood.samples import Nodes
+from gwsurrogate_ml.inference.likelihood.samples import EmpiricalInterpolant
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.window import TimeWindow
 
@@ -24,18 +24,18 @@ def _binaries(n: int, seed: int, chirp_mass: tuple[float, float] = (24.0, 30.0))
 
 
 @pytest.fixture(scope="module")
-def learned() -> tuple[SegmentLikelihood, ReducedLikelihood, Nodes]:
+def learned() -> tuple[SegmentLikelihood, ReducedLikelihood, EmpiricalInterpolant]:
     config, rng = SegmentConfig(), np.random.default_rng(5)
     model = gw.load_surrogate("nr22")
     likelihood = SegmentLikelihood(simulate_segment(None, model, random_psds(config, rng), config, rng), model)
     theta = _binaries(700, 1)
     h = likelihood.waveforms(theta)
-    reduced = ReducedLikelihood(likelihood, TimeWindow(1.99, 1 / 8192, 100), h[::3], tolerance=1e-12)
-    return likelihood, reduced, Nodes(likelihood, theta, h, reduced.project(h)[0], TOLERANCE)
+    reduced = ReducedLikelihood.of(likelihood, TimeWindow(1.99, 1 / 8192, 100), h[::3], tolerance=1e-12)
+    return likelihood, reduced, EmpiricalInterpolant.of(likelihood, theta, h, reduced.project(h)[0], TOLERANCE)
 
 
 def test_coefficients_and_powers_of_unseen_binaries_are_those_of_the_full_transform(
-    learned: tuple[SegmentLikelihood, ReducedLikelihood, Nodes],
+    learned: tuple[SegmentLikelihood, ReducedLikelihood, EmpiricalInterpolant],
 ) -> None:
     likelihood, reduced, nodes = learned
     theta = _binaries(200, 2)
@@ -51,7 +51,7 @@ def test_coefficients_and_powers_of_unseen_binaries_are_those_of_the_full_transf
 
 
 def test_binaries_unlike_those_learned_from_are_not_trusted_until_they_are_learned(
-    learned: tuple[SegmentLikelihood, ReducedLikelihood, Nodes],
+    learned: tuple[SegmentLikelihood, ReducedLikelihood, EmpiricalInterpolant],
 ) -> None:
     likelihood, reduced, nodes = learned
     theta = _binaries(400, 3, chirp_mass=(33.0, 36.0))

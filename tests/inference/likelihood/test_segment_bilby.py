@@ -76,7 +76,7 @@ def test_orientation_and_phase_are_those_of_lalsimulation(segment) -> None:
 
 
 def test_antenna_patterns_delays_and_sky_angles_are_bilbys() -> None:
-    network = detectors.Network.of(("H1", "L1"))
+    network = detectors.DetectorNetwork.of(("H1", "L1"))
     table = draws(20)
     gps = table["geocent_time"]
     direction = detectors.earth_direction(table["ra"], table["dec"], gps)
@@ -95,7 +95,7 @@ def test_antenna_patterns_delays_and_sky_angles_are_bilbys() -> None:
 
 
 def test_ring_directions_are_isotropic_and_have_their_delay() -> None:
-    network = detectors.Network.of(("H1", "L1"))
+    network = detectors.DetectorNetwork.of(("H1", "L1"))
     rng = np.random.default_rng(0)
     delay = network.light_travel_time * rng.uniform(-1, 1, 20_000)
     direction = network.ring_direction(delay, rng.uniform(0, 2 * np.pi, 20_000))
@@ -149,9 +149,7 @@ def test_marginal_over_time_and_angles_equals_plain_monte_carlo(segment) -> None
     snr = series[0] / sigma[:, None]
     ours = []
     for seed in range(4):
-        points = candidates.quasi_random(
-            likelihood.network, wide, snr, sigma, prior.time_half_width, 15, seed, seed % 2 == 1
-        )
+        points = candidates.quasi_random(likelihood.network, wide, snr, sigma, prior.time_half_width, 15, seed, seed % 2 == 1)
         full = quadrupole.ExtrinsicIntegral(points, wide, table, limits)
         terms = full.terms(series, power, np.zeros(1, dtype=np.int64))[0]
         kept = candidates.keep_best(points, terms - points.log_weight, 1024, np.random.default_rng(seed))
@@ -234,9 +232,7 @@ def test_marginal_over_phase_time_and_distance_equals_bilbys(segment) -> None:
     points = quadrupole.ExtrinsicPoints(times, geocentre, direction, psi, cos_theta, a, log_weight)
     h = likelihood.waveforms(np.array([[point[name] for name in INTRINSIC]]))
     window = quadrupole.TimeWindow(1.99, 1 / 8192, 500)
-    integral = quadrupole.ExtrinsicIntegral(
-        points, window, DistanceTable.build(prior.luminosity_distance, 40.0), (1.9, 2.1)
-    )
+    integral = quadrupole.ExtrinsicIntegral(points, window, DistanceTable.build(prior.luminosity_distance, 40.0), (1.9, 2.1))
     ours, _ = integral.marginal(likelihood.series(h, window), likelihood.power(h), np.zeros(1, dtype=np.int64))
     assert ours[0] == pytest.approx(expected, abs=0.01)
 
@@ -247,7 +243,7 @@ def test_reduced_series_equal_the_exact_ones(segment) -> None:
     theta = np.column_stack([rng.uniform(29, 33, 300), rng.uniform(0.5, 1, 300), rng.uniform(-0.4, 0.4, (300, 2))])
     h = likelihood.waveforms(theta)
     window = quadrupole.TimeWindow(2.0, 1 / 8192, 200)
-    reduced = ReducedLikelihood(likelihood, window, h[:150])
+    reduced = ReducedLikelihood.of(likelihood, window, h[:150])
     reduced.extend(h[150:160])
     coefficients, power, lost = reduced.project(h)
     assert np.allclose(power, likelihood.power(h), rtol=1e-10)
@@ -272,7 +268,7 @@ def test_distances_follow_their_conditional() -> None:
 
 def test_points_without_match_are_no_better_than_the_prior_allows() -> None:
     """A point with next to no match but much power has a likelihood below 1, however its best distance diverges."""
-    network = detectors.Network.of(("H1", "L1"))
+    network = detectors.DetectorNetwork.of(("H1", "L1"))
     window = quadrupole.TimeWindow(0.0, 1 / 8192, 60)
     direction, psi, c = np.array([[0.0, 0.6, 0.8]]), np.zeros(1), np.ones(1)
     a = detectors.amplitudes(*network.patterns(direction, psi), c)

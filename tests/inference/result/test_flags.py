@@ -31,9 +31,7 @@ def psd() -> np.ndarray:
 
 
 def noise(psd: np.ndarray, seed: int) -> SegmentLikelihood:
-    return SegmentLikelihood(
-        simulate_segment(None, LalModel(), psd, CONFIG, np.random.default_rng(seed), GPS), LalModel()
-    )
+    return SegmentLikelihood(simulate_segment(None, LalModel(), psd, CONFIG, np.random.default_rng(seed), GPS), LalModel())
 
 
 def glitch(likelihood: SegmentLikelihood, at: float, frequency: float, snr: float) -> SegmentLikelihood:
@@ -161,9 +159,7 @@ def with_draws(**columns: np.ndarray) -> Result:
         ("geocent_time", GPS - 0.1, GPS + 0.1),
     ],
 )
-def test_every_parameter_that_piles_up_at_an_end_of_its_prior_is_named(
-    name: str, low: float, high: float | None
-) -> None:
+def test_every_parameter_that_piles_up_at_an_end_of_its_prior_is_named(name: str, low: float, high: float | None) -> None:
     rng = np.random.default_rng(1)
     width = {"geocent_time": 0.003, "luminosity_distance": 100.0, "chirp_mass": 1.0}.get(name, 0.05)
     for end, sign in ((low, 1.0), (high, -1.0)):
@@ -193,9 +189,7 @@ def test_what_nature_bounds_or_the_data_do_not_measure_is_not_cut_off() -> None:
 def test_a_glitch_away_from_the_merger_is_flagged() -> None:
     loud = {"snr": 40.0, "detector": "L1", "start": -1.0, "f_low": 40.0, "f_high": 80.0}
     (flag,) = flags(toy(meta={"checks": {"glitch": loud}}))
-    assert flag.startswith(
-        "glitch: L1 has an excess of signal-to-noise ratio 40.0 at -1.00 s from the merger, 40 to 80 Hz"
-    )
+    assert flag.startswith("glitch: L1 has an excess of signal-to-noise ratio 40.0 at -1.00 s from the merger, 40 to 80 Hz")
     assert flags(toy(meta={"checks": {"glitch": loud | {"snr": 9.0}}})) == []
 
 

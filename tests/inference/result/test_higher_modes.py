@@ -93,9 +93,7 @@ def result_of(segment: AnalysisSegment, rows: int, seed: int, spread: float) -> 
         "prior": BinaryPrior().model_dump(mode="json"),
         "surrogate": {"name": "nr22"},
         "seed": seed,
-        "segment": {
-            **{"detectors": ["H1", "L1"], "gps": GPS, "start_time": segment.start_time, "duration": 4.0, "f_min": 20.0}
-        },
+        "segment": {**{"detectors": ["H1", "L1"], "gps": GPS, "start_time": segment.start_time, "duration": 4.0, "f_min": 20.0}},
     }
     return Result(
         posterior=frame,

@@ -214,9 +214,7 @@ def simulated():
     likelihood = SegmentLikelihood(segment, LalModel())
     frame = pd.DataFrame(table | derived(table))
     ratio = likelihood.log_likelihood_ratio(table)
-    frame = frame.assign(
-        network_snr=0.0, log_likelihood_ratio=ratio, log_likelihood=ratio + likelihood.log_noise_evidence
-    )
+    frame = frame.assign(network_snr=0.0, log_likelihood_ratio=ratio, log_likelihood=ratio + likelihood.log_noise_evidence)
     stored = base.meta["segment"] | {"start_time": segment.start_time}
     changes = {
         "posterior": frame,

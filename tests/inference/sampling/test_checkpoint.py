@@ -15,7 +15,7 @@ from gwsurrogate_ml.errors import ArtifactError
 from gwsurrogate_ml.inference import BinaryPrior, LalModel, Result, SamplingOptions, sample_event
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.likelihood.injections import GPS, random_psds, simulate_segment
-from gwsurrogate_ml.inference.sampling import frozen
+from gwsurrogate_ml.inference.sampling import checkpoint
 
 SLOW_FIXTURES = ("whole", "left")
 
@@ -113,34 +113,28 @@ def test_steps_of_another_seed_are_not_taken(segment: Any, unfinished: Path) -> 
     assert sample(segment, unfinished, dies_at="refinement", seed=1)[1][first] == 1
 
 
-def test_what_is_read_back_runs_no_foreign_code(tmp_path: Path) -> None:
-    import torch
-
+def test_what_is_kept_is_plain_tensors_of_one_step_of_one_analysis(tmp_path: Path) -> None:
     path = tmp_path / "a.step"
-    for node in (
-        ("class", "os:system"),
-        ("object", ["subprocess:Popen", {"node": 1}]),
-        ("class", "gwsurrogate_ml.files:os"),
-        ("method", ["text", "__reduce__"]),
-        ("call", ["os"]),
-    ):
-        torch.save({"key": "", "root": {"node": 0}, "nodes": [node, ("dict", [])]}, path)
-        with pytest.raises(ArtifactError, match="no state of an analysis"):
-            frozen.load(path)
-    frozen.save(path, {"a": 1}, "key")
-    with pytest.raises(ArtifactError, match="another key"):
-        frozen.load(path, "another")
-    with pytest.raises(frozen.CannotFreezeError):
-        frozen.save(path, {"a": print})
-    nested: list = []
-    for _ in range(3000):
-        nested = [nested]
-    with pytest.raises(frozen.CannotFreezeError, match="too deep"):
-        frozen.save(path, nested)
+    tensors = {"a": np.arange(6.0).reshape(2, 3)[:, ::2] + 1j, "b": np.array(True), "c": np.arange(3, dtype=">f8")[:0]}
+    checkpoint.save(path, "key", "pilot", 2.5, tensors)
+    seconds, found = checkpoint.load(path, "key", "pilot")
+    assert seconds == 2.5
+    for name, tensor in tensors.items():
+        np.testing.assert_array_equal(found[name], tensor)
+    for key, name in (("another", "pilot"), ("key", "flow 1")):
+        with pytest.raises(ArtifactError, match="another analysis"):
+            checkpoint.load(path, key, name)
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(ArtifactError, match="no step of an analysis"):
+        checkpoint.load(path, "key", "pilot")
 
 
-def test_arrays_of_either_byte_order_are_kept(tmp_path: Path) -> None:
-    frozen.save(tmp_path / "a", [np.arange(3, dtype=">f8"), np.float64(2.5)])
-    array, scalar = frozen.load(tmp_path / "a")
-    np.testing.assert_array_equal(array, [0.0, 1.0, 2.0])
-    assert scalar == 2.5
+def test_steps_of_another_code_are_not_taken(segment: Any, unfinished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "code", lambda: "another")
+    assert sample(segment, unfinished, dies_at="refinement")[1]["first draws: extrinsic integral"] == 1
+
+
+def test_the_code_is_that_of_the_whole_package() -> None:
+    root = Path(checkpoint.__file__).parents[2]
+    assert (root / "binaries.py").exists()
+    assert len(list(root.rglob("*.py"))) > 200

@@ -11,12 +11,13 @@ import pytest
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS
 from gwsurrogate_ml.errors import DomainError
-from gwsurrogate_ml.inference.likelihood.detectors import Network
+from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-from gwsurrogate_ml.inference.likelihood.trigger import Found
+from gwsurrogate_ml.inference.likelihood.trigger import Trigger
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior
 from gwsurrogate_ml.inference.sampling.loud import one_detector_flags, window_flags
-from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
+from gwsurrogate_ml.inference.sampling.quadrupole import QuadrupoleSampler
+from gwsurrogate_ml.inference.sampling.sampler import Evaluated
 from gwsurrogate_ml.strain.simulate import GPS, simulate
 
 BINARY = {
@@ -26,9 +27,7 @@ BINARY = {
 
 
 @cache
-def event(
-    snr: float, detectors: tuple[str, ...] = ("H1", "L1"), **changes: float
-) -> tuple[SegmentLikelihood, Found, float]:
+def event(snr: float, detectors: tuple[str, ...] = ("H1", "L1"), **changes: float) -> tuple[SegmentLikelihood, Trigger, float]:
     """Likelihood of the binary at the distance of a signal-to-noise ratio, the truth as loudest template, and the distance."""
     model, truth = gw.load_surrogate("nr22"), BINARY | changes
     for _ in range(2):
@@ -41,7 +40,7 @@ def event(
     turn = np.exp(2j * np.pi * np.outer(likelihood.frequencies, times := _arrivals(likelihood, truth)))
     waveform = likelihood.waveforms(theta[None])[0]
     product = np.sum(likelihood.weight.T * likelihood.strain.T * np.conj(waveform)[:, None] * turn, axis=0)
-    found = Found(theta, waveform, times, times, np.abs(product) / np.sqrt(likelihood.power(waveform[None])[0]))
+    found = Trigger(theta, waveform, times, times, np.abs(product) / np.sqrt(likelihood.power(waveform[None])[0]))
     return likelihood, found, truth["luminosity_distance"]
 
 
@@ -54,13 +53,13 @@ def _arrivals(likelihood: SegmentLikelihood, truth: dict[str, float]) -> np.ndar
 
 
 def same_binary(
-    likelihood: SegmentLikelihood, found: Found, prior: BinaryPrior, n: int = 1600
-) -> tuple[EventSampler, Evaluated]:
+    likelihood: SegmentLikelihood, found: Trigger, prior: BinaryPrior, n: int = 1600
+) -> tuple[QuadrupoleSampler, Evaluated]:
     """The true binary `n` times, its extrinsic parameters integrated over eight sets of points."""
-    sampler = EventSampler(likelihood, prior, found, seed=1)
+    sampler = QuadrupoleSampler(likelihood, prior, found, seed=1)
     theta = np.repeat(found.theta[None], n, axis=0)
-    coefficients, power = (np.repeat(x, n, axis=0) for x in sampler.coefficients(theta[:1], "test"))
-    sampler.build_sets(coefficients[:1], power[:1], log2_n=15)
+    coefficients, power = (np.repeat(x, n, axis=0) for x in sampler.known(theta[:1], "test"))
+    sampler.build_sets((coefficients[:1], power[:1]), log2_n=15)
     return sampler, sampler.evaluate(prior.to_normal(theta), "test", (coefficients, power))
 
 
@@ -104,7 +103,7 @@ def test_evidence_and_draws_speak_of_the_same_distances() -> None:
 def test_a_signal_nearer_than_the_prior_is_refused_with_a_prior_that_holds_it() -> None:
     likelihood, found, _ = event(60.0)
     with pytest.raises(DomainError, match=r"nearer than 4e\+06 Mpc.*--prior luminosity_distance=") as error:
-        EventSampler(likelihood, BinaryPrior(luminosity_distance=(4e6, 1e7)), found)
+        QuadrupoleSampler(likelihood, BinaryPrior(luminosity_distance=(4e6, 1e7)), found)
     low, high = (float(x) for x in str(error.value).split("luminosity_distance=")[1].rstrip(")").split(","))
     _, draws = same_binary(likelihood, found, BinaryPrior(luminosity_distance=(low, high)), n=16)
     assert np.all(draws.log_likelihood > 1500)
@@ -122,7 +121,7 @@ def test_a_loud_signal_that_no_orientation_puts_behind_the_nearest_distance_is_r
 def test_louder_than_the_analysis_resolves_is_refused() -> None:
     likelihood, found, _ = event(1000.0)
     with pytest.raises(DomainError, match=r"signal-to-noise ratio of 1[45]\d\d.*up to 1200.*glitch"):
-        EventSampler(likelihood, BinaryPrior(), replace(found, snr=1.5 * found.snr))
+        QuadrupoleSampler(likelihood, BinaryPrior(), replace(found, snr=1.5 * found.snr))
 
 
 @pytest.mark.parametrize(
@@ -136,12 +135,10 @@ def test_louder_than_the_analysis_resolves_is_refused() -> None:
         ((5.0, 7.0), False),
     ],
 )
-def test_a_glitch_in_one_detector_is_flagged_and_a_quiet_detector_is_not(
-    snr: tuple[float, float], flagged: bool
-) -> None:
+def test_a_glitch_in_one_detector_is_flagged_and_a_quiet_detector_is_not(snr: tuple[float, float], flagged: bool) -> None:
     likelihood, found, _ = event(30.0)
     power = likelihood.power(found.waveform[None])[0]
-    flags = one_detector_flags(replace(found, snr=np.array(snr)), Network.of(("H1", "L1")), power)
+    flags = one_detector_flags(replace(found, snr=np.array(snr)), DetectorNetwork.of(("H1", "L1")), power)
     assert [flag.startswith("one detector: H1") for flag in flags] == [True] * flagged
 
 

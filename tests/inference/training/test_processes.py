@@ -80,9 +80,7 @@ class Tiny(nn.Module):
 
 def observations() -> tuple[torch.Tensor, torch.Tensor]:
     rng = np.random.default_rng(0)
-    return torch.tensor(rng.standard_normal((16, 4)).astype("f4")), torch.tensor(
-        rng.standard_normal((16, 3)).astype("f4")
-    )
+    return torch.tensor(rng.standard_normal((16, 4)).astype("f4")), torch.tensor(rng.standard_normal((16, 3)).astype("f4"))
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from gwsurrogate_ml.conventions import PARAMETERS
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference import psds
 from gwsurrogate_ml.inference.config import EstimatorConfig, read_config
-from gwsurrogate_ml.inference.likelihood.detectors import Network, amplitudes, earth_direction
+from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork, amplitudes, earth_direction
 from gwsurrogate_ml.inference.likelihood.injections import random_psds, simulate_segment
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.proposal import compression
@@ -51,9 +51,7 @@ def test_bank_and_network_basis_hold_the_power(sim: simulator.Simulator) -> None
     assert sim.captured > 0.999  # observed 0.9999
 
 
-def test_compressed_waveforms_equal_the_model_shifted_and_whitened(
-    sim: simulator.Simulator, config: EstimatorConfig
-) -> None:
+def test_compressed_waveforms_equal_the_model_shifted_and_whitened(sim: simulator.Simulator, config: EstimatorConfig) -> None:
     bank, df = sim.bank, 1 / config.segment.duration
     index = np.array([3, 50, 399])
     delay = np.array([-3e-3, 1e-4, 2e-3])
@@ -98,7 +96,7 @@ def test_features_of_full_length_data_equal_the_simulators(sim: simulator.Simula
     band, f = simulator.band_frequencies(config)
 
     direction = earth_direction(*(np.array([parameters[k]]) for k in ("ra", "dec", "geocent_time")))
-    network = Network.of(config.segment.detectors)
+    network = DetectorNetwork.of(config.segment.detectors)
     a = amplitudes(*network.patterns(direction, np.array([parameters["psi"]])), np.cos([parameters["theta_jn"]]))[0]
     a = a * np.exp(2j * parameters["phase"]) / parameters["luminosity_distance"]
     error = np.array([5e-4, -8e-4])
@@ -125,10 +123,7 @@ def test_features_of_full_length_data_equal_the_simulators(sim: simulator.Simula
 
     templates = torch.from_numpy(
         np.stack(
-            [
-                seen_templates(sim.functions, vectors, row, sim.templates)
-                for vectors, row in zip(bases, whitening, strict=True)
-            ]
+            [seen_templates(sim.functions, vectors, row, sim.templates) for vectors, row in zip(bases, whitening, strict=True)]
         )
     )
     bands = torch.from_numpy(psds.band_ratios(psd[:, band], f))
@@ -186,9 +181,7 @@ def test_projected_noise_is_unit_normal(sim: simulator.Simulator, config: Estima
     assert np.std(values.imag) == pytest.approx(1, abs=0.05)
 
 
-def test_signals_have_the_loudness_asked_for_and_lie_within_the_prior(
-    sim: simulator.Simulator, config: EstimatorConfig
-) -> None:
+def test_signals_have_the_loudness_asked_for_and_lie_within_the_prior(sim: simulator.Simulator, config: EstimatorConfig) -> None:
     batch = sim.batch(256, np.random.default_rng(0))
     low, high = config.simulator.snr
     assert 200 < len(batch.features) <= 256

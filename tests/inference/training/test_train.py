@@ -105,3 +105,20 @@ def test_a_prior_beyond_the_surrogate_is_refused_before_work_starts(tmp_path: Pa
     with pytest.raises(ConfigError, match="mass_ratio"):
         train_estimator(SETTINGS, tmp_path / "x", model=Narrow())
     assert not list(tmp_path.iterdir())
+
+
+def test_the_learning_rate_rises_linearly_and_falls_as_half_a_cosine() -> None:
+    import torch
+
+    from gwsurrogate_ml.inference.training.train import _schedule
+
+    t = read_config(SETTINGS | {"training": {"steps": 40, "warm_up": 8, "learning_rate": 2e-3}}).training
+    optimiser = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=t.learning_rate)
+    schedule = _schedule(optimiser, t)
+    rates = []
+    for _ in range(t.steps):
+        rates.append(schedule.get_last_lr()[0])
+        optimiser.step()
+        schedule.step()
+    rise, fall = np.arange(1, 9) / 8, 0.5 * (1 + np.cos(np.pi * np.arange(32) / 32))
+    np.testing.assert_allclose(rates, 2e-3 * np.concatenate([rise, fall]), rtol=1e-9, atol=1e-15)

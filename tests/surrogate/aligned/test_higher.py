@@ -85,9 +85,7 @@ def test_batches_do_not_depend_on_their_company_or_on_threads(
 def test_gradients_reach_every_mode(sur: Surrogate) -> None:
     parameters = torch.tensor([[2.3, 0.31, -0.42]], dtype=torch.float64, requires_grad=True)
     times = torch.tensor([-212.3, 14.7], dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(
-        lambda p, t: torch.view_as_real(sur.batch(p, t)), (parameters, times), eps=1e-6, atol=1e-6
-    )
+    assert torch.autograd.gradcheck(lambda p, t: torch.view_as_real(sur.batch(p, t)), (parameters, times), eps=1e-6, atol=1e-6)
 
 
 @pytest.mark.peer
@@ -126,9 +124,7 @@ def test_the_two_two_model_agrees_with_its_reference_path() -> None:
     mass = {key: BINARY[key] for key in ("mass_1", "mass_2", "chi_1", "chi_2")}
     keywords = {"sampling_frequency": 2048.0, "duration": 4.0, "f_min": 20.0}
     h = sur.frequency_domain(**mass, **keywords)[0]
-    plus, cross = sur.frequency_domain_polarizations(
-        **mass, **keywords, luminosity_distance=1.0, theta_jn=2.0, phase=0.4
-    )
+    plus, cross = sur.frequency_domain_polarizations(**mass, **keywords, luminosity_distance=1.0, theta_jn=2.0, phase=0.4)
     c = np.cos(2.0)
     band = slice(4 * 20, 4 * 800)
     size = np.max(np.abs(h[band]))
@@ -236,9 +232,7 @@ def test_batches_of_polarizations_are_those_of_single_binaries(
     found = sur.batch_polarizations(**many, **grid, modes=modes)
     assert found.shape == (n, 2, 1150)
     for i in (0, 30, 69):
-        start, *both = sur.strain(
-            **{k: v[i] for k, v in many.items()}, f_min=25.0, sampling_frequency=rate, modes=modes
-        )
+        start, *both = sur.strain(**{k: v[i] for k, v in many.items()}, f_min=25.0, sampling_frequency=rate, modes=modes)
         first = round(grid["start"] * rate - start * rate)
         for h, expected in zip(found[i], both, strict=True):
             np.testing.assert_allclose(h, expected[first : first + 1150], atol=1e-11 * np.abs(expected).max())

@@ -115,9 +115,7 @@ def test_many_binaries_at_once_equal_one_at_a_time(remnant: gw.Remnant) -> None:
         ({"q": 1.5, "chi1": 0, "chi2": 0, "mass_ratio": 0.5}, ConfigError, "mass_ratio"),
     ],
 )
-def test_bad_input_is_refused_with_the_remedy(
-    remnant: gw.Remnant, arguments: dict, error: type[Exception], says: str
-) -> None:
+def test_bad_input_is_refused_with_the_remedy(remnant: gw.Remnant, arguments: dict, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         remnant(**arguments)
 

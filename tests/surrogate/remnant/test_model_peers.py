@@ -16,9 +16,7 @@ def binaries() -> dict[str, np.ndarray]:
     return {"q": rng.uniform(1, 5, 300), "chi1": rng.uniform(-0.7, 0.7, 300), "chi2": rng.uniform(-0.7, 0.7, 300)}
 
 
-def test_mass_and_spin_agree_with_jimenez_forteza_et_al(
-    binaries: dict[str, np.ndarray], capsys: pytest.CaptureFixture
-) -> None:
+def test_mass_and_spin_agree_with_jimenez_forteza_et_al(binaries: dict[str, np.ndarray], capsys: pytest.CaptureFixture) -> None:
     """UIB2016 errs by 1e-4 in mass and 2e-4 in spin on held-out SXS runs; that is what the two may differ by."""
     nrutils = pytest.importorskip("lalinference.imrtgr.nrutils")
     state = gw.load_remnant()(**binaries)

@@ -39,9 +39,7 @@ def test_training_by_command_meets_the_targets_on_held_out_clusters(table: Path,
     out = tmp_path / "model"
     sizes = {"folds": 2, "n_points": 80, "n_plane_points": 50, "subset": 80, "members": 2}
     words = [word for key, value in sizes.items() for word in ("--set", f"{key}={value}")]
-    result = CliRunner().invoke(
-        app, ["train", "remnant", "remnant", "--set", f"runs={table}", *words, "--out", str(out)]
-    )
+    result = CliRunner().invoke(app, ["train", "remnant", "remnant", "--set", f"runs={table}", *words, "--out", str(out)])
     assert result.exit_code == 0, result.output
     model = gw.load_remnant(out)
     metrics = model.info["metrics"]

@@ -15,7 +15,8 @@ from gwsurrogate_ml.denoise.witness.features import Feature, candidates, evaluat
 from gwsurrogate_ml.denoise.witness.fitting import banded
 from gwsurrogate_ml.denoise.witness.stream import Filter
 from gwsurrogate_ml.kernels import fft
-from gwsurrogate_ml.kernels.psd import interpolate, inverse_spectrum_truncation, welch
+from gwsurrogate_ml.kernels.psd import welch
+from gwsurrogate_ml.kernels.truncation import interpolate, inverse_spectrum_truncation
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries

@@ -103,9 +103,7 @@ def edge_steps(frequencies: np.ndarray, psd: np.ndarray, best: np.ndarray, edges
     """
     away = {edge: np.abs(frequencies - edge) for edge in edges}
     return {
-        f"{edge:g} Hz": float(
-            np.mean((psd / best)[distance <= 1.0]) / np.mean((psd / best)[(distance >= 2.0) & (distance <= 6.0)])
-        )
+        f"{edge:g} Hz": float(np.mean((psd / best)[distance <= 1.0]) / np.mean((psd / best)[(distance >= 2.0) & (distance <= 6.0)]))
         for edge, distance in away.items()
     }
 
@@ -158,9 +156,7 @@ def injected(strain: TimeSeries, template: np.ndarray, n: int) -> tuple[TimeSeri
     return loud, starts
 
 
-def _filtered(
-    series: np.ndarray, noise: np.ndarray, template: np.ndarray, starts: np.ndarray, rate: float
-) -> np.ndarray:
+def _filtered(series: np.ndarray, noise: np.ndarray, template: np.ndarray, starts: np.ndarray, rate: float) -> np.ndarray:
     """Matched-filter SNR (n,) at each start, weighted with the PSD of `noise`."""
     size = template.size
     psd = np.interp(np.arange(size // 2 + 1) * rate / size, *spectrum(noise, rate))
@@ -184,9 +180,7 @@ def share_of_signal(
     return np.asarray(1.0 - _filtered(share, noise, template, starts, rate) / own), float(own)
 
 
-def injections(
-    data: MockData, clean: Cleaner, template: np.ndarray, n: int, sampling_frequency: float
-) -> dict[str, float]:
+def injections(data: MockData, clean: Cleaner, template: np.ndarray, n: int, sampling_frequency: float) -> dict[str, float]:
     """Matched-filter SNR of injections before and after, and what the cleaning took from the signal itself.
 
     Parameters

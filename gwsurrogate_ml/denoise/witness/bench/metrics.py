@@ -10,6 +10,9 @@ import numpy as np
 from gwsurrogate_ml.conventions import MTSUN_SI
 from gwsurrogate_ml.errors import ConfigError, DataError
 
+F_TEMPLATE, F_RANGE = 20.0, 10.0
+"""Hz from which templates are matched, and ranges integrated."""
+
 
 def binary_power(frequencies: np.ndarray, mass_1: float, mass_2: float) -> np.ndarray:
     """|h(f)|^2 of a binary up to a factor, (n_f,); zero at 0 Hz and beyond the cut-off.
@@ -45,9 +48,7 @@ def binary_power(frequencies: np.ndarray, mass_1: float, mass_2: float) -> np.nd
     f = np.asarray(frequencies, dtype=np.float64)
     x = np.maximum(f, 1e-3) / merger
     lorentz = 1.0 / (1.0 + (2.0 * (f - ring) / width) ** 2)
-    amplitude = np.where(
-        f < merger, x ** (-7 / 6), np.where(f < ring, x ** (-2 / 3), (ring / merger) ** (-2 / 3) * lorentz)
-    )
+    amplitude = np.where(f < merger, x ** (-7 / 6), np.where(f < ring, x ** (-2 / 3), (ring / merger) ** (-2 / 3) * lorentz))
     return np.where((f > 0) & (f < cut), amplitude**2, 0.0)
 
 
@@ -92,16 +93,14 @@ def asd_ratio(frequencies: np.ndarray, before: np.ndarray, after: np.ndarray, ba
     return float(np.exp(0.5 * np.mean(np.log(after[inside] / before[inside]))))
 
 
-def matched_filter_snr(
-    strain: np.ndarray, template: np.ndarray, psd: np.ndarray, sampling_frequency: float, f_low: float = 20.0
-) -> complex:
-    """Complex matched-filter SNR at zero lag of a series holding its own template.
+def matched_filter_snr(strain: np.ndarray, template: np.ndarray, psd: np.ndarray, sampling_frequency: float) -> complex:
+    """Complex matched-filter SNR at zero lag, from 20 Hz, of a series holding its own template.
 
     Parameters
     ----------
     strain, template : (n,) float64, in phase and time with one another
     psd : (n // 2 + 1,) one-sided, 1/Hz
-    sampling_frequency, f_low : float, Hz
+    sampling_frequency : float, Hz
 
     Returns
     -------
@@ -116,20 +115,19 @@ def matched_filter_snr(
         raise DataError(f"strain {strain.shape}, template {template.shape} and PSD {psd.shape} do not belong together")
     d, h = np.fft.rfft(strain), np.fft.rfft(template)
     k = np.arange(psd.size) * sampling_frequency / strain.size
-    use = (k >= f_low) & (k < 0.5 * sampling_frequency)
+    use = (k >= F_TEMPLATE) & (k < 0.5 * sampling_frequency)
     scale = 4.0 / (sampling_frequency * strain.size)
     sigma = np.sqrt(scale * np.sum(np.abs(h[use]) ** 2 / psd[use]))
     return complex(scale * np.sum(np.conj(h[use]) * d[use] / psd[use]) / sigma)
 
 
-def inspiral_range(frequencies: np.ndarray, psd: np.ndarray, f_low: float = 10.0) -> float:
-    """Sky-averaged range in Mpc of a 1.4 + 1.4 Msun binary at SNR 8, up to the innermost stable orbit.
+def inspiral_range(frequencies: np.ndarray, psd: np.ndarray) -> float:
+    """Sky-averaged range in Mpc of a 1.4 + 1.4 Msun binary at SNR 8, from 10 Hz to the innermost stable orbit.
 
     Parameters
     ----------
     frequencies : (n_f,) Hz
     psd : (n_f,) one-sided, 1/Hz
-    f_low : float, Hz
 
     Notes
     -----
@@ -139,9 +137,9 @@ def inspiral_range(frequencies: np.ndarray, psd: np.ndarray, f_low: float = 10.0
 
     total = 2.8 * MTSUN_SI
     chirp = total * 0.25 ** (3 / 5)
-    use = (frequencies >= f_low) & (frequencies <= 1.0 / (6.0**1.5 * np.pi * total))
+    use = (frequencies >= F_RANGE) & (frequencies <= 1.0 / (6.0**1.5 * np.pi * total))
     if use.sum() < 2:
-        raise ConfigError(f"no frequencies between {f_low:g} Hz and the innermost stable orbit")
+        raise ConfigError(f"no frequencies between {F_RANGE:g} Hz and the innermost stable orbit")
     integral = np.trapezoid(frequencies[use] ** (-7 / 3) / psd[use], frequencies[use])
     horizon = np.sqrt(5.0 / 6.0) * chirp ** (5 / 6) * np.pi ** (-2 / 3) * np.sqrt(integral) / 8.0
     return float(horizon / MPC_SECONDS / 2.2648)

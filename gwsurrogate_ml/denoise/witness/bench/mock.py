@@ -6,7 +6,7 @@ a cleaner's score is the fraction of the attainable logarithmic gain in SNR that
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 LASER = 1.064e-6
 """Wavelength of the light, m."""
 F_LOW = 10.0
+BINARY = (30.0, 30.0)
+"""Msun, of the binary whose SNR a score is about."""
 """The noise floor is flat below this frequency (Hz): the seismic wall is no part of the problem."""
 GRID_DURATION = 64.0
 """Analytic spectra are on a grid of 1 / this, s."""
@@ -133,10 +135,9 @@ class Mock:
         cleaned_psd: np.ndarray,
         *,
         band: tuple[float, float] = (F_LOW, np.inf),
-        masses: tuple[float, float] = (30.0, 30.0),
         reference_psd: np.ndarray | None = None,
     ) -> float:
-        """Fraction of the attainable log-gain in SNR that a cleaned PSD achieves; 1 is perfect, negative is harm.
+        """Share of the attainable log-gain in the SNR of 30 + 30 Msun that a cleaned PSD gets; 1 is perfect, below 0 is harm.
 
         Parameters
         ----------
@@ -145,8 +146,6 @@ class Mock:
             measured on data that the cleaner was not fitted to
         band : (low, high), Hz
             frequencies that count
-        masses : Msun
-            of the binary whose SNR it is
         reference_psd : (n_f,) 1/Hz, optional
             the raw strain's PSD measured on the same data, in place of the analytic one: its sampling error cancels
 
@@ -156,7 +155,7 @@ class Mock:
             if nothing can be gained in the band
         """
         f = self.grid()
-        power = binary_power(frequencies, *masses)
+        power = binary_power(frequencies, *BINARY)
         raw = np.interp(frequencies, f, self.raw_psd())
         best = np.interp(frequencies, f, self.optimal_psd())
         attainable = np.log(snr_gain(frequencies, raw, best, power, band))
@@ -192,9 +191,7 @@ def preset(name: str, *, sampling_frequency: float = 1024.0, floor: PsdSource = 
         if the name is unknown or the rate too low for the couplings
     """
     if sampling_frequency < 512:
-        raise ConfigError(
-            f"sampling_frequency={sampling_frequency:g} Hz: the couplings reach 200 Hz, give at least 512"
-        )
+        raise ConfigError(f"sampling_frequency={sampling_frequency:g} Hz: the couplings reach 200 Hz, give at least 512")
     curve = _floor(floor)
     if name == "o3_like":
         return Mock(name, _o3_like(curve), curve, sampling_frequency)
@@ -271,8 +268,3 @@ def _resonance(floor: Spectrum, f_0: float, quality: float, ratio: float) -> Spe
     top = np.array([f_0])
     scale = ratio * np.sqrt(floor(top)[0] / _pink(top)[0]) * f_0**2 / quality
     return lambda f: scale / (f_0**2 - f**2 + 1j * f * f_0 / quality)
-
-
-def presets() -> Sequence[str]:
-    """Names of the mocks."""
-    return ("o3_like", "sidebands_only", "null")

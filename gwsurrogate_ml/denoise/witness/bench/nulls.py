@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Fit = Callable[..., WitnessCleaner]
 """(strain, witnesses) -> a fitted cleaner."""
+HELD_OUT = 256.0
+"""Seconds of data that a fit does not see."""
 LAG = 30.0
 """Witnesses shifted by this many seconds know nothing of the strain."""
 
@@ -40,7 +42,6 @@ def null_tests(
     mock: Mock,
     seeds: Sequence[tuple[int, int]],
     duration: float,
-    held_out: float = 256.0,
     fit: Fit = WitnessCleaner.fit,
 ) -> dict[str, Any]:
     """Change of the optimal SNR (30 + 30 Msun) where there is nothing to subtract.
@@ -49,7 +50,7 @@ def null_tests(
     ----------
     mock : Mock
     seeds : sequence of (seed of the fit, seed held out)
-    duration, held_out : float, s, of the two
+    duration : float, s, of the data of the fit
     fit : callable(strain, witnesses) -> WitnessCleaner
 
     Returns
@@ -66,12 +67,12 @@ def null_tests(
     result: dict[str, Any] = {"no coupling": [], "shifted witnesses": [], "shifted after the fit": []}
     for first, second in seeds:
         for name, source, lag in (("no coupling", silent, 0.0), ("shifted witnesses", mock, LAG)):
-            pair = [source.draw(duration, first), source.draw(held_out, second)]
+            pair = [source.draw(duration, first), source.draw(HELD_OUT, second)]
             cleaner = fit(pair[0].strain, shifted(pair[0].witnesses, lag))
             for data in pair:
                 clean = cleaner.apply(data.strain, shifted(data.witnesses, lag)).strain
                 result[name].append(_snr_ratio(data.strain.value, clean, mock.sampling_frequency))
-        training, data = mock.draw(duration, first), mock.draw(held_out, second)
+        training, data = mock.draw(duration, first), mock.draw(HELD_OUT, second)
         cleaner = fit(training.strain, training.witnesses)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DomainWarning)  # that it says so is tested; here counts what it hands back
@@ -80,9 +81,7 @@ def null_tests(
     return result | {"worst": max(abs(ratio - 1.0) for ratios in result.values() for ratio in ratios)}
 
 
-def null_test_on_data(
-    strain: TimeSeries, witnesses: Mapping[str, TimeSeries], fit: Fit = WitnessCleaner.fit
-) -> dict[str, Any]:
+def null_test_on_data(strain: TimeSeries, witnesses: Mapping[str, TimeSeries], fit: Fit = WitnessCleaner.fit) -> dict[str, Any]:
     """As `null_tests` for data without a mock: the change of the SNR when witnesses are shifted before the fit."""
     cleaner = fit(strain, shifted(witnesses))
     clean = cleaner.apply(strain, shifted(witnesses)).strain
@@ -95,9 +94,7 @@ def _snr_ratio(before: np.ndarray, after: np.ndarray, rate: float) -> float:
     return snr_gain(f, raw, spectrum(after, rate)[1], binary_power(f, *MASSES))
 
 
-def self_subtraction_of_a_fit(
-    data: MockData, template: np.ndarray, n: int, fit: Fit = WitnessCleaner.fit
-) -> dict[str, float]:
+def self_subtraction_of_a_fit(data: MockData, template: np.ndarray, n: int, fit: Fit = WitnessCleaner.fit) -> dict[str, float]:
     """What is lost of signals in the very data that the cleaner is fitted to and applied to: the worst case.
 
     Filters once fitted cannot take anything from a signal that the witnesses do not hear; fitting to data that hold it can,
@@ -118,9 +115,7 @@ def self_subtraction_of_a_fit(
     from gwsurrogate_ml.denoise.witness.bench.ladder import injected
 
     loud, starts = injected(data.strain, template, n)
-    quiet_clean, loud_clean = (
-        fit(strain, data.witnesses).apply(strain, data.witnesses).strain for strain in (data.strain, loud)
-    )
+    quiet_clean, loud_clean = (fit(strain, data.witnesses).apply(strain, data.witnesses).strain for strain in (data.strain, loud))
     lost, snr = share_of_signal(loud_clean - quiet_clean, quiet_clean, template, starts, data.strain.sample_rate.value)
     return {"n": n, "snr": snr, "mean": float(np.mean(np.abs(lost))), "worst": float(np.max(np.abs(lost)))}
 

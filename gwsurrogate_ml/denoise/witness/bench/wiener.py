@@ -64,9 +64,7 @@ def causal_part(transfer: np.ndarray) -> np.ndarray:
     return fft.rfft(response)
 
 
-def wiener(
-    cross: np.ndarray, observed: np.ndarray, *, causal: bool = False, weight: np.ndarray | None = None
-) -> np.ndarray:
+def wiener(cross: np.ndarray, observed: np.ndarray, *, causal: bool = False, weight: np.ndarray | None = None) -> np.ndarray:
     """Transfer function of the least-squares estimate of a target from an observed series.
 
     Parameters

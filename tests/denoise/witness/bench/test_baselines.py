@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gwsurrogate_ml.denoise.deepclean import DeepClean, network
+from benchmarks.deepclean import DeepClean, network
 from gwsurrogate_ml.denoise.witness.bench import ladder
 from gwsurrogate_ml.denoise.witness.bench.baselines import bilinear_wiener, fir_wiener
 from gwsurrogate_ml.denoise.witness.bench.mock import preset

@@ -12,8 +12,8 @@ from gwsurrogate_ml.conventions import MTSUN_SI, ModeKey
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.surrogate.aligned import compiled
 from gwsurrogate_ml.surrogate.aligned.compiled import Knots
+from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
 from gwsurrogate_ml.surrogate.domain import check_parameters
-from gwsurrogate_ml.surrogate.geometric import GeometricSurrogate
 from gwsurrogate_ml.waveform.conditioning import segment_times
 from gwsurrogate_ml.waveform.polarizations import harmonics, projections
 from gwsurrogate_ml.waveform.spline import hermite
@@ -39,8 +39,17 @@ class Layout(NamedTuple):
     ramp: np.ndarray
 
 
-class PhysicalSurrogate(GeometricSurrogate):
-    """A waveform model that knows solar masses, seconds and hertz; users have `Surrogate`."""
+class PhysicalModes:
+    """A mode model in solar masses, seconds and hertz: where waveforms start, how they lie on a segment, checks of all these.
+
+    Parameters
+    ----------
+    modes : AlignedModes
+    """
+
+    def __init__(self, modes: AlignedModes) -> None:
+        self.geometric = modes
+        self.modes, self.tables = modes.modes, modes.tables
 
     def time_before_peak(self, *, mass_1: float, mass_2: float, chi_1: float, chi_2: float, f_min: float) -> float:
         """Seconds from the moment the (2,2) mode passes `f_min` (Hz) to the peak; masses in solar masses (detector frame).
@@ -50,9 +59,9 @@ class PhysicalSurrogate(GeometricSurrogate):
         DomainError
             parameters outside the domain, or a waveform that does not reach down to `f_min`
         """
-        parameters, total = self._physical_one(mass_1, mass_2, chi_1, chi_2)
+        parameters, total = self.one(mass_1, mass_2, chi_1, chi_2)
         unit = total * MTSUN_SI
-        return float(-(self._start(self._at_knots(parameters), unit, f_min, parameters) * unit)[0])
+        return float(-(self.start_at(self.geometric.at_knots(parameters), unit, f_min, parameters) * unit)[0])
 
     def orbital_phase(self, *, mass_1: float, mass_2: float, chi_1: float, chi_2: float, frequency: float) -> float:
         """Orbital phase (radians, 0 at the peak, negative before) at the moment the (2,2) mode passes `frequency` (Hz).
@@ -62,12 +71,12 @@ class PhysicalSurrogate(GeometricSurrogate):
         DomainError
             parameters outside the domain, or a frequency that the model does not reach down to or up to
         """
-        self._check_positive(frequency=frequency)
-        parameters, total = self._physical_one(mass_1, mass_2, chi_1, chi_2)
-        k = self._at_knots(parameters)
-        return -self._phase_at_peak(k, total * MTSUN_SI, 0.0, frequency, parameters)
+        self.check_positive(frequency=frequency)
+        parameters, total = self.one(mass_1, mass_2, chi_1, chi_2)
+        k = self.geometric.at_knots(parameters)
+        return -self.phase_at_peak(k, total * MTSUN_SI, 0.0, frequency, parameters)
 
-    def _layout(
+    def layout(
         self,
         k: Knots,
         units: np.ndarray,
@@ -78,10 +87,10 @@ class PhysicalSurrogate(GeometricSurrogate):
         m: int = 2,
     ) -> Layout:
         """How the waveforms, their modes up to `m`, lie on a segment, checked to hold each of them from `f_min` on."""
-        reach = self._start(k, units, f_min, parameters) * units
-        rate = self._rate(sampling_frequency, k.phase_slope.max(1) / units, m)
-        before, after = segment_times(duration, rate, self.t_max * units)
-        before = np.minimum(before, (-self.t_min * units * rate).astype(np.int64))
+        reach = self.start_at(k, units, f_min, parameters) * units
+        rate = self.rate(sampling_frequency, k.phase_slope.max(1) / units, m)
+        before, after = segment_times(duration, rate, self.geometric.t_max * units)
+        before = np.minimum(before, (-self.geometric.t_min * units * rate).astype(np.int64))
         # The model itself always reaches back a cycle more than the f_min it admits.
         if (short := reach + before / rate < 1.0 / f_min).any():
             i = int(np.argmax(short))
@@ -89,11 +98,11 @@ class PhysicalSurrogate(GeometricSurrogate):
                 f"the signal of total mass {units[i] / MTSUN_SI:g} is {-reach[i]:.2f} s long from {f_min:g} Hz, and a cycle more "
                 f"is needed to taper its start: the segment of {duration:g} s is too short, take a longer one or a higher f_min"
             )
-        return Layout(rate, before, after, self._ramp(before, reach, rate))
+        return Layout(rate, before, after, self.ramp(before, reach, rate))
 
     def smallest_total_mass(self, q: float, chi1: float, chi2: float, f_min: float) -> float:
         """Smallest total mass (solar masses, detector frame) for which the model reaches down to `f_min` (Hz)."""
-        self._one(q, chi1, chi2, {})
+        self.geometric.one(q, chi1, chi2, {})
         return float(self.total_mass_range(q, chi1, chi2, f_min)[0][0])
 
     def total_mass_range(self, q: Any, chi1: Any, chi2: Any, f_min: float) -> tuple[np.ndarray, np.ndarray]:
@@ -113,18 +122,18 @@ class PhysicalSurrogate(GeometricSurrogate):
         DomainError
             parameters outside the domain
         """
-        self._check_positive(f_min=f_min)
+        self.check_positive(f_min=f_min)
         parameters = np.column_stack(np.broadcast_arrays(*(np.atleast_1d(x).astype(float) for x in (q, chi1, chi2))))
-        check_parameters(parameters, self.info["ranges"])
-        k = self._at_knots(parameters)
+        check_parameters(parameters, self.geometric.info["ranges"])
+        k = self.geometric.at_knots(parameters)
         unit = 2 * np.pi * f_min * MTSUN_SI
-        return self._lowest_omega(k) / unit, k.phase_slope[:, self._tables.centre] / unit
+        return self.geometric.lowest_omega(k) / unit, k.phase_slope[:, self.tables.centre] / unit
 
     def ringdown(self, total_mass: float) -> float:
         """Seconds from the peak to the end of a waveform of `total_mass` (solar masses, detector frame)."""
-        return self.t_max * total_mass * MTSUN_SI
+        return self.geometric.t_max * total_mass * MTSUN_SI
 
-    def _chosen(self, modes: Iterable[ModeKey] | None) -> tuple[ModeKey, ...]:
+    def chosen(self, modes: Iterable[ModeKey] | None) -> tuple[ModeKey, ...]:
         """The model's modes that are among `modes` (None: all), checked to be a choice from them."""
         if modes is None:
             return self.modes
@@ -136,7 +145,7 @@ class PhysicalSurrogate(GeometricSurrogate):
             raise ConfigError(f"modes {unknown if wanted else []} are not among the model's: choose from {self.modes}")
         return tuple(mode for mode in self.modes if mode in wanted)
 
-    def _weights(self, theta_jn: Any, phase: Any, chosen: tuple[ModeKey, ...]) -> np.ndarray:
+    def weights(self, theta_jn: Any, phase: Any, chosen: tuple[ModeKey, ...]) -> np.ndarray:
         """Weights (..., 2, n, 2) of the first n modes, the last of them `chosen`, in h_plus and h_cross; 0 for those left out.
 
         The angles are numbers, or arrays (N,).
@@ -146,42 +155,38 @@ class PhysicalSurrogate(GeometricSurrogate):
         weights[..., [i for i, mode in enumerate(first) if mode not in chosen], :] = 0.0
         return weights
 
-    def _observed(
+    def observed(
         self, k: Knots, theta_jn: float, phase: float, first: float, step: float, n: int, chosen: tuple[ModeKey, ...]
     ) -> np.ndarray:
         """h_plus and h_cross (2, n) of the first waveform of `k`, in units of M / distance, at uniform times in M."""
         out = np.empty((2, n))
-        compiled.sums(self._tables, k, compiled.NOTHING, 0, self._weights(theta_jn, phase, chosen), first, step, out)
+        compiled.sums(self.tables, k, compiled.NOTHING, 0, self.weights(theta_jn, phase, chosen), first, step, out)
         return out
 
     @staticmethod
-    def _ramp(before: Any, reach: Any, rate: Any) -> np.ndarray:
+    def ramp(before: Any, reach: Any, rate: Any) -> np.ndarray:
         """Samples of the taper: 90 % of the way from the first sample, `before` the peak, to f_min at `reach` s, but no more
         than 0.4 s."""
         return np.maximum(2, (np.minimum(0.9 * (reach + before / rate), 0.4) * rate).astype(np.int64))
 
-    def _phase_at_peak(
-        self, k: Knots, unit: np.ndarray, phase: float, f_ref: float | None, parameters: np.ndarray
-    ) -> float:
+    def phase_at_peak(self, k: Knots, unit: np.ndarray, phase: float, f_ref: float | None, parameters: np.ndarray) -> float:
         """Orbital phase at t = 0 of the first waveform when `phase` is that at the (2,2) frequency `f_ref` (Hz; None: t = 0)."""
         if f_ref is None:
             return phase
-        t = self._start(k, unit, f_ref, parameters, "f_ref")[:1] + k.shift[:1]
+        t = self.start_at(k, unit, f_ref, parameters, "f_ref")[:1] + k.shift[:1]
         wanted, half = 2 * np.pi * f_ref * unit[0], 0.05
         for _ in range(3):  # Newton on the spline itself: the start is linear between knots
-            near = hermite(self.knots, k.phase[0], k.phase_slope[0], t + half * np.array([-1.0, 0.0, 1.0]))
+            near = hermite(self.geometric.knots, k.phase[0], k.phase_slope[0], t + half * np.array([-1.0, 0.0, 1.0]))
             slope, curve = (near[2] - near[0]) / (2 * half), (near[2] - 2 * near[1] + near[0]) / half**2
             t = t - (slope - wanted) / curve if abs(curve) > 1e-12 else t
-        return phase - 0.5 * float(hermite(self.knots, k.phase[0], k.phase_slope[0], t)[0])
+        return phase - 0.5 * float(hermite(self.geometric.knots, k.phase[0], k.phase_slope[0], t)[0])
 
-    def _start(
-        self, k: Knots, unit: np.ndarray, f_min: float, parameters: np.ndarray, name: str = "f_min"
-    ) -> np.ndarray:
+    def start_at(self, k: Knots, unit: np.ndarray, f_min: float, parameters: np.ndarray, name: str = "f_min") -> np.ndarray:
         """Time in M (N,) at which the (2,2) mode passes `f_min`; `unit` (N,) is the total mass in seconds."""
         if not (is_finite(f_min) and f_min > 0):
             raise ConfigError(f"{name} is {f_min!r}: give a positive frequency in Hz")
         wanted = 2 * np.pi * f_min * unit
-        lowest, highest = self._lowest_omega(k), k.phase_slope[:, self._tables.centre]
+        lowest, highest = self.geometric.lowest_omega(k), k.phase_slope[:, self.tables.centre]
         if (lowest > wanted).any():
             i = int(np.argmax(lowest / wanted))
             q, chi1, chi2 = parameters[i]
@@ -197,11 +202,11 @@ class PhysicalSurrogate(GeometricSurrogate):
                 f"{unit.max() / MTSUN_SI:g}: lower {name}, and give masses in solar masses"
             )
         rows = np.arange(len(unit))
-        j = np.maximum(np.argmax(k.phase_slope[:, : self._tables.centre + 1] >= wanted[:, None], axis=1), 1)
+        j = np.maximum(np.argmax(k.phase_slope[:, : self.tables.centre + 1] >= wanted[:, None], axis=1), 1)
         x = (wanted - k.phase_slope[rows, j - 1]) / (k.phase_slope[rows, j] - k.phase_slope[rows, j - 1])
-        return self.knots[j - 1] + x * (self.knots[j] - self.knots[j - 1]) - k.shift
+        return self.geometric.knots[j - 1] + x * (self.geometric.knots[j] - self.geometric.knots[j - 1]) - k.shift
 
-    def _physical(self, mass_1: Any, mass_2: Any, chi_1: Any, chi_2: Any) -> tuple[np.ndarray, np.ndarray]:
+    def many(self, mass_1: Any, mass_2: Any, chi_1: Any, chi_2: Any) -> tuple[np.ndarray, np.ndarray]:
         """Parameters (N, 3) and total masses (N,) from physical masses and spins, checked."""
         given = []
         for name, value in zip(("mass_1", "mass_2", "chi_1", "chi_2"), (mass_1, mass_2, chi_1, chi_2), strict=True):
@@ -210,9 +215,7 @@ class PhysicalSurrogate(GeometricSurrogate):
             except (TypeError, ValueError):
                 raise ConfigError(f"{name} is {value!r}: give a number") from None
         try:
-            m1, m2, c1, c2 = values = np.array(
-                given if max(x.ndim for x in given) == 0 else np.broadcast_arrays(*given)
-            )
+            m1, m2, c1, c2 = values = np.array(given if max(x.ndim for x in given) == 0 else np.broadcast_arrays(*given))
         except ValueError:
             shapes = ", ".join(str(x.shape) for x in given)
             raise ConfigError(f"masses and spins have the shapes {shapes}: give arrays (N,) of one length") from None
@@ -222,16 +225,14 @@ class PhysicalSurrogate(GeometricSurrogate):
         if (m1 < m2).any():
             m1, m2 = np.atleast_1d(m1, m2)
             i = int(np.argmax(m2 - m1))
-            raise DomainError(
-                f"mass_1 = {m1[i]:g} < mass_2 = {m2[i]:g}: mass_1 is the heavier body, swap masses and spins"
-            )
+            raise DomainError(f"mass_1 = {m1[i]:g} < mass_2 = {m2[i]:g}: mass_1 is the heavier body, swap masses and spins")
         parameters = np.empty((m1.size, 3))
         parameters[:, 0], parameters[:, 1], parameters[:, 2] = m1 / m2, c1, c2
-        check_parameters(parameters, self.info["ranges"])
+        check_parameters(parameters, self.geometric.info["ranges"])
         return parameters, np.atleast_1d(m1 + m2)
 
     @staticmethod
-    def _spread(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    def spread(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
         """`value` as finite float64 of `shape`."""
         try:
             found = np.broadcast_to(np.asarray(value, dtype=np.float64), shape)
@@ -241,9 +242,9 @@ class PhysicalSurrogate(GeometricSurrogate):
             raise ConfigError(f"{name} is not finite everywhere: check the values passed")
         return found
 
-    def _physical_one(self, *binary: Any) -> tuple[np.ndarray, np.ndarray]:
+    def one(self, *binary: Any) -> tuple[np.ndarray, np.ndarray]:
         """As `_physical`, for the calls that know one binary only."""
-        parameters, total = self._physical(*binary)
+        parameters, total = self.many(*binary)
         if len(total) != 1:
             raise ConfigError(
                 f"masses and spins are arrays of {len(total)}: this call takes one binary; `batch` and `frequency_domain` take many"
@@ -251,12 +252,12 @@ class PhysicalSurrogate(GeometricSurrogate):
         return parameters, total
 
     @staticmethod
-    def _highest(k: Knots, unit: np.ndarray, m: int) -> float:
+    def highest(k: Knots, unit: np.ndarray, m: int) -> float:
         """Highest frequency in Hz, in the ringdown, of the modes up to `m`; `unit` (N,) is the total mass in seconds."""
         return float((k.phase_slope.max(1) / unit).max()) * m / (4 * np.pi)
 
     @staticmethod
-    def _require_rate(sampling_frequency: float, highest: float, m: int) -> None:
+    def require_rate(sampling_frequency: float, highest: float, m: int) -> None:
         """Raise unless `highest` (Hz), in the ringdown of the modes with `m`, lies below half the sampling frequency."""
         if highest > 0.5 * sampling_frequency:
             raise ConfigError(
@@ -265,27 +266,27 @@ class PhysicalSurrogate(GeometricSurrogate):
             )
 
     @staticmethod
-    def _rate(sampling_frequency: float, omega: np.ndarray, m: int) -> np.ndarray:
+    def rate(sampling_frequency: float, omega: np.ndarray, m: int) -> np.ndarray:
         """`sampling_frequency`, doubled until the ringdown of the modes with `m` lies below half of it, (N,): in frequency only
         the band asked for is kept. `omega` (N,) is the (2,2) mode's highest angular frequency, rad/s."""
         doublings = np.ceil(np.log2(omega * m / (2 * np.pi) / sampling_frequency))
         return sampling_frequency * 2.0 ** np.maximum(doublings, 0.0)
 
     @classmethod
-    def _samples(cls, duration: float, sampling_frequency: float) -> int:
+    def n_samples(cls, duration: float, sampling_frequency: float) -> int:
         """Number of samples of a segment, checked to be whole."""
-        cls._check_positive(duration=duration, sampling_frequency=sampling_frequency)
+        cls.check_positive(duration=duration, sampling_frequency=sampling_frequency)
         n = round(duration * sampling_frequency)
         if n < 2 or abs(n - duration * sampling_frequency) > 1e-6 * n:
             raise ConfigError(
                 f"duration times sampling_frequency is {duration * sampling_frequency:g}: choose them so that it is a whole number "
                 "of at least 2 samples"
             )
-        cls._require_room(n, sampling_frequency)
+        cls.require_room(n, sampling_frequency)
         return n
 
     @staticmethod
-    def _require_room(samples: int, sampling_frequency: float) -> None:
+    def require_room(samples: int, sampling_frequency: float) -> None:
         """Raise where a series would fill gigabytes: a rate in other units, not a wish."""
         if samples > MOST_SAMPLES:
             raise ConfigError(
@@ -293,7 +294,8 @@ class PhysicalSurrogate(GeometricSurrogate):
             )
 
     @staticmethod
-    def _check_positive(**values: float) -> None:
+    def check_positive(**values: float) -> None:
+        """Raise unless each named value is a positive number."""
         for name, value in values.items():
             try:
                 good = math.isfinite(value) and value > 0

@@ -49,9 +49,7 @@ def network(n_witnesses: int) -> torch.nn.Module:
 class DeepClean:
     """A trained baseline; call it with strain and witnesses for cleaned values (n,)."""
 
-    def __init__(
-        self, net: torch.nn.Module, names: tuple[str, ...], shift: np.ndarray, scale: np.ndarray, unit: float
-    ) -> None:
+    def __init__(self, net: torch.nn.Module, names: tuple[str, ...], shift: np.ndarray, scale: np.ndarray, unit: float) -> None:
         self.net, self.names, self.shift, self.scale, self.unit = net, names, shift, scale, unit
         self.band: tuple[float, float] = (0.0, np.inf)
 

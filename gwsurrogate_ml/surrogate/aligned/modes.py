@@ -15,8 +15,8 @@ from gwsurrogate_ml.surrogate.aligned import compiled, higher, predictor
 from gwsurrogate_ml.surrogate.aligned.compiled import Knots
 from gwsurrogate_ml.surrogate.aligned.coordinates import features
 from gwsurrogate_ml.surrogate.aligned.predictor import chebyshev_exponents
+from gwsurrogate_ml.surrogate.aligned.uncertainty import ErrorEstimate, Factor, expected_mismatch, factors
 from gwsurrogate_ml.surrogate.domain import NAMES, check_parameters
-from gwsurrogate_ml.surrogate.uncertainty import ErrorEstimate, Factor, expected_mismatch, factors
 from gwsurrogate_ml.waveform.modes import Modes
 from gwsurrogate_ml.waveform.spline import hermite_torch, slope_matrix
 
@@ -48,30 +48,20 @@ def _check_card(card: dict[str, Any]) -> None:
 
 def _check_tensors(tensors: dict[str, np.ndarray], degree: int, modes: tuple[ModeKey, ...]) -> None:
     """Raise ArtifactError where weights and card do not belong together: the numbers would be wrong without a word."""
-    needed = {"knots", "stage1.mean", "stage1.basis", "stage1.polynomial"} | (
-        {"higher.basis"} if len(modes) > 1 else set()
-    )
+    needed = {"knots", "stage1.mean", "stage1.basis", "stage1.polynomial"} | ({"higher.basis"} if len(modes) > 1 else set())
     if missing := sorted(needed - set(tensors)):
-        raise ArtifactError(
-            f"the weights lack {missing[0]!r}: they are not those of a surrogate, install or train it anew"
-        )
+        raise ArtifactError(f"the weights lack {missing[0]!r}: they are not those of a surrogate, install or train it anew")
     for key, value in tensors.items():
         if not np.isfinite(value).all():
-            raise ArtifactError(
-                f"{key!r} of the weights holds numbers that are not finite: install or train the model anew"
-            )
+            raise ArtifactError(f"{key!r} of the weights holds numbers that are not finite: install or train the model anew")
     knots = tensors["knots"]
     if knots.ndim != 1 or len(knots) < 16 or not (np.diff(knots) > 0).all():
         raise ArtifactError("the weights' knots do not ascend: install or train the model anew")
     for key, value in tensors.items():
         if key.endswith("stage1.basis") and value.shape[-1] != 2 * len(knots):
-            raise ArtifactError(
-                f"{key!r} of the weights has shape {value.shape}: it does not fit the {len(knots)} knots"
-            )
+            raise ArtifactError(f"{key!r} of the weights has shape {value.shape}: it does not fit the {len(knots)} knots")
     if len(tensors["stage1.polynomial"]) != len(chebyshev_exponents(degree)):
-        raise ArtifactError(
-            f"the card's degree {degree} does not fit the weights: restore the card that came with them"
-        )
+        raise ArtifactError(f"the card's degree {degree} does not fit the weights: restore the card that came with them")
     if len(modes) > 1 and len(tensors["higher.basis"]) != len(modes) - 1:
         raise ArtifactError(
             f"the card names {len(modes)} modes, the weights hold {len(tensors['higher.basis']) + 1}: restore the card that came "
@@ -79,8 +69,8 @@ def _check_tensors(tensors: dict[str, np.ndarray], degree: int, modes: tuple[Mod
         )
 
 
-class GeometricSurrogate:
-    """Modes in units of the total mass; `model.Surrogate` adds the calls in physical units.
+class AlignedModes:
+    """The mode model of aligned spins: modes in units of the total mass, in numpy for one binary and in torch for many.
 
     Parameters
     ----------
@@ -94,13 +84,19 @@ class GeometricSurrogate:
         _check_card(card)
         self.info = card
         self.modes: tuple[ModeKey, ...] = tuple((int(l), int(m)) for l, m in card["modes"])
-        self._tensors = {key: np.array(value, dtype=np.float64, order="C") for key, value in tensors.items()}
-        self._degree = int(card["degree"])
-        _check_tensors(self._tensors, self._degree, self.modes)
-        self.knots = self._tensors["knots"]
-        self._tables = compiled.tables(self._tensors, self._degree, self.modes)
+        self.tensors = {key: np.array(value, dtype=np.float64, order="C") for key, value in tensors.items()}
+        self.degree = int(card["degree"])
+        _check_tensors(self.tensors, self.degree, self.modes)
+        self.knots = self.tensors["knots"]
+        self.tables = compiled.tables(self.tensors, self.degree, self.modes)
         # The peak moves by a fraction of an M when stage 2 is added: keep a margin to both ends of the knots.
         self.t_min, self.t_max = float(self.knots[0]) + 5.0, float(self.knots[-1]) - 5.0
+
+    @property
+    def limits(self) -> dict[str, tuple[float, float]]:
+        """Hard limits by bilby's names."""
+        ranges = {name: (float(x["hard_min"]), float(x["hard_max"])) for name, x in self.info["ranges"].items()}
+        return {"mass_ratio": (1.0 / ranges["q"][1], 1.0), "chi_1": ranges["chi1"], "chi_2": ranges["chi2"]}
 
     def __call__(self, q: float, chi1: float, chi2: float, times: np.ndarray | None = None, **unknown: object) -> Modes:
         """Modes of one binary, r h / M in geometric units.
@@ -124,14 +120,14 @@ class GeometricSurrogate:
         ConfigError
             unknown keyword, wrong shape of `times`
         """
-        k = self._at_knots(self._one(q, chi1, chi2, unknown))
+        k = self.at_knots(self.one(q, chi1, chi2, unknown))
         try:
             times = np.arange(np.ceil(self.t_min), self.t_max) if times is None else np.array(times, dtype=np.float64)
         except (TypeError, ValueError):
             raise ConfigError("times are no numbers: give an array (n,) in M") from None
-        self._check_times(times)
+        self.check_times(times)
         out = np.empty((1, len(self.modes), len(times)), dtype=np.complex128)
-        compiled.modes(self._tables, k, compiled.NOTHING, times[None], out)
+        compiled.modes(self.tables, k, compiled.NOTHING, times[None], out)
         return Modes(times, dict(zip(self.modes, out[0], strict=True)))
 
     def batch(self, parameters: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
@@ -159,27 +155,23 @@ class GeometricSurrogate:
 
         for name, tensor in (("parameters", parameters), ("times", times)):
             if not isinstance(tensor, torch.Tensor) or tensor.is_complex():
-                raise ConfigError(
-                    f"{name} is a {type(tensor).__name__}: give a real torch tensor, torch.as_tensor(...)"
-                )
+                raise ConfigError(f"{name} is a {type(tensor).__name__}: give a real torch tensor, torch.as_tensor(...)")
         check_parameters(parameters.detach().cpu().numpy(), self.info["ranges"])
         if times.ndim not in (1, 2) or (times.ndim == 2 and len(times) != len(parameters)):
             raise ConfigError(f"times have shape {tuple(times.shape)}: give (n,) or (N, n) with N = {len(parameters)}")
-        self._check_times(times.detach().cpu().numpy(), ndim=times.ndim)
+        self.check_times(times.detach().cpu().numpy(), ndim=times.ndim)
         dtype = torch.float64
         inputs = (parameters, times)
         dual = any(torch.autograd.forward_ad.unpack_dual(x).tangent is not None for x in inputs)
         wanted = dual or (torch.is_grad_enabled() and any(x.requires_grad for x in inputs))
         if parameters.device.type == "cpu" and not wanted:
-            return torch.from_numpy(
-                self._compiled_batch(parameters.detach().to(dtype).numpy(), times.to(dtype).numpy())
-            )
+            return torch.from_numpy(self._compiled_batch(parameters.detach().to(dtype).numpy(), times.to(dtype).numpy()))
         tensors, to_slopes = self._on(parameters.device)
-        log_amplitude, phase = predictor.log_amplitude_and_phase(parameters.to(dtype), tensors, self._degree, torch)
-        log_total, centre = log_amplitude, self._tables.centre
+        log_amplitude, phase = predictor.log_amplitude_and_phase(parameters.to(dtype), tensors, self.degree, torch)
+        log_total, centre = log_amplitude, self.tables.centre
         more = parameters.new_zeros((len(parameters), 0, 2, len(self.knots)))
         if len(self.modes) > 1:
-            more = higher.coorbital(parameters.to(dtype), tensors, self._degree, self.modes[1:], torch)
+            more = higher.coorbital(parameters.to(dtype), tensors, self.degree, self.modes[1:], torch)
             log_total = 0.5 * torch.log(torch.exp(2.0 * log_amplitude) + (more**2).sum((1, 2)))
         knots = tensors["knots"]
         peak = _uphill(log_total.detach(), centre)
@@ -189,7 +181,7 @@ class GeometricSurrogate:
         row_slopes = rows @ to_slopes
         found = hermite_torch(knots, rows, row_slopes, times.to(dtype).expand(len(parameters), -1) + shift)
         angle = found[:, :1] - hermite_torch(knots, rows[:, :1], row_slopes[:, :1], shift)
-        orders = torch.as_tensor(self._tables.orders, dtype=dtype, device=angle.device)
+        orders = torch.as_tensor(self.tables.orders, dtype=dtype, device=angle.device)
         turn = torch.exp(-0.5j * orders[:, None] * angle)
         others = torch.complex(found[:, 2::2], found[:, 3::2])
         return torch.cat([found[:, 1:2].to(others.dtype), others], 1) * turn
@@ -213,34 +205,32 @@ class GeometricSurrogate:
         DomainError
             as for a waveform
         """
-        parameters = self._one(q, chi1, chi2, unknown)
+        parameters = self.one(q, chi1, chi2, unknown)
         factor = self.info.get("error_factor_90")
         if factor is None:
             raise ConfigError(
                 f"the model {self.info['name']!r} carries no error estimate: train it anew with an NR table (--set nr=FILE)"
             )
-        expected = float(expected_mismatch(parameters, self._tensors, self._factors)[0])
+        expected = float(expected_mismatch(parameters, self.tensors, self._factors)[0])
         calibrated = self.info["metrics"].get("higher_modes_validation", {}).get("error_factor_90", {})
         bounds = {}
         if calibrated:
-            spread = higher.spread(parameters, self._tensors, self.modes[1:])[0].tolist()
+            spread = higher.spread(parameters, self.tensors, self.modes[1:])[0].tolist()
             bounds = {(l, m): calibrated[f"{l}{m}"] * x for (l, m), x in zip(self.modes[1:], spread, strict=True)}
         return ErrorEstimate(expected, factor * expected, bounds)
 
     @cached_property
     def _factors(self) -> list[Factor]:
-        return factors(self._tensors)
+        return factors(self.tensors)
 
-    def _one(self, q: float, chi1: float, chi2: float, unknown: dict[str, object]) -> np.ndarray:
+    def one(self, q: float, chi1: float, chi2: float, unknown: dict[str, object]) -> np.ndarray:
         """Parameters (1, 3) of one binary, checked."""
         values = []
         for name, value in (("q", require_q(q, unknown)), ("chi1", chi1), ("chi2", chi2)):
             try:
                 values.append(float(value))
             except (TypeError, ValueError):
-                raise ConfigError(
-                    f"{name} is {value!r}: this call takes one binary, a number; `batch` takes many"
-                ) from None
+                raise ConfigError(f"{name} is {value!r}: this call takes one binary, a number; `batch` takes many") from None
         parameters = np.array([values])
         check_parameters(parameters, self.info["ranges"])
         return parameters
@@ -251,29 +241,30 @@ class GeometricSurrogate:
         out = np.empty((len(parameters), len(self.modes), times.shape[1]), dtype=np.complex128)
 
         def work(part: slice) -> None:
-            at, k = times if len(times) == 1 else times[part], self._at_knots(parameters[part])
-            compiled.modes(self._tables, k, compiled.at_all_knots(self._tables, k), at, out[part])
+            at, k = times if len(times) == 1 else times[part], self.at_knots(parameters[part])
+            compiled.modes(self.tables, k, compiled.at_all_knots(self.tables, k), at, out[part])
 
         in_threads(work, len(parameters))
         return out
 
-    def _at_knots(self, parameters: np.ndarray) -> Knots:
+    def at_knots(self, parameters: np.ndarray) -> Knots:
         """The waveforms of `parameters` (N, 3) at the knots."""
         if len(parameters) == 1:
-            found = compiled.coefficients(self._tables, *parameters[0])
+            found = compiled.coefficients(self.tables, *parameters[0])
         else:
-            leading = predictor.coefficients(features(parameters), self._tensors, self._degree)
+            leading = predictor.coefficients(features(parameters), self.tensors, self.degree)
             more = np.zeros((len(parameters), 0, 1))
             if len(self.modes) > 1:
-                more = higher.coefficients(parameters, self._tensors, self._degree, self.modes[1:])
+                more = higher.coefficients(parameters, self.tensors, self.degree, self.modes[1:])
             found = leading, more
-        return compiled.at_knots(self._tables, parameters, *found)
+        return compiled.at_knots(self.tables, parameters, *found)
 
-    def _lowest_omega(self, k: Knots) -> np.ndarray:
+    def lowest_omega(self, k: Knots) -> np.ndarray:
         """Angular frequency (rad / M) of the (2,2) mode at the earliest usable knot, (N,)."""
         return k.phase_slope[:, np.searchsorted(self.knots, self.t_min, side="right")]
 
-    def _check_times(self, times: np.ndarray, ndim: int = 1) -> None:
+    def check_times(self, times: np.ndarray, ndim: int = 1) -> None:
+        """Raise unless `times` are finite, of `ndim` dimensions, and within the model's range."""
         if times.ndim != ndim or not np.all(np.isfinite(times)):
             raise ConfigError("times must be a one-dimensional array of finite numbers, in M")
         if times.size and (times.min() < self.t_min or times.max() > self.t_max):
@@ -290,8 +281,6 @@ class GeometricSurrogate:
         import torch
 
         if device not in self._devices:
-            tensors = {
-                key: torch.as_tensor(value, dtype=torch.float64, device=device) for key, value in self._tensors.items()
-            }
+            tensors = {key: torch.as_tensor(value, dtype=torch.float64, device=device) for key, value in self.tensors.items()}
             self._devices[device] = tensors, torch.as_tensor(slope_matrix(self.knots).T.copy(), device=device)
         return self._devices[device]

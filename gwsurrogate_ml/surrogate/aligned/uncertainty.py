@@ -43,18 +43,14 @@ Factor = tuple[np.ndarray, bool]
 def factors(tensors: dict[str, np.ndarray]) -> list[Factor]:
     """Cholesky factors of the processes' covariances, the same for every binary."""
     out = []
-    for length, constant, noise in zip(
-        tensors["stage2.length"], tensors["stage2.constant"], tensors["stage2.noise"], strict=True
-    ):
+    for length, constant, noise in zip(tensors["stage2.length"], tensors["stage2.constant"], tensors["stage2.noise"], strict=True):
         b = tensors["stage2.centres"] / length
         inner = np.exp(-0.5 * np.sum((b[:, None] - b[None]) ** 2, axis=2)) * constant
         out.append(cho_factor(inner + np.diag(noise)))
     return out
 
 
-def expected_mismatch(
-    parameters: np.ndarray, tensors: dict[str, np.ndarray], known: list[Factor] | None = None
-) -> np.ndarray:
+def expected_mismatch(parameters: np.ndarray, tensors: dict[str, np.ndarray], known: list[Factor] | None = None) -> np.ndarray:
     """Expected mismatch (N,) of (2,2) to numerical relativity at `parameters` (N, 3), before calibration.
 
     `known` are the `factors` of the same tensors, where they have been worked out before.

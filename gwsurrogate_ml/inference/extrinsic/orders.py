@@ -1,0 +1,271 @@
+"""Integrals over time, sky, polarisation, phase and distance of a signal with any modes and any spins, its inclination given.
+
+With a waveform's spectra S_mp order by order in the orbital phase (`waveform.model`), the antenna patterns F_dp and the arrival t_d
+of a point, ``<h|d> = Re sum_m exp(-i m phase) Z_m / D`` and ``<h|h> = Re sum_mn exp(i (n - m) phase) G_mn / D^2`` with
+``Z_m = sum_dp F_dp z_mpd(t_d)`` and ``G_mn = sum_dpq F_dp F_dq <S_mp|S_nq>_d``. The phase of a point is drawn about where the
+order m = 2 has its maximum, half a turn farther, or anywhere, and weighed by prior over proposal; distance is integrated by
+quadrature over 1 / D, in which the likelihood is a normal density (the prior ~ D^2 becomes ``(1/D)^-4``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.special import ndtri
+
+from gwsurrogate_ml.inference.extrinsic.points import ExtrinsicPoints
+from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork
+from gwsurrogate_ml.inference.likelihood.window import TAPS, TimeWindow, lagrange
+from gwsurrogate_ml.jit import njit
+
+SKIP = 25.0
+"""A point whose largest possible term lies this far (in log) below the largest so far is skipped."""
+ANYWHERE = 0.1
+"""Share of phases drawn uniformly."""
+REACH = 7.0
+"""Standard deviations of 1 / D on either side of the best one that are integrated."""
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
+
+
+@dataclass(frozen=True)
+class OrderPoints:
+    """Weighted points over arrival times, sky, polarisation and the phase's place in its proposal.
+
+    Parameters
+    ----------
+    points : ExtrinsicPoints
+        of which inclination and amplitudes are not used
+    psi : (M,) rad in [0, pi)
+    kind : (M,) int
+        where the phase is: 0 anywhere, 1 about the maximum, 2 half a turn farther
+    place : (M,) float64
+        phase over a turn (kind 0), or normal score about the centre
+    """
+
+    points: ExtrinsicPoints
+    psi: np.ndarray
+    kind: np.ndarray
+    place: np.ndarray
+
+    @classmethod
+    def of(cls, points: ExtrinsicPoints, seed: int) -> OrderPoints:
+        """Points with a phase each; psi, folded by a symmetry that odd orders break, is unfolded at random."""
+        rng = np.random.default_rng([seed, 5])
+        n = len(points)
+        kind = rng.choice(3, p=[ANYWHERE, 0.5 * (1 - ANYWHERE), 0.5 * (1 - ANYWHERE)], size=n)
+        u = rng.random(n)
+        return cls(points, points.psi + np.pi / 2 * rng.integers(0, 2, n), kind, np.where(kind == 0, u, ndtri(u)))
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """All of them, by name."""
+        return self.points.tensors() | {"unfolded_psi": self.psi, "kind": self.kind, "place": self.place}
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, np.ndarray]) -> OrderPoints:
+        """The inverse of `tensors`."""
+        own = (tensors.pop(name) for name in ("unfolded_psi", "kind", "place"))
+        return cls(ExtrinsicPoints(**tensors), *own)
+
+    def take(self, index: np.ndarray, log_weight: np.ndarray) -> OrderPoints:
+        """The chosen points with new weights."""
+        return OrderPoints(self.points.take(index, log_weight), self.psi[index], self.kind[index], self.place[index])
+
+    @property
+    def log_weight(self) -> np.ndarray:
+        """(M,) float64."""
+        return self.points.log_weight
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+@njit(inline="always")
+def _at_point(series, gram, e, left, weights, patterns, z, g):  # type: ignore[no-untyped-def]
+    """Fill Z_m (n_m,) and G_mn (n_m, n_m) of point `e`."""
+    n_m, n_det = series.shape[0], series.shape[2]
+    for m in range(n_m):
+        total = 0.0 + 0.0j
+        for d in range(n_det):
+            start = left[e, d]
+            plus, cross = 0.0 + 0.0j, 0.0 + 0.0j
+            for k in range(6):
+                w = weights[e, d, k]
+                plus += w * series[m, 0, d, start + k]
+                cross += w * series[m, 1, d, start + k]
+            total += patterns[e, d, 0] * plus + patterns[e, d, 1] * cross
+        z[m] = total
+        for n in range(n_m):
+            norm = 0.0 + 0.0j
+            for d in range(n_det):
+                for p in range(2):
+                    for q in range(2):
+                        norm += patterns[e, d, p] * patterns[e, d, q] * gram[d, m, p, n, q]
+            g[m, n] = norm
+
+
+@njit(inline="always")
+def _phase(z, g, orders, two, kind, place):  # type: ignore[no-untyped-def]
+    """Phase of a point and the log of its prior over its proposal."""
+    size = max(np.sqrt(g[two, two].real), 1e-300)
+    sigma = min(0.5 * size / max(abs(z[two]), 1e-300), 1.0)
+    centre = 0.5 * np.arctan2(z[two].imag, z[two].real)
+    phase = 2 * np.pi * place if kind == 0 else centre + sigma * place + (np.pi if kind == 2 else 0.0)
+    # Maxima half a turn apart: the sum over both and over whole turns is one over half turns.
+    nearest = phase - centre - np.pi * np.round((phase - centre) / np.pi)
+    density = 0.0
+    for turn in range(-2, 3):
+        x = (nearest + np.pi * turn) / sigma
+        density += np.exp(-0.5 * x * x)
+    density *= 0.5 * (1 - ANYWHERE) / (np.sqrt(2 * np.pi) * sigma)
+    return phase, -np.log(2 * np.pi * (density + ANYWHERE / (2 * np.pi)))
+
+
+@njit(inline="always")
+def _match(z, g, orders, phase):  # type: ignore[no-untyped-def]
+    """<h|d> and <h|h> at 1 Mpc at a phase."""
+    match, power = 0.0, 0.0
+    for m in range(len(z)):
+        angle = orders[m] * phase
+        match += z[m].real * np.cos(angle) + z[m].imag * np.sin(angle)
+        for n in range(len(z)):
+            turn = (orders[n] - orders[m]) * phase
+            power += g[m, n].real * np.cos(turn) - g[m, n].imag * np.sin(turn)
+    return match, max(power, 1e-300)
+
+
+@njit(inline="always")
+def _bounds(match, power, near, far):  # type: ignore[no-untyped-def]
+    """Range of 1 / D that counts, within the prior's."""
+    best, sigma = match / power, 1.0 / np.sqrt(power)
+    low, high = 1.0 / far, 1.0 / near
+    inner, outer = max(low, min(best - REACH * sigma, high)), min(high, max(best + REACH * sigma, low))
+    # Far distances count by their volume where the signal is weak, or beyond the prior.
+    if best - REACH * sigma < low or 0.5 * match * match / power * (1 if match > 0 else 0) < 12.0:
+        inner = low
+    return inner, max(outer, inner * (1 + 1e-9))
+
+
+@njit(inline="always")
+def _over_distance(match, power, near, far, log_norm, nodes, weights):  # type: ignore[no-untyped-def]
+    """Log of the likelihood integrated over the prior on distance, by Gauss-Legendre in log(1 / D) over what counts."""
+    low, high = _bounds(match, power, near, far)
+    a, b = np.log(low), np.log(high)
+    top, total = -np.inf, 0.0
+    panels = 1 + int((b - a) / 1.5)
+    width = (b - a) / panels
+    for panel in range(panels):
+        for k in range(len(nodes)):
+            x = a + width * (panel + 0.5 + 0.5 * nodes[k])
+            w = np.exp(x)
+            term = match * w - 0.5 * power * w * w - 3.0 * x
+            if term > top:
+                total = total * np.exp(top - term) + 0.5 * width * weights[k]
+                top = term
+            else:
+                total += 0.5 * width * weights[k] * np.exp(term - top)
+    return top + np.log(total) + log_norm
+
+
+@njit(nogil=True)
+def _terms(series, gram, packed, orders, two, limits, edges, nodes, node_weights, top_only):  # type: ignore[no-untyped-def]
+    """Log of weight times likelihood of every point (M,), and its phase (M,)."""
+    left, weights, patterns, kind, place, log_weight, geocentre = packed
+    n_m, n_points = series.shape[0], len(log_weight)
+    z, g = np.empty(n_m, np.complex128), np.empty((n_m, n_m), np.complex128)
+    out, phases = np.full(n_points, -np.inf), np.zeros(n_points)
+    near, far, log_norm = edges
+    top = -np.inf
+    for e in range(n_points):
+        if geocentre[e] < limits[0] or geocentre[e] > limits[1]:
+            continue
+        _at_point(series, gram, e, left, weights, patterns, z, g)
+        phase, log_ratio = _phase(z, g, orders, two, kind[e], place[e])
+        phases[e] = phase
+        match, power = _match(z, g, orders, phase)
+        base = log_weight[e] + log_ratio
+        most = 0.5 * match * match / power if match > 0 else 0.0
+        if top_only and base + most < top - SKIP:
+            continue
+        out[e] = base + _over_distance(match, power, near, far, log_norm, nodes, node_weights)
+        top = max(top, out[e])
+    return out, phases
+
+
+@dataclass(frozen=True)
+class OrdersIntegral:
+    """The likelihood with all but inclination and the model's own parameters integrated, over one set of points.
+
+    Parameters
+    ----------
+    points : OrderPoints
+    network : DetectorNetwork
+    window : TimeWindow
+    distance : (nearest, farthest), Mpc
+    time_limits : (low, high) of the geocentre time, s from the segment's start
+    """
+
+    points: OrderPoints
+    network: DetectorNetwork
+    window: TimeWindow
+    distance: tuple[float, float]
+    time_limits: tuple[float, float]
+
+    @cached_property
+    def _packed(self) -> tuple:
+        p = self.points.points
+        position = (p.times - self.window.start) / self.window.step
+        left = np.floor(position).astype(np.int64) - (TAPS // 2 - 1)
+        patterns = np.stack(self.network.patterns(p.direction, self.points.psi), axis=2)
+        return left, lagrange(position - left), patterns, self.points.kind, self.points.place, p.log_weight, p.geocentre
+
+    @property
+    def _edges(self) -> tuple[float, float, float]:
+        near, far = self.distance
+        return near, far, float(np.log(3.0 / (far**3 - near**3)))
+
+    def terms(self, orders: np.ndarray, series: np.ndarray, gram: np.ndarray, exact: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        """Log of weight times likelihood of every point (M,), and the phases (M,) that the points have for this binary.
+
+        Parameters
+        ----------
+        orders : (n_m,) int
+        series : (n_m, 2, n_det, window.size) complex128, <S_mp|d>_d(t) at 1 Mpc
+        gram : (n_det, n_m, 2, n_m, 2) complex128, <S_mp|S_nq>_d
+        exact : bool
+            also the points that hardly count
+        """
+        two = int(np.flatnonzero(orders == 2)[0])
+        return _terms(series, gram, self._packed, orders, two, self.time_limits, self._edges, _NODES, _WEIGHTS, not exact)
+
+    def draw(
+        self,
+        orders: np.ndarray,
+        series: np.ndarray,
+        gram: np.ndarray,
+        terms: np.ndarray,
+        phases: np.ndarray,
+        rng: np.random.Generator,
+    ) -> tuple[int, float, float, float, float]:
+        """Index of a point drawn by its term, its phase, a distance (Mpc) there, log likelihood ratio and optimal SNR."""
+        chance = np.exp(terms - terms.max())
+        e = int(np.searchsorted(np.cumsum(chance), rng.random() * chance.sum()))
+        left, weights, patterns, *_ = self._packed
+        z, g = np.empty(len(orders), np.complex128), np.empty((len(orders), len(orders)), np.complex128)
+        _at_point(series, gram, e, left, weights, patterns, z, g)
+        match, power = _match(z, g, orders, phases[e])
+        low, high = _bounds(match, power, *self.distance)
+        x = np.linspace(np.log(low), np.log(high), 2001)
+        log_density = match * np.exp(x) - 0.5 * power * np.exp(2 * x) - 3 * x
+        density = np.exp(log_density - log_density.max())
+        cumulative = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]))])
+        inverse = np.exp(np.interp(rng.random() * cumulative[-1], cumulative, x))
+        log_likelihood = match * inverse - 0.5 * power * inverse**2
+        return (
+            e,
+            float(phases[e] % (2 * np.pi)),
+            float(1 / inverse),
+            float(log_likelihood),
+            float(np.sqrt(power) * inverse),
+        )

@@ -1,0 +1,191 @@
+"""The sampler of models with any modes and any spins: inclination proposed with the model's parameters, six integrated.
+
+A draw's waveforms are transformed order by order, its extrinsic parameters are drawn with its likelihood, and nothing large is kept
+of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.fft import ifft
+from scipy.special import ndtr
+
+from gwsurrogate_ml.conventions import EXTRINSIC
+from gwsurrogate_ml.errors import GwsmlError
+from gwsurrogate_ml.inference.extrinsic.orders import OrderPoints, OrdersIntegral
+from gwsurrogate_ml.inference.extrinsic.points import keep_best, quasi_random
+from gwsurrogate_ml.inference.likelihood.detectors import sky_angles
+from gwsurrogate_ml.inference.prior.composition import Prior
+from gwsurrogate_ml.inference.sampling.loud import unlike
+from gwsurrogate_ml.inference.sampling.sampler import TOO_FEW, Evaluated, EventSampler, Known, numbered
+from gwsurrogate_ml.inference.weights import effective_size, log_sum
+
+WEAK = 1e-9
+"""Share of a waveform's power below which an order is left out: a thousandth in log likelihood at a signal-to-noise ratio of 40."""
+INCLINATIONS = (0.4, 1.1, 2.0, 2.7)
+"""theta_jn (rad) of the loudest template, for the first sets of points."""
+
+
+class InclinedPrior:
+    """The prior of the model's parameters and the inclination, isotropic.
+
+    Parameters
+    ----------
+    prior : Prior
+    """
+
+    def __init__(self, prior: Prior) -> None:
+        self.prior = prior
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns of `theta`."""
+        return (*self.prior.names, "theta_jn")
+
+    def from_normal(self, z: np.ndarray) -> np.ndarray:
+        """Parameters (N, n) of normal scores (N, n)."""
+        return np.column_stack([self.prior.from_normal(z[:, :-1]), np.arccos(1 - 2 * ndtr(z[:, -1]))])
+
+
+class Spectra(NamedTuple):
+    """One binary against the data: orders (n_m,), series (n_m, 2, n_det, n_t), Gram matrix (n_det, n_m, 2, n_m, 2)."""
+
+    orders: np.ndarray
+    series: np.ndarray
+    gram: np.ndarray
+
+
+class OrdersSampler(EventSampler):
+    """See `EventSampler`, whose arguments it takes. `Known` are the parameters themselves."""
+
+    drawn_at_once = (*(name for name in EXTRINSIC if name != "theta_jn"), "log_likelihood", "network_snr")
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.sets: list[OrdersIntegral] = []
+
+    @property
+    def proposed(self) -> InclinedPrior:
+        """The prior of the model's parameters and the inclination."""
+        return InclinedPrior(self.prior)
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """See `EventSampler.tensors`: the points."""
+        return {f"{i}.{name}": x for i, s in enumerate(self.sets) for name, x in s.points.tensors().items()}
+
+    def restore(self, tensors: dict[str, np.ndarray]) -> None:
+        """See `EventSampler.restore`."""
+        self.sets = [self._integral(OrderPoints.from_tensors(part)) for part in numbered(tensors)]
+
+    def known(self, theta: np.ndarray, stage: str) -> Known:
+        """The parameters (N, n): waveforms are made where they are used."""
+        return theta, np.zeros((len(theta), len(self.found.times)))
+
+    def first_known(self, stage: str) -> Known:
+        """The loudest template at a few inclinations."""
+        rows = np.repeat(self.found.theta[None], len(INCLINATIONS), axis=0)
+        return self.known(np.column_stack([rows, INCLINATIONS]), stage)
+
+    def spectra(self, theta: np.ndarray) -> Spectra:
+        """One binary (n,) against the data, orders that hardly count left out."""
+        likelihood = self.likelihood
+        binaries = likelihood.space.binaries(theta[None, :-1])
+        orders, spectra = likelihood.model.orders(binaries, likelihood.grid, theta[-1:])
+        h, weight = spectra[0], likelihood.weight
+        power = np.einsum("mpf,f->m", np.abs(h) ** 2, weight.sum(axis=0))
+        kept = power > WEAK * power.sum()
+        orders, h = orders[kept], h[kept]
+        window, n_det = self.window, len(weight)
+        n = round(likelihood.segment.duration / window.step)
+        first = int(np.floor(window.start / window.step))
+        # The window begins between two samples of the inverse transform: the rest is a turn of each frequency.
+        rest = np.exp(2j * np.pi * likelihood.frequencies * (window.start - first * window.step))
+        series = np.empty((len(orders), 2, n_det, window.size), dtype=np.complex128)
+        gram = np.empty((n_det, len(orders), 2, len(orders), 2), dtype=np.complex128)
+        index = (first + np.arange(window.size)) % n
+        padded = np.zeros(n, dtype=np.complex128)
+        flat = h.reshape(-1, h.shape[-1])
+        for d in range(n_det):
+            data = weight[d] * likelihood.strain[d] * rest
+            for row, out in zip(flat, series[:, :, d].reshape(-1, window.size), strict=True):
+                padded[: row.size] = np.conj(row) * data
+                out[:] = (ifft(padded) * n)[index]
+            gram[d] = ((np.conj(flat) * weight[d]) @ flat.T).reshape(len(orders), 2, len(orders), 2)
+        return Spectra(orders, series, gram)
+
+    def build_sets(self, known: Known, log2_n: int = 16) -> None:
+        """Choose the points that count for a few likely binaries, each at its own inclination."""
+        binaries = [self.spectra(theta) for theta in known[0]]
+        typical, norms = self._typical(binaries)
+        seeds = np.random.SeedSequence([self.seed, 78, len(binaries)]).generate_state(2 * self.n_sets)
+        sets, counts = [], []
+        for number in range(self.n_sets):
+            seed, draw = (int(s) for s in seeds[2 * number : 2 * number + 2])
+            plain = quasi_random(self.likelihood.network, self.window, typical, norms, self.prior.time_half_width, log2_n, seed)
+            candidates = self._integral(OrderPoints.of(plain, seed))
+            mean = np.zeros(len(plain))
+            for orders, series, gram in binaries:
+                terms, _ = candidates.terms(orders, series, gram)
+                if np.isfinite(total := log_sum(terms)):
+                    mean += np.exp(terms - plain.log_weight - total)
+            if not np.any(mean > 0):
+                raise GwsmlError("no arrival time of the prior fits the data: check the event's GPS time")
+            with np.errstate(divide="ignore"):
+                mean = np.log(mean / len(binaries))
+            counts.append(effective_size(plain.log_weight + mean))
+            sets.append(self._integral(keep_best(candidates.points, mean, self.n_points, np.random.default_rng(draw))))
+            self.progress("extrinsic points", number + 1, self.n_sets)
+        if min(counts) < TOO_FEW:
+            raise unlike(self.found, self.likelihood.network)
+        self.sets = sets
+
+    def _integral(self, points: OrderPoints) -> OrdersIntegral:
+        return OrdersIntegral(points, self.likelihood.network, self.window, self.prior.luminosity_distance, self.time_limits)
+
+    @staticmethod
+    def _typical(binaries: list[Spectra]) -> tuple[np.ndarray, np.ndarray]:
+        """Series (n_det, n_t) in units of signal-to-noise ratio, and norms (n_det,), of the order m = 2, means over binaries."""
+        squares, norms = 0.0, 0.0
+        for orders, series, gram in binaries:
+            two = int(np.flatnonzero(orders == 2)[0])
+            power = np.einsum("dpp->dp", gram[:, two, :, two].real).sum(axis=1)
+            squares = squares + np.sum(np.abs(series[two]) ** 2, axis=0) / power[:, None] / len(binaries)
+            norms = norms + power / len(binaries)
+        return np.sqrt(squares).astype(np.complex128), np.sqrt(norms)
+
+    def marginal(self, number: int, rows: np.ndarray, draws: Evaluated) -> None:
+        """See `EventSampler.marginal`; the extrinsic parameters of each draw are drawn at once."""
+        integral, rng = self.sets[number], np.random.default_rng([self.seed, 79, number, int(rows[0]), len(draws.z)])
+        points, start = integral.points, self.likelihood.segment.start_time
+        draws.shift[rows] = 0.0
+        for row in rows:
+            orders, series, gram = self.spectra(draws.theta[row])
+            terms, phases = integral.terms(orders, series, gram, exact=False)
+            total = log_sum(terms)
+            draws.log_likelihood[row], draws.effective[row] = (
+                total,
+                effective_size(terms) if np.isfinite(total) else 0.0,
+            )
+            if not np.isfinite(total):
+                draws.extrinsic[row] = np.nan
+                continue
+            e, phase, distance, log_likelihood, snr = integral.draw(orders, series, gram, terms, phases, rng)
+            time = np.array([start + points.points.geocentre[e]])
+            ra, dec = sky_angles(points.points.direction[e : e + 1], time)
+            place = {
+                "luminosity_distance": distance,
+                "phase": phase,
+                "psi": points.psi[e],
+                "ra": ra[0],
+                "dec": dec[0],
+                "geocent_time": time[0],
+                "log_likelihood": log_likelihood,
+                "network_snr": snr,
+            }
+            draws.extrinsic[row] = [place[name] for name in self.drawn_at_once]
+
+    def completed(self, draws: Evaluated, rows: np.ndarray, number: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """See `EventSampler.completed`: what was drawn with the likelihood."""
+        return dict(zip(self.drawn_at_once, draws.extrinsic[rows].T, strict=True))

@@ -1,0 +1,95 @@
+"""What a network was trained on refuses a model of several modes; LAL's models of any modes and spins enter by name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gwsurrogate_ml as gw
+from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.inference import LalModel, SegmentLikelihood, load_estimator
+from gwsurrogate_ml.inference.config import EstimatorConfig
+from gwsurrogate_ml.inference.training.train import train_estimator
+from gwsurrogate_ml.strain.detectors import project
+from gwsurrogate_ml.strain.simulate import simulate
+from gwsurrogate_ml.surrogate.load import load_model
+from gwsurrogate_ml.waveform.model import Grid, Quadrupole, WaveformModel, transforms
+
+GPS = 1126259462.4
+ROW = {
+    "chirp_mass": 25.0, "mass_ratio": 0.4, "chi_1": 0.2, "chi_2": -0.1, "luminosity_distance": 800.0, "theta_jn": 1.2,
+    "phase": 1.0, "psi": 0.4, "ra": 1.9, "dec": 0.3, "geocent_time": GPS,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def segment():
+    return simulate(None, duration=16, sampling_frequency=2048, gps=GPS).segment(psd="aLIGO")
+
+
+def signals(segment, model) -> np.ndarray:
+    return SegmentLikelihood(segment, model).signals({name: np.array([value]) for name, value in ROW.items()})
+
+
+def test_the_integral_over_phase_refuses_several_modes(segment, tmp_path) -> None:
+    model = gw.load_surrogate()
+    for call in (
+        lambda: load_estimator(model=model),
+        lambda: train_estimator(EstimatorConfig(), tmp_path / "new", model=model),
+    ):
+        with pytest.raises(
+            ConfigError,
+            match=r"modes \(2,2\), \(2,1\).*holds for \(2,2\) with aligned spins alone.*load_surrogate\('nr22'\)",
+        ):
+            call()
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_models_that_the_refusal_names_are_taken(segment) -> None:
+    nr22, of_all = gw.load_surrogate("nr22"), Quadrupole(gw.load_surrogate())
+    a, b = (signals(segment, model)[0][0][segment.mask] for model in (nr22, of_all))
+    assert abs(np.vdot(a, b)) > 0.99 * np.linalg.norm(a) * np.linalg.norm(b)
+    assert load_estimator(model=nr22).model is nr22
+
+
+def test_simulated_strain_has_all_modes_of_the_model() -> None:
+    binary = {"mass_1": 45.0, "mass_2": 15.0, **{k: v for k, v in ROW.items() if k not in ("chirp_mass", "mass_ratio")}}
+    model = gw.load_surrogate()
+    data = simulate(binary, model, ("H1",), zero_noise=True, duration=16, sampling_frequency=2048)
+    series = data.series["H1"]
+    f = np.arange(series.size // 2 + 1) / 16.0
+    parameters = {k: binary[k] for k in ("mass_1", "mass_2", "chi_1", "chi_2", "luminosity_distance", "theta_jn", "phase")}
+    h = model.frequency_domain_polarizations(**parameters, f_min=20.0, sampling_frequency=2048.0, duration=16.0)
+    expected = np.fft.irfft(project("H1", *h, binary, f, float(series.t0.value)), series.size) * 2048
+    assert np.linalg.norm(series.value - expected) < 1e-9 * np.linalg.norm(expected)
+    alone = transforms(Quadrupole(model), parameters, Grid(16.0, 2048.0, 20.0))
+    assert np.linalg.norm(alone[0] - h[0]) > 0.1 * np.linalg.norm(h[0])  # the others are no small matter here
+
+
+@pytest.mark.parametrize(
+    ("name", "orders"), [("IMRPhenomXHM", [1, 2, 3, 4]), ("IMRPhenomXPHM", [1, 2, 3, 4]), ("IMRPhenomPv2", [2])]
+)
+def test_lal_models_sum_to_what_lal_gives(name: str, orders: list[int]) -> None:
+    model, grid = load_model(f"lal:{name}"), Grid(4.0, 2048.0, 20.0)
+    spins = {
+        "a_1": 0.7,
+        "a_2": 0.5,
+        "tilt_1": 0.9,
+        "tilt_2": 2.0,
+        "phi_12": 0.6,
+        "phi_jl": 1.2,
+        "chi_1": 0.3,
+        "chi_2": -0.4,
+    }
+    binary = model.space.binaries(model.space.theta({"chirp_mass": 28.0, "mass_ratio": 0.6} | spins))
+    place = (np.array([0.9]), np.array([1.3]), np.array([400.0]))
+    assert model.orders(binary, grid, place[0])[0].tolist() == orders
+    direct, summed = model.transforms(binary, grid, *place), WaveformModel.transforms(model, binary, grid, *place)
+    assert np.linalg.norm(direct - summed) < 1e-5 * np.linalg.norm(direct)  # XPHM interpolates: 2e-6
+
+
+def test_lal_models_that_cannot_be_made_are_refused_before_the_work() -> None:
+    with pytest.raises(ConfigError, match="cannot make IMRPhenomT in the frequency domain"):
+        LalModel("IMRPhenomT")
+    for name in ("IMRPhenomXAS", "IMRPhenomD"):
+        assert LalModel(name).name == f"lal:{name}"
