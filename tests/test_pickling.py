@@ -78,6 +78,7 @@ def worth(name: str, what: Any) -> np.ndarray:
     return SENT[name][1](what)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SENT)
 def test_it_is_pickled_before_and_after_use(name: str) -> None:
     what = SENT[name][0]()

@@ -47,6 +47,7 @@ def test_version_names_the_fft_backend() -> None:
     assert backend_name() in result.stdout
 
 
+@pytest.mark.slow
 def test_models_list_and_info_agree_with_the_cards() -> None:
     listed = json.loads(run("models", "list", "--json").stdout)
     assert sorted(listed) == artifacts.available()

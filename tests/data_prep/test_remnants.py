@@ -72,6 +72,7 @@ def test_a_run_without_eccentricity_must_pass_all_other_tests(runs: dict[str, np
     assert remnants.quality(runs, remnants.RemnantConfig())[7]
 
 
+@pytest.mark.slow
 def test_the_report_counts_what_is_not_known(data_dir, tmp_path: Path) -> None:
     source = data_dir("remnants/sxs_remnants.csv").parent.parent
     counts = {}

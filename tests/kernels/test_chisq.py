@@ -63,6 +63,7 @@ def test_values_are_the_defining_sums():
     )
 
 
+@pytest.mark.slow
 def test_single_precision_input_costs_less_than_1e_5():
     s = noise(2)
     positions = np.arange(0, N, 61)

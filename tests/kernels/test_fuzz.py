@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -60,6 +61,7 @@ def test_matched_filter(n, seed, scale, layout, delta_f, low):
     assert np.isclose(series.sigma, sigma, rtol=1e-10)
 
 
+@pytest.mark.slow
 @FAST
 @given(sizes, seeds, scales, layouts, st.sampled_from([1, "adaptive"]), st.integers(0, 40), st.integers(1, 3))
 def test_bank(n, seed, scale, layout, decimate, reach, jobs):
@@ -97,6 +99,7 @@ def test_power_chisq(n, seed, scale, layout, n_bins):
     np.testing.assert_allclose(value, expected, rtol=1e-8, atol=1e-9 * np.abs(z.sum()) ** 2)
 
 
+@pytest.mark.slow
 @FAST
 @given(
     st.integers(4, 64), st.integers(1, 12), seeds, scales, layouts, st.floats(0.0, 0.9),

@@ -188,6 +188,7 @@ def test_clusters_are_the_local_maxima_of_the_definition(window):
     assert cluster(z.view(np.float64), 7.0, window).size == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
 def test_a_bank_finds_what_single_filters_find(dtype):
     bank = np.array([chirp(m) for m in (20.0, 25.0, 30.0)])
@@ -219,6 +220,7 @@ def test_a_decimated_bank_has_the_triggers_of_the_decimated_series():
         np.testing.assert_allclose(mine["snr"], series.snr[index], rtol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "threshold", "window"), [(np.complex64, 4.5, 0.25), (np.complex128, 4.0, 0.0)])
 def test_an_adaptive_bank_has_the_triggers_of_the_full_rate(dtype, threshold, window):
     bank = np.array([chirp(m) for m in (18.0, 25.0, 32.0)]).astype(dtype)

@@ -126,6 +126,7 @@ def test_corner_names_a_parameter_with_samples_that_are_no_numbers(bad: float) -
     render(plot.corner(posterior, ("chirp_mass",)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ra", [0.0, 2.0, 6.2])
 def test_skymap_area_is_that_of_the_samples(ra: float) -> None:
     # A Gaussian blob of 8 degrees: the 90 % region has area 2 pi ln(10) sigma^2 = 926 deg^2; smoothing adds little.

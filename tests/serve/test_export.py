@@ -24,6 +24,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return surrogate, onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "length"), [(1, 1), (7, 400)])
 def test_graph_gives_the_surrogates_modes(exported, n: int, length: int) -> None:
     surrogate, session = exported

@@ -48,6 +48,7 @@ def test_whitened_noise_has_unit_variance_and_a_click_stays_in_place(noise):
     assert peak == noise.series["H1"].t0.value + 20000 / RATE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [1024.0, 4096.0])
 @pytest.mark.parametrize("detector", ["H1", "V1"])
 @pytest.mark.parametrize("seconds", [2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 64])
@@ -139,6 +140,7 @@ def off_source_noise(seconds: int, **options: object) -> float:
     return float(np.mean(power))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seconds", "options"), [(10, {}), (12, {}), (14, {}), (24, {}), (12, {"psd": "aLIGO"})])
 def test_the_snr_of_short_data_is_right_to_five_per_cent(seconds: int, options: dict) -> None:
     # 40 stretches of some 3.6 s each hold about 10,000 independent values: 1 %.

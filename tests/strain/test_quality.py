@@ -103,6 +103,7 @@ def test_marks_are_the_same_in_every_format(tmp_path, name, make):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "make"), FORMATS)
 @pytest.mark.parametrize(
     ("bit", "said"),

@@ -34,6 +34,7 @@ def simulate(seconds: float, n_bins: float, seed: int, window=WINDOW) -> tuple[n
     return np.concatenate(residual), np.concatenate(inverse), count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seconds", "n_bins"), [(20.0, 2e5), (32.0, 2e5), (48.0, 1e5), (128.0, 5e4)])
 def test_noise_divided_by_the_estimate_has_unit_power_and_the_inverse_is_unbiased(seconds, n_bins):
     residual, inverse, n = simulate(seconds, n_bins, seed=int(seconds))

@@ -162,6 +162,7 @@ def ours_at(case: tuple[float, ...], f_ref: float, phase: float) -> tuple[np.nda
     return h, float(np.interp(f_ref, frequency, t) * unit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("f_ref", [25.0, 50.0])
 @pytest.mark.parametrize("case", FACE_ON)
 @pytest.mark.parametrize("model", PHASE_AT_F_REF)

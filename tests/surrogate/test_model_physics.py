@@ -223,6 +223,7 @@ def phenom_thm(q: float, chi1: float, chi2: float, omega: float) -> dict[ModeKey
 # ----------------------------------------------------------------------------------------------------- test-mass limit
 
 
+@pytest.mark.slow
 def test_baseline_tends_to_a_test_mass_around_a_kerr_hole() -> None:
     """dt/dv = -E'(v) / F(v) with the exact energy of circular equatorial orbits and the flux of perturbation theory.
 

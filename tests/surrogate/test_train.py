@@ -42,6 +42,7 @@ def training_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_small_training_reproduces_its_teacher(training_set: Path, tmp_path: Path) -> None:
     config = load_config("nr22", {"eob": training_set, "epochs": 200, **SMALL})
     stages = []
@@ -116,6 +117,7 @@ def test_stage_two_learns_a_planted_difference_and_fades_before_the_data() -> No
     assert np.max(np.ptp(learned[:, :n][:, early], axis=1)) < 1e-6  # a constant phase carries no physics
 
 
+@pytest.mark.slow
 def test_training_with_simulations_corrects_the_model_and_knows_its_error(training_set: Path, tmp_path: Path) -> None:
     teacher = gw.load_surrogate("nr22")
     rng = np.random.default_rng(5)

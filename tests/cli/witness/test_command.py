@@ -16,6 +16,7 @@ from gwsurrogate_ml.denoise.witness.cleaner import WitnessCleaner
 runner = CliRunner()
 
 
+@pytest.mark.slow
 def test_a_mock_is_fitted_judged_and_written(tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = ["denoise", "witness", "--mock", "sidebands_only", "--duration", "256", "--out", str(out), "--json"]

@@ -73,6 +73,7 @@ def test_signals_in_gaussian_noise(
         assert min(r.probability for r in rows) > 0.99
 
 
+@pytest.mark.slow
 def test_noise_gives_nothing(denoiser: BankDenoiser, psd: np.ndarray) -> None:
     rng = np.random.default_rng(0)
     for _ in range(5):
@@ -124,6 +125,7 @@ def test_a_series_is_denoised_wherever_the_signal_lies(denoiser: BankDenoiser, p
     assert "denoised by bbh-signal" in signal.name
 
 
+@pytest.mark.slow
 def test_gw150914_in_real_data(denoiser: BankDenoiser, data_dir, tmp_path: Path) -> None:
     words = ["denoise", "signal", "--gps", "1126259462.4", "--out", str(tmp_path / "out")]
     for detector in ("H1", "L1"):

@@ -43,6 +43,7 @@ def centred_from(data: StrainData) -> Callable[[float], tuple[StrainData, Analys
     return cache(lambda shift: centred(late(data, shift), CUT, LalModel(), PRIOR))
 
 
+@pytest.mark.slow
 def test_a_time_that_is_right_stays_as_it_was_given(centred_from) -> None:
     for shift in (0.0, 0.02, -0.02):
         same, segment = centred_from(shift)
@@ -50,6 +51,7 @@ def test_a_time_that_is_right_stays_as_it_was_given(centred_from) -> None:
         assert same.flags == segment.flags == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shift", [-2.9, -2.0, -0.3, -0.11, 0.11, 0.15, 0.3, 2.0, 2.9])
 def test_a_time_that_is_off_is_moved_to_the_event(centred_from, shift: float) -> None:
     moved, segment = centred_from(shift)
@@ -61,6 +63,7 @@ def test_a_time_that_is_off_is_moved_to_the_event(centred_from, shift: float) ->
     assert f"lies {moved.gps - GPS - shift:+.2f} s from it" in segment.flags[0]
 
 
+@pytest.mark.slow
 def test_all_times_that_are_off_lead_to_the_same_segment(centred_from) -> None:
     starts = {centred_from(shift)[1].start_time for shift in (-2.0, -0.3, 0.3, 2.0)}
     assert len(starts) == 1
@@ -114,6 +117,7 @@ def test_light_binaries_stay_where_they_are_under_a_wide_prior(seed: int) -> Non
     assert abs(moved.gps - GPS) < NEAR + 0.0213
 
 
+@pytest.mark.slow
 def test_beyond_its_reach_nothing_is_found(data) -> None:
     moved, _ = centred(late(data, REACH + 2.5), CUT, LalModel(), PRIOR)
     assert abs(moved.gps - GPS) > 2.0

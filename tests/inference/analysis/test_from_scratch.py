@@ -69,6 +69,7 @@ def test_an_event_from_nothing_has_the_evidence_of_plain_draws_from_the_prior() 
     assert result.log_bayes_factor == pytest.approx(plain, abs=4 / np.sqrt(effective))
 
 
+@pytest.mark.slow
 def test_noise_and_impossible_settings_are_refused() -> None:
     config = SegmentConfig(f_max=512.0)
     rng = np.random.default_rng(2)

@@ -71,6 +71,7 @@ def records(n: int, **options: float) -> list[dict]:
     return [r for r in (record(i, **options) for i in range(n)) if "rank" in r]
 
 
+@pytest.mark.slow
 def test_a_right_posterior_passes_and_a_narrow_or_biased_one_fails() -> None:
     right, narrow, biased = records(400), records(400, width=0.6), records(400, bias=0.4)
     assert min(row["ks_p"] for row in coverage.pp_test(right).values()) > 0.005

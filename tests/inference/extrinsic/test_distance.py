@@ -61,6 +61,7 @@ def by_the_sum(table: DistanceTable, rho: float, best: float) -> float:
     return float(ExtrinsicIntegral(points, WINDOW, table, (-1.0, 1.0)).marginal(series, power, np.zeros(1))[0][0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loudest", [60.0, 1300.0])
 @pytest.mark.parametrize(("near", "far"), [(NEAR, FAR), (400.0, 900.0)])
 def test_integral_over_phase_and_distance_equals_quadrature(loudest: float, near: float, far: float) -> None:
@@ -74,6 +75,7 @@ def test_integral_over_phase_and_distance_equals_quadrature(loudest: float, near
     assert np.abs(errors).max() < 1e-3  # observed 2e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rho", [0.9, 3.0, 8.0, 30.0, 300.0, 1000.0])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99, 1.0, 1.01, 1.3])
 def test_nearest_distance_of_the_prior_counts_exactly(rho: float, share: float) -> None:
@@ -85,6 +87,7 @@ def test_nearest_distance_of_the_prior_counts_exactly(rho: float, share: float) 
     assert abs(error) < 2e-5 + 1e-12 * abs(exact)  # observed 4e-6 from the table, 1e-10 from the direct integral
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rho", "best"),
     [

@@ -51,6 +51,7 @@ def _centre(wanted: Cap) -> np.ndarray:
     return np.array([first, (x + 1j * y) / (2 * first)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", NETWORKS)
 @pytest.mark.parametrize("rho", [3.0, 20.0])
 def test_density_of_aimed_orientations_is_that_of_their_draws(names: tuple[str, ...], rho: float) -> None:
@@ -78,6 +79,7 @@ def test_learned_azimuths_are_a_normalised_density_where_the_weights_are() -> No
     assert np.mean(np.abs(x - 1.2) < 0.03) > 0.8  # 0.01 of the ring
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("peak", [0.5, 3.0, 8.0])
 def test_points_of_all_kinds_have_the_prior_volume_of_their_arrivals(peak: float) -> None:
     """Weights sum to the share of times in the window, whatever the points are drawn for."""

@@ -196,6 +196,7 @@ def normal_draws(rng: np.random.Generator, mean: float, width: float, n: int) ->
     return x, -0.5 * ((x - mean) / width) ** 2 - np.log(width * np.sqrt(2 * np.pi))
 
 
+@pytest.mark.slow
 def test_marginal_over_phase_time_and_distance_equals_bilbys(segment) -> None:
     likelihood, prior = SegmentLikelihood(segment, LalModel()), BinaryPrior()
     theirs = bilby_likelihood(

@@ -41,6 +41,7 @@ def every_shape(prior: BinaryPrior, model: Any, f_min: float, duration: float, f
         model.frequency_domain(*masses, chi_1, chi_2, duration=duration, sampling_frequency=256.0, f_min=f_min)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nr22", "nrhm"])
 def test_waveforms_that_peak_below_f_min_are_found_out_and_both_remedies_hold_for_all_of_the_prior(name: str) -> None:
     model = gw.load_surrogate(name)
@@ -56,6 +57,7 @@ def test_waveforms_that_peak_below_f_min_are_found_out_and_both_remedies_hold_fo
         every_shape(narrower, model, 11.0, 32.0, 1.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nr22", "nrhm"])
 def test_waveforms_that_begin_above_f_min_are_found_out_and_both_remedies_hold(name: str) -> None:
     model = gw.load_surrogate(name)

@@ -45,6 +45,7 @@ def glitch(likelihood: SegmentLikelihood, at: float, frequency: float, snr: floa
     return SegmentLikelihood(replace(segment, strain=strain), likelihood.model)
 
 
+@pytest.mark.slow
 def test_p_values_are_uniform_in_noise_of_any_level(psd) -> None:
     zero = np.zeros_like(noise(psd, 0).strain)
     p = np.array([residual_test(noise(psd, seed), zero, MERGER).p_value for seed in range(120)])

@@ -34,6 +34,7 @@ def sky() -> SkyMap:
     return from_draws(ra, dec, distance, max_draws=800, meta={"instruments": {"H1", "L1"}, "gps_time": 1126259462.4})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [0.5, 0.9])
 def test_area_is_that_of_the_blob_and_of_a_count_of_pixels(sky: SkyMap, level: float) -> None:
     # The region of a round Gaussian is a cap of angle SIGMA sqrt(-2 ln(1 - level)); kernels of 800 draws widen it by some 10 %.

@@ -63,6 +63,7 @@ def same_binary(
     return sampler, sampler.evaluate(prior.to_normal(theta), "test", (coefficients, power))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("detectors", [("H1", "L1"), ("H1", "L1", "V1")])
 @pytest.mark.parametrize("snr", [30.0, 200.0, 1000.0])
 def test_extrinsic_posterior_is_exact_however_loud(snr: float, detectors: tuple[str, ...]) -> None:
@@ -79,6 +80,7 @@ def test_extrinsic_posterior_is_exact_however_loud(snr: float, detectors: tuple[
     assert 0.002 < np.mean(table["log_likelihood"] < likelihood.log_likelihood_ratio(truth)) < 1
 
 
+@pytest.mark.slow
 def test_evidence_and_draws_speak_of_the_same_distances() -> None:
     """A prior that begins behind part of the posterior: its evidence is the other's times the share behind, its draws are those."""
     likelihood, found, distance = event(20.0)
@@ -100,6 +102,7 @@ def test_evidence_and_draws_speak_of_the_same_distances() -> None:
         assert ours == pytest.approx(theirs, rel=0.1), name
 
 
+@pytest.mark.slow
 def test_a_signal_nearer_than_the_prior_is_refused_with_a_prior_that_holds_it() -> None:
     likelihood, found, _ = event(60.0)
     with pytest.raises(DomainError, match=r"nearer than 4e\+06 Mpc.*--prior luminosity_distance=") as error:
@@ -109,6 +112,7 @@ def test_a_signal_nearer_than_the_prior_is_refused_with_a_prior_that_holds_it() 
     assert np.all(draws.log_likelihood > 1500)
 
 
+@pytest.mark.slow
 def test_a_loud_signal_that_no_orientation_puts_behind_the_nearest_distance_is_refused() -> None:
     likelihood, found, distance = event(1000.0)
     power = likelihood.power(found.waveform[None])[0]

@@ -41,6 +41,7 @@ def sur() -> Surrogate:
     return Surrogate({**card, "modes": [[2, 2], *MODES]}, {**tensors, **more})
 
 
+@pytest.mark.slow
 def test_odd_modes_vanish_for_equal_bodies(sur: Surrogate) -> None:
     modes = sur(q=1, chi1=0.37, chi2=0.37)
     for l, m in MODES:
@@ -88,6 +89,7 @@ def test_gradients_reach_every_mode(sur: Surrogate) -> None:
     assert torch.autograd.gradcheck(lambda p, t: torch.view_as_real(sur.batch(p, t)), (parameters, times), eps=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.peer
 @pytest.mark.parametrize(("theta_jn", "phase"), [(0.0, 0.0), (1.1, 0.7), (2.6, 4.0)])
 def test_polarizations_are_the_sum_over_lals_harmonics(sur: Surrogate, theta_jn: float, phase: float) -> None:

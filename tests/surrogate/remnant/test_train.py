@@ -35,6 +35,7 @@ def test_table_is_clean_and_the_report_says_what_was_dropped(table: Path) -> Non
     assert (table.parent / "kept.png").is_file()
 
 
+@pytest.mark.slow
 def test_training_by_command_meets_the_targets_on_held_out_clusters(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "model"
     sizes = {"folds": 2, "n_points": 80, "n_plane_points": 50, "subset": 80, "members": 2}
