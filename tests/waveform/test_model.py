@@ -7,7 +7,7 @@ import pytest
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.errors import ConfigError
-from gwsurrogate_ml.inference import BinaryPrior, LalModel, SegmentLikelihood, load_estimator, sample_event
+from gwsurrogate_ml.inference import LalModel, SegmentLikelihood, load_estimator
 from gwsurrogate_ml.inference.config import EstimatorConfig
 from gwsurrogate_ml.inference.training.train import train_estimator
 from gwsurrogate_ml.strain.detectors import project
@@ -31,12 +31,10 @@ def signals(segment, model) -> np.ndarray:
     return SegmentLikelihood(segment, model).signals({name: np.array([value]) for name, value in ROW.items()})
 
 
-def test_the_integral_over_phase_refuses_several_modes(segment, tmp_path) -> None:
+def test_estimators_refuse_several_modes(tmp_path) -> None:
     model = gw.load_surrogate()
     for call in (
         lambda: load_estimator(model=model),
-        lambda: sample_event(segment, BinaryPrior(), model=model),
-        lambda: sample_event(segment, BinaryPrior(), surrogate="nrhm"),
         lambda: train_estimator(EstimatorConfig(), tmp_path / "new", model=model),
     ):
         with pytest.raises(
