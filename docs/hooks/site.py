@@ -24,6 +24,8 @@ PACKAGE = "gwsurrogate_ml"
 NOTEBOOKS = ROOT / "notebooks"
 CARRIED = {"benchmarks/results": "*.png", "benchmarks/reference/validation": "*.png"}
 """Folders outside docs/ whose pictures are part of the site, under the same path."""
+CARRIED_PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+"""Pages outside docs/ that are part of the site, and their names there."""
 BASE = ("conventions", "binaries", "errors", "artifacts")
 """Modules at the top of the package that share one page."""
 ORDER = ("strain", "kernels", "waveform", "surrogate", "inference", "search", "denoise", "plot", "plugins")
@@ -191,7 +193,7 @@ def title(path: Path) -> str:
 def generated() -> dict[str, str | bytes | Path]:
     """Everything that is added to docs/: text, bytes, or the file to copy, by path in the site."""
     pages: dict[str, str | bytes | Path] = dict(reference())
-    pages["changelog.md"] = ROOT / "CHANGELOG.md"
+    pages |= {name: ROOT / source for source, name in CARRIED_PAGES.items()}
     pages["benchmarks/validation.md"] = ROOT / "benchmarks" / "reference" / "validation" / "card.md"
     for path in reports():
         text = path.read_text(encoding="utf-8")
@@ -271,6 +273,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         if not path.is_file() or not path.is_relative_to(ROOT):
             return match.group(0)
         uri = path.relative_to(ROOT).as_posix()
+        uri = CARRIED_PAGES.get(uri, uri.removeprefix("docs/"))
         if files.get_file_from_path(uri) is None:
             return match.group(0)
         return f"{match.group(1)}({posixpath.relpath(uri, here or '.')})"
