@@ -202,7 +202,7 @@ Largest change of the SNR: {max(abs(r - 1) for r in nulls["no coupling"]):.1e} w
 Filters never see the strain: the injections above lose {injected["self_subtraction"]:.0e} of their SNR (target 0.005). A *fit* sees it: signals in the {result["training_s"]:g} s that a cleaner is fitted to
 and then applied to lose {100 * own["mean"]:.2f} % on average, {100 * own["worst"]:.2f} % at worst ({own["n"]} signals of SNR {own["snr"]:.0f}; `sidebands_only`: {100 * sides["self_subtraction_of_a_fit"]["mean"]:.3f} %). The card of a fit states it
 as `leverage` of each band; it grows as the span shrinks. `gwsml denoise witness` therefore cleans each half of a file with the fit to the other half
-(`denoise.crossfit`), which takes nothing. A witness that itself hears the strain would take signals away, and nothing here can tell: use channels known to be safe.
+(`denoise.witness.crossfit`), which takes nothing. A witness that itself hears the strain would take signals away, and nothing here can tell: use channels known to be safe.
 """
         )
     if measured is not None:
@@ -232,7 +232,7 @@ Output lags by the delay of the filters, however fast the machine: the limit of 
 - A stream follows one gain a band, and only where held-back data say that it helps; filters are otherwise fixed once fitted. A fit to a shorter span reaches less.
 - Streams: set `MKL_NUM_THREADS=1`, threads that wait for one another are far slower.
 - Scattered light needs a channel in metres, slow (below {_slow():g} Hz), and the laser's wavelength within 5 %.
-- Real channels come at other rates: bring them to one (`--rate`, `denoise.channels.at_rate`).
+- Real channels come at other rates: bring them to one (`--rate`, `denoise.witness.channels.at_rate`).
 """
     )
     return "".join(parts)

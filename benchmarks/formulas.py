@@ -3,6 +3,7 @@
     pip install "gwsurrogate-ml[formulas]"
     python -m data_prep remnants --out FOLDER
     python benchmarks/formulas.py --runs FOLDER/remnants.npz [--generations 40] [--out benchmarks/results]
+        [--page docs/models/formulas.md]
 
 Physics is put in first, so that every formula has the test-particle limit and exchange symmetry exactly:
     final spin        chi_f = s + eta f,     s = (m1^2 chi1 + m2^2 chi2) / M^2
@@ -320,7 +321,7 @@ def page(report: dict[str, Any]) -> str:
         "- Length counts the nodes of the expression for f. `gw.load_remnant()` is about ten times as accurate, and covers",
         "  general spins, recoil and errors.",
         "",
-        "![Error against length](../benchmarks/results/formulas.png)",
+        "![Error against length](../../benchmarks/results/formulas.png)",
     ]
     for target, part in report["targets"].items():
         code = "RIT" if target == "peak_luminosity" else "SXS"

@@ -1,4 +1,4 @@
-"""`python -m data_prep COMMAND`: the recipes as commands. All settings of a model fit in one file: see docs/catalogues.md."""
+"""`python -m data_prep COMMAND`: the recipes as commands. One file holds all settings of a model: docs/how-to/catalogues.md."""
 
 from __future__ import annotations
 

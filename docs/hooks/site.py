@@ -24,7 +24,9 @@ PACKAGE = "gwsurrogate_ml"
 NOTEBOOKS = ROOT / "notebooks"
 CARRIED = {"benchmarks/results": "*.png", "benchmarks/reference/validation": "*.png"}
 """Folders outside docs/ whose pictures are part of the site, under the same path."""
-BASE = ("conventions", "errors", "artifacts")
+CARRIED_PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+"""Pages outside docs/ that are part of the site, and their names there."""
+BASE = ("conventions", "binaries", "errors", "artifacts")
 """Modules at the top of the package that share one page."""
 ORDER = ("strain", "kernels", "waveform", "surrogate", "inference", "search", "denoise", "plot", "plugins")
 """Subpackages in the order of the reference; others follow by name, the command line has a page of its own."""
@@ -36,10 +38,20 @@ def _modules(package: Path) -> list[str]:
 
 
 def subpackages() -> list[str]:
-    """Subpackages of the library that have a page in the reference."""
+    """Packages of the library that have a page in the reference, each before those inside it: "inference", "inference.prior"."""
     root = ROOT / PACKAGE
-    found = [name for name in _modules(root) if (root / name / "__init__.py").exists() and name != "cli"]
-    return sorted(found, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+
+    def inside(name: str) -> list[str]:
+        folder = root.joinpath(*name.split(".")) if name else root
+        found = [module for module in _modules(folder) if (folder / module / "__init__.py").exists()]
+        return [f"{name}.{module}".lstrip(".") for module in found if (name, module) != ("", "cli")]
+
+    top = sorted(inside(""), key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+    names, waiting = [], top[::-1]
+    while waiting:
+        names.append(waiting.pop())
+        waiting += inside(names[-1])[::-1]
+    return names
 
 
 def reference() -> dict[str, str]:
@@ -51,8 +63,10 @@ def reference() -> dict[str, str]:
         pages["reference/base.md"] += f"::: {PACKAGE}.{name}\n\n"
     for name in subpackages():
         text = f"# {PACKAGE}.{name}\n\n::: {PACKAGE}.{name}\n    options: {{members: false, show_root_heading: false}}\n\n"
-        for module in _modules(root / name):
-            text += f"::: {PACKAGE}.{name}.{module}\n\n"
+        folder = root.joinpath(*name.split("."))
+        for module in _modules(folder):
+            if not (folder / module / "__init__.py").exists():
+                text += f"::: {PACKAGE}.{name}.{module}\n\n"
         pages[f"reference/{name}.md"] = text
     pages["reference/command-line.md"] = command_line()
     return pages
@@ -118,7 +132,7 @@ def models() -> str:
             continue
         card = json.loads((folder / "card.json").read_text())
         page = ROOT / "docs" / "models" / f"{folder.name}.md"
-        name = f"[`{folder.name}`](models/{page.name})" if page.exists() else f"`{folder.name}`"
+        name = f"[`{folder.name}`]({page.name})" if page.exists() else f"`{folder.name}`"
         what = card["kind"].replace("_", " ")
         if card.get("modes"):
             what += f", modes {', '.join('({},{})'.format(*mode) for mode in card['modes'])}"
@@ -179,7 +193,7 @@ def title(path: Path) -> str:
 def generated() -> dict[str, str | bytes | Path]:
     """Everything that is added to docs/: text, bytes, or the file to copy, by path in the site."""
     pages: dict[str, str | bytes | Path] = dict(reference())
-    pages["changelog.md"] = ROOT / "CHANGELOG.md"
+    pages |= {name: ROOT / source for source, name in CARRIED_PAGES.items()}
     pages["benchmarks/validation.md"] = ROOT / "benchmarks" / "reference" / "validation" / "card.md"
     for path in reports():
         text = path.read_text(encoding="utf-8")
@@ -199,11 +213,9 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Add the made pages to the navigation, where mkdocs.yml leaves a section open."""
     sections = {name: entries for item in config.nav for name, entries in item.items() if isinstance(entries, list)}
     sections["Tutorials"] += [f"tutorials/{path.stem}.md" for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
-    known = str(config.nav)
-    sections["How-to guides"] += [
-        p.name for p in sorted((ROOT / "docs").glob("*.md")) if f"'{p.name}'" not in known and p.name != "changelog.md"
+    sections["Models"] += [
+        f"models/{path.name}" for path in sorted((ROOT / "docs" / "models").glob("*.md")) if path.stem != "index"
     ]
-    sections["Models"] += [f"models/{path.name}" for path in sorted((ROOT / "docs" / "models").glob("*.md"))]
     sections["Benchmarks"] += [{"Validation of the estimator": "benchmarks/validation.md"}]
     sections["Benchmarks"] += [{title(path): f"benchmarks/{path.stem}.md"} for path in reports()]
     sections["Reference"] += [{"Command line": "reference/command-line.md"}]
@@ -261,6 +273,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         if not path.is_file() or not path.is_relative_to(ROOT):
             return match.group(0)
         uri = path.relative_to(ROOT).as_posix()
+        uri = CARRIED_PAGES.get(uri, uri.removeprefix("docs/"))
         if files.get_file_from_path(uri) is None:
             return match.group(0)
         return f"{match.group(1)}({posixpath.relpath(uri, here or '.')})"

@@ -113,11 +113,15 @@ def band_ratios(psd: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    (..., n_bands) float64, dimensionless; a band in which nothing is usable takes the value of the one below
+    (..., n_bands) float64, dimensionless; a band in which nothing is usable takes the value of the one below, one below all
+    `frequencies` that of the first which has any
     """
     ratio = reference_psd(frequencies) / psd
     band = np.searchsorted(np.asarray(BAND_EDGES[1:-1]), frequencies, side="right")
-    mean = np.stack([ratio[..., band == b].mean(axis=-1) for b in range(len(BAND_EDGES) - 1)], axis=-1)
+    mean = np.zeros((*ratio.shape[:-1], len(BAND_EDGES) - 1))
+    for b in np.unique(band):
+        mean[..., b] = ratio[..., band == b].mean(axis=-1)
+    mean[..., : band[0]] = mean[..., band[:1]]
     for b in range(1, mean.shape[-1]):
         mean[..., b] = np.where(mean[..., b] > 0, mean[..., b], mean[..., b - 1])
     return -0.5 * np.log(np.maximum(mean, 1e-12))

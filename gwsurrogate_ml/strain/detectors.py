@@ -6,8 +6,8 @@ the signal reaches the detector after the geocentre.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,24 +31,42 @@ def bilby_files(folder: str, pattern: str) -> list[Path]:
     return sorted((Path(bilby.gw.detector.__file__).parent / folder).glob(pattern))
 
 
-@cache
+def detector_files() -> dict[str, Path]:
+    """Descriptions of interferometers by name: bilby's, and those in the folder that the variable GWSML_DETECTORS names.
+
+    Of two with one name the folder's counts.
+
+    Raises
+    ------
+    DataError
+        if the variable names no folder
+    """
+    folder = os.environ.get("GWSML_DETECTORS", "")
+    if folder and not Path(folder).is_dir():
+        raise DataError(f"GWSML_DETECTORS names {folder}, which is no folder: give one of files NAME.interferometer, or unset it")
+    own = sorted(Path(folder).glob("*.interferometer")) if folder else []
+    files = {path.stem: path for path in [*bilby_files("detectors", "*.interferometer"), *own]}
+    # ET.interferometer describes a triangle: three interferometers under one name, not one strain channel.
+    return {name: path for name, path in sorted(files.items()) if name != "ET" or path in own}
+
+
 def known_detectors() -> tuple[str, ...]:
-    """Names of the single interferometers whose place and orientation bilby knows.
+    """Names of the single interferometers whose place and orientation are known, see `detector_files`.
 
     Examples
     --------
     >>> {"H1", "L1", "V1", "K1"} <= set(known_detectors())
     True
     """
-    # ET.interferometer describes a triangle: three interferometers under one name, not one strain channel.
-    return tuple(path.stem for path in bilby_files("detectors", "*.interferometer") if path.stem != "ET")
+    return tuple(detector_files())
 
 
 def require_known(detectors: Mapping[str, object] | tuple[str, ...] | list[str]) -> None:
     """Raise DataError, naming the first unknown detector and listing the known ones, unless all are known."""
+    known = known_detectors()
     for name in detectors:
-        if name not in known_detectors():
-            raise DataError(f"unknown detector {name!r}; known: {', '.join(known_detectors())}")
+        if name not in known:
+            raise DataError(f"unknown detector {name!r}; known: {', '.join(known)}, and what the folder GWSML_DETECTORS describes")
 
 
 def interferometer(name: str) -> Any:
@@ -57,12 +75,20 @@ def interferometer(name: str) -> Any:
     Raises
     ------
     DataError
-        if `name` is unknown
+        if `name` is unknown, or its file describes no single interferometer of that name
     """
     require_known([name])
-    from bilby.gw.detector import get_empty_interferometer
+    from bilby.gw.detector import Interferometer, load_interferometer
 
-    return get_empty_interferometer(name)
+    path = detector_files()[name]
+    try:
+        made = load_interferometer(str(path))
+    except Exception as error:  # the file is Python for bilby: anything can be wrong with it
+        raise DataError(f"{path} describes no interferometer for bilby: {type(error).__name__}: {error}") from error
+    if not isinstance(made, Interferometer) or made.name != name:
+        found = getattr(made, "name", type(made).__name__)
+        raise DataError(f"{path} describes {found!r}: give one interferometer, with the name of its file, {name!r}")
+    return made
 
 
 def antenna_pattern(name: str, ra: float, dec: float, gps: float, psi: float) -> tuple[float, float]:

@@ -266,7 +266,7 @@ def test_training_takes_the_file_of_settings_as_it_is(tmp_path):
 
 
 def test_the_example_of_the_documentation_is_accepted_by_both_readers(tmp_path):
-    text = (ROOT / "docs" / "catalogues.md").read_text()
+    text = (ROOT / "docs" / "how-to" / "catalogues.md").read_text()
     path = tmp_path / "mine.toml"
     path.write_text(re.search(r"```toml\n(.*?)```", text, flags=re.DOTALL)[1])
     settings, config = read_settings(path), load_config(path)

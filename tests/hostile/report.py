@@ -1,4 +1,4 @@
-"""Run all hostile calls and kills, and write their counts by entry point to docs/hostile.md.
+"""Run all hostile calls and kills, and write their counts by entry point to docs/reference/hostile.md.
 
 python tests/hostile/report.py [--out FILE]
 """
@@ -105,7 +105,7 @@ def page(found: dict[str, Counter[str]], killed: dict[str, tuple[int, int]], sec
 def main() -> int:
     """Run, write, and say whether anything failed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "hostile.md")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "reference" / "hostile.md")
     parser.add_argument("--jobs", type=int, default=1, help="processes for the calls")
     given = parser.parse_args()
     found, seconds = outcomes(given.jobs)

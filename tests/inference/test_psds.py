@@ -55,3 +55,14 @@ def test_injections_have_each_detectors_noise() -> None:
     rng = np.random.default_rng(1)
     mean = np.mean([loudness(draw_injection(config, BinaryPrior(), LalModel(), rng).segment.psd) for _ in range(12)], axis=0)
     assert mean[1] - mean[0] > 0.3
+
+
+@pytest.mark.parametrize(("f_min", "f_max"), [(20.0, 1024.0), (20.0, 400.0), (45.0, 300.0)])
+@pytest.mark.filterwarnings("error")
+def test_a_louder_detector_is_as_much_louder_in_every_band_whatever_the_analysis_uses(f_min: float, f_max: float) -> None:
+    f = np.arange(4 * f_min, 4 * f_max + 1) / 4
+    psd = np.stack([4.0 * psds.reference_psd(f), np.where(f < 60.0, np.inf, psds.reference_psd(f))])
+    louder, deaf = psds.band_ratios(psd, f)
+    np.testing.assert_allclose(louder, np.log(2.0), atol=1e-12)
+    np.testing.assert_allclose(deaf[8:], 0.0, atol=1e-12)  # from 80 Hz on
+    assert deaf[0] > 10

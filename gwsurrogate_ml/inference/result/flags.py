@@ -29,7 +29,7 @@ BOUNDED = {
     "geocent_time": (-np.inf, np.inf),
 }
 """Parameters that a prior may cut off, with the ends that nature gives them; angles have all of their range."""
-AT_EDGE, NEAR_EDGE = 0.15, 0.2
+AT_EDGE, NEAR_EDGE = 0.175, 0.2
 """Share of the draws that may lie within `NEAR_EDGE` standard deviations of an end: 6 % of a uniform posterior, 10 % of half a
 normal one, 18 % of an exponential that falls from the edge."""
 UNSEEN, NETWORK_SERVED = "unlike the training", 0.2
