@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -50,6 +51,11 @@ def by_quadrature(rho: float, best: float, near: float, far: float) -> float:
     return float(0.5 * rho**2 + top + np.log(3 * total / (far**3 - near**3)))
 
 
+@cache
+def table_to(loudest: float) -> DistanceTable:
+    return DistanceTable.build((NEAR, FAR), loudest)
+
+
 def by_the_sum(table: DistanceTable, rho: float, best: float) -> float:
     """The same from the compiled loop, at one point seen by the first detector alone: K = rho^2 D0, H = rho^2 D0^2."""
     at = np.full((1, 2), 30 / 8192)
@@ -80,7 +86,7 @@ def test_integral_over_phase_and_distance_equals_quadrature(loudest: float, near
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99, 1.0, 1.01, 1.3])
 def test_nearest_distance_of_the_prior_counts_exactly(rho: float, share: float) -> None:
     """Best distances about the nearest one: what nothing but the difference of two nearly equal integrals would give."""
-    table = DistanceTable.build((NEAR, FAR), 1.2 * max(rho, 40.0))
+    table = table_to(1.2 * max(rho, 40.0))
     exact = by_quadrature(rho, share * NEAR, NEAR, FAR)
     error = by_the_sum(table, rho, share * NEAR) - exact
     # Quadrature knows large numbers to 14 digits.

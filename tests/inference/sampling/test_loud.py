@@ -27,15 +27,22 @@ BINARY = {
 
 
 @cache
+def noise(detectors: tuple[str, ...]) -> SegmentLikelihood:
+    """Likelihood of the noise alone."""
+    data = simulate(None, None, detectors, dict.fromkeys(detectors, "aLIGO"), duration=64.0, gps=GPS, seed=2)
+    return SegmentLikelihood(data.segment(), gw.load_surrogate("nr22"))
+
+
+@cache
 def event(snr: float, detectors: tuple[str, ...] = ("H1", "L1"), **changes: float) -> tuple[SegmentLikelihood, Trigger, float]:
     """Likelihood of the binary at the distance of a signal-to-noise ratio, the truth as loudest template, and the distance."""
     model, truth = gw.load_surrogate("nr22"), BINARY | changes
-    for _ in range(2):
-        data = simulate(truth, model, detectors, dict.fromkeys(detectors, "aLIGO"), duration=64.0, gps=GPS, seed=2)
-        likelihood = SegmentLikelihood(data.segment(), model)
-        signal = likelihood.signals({name: np.array([x]) for name, x in truth.items()})[0]
-        heard = np.sqrt(np.sum(likelihood.weight * np.abs(signal) ** 2, axis=1))
-        truth = truth | {"luminosity_distance": truth["luminosity_distance"] * float(np.linalg.norm(heard)) / snr}
+    quiet = noise(detectors)
+    signal = quiet.signals({name: np.array([x]) for name, x in truth.items()})[0]
+    heard = np.sqrt(np.sum(quiet.weight * np.abs(signal) ** 2, axis=1))
+    truth = truth | {"luminosity_distance": truth["luminosity_distance"] * float(np.linalg.norm(heard)) / snr}
+    data = simulate(truth, model, detectors, dict.fromkeys(detectors, "aLIGO"), duration=64.0, gps=GPS, seed=2)
+    likelihood = SegmentLikelihood(data.segment(), model)
     theta = np.array([truth[name] for name in INTRINSIC])
     turn = np.exp(2j * np.pi * np.outer(likelihood.frequencies, times := _arrivals(likelihood, truth)))
     waveform = likelihood.waveforms(theta[None])[0]
@@ -52,13 +59,11 @@ def _arrivals(likelihood: SegmentLikelihood, truth: dict[str, float]) -> np.ndar
     return truth["geocent_time"] - likelihood.segment.start_time + likelihood.network.delays(direction)[0]
 
 
-def same_binary(
-    likelihood: SegmentLikelihood, found: Trigger, prior: BinaryPrior, n: int = 1600
-) -> tuple[QuadrupoleSampler, Evaluated]:
-    """The true binary `n` times, its extrinsic parameters integrated over eight sets of points."""
+def same_binary(likelihood: SegmentLikelihood, found: Trigger, prior: BinaryPrior) -> tuple[QuadrupoleSampler, Evaluated]:
+    """The true binary, its extrinsic parameters integrated over each of eight sets of points."""
     sampler = QuadrupoleSampler(likelihood, prior, found, seed=1)
-    theta = np.repeat(found.theta[None], n, axis=0)
-    coefficients, power = (np.repeat(x, n, axis=0) for x in sampler.known(theta[:1], "test"))
+    theta = np.repeat(found.theta[None], sampler.n_sets, axis=0)
+    coefficients, power = (np.repeat(x, len(theta), axis=0) for x in sampler.known(theta[:1], "test"))
     sampler.build_sets((coefficients[:1], power[:1]), log2_n=15)
     return sampler, sampler.evaluate(prior.to_normal(theta), "test", (coefficients, power))
 
@@ -70,9 +75,8 @@ def test_extrinsic_posterior_is_exact_however_loud(snr: float, detectors: tuple[
     """Sets of points agree, draws have the likelihood the strain gives them, and the truth lies among them."""
     likelihood, found, distance = event(snr, detectors)
     sampler, draws = same_binary(likelihood, found, BinaryPrior(luminosity_distance=(1.0, 6000.0)))
-    between_sets = draws.log_likelihood[: sampler.n_sets]
-    assert np.std(between_sets) < 0.2  # observed 0.01 to 0.1; points not aimed: 0.3 at 200, thousands at 1000
-    table = sampler.complete(draws, np.zeros(len(draws.z)), len(draws.z), seed=3)
+    assert np.std(draws.log_likelihood) < 0.2  # observed 0.01 to 0.1; points not aimed: 0.3 at 200, thousands at 1000
+    table = sampler.complete(draws, np.zeros(8), 1600, seed=3)
     some = {name: table[name][:200] for name in PARAMETERS}
     assert np.abs(likelihood.log_likelihood_ratio(some) - table["log_likelihood"][:200]).max() < 0.03  # observed 0.01
     # The truth is as likely as the draws are; the deepest of a thousand lies some ten below the best.
@@ -87,15 +91,15 @@ def test_evidence_and_draws_speak_of_the_same_distances() -> None:
     wide = BinaryPrior(luminosity_distance=(1.0, 5000.0))
     near = 2.0 * distance
     cut = BinaryPrior(luminosity_distance=(near, 5000.0))
-    everything, draws = same_binary(likelihood, found, wide, n=1000)
-    _, far = (behind := same_binary(likelihood, found, cut, n=1000))
-    table = everything.complete(draws, np.zeros(1000), 1000, seed=3)
+    everything, draws = same_binary(likelihood, found, wide)
+    _, far = (behind := same_binary(likelihood, found, cut))
+    table = everything.complete(draws, np.zeros(8), 1000, seed=3)
     kept = table["luminosity_distance"] > near
-    expected = np.mean(draws.log_likelihood[:8]) + np.log(kept.mean()) - np.log1p(-((near / 5000.0) ** 3))
+    expected = np.mean(draws.log_likelihood) + np.log(kept.mean()) - np.log1p(-((near / 5000.0) ** 3))
     assert 0.1 < kept.mean() < 0.9
-    assert np.mean(far.log_likelihood[:8]) == pytest.approx(expected, abs=0.08)
-    assert np.mean(far.log_likelihood[:8]) < np.mean(draws.log_likelihood[:8]) - 0.1
-    other = behind[0].complete(far, np.zeros(1000), 1000, seed=4)
+    assert np.mean(far.log_likelihood) == pytest.approx(expected, abs=0.08)
+    assert np.mean(far.log_likelihood) < np.mean(draws.log_likelihood) - 0.1
+    other = behind[0].complete(far, np.zeros(8), 1000, seed=4)
     assert other["luminosity_distance"].min() >= near
     for name in ("luminosity_distance", "theta_jn"):
         ours, theirs = np.quantile(other[name], [0.1, 0.5, 0.9]), np.quantile(table[name][kept], [0.1, 0.5, 0.9])
@@ -108,7 +112,7 @@ def test_a_signal_nearer_than_the_prior_is_refused_with_a_prior_that_holds_it() 
     with pytest.raises(DomainError, match=r"nearer than 4e\+06 Mpc.*--prior luminosity_distance=") as error:
         QuadrupoleSampler(likelihood, BinaryPrior(luminosity_distance=(4e6, 1e7)), found)
     low, high = (float(x) for x in str(error.value).split("luminosity_distance=")[1].rstrip(")").split(","))
-    _, draws = same_binary(likelihood, found, BinaryPrior(luminosity_distance=(low, high)), n=16)
+    _, draws = same_binary(likelihood, found, BinaryPrior(luminosity_distance=(low, high)))
     assert np.all(draws.log_likelihood > 1500)
 
 
@@ -119,7 +123,7 @@ def test_a_loud_signal_that_no_orientation_puts_behind_the_nearest_distance_is_r
     overhead = np.sqrt(power.sum()) / 1000.0
     near = 0.5 * (distance + overhead) if distance > 0.8 * overhead else 0.9 * overhead
     with pytest.raises(DomainError, match="comes from nearer than"):
-        same_binary(likelihood, found, BinaryPrior(luminosity_distance=(near, 1e5)), n=16)
+        same_binary(likelihood, found, BinaryPrior(luminosity_distance=(near, 1e5)))
 
 
 def test_louder_than_the_analysis_resolves_is_refused() -> None:

@@ -77,7 +77,7 @@ def test_unfinished_training_of_another_configuration_is_not_mixed_in(tmp_path: 
 def test_log_and_card_tell_the_story(trained: Path) -> None:
     card, _ = artifacts.load(trained, "estimator")
     assert card["ranges"]["chirp_mass"] == [20.0, 45.0]
-    assert card["training_data"]["surrogate"] == {"name": "IMRPhenomD"}
+    assert card["training_data"]["surrogate"] == {"name": "lal:IMRPhenomD"}
     assert read_config(card["config"]) == read_config(SETTINGS)
     assert card["metrics"]["samples"] == 20 * 64
     lines = [json.loads(line) for line in (trained.parent / "tiny.training" / "log.jsonl").read_text().splitlines()]
