@@ -19,6 +19,7 @@ import surrogate_accuracy
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import effective_spin
 from gwsurrogate_ml.plot import style
+from gwsurrogate_ml.plot.figure import panels
 from gwsurrogate_ml.surrogate.config import SurrogateConfig
 from gwsurrogate_ml.surrogate.model import Surrogate
 from gwsurrogate_ml.waveform.compare import white_alignment
@@ -65,7 +66,7 @@ def worst_simulations(points: Arrays, path: Path) -> None:
     inside = (t >= -395) & (t <= 90)
     order = np.argsort(points["nr0_true"])[::-1][:3]
     with matplotlib.rc_context(style.RC):
-        figure, axes = style.panels(3, height=1.75, width=8.6)
+        figure, axes = panels(3, height=1.75, width=8.6)
         for ax, k, nr, ours in zip(axes, order, points["nr0_worst_nr"], points["nr0_worst_model"], strict=True):
             best = white_alignment(t, nr, ours)
             shifted = np.interp(t + best.shift, t, ours.real) + 1j * np.interp(t + best.shift, t, ours.imag)
@@ -105,7 +106,7 @@ def worst_polarizations(points: Arrays, data: Arrays, sur: Surrogate, path: Path
         return sum(((y[l, m][0] + (-1) ** l * y[l, m][1]) * modes[l, m] * np.exp(-1j * m * phase)).real for l, m in sur.modes)
 
     with matplotlib.rc_context(style.RC):
-        figure, axes = style.panels(3, height=1.75, width=8.6)
+        figure, axes = panels(3, height=1.75, width=8.6)
         for ax, row in zip(axes, order, strict=True):
             ours = held_out.model(sur, data["parameters"][row])
             theirs = held_out.Eob(data, int(row), sur.modes)
