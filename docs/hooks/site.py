@@ -276,6 +276,6 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         uri = CARRIED_PAGES.get(uri, uri.removeprefix("docs/"))
         if files.get_file_from_path(uri) is None:
             return match.group(0)
-        return f"{match.group(1)}({posixpath.relpath(uri, here or '.')})"
+        return f"{match.group(1)}({posixpath.relpath(uri, here or '.')}{match.group(3) or ''})"
 
-    return re.sub(r"(\[[^\]\n]*\])\(([^)#\s]+)\)", relink, markdown)
+    return re.sub(r"(\[[^\]\n]*\])\(([^)#\s]+)(#[^)\s]*)?\)", relink, markdown)

@@ -144,7 +144,7 @@ class EstimatorConfig(_Strict):
     ----------
     name : str
     surrogate : str
-        name or path of a surrogate, or "lal:APPROXIMANT" for a frequency-domain (2,2) model of LALSimulation
+        name or path of a surrogate, or "lal:APPROXIMANT" for one of LALSimulation's: aligned spins and (2,2) alone
     """
 
     name: str = "bbh-h1l1"

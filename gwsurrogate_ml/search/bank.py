@@ -229,7 +229,7 @@ def place(model: WaveformModel, config: BankConfig, progress: Progress | None = 
 
     Parameters
     ----------
-    model : waveform model with `frequency_domain` (see `strain.signal.Waveform`), whose (2, 2) mode is the template
+    model : WaveformModel, whose (2, 2) mode is the template
     config : BankConfig
     progress : callable (stage, done, total), optional
     n_test : int

@@ -243,7 +243,7 @@ def matched_filter(
     data : StrainData
     template : complex array (n_f,), or a waveform model
         array: one-sided transform (1/Hz) of h_plus with the peak at t = 0, from DC to the Nyquist frequency of the
-        data, of any duration up to the data's. Model: see `signal.Waveform`; of one with several modes the (2, 2) mode alone
+        data, of any duration up to the data's. Model: see `waveform.model`; of one with several modes the (2, 2) mode alone
         is the template, as it alone has one shape for every orientation
     parameters : mapping, optional
         for a model: masses (Msun, detector frame) and spins by bilby's names; no others matter

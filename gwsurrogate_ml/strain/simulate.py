@@ -44,7 +44,7 @@ def simulate(
     parameters : mapping, or None for noise alone
         bilby's names: mass_1 and mass_2 (or chirp_mass and mass_ratio; Msun, detector frame), chi_1, chi_2,
         luminosity_distance (Mpc), theta_jn, phase, psi, ra, dec (rad), geocent_time (GPS s; `gps` where left out)
-    waveform : a surrogate, or a model with `frequency_domain` (see `signal.Waveform`), needed with `parameters`
+    waveform : WaveformModel, needed with `parameters`: a surrogate, or see `surrogate.load.load_model`
         all its modes are in the signal
     detectors : sequence of str
     psds : source, or mapping of detector to source, optional

@@ -65,7 +65,7 @@ class BankDenoiser(SignalDenoiser):
         ood_threshold: float = 8.0,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> BankDenoiser:
-        """A denoiser of `n` waveforms of `model` (anything with the surrogate's `frequency_domain`)."""
+        """A denoiser of `n` waveforms of `model`, a WaveformModel."""
         bank = banks.build(model, banks.draw_parameters(n, seed), progress)
         card = {
             "name": name,

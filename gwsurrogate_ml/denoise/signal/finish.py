@@ -44,7 +44,7 @@ def train_denoiser(
     config : DenoiserSettings, mapping, or path of a TOML file
     out : path
         folder of the model; the checkpoint lives in `out`.training until the end, `log.jsonl` stays there
-    model : anything with the surrogate's `frequency_domain`
+    model : WaveformModel
     progress : callable, optional
         called as ``progress(stage, done, total)``
 

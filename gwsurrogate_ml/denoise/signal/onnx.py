@@ -50,7 +50,7 @@ def graph(denoiser: AutoencoderDenoiser) -> torch.nn.Module:
             return z[first : first + n_f, 0] * norm, z[first : first + n_f, 1] * norm
 
         def series(self, real: Tensor, imag: Tensor) -> Tensor:
-            """`grid.to_series` at RATE."""
+            """`segment.to_series` at RATE."""
             pad = (first, size - first - n_f)
             full = torch.complex(torch.nn.functional.pad(real, pad), torch.nn.functional.pad(imag, pad))
             return torch.view_as_real(torch.fft.ifft(full))[:, 0] * (2.0 * (2.0 * RATE) ** 0.5)
@@ -93,7 +93,7 @@ def export_onnx(denoiser: SignalDenoiser, path: str | Path) -> Path:
     """Write an autoencoder as an ONNX file.
 
     Inputs: `white` (8192,) float32, 4 s of whitened strain at 2048 Hz; `weight` (n_f,) float32, 1 / sqrt(psd) on
-    `grid.frequencies`, 1 at its largest (for a network without a projection there is none). Outputs: `signal` and `sigma` (8192,),
+    `segment.frequencies`, 1 at its largest (a network without a projection has none). Outputs: `signal` and `sigma` (8192,),
     in standard deviations of whitened noise; `probability` (1,) of a signal that peaks in the search interval, with which the
     signal is multiplied already; `snr` (1,) of the data along it.
 

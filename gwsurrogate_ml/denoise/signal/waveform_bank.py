@@ -1,7 +1,6 @@
 """A bank of waveforms kept as splines of log-amplitude and phase in log-frequency: small on disk, exact on any grid.
 
-Built from any model with `frequency_domain` (the package's surrogate, or another); used by the signal denoiser as the
-waveforms that a signal may have.
+Built from any waveform model; used by the signal denoiser as the waveforms that a signal may have.
 """
 
 from __future__ import annotations

@@ -71,9 +71,9 @@ def sample_event(
         detectors, duration and band to cut StrainData to; default: all detectors of the data, 4 s, 20 to 1024 Hz, and
         no more than 92 % of the data's Nyquist frequency
     surrogate : str
-        as in a configuration: a surrogate by name or path, or "lal:APPROXIMANT"
+        a model by its name: a surrogate, also by its folder, or "lal:APPROXIMANT"; precessing ones need a prior over all spins
     model : WaveformModel, optional
-        of the (2, 2) mode, instead of loading `surrogate`
+        instead of loading `surrogate`; see `load_model`
     n, seed, progress, options, checkpoint : as for `Estimator.sample`
 
     Returns

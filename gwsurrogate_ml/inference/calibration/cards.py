@@ -135,7 +135,7 @@ def run_injections(
 
     Returns
     -------
-    list of records, see `diagnostics.analyse_injection`
+    list of records, see `campaign.analyse_injection`
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Is a posterior calibrated? Tests on the records of many simulated events (see `diagnostics.analyse_injection`).
+"""Is a posterior calibrated? Tests on the records of many simulated events (see `campaign.analyse_injection`).
 
 P-P and simulation-based calibration (Talts et al., arXiv:1804.06788), TARP (Lemos et al., arXiv:2302.03026) and the
 local classifier test (Linhart et al., arXiv:2306.03580), the last three by sbi. Each p-value stands alone: the eleven of

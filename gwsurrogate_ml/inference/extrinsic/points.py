@@ -42,7 +42,7 @@ class ExtrinsicPoints:
     geocentre : (M,) float64, s from the segment's start
     direction : (M, 3) unit vectors, Earth-fixed
     psi : (M,) rad, folded into [0, pi/2); cos_theta : (M,)
-    amplitude : (M, n_det) complex128, `geometry.amplitudes`
+    amplitude : (M, n_det) complex128, `detectors.amplitudes`
     log_weight : (M,) float64
     """
 

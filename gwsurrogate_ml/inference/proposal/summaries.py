@@ -148,7 +148,7 @@ def observe(
     ----------
     likelihood : SegmentLikelihood
     found : Trigger
-    functions : (n_b, K) complex128, `basis.network_functions`
+    functions : (n_b, K) complex128, `compression.network_functions`
     templates : (K, R) complex128, coefficients of the templates over them
     band, frequencies : (n_b,) indices and Hz of the analysis band
     most : float

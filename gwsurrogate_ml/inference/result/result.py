@@ -107,7 +107,7 @@ class Result:
         return with_remnant(self)
 
     def combine(self, *others: Result) -> Result:
-        """This and other results of the same data as one: `reweight.combine`."""
+        """This and other results of the same data as one: `combine.combine`."""
         from gwsurrogate_ml.inference.result.combine import combine
 
         return combine([self, *others])

@@ -107,7 +107,7 @@ def weigh(
     prior : Prior
     sampler : EventSampler
     proposals : list of Proposal
-        `refine.network_proposals`: the pilot decides in which shares the draws come from them
+        `flows.network_proposals`: the pilot decides in which shares the draws come from them
     n, seed : int
     options : SamplingOptions
     report : callable, ``report(stage, done, total)``
