@@ -10,6 +10,7 @@ from gwsurrogate_ml.conventions import PARAMETERS
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference import psds
 from gwsurrogate_ml.inference.config import EstimatorConfig, read_config
+from gwsurrogate_ml.inference.likelihood import alignment
 from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork, amplitudes, earth_direction
 from gwsurrogate_ml.inference.likelihood.injections import random_psds, simulate_segment
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
@@ -56,7 +57,7 @@ def test_compressed_waveforms_equal_the_model_shifted_and_whitened(sim: simulato
     index = np.array([3, 50, 399])
     delay = np.array([-3e-3, 1e-4, 2e-3])
     psd = psds.random_psd(bank.frequencies, np.random.default_rng(4))
-    h = compression.align(simulator.face_on(LalModel(), bank.theta[index], config), bank.reference, bank.frequencies)
+    h = alignment.align(simulator.face_on(LalModel(), bank.theta[index], config), bank.reference, bank.frequencies)
     expected = h * np.exp(-2j * np.pi * bank.frequencies * delay[:, None]) * np.sqrt(4 * df / psd)
     got = bank.whitened(index, delay, psd, df)
     lost = np.sum(np.abs(got - expected) ** 2, axis=1) / np.sum(np.abs(expected) ** 2, axis=1)
@@ -67,7 +68,7 @@ def test_alignment_undoes_a_shift_and_a_turn(config: EstimatorConfig) -> None:
     _, f = simulator.band_frequencies(config)
     reference = simulator.face_on(LalModel(), simulator.reference_binary(config), config)[0]
     moved = reference * np.exp(-2j * np.pi * f * 0.0123 + 0.7j)
-    delay, phase = compression.alignment(moved[None], reference, f)
+    delay, phase = alignment.alignment(moved[None], reference, f)
     assert delay[0] == pytest.approx(0.0123, abs=1e-9)
     assert np.mod(phase[0], 2 * np.pi) == pytest.approx(0.7, abs=1e-6)
 
@@ -77,7 +78,7 @@ def test_alignment_is_smooth_in_the_parameters(config: EstimatorConfig) -> None:
     reference = simulator.face_on(LalModel(), simulator.reference_binary(config), config)[0]
     chirp_mass = np.linspace(20, 45, 101)
     theta = np.column_stack([chirp_mass, np.full((101, 3), [0.6, 0.3, -0.2])])
-    delay, _ = compression.alignment(simulator.face_on(LalModel(), theta, config), reference, f)
+    delay, _ = alignment.alignment(simulator.face_on(LalModel(), theta, config), reference, f)
     # A jump by a cycle would be some 10 ms; from one step to the next the delay moves by less than 2 ms.
     assert np.abs(np.diff(delay)).max() < 2e-3
     assert np.abs(np.diff(delay, 2)).max() < 2e-4
@@ -100,7 +101,7 @@ def test_features_of_full_length_data_equal_the_simulators(sim: simulator.Simula
     a = amplitudes(*network.patterns(direction, np.array([parameters["psi"]])), np.cos([parameters["theta_jn"]]))[0]
     a = a * np.exp(2j * parameters["phase"]) / parameters["luminosity_distance"]
     error = np.array([5e-4, -8e-4])
-    lag, _ = compression.alignment(likelihood.waveforms(bank.theta[17:18])[:, band], bank.reference, f)
+    lag, _ = alignment.alignment(likelihood.waveforms(bank.theta[17:18])[:, band], bank.reference, f)
     arrival = parameters["geocent_time"] - segment.start_time + network.delays(direction)[0]
     aligned = arrival + lag[0] - error
 
@@ -160,7 +161,7 @@ def test_new_binaries_take_the_place_of_old_ones(config: EstimatorConfig) -> Non
     assert np.array_equal(sim.bank.theta[200:230], theta)
     back = config.prior.from_normal(sim.z[200:230].double().numpy())
     assert np.allclose(back, theta, rtol=1e-5, atol=1e-5)
-    h = compression.align(simulator.face_on(LalModel(), theta[:3], config), bank.reference, bank.frequencies)
+    h = alignment.align(simulator.face_on(LalModel(), theta[:3], config), bank.reference, bank.frequencies)
     got = bank.whitened(np.arange(200, 203), np.zeros(3), psds.reference_psd(bank.frequencies), 0.25)
     expected = h * np.sqrt(1 / psds.reference_psd(bank.frequencies))
     assert np.max(np.sum(np.abs(got - expected) ** 2, axis=1) / np.sum(np.abs(expected) ** 2, axis=1)) < 1e-5
