@@ -34,6 +34,7 @@ def learned() -> tuple[SegmentLikelihood, ReducedLikelihood, EmpiricalInterpolan
     return likelihood, reduced, EmpiricalInterpolant.of(likelihood, theta, h, reduced.project(h)[0], TOLERANCE)
 
 
+@pytest.mark.slow
 def test_coefficients_and_powers_of_unseen_binaries_are_those_of_the_full_transform(
     learned: tuple[SegmentLikelihood, ReducedLikelihood, EmpiricalInterpolant],
 ) -> None:

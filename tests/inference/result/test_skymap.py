@@ -49,6 +49,7 @@ def test_area_is_that_of_the_blob_and_of_a_count_of_pixels(sky: SkyMap, level: f
     assert counted == pytest.approx(sky.area(level), rel=5.0 / np.sqrt(inside.sum()))
 
 
+@pytest.mark.slow
 def test_regions_hold_the_share_of_fresh_draws_that_they_claim(sky: SkyMap) -> None:
     level = sky.credible_level(*blob(4000, 9))
     # 0.9 of a Gaussian in a region some 10 % too large is 0.92.
