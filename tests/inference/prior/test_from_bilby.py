@@ -29,6 +29,7 @@ def changed(**change: Any) -> dict[str, Any]:
     return dict(BinaryPrior().to_bilby(GPS)) | change
 
 
+@pytest.mark.slow
 @given(
     st.floats(1.0, 50.0),
     st.floats(0.05, 0.9),

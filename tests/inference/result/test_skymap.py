@@ -57,6 +57,7 @@ def test_regions_hold_the_share_of_fresh_draws_that_they_claim(sky: SkyMap) -> N
     assert 0.48 < np.mean(level <= 0.5) < 0.59
 
 
+@pytest.mark.slow
 @pytest.mark.peer
 def test_fits_file_is_read_by_ligo_skymap_at_the_right_place(sky: SkyMap, tmp_path: Path) -> None:
     import healpy
