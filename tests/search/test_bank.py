@@ -63,6 +63,7 @@ def test_no_template_is_superfluous(model, bank):
         assert matcher.matches(templates[i], templates[:i]).max() < SMALL.min_match
 
 
+@pytest.mark.slow
 def test_the_seed_decides_the_bank(model, bank):
     np.testing.assert_array_equal(place(model, SMALL).parameters, bank.parameters)
     other = place(model, BankConfig(**(vars(SMALL) | {"seed": 4})))

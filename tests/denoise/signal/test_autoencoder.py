@@ -128,6 +128,7 @@ def test_the_filters_begin_as_a_transform_that_is_undone_by_its_synthesis() -> N
     assert float(torch.linalg.norm(again - x) / torch.linalg.norm(x)) < 0.05  # the band's edges; observed 0.03
 
 
+@pytest.mark.slow
 def test_components_span_signals_about_their_peak() -> None:
     from gwsurrogate_ml.denoise.signal import waveform_bank as banks
 

@@ -50,6 +50,7 @@ def test_the_way_to_bilby_and_back_is_exact(low: float, q: float, chi: float, sp
     assert BinaryPrior.from_bilby(prior.to_bilby(GPS), GPS) == prior
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", [BinaryPrior(), ISOTROPIC], ids=["uniform", "isotropic"])
 def test_prior_files_are_written_and_read(prior: BinaryPrior, tmp_path: Path) -> None:
     path = tmp_path / "event.prior"

@@ -11,6 +11,8 @@ from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.inference.result import skymap
 from gwsurrogate_ml.inference.result.skymap import SkyMap, from_draws
 
+pytestmark = pytest.mark.slow
+
 SIGMA = np.radians(5.0)
 CENTRE = 6.1, -1.0  # near the seam of right ascension and in the south, where a mistaken sign or angle would show
 
