@@ -17,7 +17,7 @@ import torch
 import gwsurrogate_ml
 from gwsurrogate_ml.inference.calibration import coverage
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 def imported(path: Path) -> set[str]:

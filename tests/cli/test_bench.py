@@ -12,6 +12,7 @@ from gwsurrogate_ml.cli import bench
 from gwsurrogate_ml.cli.main import app
 
 
+@pytest.mark.slow
 @pytest.mark.peer
 def test_the_surrogate_is_timed_beside_lal() -> None:
     lines = list(bench.surrogate_lines("nr22", batch=3, repeat=1))

@@ -196,6 +196,7 @@ def built(catalogue, tmp_path_factory):
     return folder, build(catalogue, folder)
 
 
+@pytest.mark.slow
 def test_a_table_of_other_runs_is_made_from_their_files_with_their_higher_modes(built):
     tmp_path, report = built
     runs = load_runs(str(tmp_path / "nr.npz"))
@@ -224,12 +225,14 @@ def test_a_table_of_other_runs_is_made_from_their_files_with_their_higher_modes(
     assert r"\|h22\| is largest at t = 119" in text  # bars would end the cell of the table
 
 
+@pytest.mark.slow
 def test_a_model_too_short_for_long_runs_gets_none(catalogue, tmp_path):
     build(catalogue, tmp_path, duration=1000.0)
     assert len(load_runs(str(tmp_path / "nr.npz")).name) == 6
     assert load_runs(str(tmp_path / "nr.npz"), "spec_").h22.shape == (0, 5698)
 
 
+@pytest.mark.slow
 def test_the_same_files_give_the_same_table_to_the_byte(catalogue, built, tmp_path):
     build(catalogue, tmp_path)
     for name in ("nr.npz", "report.json", "report.md"):

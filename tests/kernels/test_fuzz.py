@@ -134,6 +134,7 @@ def test_whiten(n, seed, layout, n_taps):
     np.testing.assert_allclose(out[inner], expected[inner], atol=1e-10 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 @FAST
 @given(
     st.lists(st.sampled_from([0.0, 1.0, -1.0, np.nan, np.inf, -np.inf, 1e300, 5e-324]), min_size=1, max_size=40),

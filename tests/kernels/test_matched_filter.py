@@ -257,6 +257,7 @@ def test_an_adaptive_bank_takes_shorter_transforms_only_where_they_serve():
     assert choice(wide, 2.0) is None
 
 
+@pytest.mark.slow
 def test_a_loud_signal_at_the_seam_is_found_by_the_adaptive_bank():
     for shift in (0.0, 1 / RATE, 2 / RATE, DURATION - 1 / RATE):
         s = noise(61) + shifted(chirp(), shift)

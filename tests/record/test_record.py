@@ -24,6 +24,7 @@ def record() -> tuple[bool, dict[str, Entry]]:
     return not other, entries
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", results.GROUPS)
 def test_no_number_moves(label: str) -> None:
     """Every number is the recorded one: on the record's platform to the last digit.

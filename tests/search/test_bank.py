@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 import gwsurrogate_ml as gw
+from gwsurrogate_ml.binaries import Binaries
 from gwsurrogate_ml.errors import ConfigError, DataError, DomainError
 from gwsurrogate_ml.search.bank import BankConfig, Matcher, TemplateBank, cached, place
 from gwsurrogate_ml.strain.spectrum import load_psd
 from gwsurrogate_ml.waveform.lal import LalModel
+from gwsurrogate_ml.waveform.model import Grid
 
 SMALL = BankConfig(mass_min=32.0, mass_max=48.0, q_max=1.4, chi_max=0.3, min_match=0.95, patience=100, seed=3)
 
@@ -33,7 +35,7 @@ def test_the_match_is_pycbcs(model):
     parameters = np.array([[36.0, 30.0, 0.1, 0.1], [38.0, 31.0, -0.2, -0.2], [49.0, 34.0, 0.3, 0.3]])
     ours = matcher.matches(matcher.whitened(parameters[:1])[0], matcher.whitened(parameters))
     delta_f = 1 / matcher.duration
-    h = model.frequency_domain(*parameters.T, duration=matcher.duration, sampling_frequency=8192.0, f_min=20.0)
+    h = model.quadrupole(Binaries.aligned(*parameters.T), Grid(matcher.duration, 8192.0, 20.0))
     psd = FrequencySeries(np.interp(np.arange(h.shape[1]) * delta_f, *load_psd("aLIGO")), delta_f=delta_f)
     series = [FrequencySeries(row, delta_f=delta_f) for row in h]
     for value, other in zip(ours, series, strict=True):
@@ -61,6 +63,7 @@ def test_no_template_is_superfluous(model, bank):
         assert matcher.matches(templates[i], templates[:i]).max() < SMALL.min_match
 
 
+@pytest.mark.slow
 def test_the_seed_decides_the_bank(model, bank):
     np.testing.assert_array_equal(place(model, SMALL).parameters, bank.parameters)
     other = place(model, BankConfig(**(vars(SMALL) | {"seed": 4})))

@@ -174,6 +174,7 @@ def test_a_frame_that_fails_leaves_the_stream_as_it_was(client: InferenceServerC
     assert result.as_numpy("start_time")[0] == pytest.approx(t2 - cleaner.latency)
 
 
+@pytest.mark.slow
 def test_signal_stream_finds_an_injection_and_equals_the_denoiser(client: InferenceServerClient) -> None:
     rate, n = 1024, 8 * 1024
     rng = np.random.default_rng(4)

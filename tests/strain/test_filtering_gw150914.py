@@ -7,9 +7,10 @@ import lalsimulation
 import numpy as np
 import pytest
 
+from gwsurrogate_ml.binaries import Binaries
 from gwsurrogate_ml.strain.data import StrainData
 from gwsurrogate_ml.strain.filtering import matched_filter, own_excess
-from gwsurrogate_ml.waveform.model import QuadrupoleModel
+from gwsurrogate_ml.waveform.model import Grid, QuadrupoleModel
 
 GPS = 1126259462.4
 BINARY = {"mass_1": 38.0, "mass_2": 33.0}
@@ -89,9 +90,7 @@ def test_the_whole_filter_is_pycbcs(data, result):
     from pycbc.types import FrequencySeries, TimeSeries
     from pycbc.vetoes import power_chisq
 
-    template = FrequencySeries(
-        PhenomD().frequency_domain([38.0], [33.0], [0], [0], duration=32, sampling_frequency=4096, f_min=20)[0], 1 / 32
-    )
+    template = FrequencySeries(PhenomD().quadrupole(Binaries.aligned(38.0, 33.0, 0.0, 0.0), Grid(32.0, 4096.0, 20.0))[0], 1 / 32)
     for name, found in result.detectors.items():
         strain = TimeSeries(data.series[name].value, 1 / 4096, epoch=0)
         (_, values), _ = data.off_source_psd(name, (GPS - 2, GPS + 2), segment_duration=2.0)

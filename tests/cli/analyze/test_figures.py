@@ -50,6 +50,7 @@ def run() -> Run:
     return Run(noisy, data.segment(psd="aLIGO"), noisy.gps, result, model, filtered, truths=truths)
 
 
+@pytest.mark.slow
 def test_truth_lies_on_the_data_and_in_the_band(run: Run) -> None:
     figure = FIGURES["waveform"][1](run)
     for axis in figure.axes:

@@ -128,6 +128,7 @@ def test_the_filters_begin_as_a_transform_that_is_undone_by_its_synthesis() -> N
     assert float(torch.linalg.norm(again - x) / torch.linalg.norm(x)) < 0.05  # the band's edges; observed 0.03
 
 
+@pytest.mark.slow
 def test_components_span_signals_about_their_peak() -> None:
     from gwsurrogate_ml.denoise.signal import waveform_bank as banks
 
@@ -172,9 +173,8 @@ def _injection(snr: float, time: float, seed: int) -> tuple[np.ndarray, np.ndarr
     """Data and signal (n_f,), whitened, and the PSD (n_f,) of Gaussian noise."""
     f = frequencies()
     psd = np.interp(f, *load_psd(REFERENCE))
-    h = Chirps().frequency_domain(
-        np.array([40.0]), np.array([30.0]), np.zeros(1), np.zeros(1), duration=DURATION, sampling_frequency=2048.0, f_min=20.0
-    )[0][np.round(f * DURATION).astype(int)] / np.sqrt(psd)  # fmt: skip
+    h = Chirps().quadrupole(Binaries.aligned(40.0, 30.0, 0.0, 0.0), Grid(DURATION, 2048.0, 20.0))[0]
+    h = h[np.round(f * DURATION).astype(int)] / np.sqrt(psd)
     signal = h * snr / np.sqrt(4 / DURATION * np.sum(np.abs(h) ** 2)) * np.exp(-2j * np.pi * f * time)
     return gaussian(psd, np.random.default_rng(seed)).white + signal, signal, psd
 

@@ -69,6 +69,7 @@ def test_all_times_that_are_off_lead_to_the_same_segment(centred_from) -> None:
     assert len(starts) == 1
 
 
+@pytest.mark.slow
 def test_a_move_within_the_prior_is_no_flag(data) -> None:
     moved, segment = centred(late(data, 0.08), CUT, LalModel(), PRIOR)
     assert abs(moved.gps - GPS) < NEAR + 0.0213

@@ -152,6 +152,7 @@ def test_the_file_of_another_run_is_not_continued(estimator, tmp_path) -> None:
         cards.run_injections(estimator, 1, path)
 
 
+@pytest.mark.slow
 def test_the_card_says_what_the_records_say(estimator, tmp_path) -> None:
     done = [record(i) for i in range(150)]
     done.append({"event": 150, "snr": 9.0, "truth": {}, "failed": "all importance weights vanish"})

@@ -34,6 +34,7 @@ def learned() -> tuple[SegmentLikelihood, ReducedLikelihood, EmpiricalInterpolan
     return likelihood, reduced, EmpiricalInterpolant.of(likelihood, theta, h, reduced.project(h)[0], TOLERANCE)
 
 
+@pytest.mark.slow
 def test_coefficients_and_powers_of_unseen_binaries_are_those_of_the_full_transform(
     learned: tuple[SegmentLikelihood, ReducedLikelihood, EmpiricalInterpolant],
 ) -> None:
@@ -50,6 +51,7 @@ def test_coefficients_and_powers_of_unseen_binaries_are_those_of_the_full_transf
     assert np.max(np.abs(reduced.power(found)[good] / power[good] - 1)) < 2 * np.sqrt(TOLERANCE)
 
 
+@pytest.mark.slow
 def test_binaries_unlike_those_learned_from_are_not_trusted_until_they_are_learned(
     learned: tuple[SegmentLikelihood, ReducedLikelihood, EmpiricalInterpolant],
 ) -> None:

@@ -267,6 +267,7 @@ def test_distances_follow_their_conditional() -> None:
     assert np.abs(np.histogram(u, bins=20, range=(0, 1))[0] / n - 0.05).max() < 0.007
 
 
+@pytest.mark.slow
 def test_points_without_match_are_no_better_than_the_prior_allows() -> None:
     """A point with next to no match but much power has a likelihood below 1, however its best distance diverges."""
     network = detectors.DetectorNetwork.of(("H1", "L1"))

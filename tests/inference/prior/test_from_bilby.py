@@ -29,6 +29,7 @@ def changed(**change: Any) -> dict[str, Any]:
     return dict(BinaryPrior().to_bilby(GPS)) | change
 
 
+@pytest.mark.slow
 @given(
     st.floats(1.0, 50.0),
     st.floats(0.05, 0.9),
@@ -49,6 +50,7 @@ def test_the_way_to_bilby_and_back_is_exact(low: float, q: float, chi: float, sp
     assert BinaryPrior.from_bilby(prior.to_bilby(GPS), GPS) == prior
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", [BinaryPrior(), ISOTROPIC], ids=["uniform", "isotropic"])
 def test_prior_files_are_written_and_read(prior: BinaryPrior, tmp_path: Path) -> None:
     path = tmp_path / "event.prior"

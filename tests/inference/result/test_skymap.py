@@ -11,6 +11,8 @@ from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.inference.result import skymap
 from gwsurrogate_ml.inference.result.skymap import SkyMap, from_draws
 
+pytestmark = pytest.mark.slow
+
 SIGMA = np.radians(5.0)
 CENTRE = 6.1, -1.0  # near the seam of right ascension and in the south, where a mistaken sign or angle would show
 
@@ -49,6 +51,7 @@ def test_area_is_that_of_the_blob_and_of_a_count_of_pixels(sky: SkyMap, level: f
     assert counted == pytest.approx(sky.area(level), rel=5.0 / np.sqrt(inside.sum()))
 
 
+@pytest.mark.slow
 def test_regions_hold_the_share_of_fresh_draws_that_they_claim(sky: SkyMap) -> None:
     level = sky.credible_level(*blob(4000, 9))
     # 0.9 of a Gaussian in a region some 10 % too large is 0.92.
@@ -56,6 +59,7 @@ def test_regions_hold_the_share_of_fresh_draws_that_they_claim(sky: SkyMap) -> N
     assert 0.48 < np.mean(level <= 0.5) < 0.59
 
 
+@pytest.mark.slow
 @pytest.mark.peer
 def test_fits_file_is_read_by_ligo_skymap_at_the_right_place(sky: SkyMap, tmp_path: Path) -> None:
     import healpy

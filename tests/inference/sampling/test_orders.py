@@ -32,6 +32,7 @@ def sampler(kind, model, **options):  # type: ignore[no-untyped-def]
     return kind(likelihood, PRIOR, found, seed=2, **options)
 
 
+@pytest.mark.slow
 def test_the_two_integrals_agree_on_a_quadrupole() -> None:
     ours, other = (sampler(kind, "nr22", n_sets=2, n_points=4096) for kind in (OrdersSampler, QuadrupoleSampler))
     theta = np.array([[TRUTH[name] for name in PRIOR.names]])
@@ -50,6 +51,7 @@ def test_the_two_integrals_agree_on_a_quadrupole() -> None:
     assert abs(summed - closed.mean()) < 0.08
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["nrhm", "lal:IMRPhenomXHM"])
 def test_drawn_parameters_have_the_likelihood_that_they_are_said_to_have(model: str) -> None:
     ours = sampler(OrdersSampler, model, n_sets=2, n_points=1024)

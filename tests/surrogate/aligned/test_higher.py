@@ -49,6 +49,7 @@ def test_odd_modes_vanish_for_equal_bodies(sur: Surrogate) -> None:
         assert largest < 1e-12 if m % 2 else largest > 1e-3
 
 
+@pytest.mark.slow
 def test_exchange_of_equal_masses_turns_odd_modes(sur: Surrogate) -> None:
     t = np.linspace(-5000, 90, 999)
     one, two = sur(q=1, chi1=0.5, chi2=-0.2, times=t), sur(q=1, chi1=-0.2, chi2=0.5, times=t)

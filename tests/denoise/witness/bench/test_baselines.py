@@ -33,6 +33,7 @@ def test_each_step_up_in_features_gains() -> None:
     assert rows["ours"]["range_mpc"] > rows["raw"]["range_mpc"]
 
 
+@pytest.mark.slow
 def test_autoencoder_learns_linear_coupling_in_a_few_steps() -> None:
     mock = preset("o3_like", sampling_frequency=512)
     data, held_out = mock.draw(128.0, 1), mock.draw(64.0, 2)
