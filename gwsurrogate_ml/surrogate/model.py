@@ -35,6 +35,7 @@ class Surrogate(WaveformModel):
 
     Examples
     --------
+    >>> from gwsurrogate_ml import load_surrogate
     >>> sur = load_surrogate()
     >>> modes = sur(q=1.5, chi1=0.3, chi2=-0.1)
     >>> bool(0.37 < abs(modes[2, 2]).max() < 0.38)
