@@ -156,7 +156,7 @@ FAULTS: dict[str, tuple[str, Fault]] = {
     "spectrum 2 times too small": ("spectrum unlike the noise", lambda s, b: replace(s, psd=s.psd / 2)),
     "spectrum 2 times too large": ("spectrum unlike the noise", lambda s, b: replace(s, psd=2 * s.psd)),
     "strain and spectrum in metres": (
-        "unusual scale",
+        "refused",
         lambda s, b: replace(s, strain=4000 * s.strain, psd=4000**2 * s.psd),
     ),
     "time 0.3 s late": ("time moved", lambda s, b: replace(s, gps=s.gps + 0.3)),
