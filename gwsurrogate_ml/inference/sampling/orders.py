@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.fft import ifft
+from scipy.signal import CZT
 from scipy.special import ndtr
 
 from gwsurrogate_ml.conventions import EXTRINSIC
@@ -65,6 +65,10 @@ class OrdersSampler(EventSampler):
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.sets: list[OrdersIntegral] = []
+        # The window is a small part of the segment: a chirp transform gives its times alone.
+        turn = 2j * np.pi / self.likelihood.segment.duration
+        steps, n = np.exp(turn * self.window.step), int(self.likelihood.band[-1]) + 1
+        self._zoom = CZT(n, self.window.size, steps, np.exp(-turn * self.window.start))
 
     @property
     def proposed(self) -> InclinedPrior:
@@ -97,22 +101,14 @@ class OrdersSampler(EventSampler):
         power = np.einsum("mpf,f->m", np.abs(h) ** 2, weight.sum(axis=0))
         kept = power > WEAK * power.sum()
         orders, h = orders[kept], h[kept]
-        window, n_det = self.window, len(weight)
-        n = round(likelihood.segment.duration / window.step)
-        first = int(np.floor(window.start / window.step))
-        # The window begins between two samples of the inverse transform: the rest is a turn of each frequency.
-        rest = np.exp(2j * np.pi * likelihood.frequencies * (window.start - first * window.step))
-        series = np.empty((len(orders), 2, n_det, window.size), dtype=np.complex128)
+        n_det, n = len(weight), self._zoom.n
+        series = np.empty((len(orders), 2, n_det, self.window.size), dtype=np.complex128)
         gram = np.empty((n_det, len(orders), 2, len(orders), 2), dtype=np.complex128)
-        index = (first + np.arange(window.size)) % n
-        padded = np.zeros(n, dtype=np.complex128)
-        flat = h.reshape(-1, h.shape[-1])
+        flat = h.reshape(-1, h.shape[-1])[:, :n]
         for d in range(n_det):
-            data = weight[d] * likelihood.strain[d] * rest
-            for row, out in zip(flat, series[:, :, d].reshape(-1, window.size), strict=True):
-                padded[: row.size] = np.conj(row) * data
-                out[:] = (ifft(padded) * n)[index]
-            gram[d] = ((np.conj(flat) * weight[d]) @ flat.T).reshape(len(orders), 2, len(orders), 2)
+            rows = np.conj(flat) * (weight[d] * likelihood.strain[d])[:n]
+            series[:, :, d] = self._zoom(rows).reshape(len(orders), 2, -1)
+            gram[d] = ((np.conj(flat) * weight[d, :n]) @ flat.T).reshape(len(orders), 2, len(orders), 2)
         return Spectra(orders, series, gram)
 
     def build_sets(self, known: Known, log2_n: int = 16) -> None:
