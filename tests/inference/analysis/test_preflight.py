@@ -168,4 +168,4 @@ def test_a_band_without_a_whole_bin_says_nothing() -> None:
 def test_numbers_that_are_none_are_refused_before_any_work(given: dict[str, Any], message: str) -> None:
     for analyse in (partial(sample_event, None, None), partial(Estimator.sample, None, None)):
         with pytest.raises(ConfigError, match=re.escape(message)):
-            analyse(**given)  # type: ignore[arg-type]
+            analyse(**given)

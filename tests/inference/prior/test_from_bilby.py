@@ -45,7 +45,7 @@ def test_the_way_to_bilby_and_back_is_exact(low: float, q: float, chi: float, sp
         chi=(-chi, chi),
         luminosity_distance=(low, 100 * low),
         time_half_width=microseconds / 1e6,
-        spins=spins,  # type: ignore[arg-type]
+        spins=spins,
     )
     assert BinaryPrior.from_bilby(prior.to_bilby(GPS), GPS) == prior
 

@@ -164,4 +164,4 @@ def test_compositions_that_cannot_be_analysed_are_refused() -> None:
     with pytest.raises(ConfigError, match="at most half of the farthest"):
         ComposedPrior((LogChirpMass(),), luminosity_distance=(600.0, 1000.0))
     with pytest.raises(ConfigError, match="prior is a Uniform"):
-        as_prior(Uniform(0, 1))  # type: ignore[arg-type]
+        as_prior(Uniform(0, 1))
