@@ -159,16 +159,20 @@ survives("steps of an analysis", "a full disk", no_room_for_steps)
 
 def steps_of_others(room: Room) -> None:
     """Steps of another analysis, of another name, or damaged are done anew."""
-    from gwsurrogate_ml.inference.sampling.checkpoint import KeptSteps
+    from gwsurrogate_ml.inference.sampling.checkpoint import Arrays, KeptSteps
 
     folder = room.inside / "steps"
-    assert KeptSteps(folder, "one")("a", lambda: 1) == 1
-    assert KeptSteps(folder, "one")("a", lambda: 2) == 1
-    assert KeptSteps(folder, "one")("b", lambda: 2) == 2
-    assert KeptSteps(folder, "two")("b", lambda: 3) == 3
+
+    def done(key: str, name: str, value: int) -> int:
+        return int(KeptSteps(folder, key)(name, lambda: Arrays(x=np.array(value)), Arrays)["x"])
+
+    assert done("one", "a", 1) == 1
+    assert done("one", "a", 2) == 1
+    assert done("one", "b", 2) == 2
+    assert done("two", "b", 3) == 3
     (path,) = folder.iterdir()
-    path.write_bytes(path.read_bytes()[:-200])
-    assert KeptSteps(folder, "two")("b", lambda: 4) == 4
+    path.write_bytes(path.read_bytes()[:-3])
+    assert done("two", "b", 4) == 4
 
 
 survives("steps of an analysis", "steps of another analysis, and damaged ones", steps_of_others)
@@ -209,3 +213,29 @@ def events_json_is_json(room: Room) -> None:
 
 
 survives("gwsml analyze", "numbers that are not finite in the table of events", events_json_is_json)
+
+
+def broken(**changes: Any) -> Callable[[Room], Any]:
+    """Load a waveform model that breaks its interface."""
+
+    def call(room: Room) -> Any:
+        from gwsurrogate_ml.surrogate.load import load_model
+        from gwsurrogate_ml.waveform.model import WaveformModel
+
+        def orders(self: Any, binaries: Any, grid: Any, theta_jn: Any) -> Any:
+            return changes.get("orders", np.array([2])), changes.get("spectra", np.ones((2, 1, 2, grid.n_f), complex))
+
+        kind = type("Mine", (WaveformModel,), {"name": changes.get("name", "mine"), "orders": orders})
+        return load_model(kind())
+
+    return call
+
+
+for name, changes, said in (
+    ("without a name", {"name": None}, ("Mine", "name")),
+    ("without the order of templates", {"orders": np.array([1])}, ("Mine", "m = 2")),
+    ("with spectra of another shape", {"spectra": np.ones((2, 2, 7), complex)}, ("Mine", "shape")),
+    ("with spectra that are not complex", {"spectra": np.ones((2, 1, 2, 2049))}, ("Mine", "complex")),
+    ("with spectra that are not finite", {"spectra": np.full((2, 1, 2, 2049), np.nan + 0j)}, ("Mine", "not finite")),
+):
+    refuses("a waveform model of one's own", name, broken(**changes), ConfigError, *said)

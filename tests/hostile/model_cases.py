@@ -316,12 +316,12 @@ refuses(
     lambda room: gw.load_estimator(model=surrogate("nrhm")), ConfigError, "(2,2), (2,1)", "load_surrogate('nr22')",
 )  # fmt: skip
 refuses(
-    "LalModel",
-    "an approximant of several modes",
-    lambda room: lal("IMRPhenomXHM"),
+    "load_estimator",
+    "a model of LAL of several modes",
+    lambda room: gw.load_estimator(model=lal("IMRPhenomXHM")),
     ConfigError,
-    "IMRPhenomXHM",
-    "IMRPhenomXAS",
+    "lal:IMRPhenomXHM",
+    "load_surrogate('nr22')",
 )
 for name, call, error, said in (
     (
