@@ -8,7 +8,7 @@ export MKL_NUM_THREADS ?= 1
 export NUMBA_NUM_THREADS ?= 2
 
 # wheel-check downloads some gigabytes: every version of Python gets an environment of its own.
-.PHONY: wheel-check demo test test-fast lint notebooks docs nr surrogate clean
+.PHONY: wheel-check demo test test-inference test-others test-fast lint notebooks docs nr surrogate clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "setting up $(VENV): some minutes, in which pip says nothing"
@@ -20,8 +20,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: $(VENV)/.installed  ## simulated H1+L1 data, shipped weights, a full report in out/demo
 	$(BIN)/gwsml demo --out out/demo
 
-test: $(VENV)/.installed  ## all tests and doctests
-	$(BIN)/python -m pytest
+INFERENCE := tests/inference tests/record tests/surrogate tests/waveform tests/search
+test: $(VENV)/.installed  ## all tests and doctests, in two processes of one thread
+	$(MAKE) --jobs=2 --output-sync=target test-inference test-others
+
+test-inference: $(VENV)/.installed
+	NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest $(INFERENCE)
+
+test-others: $(VENV)/.installed
+	NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest tests gwsurrogate_ml $(INFERENCE:%=--ignore=%)
 
 test-fast: $(VENV)/.installed  ## what takes below two seconds and starts no process: under two minutes in all
 	$(BIN)/python -m pytest -m "not slow and not process"
