@@ -22,7 +22,7 @@ demo: $(VENV)/.installed  ## simulated H1+L1 data, shipped weights, a full repor
 
 INFERENCE := tests/inference tests/record tests/surrogate tests/waveform tests/search
 test: $(VENV)/.installed  ## all tests and doctests, in two processes of one thread
-	$(MAKE) --jobs=2 --output-sync=target test-inference test-others
+	$(MAKE) --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) test-inference test-others
 
 test-inference: $(VENV)/.installed
 	NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest $(INFERENCE)
