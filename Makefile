@@ -30,7 +30,7 @@ test-inference: $(VENV)/.installed
 test-others: $(VENV)/.installed
 	NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest tests gwsurrogate_ml $(INFERENCE:%=--ignore=%)
 
-test-fast: $(VENV)/.installed  ## what takes below two seconds and starts no process: under two minutes in all
+test-fast: $(VENV)/.installed  ## what takes below two seconds and starts no process: about two minutes in all
 	$(BIN)/python -m pytest -m "not slow and not process"
 
 lint: $(VENV)/.installed  ## style, format, types, floors

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gwsurrogate_ml.binaries import ALIGNED, Binaries, Space
+from gwsurrogate_ml.binaries import ALIGNED, PRECESSING, Binaries, Space
 from gwsurrogate_ml.conventions import MTSUN_SI, ModeKey, chirp_mass_from_components, component_masses
 from gwsurrogate_ml.errors import ConfigError
 
@@ -246,6 +246,12 @@ def binary_of(parameters: Mapping[str, float], space: Space = ALIGNED) -> Binari
     """One binary of a mapping with bilby's names: masses in either way, spins of the space; left-out aligned spins are zero."""
     mass_1, mass_2, chi_1, chi_2 = intrinsic(parameters)
     if space == ALIGNED:
+        general = [name for name in PRECESSING.names if name in parameters and name not in ALIGNED.names]
+        if general and not {"chi_1", "chi_2"} & set(parameters):
+            raise ConfigError(
+                f"the spins are given as {', '.join(general)}, the model knows chi_1 and chi_2 along the orbit alone: give these, "
+                "or take a precessing model, such as 'lal:IMRPhenomXPHM'"
+            )
         return Binaries.aligned(mass_1, mass_2, chi_1, chi_2)
     chirp = {"chirp_mass": float(chirp_mass_from_components(mass_1, mass_2)), "mass_ratio": mass_2 / mass_1}
     return space.binaries(space.theta(dict(parameters) | chirp))

@@ -25,6 +25,9 @@ TRUTH = {
 }  # fmt: skip
 
 
+PLACE = {name: TRUTH[name] for name in ("luminosity_distance", "theta_jn", "phase", "psi", "ra", "dec", "geocent_time")}
+
+
 class Newtonian(QuadrupoleModel):
     """Newtonian inspirals that end at 4400 Hz over the total mass in solar masses: a toy."""
 
@@ -127,3 +130,10 @@ def test_a_quadrupole_turns_as_conventions_say() -> None:
     summed = WaveformModel.transforms(model, binaries, grid, *place)
     expected = oriented(model.quadrupole(binaries, grid), *place)
     assert np.linalg.norm(summed - expected) < 1e-14 * np.linalg.norm(expected)
+
+
+def test_spins_given_in_other_words_than_the_models_are_refused() -> None:
+    parameters = {"mass_1": 36.0, "mass_2": 29.0, "a_1": 0.7, "a_2": 0.2, "tilt_1": 0.0, "tilt_2": 0.0, **PLACE}
+    with pytest.raises(ConfigError, match="given as a_1, a_2, tilt_1, tilt_2, the model knows chi_1 and chi_2"):
+        simulate(parameters, Newtonian(), duration=16, sampling_frequency=1024, gps=GPS)
+    simulate(parameters | {"chi_1": 0.7, "chi_2": 0.2}, Newtonian(), duration=16, sampling_frequency=1024, gps=GPS)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gwsurrogate_ml.conventions import EXTRINSIC
 from gwsurrogate_ml.waveform.model import WaveformModel
 
 if TYPE_CHECKING:
@@ -20,9 +19,9 @@ def responses(segment: AnalysisSegment, waveform: Any) -> Callable[[Mapping[str,
         from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 
         likelihood = SegmentLikelihood(segment, waveform)
-        return lambda row: likelihood.signals({name: np.array([row[name]]) for name in (*waveform.space.names, *EXTRINSIC)})[0]
+        return lambda row: likelihood.signals({name: np.array([value]) for name, value in row.items()})[0]
     interferometers = segment.to_bilby()
-    strain = (_lal(segment, waveform) if isinstance(waveform, str) else waveform).frequency_domain_strain
+    strain = (_lal(segment, waveform.removeprefix("lal:")) if isinstance(waveform, str) else waveform).frequency_domain_strain
 
     def response(row: Mapping[str, float]) -> np.ndarray:
         polarizations = strain(dict(row))

@@ -137,7 +137,8 @@ def with_waveform(
     segment : AnalysisSegment
         the data of the result
     waveform : str, WaveformModel or bilby WaveformGenerator
-        name of a LALSimulation approximant, with all its modes; a surrogate, with all its modes (fast with (2, 2) alone); or
+        a LALSimulation approximant by name, "lal:" before it or not, with all its modes; a surrogate, with all its modes (fast
+        with (2, 2) alone); or
         a generator of plus and cross polarizations of bilby's parameters, on the segment's frequencies
     n : int
         draws used at most: a LAL model takes 5 to 50 ms each

@@ -23,7 +23,8 @@ from gwsurrogate_ml.inference.sampling.sampler import TOO_FEW, Evaluated, EventS
 from gwsurrogate_ml.inference.weights import effective_size, log_sum
 
 WEAK = 1e-9
-"""Share of a waveform's power below which an order is left out: a thousandth in log likelihood at a signal-to-noise ratio of 40."""
+"""Share of a waveform's power below which an order is left out: what noise makes of it in log likelihood is a thousandth at a
+signal-to-noise ratio of 40."""
 INCLINATIONS = (0.4, 1.1, 2.0, 2.7)
 """theta_jn (rad) of the loudest template, for the first sets of points."""
 

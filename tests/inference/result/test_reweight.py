@@ -226,14 +226,15 @@ def simulated():
 
 
 @pytest.mark.peer
-def test_the_same_waveform_by_bilbys_road_changes_nothing(simulated) -> None:
+@pytest.mark.parametrize("name", ["IMRPhenomD", "lal:IMRPhenomD"])
+def test_the_same_waveform_by_bilbys_road_changes_nothing(simulated, name: str) -> None:
     segment, result = simulated
     # bilby's reference frequency turns the phase of every binary by another angle: the shift must take it out.
-    again = result.with_waveform(segment, "IMRPhenomD", n=40)
+    again = result.with_waveform(segment, name, n=40)
     assert again.n_draws == 40
     assert again.sample_efficiency > 0.999
     assert again.log_evidence == pytest.approx(result.log_evidence, abs=0.02)
-    assert again.meta["waveform"] == "IMRPhenomD"
+    assert again.meta["waveform"] == name
 
 
 def test_a_surrogate_brings_all_its_modes(simulated) -> None:
@@ -265,6 +266,12 @@ def test_another_waveform_is_weighed_by_its_own_likelihood(simulated) -> None:
     np.testing.assert_allclose(again.posterior["log_likelihood_ratio"], exact, atol=1e-3)
     assert again.sample_efficiency > 0.5  # the two models agree well here once phase and time are shifted
     np.testing.assert_array_equal(np.isin(again.posterior["chirp_mass"], result.posterior["chirp_mass"]), True)
+
+
+def test_a_model_of_other_spins_than_the_draws_is_refused(simulated) -> None:
+    segment, result = simulated
+    with pytest.raises(ConfigError, match="parameters missing: a_1, a_2, tilt_1"):
+        result.with_waveform(segment, LalModel("IMRPhenomXPHM"), n=2)
 
 
 def test_other_data_are_refused(simulated) -> None:
