@@ -6,22 +6,34 @@ from pathlib import Path
 from typing import Any
 
 from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
 from gwsurrogate_ml.surrogate.model import Surrogate
+from gwsurrogate_ml.surrogate.precessing.model import PrecessingSurrogate
 from gwsurrogate_ml.waveform.lal import LalModel
 from gwsurrogate_ml.waveform.model import WaveformModel, require_model
 
 DEFAULT = "nrhm"
 
 
-def load_surrogate(name_or_path: str | Path = DEFAULT) -> Surrogate:
+def load_surrogate(name_or_path: str | Path = DEFAULT) -> Surrogate | PrecessingSurrogate:
     """A trained surrogate: a shipped one by name, or a folder written by `gwsml train surrogate`.
+
+    Returns
+    -------
+    Surrogate
+        of aligned spins, such as "nrhm"; or
+    PrecessingSurrogate
+        of any spins, such as "nrphm"
 
     Raises
     ------
     ArtifactError
         unknown name, foreign or damaged files
     """
-    return Surrogate(*artifacts.load(name_or_path, "surrogate"))
+    card, tensors = artifacts.load(name_or_path, "surrogate")
+    if "aligned_model" in card:
+        return PrecessingSurrogate(card, tensors, AlignedModes(*artifacts.load(card["aligned_model"], "surrogate")))
+    return Surrogate(card, tensors)
 
 
 def load_model(model: str | Path | WaveformModel | Any) -> WaveformModel:

@@ -1,0 +1,221 @@
+"""The precessing surrogate as users see it: modes in geometric units, polarizations in physical ones by bilby's names."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gwsurrogate_ml.binaries import PRECESSING, Binaries
+from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, ModeKey
+from gwsurrogate_ml.errors import DomainError
+from gwsurrogate_ml.kernels import fft
+from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
+from gwsurrogate_ml.surrogate.precessing import compiled, rotation
+from gwsurrogate_ml.surrogate.precessing.modes import MODES, SEEN, PrecessingModes
+from gwsurrogate_ml.waveform.conditioning import start_taper
+from gwsurrogate_ml.waveform.model import Grid, WaveformModel
+
+if TYPE_CHECKING:
+    from gwpy.timeseries import TimeSeries
+
+    from gwsurrogate_ml.waveform.modes import Modes
+
+TOP = 5
+"""Highest order in the orbital phase."""
+
+
+def spins_in_orbit(binary: Binaries, theta_jn: float, f_ref: float, phase: float) -> tuple[float, np.ndarray, np.ndarray]:
+    """Angle between orbital angular momentum and line of sight, and spins (3,) in the frame whose x points from the lighter to the
+    heavier body, of one binary, as LALSimulation defines them at `f_ref` (Hz)."""
+    from bilby.gw.conversion import bilby_to_lalsimulation_spins
+    from lal import MSUN_SI
+
+    (s_1,), (s_2,) = binary.spin_1, binary.spin_2
+    if binary.is_aligned:
+        return theta_jn, s_1, s_2
+    a_1, a_2 = (float(np.linalg.norm(s)) for s in (s_1, s_2))
+    iota, *vectors = bilby_to_lalsimulation_spins(
+        theta_jn=theta_jn,
+        phi_jl=float(binary.phi_jl[0]),
+        tilt_1=float(np.arctan2(np.hypot(s_1[0], s_1[1]), s_1[2])),
+        tilt_2=float(np.arctan2(np.hypot(s_2[0], s_2[1]), s_2[2])),
+        phi_12=float(np.arctan2(s_2[1], s_2[0]) - np.arctan2(s_1[1], s_1[0])) % (2 * np.pi),
+        a_1=a_1,
+        a_2=a_2,
+        mass_1=float(binary.mass_1[0]) * MSUN_SI,
+        mass_2=float(binary.mass_2[0]) * MSUN_SI,
+        reference_frequency=f_ref,
+        phase=phase,
+    )
+    return float(iota), np.array(vectors[:3]), np.array(vectors[3:])
+
+
+class PrecessingSurrogate(WaveformModel):
+    """A trained waveform model for binaries with any spins; see `PrecessingModes` for frames and reference times.
+
+    Parameters
+    ----------
+    card : dict
+        parameter ranges, training data, metrics: `info`
+    tensors : dict of float64 arrays
+    aligned : AlignedModes
+        the model of aligned spins that it contains
+
+    Examples
+    --------
+    >>> from gwsurrogate_ml import load_surrogate
+    >>> sur = load_surrogate("nrphm")
+    >>> modes = sur(q=2.0, chi1=[0.3, 0.2, 0.1], chi2=[0, 0.4, -0.2], t_ref=-3900.0)
+    >>> bool(abs(modes[2, 2]).max() > abs(modes[2, -1]).max() > 0.01)
+    True
+    """
+
+    space = PRECESSING
+    modes: tuple[ModeKey, ...] = tuple((l, m) for l, m in SEEN if m > 0)
+
+    def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray], aligned: AlignedModes) -> None:
+        self.mode_model, self.info = PrecessingModes(card, tensors, aligned), card
+        self.t_min, self.t_max = self.mode_model.t_min, self.mode_model.t_max
+        self.name = str(card["name"])
+        ranges = card["ranges"]
+        self.limits = {
+            "mass_ratio": (1.0 / float(ranges["q"]["hard_max"]), 1.0),
+            "a_1": (0.0, float(ranges["chi1"]["hard_max"])),
+            "a_2": (0.0, float(ranges["chi2"]["hard_max"])),
+        }
+        self._orders = np.array([m for _, m in MODES])
+        self._terms = rotation.harmonic_terms(MODES)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Name, version and checksum of the weights."""
+        return {"name": self.name, "version": self.info.get("version"), "weights_sha256": self.info.get("weights_sha256")}
+
+    def __call__(self, q: float, chi1: Any, chi2: Any, t_ref: float | None = None, **rest: Any) -> Modes:
+        """Modes of one binary in the inertial frame, r h / M in geometric units: `PrecessingModes`."""
+        return self.mode_model(q, chi1, chi2, t_ref, **rest)
+
+    def _series(
+        self, binary: Binaries, f_min: float, f_ref: float, sampling_frequency: float, theta_jn: float, phase: float
+    ) -> tuple[np.ndarray, int]:
+        """h_plus - i h_cross (n,) of one binary at 1 Mpc, tapered at its start, and the first sample's number from the peak."""
+        (m_1,), (m_2,) = binary.mass_1, binary.mass_2
+        iota, chi1, chi2 = spins_in_orbit(binary, theta_jn, f_ref, phase)
+        total = float(m_1 + m_2)
+        unit = total * MTSUN_SI
+        model = self.mode_model
+        one = model.one(float(m_1 / m_2), chi1, chi2, {})
+        t_ref = model.reference(*one, f_ref=f_ref, total_mass=total)
+        t_start = t_ref if f_min == f_ref else model.start(*one, t_ref, math.pi * f_min * unit)
+        cycle = 1.0 / f_min / unit
+        begin = t_start - cycle
+        if begin < model.t_min:
+            raise DomainError(
+                f"the waveform of total mass {total:g} is known from {model.t_min * unit:.2f} s before its peak, and a cycle more is "
+                f"needed to begin at {f_min:g} Hz: raise f_min or the mass"
+            )
+        evolved = model.evolve(*one, t_ref, begin)
+        step = 1.0 / sampling_frequency / unit
+        first, last = math.ceil(begin / step), math.floor(self.t_max / step)
+        place = max(int(np.searchsorted(evolved.times, first * step, side="right")) - 4, 0)
+        parts = compiled.harmonics(
+            evolved.times, evolved.frames, evolved.coorbital, self._orders, self._terms, iota, 0.5 * np.pi - phase, place
+        )
+        out = np.empty(last - first + 1, np.complex128)
+        compiled.observed(
+            evolved.nodes, evolved.states, evolved.rates, evolved.times, parts, place, first * step, step, out
+        )
+        ramp = max(math.ceil(cycle / step), 1)
+        out[:ramp] *= start_taper(np.arange(ramp, dtype=np.float64), 0.0, float(ramp))
+        return out * (unit / MPC_SECONDS), first
+
+    def polarizations(
+        self,
+        *,
+        mass_1: float,
+        mass_2: float,
+        a_1: float,
+        a_2: float,
+        tilt_1: float,
+        tilt_2: float,
+        phi_12: float,
+        phi_jl: float,
+        luminosity_distance: float,
+        theta_jn: float,
+        phase: float,
+        f_min: float,
+        sampling_frequency: float,
+        f_ref: float | None = None,
+    ) -> tuple[TimeSeries, TimeSeries]:
+        """h_plus and h_cross of one binary by bilby's names, from where the (2,2) mode passes `f_min`, tapered over its first cycle.
+
+        Parameters
+        ----------
+        mass_1, mass_2 : float, solar masses (detector frame)
+        a_1, a_2 : float, dimensionless spin magnitudes
+        tilt_1, tilt_2, phi_12, phi_jl, theta_jn, phase : float, rad
+            at `f_ref`
+        luminosity_distance : float, Mpc
+        f_min, sampling_frequency : float, Hz
+        f_ref : float, Hz, optional
+            frequency of the (2,2) mode to which the spins belong; without it `f_min`
+
+        Returns
+        -------
+        (h_plus, h_cross) : gwpy TimeSeries
+            the peak of the sum over modes at t = 0
+
+        Raises
+        ------
+        DomainError
+            parameters outside the domain, or a waveform that does not reach down to `f_min`
+        """
+        from gwpy.timeseries import TimeSeries
+
+        spins = {"a_1": a_1, "a_2": a_2, "tilt_1": tilt_1, "tilt_2": tilt_2, "phi_12": phi_12, "phi_jl": phi_jl}
+        for name, value in (spins | {"theta_jn": theta_jn, "phase": phase, "luminosity_distance": luminosity_distance}).items():
+            if not math.isfinite(value):
+                raise DomainError(f"{name} is not a finite number: check the values passed")
+        binary = PRECESSING.binaries(PRECESSING.theta({"chirp_mass": 1.0, "mass_ratio": 1.0} | spins))
+        binary = Binaries(np.array([mass_1]), np.array([mass_2]), binary.spin_1, binary.spin_2, binary.phi_jl)
+        h, first = self._series(binary, f_min, f_min if f_ref is None else f_ref, sampling_frequency, theta_jn, phase)
+        h /= luminosity_distance
+        start = first / sampling_frequency
+        made = (TimeSeries(x, t0=start, sample_rate=sampling_frequency, name=name) for x, name in ((h.real, "hp"), (-h.imag, "hc")))
+        plus, cross = made
+        return plus, cross
+
+    def _segment(self, binary: Binaries, grid: Grid, theta_jn: float, phase: float) -> np.ndarray:
+        """h_plus and h_cross (2, n_f) of one binary at 1 Mpc, peak at t = 0 of the periodic segment."""
+        h, first = self._series(binary, grid.f_min, grid.f_min, grid.sampling_frequency, theta_jn, phase)
+        n = round(grid.duration * grid.sampling_frequency)
+        if len(h) > n:
+            raise DomainError(
+                f"the signal of total mass {binary.mass_1[0] + binary.mass_2[0]:g} is {len(h) / grid.sampling_frequency:.2f} s long from "
+                f"{grid.f_min:g} Hz: the segment of {grid.duration:g} s is too short, take a longer one or a higher f_min"
+            )
+        out = np.empty((2, grid.n_f), np.complex128)
+        for row, part in zip(out, (h.real, -h.imag), strict=True):
+            series = np.zeros(n)
+            series[:len(h) + first], series[first:] = part[-first:], part[:-first]
+            row[:] = fft.rfft(series) / grid.sampling_frequency
+        return out
+
+    def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `WaveformModel.orders`; spins belong to `f_min`. A discrete Fourier transform over as many phases as there are orders."""
+        orders = np.arange(-TOP, TOP + 1)
+        phases = 2 * np.pi * np.arange(len(orders)) / len(orders)
+        out = np.empty((len(binaries), len(orders), 2, grid.n_f), np.complex128)
+        for i in range(len(binaries)):
+            rows = np.stack([self._segment(binaries[i : i + 1], grid, float(theta_jn[i]), float(phase)) for phase in phases])
+            out[i] = (np.fft.fft(rows, axis=0) / len(orders))[orders % len(orders)]
+        return orders, out
+
+    def transforms(
+        self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance: np.ndarray
+    ) -> np.ndarray:
+        """See `WaveformModel.transforms`."""
+        rows = [self._segment(binaries[i : i + 1], grid, float(theta_jn[i]), float(phase[i])) for i in range(len(binaries))]
+        return np.stack(rows) / np.asarray(luminosity_distance)[:, None, None]

@@ -1,0 +1,109 @@
+"""Fits of the precessing model: at each time, polynomials by least squares to what NRSur7dq2 gives for the spins there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.errors import DataError
+from gwsurrogate_ml.surrogate.precessing import coorbital, dynamics, polynomials
+from gwsurrogate_ml.surrogate.precessing.polynomials import Monomials
+
+
+def read(folder: Path) -> dict[str, np.ndarray]:
+    """A set as `data_prep.nrsur7dq2` writes it, with `nodes` and `times`.
+
+    Raises
+    ------
+    DataError
+        if the folder holds none
+    """
+    paths = sorted(path for path in folder.glob("chunk_*.npz") if not path.name.endswith(".tmp.npz"))
+    if not paths:
+        raise DataError(f"{folder} holds no training set: make it with `python -m data_prep nrsur7dq2 --out {folder}`")
+    parts = []
+    for path in paths:
+        with np.load(path) as file:
+            parts.append(dict(file))
+    found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return found | {name: np.load(folder / f"{name}.npy") for name in ("nodes", "times")}
+
+
+def combined(rates: np.ndarray) -> np.ndarray:
+    """The rates (..., 9) with half sum and half difference of the spins' in place of the two."""
+    first, second = rates[..., 3:6], rates[..., 6:]
+    return np.concatenate([rates[..., :3], 0.5 * (first + second), 0.5 * (first - second)], axis=-1)
+
+
+def spins_at(data: dict[str, np.ndarray], rows: slice) -> np.ndarray:
+    """Co-orbital spins (N, n_t, 6) at the times of the modes, as the model finds them between its nodes."""
+    spins, rates, phase = data["spins"][rows], data["rates"][rows], data["phase"][rows]
+    cosine, sine = np.cos(phase)[..., None], np.sin(phase)[..., None]
+
+    def turned_back(vectors: np.ndarray) -> np.ndarray:
+        parts = []
+        for k in (0, 3):
+            x, y = vectors[..., k : k + 1], vectors[..., k + 1 : k + 2]
+            parts += [x * cosine - y * sine, x * sine + y * cosine, vectors[..., k + 2 : k + 3]]
+        return np.concatenate(parts, axis=-1)
+
+    nothing = np.zeros((*phase.shape, 4))
+    states = np.concatenate([nothing, phase[..., None], turned_back(spins)], axis=-1)
+    slopes = np.concatenate([nothing, rates[..., :1], turned_back(rates[..., 3:])], axis=-1)
+    table = coorbital.table(polynomials.monomials(1), np.zeros((len(data["times"]), 0, 0)), data["nodes"], data["times"])
+    out = np.empty((len(spins), len(data["times"]), 6))
+    for i in range(len(spins)):
+        at = coorbital.states_at(table, data["nodes"], states[i], slopes[i])
+        c, s = np.cos(at[:, 4]), np.sin(at[:, 4])
+        for k in (0, 3):
+            out[i, :, k], out[i, :, k + 1] = c * at[:, 5 + k] + s * at[:, 6 + k], c * at[:, 6 + k] - s * at[:, 5 + k]
+            out[i, :, k + 2] = at[:, 7 + k]
+    return out
+
+
+def fit(m: Monomials, table: np.ndarray, values: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    """Coefficients (n_values, n_most) of polynomials of the `kinds` through `values` (N, n_values) by the monomials' `table` (N, n)."""
+    out = np.zeros((len(kinds), np.diff(m.first).max()))
+    for kind in range(4):
+        of_kind = np.flatnonzero(kinds == kind)
+        columns = slice(m.first[kind], m.first[kind + 1])
+        found = np.linalg.lstsq(table[:, columns], values[:, of_kind], rcond=1e-10)[0]
+        out[of_kind, : len(found)] = found.T
+    return out
+
+
+def train(folder: Path, degree: int = 4) -> dict[str, np.ndarray]:
+    """Tensors of the model from the set in `folder`."""
+    data = read(folder)
+    m = polynomials.monomials(degree)
+    q, everything = data["parameters"][:, 0].copy(), slice(None)
+    rates = [
+        fit(m, polynomials.table(m, q, data["spins"][:, i].copy()), combined(data["rates"][:, i]), dynamics.KINDS)
+        for i in range(len(data["nodes"]))
+    ]
+    spins = spins_at(data, everything)
+    kinds = coorbital.kinds()
+    modes = []
+    for i in range(len(data["times"])):
+        pieces = coorbital.split(data["modes"][:, :, i : i + 1].astype(np.complex128))[..., 0]
+        modes.append(fit(m, polynomials.table(m, q, spins[:, i].copy()), pieces, kinds))
+    return {
+        "nodes": data["nodes"],
+        "times": data["times"],
+        "rates": np.stack(rates).astype(np.float32),
+        "modes": np.stack(modes).astype(np.float32),
+    }
+
+
+def write(folder: Path, tensors: dict[str, np.ndarray], card: dict[str, Any]) -> None:
+    """Weights and card of the model into `folder`."""
+    artifacts.save(folder, tensors, card)
+
+
+def set_card(folder: Path) -> dict[str, Any]:
+    """What the set was made with."""
+    return json.loads((folder / "config.json").read_text(encoding="utf-8"))
