@@ -105,21 +105,62 @@ def aligned_frequency(model: AlignedModes, q: float, chi1: float, chi2: float, t
     return 0.5 * hermite(model.knots, k.phase_slope[0], curve, times + k.shift[0])
 
 
-def aligned_coorbital(
-    model: AlignedModes, q: float, chi1: float, chi2: float, times: np.ndarray, modes: tuple[ModeKey, ...]
-) -> np.ndarray:
-    """Co-orbital modes (n, n_modes) complex128 of the aligned model at `times` (n,); those that it lacks are zero."""
-    k = _knots(model, q, chi1, chi2)
-    parts, part_slopes = aligned_compiled.coorbital(
-        model.tables, k, aligned_compiled.NOTHING, 0, len(model.modes), float(times.min()) + k.shift[0]
-    )
-    out = np.zeros((len(times), len(modes)), np.complex128)
-    for row, tilt, (l, m) in zip(parts, part_slopes, model.modes, strict=True):
-        real, imaginary = (hermite(model.knots, row[c], tilt[c], times + k.shift[0]) for c in (0, 1))
-        found = real + 1j * imaginary
-        out[:, modes.index((l, m))] = found
-        out[:, modes.index((l, -m))] = (-1) ** l * np.conj(found)
-    return out
+@njit(nogil=True)
+def _mix(
+    t: aligned_compiled.Tables,
+    k: aligned_compiled.Knots,
+    times: np.ndarray,
+    share: np.ndarray,
+    places: np.ndarray,
+    odd: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    at = times + k.shift[0]
+    first = max(int(np.searchsorted(t.knots, at[0], side="right")) - 1, 0)
+    row, tilt = np.zeros((2, t.knots.size)), np.zeros((2, t.knots.size))
+    for mode in range(len(places)):
+        plus, minus = places[mode]
+        if plus < 0:
+            continue
+        for part in range(2):
+            row[part, first:], tilt[part, first:] = 0.0, 0.0
+            if mode == 0 and part == 0:
+                row[0], tilt[0] = k.amplitude[0], k.amplitude_slope[0]
+            elif mode:
+                for b in range(k.higher.shape[2]):
+                    factor = k.higher[0, mode - 1, b]
+                    for j in range(first, t.knots.size):
+                        row[part, j] += factor * t.higher_basis[mode - 1, part, b, j]
+                        tilt[part, j] += factor * t.higher_basis[mode - 1, 2 + part, b, j]
+        real, imaginary = hermite(t.knots, row[0], tilt[0], at), hermite(t.knots, row[1], tilt[1], at)
+        sign = -1.0 if odd[mode] else 1.0
+        for i in range(at.size):
+            value = (1.0 - share[i]) * complex(real[i], imaginary[i])
+            out[i, plus] = share[i] * out[i, plus] + value
+            out[i, minus] = share[i] * out[i, minus] + sign * value.conjugate()
+
+
+def mix_aligned(
+    model: AlignedModes,
+    binary: tuple[float, float, float],
+    times: np.ndarray,
+    share: np.ndarray,
+    places: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Give the aligned model what `share` (n,) leaves of the co-orbital modes `out` (n, n_modes).
+
+    Parameters
+    ----------
+    model : AlignedModes
+    binary : q, chi1, chi2 along the orbit
+    times : (n,) float64, M, ascending
+    share : (n,) float64
+    places : (n_aligned, 2) int64
+        where (l, m) and (l, -m) of each of the aligned model's modes are in `out`; negative ones are left alone
+    out : (n, n_modes) complex128
+    """
+    _mix(model.tables, _knots(model, *binary), times, share, places, np.array([l % 2 == 1 for l, _ in model.modes]), out)
 
 
 @njit(nogil=True, fastmath=True)

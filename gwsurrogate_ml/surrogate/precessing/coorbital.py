@@ -15,14 +15,19 @@ from gwsurrogate_ml.conventions import ModeKey
 from gwsurrogate_ml.jit import njit
 from gwsurrogate_ml.surrogate.precessing.polynomials import Monomials, dot, evaluate, variables
 
-MODES: tuple[ModeKey, ...] = tuple((l, m) for l in range(2, 5) for m in range(-l, l + 1))
-"""What the polynomials give."""
+KNOWN: tuple[ModeKey, ...] = tuple((l, m) for l in range(2, 5) for m in range(-l, l + 1))
+"""What is learned from precessing binaries."""
+MODES: tuple[ModeKey, ...] = (*KNOWN, (5, -5), (5, 5))
+"""What the polynomials give: (5, +-5) is the aligned model's, with the spins' components along the orbit at each time."""
 
 
 def pieces() -> list[tuple[int, int, int, int]]:
-    """l, m >= 0, 0 symmetric or 1 antisymmetric, 0 real or 1 imaginary of each piece; of m = 0 half of them vanish."""
-    every = [(l, m, odd, part) for l in range(2, 5) for m in range(l + 1) for odd in (0, 1) for part in (0, 1)]
-    return [(l, m, odd, part) for l, m, odd, part in every if m or (l + odd + part) % 2 == 0]
+    """l, m >= 0, 0 symmetric or 1 antisymmetric, 0 real or 1 imaginary of each piece; of m = 0 half of them vanish.
+
+    The last two are those of (5, 5).
+    """
+    every = [(l, m, odd, part) for l, m in KNOWN if m >= 0 for odd in (0, 1) for part in (0, 1)]
+    return [(l, m, odd, part) for l, m, odd, part in every if m or (l + odd + part) % 2 == 0] + [(5, 5, 0, 0), (5, 5, 0, 1)]
 
 
 def kinds() -> np.ndarray:
@@ -31,11 +36,11 @@ def kinds() -> np.ndarray:
 
 
 def split(modes: np.ndarray) -> np.ndarray:
-    """Pieces (..., n_pieces, n) float64 of co-orbital modes (..., 21, n) complex128, ordered as `MODES`."""
+    """All pieces but the last two, (..., n, n_t) float64, of co-orbital modes (..., 21, n_t) complex128, ordered as `KNOWN`."""
     out = []
-    for l, m, odd, part in pieces():
-        mirrored = (-1) ** l * np.conj(modes[..., MODES.index((l, -m)), :])
-        half = 0.5 * (modes[..., MODES.index((l, m)), :] + (-1) ** odd * mirrored)
+    for l, m, odd, part in pieces()[:-2]:
+        mirrored = (-1) ** l * np.conj(modes[..., KNOWN.index((l, -m)), :])
+        half = 0.5 * (modes[..., KNOWN.index((l, m)), :] + (-1) ** odd * mirrored)
         out.append(half.imag if part else half.real)
     return np.stack(out, axis=-2)
 
@@ -47,7 +52,8 @@ class Pieces(NamedTuple):
     ----------
     monomials : Monomials
     kinds : (n_pieces,) int64
-    coefficients : (n_t, n_pieces, n_most) float64
+    coefficients : (n_t, n_pieces, n_most) float32
+        single precision: their errors are 1e-7 of the modes, and memory is what evaluating them takes
     node : (n_t,) int64
         the node of the dynamics at the time, or the one before it
     between : (n_t,) bool
@@ -105,8 +111,9 @@ def states_at(p: Pieces, nodes: np.ndarray, states: np.ndarray, rates: np.ndarra
 
 @njit(nogil=True)
 def modes(p: Pieces, q: float, states: np.ndarray, first: int, out: np.ndarray) -> None:
-    """Write the co-orbital modes into `out` (n_t, 21 or more) complex128, from the time number `first` on; `states` (n_t, 11)."""
-    x, values, spins = np.empty(7), np.empty(len(p.monomials.exponents)), np.empty(6)
+    """Write the co-orbital modes into `out` (n_t, n_modes) complex128, from the time number `first` on; `states` (n_t, 11)."""
+    x, spins = np.empty(7), np.empty(6)
+    every, values = np.empty(len(p.monomials.exponents)), np.empty(len(p.monomials.exponents), np.float32)
     for i in range(first, p.node.size):
         c, s = np.cos(states[i, 4]), np.sin(states[i, 4])
         for k in (0, 3):
@@ -114,7 +121,8 @@ def modes(p: Pieces, q: float, states: np.ndarray, first: int, out: np.ndarray) 
             spins[k + 1] = c * states[i, 6 + k] - s * states[i, 5 + k]
             spins[k + 2] = states[i, 7 + k]
         variables(q, spins, x)
-        evaluate(p.monomials, x, values)
+        evaluate(p.monomials, x, every)
+        values[:] = every
         out[i] = 0.0
         for j in range(p.kinds.size):
             value = dot(p.monomials, p.kinds[j], values, p.coefficients[i, j])

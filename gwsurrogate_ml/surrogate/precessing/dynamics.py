@@ -51,26 +51,37 @@ class Rates(NamedTuple):
     backward: np.ndarray
 
 
+@njit(nogil=True)
 def integral_weights(nodes: np.ndarray, start: float, end: float) -> np.ndarray:
     """Weights (4,) that integrate the cubic through values at four `nodes` from `start` to `end`.
 
     Examples
     --------
-    >>> integral_weights(np.arange(4.0), 3.0, 4.0) * 24  # Adams and Bashforth
-    array([-9., 37., -59., 55.])
+    >>> (integral_weights(np.arange(4.0), 3.0, 4.0) * 24).round(9).tolist()  # Adams and Bashforth
+    [-9.0, 37.0, -59.0, 55.0]
     """
-    middle, scale = nodes.mean(), np.ptp(nodes)
-    powers = np.arange(4)
-    high, low = (end - middle) / scale, (start - middle) / scale
-    moments = (high ** (powers + 1) - low ** (powers + 1)) / (powers + 1)
-    return np.round(scale * np.linalg.solve(np.vander((nodes - middle) / scale, increasing=True).T, moments), 15)
+    out = np.empty(4)
+    # Gauss and Legendre's two points are exact for cubics.
+    middle, half = 0.5 * (start + end), 0.5 * (end - start)
+    for i in range(4):
+        out[i] = 0.0
+        for x in (middle - half / np.sqrt(3.0), middle + half / np.sqrt(3.0)):
+            value = half
+            for j in range(4):
+                if j != i:
+                    value *= (x - nodes[j]) / (nodes[i] - nodes[j])
+            out[i] += value
+    return out
 
 
+@njit(nogil=True)
 def start_weights(times: np.ndarray, t_ref: float) -> tuple[int, np.ndarray]:
     """`first` and `start` of `integrate` for a reference time within the nodes `times`."""
     first = min(max(int(np.searchsorted(times, t_ref, side="right")) - 2, 0), len(times) - 4)
-    near = times[first : first + 4]
-    return first, np.stack([integral_weights(near, t_ref, t) for t in near])
+    out = np.empty((4, 4))
+    for j in range(4):
+        out[j] = integral_weights(times[first : first + 4], t_ref, times[first + j])
+    return first, out
 
 
 def step_weights(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,8 @@ from gwsurrogate_ml.errors import DomainError
 from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
 from gwsurrogate_ml.surrogate.precessing import compiled, rotation
-from gwsurrogate_ml.surrogate.precessing.modes import MODES, SEEN, PrecessingModes
+from gwsurrogate_ml.surrogate.precessing.coorbital import MODES
+from gwsurrogate_ml.surrogate.precessing.modes import SEEN, PrecessingModes
 from gwsurrogate_ml.waveform.conditioning import start_taper
 from gwsurrogate_ml.waveform.model import Grid, WaveformModel
 

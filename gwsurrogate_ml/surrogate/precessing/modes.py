@@ -22,13 +22,11 @@ from gwsurrogate_ml.surrogate.domain import check_ranges
 from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, dynamics, polynomials, rotation
 from gwsurrogate_ml.waveform.modes import Modes
 
-ALIGNED_WIDTH = 0.1
-"""Largest component of a spin in the plane at which the aligned model's share has fallen to exp(-1)."""
+ALIGNED_WIDTH = 0.2
+"""Component of a spin in the plane below which the aligned model has a share."""
 EARLY_STEP, JOIN = 0.015, 300.0
 """Relative step of the nodes before the known times; M over which what is known there fades in."""
-MODES: tuple[ModeKey, ...] = (*coorbital.MODES, (5, -5), (5, 5))
-"""Co-orbital modes."""
-SEEN: tuple[ModeKey, ...] = (*coorbital.MODES, *((5, m) for m in range(-5, 6)))
+SEEN: tuple[ModeKey, ...] = (*coorbital.KNOWN, *((5, m) for m in range(-5, 6)))
 """Modes in the inertial frame."""
 
 
@@ -94,7 +92,7 @@ class PrecessingModes:
         monomials = polynomials.monomials(int(card["degree"]))
         rates = np.concatenate([np.zeros((len(early), *found["rates"].shape[1:])), found["rates"]])
         self.rates = dynamics.Rates(self.nodes, monomials, rates, self.known, *dynamics.step_weights(self.nodes))
-        modes = np.concatenate([np.zeros((len(early), *found["modes"].shape[1:])), found["modes"]])
+        modes = np.concatenate([np.zeros((len(early), *found["modes"].shape[1:])), found["modes"]]).astype(np.float32)
         self.pieces = coorbital.table(monomials, modes, self.nodes, self.times)
         self.known_modes = np.interp(self.times, self.nodes, self.known)
 
@@ -152,11 +150,20 @@ class PrecessingModes:
 
     @cached_property
     def _orders(self) -> np.ndarray:
-        return np.array([m for _, m in MODES])
+        return np.array([m for _, m in coorbital.MODES])
+
+    @cached_property
+    def _aligned_modes(self) -> set[ModeKey]:
+        return {(l, sign * m) for l, m in self.aligned.modes for sign in (1, -1)}
+
+    @cached_property
+    def _aligned_places(self) -> np.ndarray:
+        """Places of (l, m) and (l, -m) among the modes of each of the aligned model's."""
+        return np.array([[coorbital.MODES.index((l, m)), coorbital.MODES.index((l, -m))] for l, m in self.aligned.modes])
 
     @cached_property
     def _matrix(self) -> compiled.Rotation:
-        return compiled.rotation_table(MODES, SEEN)
+        return compiled.rotation_table(coorbital.MODES, SEEN)
 
     def one(self, q: float, chi1: Any, chi2: Any, unknown: dict[str, object]) -> tuple[float, np.ndarray, np.ndarray]:
         """Mass ratio and spins (3,) of one binary, checked."""
@@ -255,8 +262,8 @@ class PrecessingModes:
 
     def _gate(self, chi1: np.ndarray, chi2: np.ndarray) -> float:
         """Share of the aligned model where both are known."""
-        flat = max(np.hypot(chi1[0], chi1[1]), np.hypot(chi2[0], chi2[1])) / ALIGNED_WIDTH
-        return math.exp(-(flat**2))
+        flat = max(math.hypot(chi1[0], chi1[1]), math.hypot(chi2[0], chi2[1])) / ALIGNED_WIDTH
+        return (1.0 - flat**2) ** 3 if flat < 1.0 else 0.0
 
     def _base(self, q: float, chi1: np.ndarray, chi2: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray]:
         """Orbital frequency (n,) of the aligned model at the nodes, and share (n,) of the polynomials; the first of them are not needed."""
@@ -283,13 +290,13 @@ class PrecessingModes:
         p = self.pieces
         pieces = p._replace(coefficients=p.coefficients[late:], node=p.node[late:] - start, between=p.between[late:])
         at = coorbital.states_at(pieces, part.times, states, rates)
-        modes = np.zeros((len(at), len(MODES)), np.complex128)
+        modes = np.zeros((len(at), len(coorbital.MODES)), np.complex128)
         coorbital.modes(pieces, q, at, max(self.n_early - late, 0), modes)
-        share_modes = self.known_modes[late:] * (1.0 - self._gate(chi1, chi2))
-        times = self.times[late:]
-        aligned = compiled.aligned_coorbital(self.aligned, q, chi1[2], chi2[2], times, MODES)
-        both = len(coorbital.MODES)
-        modes[:, :both] = share_modes[:, None] * modes[:, :both] + (1 - share_modes)[:, None] * aligned[:, :both]
-        modes[:, both:] = aligned[:, both:]
+        times, gate = self.times[late:], self._gate(chi1, chi2)
+        share_modes = self.known_modes[late:] * (1.0 - gate)
+        if share_modes.min() < 1.0:
+            compiled.mix_aligned(self.aligned, (q, chi1[2], chi2[2]), times, share_modes, self._aligned_places, modes)
+            lost = [k for k, mode in enumerate(coorbital.MODES) if mode not in self._aligned_modes]
+            modes[:, lost] *= share_modes[:, None]
         frames = at[:, :4] / np.linalg.norm(at[:, :4], axis=1)[:, None]
         return Evolved(part.times, states, rates, times, frames, modes)

@@ -99,7 +99,7 @@ def table(m: Monomials, q: np.ndarray, spins: np.ndarray) -> np.ndarray:
 @njit(nogil=True, fastmath=True)
 def dot(m: Monomials, kind: int, values: np.ndarray, coefficients: np.ndarray) -> float:
     """Value of a polynomial of one kind: its `coefficients` (n_kind or more,), all monomials' `values` (n,)."""
-    first, total = m.first[kind], 0.0
+    first, total = m.first[kind], coefficients.dtype.type(0.0)
     for k in range(m.first[kind + 1] - first):
         total += coefficients[k] * values[first + k]
     return total

@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import qmc
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import DataError
-from gwsurrogate_ml.surrogate.precessing import coorbital, dynamics, polynomials
+from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
+from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, dynamics, polynomials
 from gwsurrogate_ml.surrogate.precessing.polynomials import Monomials
+
+ALIGNED_BINARIES = 512
 
 
 def read(folder: Path) -> dict[str, np.ndarray]:
@@ -76,8 +80,26 @@ def fit(m: Monomials, table: np.ndarray, values: np.ndarray, kinds: np.ndarray) 
     return out
 
 
-def train(folder: Path, degree: int = 4) -> dict[str, np.ndarray]:
-    """Tensors of the model from the set in `folder`."""
+def of_aligned(m: Monomials, aligned: AlignedModes, q_max: float, chi_max: float, times: np.ndarray) -> np.ndarray:
+    """Coefficients (n_t, 2, n_most) of the aligned model's co-orbital (5, 5) at `times`, by spins along the orbit."""
+    u = qmc.Sobol(3, seed=5).random(ALIGNED_BINARIES)
+    binaries = np.column_stack([1 + (q_max - 1) * u[:, 0], chi_max * (2 * u[:, 1:] - 1)])
+    values = np.zeros((len(binaries), len(times), 2))
+    place = np.full((len(aligned.modes), 2), -1)
+    place[aligned.modes.index((5, 5))] = 0, 1
+    for row, binary in zip(values, binaries, strict=True):
+        out = np.zeros((len(times), 2), np.complex128)
+        compiled.mix_aligned(aligned, tuple(binary), times, np.zeros(len(times)), place, out)
+        row[:, 0], row[:, 1] = out[:, 0].real, out[:, 0].imag
+    spins = np.zeros((len(binaries), 6))
+    spins[:, 2], spins[:, 5] = binaries[:, 1], binaries[:, 2]
+    table = polynomials.table(m, binaries[:, 0].copy(), spins)
+    kinds = coorbital.kinds()[-2:]
+    return np.stack([fit(m, table, values[:, i], kinds) for i in range(len(times))])
+
+
+def train(folder: Path, aligned: AlignedModes, degree: int = 4) -> dict[str, np.ndarray]:
+    """Tensors of the model from the set in `folder`, and from the model of aligned spins."""
     data = read(folder)
     m = polynomials.monomials(degree)
     q, everything = data["parameters"][:, 0].copy(), slice(None)
@@ -90,18 +112,20 @@ def train(folder: Path, degree: int = 4) -> dict[str, np.ndarray]:
     modes = []
     for i in range(len(data["times"])):
         pieces = coorbital.split(data["modes"][:, :, i : i + 1].astype(np.complex128))[..., 0]
-        modes.append(fit(m, polynomials.table(m, q, spins[:, i].copy()), pieces, kinds))
+        modes.append(fit(m, polynomials.table(m, q, spins[:, i].copy()), pieces, kinds[:-2]))
+    config = set_card(folder)
+    last = of_aligned(m, aligned, config["q_max"], config["chi_max"], data["times"])
     return {
         "nodes": data["nodes"],
         "times": data["times"],
         "rates": np.stack(rates).astype(np.float32),
-        "modes": np.stack(modes).astype(np.float32),
+        "modes": np.concatenate([np.stack(modes), last], axis=1).astype(np.float32),
     }
 
 
 def write(folder: Path, tensors: dict[str, np.ndarray], card: dict[str, Any]) -> None:
     """Weights and card of the model into `folder`."""
-    artifacts.save(folder, tensors, card)
+    artifacts.save(folder, card, tensors)
 
 
 def set_card(folder: Path) -> dict[str, Any]:
