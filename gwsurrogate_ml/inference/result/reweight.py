@@ -179,10 +179,27 @@ def with_waveform(
         log_new[i] = np.sum(likelihood.weight * np.real(np.conj(signal) * likelihood.strain)) - 0.5 * power[i]
         if progress:
             progress("waveforms", i + 1, len(draws))
+    name = waveform if isinstance(waveform, str) else getattr(waveform, "name", type(waveform).__name__)
+    meta = {"reweighted": "waveform", "waveform": str(name)}
+    return under_waveform(result, draws, shifted, log_new - log_old, log_new, power, meta, seed + 1)
+
+
+def under_waveform(
+    result: Result,
+    draws: pd.DataFrame,
+    shifted: pd.DataFrame,
+    log_ratio: np.ndarray,
+    log_new: np.ndarray,
+    power: np.ndarray,
+    meta: Mapping[str, Any],
+    seed: int,
+) -> Result:
+    """Result of `draws` under another model, at the phases and times `shifted`: log likelihood ratios to noise `log_new`, <h|h>
+    `power`, and `log_ratio` of new to old likelihood, to which the prior on time is added."""
     prior = prior_of(result)["geocent_time"]
-    log_ratio = log_new - log_old + np.asarray(prior.ln_prob(shifted["geocent_time"].to_numpy()))
+    log_ratio = log_ratio + np.asarray(prior.ln_prob(shifted["geocent_time"].to_numpy()))
     log_ratio -= np.asarray(prior.ln_prob(draws["geocent_time"].to_numpy()))
-    columns = {name: shifted[name].to_numpy() for name in names}
+    columns = {name: shifted[name].to_numpy() for name in shifted}
     new = draws.assign(
         **columns,
         **derived(columns),
@@ -190,8 +207,7 @@ def with_waveform(
         log_likelihood=log_new + result.log_noise_evidence,
         log_likelihood_ratio=log_new,
     )
-    name = waveform if isinstance(waveform, str) else getattr(waveform, "name", type(waveform).__name__)
-    return reweighted(result, new, log_ratio, {"reweighted": "waveform", "waveform": str(name)}, seed + 1)
+    return reweighted(result, new, log_ratio, meta, seed)
 
 
 def offset(likelihood: Any, old: np.ndarray, new: np.ndarray) -> tuple[float, float]:
