@@ -269,11 +269,11 @@ def nan_chunk(path: Path) -> None:
 def unfinished(room: Room, name: str, content: bytes) -> list[object]:
     """A training that stopped, with one of its files damaged since; everything of it lies among the inputs."""
     path = config(room)
-    from gwsurrogate_ml.cli.train import config_file
     from gwsurrogate_ml.inference.config import read_config
     from gwsurrogate_ml.inference.training import train
+    from gwsurrogate_ml.settings import shipped
 
-    settings = read_config(config_file(str(path)))
+    settings = read_config(shipped(str(path)))
     work = room.inside / "m.training"
     work.mkdir()
     train._claim(work, settings, train.load_model(settings.surrogate).identity)

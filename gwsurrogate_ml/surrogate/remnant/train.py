@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.errors import DataError
+from gwsurrogate_ml.settings import Strict, read
 from gwsurrogate_ml.surrogate.remnant import fits
 
 Progress = Callable[[str, int, int], None]
@@ -23,10 +24,8 @@ NINETY = 1.6448536269514722
 """The 90 % interval of a normal distribution in standard deviations."""
 
 
-class RemnantConfig(BaseModel):
+class RemnantConfig(Strict):
     """What a remnant model is trained on and how; unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     version: str = "1"
@@ -56,12 +55,7 @@ def read_config(raw: Mapping[str, Any]) -> RemnantConfig:
     >>> read_config({"name": "mine", "runs": "remnants.npz"}).folds
     8
     """
-    try:
-        return RemnantConfig(**raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{key!r}: {first['msg']} (set it in the file or by --set {key}=VALUE)") from error
+    return read(RemnantConfig, raw)
 
 
 def load_runs(path: Path) -> dict[str, np.ndarray]:
