@@ -19,7 +19,7 @@ from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import _arguments, _memory, fft
 from gwsurrogate_ml.kernels._filter import SPAN, correlate_folded, correlations
 from gwsurrogate_ml.kernels._peaks import candidates, cluster, loudest, predictor
-from gwsurrogate_ml.kernels._spectra import common, explain, output_length, real, same_length
+from gwsurrogate_ml.kernels._spectra import common, explain, inputs, output_length, real
 from gwsurrogate_ml.kernels.threads import each
 
 TRIGGER_DTYPE = np.dtype(
@@ -91,14 +91,9 @@ def filter_bank(
     >>> found["template"], found["index"]
     (array([0]), array([11]))
     """
-    bank, s, noise = (
-        _arguments.spectrum(templates, "templates"),
-        _arguments.spectrum(data, "data"),
-        _arguments.one_sided(psd, "psd"),
-    )
+    bank, s, noise = inputs(templates, data, psd, "templates")
     if bank.ndim != 2 or bank.shape[0] == 0:
         raise DataError(f"templates has shape {bank.shape}: a bank (n_templates, N/2 + 1) with at least one row is needed")
-    same_length(bank, s, noise)
     kmin, kmax = _arguments.band(f_low, f_high, delta_f, noise.size)
     threshold = _arguments.positive(threshold, "threshold")
     if not (np.isfinite(window) and window >= 0):

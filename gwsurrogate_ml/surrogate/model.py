@@ -132,19 +132,8 @@ class Surrogate(WaveformModel):
         """
         from gwpy.timeseries import TimeSeries
 
-        start, plus, cross = self.strain(
-            mass_1=mass_1,
-            mass_2=mass_2,
-            chi_1=chi_1,
-            chi_2=chi_2,
-            luminosity_distance=luminosity_distance,
-            theta_jn=theta_jn,
-            phase=phase,
-            f_min=f_min,
-            sampling_frequency=sampling_frequency,
-            f_ref=f_ref,
-            modes=modes,
-        )
+        binary, place = (mass_1, mass_2, chi_1, chi_2), (luminosity_distance, theta_jn, phase)
+        start, plus, cross = series.strain(self._si, binary, *place, f_min, sampling_frequency, f_ref, modes, taper=False)
         keywords = {"t0": start, "dt": 1.0 / sampling_frequency, "copy": False}
         return TimeSeries(plus, name="h_plus", **keywords), TimeSeries(cross, name="h_cross", **keywords)
 
@@ -371,9 +360,8 @@ class Surrogate(WaveformModel):
         positive = sorted({m for _, m in self.modes})
         out = np.empty((len(binaries), 2 * len(positive), 2, grid.n_f), dtype=np.complex128)
         columns = zip(*binaries.aligned_columns(self.name), theta_jn, strict=True)
-        for row, (mass_1, mass_2, chi_1, chi_2, theta) in zip(out, columns, strict=True):
-            binary = {"mass_1": mass_1, "mass_2": mass_2, "chi_1": chi_1, "chi_2": chi_2}
-            _, both = self.frequency_domain_orders(**binary, theta_jn=theta, **grid._asdict())
+        for row, (*binary, theta) in zip(out, columns, strict=True):
+            _, both = transforms.by_order(self._si, tuple(binary), theta, *grid)
             cosine, sine = both[:, 0], both[:, 1]
             row[: len(positive)], row[len(positive) :] = 0.5 * (cosine - 1j * sine), 0.5 * (cosine + 1j * sine)
         return np.array([*positive, *(-m for m in positive)]), out
@@ -386,8 +374,6 @@ class Surrogate(WaveformModel):
             return oriented(self.quadrupole(binaries, grid), theta_jn, phase, luminosity_distance)
         out = np.empty((len(binaries), 2, grid.n_f), dtype=np.complex128)
         columns = zip(*binaries.aligned_columns(self.name), theta_jn, phase, luminosity_distance, strict=True)
-        for row, (mass_1, mass_2, chi_1, chi_2, theta, turn, distance) in zip(out, columns, strict=True):
-            binary = {"mass_1": mass_1, "mass_2": mass_2, "chi_1": chi_1, "chi_2": chi_2}
-            place = {"luminosity_distance": distance, "theta_jn": theta, "phase": turn}
-            row[:] = self.frequency_domain_polarizations(**binary, **place, **grid._asdict())
+        for row, (*binary, theta, turn, distance) in zip(out, columns, strict=True):
+            row[:] = transforms.polarizations(self._si, tuple(binary), distance, theta, turn, None, None, *grid)
         return out
