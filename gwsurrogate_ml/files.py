@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import io
+import json
 import os
 import shutil
 import sys
@@ -97,6 +98,12 @@ def whole_file(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def write_whole(path: str | Path, content: str | bytes) -> None:
+    """Write text (UTF-8) or bytes to `path`, whole or not at all; ConfigError as `whole_file`."""
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
 @contextmanager
 def whole_hdf5(path: str | Path) -> Iterator[Any]:
     """An open h5py File, made in memory and written to `path` whole: HDF5 itself can crash where a disk is full.
@@ -136,19 +143,34 @@ def plain(content: Any) -> Any:
     return str(content)
 
 
-def save_torch(state: Any, path: Path) -> None:
-    """As `torch.save`, made in memory first: its writer turns a full disk into a RuntimeError of many words.
+def claim(folder: Path, content: Any) -> None:
+    """Record in config.json whose unfinished training `folder` holds.
 
     Raises
     ------
-    OSError
-        if the disk is full
+    ConfigError
+        if it is another configuration's
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path, text = folder / "config.json", json.dumps(content, indent=1, sort_keys=True)
+    if path.exists() and path.read_text() != text:
+        raise ConfigError(f"{folder} holds the unfinished training of another configuration: delete it or choose another --out")
+    write_whole(path, text)
+
+
+def save_torch(state: Any, path: Path) -> None:
+    """As `torch.save`, whole, and made in memory first: its writer turns a full disk into a RuntimeError of many words.
+
+    Raises
+    ------
+    ConfigError
+        as `whole_file`
     """
     import torch
 
     memory = io.BytesIO()
     torch.save(state, memory)
-    path.write_bytes(memory.getbuffer())
+    write_whole(path, memory.getvalue())
 
 
 @contextmanager

@@ -27,8 +27,8 @@ from gwsurrogate_ml.denoise.signal.network import RATE, Autoencoder, Output
 from gwsurrogate_ml.denoise.signal.projection import Projection
 from gwsurrogate_ml.denoise.signal.segment import Segment, frequencies
 from gwsurrogate_ml.denoise.signal.settings import DenoiserSettings, TrainingSettings
-from gwsurrogate_ml.errors import ArtifactError, ConfigError
-from gwsurrogate_ml.files import save_torch, whole_file
+from gwsurrogate_ml.errors import ArtifactError
+from gwsurrogate_ml.files import claim, save_torch
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
@@ -117,7 +117,7 @@ def optimise(
         if the loss diverges
     """
     t, data = settings.training, settings.data
-    claim(work, settings)
+    claim(work, settings.model_dump(mode="json"))
     torch.manual_seed(settings.seed)
     network = Autoencoder(**settings.network.model_dump(), guided=layer is not None)
     size = settings.network
@@ -185,8 +185,7 @@ def optimise(
         if done % t.checkpoint_every == 0 or done == t.steps:
             state = {name: part.state_dict() for name, part in parts.items()}
             state |= {"step": done, "seconds": time.process_time() - started}
-            with whole_file(checkpoint) as temporary:
-                save_torch(state, temporary)
+            save_torch(state, checkpoint)
         if progress:
             progress("training", done, t.steps)
     network.eval()
@@ -235,19 +234,3 @@ def _rate(step: int, t: TrainingSettings) -> float:
     begin, end = edges[cycle], edges[cycle + 1]
     cosine = 0.5 * (1.0 + float(np.cos(np.pi * (step - begin) / (end - begin))))
     return 0.5**cycle * min(1.0, (step - begin + 1) / t.warm_up) * cosine
-
-
-def claim(work: Path, settings: DenoiserSettings) -> None:
-    """Record whose training `work` holds.
-
-    Raises
-    ------
-    ConfigError
-        if it is another configuration's
-    """
-    work.mkdir(parents=True, exist_ok=True)
-    path, text = work / "config.json", json.dumps(settings.model_dump(mode="json"), indent=1, sort_keys=True)
-    if path.exists() and path.read_text() != text:
-        raise ConfigError(f"{work} holds the unfinished training of another configuration: delete it or choose another --out")
-    with whole_file(path) as temporary:
-        temporary.write_text(text)

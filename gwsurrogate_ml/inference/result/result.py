@@ -16,7 +16,6 @@ from gwsurrogate_ml.conventions import PARAMETERS
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.files import whole_file, whole_hdf5
 from gwsurrogate_ml.inference.result.draws import parameters_of, whitened_bands
-from gwsurrogate_ml.inference.result.files import _SCALARS, SUFFIXES, _plain, _stored_hdf5, _stored_json
 
 if TYPE_CHECKING:
     from bilby.gw.result import CBCResult
@@ -25,6 +24,19 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.inference.result.skymap import SkyMap
     from gwsurrogate_ml.strain.segment import AnalysisSegment
     from gwsurrogate_ml.waveform.model import WaveformModel
+
+_SCALARS = (
+    "n_draws",
+    "sample_efficiency",
+    "pareto_k",
+    "log_evidence",
+    "log_evidence_error",
+    "log_noise_evidence",
+    "extrinsic_ess",
+    "seconds",
+)
+SUFFIXES = (".json", ".h5", ".hdf5")
+_Stored = tuple[dict[str, pd.DataFrame], dict[str, Any], dict[str, Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -315,3 +327,22 @@ class Result:
         from gwsurrogate_ml import plot
 
         return plot.skymap(self.posterior["ra"].to_numpy(), self.posterior["dec"].to_numpy())
+
+
+def _stored_json(path: Path) -> _Stored:
+    stored = json.loads(path.read_text())
+    tables = {name: pd.DataFrame(stored[name]) for name in ("posterior", "weighted")}
+    return tables, {name: stored[name] for name in _SCALARS}, dict(stored["meta"])
+
+
+def _stored_hdf5(path: Path) -> _Stored:
+    import h5py
+
+    with h5py.File(path) as file:
+        tables = {name: pd.DataFrame({key: value[:] for key, value in file[name].items()}) for name in ("posterior", "weighted")}
+        return tables, {name: file.attrs[name].item() for name in _SCALARS}, dict(json.loads(file.attrs["meta"]))
+
+
+def _plain(value: Any) -> Any:
+    """JSON-serialisable copy."""
+    return json.loads(json.dumps(value, default=lambda x: x.item() if hasattr(x, "item") else str(x)))

@@ -17,6 +17,7 @@ import pandas as pd
 
 from gwsurrogate_ml.binaries import ALIGNED, space_of
 from gwsurrogate_ml.errors import DomainError
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.prior.from_bilby import read_priors, require_densities
 from gwsurrogate_ml.inference.result.draws import (
     chosen_draws,
@@ -26,15 +27,14 @@ from gwsurrogate_ml.inference.result.draws import (
     prior_of,
     require_same_data,
 )
-from gwsurrogate_ml.inference.result.generator import responses
 from gwsurrogate_ml.inference.weights import resample, summarise
+from gwsurrogate_ml.waveform.model import WaveformModel
 
 if TYPE_CHECKING:
     from bilby.core.prior import PriorDict
 
     from gwsurrogate_ml.inference.result.result import Result
     from gwsurrogate_ml.strain.segment import AnalysisSegment
-    from gwsurrogate_ml.waveform.model import WaveformModel
 
 Progress = Callable[[str, int, int], None]
 
@@ -156,8 +156,6 @@ def with_waveform(
     ConfigError
         if the segment is another one, or the approximant is unknown
     """
-    from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-
     require_same_data(result, segment)
     draws = chosen_draws(result, n, seed)
     old = model_of(result)
@@ -208,6 +206,42 @@ def under_waveform(
         log_likelihood_ratio=log_new,
     )
     return reweighted(result, new, log_ratio, meta, seed)
+
+
+def responses(segment: AnalysisSegment, waveform: Any) -> Callable[[Mapping[str, float]], np.ndarray]:
+    """Function from the eleven parameters to the strain (n_det, n_f) in each detector."""
+    if isinstance(waveform, WaveformModel):
+        likelihood = SegmentLikelihood(segment, waveform)
+        return lambda row: likelihood.signals({name: np.array([value]) for name, value in row.items()})[0]
+    interferometers = segment.to_bilby()
+    strain = (_lal(segment, waveform.removeprefix("lal:")) if isinstance(waveform, str) else waveform).frequency_domain_strain
+
+    def response(row: Mapping[str, float]) -> np.ndarray:
+        polarizations = strain(dict(row))
+        return np.stack([i.get_detector_response(polarizations, dict(row)) for i in interferometers])
+
+    return response
+
+
+def _lal(segment: AnalysisSegment, approximant: str) -> Any:
+    """bilby's generator of a model of LALSimulation on the segment's frequencies."""
+    import bilby
+
+    from gwsurrogate_ml.waveform.lal import require_approximant
+
+    require_approximant(approximant)
+    return bilby.gw.WaveformGenerator(
+        duration=segment.duration,
+        sampling_frequency=segment.sampling_frequency,
+        start_time=segment.start_time,
+        frequency_domain_source_model=bilby.gw.source.lal_binary_black_hole,
+        parameter_conversion=bilby.gw.conversion.convert_to_lal_binary_black_hole_parameters,
+        waveform_arguments={
+            "minimum_frequency": segment.f_min,
+            "waveform_approximant": approximant,
+            "reference_frequency": max(segment.f_min, 20.0),
+        },
+    )
 
 
 def offset(likelihood: Any, old: np.ndarray, new: np.ndarray) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gwsurrogate_ml.arguments import positive
 from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, ModeKey
 from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.kernels.threads import in_threads
@@ -116,7 +117,7 @@ def polarizations(
     f_min: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """See `Surrogate.frequency_domain_polarizations`."""
-    si.check_positive(luminosity_distance=luminosity_distance)
+    positive(luminosity_distance, "luminosity_distance", "Mpc")
     parameters, total = si.one(*binary)
     k = si.geometric.at_knots(parameters)
     chosen = si.chosen(modes)

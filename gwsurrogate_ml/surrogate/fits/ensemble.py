@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gwsurrogate_ml.errors import DataError
-from gwsurrogate_ml.files import save_torch, whole_file
+from gwsurrogate_ml.files import save_torch
 
 log = logging.getLogger(__name__)
 
@@ -111,8 +111,7 @@ class Ensemble:
                     "schedule": schedule.state_dict(),
                     "epoch": epoch + 1,
                 }
-                with whole_file(path) as temporary:
-                    save_torch(state, temporary)
+                save_torch(state, path)
                 log.info("%s member %d epoch %d loss %.3e", self.prefix, index, epoch + 1, float(loss.detach()))
             if self.progress:
                 done, total = index * config.epochs + epoch + 1, config.members * config.epochs

@@ -164,7 +164,7 @@ def cross_validate(
     Everything is fitted anew in each fold, hyperparameters included.
     """
     fold = folds(runs["cluster"], config.folds, config.seed)
-    held_out = {key: np.full(len(fold), np.nan) for key in fits.Prediction.__dataclass_fields__}
+    held_out = {key: np.full(len(fold), np.nan) for key in fits.RemnantState.__dataclass_fields__}
     for k in range(config.folds):
         if progress:
             progress("cross-validation", k, config.folds)
