@@ -21,7 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gwsurrogate_ml.errors import ConfigError, GwsmlError
+from gwsurrogate_ml.errors import ConfigError, DataError, GwsmlError
 
 if sys.platform != "win32":
     import fcntl
@@ -158,8 +158,10 @@ def claim(folder: Path, content: Any) -> None:
     write_whole(path, text)
 
 
-def save_torch(state: Any, path: Path) -> None:
-    """As `torch.save`, whole, and made in memory first: its writer turns a full disk into a RuntimeError of many words.
+def save_torch(path: Path, parts: Mapping[str, Any], **numbers: Any) -> None:
+    """Write the states of the `parts` of a training, and `numbers`, to `path`, whole.
+
+    Made in memory first: torch's writer turns a full disk into a RuntimeError of many words.
 
     Raises
     ------
@@ -169,8 +171,27 @@ def save_torch(state: Any, path: Path) -> None:
     import torch
 
     memory = io.BytesIO()
-    torch.save(state, memory)
+    torch.save({name: part.state_dict() for name, part in parts.items()} | numbers, memory)
     write_whole(path, memory.getvalue())
+
+
+def load_torch(path: Path, parts: Mapping[str, Any], device: Any = "cpu") -> dict[str, Any]:
+    """Give the `parts` of a training the states that `save_torch` wrote to `path`; the numbers written with them.
+
+    Raises
+    ------
+    DataError
+        if the file is damaged, or another training's
+    """
+    import torch
+
+    try:
+        state = torch.load(path, weights_only=True, map_location=device)
+        for name, part in parts.items():
+            part.load_state_dict(state.pop(name))
+    except Exception as error:  # of pickle, zip or torch, as the damage is
+        raise DataError(f"{path} is damaged ({error}): delete it and train again") from error
+    return state
 
 
 @contextmanager

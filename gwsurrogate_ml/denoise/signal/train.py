@@ -28,7 +28,7 @@ from gwsurrogate_ml.denoise.signal.projection import Projection
 from gwsurrogate_ml.denoise.signal.segment import Segment, frequencies
 from gwsurrogate_ml.denoise.signal.settings import DenoiserSettings, TrainingSettings
 from gwsurrogate_ml.errors import ArtifactError
-from gwsurrogate_ml.files import claim, save_torch
+from gwsurrogate_ml.files import claim, load_torch, save_torch
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
@@ -139,9 +139,7 @@ def optimise(
     parts = {"network": network, "average": average, "optimiser": optimiser, "schedule": schedule}
     first, seconds, checkpoint, log = 0, 0.0, work / "checkpoint.pt", work / "log.jsonl"
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
+        state = load_torch(checkpoint, parts)
         first, seconds = state["step"], state["seconds"]
         logger.info("resuming at step %d of %d", first, t.steps)
     else:
@@ -183,9 +181,7 @@ def optimise(
             with log.open("a") as stream:
                 stream.write(json.dumps(line) + "\n")
         if done % t.checkpoint_every == 0 or done == t.steps:
-            state = {name: part.state_dict() for name, part in parts.items()}
-            state |= {"step": done, "seconds": time.process_time() - started}
-            save_torch(state, checkpoint)
+            save_torch(checkpoint, parts, step=done, seconds=time.process_time() - started)
         if progress:
             progress("training", done, t.steps)
     network.eval()

@@ -15,7 +15,7 @@ import pandas as pd
 from gwsurrogate_ml.conventions import PARAMETERS
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.files import whole_file, whole_hdf5
-from gwsurrogate_ml.inference.result.draws import parameters_of, whitened_bands
+from gwsurrogate_ml.inference.result.draws import model_of, parameters_of, whitened_bands
 
 if TYPE_CHECKING:
     from bilby.gw.result import CBCResult
@@ -247,9 +247,8 @@ class Result:
             posterior draws behind the band
         """
         from gwsurrogate_ml import plot
-        from gwsurrogate_ml.surrogate.load import load_model
 
-        model = load_model(self.meta["surrogate"]["name"]) if model is None else model
+        model = model_of(self) if model is None else model
         bands, times = whitened_bands(self.posterior.iloc[: min(n, len(self.posterior))], segment, model)
         data = dict(zip(segment.detectors, segment.whitened(), strict=True))
         return plot.waveform_band(times, data, bands, segment.gps)
@@ -267,10 +266,8 @@ class Result:
         from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
         from gwsurrogate_ml.inference.result.residual import best_signal
         from gwsurrogate_ml.plot.residual import residual
-        from gwsurrogate_ml.surrogate.load import load_model
 
-        model = load_model(self.meta["surrogate"]["name"]) if model is None else model
-        likelihood = SegmentLikelihood(segment, model)
+        likelihood = SegmentLikelihood(segment, model_of(self) if model is None else model)
         row = self.posterior.iloc[int(np.argmax(self.posterior["log_likelihood_ratio"]))]
         signal, merger = best_signal(likelihood, {name: float(row[name]) for name in parameters_of(self.posterior)})
         left, taken = segment.whitened(likelihood.strain - signal), segment.whitened(signal)

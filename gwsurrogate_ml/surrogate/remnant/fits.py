@@ -101,7 +101,7 @@ def predict(parts: Parts, q: np.ndarray, chi1: np.ndarray, chi2: np.ndarray) -> 
     # Extremal bodies can overshoot by some 1e-4: no hole spins faster than an extremal one.
     spin, spin_z = np.clip(spin, 0.0, 1.0), np.clip(spin_z, -1.0, 1.0)
     kick, kick_error = predict_kick(parts, q, chi1, chi2)
-    return RemnantState(mass, np.sqrt(mass_variance), spin, np.sqrt(spin_variance), spin_z, kick, kick_error)
+    return RemnantState(mass, spin, spin_z, kick, np.sqrt(mass_variance), np.sqrt(spin_variance), kick_error)
 
 
 def predict_aligned(

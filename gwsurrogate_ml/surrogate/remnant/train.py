@@ -112,15 +112,14 @@ def train_remnant(config: RemnantConfig, out: Path, progress: Progress | None = 
     DataError
         if the table of runs cannot be used
     """
+    report = progress or (lambda *_: None)
     begin = time.monotonic()
     runs = load_runs(config.runs)
     fold, held_out = cross_validate(runs, config, progress)
     scales, metrics = calibrate(runs, fold, held_out)
-    if progress:
-        progress("final fit", 0, 1)
+    report("final fit", 0, 1)
     parts = _fit(runs, config)
-    if progress:
-        progress("final fit", 1, 1)
+    report("final fit", 1, 1)
     chi = {"min": -config.chi_max, "max": config.chi_max, "hard_min": -1.0, "hard_max": 1.0}
     ranges = {
         "q": {"min": 1.0, "max": config.q_max, "hard_min": 1.0, "hard_max": config.q_hard},
@@ -163,18 +162,17 @@ def cross_validate(
 
     Everything is fitted anew in each fold, hyperparameters included.
     """
+    report = progress or (lambda *_: None)
     fold = folds(runs["cluster"], config.folds, config.seed)
     held_out = {key: np.full(len(fold), np.nan) for key in fits.RemnantState.__dataclass_fields__}
     for k in range(config.folds):
-        if progress:
-            progress("cross-validation", k, config.folds)
+        report("cross-validation", k, config.folds)
         test = fold == k
         parts = _fit({key: value[~test] for key, value in runs.items()}, config)
         prediction = fits.predict(parts, runs["q"][test], runs["chi1"][test], runs["chi2"][test])
         for key, value in vars(prediction).items():
             held_out[key][test] = value
-    if progress:
-        progress("cross-validation", config.folds, config.folds)
+    report("cross-validation", config.folds, config.folds)
     return fold, held_out
 
 
