@@ -8,10 +8,11 @@ in between must be computed too, which a direct sum does. Normalisation as in `m
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -190,24 +191,13 @@ def filter_segments(
     if n_jobs < 1:
         raise ConfigError(f"n_jobs is {n_jobs}: at least one thread is needed")
 
-    one = partial(_one_segment, templates, delta_f, f_low, f_high, threshold=threshold, window=window, decimate=decimate)
+    one: Callable[[np.ndarray, np.ndarray], np.ndarray] = partial(
+        filter_bank, templates, delta_f=delta_f, f_low=f_low, f_high=f_high, threshold=threshold, window=window, decimate=decimate
+    )
     pairs = segments, noise if noise.ndim == 2 else [noise] * len(segments)
     if executor is not None:
         return list(executor.map(one, *pairs))
     return each(lambda pair: one(*pair), zip(*pairs, strict=True), n_jobs)
-
-
-def _one_segment(
-    templates: np.ndarray,
-    delta_f: float,
-    f_low: float,
-    f_high: float | None,
-    data: np.ndarray,
-    psd: np.ndarray,
-    **options: Any,
-) -> np.ndarray:
-    """`filter_bank` with what differs between segments last; at module level, so that other processes can call it."""
-    return filter_bank(templates, data, psd, delta_f, f_low, f_high, **options)
 
 
 @dataclass(frozen=True)

@@ -281,7 +281,7 @@ class Surrogate(WaveformModel):
         """
         place = (luminosity_distance, theta_jn, phase)
         binary = (mass_1, mass_2, chi_1, chi_2)
-        return transforms.polarizations(self._si, binary, *place, f_ref, modes, duration, sampling_frequency, f_min)
+        return transforms.polarizations(self._si, binary, *place, f_ref, modes, Grid(duration, sampling_frequency, f_min))
 
     def frequency_domain_orders(
         self,
@@ -310,7 +310,7 @@ class Surrogate(WaveformModel):
         spectra : (n_m, 2, 2, duration * sampling_frequency / 2 + 1) complex128
             second axis cosine and sine, third plus and cross
         """
-        return transforms.by_order(self._si, (mass_1, mass_2, chi_1, chi_2), theta_jn, duration, sampling_frequency, f_min)
+        return transforms.by_order(self._si, (mass_1, mass_2, chi_1, chi_2), theta_jn, Grid(duration, sampling_frequency, f_min))
 
     def frequency_domain(
         self,
@@ -346,7 +346,7 @@ class Surrogate(WaveformModel):
         DomainError
             outside the domain, or too short for `f_min` or for `duration`
         """
-        return transforms.quadrupole(self._si, (mass_1, mass_2, chi_1, chi_2), duration, sampling_frequency, f_min)
+        return transforms.quadrupole(self._si, (mass_1, mass_2, chi_1, chi_2), Grid(duration, sampling_frequency, f_min))
 
     def segment_samples(
         self,
@@ -383,7 +383,7 @@ class Surrogate(WaveformModel):
         times = np.asarray(times, dtype=np.float64)
         if times.ndim != 1 or not np.all(np.diff(times) > 0):
             raise ConfigError("times must be a one-dimensional array of ascending numbers, in seconds from the peak")
-        return transforms.samples(self._si, (mass_1, mass_2, chi_1, chi_2), times, duration, sampling_frequency, f_min)
+        return transforms.samples(self._si, (mass_1, mass_2, chi_1, chi_2), times, Grid(duration, sampling_frequency, f_min))
 
     # What `WaveformModel` asks for, from the calls above.
 
@@ -401,7 +401,7 @@ class Surrogate(WaveformModel):
         out = np.empty((len(binaries), 2 * len(positive), 2, grid.n_f), dtype=np.complex128)
         columns = zip(*binaries.aligned_columns(self.name), theta_jn, strict=True)
         for row, (*binary, theta) in zip(out, columns, strict=True):
-            _, both = transforms.by_order(self._si, tuple(binary), theta, *grid)
+            _, both = transforms.by_order(self._si, tuple(binary), theta, grid)
             cosine, sine = both[:, 0], both[:, 1]
             row[: len(positive)], row[len(positive) :] = 0.5 * (cosine - 1j * sine), 0.5 * (cosine + 1j * sine)
         return np.array([*positive, *(-m for m in positive)]), out
@@ -415,5 +415,5 @@ class Surrogate(WaveformModel):
         out = np.empty((len(binaries), 2, grid.n_f), dtype=np.complex128)
         columns = zip(*binaries.aligned_columns(self.name), theta_jn, phase, luminosity_distance, strict=True)
         for row, (*binary, theta, turn, distance) in zip(out, columns, strict=True):
-            row[:] = transforms.polarizations(self._si, tuple(binary), distance, theta, turn, None, None, *grid)
+            row[:] = transforms.polarizations(self._si, tuple(binary), distance, theta, turn, None, None, grid)
         return out

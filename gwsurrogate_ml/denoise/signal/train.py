@@ -47,18 +47,7 @@ def make_examples(settings: DenoiserSettings, model: Any, real: list[Segment], p
     parameters = parameters[np.random.default_rng(seeds[0]).permutation(len(parameters))]
     waveforms = banks.build(model, parameters, progress).evaluate(frequencies())
     psds = random_psds(settings.data.n_psds, np.random.default_rng(seeds[1]))
-    return Examples(
-        waveforms,
-        psds,
-        real,
-        rate=RATE,
-        window=settings.data.window,
-        real_fraction=settings.data.real_fraction,
-        noise_fraction=settings.data.noise_fraction,
-        glitch_fraction=settings.data.glitch_fraction,
-        kinds=settings.data.glitches,
-        outside_fraction=settings.data.outside_fraction,
-    )
+    return Examples(waveforms, psds, real, settings.data, RATE)
 
 
 class Losses(NamedTuple):

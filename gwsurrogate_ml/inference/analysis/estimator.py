@@ -229,7 +229,7 @@ class Estimator:
         }
         fixed = {"identity": identity, "prior": self.prior.model_dump(), "options": options, "n": n, "seed": seed}
         steps = kept_in(checkpoint, segment=segment, probe=found.waveform, **fixed)
-        draws, log_weights, rounds = weigh(self.prior, sampler, proposals, n, seed, options, report, steps)
+        draws, log_weights, rounds = weigh(sampler, proposals, n, seed, options, steps)
         return conclude(sampler, draws, log_weights, rounds, options, seed, identity, started - steps.spent)
 
     def _segment(self, data: StrainData | AnalysisSegment, seed: int, centre: bool) -> AnalysisSegment:

@@ -123,13 +123,13 @@ def sample_event(
     steps = kept_in(checkpoint, segment=cut, probe=found.waveform, **fixed)
     first = partial(sampler.evaluate, start.draw(FIRST, seed), "first draws")
     pool = Mixture([start], [FIRST], steps("first draws", first, Evaluated, sampler))
-    shares, rounds = learn(prior, sampler, pool, 0.0, seed, options, report, most=MAX_ROUNDS, steps=steps)
+    shares, rounds = learn(sampler, pool, 0.0, seed, options, most=MAX_ROUNDS, steps=steps)
     if rounds[-1]["efficiency"] < HOPELESS:
         raise DomainError(
             f"the rounds on this event led to no proposal (efficiency {rounds[-1]['efficiency']:.1e}): narrow the prior "
             f"around the chirp mass of the loudest template, {found.theta[0]:.1f} solar masses, or look for glitches"
         )
-    draws, log_weights, rounds = settled_draws(prior, sampler, pool, shares, rounds, n, seed, options, report, steps)
+    draws, log_weights, rounds = settled_draws(sampler, pool, shares, rounds, n, seed, options, steps)
     return conclude(sampler, draws, log_weights, rounds, options, seed, origin, started - steps.spent)
 
 

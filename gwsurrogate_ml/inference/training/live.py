@@ -61,6 +61,6 @@ class LiveEfficiency:
         for sampler, x in self._events:
             proposals = network_proposals(network.distribution(x), 1.0, sampler.found.network_snr)
             counts = split(DRAWS, np.array([4.0] + [1.0] * (len(proposals) - 1)))
-            drawn = first_draws(self.prior, sampler, proposals, counts, seed=5)
+            drawn = first_draws(sampler, proposals, counts, seed=5)
             out.append(Mixture(proposals, counts, drawn).tune(self.prior)[1])
         return out

@@ -15,6 +15,7 @@ from gwsurrogate_ml.surrogate.aligned.compiled import Knots
 from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
 from gwsurrogate_ml.surrogate.domain import check_parameters
 from gwsurrogate_ml.waveform.conditioning import segment_times
+from gwsurrogate_ml.waveform.model import Grid
 from gwsurrogate_ml.waveform.polarizations import harmonics, projections
 from gwsurrogate_ml.waveform.spline import hermite
 
@@ -43,17 +44,9 @@ class PhysicalModes:
         self.geometric = modes
         self.modes, self.tables = modes.modes, modes.tables
 
-    def layout(
-        self,
-        k: Knots,
-        units: np.ndarray,
-        parameters: np.ndarray,
-        duration: float,
-        sampling_frequency: float,
-        f_min: float,
-        m: int = 2,
-    ) -> Layout:
+    def layout(self, k: Knots, units: np.ndarray, parameters: np.ndarray, grid: Grid, m: int = 2) -> Layout:
         """How the waveforms, their modes up to `m`, lie on a segment, checked to hold each of them from `f_min` on."""
+        duration, sampling_frequency, f_min = grid
         reach = self.start_at(k, units, f_min, parameters) * units
         rate = self.rate(sampling_frequency, k.phase_slope.max(1) / units, m)
         before, after = segment_times(duration, rate, self.geometric.t_max * units)
