@@ -22,6 +22,7 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,9 @@ KINDS = ("sine-Gaussian", "blip", "whistle")
 TARGETS = {"SNR 8": 0.93, "SNR 12": 0.97, "SNR 20": 0.985}
 ENERGY = 16.0
 """Energy of a reconstruction, in squared SNR, from which on something is seen."""
+TEMPERATURES, CALIBRATION_SNRS = (0.0, 0.001, 0.002, 0.004, 0.008), (12.0, 20.0)
+FALSE_ALARMS = 0.005
+"""Probability that the odds of a calibrated bank pass one half in a segment of noise."""
 
 
 def injections(denoiser: SignalDenoiser, noise: list[Segment], bank: banks.Bank, snr: float, seed: int) -> dict[str, Any]:
@@ -150,12 +154,38 @@ def stream(denoiser: SignalDenoiser, seed: int = 0, seconds: float = 60.0) -> di
     return result | {"delay_s": flow.delay / flow.sampling_frequency, "threads": 1}
 
 
+def calibrate(denoiser: BankDenoiser, bank: banks.Bank, noise: Sequence[Segment]) -> dict[str, Any]:
+    """Set the denoiser's temperature by the coverage of its bands, thresholds by what noise does; returns what they were set by.
+
+    Waveforms of `bank` are not in the denoiser's own bank; `noise`, without signals, is not to be used in any test.
+    """
+    rng = np.random.default_rng(0)
+    waveforms = bank.evaluate(denoiser.frequencies)
+    denoiser.card["threshold"] = -1e3  # every injection counts
+    coverage: dict[float, list[float]] = {temperature: [] for temperature in TEMPERATURES}
+    for waveform in waveforms:
+        for snr in CALIBRATION_SNRS:
+            segment = noise[int(rng.integers(len(noise)))]
+            data, signal = calibration.inject(segment, waveform, snr, rng)
+            for temperature in TEMPERATURES:
+                denoiser.card["temperature"] = temperature
+                coverage[temperature].append(calibration.judge(denoiser, segment, data, signal).coverage)
+    means = {temperature: float(np.mean(values)) for temperature, values in coverage.items()}
+    denoiser.card["temperature"] = min(means, key=lambda temperature: abs(means[temperature] - 0.68))
+    denoiser.card["threshold"] = 1e3  # nothing is subtracted before the residual is judged
+    quiet = [denoiser.reconstruct(segment.white, segment.psd, calibration.RATE, n_draws=2) for segment in noise]
+    denoiser.card["threshold"] = calibration.noise_level([r.log_bayes for r in quiet], FALSE_ALARMS)
+    denoiser.card["ood_threshold"] = float(np.quantile([r.ood for r in quiet], 0.99))
+    total = len(waveforms) * len(CALIBRATION_SNRS)
+    return {"coverage": means, "n_noise": len(noise), "n_injections": total, "false_alarms": FALSE_ALARMS}
+
+
 def train_bank(data: Path, folder: Path, n: int) -> None:
     """Build the bank from the shipped surrogate, calibrate it on real noise and save it."""
     start = time.process_time()
     surrogate = gw.load_surrogate("nr22")
     denoiser = BankDenoiser.build(surrogate, n, seed=7)
-    record = calibration.calibrate(denoiser, banks.build(surrogate, binaries(24, seed=5)), noise_for_bank(data))
+    record = calibrate(denoiser, banks.build(surrogate, binaries(24, seed=5)), noise_for_bank(data))
     denoiser.card |= {
         "calibration": record,
         "ranges": {"mass_1": [10, 80], "mass_2": [10, 80], "chi_1": [-0.8, 0.8], "chi_2": [-0.8, 0.8]},

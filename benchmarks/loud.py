@@ -1,13 +1,14 @@
 """How the estimator does from faint to very loud: simulated signals of network signal-to-noise ratio 8 to 1000, truth known.
 
-    python benchmarks/loud.py [--estimator bbh-h1l1] [--draws 10000] [--seed 5]
+    python benchmarks/loud.py [--estimator bbh-h1l1] [--draws 10000] [--seed 5] [--anew]
 
 Binaries are drawn from the estimator's prior, chirp masses of 20 to 45 solar masses (lighter ones begin under the segment's
 window, posteriors of quiet heavier ones reach the prior's end), at the distance that gives the wanted optimal network
 signal-to-noise ratio, in noise of advanced LIGO's design; noise spectra are measured from the 64 s around the signal. Every
 event is analysed twice, with different seeds. Reported are efficiency and Pareto-k, the log Bayes factor of both, the largest
 difference between the log likelihood of completed draws and its value recomputed from the strain (`SegmentLikelihood`), and the
-quantile of the truth in the posterior. Writes benchmarks/results/loud.json and loud.md.
+quantile of the truth in the posterior. Writes benchmarks/results/loud.json and loud.md; goes on from what they hold of the same
+estimator, draws and seed, unless `--anew`.
 """
 
 from __future__ import annotations
@@ -129,10 +130,15 @@ def main() -> None:
     parser.add_argument("--estimator", default="bbh-h1l1")
     parser.add_argument("--draws", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=5)
+    parser.add_argument("--anew", action="store_true")
     args = parser.parse_args()
     estimator = gw.load_estimator(args.estimator)
     folder, records = Path(__file__).parent / "results", []
-    for i, snr in enumerate(SNRS):
+    if not args.anew and (folder / "loud.json").exists():
+        kept = json.loads((folder / "loud.json").read_text(encoding="utf-8"))
+        if all(kept[name] == getattr(args, name) for name in ("estimator", "draws", "seed")):
+            records = kept["events"]
+    for i, snr in list(enumerate(SNRS))[len(records) :]:
         records.append(analyse(estimator, snr, args.draws, args.seed + 100 * i))
         print(markdown(records[-1:]).splitlines()[-1], flush=True)
         content = {

@@ -5,8 +5,10 @@ The public names below are imported on first use, so that importing the package 
 
 from __future__ import annotations
 
-from importlib import import_module, metadata
-from typing import TYPE_CHECKING, Any
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from gwsurrogate_ml._lazy import lazy
 
 _PUBLIC = {
     "StrainData": "gwsurrogate_ml.strain.data",
@@ -49,17 +51,4 @@ __all__ = [
     "train_estimator",
 ]
 __version__ = metadata.version("gwsurrogate-ml")
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public object when it is first asked for."""
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_PUBLIC[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """Public names, for completion."""
-    return sorted({*globals(), *_PUBLIC})
+__getattr__, __dir__ = lazy(__name__, _PUBLIC)

@@ -52,7 +52,7 @@ def positive(value: Any, name: str, unit: str = "") -> float:
     """
     found = finite(value, name, unit)
     if not found > 0:
-        raise ConfigError(f"{name} is {value!r}: give a number above zero{f' in {unit}' if unit else ''}")
+        raise ConfigError(f"{name} is {value!r}: give a positive number{f' in {unit}' if unit else ''}")
     return found
 
 

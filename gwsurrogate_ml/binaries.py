@@ -93,10 +93,6 @@ class Space:
         """Number of parameters."""
         return len(self.names)
 
-    def column(self, theta: np.ndarray, name: str) -> np.ndarray:
-        """One parameter (N,) of `theta` (N, n)."""
-        return theta[:, self.names.index(name)]
-
     def theta(self, parameters: Mapping[str, object]) -> np.ndarray:
         """(N, n) float64 of a mapping from names to numbers or arrays (N,).
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import io
+import json
 import os
 import shutil
 import sys
@@ -20,7 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gwsurrogate_ml.errors import ConfigError, GwsmlError
+from gwsurrogate_ml.errors import ConfigError, DataError, GwsmlError
 
 if sys.platform != "win32":
     import fcntl
@@ -97,6 +98,12 @@ def whole_file(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def write_whole(path: str | Path, content: str | bytes) -> None:
+    """Write text (UTF-8) or bytes to `path`, whole or not at all; ConfigError as `whole_file`."""
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
 @contextmanager
 def whole_hdf5(path: str | Path) -> Iterator[Any]:
     """An open h5py File, made in memory and written to `path` whole: HDF5 itself can crash where a disk is full.
@@ -136,19 +143,55 @@ def plain(content: Any) -> Any:
     return str(content)
 
 
-def save_torch(state: Any, path: Path) -> None:
-    """As `torch.save`, made in memory first: its writer turns a full disk into a RuntimeError of many words.
+def claim(folder: Path, content: Any) -> None:
+    """Record in config.json whose unfinished training `folder` holds.
 
     Raises
     ------
-    OSError
-        if the disk is full
+    ConfigError
+        if it is another configuration's
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path, text = folder / "config.json", json.dumps(content, indent=1, sort_keys=True)
+    if path.exists() and path.read_text() != text:
+        raise ConfigError(f"{folder} holds the unfinished training of another configuration: delete it or choose another --out")
+    write_whole(path, text)
+
+
+def save_torch(path: Path, parts: Mapping[str, Any], **numbers: Any) -> None:
+    """Write the states of the `parts` of a training, and `numbers`, to `path`, whole.
+
+    Made in memory first: torch's writer turns a full disk into a RuntimeError of many words.
+
+    Raises
+    ------
+    ConfigError
+        as `whole_file`
     """
     import torch
 
     memory = io.BytesIO()
-    torch.save(state, memory)
-    path.write_bytes(memory.getbuffer())
+    torch.save({name: part.state_dict() for name, part in parts.items()} | numbers, memory)
+    write_whole(path, memory.getvalue())
+
+
+def load_torch(path: Path, parts: Mapping[str, Any], device: Any = "cpu") -> dict[str, Any]:
+    """Give the `parts` of a training the states that `save_torch` wrote to `path`; the numbers written with them.
+
+    Raises
+    ------
+    DataError
+        if the file is damaged, or another training's
+    """
+    import torch
+
+    try:
+        state = torch.load(path, weights_only=True, map_location=device)
+        for name, part in parts.items():
+            part.load_state_dict(state.pop(name))
+    except Exception as error:  # of pickle, zip or torch, as the damage is
+        raise DataError(f"{path} is damaged ({error}): delete it and train again") from error
+    return state
 
 
 @contextmanager

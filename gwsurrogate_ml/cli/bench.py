@@ -7,7 +7,6 @@ the source measure more, with threads pinned.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -207,8 +206,8 @@ def bench(
 ) -> None:
     """Speed on this machine: the surrogate beside LAL, the kernels beside pycbc and gwpy."""
     from gwsurrogate_ml.artifacts import package_versions
-    from gwsurrogate_ml.cli.console import ProgressReport, stdout
-    from gwsurrogate_ml.cli.output import output_folder, plain, write_json
+    from gwsurrogate_ml.cli.console import ProgressReport, echo_json, stdout
+    from gwsurrogate_ml.cli.output import output_folder, write_json
 
     chosen = list(What) if what is None else [what]
     report: dict[str, Any] = {"threads": _threads(), "load": os.getloadavg()[0]}
@@ -222,7 +221,7 @@ def bench(
         with output_folder(out, {"command": "bench", "versions": versions}) as output:
             write_json(output.path / "bench.json", report)
     if as_json:
-        typer.echo(json.dumps(plain(report), indent=1))
+        echo_json(report)
         return
     console = stdout()
     for part in chosen:

@@ -5,6 +5,7 @@ Results go to stdout (as JSON with ``--json``); progress, warnings and errors go
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 import sys
@@ -21,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from typer.core import TyperGroup
 
 from gwsurrogate_ml.errors import GwsmlError
+from gwsurrogate_ml.files import plain
 
 EXIT_ERROR, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 130, 143
 SILENT_WARNINGS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ImportWarning, ResourceWarning)
@@ -34,6 +36,11 @@ def stdout() -> Console:
 def stderr() -> Console:
     """Console for progress, warnings and errors."""
     return Console(stderr=True, highlight=False)
+
+
+def echo_json(content: Any) -> None:
+    """Print `content` as JSON on stdout."""
+    typer.echo(json.dumps(plain(content), indent=1))
 
 
 def complain(kind: str, message: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,9 +37,9 @@ def signal(
     import gwsurrogate_ml as gw
     from gwsurrogate_ml.artifacts import package_versions
     from gwsurrogate_ml.cli.analyze.figures import png
-    from gwsurrogate_ml.cli.console import stdout
+    from gwsurrogate_ml.cli.console import echo_json, stdout
     from gwsurrogate_ml.cli.options import parse_detectors
-    from gwsurrogate_ml.cli.output import output_folder, plain, write_json
+    from gwsurrogate_ml.cli.output import output_folder, write_json
     from gwsurrogate_ml.denoise.signal.denoiser import DEFAULT
     from gwsurrogate_ml.denoise.signal.event import denoise_event
     from gwsurrogate_ml.denoise.signal.load import load_denoiser
@@ -95,7 +94,7 @@ def signal(
         }
         (output.path / "signal.png").write_bytes(png(reconstruction(panels, data.gps)))
     if as_json:
-        typer.echo(json.dumps(plain(summary), indent=1))
+        echo_json(summary)
         return
     console = stdout()
     for detector, row in summary.items():

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from gwsurrogate_ml.cli.console import stdout
+from gwsurrogate_ml.cli.console import echo_json, stdout
 from gwsurrogate_ml.cli.output import plain
 
 app = typer.Typer(help="Shipped models: their names, ranges and accuracy.", invoke_without_command=True)
@@ -95,7 +95,7 @@ def list_models(as_json: bool = typer.Option(False, "--json", help="Print JSON."
         for name, card in cards.items()
     }
     if as_json:
-        typer.echo(json.dumps(plain(rows), indent=1))
+        echo_json(rows)
         return
     table = Table(show_lines=True)
     for heading in ("name", "", "ranges", "accuracy"):
@@ -113,7 +113,7 @@ def info(
     """Print the card of a model: ranges, training data, accuracy, versions, checksum."""
     card = _card(name)
     if as_json:
-        typer.echo(json.dumps(plain(card), indent=1))
+        echo_json(card)
         return
     from rich.table import Table
 

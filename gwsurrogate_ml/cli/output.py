@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,12 @@ PROGRAM = "gwsml"
 CONFIG = "config.json"
 
 
+@dataclass
 class Output:
     """A folder being written: put files into `path`; `config` ends up as its config.json."""
 
-    def __init__(self, path: Path, config: dict[str, Any]) -> None:
-        self.path = path
-        self.config = config
+    path: Path
+    config: dict[str, Any]
 
 
 def write_json(path: Path, content: Any) -> None:

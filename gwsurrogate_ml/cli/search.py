@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from functools import partial
 from pathlib import Path
@@ -111,11 +110,10 @@ def search(
 
 
 def _announce(summary: dict, out: Path, as_json: bool) -> None:
-    from gwsurrogate_ml.cli.console import stdout
-    from gwsurrogate_ml.cli.output import plain
+    from gwsurrogate_ml.cli.console import echo_json, stdout
 
     if as_json:
-        typer.echo(json.dumps(plain(summary), indent=1))
+        echo_json(summary)
         return
     console = stdout()
     behind = summary["background"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,6 +75,21 @@ def model_folder(out: Path | None, config: str) -> Path:
     return folder
 
 
+def content(config: str, sets: Sequence[str] | None, seed: int | None) -> dict[str, Any]:
+    """Content of the configuration called `config`, with what the command line says in place."""
+    from gwsurrogate_ml.settings import shipped
+
+    return merged(shipped(config), parse_overrides(sets or [], seed))
+
+
+def train(config: str, out: Path | None, run: Callable[[Path, ProgressReport], object]) -> None:
+    """Train into the folder of the model, `run` with it and the report of progress, and say so."""
+    folder = model_folder(out, config)
+    with ProgressReport() as progress:
+        run(folder, progress)
+    stdout().print(f"wrote {folder}: card.json, weights.safetensors", soft_wrap=True)
+
+
 @app.command("surrogate")
 def surrogate(config: Config, out: Out = None, sets: Sets = None, seed: Seed = None) -> None:
     """Train a surrogate on the sets that `python -m data_prep` makes."""
@@ -81,10 +97,7 @@ def surrogate(config: Config, out: Out = None, sets: Sets = None, seed: Seed = N
     from gwsurrogate_ml.surrogate.train import train_surrogate
 
     settings = load_config(config, parse_overrides(sets or [], seed))
-    folder = model_folder(out, config)
-    with ProgressReport() as progress:
-        train_surrogate(settings, folder, progress)
-    stdout().print(f"wrote {folder}: card.json, weights.safetensors", soft_wrap=True)
+    train(config, out, partial(train_surrogate, settings))
 
 
 @app.command("estimator")
@@ -100,7 +113,7 @@ def estimator(
     from gwsurrogate_ml.inference.training.processes import relaunch
     from gwsurrogate_ml.inference.training.train import train_estimator
 
-    settings = read_config(merged(config_file(config), parse_overrides(sets or [], seed)))
+    settings = read_config(content(config, sets, seed))
     folder = model_folder(out, config)
     if (status := relaunch(devices)) is not None:
         raise typer.Exit(status)
@@ -117,11 +130,9 @@ def denoiser(config: Config, out: Out = None, sets: Sets = None, seed: Seed = No
     from gwsurrogate_ml.denoise.signal.finish import train_denoiser
     from gwsurrogate_ml.denoise.signal.settings import read_settings
 
-    settings = read_settings(merged(config_file(config), parse_overrides(sets or [], seed)))
-    folder = model_folder(out, config)
-    with ProgressReport() as progress:
-        train_denoiser(settings, folder, gw.load_surrogate(settings.surrogate), progress)
-    stdout().print(f"wrote {folder}: card.json, weights.safetensors", soft_wrap=True)
+    settings = read_settings(content(config, sets, seed))
+    surrogate = gw.load_surrogate(settings.surrogate)
+    train(config, out, lambda folder, progress: train_denoiser(settings, folder, surrogate, progress))
 
 
 @app.command("remnant")
@@ -129,33 +140,8 @@ def remnant(config: Config, out: Out = None, sets: Sets = None, seed: Seed = Non
     """Train a remnant model on the table that `python -m data_prep remnants` makes."""
     from gwsurrogate_ml.surrogate.remnant.train import read_config, train_remnant
 
-    settings = read_config(merged(config_file(config), parse_overrides(sets or [], seed)))
-    folder = model_folder(out, config)
-    with ProgressReport() as progress:
-        train_remnant(settings, folder, progress)
-    stdout().print(f"wrote {folder}: card.json, weights.safetensors", soft_wrap=True)
-
-
-def config_file(name_or_path: str) -> dict[str, Any]:
-    """Content of a TOML file, or of a shipped configuration by name.
-
-    Raises
-    ------
-    ConfigError
-        if there is no such file, or it is not TOML
-    """
-    import gwsurrogate_ml
-
-    path, shipped = Path(name_or_path), Path(gwsurrogate_ml.__file__).parent / "configs"
-    if not path.is_file():
-        path = shipped / f"{name_or_path}.toml"
-    if not path.is_file():
-        names = sorted(file.stem for file in shipped.glob("*.toml"))
-        raise ConfigError(f"no configuration {name_or_path!r}: give a TOML file or one of {names}")
-    try:
-        return tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
+    settings = read_config(content(config, sets, seed))
+    train(config, out, partial(train_remnant, settings))
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from gwsurrogate_ml.cli.console import ProgressReport, complain, stdout
+from gwsurrogate_ml.cli.console import ProgressReport, complain, echo_json, stdout
 from gwsurrogate_ml.cli.options import Cluster, Json, Seed, Workers
 from gwsurrogate_ml.errors import ConfigError
-from gwsurrogate_ml.files import whole_file
+from gwsurrogate_ml.files import write_whole
 
 app = typer.Typer(help="Test models on simulated events; a killed run resumes.", no_args_is_help=True)
 
@@ -39,22 +39,16 @@ def validation_folder(out: Path) -> Path:
     return out
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Write whole or not at all."""
-    with whole_file(path) as temporary:
-        temporary.write_bytes(content)
-
-
 def write_card(folder: Path, card: dict[str, Any], records: list[dict[str, Any]]) -> None:
     """Write card.json, card.md and the figures."""
     from gwsurrogate_ml.cli.analyze.figures import png
     from gwsurrogate_ml.cli.output import plain
     from gwsurrogate_ml.inference.calibration.cards import figures, markdown
 
-    _replace(folder / "card.json", (json.dumps(plain(card), indent=1) + "\n").encode())
-    _replace(folder / "card.md", markdown(card).encode())
+    write_whole(folder / "card.json", json.dumps(plain(card), indent=1) + "\n")
+    write_whole(folder / "card.md", markdown(card))
     for name, figure in figures(records, card).items():
-        _replace(folder / f"{name}.png", png(figure))
+        write_whole(folder / f"{name}.png", png(figure))
 
 
 @app.command("estimator")
@@ -103,9 +97,7 @@ def estimator(
         card = judge(records, head, progress)
         write_card(folder, card, records)
     if as_json:
-        from gwsurrogate_ml.cli.output import plain
-
-        typer.echo(json.dumps(plain(card), indent=1))
+        echo_json(card)
         return
     quantile, poor = card["quantiles"]["network_efficiency"], card["poorly_proposed"]
     refined = card["quantiles"]["efficiency"]

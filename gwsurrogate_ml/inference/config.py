@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+from gwsurrogate_ml.settings import Strict, read
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class SegmentConfig(_Strict):
+class SegmentConfig(Strict):
     """The analysis segment an estimator is trained for.
 
     Parameters
@@ -39,7 +33,7 @@ class SegmentConfig(_Strict):
         return self
 
 
-class SimulatorConfig(_Strict):
+class SimulatorConfig(Strict):
     """What is simulated: sizes of the bank and bases, the range of network signal-to-noise ratio.
 
     Parameters
@@ -91,7 +85,7 @@ class SimulatorConfig(_Strict):
         return self
 
 
-class NetworkConfig(_Strict):
+class NetworkConfig(Strict):
     """Sizes of the embedding and of the neural spline flow.
 
     Parameters
@@ -110,7 +104,7 @@ class NetworkConfig(_Strict):
     bfloat16: bool = False
 
 
-class TrainingConfig(_Strict):
+class TrainingConfig(Strict):
     """The optimiser: AdamW, linear warm-up, cosine decay, exponential moving average of the weights.
 
     Parameters
@@ -137,7 +131,7 @@ class TrainingConfig(_Strict):
     live_every: int = Field(default=1000, ge=1)
 
 
-class EstimatorConfig(_Strict):
+class EstimatorConfig(Strict):
     """Everything that determines a trained estimator, with the seed.
 
     Parameters
@@ -171,21 +165,4 @@ def read_config(source: EstimatorConfig | dict[str, Any] | str | Path) -> Estima
     >>> read_config({"training": {"steps": 10}}).training.steps
     10
     """
-    if isinstance(source, EstimatorConfig):
-        return source
-    try:
-        if isinstance(source, dict):
-            raw = source
-        else:
-            path = Path(source)
-            text = path.read_text()
-            raw = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-        return EstimatorConfig.model_validate(raw)
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {source}: {error.strerror}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "configuration"
-        raise ConfigError(f"{where}: {first['msg']} (given: {first['input']!r})") from error
-    except ValueError as error:
-        raise ConfigError(f"{source} is neither TOML nor JSON: {error}") from error
+    return read(EstimatorConfig, source)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from gwsurrogate_ml.arguments import positive
 from gwsurrogate_ml.errors import ConfigError, DataError
 
 
@@ -94,23 +95,6 @@ def require_positive_band(values: np.ndarray, name: str, kmin: int, kmax: int, d
         f"{name} is {values[k]} at {k * delta_f:g} Hz, and {int(bad.sum())} of {band.size} values in the band are "
         f"zero, negative or NaN{hint}: raise the lower cutoff, or set unusable frequencies to inf"
     )
-
-
-def positive(value: float, name: str, unit: str = "") -> float:
-    """`value` as a finite float above zero, or `ConfigError`.
-
-    Examples
-    --------
-    >>> positive(4, "sample_rate", "Hz")
-    4.0
-    """
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not (math.isfinite(number) and number > 0):
-        raise ConfigError(f"{name} is {value!r}: a finite positive number{f' in {unit}' if unit else ''} is needed")
-    return number
 
 
 def samples(duration: float, sample_rate: float, name: str) -> int:

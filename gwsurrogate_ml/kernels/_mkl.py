@@ -11,7 +11,7 @@ import ctypes
 import threading
 import weakref
 from collections import OrderedDict
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -51,12 +51,11 @@ def check(mkl: ctypes.CDLL, status: int) -> None:
         raise RuntimeError(f"MKL's transform failed: {mkl.DftiErrorMessage(status).decode()}")
 
 
-class Plan:
-    """One kind of transform, committed: rows of `n` samples that lie one behind the other.
+class Kind(NamedTuple):
+    """One kind of transform: rows of `n` samples that lie one behind the other.
 
     Parameters
     ----------
-    mkl : the library
     real : bool
         between real samples and a one-sided spectrum; otherwise complex
     forward : bool
@@ -72,18 +71,21 @@ class Plan:
         most threads of MKL's
     """
 
-    def __init__(
-        self,
-        mkl: ctypes.CDLL,
-        real: bool,
-        forward: bool,
-        n: int,
-        rows: int,
-        single: bool,
-        scale: float,
-        in_place: bool,
-        threads: int,
-    ) -> None:
+    real: bool
+    forward: bool
+    n: int
+    rows: int
+    single: bool
+    scale: float
+    in_place: bool
+    threads: int
+
+
+class Plan:
+    """A transform of some `kind`, committed to the library `mkl`."""
+
+    def __init__(self, mkl: ctypes.CDLL, kind: Kind) -> None:
+        real, forward, n, rows, single, scale, in_place, threads = kind
         self._mkl, self._in_place = mkl, in_place
         self._compute = mkl.DftiComputeForward if forward else mkl.DftiComputeBackward
         self._handle = ctypes.c_void_p()
@@ -130,39 +132,27 @@ class Kept:
 
     def __init__(self, most: int) -> None:
         self._most, self.used = most, 0
-        self._plans: OrderedDict[tuple[Any, ...], tuple[Plan | None, int]] = OrderedDict()
+        self._plans: OrderedDict[Kind, tuple[Plan | None, int]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def __call__(
-        self,
-        mkl: ctypes.CDLL,
-        real: bool,
-        forward: bool,
-        n: int,
-        rows: int,
-        single: bool,
-        scale: float,
-        in_place: bool,
-        threads: int,
-    ) -> Plan | None:
-        """The plan of these parameters (see `Plan`), made anew or kept from before; None where MKL refuses such a transform.
+    def __call__(self, mkl: ctypes.CDLL, kind: Kind) -> Plan | None:
+        """The plan of a kind, made anew or kept from before; None where MKL refuses such a transform.
 
         It refuses real transforms beyond some 2^24 samples whose number is no power of two.
         """
-        key = real, forward, n, rows, single, scale, in_place, threads
         with self._lock:
-            if key in self._plans:
-                self._plans.move_to_end(key)
-                return self._plans[key][0]
+            if kind in self._plans:
+                self._plans.move_to_end(kind)
+                return self._plans[kind][0]
         made: Plan | None
         try:
-            made = Plan(mkl, real, forward, n, rows, single, scale, in_place, threads)
+            made = Plan(mkl, kind)
         except RuntimeError:
             made = None
-        size = 0 if made is None else n * _BYTES // (2 if single else 1) // (1 if n & (n - 1) else 4)
+        size = 0 if made is None else kind.n * _BYTES // (2 if kind.single else 1) // (1 if kind.n & (kind.n - 1) else 4)
         with self._lock:
-            if key not in self._plans:
-                self._plans[key] = made, size
+            if kind not in self._plans:
+                self._plans[kind] = made, size
                 self.used += size
             while self.used > self._most and len(self._plans) > 1:
                 self.used -= self._plans.popitem(last=False)[1][1]

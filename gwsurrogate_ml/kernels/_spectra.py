@@ -6,6 +6,7 @@ import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import _arguments
+from gwsurrogate_ml.kernels._filter import correlate
 
 
 def split(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -24,13 +25,29 @@ def common(h: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return h.astype(dtype, copy=False), s.astype(dtype, copy=False)
 
 
-def same_length(h: np.ndarray, s: np.ndarray, noise: np.ndarray) -> None:
-    """Raise `DataError` unless template, data and PSD have the same number of frequencies."""
+def inputs(template: object, data: object, psd: object, name: str = "template") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Template, data and PSD as arrays; `DataError` unless they are spectra with the same number of frequencies."""
+    h, s, noise = _arguments.spectrum(template, name), _arguments.spectrum(data, "data"), _arguments.one_sided(psd, "psd")
     if s.ndim != 1 or not h.shape[-1] == s.size == noise.size:
         raise DataError(
             f"template has {h.shape[-1]} frequencies, data {s.shape}, psd {noise.size}: all need N/2 + 1 at the same "
             "delta_f; pad the time series to one duration and interpolate the PSD (kernels.truncation.interpolate)"
         )
+    return h, s, noise
+
+
+def correlated(h: np.ndarray, s: np.ndarray, noise: np.ndarray, kmin: int, kmax: int, delta_f: float, out: np.ndarray) -> float:
+    """Norm sigma of the template `h`; its correlation with the data `s` over the PSD goes to `out`, all complex of one dtype.
+
+    Raises
+    ------
+    DataError
+        naming the input that makes the sums unusable
+    """
+    hh, ss, valid = correlate(real(h), real(s), noise, kmin, kmax, real(out))
+    if not (valid and np.isfinite(hh) and np.isfinite(ss) and hh > 0):
+        explain(h, s, noise, kmin, kmax, delta_f)
+    return float(np.sqrt(4.0 * delta_f * hh))
 
 
 def output_length(n: int, decimate: int, kmax: int) -> int:

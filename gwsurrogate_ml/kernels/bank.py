@@ -8,10 +8,11 @@ in between must be computed too, which a direct sum does. Normalisation as in `m
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import _arguments, _memory, fft
 from gwsurrogate_ml.kernels._filter import SPAN, correlate_folded, correlations
 from gwsurrogate_ml.kernels._peaks import candidates, cluster, loudest, predictor
-from gwsurrogate_ml.kernels._spectra import common, explain, output_length, real, same_length
+from gwsurrogate_ml.kernels._spectra import common, explain, inputs, output_length, real
 from gwsurrogate_ml.kernels.threads import each
 
 TRIGGER_DTYPE = np.dtype(
@@ -91,14 +92,9 @@ def filter_bank(
     >>> found["template"], found["index"]
     (array([0]), array([11]))
     """
-    bank, s, noise = (
-        _arguments.spectrum(templates, "templates"),
-        _arguments.spectrum(data, "data"),
-        _arguments.one_sided(psd, "psd"),
-    )
+    bank, s, noise = inputs(templates, data, psd, "templates")
     if bank.ndim != 2 or bank.shape[0] == 0:
         raise DataError(f"templates has shape {bank.shape}: a bank (n_templates, N/2 + 1) with at least one row is needed")
-    same_length(bank, s, noise)
     kmin, kmax = _arguments.band(f_low, f_high, delta_f, noise.size)
     threshold = _arguments.positive(threshold, "threshold")
     if not (np.isfinite(window) and window >= 0):
@@ -195,24 +191,13 @@ def filter_segments(
     if n_jobs < 1:
         raise ConfigError(f"n_jobs is {n_jobs}: at least one thread is needed")
 
-    one = partial(_one_segment, templates, delta_f, f_low, f_high, threshold=threshold, window=window, decimate=decimate)
+    one: Callable[[np.ndarray, np.ndarray], np.ndarray] = partial(
+        filter_bank, templates, delta_f=delta_f, f_low=f_low, f_high=f_high, threshold=threshold, window=window, decimate=decimate
+    )
     pairs = segments, noise if noise.ndim == 2 else [noise] * len(segments)
     if executor is not None:
         return list(executor.map(one, *pairs))
     return each(lambda pair: one(*pair), zip(*pairs, strict=True), n_jobs)
-
-
-def _one_segment(
-    templates: np.ndarray,
-    delta_f: float,
-    f_low: float,
-    f_high: float | None,
-    data: np.ndarray,
-    psd: np.ndarray,
-    **options: Any,
-) -> np.ndarray:
-    """`filter_bank` with what differs between segments last; at module level, so that other processes can call it."""
-    return filter_bank(templates, data, psd, delta_f, f_low, f_high, **options)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import _arguments
-from gwsurrogate_ml.kernels._filter import binned_sums, correlate
-from gwsurrogate_ml.kernels._spectra import common, explain, real, same_length, split
+from gwsurrogate_ml.kernels._filter import binned_sums
+from gwsurrogate_ml.kernels._spectra import common, correlated, inputs, split
 from gwsurrogate_ml.kernels.matched_filter import matched_filter
 
 
@@ -83,12 +83,7 @@ def power_chisq(
     >>> bool(chisq[0] < 1.0), dof                    # 31 frequencies do not divide evenly by 4: not quite zero
     (False, 6)
     """
-    h, s, noise = (
-        _arguments.spectrum(template, "template"),
-        _arguments.spectrum(data, "data"),
-        _arguments.one_sided(psd, "psd"),
-    )
-    same_length(h, s, noise)
+    h, s, noise = inputs(template, data, psd)
     kmin, kmax = _arguments.band(f_low, f_high, delta_f, noise.size)
     n_bins = int(n_bins)
     if not 2 <= n_bins <= kmax - kmin:
@@ -101,13 +96,11 @@ def power_chisq(
         raise DataError(f"indices run from {positions.min()} to {positions.max()}: the series has samples 0 to {n - 1}")
     h, s = common(h, s)
     correlation = np.zeros(kmax, dtype=h.dtype)
-    hh, ss, valid = correlate(real(h), real(s), noise, kmin, kmax, real(correlation))
-    if not (valid and np.isfinite(hh) and np.isfinite(ss) and hh > 0):
-        explain(h, s, noise, kmin, kmax, delta_f)
+    sigma = correlated(h, s, noise, kmin, kmax, delta_f, correlation)
     edges = power_chisq_edges(h, noise, kmin, kmax, n_bins)
     sums = np.empty((positions.size, n_bins), dtype=np.complex128)
     binned_sums(*split(correlation), edges, positions.astype(np.float64), n, sums)
-    z = sums * (4.0 * delta_f / np.sqrt(4.0 * delta_f * hh))
+    z = sums * (4.0 * delta_f / sigma)
     total = z.sum(axis=1)
     return n_bins * np.sum(z.real**2 + z.imag**2, axis=1) - (total.real**2 + total.imag**2), 2 * n_bins - 2
 

@@ -107,7 +107,7 @@ def _transform(
                 f"out must be contiguous {dtype} {shape}, writeable and apart from the input: it is {out.dtype} {out.shape}"
             )
     scale = 1.0 if forward or norm == "forward" else 1.0 / n
-    plan = _mkl.plan(_MKL, real, forward, n, x.size // before, single, scale, out is x, transform_threads())
+    plan = _mkl.plan(_MKL, _mkl.Kind(real, forward, n, x.size // before, single, scale, out is x, transform_threads()))
     if plan is None:
         return _generally(kind, x, n, axis, norm)
     if out is None:
@@ -157,7 +157,7 @@ def native(kind: Literal["rfft", "irfft"], n: int, dtype: np.dtype | type) -> Na
     samples, spectrum = (_REAL[not single], n), (_COMPLEX[not single], n // 2 + 1)
     if _MKL is not None:
         scale = 1.0 if kind == "rfft" else 1.0 / n
-        plan = _mkl.plan(_MKL, True, kind == "rfft", n, 1, single, scale, False, 1)
+        plan = _mkl.plan(_MKL, _mkl.Kind(True, kind == "rfft", n, 1, single, scale, False, 1))
         if plan is not None:
             return Native(*plan.call, plan, [])
     (from_dtype, n_from), (to_dtype, n_to) = (samples, spectrum) if kind == "rfft" else (spectrum, samples)

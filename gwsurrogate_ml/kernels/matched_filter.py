@@ -18,8 +18,8 @@ import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.kernels import _arguments, _memory, fft
-from gwsurrogate_ml.kernels._filter import binned_sums, correlate
-from gwsurrogate_ml.kernels._spectra import common, explain, output_length, real, same_length, split
+from gwsurrogate_ml.kernels._filter import binned_sums
+from gwsurrogate_ml.kernels._spectra import common, correlated, inputs, output_length, split
 from gwsurrogate_ml.kernels.bank import TRIGGER_DTYPE, filter_bank, filter_segments
 
 __all__ = ["TRIGGER_DTYPE", "Peak", "SnrSeries", "filter_bank", "filter_segments", "matched_filter"]
@@ -173,12 +173,7 @@ def matched_filter(
     >>> int(np.argmax(abs(series.snr))), bool(np.isclose(abs(series.snr[5]), series.sigma))
     (5, True)
     """
-    h, s, noise = (
-        _arguments.spectrum(template, "template"),
-        _arguments.spectrum(data, "data"),
-        _arguments.one_sided(psd, "psd"),
-    )
-    same_length(h, s, noise)
+    h, s, noise = inputs(template, data, psd)
     kmin, kmax = _arguments.band(f_low, f_high, delta_f, noise.size)
     n = 2 * (noise.size - 1)
     n_out = output_length(n, decimate, kmax)
@@ -186,10 +181,7 @@ def matched_filter(
     correlation = _memory.empty(n_out, h.dtype)
     correlation[:kmin] = 0
     correlation[kmax:] = 0
-    hh, ss, valid = correlate(real(h), real(s), noise, kmin, kmax, real(correlation))
-    if not (valid and np.isfinite(hh) and np.isfinite(ss) and hh > 0):
-        explain(h, s, noise, kmin, kmax, delta_f)
-    sigma = float(np.sqrt(4.0 * delta_f * hh))
+    sigma = correlated(h, s, noise, kmin, kmax, delta_f, correlation)
     series = correlation if decimate == 1 else _memory.empty(n_out, h.dtype)  # peaks between samples need the correlation
     snr = fft.ifft(correlation, norm="forward", out=series)
     snr *= 4.0 * delta_f / sigma

@@ -147,6 +147,29 @@ def choose_modes(wanted: Iterable[tuple[int, int]], surrogate: Surrogate) -> lis
     return [mode for mode in surrogate.modes if mode in {(l, abs(m)) for l, m in chosen}]
 
 
+def keywords(
+    surrogate: Surrogate,
+    binary: tuple[float, float, float, float],
+    place: tuple[float, float, float],
+    f_min: float,
+    f_ref: float,
+    modes: Iterable[tuple[int, int]] | None,
+) -> dict[str, Any]:
+    """Keywords of `Surrogate.strain`, but for the grid, from two masses and spins in either order and a distance, angles and modes.
+
+    Raises
+    ------
+    DomainError, ConfigError
+        see `require_place` and `choose_modes`
+    """
+    require_place(*place)
+    names = ("mass_1", "mass_2", "chi_1", "chi_2", "luminosity_distance", "theta_jn", "phase", "f_min")
+    found: dict[str, Any] = dict(zip(names, (*heavier_first(*binary), *place, f_min), strict=True))
+    if f_ref:
+        found["f_ref"] = f_ref
+    return found if modes is None else found | {"modes": choose_modes(modes, surrogate)}
+
+
 def fourier_grid(delta_f: float, f_max: float, total_mass: float, highest_m: int, signal: float) -> tuple[float, int, float]:
     """Sampling frequency, thinning and duration of a segment whose Fourier transform holds every multiple of `delta_f`.
 

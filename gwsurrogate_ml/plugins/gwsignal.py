@@ -142,24 +142,10 @@ class Generator(CompactBinaryCoalescenceGenerator):
         common.refuse(values, _IN_PLANE, "spins lie along the orbital angular momentum only, set it to 0")
         common.refuse(values, _ECCENTRIC, "the orbit is circular, set it to 0")
         common.refuse(values, _MATTER, "the model is for black holes, leave it out")
-        m1, m2, chi1, chi2 = common.heavier_first(
-            p["mass1"].to_value(u.solMass), p["mass2"].to_value(u.solMass), float(p["spin1z"]), float(p["spin2z"])
-        )
-        f_ref = p["f22_ref"].to_value(u.Hz)
-        keywords = {
-            "mass_1": m1,
-            "mass_2": m2,
-            "chi_1": chi1,
-            "chi_2": chi2,
-            "luminosity_distance": p["distance"].to_value(u.Mpc),
-            "theta_jn": p["inclination"].to_value(u.rad),
-            "phase": p["phi_ref"].to_value(u.rad),
-            "f_min": p["f22_start"].to_value(u.Hz),
-            **({"f_ref": f_ref} if f_ref else {}),
-            **({"modes": common.choose_modes(modes, surrogate)} if modes is not None else {}),
-        }
-        common.require_place(*(keywords[name] for name in ("luminosity_distance", "theta_jn", "phase")))
-        return surrogate, keywords, p
+        place = (p["distance"].to_value(u.Mpc), p["inclination"].to_value(u.rad), p["phi_ref"].to_value(u.rad))
+        f_min, f_ref = (p[name].to_value(u.Hz) for name in ("f22_start", "f22_ref"))
+        binary = (p["mass1"].to_value(u.solMass), p["mass2"].to_value(u.solMass), float(p["spin1z"]), float(p["spin2z"]))
+        return surrogate, common.keywords(surrogate, binary, place, f_min, f_ref, modes), p
 
 
 class NR22(Generator):

@@ -43,7 +43,7 @@ def _number(value: Any, name: str) -> float:
 
 def _checked(p: dict[str, Any]) -> tuple[Surrogate, dict[str, Any]]:
     """The surrogate, and its keywords but for those of the time or frequency grid."""
-    from gwsurrogate_ml.plugins.common import choose_modes, heavier_first, model, refuse, require_place
+    from gwsurrogate_ml.plugins.common import keywords, model, refuse
 
     surrogate = model(p["approximant"])
     name = p["approximant"]
@@ -55,24 +55,11 @@ def _checked(p: dict[str, Any]) -> tuple[Surrogate, dict[str, Any]]:
     for key in _ORDERS:
         if p.get(key, -1) not in (-1, None):
             raise ConfigError(f"{key} = {p[key]}: {name} has no post-Newtonian orders to choose, leave it at -1")
-    modes = p.get("mode_array")
-    binary = (_number(p.get(k) or 0.0, k) for k in ("mass1", "mass2", "spin1z", "spin2z"))
-    m1, m2, chi1, chi2 = heavier_first(*binary)
-    place = tuple(_number(p[k], k) for k in ("distance", "inclination", "coa_phase"))
-    require_place(*place)
-    f_ref = finite(p.get("f_ref") or 0.0, "f_ref", "Hz")
-    return surrogate, {
-        "mass_1": m1,
-        "mass_2": m2,
-        "chi_1": chi1,
-        "chi_2": chi2,
-        "luminosity_distance": place[0],
-        "theta_jn": place[1],
-        "phase": place[2],
-        "f_min": finite(p["f_lower"], "f_lower", "Hz"),
-        **({"f_ref": f_ref} if f_ref else {}),
-        **({"modes": choose_modes(modes, surrogate)} if modes is not None else {}),
-    }
+    m1, m2, chi1, chi2 = (_number(p.get(k) or 0.0, k) for k in ("mass1", "mass2", "spin1z", "spin2z"))
+    distance, inclination, phase = (_number(p[k], k) for k in ("distance", "inclination", "coa_phase"))
+    f_ref, f_min = finite(p.get("f_ref") or 0.0, "f_ref", "Hz"), finite(p["f_lower"], "f_lower", "Hz")
+    place = (distance, inclination, phase)
+    return surrogate, keywords(surrogate, (m1, m2, chi1, chi2), place, f_min, f_ref, p.get("mode_array"))
 
 
 def td(**p: Any) -> tuple[TimeSeries, TimeSeries]:

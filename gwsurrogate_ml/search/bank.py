@@ -246,6 +246,7 @@ def place(model: WaveformModel, config: BankConfig, progress: Progress | None = 
     ConfigError
         if the range needs more than `max_templates`
     """
+    report = progress or (lambda *_: None)
     matcher = Matcher(model, config)
     rng = np.random.default_rng(config.seed)
     keeper = _Keeper(matcher, config.min_match)
@@ -261,11 +262,9 @@ def place(model: WaveformModel, config: BankConfig, progress: Progress | None = 
                 f"more than {config.max_templates} templates: narrow the masses or spins, lower min_match "
                 f"({config.min_match:g}), raise f_min, or raise max_templates"
             )
-        if progress:
-            # The end is not known beforehand; the share of proposals that are already matched tells how near it is.
-            progress("placing templates", min(99, int(100 * (1 - recent.mean()) / 0.98)), 100)
-    if progress:
-        progress("placing templates", 100, 100)
+        # The end is not known beforehand; the share of proposals that are already matched tells how near it is.
+        report("placing templates", min(99, int(100 * (1 - recent.mean()) / 0.98)), 100)
+    report("placing templates", 100, 100)
     test = config.draw(n_test, rng, common_spin=False)
     best = np.array([keeper.best(row, h) for row, h in zip(test, matcher.whitened(test), strict=True)])
     coverage = {

@@ -204,6 +204,7 @@ def search(
     Time slides of T seconds show no rarer noise than once in about T^2 / `slide_step`: 32 s give a false-alarm rate of one
     an hour at best, however loud the event.
     """
+    report = progress or (lambda *_: None)
     config = config or SearchConfig()
     started = clock.perf_counter()
     detectors = tuple(series)
@@ -218,15 +219,13 @@ def search(
     first, second = (triggers[name] for name in detectors)
     pairs = coincidences(first, second, first["time"], second["time"], window)
     zero_lag = cluster(pairs, config.cluster_window)
-    if progress:
-        progress("sliding in time", 0, 1)
+    report("sliding in time", 0, 1)
     steps = (valid, window, config.slide_step, config.cluster_window)
     background = slide(first, second, *steps)
     loud = zero_lag["time"][zero_lag["ranking"] > background.rankings.max(initial=0.0)]
     kept = [_without(found, loud, config.cluster_window) for found in (first, second)]
     exclusive = slide(kept[0], kept[1], *steps)
-    if progress:
-        progress("sliding in time", 1, 1)
+    report("sliding in time", 1, 1)
     live = sum(b - a for a, b in valid)
     events = _events((detectors[0], detectors[1]), first, second, zero_lag, bank, background, exclusive, live)
     seconds = clock.perf_counter() - started
@@ -273,6 +272,7 @@ def _all_triggers(
     share: Share | None,
 ) -> dict[str, np.ndarray]:
     """Triggers by detector, of all templates and blocks."""
+    report = progress or (lambda *_: None)
     f_min = bank.config.f_min
     data = {
         name: [condition(s, block, f_min, config.f_max, config.filter_duration, config.psd_segment) for block in cut]
@@ -282,13 +282,11 @@ def _all_triggers(
     work = Work(bank.parameters, cut, data, rate, f_min, settings)
     pieces = share(work) if share else (work.triggers(model, first, config.n_jobs) for first in work.starts())
     found: dict[str, list[np.ndarray]] = {name: [np.empty(0, TRIGGER_DTYPE)] for name in series}
-    if progress:
-        progress("filtering", 0, len(bank))
+    report("filtering", 0, len(bank))
     for number, piece in enumerate(pieces, start=1):
         for name, parts in piece.items():
             found[name] += parts
-        if progress:
-            progress("filtering", min(number * CHUNK, len(bank)), len(bank))
+        report("filtering", min(number * CHUNK, len(bank)), len(bank))
     return {name: np.sort(np.concatenate(parts), order=("template", "time")) for name, parts in found.items()}
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.kernels import fft, psd, truncation
-from gwsurrogate_ml.strain.gates import MAX_STUCK, stuck_fraction
+from gwsurrogate_ml.strain.gates import require_moving
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
@@ -140,11 +140,7 @@ def condition(
     # A start that is no whole sample in every detector may reach one sample beyond the end.
     first = min(first, series.size - n)
     x = np.asarray(series.value[first : first + n], np.float64)
-    if (stuck := stuck_fraction(x)) > MAX_STUCK:
-        raise DataError(
-            f"{series.name}: {100 * stuck:.0f} % of the samples from GPS {block.span[0]:.0f} on repeat the one before: "
-            "the data are constant or saturated; leave them out"
-        )
+    require_moving(x, str(series.name), f"from GPS {block.span[0]:.0f} on")
     delta_f = rate / n
     _, power = psd.welch(x, rate, psd_segment)
     # The truncation divides by the PSD: Welch removes the mean, which may leave a zero at DC; f_min is far above.

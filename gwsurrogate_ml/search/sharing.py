@@ -60,30 +60,16 @@ class Work:
 
         A template's waveform is made once for all blocks of one length.
         """
-        f_max = float(self.settings["f_max"])
         found: dict[str, list[np.ndarray]] = {name: [] for name in self.data}
         templates: dict[int, np.ndarray] = {}
         for i, block in enumerate(self.blocks):
             n = round((block.span[1] - block.span[0]) * self.rate)
             if n not in templates:
-                work = working_length(n, self.rate, f_max)
+                work = working_length(n, self.rate, float(self.settings["f_max"]))
                 binaries = Binaries.aligned(*self.parameters[first : first + CHUNK].T)
                 templates[n] = model.quadrupole(binaries, Grid(n / self.rate, work * self.rate / n, self.f_min))
             for name, data in self.data.items():
-                found[name].append(
-                    find_triggers(
-                        templates[n],
-                        first,
-                        data[i],
-                        block,
-                        f_min=self.f_min,
-                        f_max=f_max,
-                        threshold=float(self.settings["threshold"]),
-                        window=float(self.settings["trigger_window"]),
-                        n_bins=int(self.settings["n_bins"]),
-                        n_jobs=n_jobs,
-                    )
-                )
+                found[name].append(find_triggers(templates[n], first, data[i], block, self.f_min, self.settings, n_jobs))
         return found
 
     def save(self, path: Path) -> None:

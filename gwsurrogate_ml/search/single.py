@@ -5,6 +5,9 @@ Usman et al. 2016 (arXiv:1508.02357).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from gwsurrogate_ml.kernels.chisq import newsnr, power_chisq
@@ -31,12 +34,8 @@ def find_triggers(
     first_template: int,
     data: Conditioned,
     block: Block,
-    *,
     f_min: float,
-    f_max: float,
-    threshold: float,
-    window: float,
-    n_bins: int,
+    settings: Mapping[str, Any],
     n_jobs: int = 1,
 ) -> np.ndarray:
     """Triggers of several templates in one block of one detector.
@@ -47,22 +46,18 @@ def find_triggers(
     first_template : int
         row of the bank that `templates[0]` is
     data, block
-    f_min, f_max : float, Hz
-    threshold : float
-        smallest |SNR|
-    window : float, s
-        a trigger is the loudest of its template within this time on either side
-    n_bins : int, of the power chi-squared
+    f_min : float, Hz
+    settings : mapping
+        f_max, threshold, trigger_window, n_bins of `SearchConfig`
     n_jobs : int, threads
 
     Returns
     -------
     structured array of TRIGGER_DTYPE, those inside `block.valid`
     """
-    n = 2 * (data.psd.size - 1)
+    n, f_max = 2 * (data.psd.size - 1), float(settings["f_max"])
     # Every second sample decides what is a trigger (exact there); f_max is at most a quarter of the working rate or
     # half of it, so that the samples that are kept are at least as dense as the band asks for.
-    decimate = 2
     found = filter_bank(
         templates.astype(np.complex64),
         data.strain.astype(np.complex64),
@@ -70,10 +65,10 @@ def find_triggers(
         data.delta_f,
         f_min,
         f_max,
-        threshold=threshold,
-        window=window,
+        threshold=float(settings["threshold"]),
+        window=float(settings["trigger_window"]),
         n_jobs=n_jobs,
-        decimate=decimate,  # type: ignore[arg-type]
+        decimate=2,
     )
     time = data.start + found["time"]
     found = found[(time >= block.valid[0]) & (time < block.valid[1])]
@@ -85,7 +80,7 @@ def find_triggers(
     for row in np.unique(found["template"]):
         mine = found["template"] == row
         chisq, dof = power_chisq(
-            templates[row], data.strain, data.psd, data.delta_f, f_min, n_bins, found["index"][mine] % n, f_high=f_max
+            templates[row], data.strain, data.psd, data.delta_f, f_min, settings["n_bins"], found["index"][mine] % n, f_high=f_max
         )
         result["chisq_per_dof"][mine] = chisq / dof
     result["newsnr"] = newsnr(result["snr"], result["chisq_per_dof"])

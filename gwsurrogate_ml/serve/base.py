@@ -6,15 +6,12 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from gwsurrogate_ml.arguments import finite
 from gwsurrogate_ml.serve.protocol import Parameter, RequestError
-
-if TYPE_CHECKING:
-    pass
 
 RESERVED = {"sequence_id", "sequence_start", "sequence_end", "priority", "timeout", "binary_data_output"}
 

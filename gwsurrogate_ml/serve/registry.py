@@ -6,15 +6,11 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ArtifactError, ConfigError
 from gwsurrogate_ml.serve.base import ServedModel
 from gwsurrogate_ml.serve.surrogates import SurrogateModes, SurrogatePolarizations
-
-if TYPE_CHECKING:
-    pass
 
 
 def _surrogates(folder: Path) -> list[ServedModel]:

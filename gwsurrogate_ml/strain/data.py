@@ -14,7 +14,7 @@ from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.strain.channels import strain_scale
 from gwsurrogate_ml.strain.detectors import require_known
-from gwsurrogate_ml.strain.gates import MAX_STUCK, stuck_fraction
+from gwsurrogate_ml.strain.gates import require_moving
 from gwsurrogate_ml.strain.quality import Mark
 from gwsurrogate_ml.strain.read import make_series, read_marked
 from gwsurrogate_ml.strain.segment import AnalysisSegment, make_segment
@@ -250,16 +250,9 @@ class StrainData:
         reach = f_max
         if extend and f_max > 0.5 * self.sampling_frequency:
             reach = np.floor(USABLE * 0.5 * self.sampling_frequency * duration) / duration
-        segment = make_segment(
-            self,
-            duration=duration,
-            post_trigger=finite(post_trigger, "post_trigger", "s"),
-            f_min=finite(f_min, "f_min", "Hz"),
-            f_max=float(reach),
-            roll_off=finite(roll_off, "roll_off", "s"),
-            psd=psd,
-            psd_span=positive(psd_span, "psd_span", "s"),
-        )
+        post_trigger, roll_off = finite(post_trigger, "post_trigger", "s"), finite(roll_off, "roll_off", "s")
+        f_min, psd_span = finite(f_min, "f_min", "Hz"), positive(psd_span, "psd_span", "s")
+        segment = make_segment(self, duration, post_trigger, f_min, float(reach), roll_off, psd, psd_span)
         return segment if reach == f_max else segment.extended(f_max)
 
     def stretch(self, detector: str, span: float = 64.0) -> TimeSeries:
@@ -282,11 +275,8 @@ class StrainData:
         second = round(rate)
         length = (end - begin) // second * second or (end - begin) // 2 * 2
         piece = series[begin : begin + length]
-        if length > 1 and (fraction := stuck_fraction(piece.value)) > MAX_STUCK:
-            raise DataError(
-                f"{detector}: {100 * fraction:.0f} % of the samples around GPS {self.gps:.3f} repeat the one before: "
-                "the data are constant or saturated; leave the detector out"
-            )
+        if length > 1:
+            require_moving(piece.value, detector, f"around GPS {self.gps:.3f}")
         return piece
 
     def whiten(self, **options: Any) -> dict[str, TimeSeries]:

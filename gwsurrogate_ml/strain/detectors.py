@@ -91,31 +91,6 @@ def interferometer(name: str) -> Any:
     return made
 
 
-def antenna_pattern(name: str, ra: float, dec: float, gps: float, psi: float) -> tuple[float, float]:
-    """F_plus and F_cross (dimensionless) of detector `name` at GPS time `gps`; angles in radians.
-
-    Examples
-    --------
-    >>> f_plus, f_cross = antenna_pattern("H1", 1.375, -1.2108, 1126259462.4, 2.659)
-    >>> f_plus**2 + f_cross**2 <= 1
-    True
-    """
-    detector = interferometer(name)
-    plus, cross = (detector.antenna_response(ra, dec, gps, psi, mode) for mode in ("plus", "cross"))
-    return float(plus), float(cross)
-
-
-def time_delay(name: str, ra: float, dec: float, gps: float) -> float:
-    """Seconds by which a signal from (`ra`, `dec`) reaches detector `name` after the geocentre, at GPS time `gps`.
-
-    Examples
-    --------
-    >>> abs(time_delay("H1", 1.375, -1.2108, 1126259462.4)) < 0.0213
-    True
-    """
-    return float(interferometer(name).time_delay_from_geocenter(ra, dec, gps))
-
-
 def project(
     name: str,
     h_plus: np.ndarray,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from gwsurrogate_ml.errors import DataError
+
 MAX_STUCK = 0.01
 """Largest fraction of samples equal to the one before: digitised noise has none, a stuck or clipped channel many."""
 DEAD = 0.5
@@ -30,6 +32,15 @@ def stuck_fraction(x: np.ndarray) -> float:
     same = x[1:] == x[:-1]
     zero = same & (x[1:] == 0.0)
     return float(np.mean(same if np.mean(zero) > DEAD else same & ~zero))
+
+
+def require_moving(samples: np.ndarray, detector: str, where: str) -> None:
+    """Raise DataError where more than `MAX_STUCK` of the samples, which lie `where`, repeat the one before."""
+    if (fraction := stuck_fraction(samples)) > MAX_STUCK:
+        raise DataError(
+            f"{detector}: {100 * fraction:.0f} % of the samples {where} repeat the one before: the data are constant or saturated; "
+            "leave the detector out"
+        )
 
 
 def gated(x: np.ndarray, sampling_frequency: float) -> bool:

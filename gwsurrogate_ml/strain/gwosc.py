@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.files import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def fetch_event(
         _require_writable(folder)
         gps, urls = _patiently(lambda: locate(event, detectors), f"look up {event}", attempts, backoff)
         known = {"gps": gps, "urls": known["urls"] | urls, "complete": known["complete"] or detectors is None}
-        _write(record, json.dumps(known, indent=1))
+        write_whole(record, json.dumps(known, indent=1))
     wanted = tuple(known["urls"]) if detectors is None else detectors
     if not all((folder / known["urls"][detector].rsplit("/", 1)[-1]).exists() for detector in wanted):
         _require_writable(folder)
@@ -214,11 +215,5 @@ def _download(url: str, folder: Path) -> Path:
             f"if the change is expected, delete {recorded} and try again"
         ) from error
     if digest is None:
-        _write(recorded, f"{pooch.file_hash(str(path))}  {name}\n")
+        write_whole(recorded, f"{pooch.file_hash(str(path))}  {name}\n")
     return path
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    temporary.write_text(text)
-    temporary.replace(path)

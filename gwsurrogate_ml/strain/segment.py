@@ -15,7 +15,7 @@ import numpy as np
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.strain.amplitude import unusual_scale
 from gwsurrogate_ml.strain.detectors import interferometer
-from gwsurrogate_ml.strain.gates import MAX_STUCK, gated, stuck_fraction
+from gwsurrogate_ml.strain.gates import gated, require_moving
 from gwsurrogate_ml.strain.quality import sentences
 from gwsurrogate_ml.strain.spectrum import ROUGH, PsdSource, per_detector, psd_on_grid
 
@@ -143,14 +143,13 @@ class AnalysisSegment:
 
 def make_segment(
     data: StrainData,
-    *,
-    duration: float = 4.0,
-    post_trigger: float = 2.0,
-    f_min: float = 20.0,
-    f_max: float = 1024.0,
-    roll_off: float = 0.4,
-    psd: PsdSource | Mapping[str, PsdSource] | None = None,
-    psd_span: float = 256.0,
+    duration: float,
+    post_trigger: float,
+    f_min: float,
+    f_max: float,
+    roll_off: float,
+    psd: PsdSource | Mapping[str, PsdSource] | None,
+    psd_span: float,
 ) -> AnalysisSegment:
     """Cut, window and transform the segment that ends `post_trigger` s after the event; see `StrainData.segment`."""
     rate = data.sampling_frequency
@@ -181,11 +180,20 @@ def make_segment(
             "resample the detectors onto one time grid"
         )
     frequencies = np.arange(n_f) / duration
-    psds, counts = _psds(data, frequencies, starts[0], duration, f_min, f_max, roll_off, psd, psd_span)
+    counts = dict.fromkeys(data.detectors, 0)
+    curves: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    if psd is not None:
+        curves = per_detector(psd, data.detectors)
+    else:
+        for name in data.detectors:
+            curves[name], counts[name] = data.off_source_psd(
+                name, (starts[0], starts[0] + duration), segment_duration=min(4.0, duration), span=psd_span, roll_off=roll_off
+            )
+    psds = [psd_on_grid(*curves[name], frequencies, f_min=f_min, f_max=f_max, detector=name) for name in data.detectors]
     flags += [
         f"rough spectrum: {name}'s is the median of {count} periodograms, whose scatter makes intervals too narrow and moves the "
         "evidence; read a longer file, one without gaps and gates, or give a PSD"
-        for name, count in zip(data.detectors, counts, strict=True)
+        for name, count in counts.items()
         if 0 < count < ROUGH
     ]
     from scipy.signal.windows import tukey
@@ -201,9 +209,9 @@ def make_segment(
         roll_off=roll_off,
         frequencies=frequencies,
         strain=np.stack([np.fft.rfft(window * piece)[:n_f] / rate for piece in pieces]),
-        psd=psds,
+        psd=np.stack(psds),
         mask=(frequencies >= f_min) & (frequencies <= f_max),
-        psd_segments=counts,
+        psd_segments=tuple(counts.values()),
     )
     against = sentences(data.marks, starts[0], starts[0] + duration)
     return replace(segment, flags=(*flags, *against, *unusual_scale(segment)))
@@ -256,33 +264,4 @@ def _check_piece(piece: np.ndarray, name: str, start: float, duration: float) ->
             f"{name}: {bad.sum()} of {piece.size} samples of the segment {start:.3f} to {start + duration:.3f} are NaN "
             "or fail data quality (a gap); choose another time, a shorter duration, or leave the detector out"
         )
-    if (fraction := stuck_fraction(piece)) > MAX_STUCK:
-        raise DataError(
-            f"{name}: {100 * fraction:.0f} % of the samples of the segment at {start:.3f} repeat the one before: "
-            "the data are constant or saturated; leave the detector out"
-        )
-
-
-def _psds(
-    data: StrainData,
-    frequencies: np.ndarray,
-    start: float,
-    duration: float,
-    f_min: float,
-    f_max: float,
-    roll_off: float,
-    source: PsdSource | Mapping[str, PsdSource] | None,
-    span: float,
-) -> tuple[np.ndarray, tuple[int, ...]]:
-    """PSDs (n_det, n_f) on `frequencies`, and how many periodograms each is made of."""
-    curves: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    counts = dict.fromkeys(data.detectors, 0)
-    if source is not None:
-        curves = per_detector(source, data.detectors)
-    else:
-        for name in data.detectors:
-            curves[name], counts[name] = data.off_source_psd(
-                name, (start, start + duration), segment_duration=min(4.0, duration), span=span, roll_off=roll_off
-            )
-    rows = [psd_on_grid(*curves[name], frequencies, f_min=f_min, f_max=f_max, detector=name) for name in data.detectors]
-    return np.stack(rows), tuple(counts.values())
+    require_moving(piece, name, f"of the segment at {start:.3f}")

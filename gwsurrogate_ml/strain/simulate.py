@@ -100,7 +100,7 @@ def simulate(
             psd = np.interp(frequencies, *curves[detector])
             strain[detector] = coloured_noise(psd, duration, np.random.default_rng(child))
     if parameters is not None:
-        signal = _signal(parameters, waveform, tuple(detectors), gps, start, duration, sampling_frequency, f_min, frequencies)
+        signal = _signal({"geocent_time": gps, **parameters}, waveform, detectors, start, Grid(duration, sampling_frequency, f_min))
         strain = {detector: strain[detector] + signal[detector] for detector in detectors}
     series = {
         detector: make_series(np.fft.irfft(strain[detector], n) * sampling_frequency, start, sampling_frequency, detector)
@@ -129,15 +129,7 @@ def coloured_noise(psd: np.ndarray, duration: float, rng: np.random.Generator) -
 
 
 def _signal(
-    parameters: Mapping[str, float],
-    waveform: WaveformModel | None,
-    detectors: tuple[str, ...],
-    gps: float,
-    start: float,
-    duration: float,
-    sampling_frequency: float,
-    f_min: float,
-    frequencies: np.ndarray,
+    parameters: Mapping[str, float], waveform: WaveformModel | None, detectors: Sequence[str], start: float, grid: Grid
 ) -> dict[str, np.ndarray]:
     """Projected signal (n_f,) 1/Hz a detector."""
     if waveform is None:
@@ -146,13 +138,13 @@ def _signal(
     if missing:
         raise ConfigError(f"signal parameters missing: {', '.join(missing)}")
     positive(parameters["luminosity_distance"], "luminosity_distance", "Mpc")
-    parameters = {"geocent_time": gps, **parameters}
     # The segment is periodic: a longer inspiral would come out at its end.
-    before, needed = parameters["geocent_time"] - start, inspiral_time(parameters, f_min)
-    if not 0.1 < before < duration - 0.1 or needed > before:
+    before, needed = parameters["geocent_time"] - start, inspiral_time(parameters, grid.f_min)
+    if not 0.1 < before < grid.duration - 0.1 or needed > before:
         raise ConfigError(
-            f"the signal lasts {needed:.1f} s from f_min={f_min:g} Hz and merges {before:.1f} s after the start of "
-            f"{duration:g} s of data; raise duration or f_min"
+            f"the signal lasts {needed:.1f} s from f_min={grid.f_min:g} Hz and merges {before:.1f} s after the start of "
+            f"{grid.duration:g} s of data; raise duration or f_min"
         )
-    h_plus, h_cross = transforms(waveform, parameters, Grid(duration, sampling_frequency, f_min))
+    h_plus, h_cross = transforms(waveform, parameters, grid)
+    frequencies = np.arange(grid.n_f) / grid.duration
     return {d: project(d, h_plus, h_cross, parameters, frequencies, start) for d in detectors}

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from gwsurrogate_ml.errors import ConfigError
-
-CONFIGS = Path(__file__).parents[1] / "configs"
+from gwsurrogate_ml.settings import Strict, read, shipped
 
 
-class SurrogateConfig(BaseModel):
+class SurrogateConfig(Strict):
     """What a surrogate is trained on and how; unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str
     version: str = "1"
@@ -53,19 +48,6 @@ def load_config(name_or_path: str | Path, overrides: Mapping[str, Any] | None = 
     ConfigError
         if there is no such file, it is not TOML, or a key is unknown, missing or of the wrong type
     """
-    path = Path(name_or_path)
-    if not path.is_file():
-        path = CONFIGS / f"{name_or_path}.toml"
-    if not path.is_file():
-        names = sorted(p.stem for p in CONFIGS.glob("*.toml"))
-        raise ConfigError(f"no configuration {str(name_or_path)!r}: give a TOML file or one of {names}")
-    try:
-        content = tomllib.loads(path.read_text())
-        content.pop("data", None)
-        return SurrogateConfig(**{**content, **(overrides or {})})
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {key!r}: {first['msg']} (set it in the file or by --set {key}=VALUE)") from error
+    content = shipped(name_or_path)
+    content.pop("data", None)
+    return read(SurrogateConfig, content | dict(overrides or {}))

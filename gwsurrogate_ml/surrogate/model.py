@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gwsurrogate_ml.arguments import positive
 from gwsurrogate_ml.binaries import Binaries
-from gwsurrogate_ml.conventions import ModeKey
+from gwsurrogate_ml.conventions import MTSUN_SI, ModeKey
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.surrogate.aligned import series, transforms
 from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
 from gwsurrogate_ml.surrogate.aligned.physical import PhysicalModes
+from gwsurrogate_ml.surrogate.domain import check_parameters
 from gwsurrogate_ml.waveform.model import Grid, WaveformModel, oriented
 
 if TYPE_CHECKING:
@@ -73,24 +75,62 @@ class Surrogate(WaveformModel):
         return self.mode_model.error_estimate(q, chi1, chi2, **unknown)
 
     def time_before_peak(self, *, mass_1: float, mass_2: float, chi_1: float, chi_2: float, f_min: float) -> float:
-        """Seconds from the moment the (2,2) mode passes `f_min` (Hz) to the peak: `PhysicalModes.time_before_peak`."""
-        return self._si.time_before_peak(mass_1=mass_1, mass_2=mass_2, chi_1=chi_1, chi_2=chi_2, f_min=f_min)
+        """Seconds from the moment the (2,2) mode passes `f_min` (Hz) to the peak; masses in solar masses (detector frame).
+
+        Raises
+        ------
+        DomainError
+            parameters outside the domain, or a waveform that does not reach down to `f_min`
+        """
+        parameters, total = self._si.one(mass_1, mass_2, chi_1, chi_2)
+        unit = total * MTSUN_SI
+        return float(-(self._si.start_at(self.mode_model.at_knots(parameters), unit, f_min, parameters) * unit)[0])
 
     def orbital_phase(self, *, mass_1: float, mass_2: float, chi_1: float, chi_2: float, frequency: float) -> float:
-        """Orbital phase (radians, 0 at the peak) as the (2,2) mode passes `frequency` (Hz): `PhysicalModes.orbital_phase`."""
-        return self._si.orbital_phase(mass_1=mass_1, mass_2=mass_2, chi_1=chi_1, chi_2=chi_2, frequency=frequency)
+        """Orbital phase (radians, 0 at the peak, negative before) at the moment the (2,2) mode passes `frequency` (Hz).
+
+        Raises
+        ------
+        DomainError
+            parameters outside the domain, or a frequency that the model does not reach down to or up to
+        """
+        positive(frequency, "frequency", "Hz")
+        parameters, total = self._si.one(mass_1, mass_2, chi_1, chi_2)
+        k = self.mode_model.at_knots(parameters)
+        return -self._si.phase_at_peak(k, total * MTSUN_SI, 0.0, frequency, parameters)
 
     def smallest_total_mass(self, q: float, chi1: float, chi2: float, f_min: float) -> float:
         """Smallest total mass (solar masses, detector frame) for which the model reaches down to `f_min` (Hz)."""
-        return self._si.smallest_total_mass(q, chi1, chi2, f_min)
+        self.mode_model.one(q, chi1, chi2, {})
+        return float(self.total_mass_range(q, chi1, chi2, f_min)[0][0])
 
     def total_mass_range(self, q: Any, chi1: Any, chi2: Any, f_min: float) -> tuple[np.ndarray, np.ndarray]:
-        """Smallest and largest total masses of waveforms from `f_min` (Hz) on: `PhysicalModes.total_mass_range`."""
-        return self._si.total_mass_range(q, chi1, chi2, f_min)
+        """Total masses (solar masses, detector frame) between which waveforms begin at or below `f_min` (Hz) and peak above it.
+
+        Parameters
+        ----------
+        q, chi1, chi2 : numbers or arrays (N,)
+        f_min : float, Hz
+
+        Returns
+        -------
+        smallest, largest : (N,) float64
+
+        Raises
+        ------
+        DomainError
+            parameters outside the domain
+        """
+        positive(f_min, "f_min", "Hz")
+        parameters = np.column_stack(np.broadcast_arrays(*(np.atleast_1d(x).astype(float) for x in (q, chi1, chi2))))
+        check_parameters(parameters, self.info["ranges"])
+        k = self.mode_model.at_knots(parameters)
+        unit = 2 * np.pi * f_min * MTSUN_SI
+        return self.mode_model.lowest_omega(k) / unit, k.phase_slope[:, self.mode_model.tables.centre] / unit
 
     def ringdown(self, total_mass: float) -> float:
         """Seconds from the peak to the end of a waveform of `total_mass` (solar masses, detector frame)."""
-        return self._si.ringdown(total_mass)
+        return self.t_max * total_mass * MTSUN_SI
 
     def polarizations(
         self,
@@ -132,19 +172,8 @@ class Surrogate(WaveformModel):
         """
         from gwpy.timeseries import TimeSeries
 
-        start, plus, cross = self.strain(
-            mass_1=mass_1,
-            mass_2=mass_2,
-            chi_1=chi_1,
-            chi_2=chi_2,
-            luminosity_distance=luminosity_distance,
-            theta_jn=theta_jn,
-            phase=phase,
-            f_min=f_min,
-            sampling_frequency=sampling_frequency,
-            f_ref=f_ref,
-            modes=modes,
-        )
+        binary, place = (mass_1, mass_2, chi_1, chi_2), (luminosity_distance, theta_jn, phase)
+        start, plus, cross = series.strain(self._si, binary, *place, f_min, sampling_frequency, f_ref, modes, taper=False)
         keywords = {"t0": start, "dt": 1.0 / sampling_frequency, "copy": False}
         return TimeSeries(plus, name="h_plus", **keywords), TimeSeries(cross, name="h_cross", **keywords)
 
@@ -252,7 +281,7 @@ class Surrogate(WaveformModel):
         """
         place = (luminosity_distance, theta_jn, phase)
         binary = (mass_1, mass_2, chi_1, chi_2)
-        return transforms.polarizations(self._si, binary, *place, f_ref, modes, duration, sampling_frequency, f_min)
+        return transforms.polarizations(self._si, binary, *place, f_ref, modes, Grid(duration, sampling_frequency, f_min))
 
     def frequency_domain_orders(
         self,
@@ -281,7 +310,7 @@ class Surrogate(WaveformModel):
         spectra : (n_m, 2, 2, duration * sampling_frequency / 2 + 1) complex128
             second axis cosine and sine, third plus and cross
         """
-        return transforms.by_order(self._si, (mass_1, mass_2, chi_1, chi_2), theta_jn, duration, sampling_frequency, f_min)
+        return transforms.by_order(self._si, (mass_1, mass_2, chi_1, chi_2), theta_jn, Grid(duration, sampling_frequency, f_min))
 
     def frequency_domain(
         self,
@@ -317,7 +346,7 @@ class Surrogate(WaveformModel):
         DomainError
             outside the domain, or too short for `f_min` or for `duration`
         """
-        return transforms.quadrupole(self._si, (mass_1, mass_2, chi_1, chi_2), duration, sampling_frequency, f_min)
+        return transforms.quadrupole(self._si, (mass_1, mass_2, chi_1, chi_2), Grid(duration, sampling_frequency, f_min))
 
     def segment_samples(
         self,
@@ -354,7 +383,7 @@ class Surrogate(WaveformModel):
         times = np.asarray(times, dtype=np.float64)
         if times.ndim != 1 or not np.all(np.diff(times) > 0):
             raise ConfigError("times must be a one-dimensional array of ascending numbers, in seconds from the peak")
-        return transforms.samples(self._si, (mass_1, mass_2, chi_1, chi_2), times, duration, sampling_frequency, f_min)
+        return transforms.samples(self._si, (mass_1, mass_2, chi_1, chi_2), times, Grid(duration, sampling_frequency, f_min))
 
     # What `WaveformModel` asks for, from the calls above.
 
@@ -371,9 +400,8 @@ class Surrogate(WaveformModel):
         positive = sorted({m for _, m in self.modes})
         out = np.empty((len(binaries), 2 * len(positive), 2, grid.n_f), dtype=np.complex128)
         columns = zip(*binaries.aligned_columns(self.name), theta_jn, strict=True)
-        for row, (mass_1, mass_2, chi_1, chi_2, theta) in zip(out, columns, strict=True):
-            binary = {"mass_1": mass_1, "mass_2": mass_2, "chi_1": chi_1, "chi_2": chi_2}
-            _, both = self.frequency_domain_orders(**binary, theta_jn=theta, **grid._asdict())
+        for row, (*binary, theta) in zip(out, columns, strict=True):
+            _, both = transforms.by_order(self._si, tuple(binary), theta, grid)
             cosine, sine = both[:, 0], both[:, 1]
             row[: len(positive)], row[len(positive) :] = 0.5 * (cosine - 1j * sine), 0.5 * (cosine + 1j * sine)
         return np.array([*positive, *(-m for m in positive)]), out
@@ -386,8 +414,6 @@ class Surrogate(WaveformModel):
             return oriented(self.quadrupole(binaries, grid), theta_jn, phase, luminosity_distance)
         out = np.empty((len(binaries), 2, grid.n_f), dtype=np.complex128)
         columns = zip(*binaries.aligned_columns(self.name), theta_jn, phase, luminosity_distance, strict=True)
-        for row, (mass_1, mass_2, chi_1, chi_2, theta, turn, distance) in zip(out, columns, strict=True):
-            binary = {"mass_1": mass_1, "mass_2": mass_2, "chi_1": chi_1, "chi_2": chi_2}
-            place = {"luminosity_distance": distance, "theta_jn": theta, "phase": turn}
-            row[:] = self.frequency_domain_polarizations(**binary, **place, **grid._asdict())
+        for row, (*binary, theta, turn, distance) in zip(out, columns, strict=True):
+            row[:] = transforms.polarizations(self._si, tuple(binary), distance, theta, turn, None, None, grid)
         return out

@@ -44,6 +44,7 @@ def train_surrogate(config: SurrogateConfig, out: Path, progress: Progress | Non
     DataError
         if the training set or the NR table cannot be read
     """
+    report = progress or (lambda *_: None)
     begin = time.monotonic()
     data = stage1.load_eob(config.eob, bool(config.higher_modes))
     runs = stage2.load_runs(str(config.nr)) if config.nr else None
@@ -65,8 +66,7 @@ def train_surrogate(config: SurrogateConfig, out: Path, progress: Progress | Non
     factor = None
     training = {"eob_waveforms": len(data["parameters"]), "eob_model": "SEOBNRv5HM (pyseobnr)"}
     if runs is not None and config.nr is not None:
-        if progress:
-            progress("stage 2", 0, 1)
+        report("stage 2", 0, 1)
         best = runs.weight > 0.1  # the others' own errors would be measured instead
         table, factors = {}, []
         for isolation in (1e-3, 1e-2):
@@ -83,8 +83,7 @@ def train_surrogate(config: SurrogateConfig, out: Path, progress: Progress | Non
         factor = max(factors)  # the bound must hold near simulations and away from them
         tensors = stage2.add(tensors, runs, long_runs, config)
         training |= {"nr_runs": len(runs.name), "nr_sha256": artifacts.sha256(config.nr)}
-        if progress:
-            progress("stage 2", 1, 1)
+        report("stage 2", 1, 1)
     ranges = {"q": {"min": 1.0, "max": config.q_max, "hard_min": 1.0, "hard_max": config.q_hard}} | {
         name: {"min": -config.chi_max, "max": config.chi_max, "hard_min": -config.chi_hard, "hard_max": config.chi_hard}
         for name in ("chi1", "chi2")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -128,13 +130,18 @@ class LalModel(WaveformModel):
         rows = [[self._both(binaries[i : i + 1], grid, float(theta_jn[i]), float(p)) for p in phases] for i in range(len(binaries))]
         return np.fft.fft(np.array(rows).reshape(len(binaries), n, 2, grid.n_f), axis=1) / n
 
-    def _refused(self, binaries: Binaries, grid: Grid, error: Exception) -> DomainError:
-        m_1, m_2 = float(binaries.mass_1[0]), float(binaries.mass_2[0])
-        return DomainError(
-            f"{self.approximant} has no waveform from f_min = {grid.f_min:g} Hz for masses {m_1:g} and {m_2:g}, spins "
-            f"{np.round(binaries.spin_1[0], 3).tolist()} and {np.round(binaries.spin_2[0], 3).tolist()} (LAL: {error}): narrow the "
-            "prior, lower f_min, or take another approximant"
-        )
+    @contextmanager
+    def _refusing(self, one: Binaries, grid: Grid) -> Iterator[Binaries]:
+        """The binary, whose waveform is asked for inside; DomainError where LAL has none."""
+        try:
+            yield one
+        except RuntimeError as error:
+            m_1, m_2 = float(one.mass_1[0]), float(one.mass_2[0])
+            raise DomainError(
+                f"{self.approximant} has no waveform from f_min = {grid.f_min:g} Hz for masses {m_1:g} and {m_2:g}, spins "
+                f"{np.round(one.spin_1[0], 3).tolist()} and {np.round(one.spin_2[0], 3).tolist()} (LAL: {error}): narrow the "
+                "prior, lower f_min, or take another approximant"
+            ) from error
 
     def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `WaveformModel.orders`: a discrete Fourier transform over as many phases as there are orders up to the highest.
@@ -147,12 +154,9 @@ class LalModel(WaveformModel):
         self._check(binaries)
         low, high = int(min(self._orders.min(), 0)), int(self._orders.max())
         out = np.empty((len(binaries), len(self._orders), 2, grid.n_f), dtype=np.complex128)
-        for i in range(len(binaries)):
-            one = binaries[i : i + 1]
-            try:
-                out[i] = self._by_phase(one, grid, theta_jn[i : i + 1], high - low + 1)[0, self._orders % (high - low + 1)]
-            except RuntimeError as error:
-                raise self._refused(one, grid, error) from error
+        for i, row in enumerate(out):
+            with self._refusing(binaries[i : i + 1], grid) as one:
+                row[:] = self._by_phase(one, grid, theta_jn[i : i + 1], high - low + 1)[0, self._orders % (high - low + 1)]
         return self._orders, out
 
     def quadrupole(self, binaries: Binaries, grid: Grid) -> np.ndarray:
@@ -162,10 +166,8 @@ class LalModel(WaveformModel):
         self._check(binaries)
         out = np.empty((len(binaries), grid.n_f), dtype=np.complex128)
         for i, row in enumerate(out):
-            try:
-                row[:] = self._both(binaries[i : i + 1], grid, 0.0, 0.0)[0]
-            except RuntimeError as error:
-                raise self._refused(binaries[i : i + 1], grid, error) from error
+            with self._refusing(binaries[i : i + 1], grid) as one:
+                row[:] = self._both(one, grid, 0.0, 0.0)[0]
         return out
 
     def transforms(
@@ -175,10 +177,8 @@ class LalModel(WaveformModel):
         self._check(binaries)
         out = np.empty((len(binaries), 2, grid.n_f), dtype=np.complex128)
         for i, row in enumerate(out):
-            try:
-                row[:] = self._both(binaries[i : i + 1], grid, float(theta_jn[i]), float(phase[i])) / luminosity_distance[i]
-            except RuntimeError as error:
-                raise self._refused(binaries[i : i + 1], grid, error) from error
+            with self._refusing(binaries[i : i + 1], grid) as one:
+                row[:] = self._both(one, grid, float(theta_jn[i]), float(phase[i])) / luminosity_distance[i]
         return out
 
     def _check(self, binaries: Binaries) -> None:

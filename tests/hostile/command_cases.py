@@ -269,14 +269,15 @@ def nan_chunk(path: Path) -> None:
 def unfinished(room: Room, name: str, content: bytes) -> list[object]:
     """A training that stopped, with one of its files damaged since; everything of it lies among the inputs."""
     path = config(room)
-    from gwsurrogate_ml.cli.train import config_file
+    from gwsurrogate_ml.files import claim
     from gwsurrogate_ml.inference.config import read_config
     from gwsurrogate_ml.inference.training import train
+    from gwsurrogate_ml.settings import shipped
 
-    settings = read_config(config_file(str(path)))
+    settings = read_config(shipped(str(path)))
     work = room.inside / "m.training"
     work.mkdir()
-    train._claim(work, settings, train.load_model(settings.surrogate).identity)
+    claim(work, {"config": settings.model_dump(mode="json"), "surrogate": train.load_model(settings.surrogate).identity})
     write(work / name, content)
     return [path, "--out", room.inside / "m"]
 

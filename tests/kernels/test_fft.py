@@ -149,7 +149,7 @@ def test_plans_kept_take_bounded_memory():
     kept = _mkl.Kept(1 << 20)
     for n in range(1000, 1100):
         if fft._MKL is not None:
-            assert kept(fft._MKL, True, True, n, 1, False, 1.0, False, 1) is not None
+            assert kept(fft._MKL, _mkl.Kind(True, True, n, 1, False, 1.0, False, 1)) is not None
     assert kept.used <= 1 << 20
 
 

@@ -10,7 +10,7 @@ import pytest
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork
-from gwsurrogate_ml.strain.detectors import antenna_pattern, bilby_files, known_detectors, time_delay
+from gwsurrogate_ml.strain.detectors import bilby_files, interferometer, known_detectors
 from gwsurrogate_ml.strain.simulate import simulate
 
 PLACE = 1.375, -1.2108, 1126259462.4
@@ -28,8 +28,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_detector_of_ones_own_is_known_by_its_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"R1", "V1"} <= set(known_detectors())
-    np.testing.assert_allclose(antenna_pattern("R1", *PLACE, 0.3), -np.array(antenna_pattern("V1", *PLACE, 0.3)), atol=1e-12)
-    assert time_delay("R1", *PLACE) == time_delay("V1", *PLACE)
+    turned, known = interferometer("R1"), interferometer("V1")
+    for mode in ("plus", "cross"):
+        assert turned.antenna_response(*PLACE, 0.3, mode) == pytest.approx(-known.antenna_response(*PLACE, 0.3, mode), abs=1e-12)
+    assert turned.time_delay_from_geocenter(*PLACE) == known.time_delay_from_geocenter(*PLACE)
     own, virgo = DetectorNetwork.of(("R1", "H1")), DetectorNetwork.of(("V1", "H1"))
     np.testing.assert_allclose(own.tensors[0], -virgo.tensors[0], atol=1e-15)
     monkeypatch.delenv("GWSML_DETECTORS")
@@ -56,7 +58,7 @@ def test_a_signal_is_simulated_in_it(folder: Path) -> None:
 def test_a_file_that_describes_something_else_is_refused(folder: Path, name: str, text: str | None, says: str) -> None:
     (folder / f"{name}.interferometer").write_text((folder / "R1.interferometer").read_text() if text is None else text)
     with pytest.raises(DataError, match=says):
-        antenna_pattern(name, *PLACE, 0.0)
+        interferometer(name)
 
 
 def test_a_folder_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,6 +165,9 @@ def test_response_is_lals(name):
     gmst = lal.GreenwichMeanSiderealTime(time)
     expected = lal.ComputeDetAMResponse(lals.response, ra, dec, psi, gmst)
     # bilby's sidereal time and LAL's agree to about 1e-5 rad.
-    np.testing.assert_allclose(detectors.antenna_pattern(name, ra, dec, GPS, psi), expected, atol=1e-4)
+    place = {"ra": ra, "dec": dec, "psi": psi, "geocent_time": GPS}
+    one, none, f = np.ones(2, complex), np.zeros(2, complex), np.array([0.0, 10.0])
+    plus, cross = (detectors.project(name, *h, place, f, GPS) for h in ((one, none), (none, one)))
+    np.testing.assert_allclose([plus[0], cross[0]], expected, atol=1e-4)
     delay = lal.TimeDelayFromEarthCenter(lals.location, ra, dec, time)
-    assert detectors.time_delay(name, ra, dec, GPS) == pytest.approx(delay, abs=1e-6)
+    assert -np.angle(plus[1] / plus[0]) / (2 * np.pi * f[1]) == pytest.approx(delay, abs=1e-6)

@@ -83,12 +83,12 @@ def test_seed_and_detector_decide_the_noise():
 
 
 def test_the_signal_lies_at_the_geocentric_time_plus_the_delay():
-    from gwsurrogate_ml.strain.detectors import time_delay
+    from gwsurrogate_ml.strain.detectors import interferometer
 
     data = simulate(PARAMETERS, Burst(), ("H1", "L1", "V1"), zero_noise=True)
     assert data.gps == PARAMETERS["geocent_time"]
     for name, series in data.series.items():
-        delay = time_delay(name, PARAMETERS["ra"], PARAMETERS["dec"], data.gps)
+        delay = interferometer(name).time_delay_from_geocenter(PARAMETERS["ra"], PARAMETERS["dec"], data.gps)
         envelope = np.abs(np.fft.ifft(np.where(np.arange(series.size) < series.size // 2, np.fft.fft(series.value), 0)))
         peak = series.t0.value + np.argmax(envelope) / 4096
         assert abs(peak - data.gps - delay) < 1 / 4096

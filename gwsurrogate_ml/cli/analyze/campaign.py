@@ -16,7 +16,7 @@ from gwsurrogate_ml.cli.analyze.settings import Settings
 from gwsurrogate_ml.cli.console import EXIT_ERROR, ProgressReport, complain, stdout
 from gwsurrogate_ml.cli.output import plain
 from gwsurrogate_ml.errors import ConfigError
-from gwsurrogate_ml.files import whole_file
+from gwsurrogate_ml.files import write_whole
 
 COLUMNS = ("chirp_mass", "total_mass_source", "luminosity_distance", "chi_eff")
 NUMBERS = ("sample_efficiency", "pareto_k", "log_bayes_factor", "seconds")
@@ -102,8 +102,7 @@ def write_table(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     table.writeheader()
     table.writerows(line(row) for row in rows)
     for name, content in zip(TABLE, (text.getvalue(), json.dumps(rows, indent=1) + "\n"), strict=True):
-        with whole_file(folder / name) as temporary:
-            temporary.write_text(content, encoding="utf-8")
+        write_whole(folder / name, content)
 
 
 def _show(rows: Sequence[Mapping[str, Any]], out: Path) -> None:

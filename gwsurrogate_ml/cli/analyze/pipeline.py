@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import shlex
@@ -13,11 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from gwsurrogate_ml.cli.analyze.report import CARDS, DESCRIPTIONS, Report, interval, render
 from gwsurrogate_ml.cli.analyze.settings import Settings
-from gwsurrogate_ml.cli.console import ProgressReport, complain, stdout
+from gwsurrogate_ml.cli.console import ProgressReport, complain, echo_json, stdout
 from gwsurrogate_ml.cli.options import options_named
 from gwsurrogate_ml.cli.output import Output, plain, write_json
 from gwsurrogate_ml.errors import ConfigError
@@ -323,7 +320,7 @@ def announce(folder: Path, summary: Mapping[str, Any], as_json: bool) -> None:
     for text in summary["flags"]:
         complain("warning", text)
     if as_json:
-        typer.echo(json.dumps(plain(summary), indent=1))
+        echo_json(summary)
         return
     from rich.table import Table
 

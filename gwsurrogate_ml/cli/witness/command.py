@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
 from collections.abc import Mapping
@@ -90,8 +89,8 @@ def witness(
     little of any signal in the data they were fitted to. The model written is fitted to all, for data to come.
     """
     from gwsurrogate_ml.artifacts import package_versions
-    from gwsurrogate_ml.cli.console import ProgressReport, stdout
-    from gwsurrogate_ml.cli.output import output_folder, plain, write_json
+    from gwsurrogate_ml.cli.console import ProgressReport, echo_json, stdout
+    from gwsurrogate_ml.cli.output import output_folder, write_json
 
     if (mock is None) == (strain is None):
         raise ConfigError("give either --strain with --witnesses and --channel, or --mock")
@@ -129,7 +128,7 @@ def witness(
             (output.path / "report.html").write_text(render(job.summary, images, config), encoding="utf-8")
         write_json(output.path / "summary.json", job.summary)
     if as_json:
-        typer.echo(json.dumps(plain(job.summary), indent=1))
+        echo_json(job.summary)
         return
     console = stdout()
     for entry in job.summary["bands"]:

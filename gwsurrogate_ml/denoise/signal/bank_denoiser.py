@@ -104,17 +104,7 @@ class BankDenoiser(SignalDenoiser):
     def reconstruct(
         self, white: np.ndarray, psd: np.ndarray, sampling_frequency: float, *, seed: int = 0, n_draws: int = 200
     ) -> Reconstruction:
-        """Denoise one segment.
-
-        Parameters
-        ----------
-        white : (n_f,) complex128
-            transform of the segment over sqrt(psd), on `frequencies`: noise has E|white|^2 = DURATION / 2
-        psd : (n_f,) float64, one-sided, on `frequencies`, up to a factor
-        sampling_frequency : float, Hz, of the series that come out
-        seed : int, of the draws that give the spread
-        n_draws : int
-        """
+        """Denoise one segment; see `SignalDenoiser.reconstruct`."""
         bank = self.whitened_bank(psd)
         z = self._filter(bank, white)
         first, last = (round(t * N_TIME / DURATION) for t in SEARCH)

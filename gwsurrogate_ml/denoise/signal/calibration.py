@@ -1,22 +1,17 @@
-"""Calibration of a signal denoiser: temperature by the coverage of its bands, thresholds by what noise does.
-
-Also the figures of merit: overlap, amplitude error, coverage, each beside the projection on the true waveform.
+"""Known signals in known noise: figures of merit (overlap, amplitude error, coverage, each beside the projection on the true
+waveform), and the level that noise reaches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from gwsurrogate_ml.denoise.signal.bank_denoiser import BankDenoiser
-from gwsurrogate_ml.denoise.signal.denoiser import Reconstruction, SignalDenoiser
+from gwsurrogate_ml.denoise.signal.denoiser import SignalDenoiser
 from gwsurrogate_ml.denoise.signal.segment import DURATION, SEARCH, Segment, frequencies
-from gwsurrogate_ml.denoise.signal.waveform_bank import Bank
 
-TEMPERATURES = (0.0, 0.001, 0.002, 0.004, 0.008)
 RATE = 1024.0
 """Sampling rate of the series that are compared, Hz."""
 STRONG = 0.1
@@ -91,54 +86,3 @@ def noise_level(log_bayes: Sequence[float], false_alarms: float) -> float:
     """
     level = float(np.quantile(log_bayes, 0.9))  # P(log B > x) falls by e for every unit of x
     return float(max(level + np.log(0.1 / false_alarms), np.quantile(log_bayes, 1 - false_alarms)))
-
-
-def calibrate(
-    denoiser: BankDenoiser,
-    injections: Bank,
-    noise: Sequence[Segment],
-    *,
-    snrs: Sequence[float] = (12.0, 20.0),
-    false_alarms: float = 0.005,
-    seed: int = 0,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> dict[str, Any]:
-    """Set the denoiser's temperature and thresholds; returns what they were set by.
-
-    Parameters
-    ----------
-    denoiser : BankDenoiser
-        its card is changed
-    injections : Bank
-        waveforms that are not in the denoiser's own bank
-    noise : sequence of Segment
-        real or simulated, without signals; not to be used in any test
-    snrs : of the injections
-    false_alarms : float
-        probability that the odds pass one half in a segment of noise; beyond what the sample resolves, the tail of the log
-        Bayes factors is continued as an exponential of unit rate, its form in Gaussian noise
-    """
-    rng = np.random.default_rng(seed)
-    waveforms = injections.evaluate(denoiser.frequencies)
-    denoiser.card["threshold"] = -1e3  # every injection counts
-    coverage: dict[float, list[float]] = {temperature: [] for temperature in TEMPERATURES}
-    total = len(waveforms) * len(snrs)
-    for i in range(total):
-        segment = noise[int(rng.integers(len(noise)))]
-        data, signal = inject(segment, waveforms[i // len(snrs)], snrs[i % len(snrs)], rng)
-        for temperature in TEMPERATURES:
-            denoiser.card["temperature"] = temperature
-            coverage[temperature].append(judge(denoiser, segment, data, signal).coverage)
-        if progress:
-            progress("calibrating the bands", i + 1, total)
-    means = {temperature: float(np.mean(values)) for temperature, values in coverage.items()}
-    denoiser.card["temperature"] = min(means, key=lambda temperature: abs(means[temperature] - 0.68))
-    quiet: list[Reconstruction] = []
-    for i, segment in enumerate(noise):
-        denoiser.card["threshold"] = 1e3  # nothing is subtracted before the residual is judged
-        quiet.append(denoiser.reconstruct(segment.white, segment.psd, RATE, n_draws=2))
-        if progress:
-            progress("calibrating the thresholds", i + 1, len(noise))
-    denoiser.card["threshold"] = noise_level([r.log_bayes for r in quiet], false_alarms)
-    denoiser.card["ood_threshold"] = float(np.quantile([r.ood for r in quiet], 0.99))
-    return {"coverage": means, "n_noise": len(noise), "n_injections": total, "false_alarms": false_alarms}

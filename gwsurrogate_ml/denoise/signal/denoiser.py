@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.denoise.signal import segment_stream
 from gwsurrogate_ml.denoise.signal.segment import (
     DURATION,
     F_HIGH,
@@ -113,28 +114,13 @@ class SignalDenoiser(ABC):
         self, white: TimeSeries, psd: PsdSource | None = None, seed: int = 0
     ) -> tuple[TimeSeries, TimeSeries, list[Reconstruction]]:
         """As a call, with the reconstruction of every segment."""
-        values, rate, start = _checked(white)
-        size, hop = round(DURATION * rate), round((SEARCH[1] - SEARCH[0]) * rate)
-        grid = self._psd(psd)
-        # Silence before and after lets signals near the ends be found too.
-        before, after = round(SEARCH[0] * rate), size
-        padded = np.concatenate([np.zeros(before), values, np.zeros(after)])
-        signal, variance = np.zeros((2, padded.size))
-        found = []
-        for first in range(0, values.size, hop):
-            piece = padded[first : first + size]
-            r = self.reconstruct(self.transform(piece, rate), grid, rate, seed=seed)
-            found.append(r)
-            signal[first : first + size] += r.signal
-            variance[first : first + size] += r.sigma**2
-        keep = slice(before, before + values.size)
-        label = f"{white.name or 'strain'} denoised by {self.card['name']} {self.card['version']}"
-        out = []
-        for array, what in ((signal, ""), (np.sqrt(variance), ", sigma")):
-            from gwpy.timeseries import TimeSeries
+        from gwpy.timeseries import TimeSeries
 
-            out.append(TimeSeries(array[keep], t0=start, sample_rate=rate, name=label + what))
-        return out[0], out[1], found
+        values, rate, start = _checked(white)
+        _, frame = segment_stream.step(self, segment_stream.start(self, start, rate, psd), values, end=True, seed=seed)
+        label = f"{white.name or 'strain'} denoised by {self.card['name']} {self.card['version']}"
+        signal = TimeSeries(frame.signal, t0=start, sample_rate=rate, name=label)
+        return signal, TimeSeries(frame.sigma, t0=start, sample_rate=rate, name=f"{label}, sigma"), list(frame.found)
 
     def __call__(self, white: TimeSeries, psd: PsdSource | None = None, seed: int = 0) -> tuple[TimeSeries, TimeSeries]:
         """Signal and its standard deviation from whitened strain.

@@ -12,6 +12,7 @@ import numpy as np
 
 from gwsurrogate_ml.denoise.signal import glitches
 from gwsurrogate_ml.denoise.signal.segment import DURATION, SEARCH, Segment, frequencies, to_series
+from gwsurrogate_ml.denoise.signal.settings import DataSettings
 
 CURVES = (
     "aLIGO_early_asd.txt",
@@ -96,13 +97,9 @@ class Examples:
     psds : (k, n_f), of the Gaussian noise
     real : sequence of Segment
         whitened stretches of real noise without signals; may be empty
+    settings : DataSettings
+        of which the window, the shares of kinds of examples, and the kinds of glitches count
     rate : float, Hz, of the series
-    window : float, s, length of an example
-    real_fraction, noise_fraction, glitch_fraction : float
-        shares of examples in real noise, without anything but noise, and with a glitch
-    kinds : of glitches
-    outside_fraction : float
-        share of the signals whose peak lies outside the search interval: what a guided network is to leave to another segment
     """
 
     def __init__(
@@ -110,21 +107,13 @@ class Examples:
         waveforms: np.ndarray,
         psds: np.ndarray,
         real: Sequence[Segment],
-        *,
+        settings: DataSettings,
         rate: float = 2048.0,
-        window: float = 2.0,
-        real_fraction: float = 0.5,
-        noise_fraction: float = 0.15,
-        glitch_fraction: float = 0.15,
-        kinds: Sequence[str] = ("sine-Gaussian", "noise burst"),
-        outside_fraction: float = 0.0,
     ) -> None:
         self.waveforms, self.psds, self.real = waveforms, psds, list(real)
-        self.rate, self.window = rate, window
-        self.real_fraction = real_fraction if self.real else 0.0
-        self.noise_fraction, self.glitch_fraction = noise_fraction, glitch_fraction
-        self.outside_fraction = outside_fraction
-        rng = np.random.default_rng(GLITCHES)
+        self.settings, self.rate = settings, rate
+        self.real_fraction = settings.real_fraction if self.real else 0.0
+        rng, kinds = np.random.default_rng(GLITCHES), settings.glitches
         self.glitches = [glitches.spectrum(kind, frequencies(), rng) for kind in kinds for _ in range(POOL // len(kinds))]
 
     def spectra(self, n: int, rng: np.random.Generator, snr: tuple[float, float], rows: tuple[int, int] | None = None) -> Spectra:
@@ -145,16 +134,16 @@ class Examples:
                 noise = (rng.standard_normal(f.size) + 1j * rng.standard_normal(f.size)) * np.sqrt(0.25 * DURATION)
             data[i], psds[i] = noise, psd
             what = rng.random()
-            if what < self.noise_fraction:
+            if what < self.settings.noise_fraction:
                 continue
             turn = np.exp(-2j * np.pi * f * times[i] + 2j * np.pi * rng.random())
-            if what < self.noise_fraction + self.glitch_fraction:
+            if what < self.settings.noise_fraction + self.settings.glitch_fraction:
                 h = self.glitches[int(rng.integers(len(self.glitches)))]
                 data[i] += _scaled(h, _log_uniform(rng, GLITCH_SNR)) * turn
                 glitch[i] = True
                 continue
             size, h = _log_uniform(rng, snr), self.waveforms[int(rng.integers(low, high))] / np.sqrt(psd)
-            if self.outside_fraction and rng.random() < self.outside_fraction:
+            if self.settings.outside_fraction and rng.random() < self.settings.outside_fraction:
                 late = rng.random() < 0.5
                 shift = SEARCH[late] - times[i] + (OUTSIDE if late else -OUTSIDE) * rng.uniform(0.1, 1.0)
                 data[i] += _scaled(h, size) * turn * np.exp(-2j * np.pi * f * shift)
@@ -173,11 +162,11 @@ class Examples:
         n, snrs, times = len(drawn.data), drawn.snr, drawn.time
         spectra = [drawn.data, drawn.signal] + ([] if projection is None else [projection])
         series = to_series(np.concatenate(spectra), self.rate).astype(np.float32)
-        size, whole = round(self.window * self.rate), round(DURATION * self.rate)
+        size, whole = round(self.settings.window * self.rate), round(DURATION * self.rate)
         first = rng.integers(0, whole - size + 1, n)
         take = first[:, None] + np.arange(size)
         begin = first / self.rate
-        inside = (times > begin + INSIDE) & (times < begin + self.window - INSIDE)
+        inside = (times > begin + INSIDE) & (times < begin + self.settings.window - INSIDE)
         return Batch(
             np.take_along_axis(series[:n], take, axis=1),
             np.take_along_axis(series[n : 2 * n], take, axis=1),

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.denoise.signal.denoiser import DEFAULT, KIND, SignalDenoiser
 from gwsurrogate_ml.errors import ConfigError
-
-if TYPE_CHECKING:
-    pass
 
 
 def load_denoiser(name_or_path: str | Path = DEFAULT) -> SignalDenoiser:

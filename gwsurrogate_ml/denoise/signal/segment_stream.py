@@ -6,13 +6,16 @@ Segments of 4 s follow each other by the width of their search interval; a sampl
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gwsurrogate_ml.denoise.signal.denoiser import Reconstruction, SignalDenoiser
 from gwsurrogate_ml.denoise.signal.segment import DURATION, SEARCH
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.strain.spectrum import PsdSource
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.denoise.signal.denoiser import Reconstruction, SignalDenoiser
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from gwsurrogate_ml.errors import ConfigError
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from gwsurrogate_ml.settings import Strict, read
 
 
-class DataSettings(_Strict):
+class DataSettings(Strict):
     """What is simulated.
 
     Parameters
@@ -51,7 +46,7 @@ class DataSettings(_Strict):
     quiet: int = Field(default=200, ge=10)
 
 
-class NetworkSettings(_Strict):
+class NetworkSettings(Strict):
     """Sizes of `network.Autoencoder`, whose parameters they are."""
 
     width: int = Field(default=128, ge=4)
@@ -64,7 +59,7 @@ class NetworkSettings(_Strict):
     dilations: tuple[int, ...] = Field(default=(1, 2, 4, 8, 16, 1, 2, 4), min_length=1)
 
 
-class ProjectionSettings(_Strict):
+class ProjectionSettings(Strict):
     """A bank of waveforms whose posterior mean the network is given beside the data (`projection`).
 
     Parameters
@@ -85,7 +80,7 @@ class ProjectionSettings(_Strict):
     pool: int = Field(default=8192, ge=64)
 
 
-class TrainingSettings(_Strict):
+class TrainingSettings(Strict):
     """The optimiser: AdamW, a learning rate that rises linearly and falls as a cosine, an average of the weights.
 
     Parameters
@@ -115,7 +110,7 @@ class TrainingSettings(_Strict):
     log_every: int = Field(default=50, ge=1)
 
 
-class DenoiserSettings(_Strict):
+class DenoiserSettings(Strict):
     """Everything that determines a trained autoencoder, with the seed.
 
     Parameters
@@ -146,28 +141,16 @@ class DenoiserSettings(_Strict):
 
 
 def read_settings(source: DenoiserSettings | dict[str, Any] | str | Path) -> DenoiserSettings:
-    """Settings from an object, a mapping, or a TOML file.
+    """Settings from an object, a mapping, or a TOML or JSON file.
 
     Raises
     ------
     ConfigError
-        no such file, no TOML, unknown keys or impossible values, each named
+        no such file, not TOML or JSON, unknown keys or impossible values, each named
 
     Examples
     --------
     >>> read_settings({"training": {"steps": 10}}).training.steps
     10
     """
-    if isinstance(source, DenoiserSettings):
-        return source
-    try:
-        raw = source if isinstance(source, dict) else tomllib.loads(Path(source).read_text())
-        return DenoiserSettings.model_validate(raw)
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {source}: {error.strerror}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "configuration"
-        raise ConfigError(f"{where}: {first['msg']} (given: {first['input']!r})") from error
-    except ValueError as error:
-        raise ConfigError(f"{source} is not TOML: {error}") from error
+    return read(DenoiserSettings, source)

@@ -27,8 +27,8 @@ from gwsurrogate_ml.denoise.signal.network import RATE, Autoencoder, Output
 from gwsurrogate_ml.denoise.signal.projection import Projection
 from gwsurrogate_ml.denoise.signal.segment import Segment, frequencies
 from gwsurrogate_ml.denoise.signal.settings import DenoiserSettings, TrainingSettings
-from gwsurrogate_ml.errors import ArtifactError, ConfigError
-from gwsurrogate_ml.files import save_torch, whole_file
+from gwsurrogate_ml.errors import ArtifactError
+from gwsurrogate_ml.files import claim, load_torch, save_torch
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
@@ -47,18 +47,7 @@ def make_examples(settings: DenoiserSettings, model: Any, real: list[Segment], p
     parameters = parameters[np.random.default_rng(seeds[0]).permutation(len(parameters))]
     waveforms = banks.build(model, parameters, progress).evaluate(frequencies())
     psds = random_psds(settings.data.n_psds, np.random.default_rng(seeds[1]))
-    return Examples(
-        waveforms,
-        psds,
-        real,
-        rate=RATE,
-        window=settings.data.window,
-        real_fraction=settings.data.real_fraction,
-        noise_fraction=settings.data.noise_fraction,
-        glitch_fraction=settings.data.glitch_fraction,
-        kinds=settings.data.glitches,
-        outside_fraction=settings.data.outside_fraction,
-    )
+    return Examples(waveforms, psds, real, settings.data, RATE)
 
 
 class Losses(NamedTuple):
@@ -117,7 +106,7 @@ def optimise(
         if the loss diverges
     """
     t, data = settings.training, settings.data
-    claim(work, settings)
+    claim(work, settings.model_dump(mode="json"))
     torch.manual_seed(settings.seed)
     network = Autoencoder(**settings.network.model_dump(), guided=layer is not None)
     size = settings.network
@@ -139,9 +128,7 @@ def optimise(
     parts = {"network": network, "average": average, "optimiser": optimiser, "schedule": schedule}
     first, seconds, checkpoint, log = 0, 0.0, work / "checkpoint.pt", work / "log.jsonl"
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
+        state = load_torch(checkpoint, parts)
         first, seconds = state["step"], state["seconds"]
         logger.info("resuming at step %d of %d", first, t.steps)
     else:
@@ -183,10 +170,7 @@ def optimise(
             with log.open("a") as stream:
                 stream.write(json.dumps(line) + "\n")
         if done % t.checkpoint_every == 0 or done == t.steps:
-            state = {name: part.state_dict() for name, part in parts.items()}
-            state |= {"step": done, "seconds": time.process_time() - started}
-            with whole_file(checkpoint) as temporary:
-                save_torch(state, temporary)
+            save_torch(checkpoint, parts, step=done, seconds=time.process_time() - started)
         if progress:
             progress("training", done, t.steps)
     network.eval()
@@ -235,19 +219,3 @@ def _rate(step: int, t: TrainingSettings) -> float:
     begin, end = edges[cycle], edges[cycle + 1]
     cosine = 0.5 * (1.0 + float(np.cos(np.pi * (step - begin) / (end - begin))))
     return 0.5**cycle * min(1.0, (step - begin + 1) / t.warm_up) * cosine
-
-
-def claim(work: Path, settings: DenoiserSettings) -> None:
-    """Record whose training `work` holds.
-
-    Raises
-    ------
-    ConfigError
-        if it is another configuration's
-    """
-    work.mkdir(parents=True, exist_ok=True)
-    path, text = work / "config.json", json.dumps(settings.model_dump(mode="json"), indent=1, sort_keys=True)
-    if path.exists() and path.read_text() != text:
-        raise ConfigError(f"{work} holds the unfinished training of another configuration: delete it or choose another --out")
-    with whole_file(path) as temporary:
-        temporary.write_text(text)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwsurrogate_ml.denoise.witness.channels import Aligned, align
-from gwsurrogate_ml.denoise.witness.cleaner import DEFAULT_BANDS, Progress, WitnessCleaner
+from gwsurrogate_ml.denoise.witness.cleaner import DEFAULT_BANDS, WitnessCleaner
 from gwsurrogate_ml.denoise.witness.stream import CleanFrame
 
 if TYPE_CHECKING:
@@ -26,16 +26,13 @@ def clean_own_span(
     strain: TimeSeries,
     witnesses: Mapping[str, TimeSeries],
     bands: Sequence[tuple[float, float]] = DEFAULT_BANDS,
-    *,
-    name: str = "witness-cleaner",
-    progress: Progress | None = None,
     **options: Any,
 ) -> tuple[CleanFrame, tuple[WitnessCleaner, WitnessCleaner]]:
     """Strain cleaned with filters from its own span, but never from its own half.
 
     Parameters
     ----------
-    strain, witnesses, bands, name, progress, **options
+    strain, witnesses, bands, **options
         as for `WitnessCleaner.fit`
 
     Returns
@@ -57,7 +54,7 @@ def clean_own_span(
     >>> bool(frame.strain.std() < data.strain.value.std()), frame.model
     (True, 'witness-cleaner 1 (cross-fitted)')
     """
-    return clean_aligned(align(strain, witnesses), bands, name=name, progress=progress, **options)
+    return clean_aligned(align(strain, witnesses), bands, **options)
 
 
 def clean_aligned(
@@ -65,15 +62,12 @@ def clean_aligned(
     bands: Sequence[tuple[float, float]] = DEFAULT_BANDS,
     *,
     name: str = "witness-cleaner",
-    progress: Progress | None = None,
     **options: Any,
 ) -> tuple[CleanFrame, tuple[WitnessCleaner, WitnessCleaner]]:
     """As `clean_own_span`, of what `channels.align` made of strain and witnesses."""
     raw, n, middle = data.strain, data.strain.size, data.strain.size // 2
-    fits = [
-        WitnessCleaner.fit_aligned(data.part(*span), bands, name=name, progress=progress, **options)
-        for span in ((0, middle), (middle, n))
-    ]
+    spans = ((0, middle), (middle, n))
+    fits = [WitnessCleaner.fit_aligned(data.part(*span), bands, name=name, **options) for span in spans]
     first, second = (fit.apply_aligned(data) for fit in fits)
     t = (np.arange(n) - middle) / data.sampling_frequency
     late = 0.5 + 0.5 * np.sin(np.pi * np.clip(t / BLEND, -0.5, 0.5))  # weight of the fit to the first half

@@ -31,8 +31,9 @@ SHIFTS, HALF = (-2.0, 0.0, 2.0), 1.0
 """Seconds from the time given of the segments that are filtered, and from each one's own time within which it is asked."""
 REACH = 3.0
 """Seconds around the time given within which an event is looked for: the last of these and half a segment's share."""
-NEAR = 0.05
-"""Seconds by which it may lie from the time given before the prior's centre moves: half of the prior's half-width."""
+GRID = 0.1
+"""Seconds: the prior's centre is a multiple of this, or of the prior's half-width where that is less. Whatever time was given and
+whatever template was loudest, the same data are cut."""
 LOUDER = 10.0
 """Squared signal-to-noise ratio by which something outside the prior must exceed all inside: 2 log of the times tried, and room."""
 UNEQUAL = 4.0
@@ -67,8 +68,8 @@ def centred(
     Returns
     -------
     data, segment
-        as they were cut in the first place where the event lies within `NEAR` of the time given; where the prior would not have
-        reached it, both carry a flag that says by how much the time moved
+        about the time on the `GRID` next to the event; where the prior about the time given would not have reached it, both carry a
+        flag that says by how much the time moved
     """
     segment = data.segment(**options)
     require(segment)
@@ -151,15 +152,20 @@ def _flags(flags: tuple[str, ...], given: float, found: float, prior: Prior) -> 
 
 
 def _arrival(at: Callable[[float], AnalysisSegment | None], gps: float, prior: Prior, model: WaveformModel, seed: int) -> float:
-    """GPS time of the event; `gps` itself where that is near enough.
+    """GPS time of the event, on the grid.
 
     Parameters
     ----------
     at : callable
         the segment with another nominal time, or None where there is none
     """
+    half_width = prior.time_half_width
+    step = min(GRID, half_width)
 
-    def loudest_about(centre: float, half_width: float) -> tuple[float, float] | None:
+    def on_grid(time: float) -> float:
+        return float(np.round(np.round(time / step) * step, 6))
+
+    def loudest_about(centre: float, half_width: float = half_width) -> tuple[float, float] | None:
         """Time and shared loudness of the loudest template."""
         segment = at(centre)
         if segment is None:
@@ -167,27 +173,29 @@ def _arrival(at: Callable[[float], AnalysisSegment | None], gps: float, prior: P
         *_, times, snr = loudest(SegmentLikelihood(segment, model), prior, seed, half_width, combine=_shared)
         return segment.start_time + float(np.mean(times)), float(_shared(snr**2))
 
-    here = loudest_about(gps, prior.time_half_width)
+    here = loudest_about(gps)
     assert here is not None
     centre, (time, loud) = gps, here
     around = [segment for shift in SHIFTS if (segment := at(gps + shift)) is not None]
     times, loudness = _loudness(around, prior, model, seed)
-    elsewhere = np.where(np.abs(times - gps) > prior.time_half_width, loudness, 0.0)
-    candidate = float(np.round(times[int(np.argmax(elsewhere))], 1))
+    elsewhere = np.where(np.abs(times - gps) > half_width, loudness, 0.0)
+    candidate = on_grid(times[int(np.argmax(elsewhere))])
     # The bank's time is that of one template of few, its loudness that of the luckiest: both are asked again.
-    there = loudest_about(candidate, prior.time_half_width) if elsewhere.max() > loud + LOUDER else None
+    there = loudest_about(candidate) if elsewhere.max() > loud + LOUDER else None
     if there is not None and there[1] > loud + LOUDER:
         centre, (time, loud) = candidate, there
     for _ in range(ROUNDS):
-        if abs(time - centre) <= NEAR:
+        new = on_grid(time)
+        if new == centre:
             break
-        # What lies towards the rim may be a glitch's: it must be louder than what lies near the middle.
-        close = loudest_about(centre, NEAR)
-        new = float(np.round(time, 1))
-        found = loudest_about(new, prior.time_half_width)
-        if found is None or close is None or found[1] <= close[1]:
+        found = loudest_about(new)
+        if found is None:
             break
-        # To a tenth of a second: whatever template was loudest, the same data are cut.
+        if abs(time - centre) > step / 2:
+            # What lies towards the rim may be a glitch's: it must be louder than what lies near the middle.
+            close = loudest_about(centre, step / 2)
+            if close is None or found[1] <= close[1]:
+                break
         centre, (time, loud) = new, found
     return centre
 

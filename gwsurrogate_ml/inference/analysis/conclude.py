@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
     from gwsurrogate_ml.inference.likelihood.trigger import Trigger
     from gwsurrogate_ml.inference.prior.composition import Prior
-    from gwsurrogate_ml.inference.weights import WeightSummary
     from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 QUIET = 7.0
@@ -75,6 +73,10 @@ def other_ways(given: tuple[str, ...], wanted: tuple[str, ...]) -> str:
     return f"{fewer}analyse them without a trained network (`sample_event`, gwsml analyze --from-scratch)"
 
 
+N_TEMPLATES = 32
+"""Waveforms that the residual is searched with."""
+
+
 def conclude(
     sampler: EventSampler,
     draws: Evaluated,
@@ -103,6 +105,8 @@ def conclude(
     DomainError
         if the prior on chirp mass cuts the posterior off, unless the options say otherwise
     """
+    from gwsurrogate_ml.inference.result.residual import examine
+
     summary = summarise(log_weights)
     check_edges(sampler.prior, draws.theta, log_weights, options)
     size = int(min(max(summary.effective, 100), options.max_posterior))
@@ -130,40 +134,7 @@ def conclude(
         },
         "versions": artifacts.package_versions("numpy", "scipy", "torch", "zuko", "bilby"),
     }
-    return make_result(
-        sampler.proposed.names,
-        draws,
-        log_weights,
-        summary,
-        posterior,
-        sampler.likelihood,
-        sampler.prior,
-        options.n_sets,
-        meta,
-        lambda: time.perf_counter() - started,
-    )
-
-
-N_TEMPLATES = 32
-"""Waveforms that the residual is searched with."""
-
-
-def make_result(
-    names: tuple[str, ...],
-    draws: Evaluated,
-    log_weights: np.ndarray,
-    summary: WeightSummary,
-    posterior: Mapping[str, np.ndarray],
-    likelihood: SegmentLikelihood,
-    prior: Prior,
-    n_sets: int,
-    meta: dict[str, Any],
-    clock: Callable[[], float],
-) -> Result:
-    """Assemble a `Result` from weighted intrinsic draws and completed posterior draws."""
-    from gwsurrogate_ml.inference.result.residual import examine
-
-    noise = likelihood.log_noise_evidence
+    likelihood, noise = sampler.likelihood, sampler.likelihood.log_noise_evidence
     columns = {name: posterior[name] for name in parameters_of(posterior)}
     frame = pd.DataFrame(
         columns
@@ -175,12 +146,13 @@ def make_result(
         }
     )
     weighted = pd.DataFrame(
-        dict(zip(names, draws.theta.T, strict=True))
+        dict(zip(sampler.proposed.names, draws.theta.T, strict=True))
         | {"log_weight": log_weights, "log_likelihood_ratio": draws.log_likelihood, "extrinsic_ess": draws.effective}
     )
     best = frame.iloc[int(np.argmax(posterior["log_likelihood"]))]
-    checks = examine(likelihood, {name: float(best[name]) for name in columns}, _templates(likelihood, prior))
+    checks = examine(likelihood, {name: float(best[name]) for name in columns}, _templates(likelihood, sampler.prior))
     weights = np.exp(log_weights - log_weights.max())
+    n_sets = options.n_sets
     by_set = np.array([log_sum(log_weights[draws.part == k]) - np.log(np.sum(draws.part == k)) for k in range(n_sets)])
     scatter = float(np.std(np.exp(by_set - summary.log_evidence), ddof=1) / np.sqrt(n_sets)) if n_sets > 1 else 0.0
     return Result(
@@ -193,7 +165,7 @@ def make_result(
         log_evidence_error=max(summary.log_evidence_error, scatter),
         log_noise_evidence=noise,
         extrinsic_ess=float(np.sum(weights * draws.effective) / np.sum(weights)),
-        seconds=clock(),
+        seconds=time.perf_counter() - started,
         meta=meta
         | {"checks": checks}
         | {"log_evidence_by_extrinsic_set": (by_set + noise).tolist(), "log_evidence_set_scatter": scatter},

@@ -7,7 +7,6 @@ refines it.
 
 from __future__ import annotations
 
-import logging
 import time
 import warnings
 from collections.abc import Callable
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.strain.data import StrainData
     from gwsurrogate_ml.strain.segment import AnalysisSegment
 
-logger = logging.getLogger(__name__)
 DEFAULT = "bbh-h1l1"
 LEAST_REACH = 350.0
 """Hz: data that say nothing above are too far from the training."""
@@ -128,11 +126,7 @@ class Estimator:
             data in other units than strain
         """
         wanted = self.config.segment
-        if tuple(segment.detectors) != tuple(wanted.detectors):
-            raise DomainError(
-                f"the data are of {', '.join(segment.detectors)}, this estimator was trained for {', '.join(wanted.detectors)}: "
-                + other_ways(tuple(segment.detectors), tuple(wanted.detectors))
-            )
+        self._require_detectors(segment)
         for name in ("duration", "f_min", "f_max"):
             if abs(getattr(segment, name) - getattr(wanted, name)) > 1e-9:
                 raise ConfigError(
@@ -147,6 +141,14 @@ class Estimator:
                 "get them at a higher sampling rate"
             )
         require_strain(segment)
+
+    def _require_detectors(self, data: StrainData | AnalysisSegment) -> None:
+        given, wanted = tuple(data.detectors), tuple(self.config.segment.detectors)
+        if given != wanted:
+            raise DomainError(
+                f"the data are of {', '.join(given)}, this estimator was trained for {', '.join(wanted)}: "
+                + other_ways(given, wanted)
+            )
 
     def observe(self, likelihood: SegmentLikelihood, found: Trigger) -> Any:
         """The features (F,) of the data as the network takes them: whitened, aligned at the found times, projected."""
@@ -227,18 +229,14 @@ class Estimator:
         }
         fixed = {"identity": identity, "prior": self.prior.model_dump(), "options": options, "n": n, "seed": seed}
         steps = kept_in(checkpoint, segment=segment, probe=found.waveform, **fixed)
-        draws, log_weights, rounds = weigh(self.prior, sampler, proposals, n, seed, options, report, steps)
+        draws, log_weights, rounds = weigh(sampler, proposals, n, seed, options, steps)
         return conclude(sampler, draws, log_weights, rounds, options, seed, identity, started - steps.spent)
 
     def _segment(self, data: StrainData | AnalysisSegment, seed: int, centre: bool) -> AnalysisSegment:
         """What is analysed: the data cut as the estimator was trained, around where the event is."""
         require_data(data)
+        self._require_detectors(data)
         wanted = self.config.segment
-        if tuple(data.detectors) != tuple(wanted.detectors):
-            raise DomainError(
-                f"the data are of {', '.join(data.detectors)}, this estimator was trained for {', '.join(wanted.detectors)}: "
-                + other_ways(tuple(data.detectors), tuple(wanted.detectors))
-            )
         options = {"duration": wanted.duration, "f_min": wanted.f_min, "f_max": wanted.f_max, "extend": True}
         return analysed(data, options, self.model, self.prior, seed, self.require_segment, centre)
 

@@ -28,8 +28,9 @@ from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.prior.span import require_covered
 from gwsurrogate_ml.inference.proposal.flows import PriorProposal
 from gwsurrogate_ml.inference.sampling.checkpoint import kept_in
-from gwsurrogate_ml.inference.sampling.kinds import event_sampler
 from gwsurrogate_ml.inference.sampling.mixture import Mixture
+from gwsurrogate_ml.inference.sampling.orders import OrdersSampler
+from gwsurrogate_ml.inference.sampling.quadrupole import QuadrupoleSampler
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, learn, settled_draws
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated
 from gwsurrogate_ml.strain.segment import AnalysisSegment
@@ -107,7 +108,8 @@ def sample_event(
     found = search(likelihood, prior, reference, band, seed, lambda done, total: report("search", done, total))
     flags = spectrum_flags(likelihood, found)
     require_signal(found, prior)
-    sampler = event_sampler(likelihood, prior, found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report)
+    kind = QuadrupoleSampler if model.quadrupole_only else OrdersSampler  # phase and inclination integrated where that is exact
+    sampler = kind(likelihood, prior, found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report)
     sampler.build_sets(sampler.first_known("first draws"), log2_n=15)
     start = PriorProposal(len(sampler.proposed.names))
     origin = {"estimator": "none: rounds on this event", "surrogate": model.identity, "flags": flags}
@@ -121,13 +123,13 @@ def sample_event(
     steps = kept_in(checkpoint, segment=cut, probe=found.waveform, **fixed)
     first = partial(sampler.evaluate, start.draw(FIRST, seed), "first draws")
     pool = Mixture([start], [FIRST], steps("first draws", first, Evaluated, sampler))
-    shares, rounds = learn(prior, sampler, pool, 0.0, seed, options, report, most=MAX_ROUNDS, steps=steps)
+    shares, rounds = learn(sampler, pool, 0.0, seed, options, most=MAX_ROUNDS, steps=steps)
     if rounds[-1]["efficiency"] < HOPELESS:
         raise DomainError(
             f"the rounds on this event led to no proposal (efficiency {rounds[-1]['efficiency']:.1e}): narrow the prior "
             f"around the chirp mass of the loudest template, {found.theta[0]:.1f} solar masses, or look for glitches"
         )
-    draws, log_weights, rounds = settled_draws(prior, sampler, pool, shares, rounds, n, seed, options, report, steps)
+    draws, log_weights, rounds = settled_draws(sampler, pool, shares, rounds, n, seed, options, steps)
     return conclude(sampler, draws, log_weights, rounds, options, seed, origin, started - steps.spent)
 
 

@@ -5,7 +5,6 @@ falls in the posterior.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -123,35 +122,3 @@ def _origin(name: str) -> float:
 def _short(values: np.ndarray) -> list[Any]:
     """Six significant digits are plenty for ranks and distances, and a fifth of the file."""
     return [float(f"{v:.6g}") for v in values] if values.ndim == 1 else [_short(row) for row in values]
-
-
-def calibrate(
-    estimator: Estimator,
-    n: int,
-    seed: int,
-    n_draws: int = 4000,
-    options: SamplingOptions | None = None,
-    first: int = 0,
-) -> Iterator[dict[str, Any]]:
-    """Analyse simulated events and yield the record of each; those in which the data show no signal are marked as skipped.
-
-    Events are kept or dropped by the measured signal-to-noise ratio alone: a choice by the data leaves an exact
-    posterior calibrated, a choice by the truth would not.
-
-    Parameters
-    ----------
-    estimator : Estimator
-    n : int
-        events to try, numbers `first` to `first` + n - 1
-    seed : int
-    n_draws : int
-        draws per event
-    options : SamplingOptions, optional
-        `QUICK` where left out
-
-    Yields
-    ------
-    dict, see `analyse_injection`
-    """
-    for event in range(first, first + n):
-        yield analyse_injection(estimator, event, seed, n_draws, options or QUICK)

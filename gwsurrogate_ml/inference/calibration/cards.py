@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError
-from gwsurrogate_ml.files import whole_file
+from gwsurrogate_ml.files import write_whole
 from gwsurrogate_ml.inference.calibration import coverage
 
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ def read_records(path: Path, expected: Mapping[str, Any] | None = None) -> list[
     content = path.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
     if len(whole) < len(content):
-        with whole_file(path) as temporary:
-            temporary.write_bytes(whole)
+        write_whole(path, whole)
     try:
         lines = [json.loads(line) for line in whole.splitlines()]
         head = lines.pop(0)["validation"] if lines else None

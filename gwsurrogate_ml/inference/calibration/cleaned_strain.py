@@ -15,7 +15,6 @@ import numpy as np
 from gwsurrogate_ml.binaries import Binaries
 from gwsurrogate_ml.denoise.witness.bench.mock import START, preset
 from gwsurrogate_ml.denoise.witness.cleaner import WitnessCleaner
-from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions
 from gwsurrogate_ml.waveform.model import Grid
 
@@ -37,6 +36,8 @@ BINARIES: tuple[dict[str, float], ...] = tuple(
     )
 )
 """Injections within the shipped estimator's range; phase 1, psi 0.3."""
+TRAINING, DRAWS = 512.0, 4_000
+"""Seconds of data that a cleaner is fitted to, and weighted draws of each posterior."""
 
 
 def injection_template(sampling_frequency: float) -> np.ndarray:
@@ -72,15 +73,12 @@ def parameters_before_and_after(
     estimator: Estimator,
     *,
     mock: str = "o3_like",
-    binaries: Sequence[dict[str, float]] = BINARIES,
-    training: float = 512.0,
-    n_draws: int = 4_000,
     seed: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Posteriors of injections in H1 and L1 of a mock, from raw and from cleaned strain.
+    """Posteriors of the injections `BINARIES` in H1 and L1 of a mock, from raw and from cleaned strain.
 
-    Each detector has its own cleaner, fitted to `training` seconds; every injection has noise of its own.
+    Each detector has its own cleaner, fitted to `TRAINING` seconds; every injection has noise of its own.
 
     Parameters
     ----------
@@ -88,9 +86,6 @@ def parameters_before_and_after(
         for H1 and L1
     mock : str
         name of a preset with couplings
-    binaries : sequence of parameters
-    training : float, s
-    n_draws : int
     seed : int
         of the noise; fits and injections use seeds apart from those of the other checks
     progress : callable(stage, done, total), optional
@@ -100,31 +95,24 @@ def parameters_before_and_after(
     dict: `injections`, for each `injected`, `raw` and `cleaned` (5 %, 50 % and 95 % by parameter, sample efficiency,
     log Bayes factor, optimal SNR), `shift` (`shift_in_sigma`) and `narrower` (sigma cleaned / raw) by parameter; and over
     all: `rms_shift` (1 is expected), `mean_narrower`, `inside_90_raw` and `inside_90_cleaned` (fractions, 0.9 is expected)
-
-    Raises
-    ------
-    ConfigError
-        if there is no binary
     """
-    if not binaries:
-        raise ConfigError("no binary to inject: give at least one")
     report = progress or (lambda *_: None)
     source = preset(mock, sampling_frequency=RATE)
     cleaners = []
     for i in range(2):
-        data = source.draw(training, 2001 + i + 1000 * seed)
+        data = source.draw(TRAINING, 2001 + i + 1000 * seed)
         cleaners.append(WitnessCleaner.fit(data.strain, data.witnesses))
     rows = []
-    for k, binary in enumerate(binaries):
-        report("parameters before and after", k, len(binaries))
-        rows.append(_one(estimator, source, cleaners, binary, 3001 + 2 * k + 1000 * seed, n_draws))
-    report("parameters before and after", len(binaries), len(binaries))
+    for k, binary in enumerate(BINARIES):
+        report("parameters before and after", k, len(BINARIES))
+        rows.append(_one(estimator, source, cleaners, binary, 3001 + 2 * k + 1000 * seed))
+    report("parameters before and after", len(BINARIES), len(BINARIES))
     shifts = np.array([[row["shift"][key] for key in JUDGED] for row in rows])
     inside = {name: float(np.mean([row["inside_90"][name][key] for row in rows for key in JUDGED])) for name in ("raw", "cleaned")}
     return {
         "mock": mock,
-        "training_s": training,
-        "draws": n_draws,
+        "training_s": TRAINING,
+        "draws": DRAWS,
         "injections": rows,
         "rms_shift": float(np.sqrt(np.mean(shifts**2))),
         "largest_shift": float(np.abs(shifts).max()),
@@ -135,7 +123,7 @@ def parameters_before_and_after(
 
 
 def _one(
-    estimator: Estimator, source: Any, cleaners: Sequence[WitnessCleaner], binary: dict[str, float], seed: int, n: int
+    estimator: Estimator, source: Any, cleaners: Sequence[WitnessCleaner], binary: dict[str, float], seed: int
 ) -> dict[str, Any]:
     from gwsurrogate_ml.conventions import chirp_mass_from_components, effective_spin
     from gwsurrogate_ml.strain.data import StrainData
@@ -165,7 +153,7 @@ def _one(
     # The time is known, and both are to be cut alike.
     options = SamplingOptions(centre_time=False)
     for name, by_detector in series.items():
-        result = estimator.sample(StrainData.from_series(by_detector, gps=gps), n=n, seed=seed, options=options)
+        result = estimator.sample(StrainData.from_series(by_detector, gps=gps), n=DRAWS, seed=seed, options=options)
         draws[name] = {key: result.posterior[key].to_numpy() for key in JUDGED}
         row[name] = {
             "sample_efficiency": float(result.sample_efficiency),

@@ -59,11 +59,6 @@ class DistanceTable:
         low, high = self.distance
         return float(np.log(high)), low, _log_norm(self.distance)
 
-    @property
-    def rho_max(self) -> float:
-        """Largest signal-to-noise ratio the table may be asked for."""
-        return RHO_MIN + self.rho_step * (self.values.shape[0] - 3)
-
     @classmethod
     def build(cls, distance: tuple[float, float], rho_max: float) -> DistanceTable:
         """Integrate over the prior ~ D^2 in `distance` (Mpc) for signal-to-noise ratios up to `rho_max`."""

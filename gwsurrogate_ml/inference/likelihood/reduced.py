@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.window import TimeWindow
 from gwsurrogate_ml.kernels.threads import in_threads
-
-if TYPE_CHECKING:
-    pass
 
 BASIS_TOLERANCE = 1e-11
 """Share of whitened power that an event's basis may lose, on average; less where signals are loud."""

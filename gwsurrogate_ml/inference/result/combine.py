@@ -15,8 +15,6 @@ from gwsurrogate_ml.inference.weights import effective_size, log_sum, summarise
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.result.result import Result
 
-    pass
-
 
 def combine(results: Sequence[Result], seed: int = 0) -> Result:
     """One result of several of the same data, prior and waveform, such as runs with different seeds.

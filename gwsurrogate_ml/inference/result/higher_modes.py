@@ -9,7 +9,6 @@ which the effective sample size states.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,15 +20,8 @@ from gwsurrogate_ml.conventions import component_masses
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference.likelihood.detectors import earth_direction
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-from gwsurrogate_ml.inference.result.draws import (
-    chosen_draws,
-    derived,
-    model_of,
-    parameters_of,
-    prior_of,
-    require_same_data,
-)
-from gwsurrogate_ml.inference.result.reweight import offset, reweighted
+from gwsurrogate_ml.inference.result.draws import chosen_draws, model_of, parameters_of, require_same_data
+from gwsurrogate_ml.inference.result.reweight import Progress, offset, under_waveform
 from gwsurrogate_ml.inference.sampling.checkpoint import Arrays, kept_in
 from gwsurrogate_ml.waveform.model import Quadrupole
 
@@ -100,7 +92,7 @@ def with_higher_modes(
     *,
     n: int = 4000,
     seed: int = 0,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
     checkpoint: str | Path | None = None,
 ) -> Result:
     """The posterior under a surrogate with higher modes, from that of its (2,2) mode.
@@ -157,20 +149,8 @@ def with_higher_modes(
     parts = [steps(f"draws from {start}", partial(part, start), Arrays) for start in range(0, len(draws), PART)]
     found = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
     shifted = table.assign(phase=found["phase"], geocent_time=found["geocent_time"])
-    log_ratio, log_new, power = found["log_ratio"], found["log_new"], found["power"]
-    prior = prior_of(result)["geocent_time"]
-    log_ratio += np.asarray(prior.ln_prob(shifted["geocent_time"].to_numpy()))
-    log_ratio -= np.asarray(prior.ln_prob(draws["geocent_time"].to_numpy()))
-    columns = {name: shifted[name].to_numpy() for name in names}
-    new_draws = draws.assign(
-        **columns,
-        **derived(columns),
-        network_snr=np.sqrt(power),
-        log_likelihood=log_new + result.log_noise_evidence,
-        log_likelihood_ratio=log_new,
-    )
     meta = {"reweighted": "higher modes", "waveform": higher.info["name"]}
-    return reweighted(result, new_draws, log_ratio, meta, seed + 1)
+    return under_waveform(result, draws, shifted, found["log_ratio"], found["log_new"], found["power"], meta, seed + 1)
 
 
 def _reweigh(

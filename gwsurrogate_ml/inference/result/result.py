@@ -15,8 +15,7 @@ import pandas as pd
 from gwsurrogate_ml.conventions import PARAMETERS
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.files import whole_file, whole_hdf5
-from gwsurrogate_ml.inference.result.draws import parameters_of, whitened_bands
-from gwsurrogate_ml.inference.result.files import _SCALARS, SUFFIXES, _plain, _stored_hdf5, _stored_json
+from gwsurrogate_ml.inference.result.draws import model_of, parameters_of, whitened_bands
 
 if TYPE_CHECKING:
     from bilby.gw.result import CBCResult
@@ -25,6 +24,19 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.inference.result.skymap import SkyMap
     from gwsurrogate_ml.strain.segment import AnalysisSegment
     from gwsurrogate_ml.waveform.model import WaveformModel
+
+_SCALARS = (
+    "n_draws",
+    "sample_efficiency",
+    "pareto_k",
+    "log_evidence",
+    "log_evidence_error",
+    "log_noise_evidence",
+    "extrinsic_ess",
+    "seconds",
+)
+SUFFIXES = (".json", ".h5", ".hdf5")
+_Stored = tuple[dict[str, pd.DataFrame], dict[str, Any], dict[str, Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,9 +247,8 @@ class Result:
             posterior draws behind the band
         """
         from gwsurrogate_ml import plot
-        from gwsurrogate_ml.surrogate.load import load_model
 
-        model = load_model(self.meta["surrogate"]["name"]) if model is None else model
+        model = model_of(self) if model is None else model
         bands, times = whitened_bands(self.posterior.iloc[: min(n, len(self.posterior))], segment, model)
         data = dict(zip(segment.detectors, segment.whitened(), strict=True))
         return plot.waveform_band(times, data, bands, segment.gps)
@@ -255,10 +266,8 @@ class Result:
         from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
         from gwsurrogate_ml.inference.result.residual import best_signal
         from gwsurrogate_ml.plot.residual import residual
-        from gwsurrogate_ml.surrogate.load import load_model
 
-        model = load_model(self.meta["surrogate"]["name"]) if model is None else model
-        likelihood = SegmentLikelihood(segment, model)
+        likelihood = SegmentLikelihood(segment, model_of(self) if model is None else model)
         row = self.posterior.iloc[int(np.argmax(self.posterior["log_likelihood_ratio"]))]
         signal, merger = best_signal(likelihood, {name: float(row[name]) for name in parameters_of(self.posterior)})
         left, taken = segment.whitened(likelihood.strain - signal), segment.whitened(signal)
@@ -315,3 +324,22 @@ class Result:
         from gwsurrogate_ml import plot
 
         return plot.skymap(self.posterior["ra"].to_numpy(), self.posterior["dec"].to_numpy())
+
+
+def _stored_json(path: Path) -> _Stored:
+    stored = json.loads(path.read_text())
+    tables = {name: pd.DataFrame(stored[name]) for name in ("posterior", "weighted")}
+    return tables, {name: stored[name] for name in _SCALARS}, dict(stored["meta"])
+
+
+def _stored_hdf5(path: Path) -> _Stored:
+    import h5py
+
+    with h5py.File(path) as file:
+        tables = {name: pd.DataFrame({key: value[:] for key, value in file[name].items()}) for name in ("posterior", "weighted")}
+        return tables, {name: file.attrs[name].item() for name in _SCALARS}, dict(json.loads(file.attrs["meta"]))
+
+
+def _plain(value: Any) -> Any:
+    """JSON-serialisable copy."""
+    return json.loads(json.dumps(value, default=lambda x: x.item() if hasattr(x, "item") else str(x)))

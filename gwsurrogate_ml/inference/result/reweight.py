@@ -17,6 +17,7 @@ import pandas as pd
 
 from gwsurrogate_ml.binaries import ALIGNED, space_of
 from gwsurrogate_ml.errors import DomainError
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.prior.from_bilby import read_priors, require_densities
 from gwsurrogate_ml.inference.result.draws import (
     chosen_draws,
@@ -26,15 +27,14 @@ from gwsurrogate_ml.inference.result.draws import (
     prior_of,
     require_same_data,
 )
-from gwsurrogate_ml.inference.result.generator import responses
 from gwsurrogate_ml.inference.weights import resample, summarise
+from gwsurrogate_ml.waveform.model import WaveformModel
 
 if TYPE_CHECKING:
     from bilby.core.prior import PriorDict
 
     from gwsurrogate_ml.inference.result.result import Result
     from gwsurrogate_ml.strain.segment import AnalysisSegment
-    from gwsurrogate_ml.waveform.model import WaveformModel
 
 Progress = Callable[[str, int, int], None]
 
@@ -156,8 +156,6 @@ def with_waveform(
     ConfigError
         if the segment is another one, or the approximant is unknown
     """
-    from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-
     require_same_data(result, segment)
     draws = chosen_draws(result, n, seed)
     old = model_of(result)
@@ -179,10 +177,27 @@ def with_waveform(
         log_new[i] = np.sum(likelihood.weight * np.real(np.conj(signal) * likelihood.strain)) - 0.5 * power[i]
         if progress:
             progress("waveforms", i + 1, len(draws))
+    name = waveform if isinstance(waveform, str) else getattr(waveform, "name", type(waveform).__name__)
+    meta = {"reweighted": "waveform", "waveform": str(name)}
+    return under_waveform(result, draws, shifted, log_new - log_old, log_new, power, meta, seed + 1)
+
+
+def under_waveform(
+    result: Result,
+    draws: pd.DataFrame,
+    shifted: pd.DataFrame,
+    log_ratio: np.ndarray,
+    log_new: np.ndarray,
+    power: np.ndarray,
+    meta: Mapping[str, Any],
+    seed: int,
+) -> Result:
+    """Result of `draws` under another model, at the phases and times `shifted`: log likelihood ratios to noise `log_new`, <h|h>
+    `power`, and `log_ratio` of new to old likelihood, to which the prior on time is added."""
     prior = prior_of(result)["geocent_time"]
-    log_ratio = log_new - log_old + np.asarray(prior.ln_prob(shifted["geocent_time"].to_numpy()))
+    log_ratio = log_ratio + np.asarray(prior.ln_prob(shifted["geocent_time"].to_numpy()))
     log_ratio -= np.asarray(prior.ln_prob(draws["geocent_time"].to_numpy()))
-    columns = {name: shifted[name].to_numpy() for name in names}
+    columns = {name: shifted[name].to_numpy() for name in shifted}
     new = draws.assign(
         **columns,
         **derived(columns),
@@ -190,8 +205,43 @@ def with_waveform(
         log_likelihood=log_new + result.log_noise_evidence,
         log_likelihood_ratio=log_new,
     )
-    name = waveform if isinstance(waveform, str) else getattr(waveform, "name", type(waveform).__name__)
-    return reweighted(result, new, log_ratio, {"reweighted": "waveform", "waveform": str(name)}, seed + 1)
+    return reweighted(result, new, log_ratio, meta, seed)
+
+
+def responses(segment: AnalysisSegment, waveform: Any) -> Callable[[Mapping[str, float]], np.ndarray]:
+    """Function from the eleven parameters to the strain (n_det, n_f) in each detector."""
+    if isinstance(waveform, WaveformModel):
+        likelihood = SegmentLikelihood(segment, waveform)
+        return lambda row: likelihood.signals({name: np.array([value]) for name, value in row.items()})[0]
+    interferometers = segment.to_bilby()
+    strain = (_lal(segment, waveform.removeprefix("lal:")) if isinstance(waveform, str) else waveform).frequency_domain_strain
+
+    def response(row: Mapping[str, float]) -> np.ndarray:
+        polarizations = strain(dict(row))
+        return np.stack([i.get_detector_response(polarizations, dict(row)) for i in interferometers])
+
+    return response
+
+
+def _lal(segment: AnalysisSegment, approximant: str) -> Any:
+    """bilby's generator of a model of LALSimulation on the segment's frequencies."""
+    import bilby
+
+    from gwsurrogate_ml.waveform.lal import require_approximant
+
+    require_approximant(approximant)
+    return bilby.gw.WaveformGenerator(
+        duration=segment.duration,
+        sampling_frequency=segment.sampling_frequency,
+        start_time=segment.start_time,
+        frequency_domain_source_model=bilby.gw.source.lal_binary_black_hole,
+        parameter_conversion=bilby.gw.conversion.convert_to_lal_binary_black_hole_parameters,
+        waveform_arguments={
+            "minimum_frequency": segment.f_min,
+            "waveform_approximant": approximant,
+            "reference_frequency": max(segment.f_min, 20.0),
+        },
+    )
 
 
 def offset(likelihood: Any, old: np.ndarray, new: np.ndarray) -> tuple[float, float]:

@@ -156,10 +156,6 @@ class KeptSteps(Steps):
             self._keeps = False
             logger.warning("steps are no longer kept, a killed run would begin anew: %s", error)
 
-    def finish(self) -> None:
-        """Remove the steps: the result is safe elsewhere."""
-        clear(self.folder)
-
 
 def clear(folder: Path) -> None:
     """Remove the steps in `folder`, and the folder where nothing else is in it."""

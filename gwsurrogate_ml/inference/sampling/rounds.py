@@ -7,7 +7,6 @@ twice.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -91,26 +90,22 @@ class SamplingOptions:
 
 
 def weigh(
-    prior: Prior,
     sampler: EventSampler,
     proposals: list[Proposal],
     n: int,
     seed: int,
     options: SamplingOptions,
-    report: Callable[[str, int, int], None],
     steps: Steps = UNKEPT,
 ) -> tuple[Evaluated, np.ndarray, list[dict[str, Any]]]:
     """Pilot, refinement where it pays, and the final `n` draws with their weights.
 
     Parameters
     ----------
-    prior : Prior
     sampler : EventSampler
     proposals : list of Proposal
         `flows.network_proposals`: the pilot decides in which shares the draws come from them
     n, seed : int
     options : SamplingOptions
-    report : callable, ``report(stage, done, total)``
     steps : Steps
         keeps what is done, where a killed run is to go on from it
 
@@ -121,7 +116,8 @@ def weigh(
     """
     pilot_n = min(options.pilot, n)
     counts = split(pilot_n, np.array([4.0] + [1.0] * (len(proposals) - 1)))
-    first = partial(first_draws, prior, sampler, proposals, counts, seed)
+    prior = sampler.prior
+    first = partial(first_draws, sampler, proposals, counts, seed)
     pool = Mixture(list(proposals), counts, steps("pilot", first, Evaluated, sampler))
     log_weights = pool.log_weights(prior)
     if effective_size(log_weights) > EDGE_PILOT and options.on_edge == "raise":
@@ -137,19 +133,17 @@ def weigh(
     rounds = [_round("network", efficiency, log_weights)]
     worthwhile = pilot_n < n or efficiency < HOPELESS
     if efficiency < options.refine_below and options.max_rounds > 0 and worthwhile:
-        shares, more = learn(prior, sampler, pool, efficiency, seed, options, report, steps=steps)
+        shares, more = learn(sampler, pool, efficiency, seed, options, steps=steps)
         rounds += more
-    return settled_draws(prior, sampler, pool, shares, rounds, n, seed, options, report, steps)
+    return settled_draws(sampler, pool, shares, rounds, n, seed, options, steps)
 
 
 def learn(
-    prior: Prior,
     sampler: EventSampler,
     pool: Mixture,
     efficiency: float,
     seed: int,
     options: SamplingOptions,
-    report: Callable[[str, int, int], None],
     most: int = MAX_ROUNDS,
     steps: Steps = UNKEPT,
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
@@ -164,7 +158,7 @@ def learn(
         draws to start with; the new ones join it
     efficiency : float
         of the best mixture of the pool's proposals
-    seed, options, report, steps : as for `weigh`
+    seed, options, steps : as for `weigh`
     most : int
         rounds, those with the likelihood to a lower power included
 
@@ -172,6 +166,7 @@ def learn(
     -------
     shares : (n_proposals,) of the best mixture of all; rounds : list of dict
     """
+    prior = sampler.prior
     rounds: list[dict[str, Any]] = []
     power_was, whole, n = 1.0, 0, options.pilot
     shares = np.array(pool.counts) / np.sum(pool.counts)
@@ -192,7 +187,7 @@ def learn(
             FLATTEN * tempered,
             seed + 10 * number,
             steps=options.refine_steps,
-            progress=lambda done, total: report("refinement", done, total),
+            progress=partial(sampler.progress, "refinement"),
         )
         flow = steps(f"flow {number}", fit, FlowProposal)
         # A flow fitted to few draws may fall off too early: some come from a wider one.
@@ -238,7 +233,6 @@ def tempering(log_base: np.ndarray, log_likelihood: np.ndarray, count: float) ->
 
 
 def final_draws(
-    prior: Prior,
     sampler: EventSampler,
     proposals: list[Proposal],
     shares: np.ndarray,
@@ -257,11 +251,10 @@ def final_draws(
         for start, stage in zip(starts, stages, strict=True)
     ]
     final = Mixture([p for p, _ in used], [c for _, c in used], join(parts))
-    return final.draws, final.log_weights(prior)
+    return final.draws, final.log_weights(sampler.prior)
 
 
 def settled_draws(
-    prior: Prior,
     sampler: EventSampler,
     pool: Mixture,
     shares: np.ndarray,
@@ -269,7 +262,6 @@ def settled_draws(
     n: int,
     seed: int,
     options: SamplingOptions,
-    report: Callable[[str, int, int], None],
     steps: Steps = UNKEPT,
 ) -> tuple[Evaluated, np.ndarray, list[dict[str, Any]]]:
     """The final draws. Where they count for much less than the rounds foretold, some lie where the proposals are too thin: they
@@ -279,7 +271,7 @@ def settled_draws(
     ----------
     pool : Mixture; shares : (n_proposals,); rounds : list of dict
         of the rounds so far, the last with the efficiency foretold
-    prior, sampler, n, seed, options, report, steps : as for `weigh`
+    sampler, n, seed, options, steps : as for `weigh`
 
     Returns
     -------
@@ -287,13 +279,13 @@ def settled_draws(
     """
     rounds = list(rounds)
     for attempt in range(1, REPAIRS + 2):
-        draws, log_weights = final_draws(prior, sampler, pool.proposals, shares, n, seed, steps)
+        draws, log_weights = final_draws(sampler, pool.proposals, shares, n, seed, steps)
         found = effective_size(log_weights) / n
         if attempt > REPAIRS or options.max_rounds == 0 or found > SHORTFALL * rounds[-1]["efficiency"]:
             break
         pool.join(split(n, shares), draws)
         seed += 1000
-        shares, more = learn(prior, sampler, pool, found, seed, options, report, most=1, steps=steps)
+        shares, more = learn(sampler, pool, found, seed, options, most=1, steps=steps)
         rounds += [entry | {"proposal": f"repair {attempt}"} for entry in more]
     return draws, log_weights, rounds
 
@@ -319,14 +311,14 @@ def some_likely(log_weights: np.ndarray, log_likelihood: np.ndarray, seed: int) 
     return np.unique(np.concatenate([resample(x, LIKELY, rng) for x in (log_weights, log_weights - 0.5 * finite)]))
 
 
-def first_draws(prior: Prior, sampler: EventSampler, proposals: list[Proposal], counts: list[int], seed: int) -> Evaluated:
+def first_draws(sampler: EventSampler, proposals: list[Proposal], counts: list[int], seed: int) -> Evaluated:
     """`counts` draws of the proposals, with extrinsic points chosen for the binaries that turn out likely."""
     z = np.concatenate([p.draw(c, seed + 1 + 100 * i) for i, (p, c) in enumerate(zip(proposals, counts, strict=True))])
     known = sampler.known(sampler.proposed.from_normal(z), "pilot")
     # Points for the loudest template first; then, once weights are known, for the likely binaries.
     sampler.build_sets(sampler.first_known("pilot"), log2_n=15)
     pool = Mixture(proposals, counts, sampler.evaluate(z, "pilot", known))
-    likely = some_likely(pool.log_weights(prior), pool.draws.log_likelihood, seed + 2)
+    likely = some_likely(pool.log_weights(sampler.prior), pool.draws.log_likelihood, seed + 2)
     sampler.build_sets((known[0][likely], known[1][likely]))
     return sampler.evaluate(z, "pilot", known)
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 QUIETEST = 7.5
 """Measured network signal-to-noise ratio below which an injection is passed over."""
+DRAWS = 400
+"""Draws of the network per event."""
 
 
 class LiveEfficiency:
@@ -36,13 +38,11 @@ class LiveEfficiency:
     model : WaveformModel
     events : int
     seed : int
-    draws : int
-        draws of the network per event
     """
 
-    def __init__(self, simulator: Simulator, model: WaveformModel, events: int, seed: int, draws: int = 400) -> None:
+    def __init__(self, simulator: Simulator, model: WaveformModel, events: int, seed: int) -> None:
         config = simulator.config
-        self.prior, self.draws = config.prior, draws
+        self.prior = config.prior
         self._events: list[tuple[QuadrupoleSampler, torch.Tensor]] = []
         band, frequencies = band_frequencies(config)
         rng = np.random.default_rng([seed, 31])
@@ -60,7 +60,7 @@ class LiveEfficiency:
         out = []
         for sampler, x in self._events:
             proposals = network_proposals(network.distribution(x), 1.0, sampler.found.network_snr)
-            counts = split(self.draws, np.array([4.0] + [1.0] * (len(proposals) - 1)))
-            drawn = first_draws(self.prior, sampler, proposals, counts, seed=5)
+            counts = split(DRAWS, np.array([4.0] + [1.0] * (len(proposals) - 1)))
+            drawn = first_draws(sampler, proposals, counts, seed=5)
             out.append(Mixture(proposals, counts, drawn).tune(self.prior)[1])
         return out

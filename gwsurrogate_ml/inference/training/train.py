@@ -24,7 +24,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError
-from gwsurrogate_ml.files import refusal, save_torch, whole_file
+from gwsurrogate_ml.files import claim, load_torch, refusal, save_torch, whole_file
 from gwsurrogate_ml.inference.config import EstimatorConfig, TrainingConfig, read_config
 from gwsurrogate_ml.inference.prior.span import require_covered
 from gwsurrogate_ml.inference.proposal.compression import CompressedBank
@@ -99,10 +99,9 @@ def _train(
     started = time.monotonic()
     if here.first:
         try:
-            work.mkdir(parents=True, exist_ok=True)
+            claim(work, {"config": config.model_dump(mode="json"), "surrogate": identity})
         except OSError as error:
             raise refusal(out, error) from error
-        _claim(work, config, identity)
     else:
         here.wait()  # for the bank
     try:
@@ -124,20 +123,6 @@ def _train(
                 path.unlink(missing_ok=True)
     here.wait()
     return out
-
-
-def _claim(work: Path, config: EstimatorConfig, identity: dict[str, Any]) -> None:
-    """Record whose checkpoints these are; refuse another configuration's."""
-    claim = json.dumps({"config": config.model_dump(mode="json"), "surrogate": identity}, indent=1, sort_keys=True)
-    path = work / "config.json"
-    if path.exists() and path.read_text() != claim:
-        raise ConfigError(f"{work} holds the unfinished training of another configuration: delete it or choose another --out")
-    _write(path, claim.encode())
-
-
-def _write(path: Path, content: bytes) -> None:
-    with whole_file(path) as temporary:
-        temporary.write_bytes(content)
 
 
 def cached_bank(work: Path, model: WaveformModel, config: EstimatorConfig, progress: Progress | None) -> CompressedBank:
@@ -196,13 +181,8 @@ def _optimise(
     first, seconds = 0, 0.0
     checkpoint = work / "checkpoint.pt"
     if checkpoint.exists():
-        try:
-            state = torch.load(checkpoint, weights_only=True, map_location=here.device)
-            for name, part in parts.items():
-                part.load_state_dict(state[name])
-            first, seconds = state["step"], state["seconds"]
-        except Exception as error:  # of pickle, zip or torch, as the damage is
-            raise DataError(f"{checkpoint} is damaged ({error}): delete it and train again") from error
+        state = load_torch(checkpoint, parts, here.device)
+        first, seconds = state["step"], state["seconds"]
         logger.info("resuming at step %d of %d", first, t.steps)
     live = LiveEfficiency(simulator, model, t.live_events, config.seed) if t.live_events and here.first else None
     efficiency: list[float] = []
@@ -248,10 +228,7 @@ def _optimise(
             efficiency = []
             logger.info("step %(step)d: loss %(loss).3f, validation %(validation_loss).3f, efficiency %(efficiency)s", line)
         if here.first and done % t.checkpoint_every == 0 and done < t.steps:
-            state = {name: part.state_dict() for name, part in parts.items()}
-            state |= {"step": done, "seconds": seconds + time.monotonic() - started}
-            with whole_file(checkpoint) as temporary:
-                save_torch(state, temporary)
+            save_torch(checkpoint, parts, step=done, seconds=seconds + time.monotonic() - started)
         if progress:
             progress("train", done, t.steps)
     fresh.close()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from gwsurrogate_ml.arguments import positive
 from gwsurrogate_ml.conventions import MTSUN_SI, ModeKey
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.surrogate.aligned import compiled
@@ -15,19 +15,12 @@ from gwsurrogate_ml.surrogate.aligned.compiled import Knots
 from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
 from gwsurrogate_ml.surrogate.domain import check_parameters
 from gwsurrogate_ml.waveform.conditioning import segment_times
+from gwsurrogate_ml.waveform.model import Grid
 from gwsurrogate_ml.waveform.polarizations import harmonics, projections
 from gwsurrogate_ml.waveform.spline import hermite
 
 MOST_SAMPLES = 2**28
 """Longest series that is made, 2 GB: ten thousand times what a detector's data need."""
-
-
-def is_finite(value: Any) -> bool:
-    """Whether `value` is a number, and finite; words and None are not."""
-    try:
-        return math.isfinite(value)
-    except TypeError:
-        return False
 
 
 class Layout(NamedTuple):
@@ -51,42 +44,9 @@ class PhysicalModes:
         self.geometric = modes
         self.modes, self.tables = modes.modes, modes.tables
 
-    def time_before_peak(self, *, mass_1: float, mass_2: float, chi_1: float, chi_2: float, f_min: float) -> float:
-        """Seconds from the moment the (2,2) mode passes `f_min` (Hz) to the peak; masses in solar masses (detector frame).
-
-        Raises
-        ------
-        DomainError
-            parameters outside the domain, or a waveform that does not reach down to `f_min`
-        """
-        parameters, total = self.one(mass_1, mass_2, chi_1, chi_2)
-        unit = total * MTSUN_SI
-        return float(-(self.start_at(self.geometric.at_knots(parameters), unit, f_min, parameters) * unit)[0])
-
-    def orbital_phase(self, *, mass_1: float, mass_2: float, chi_1: float, chi_2: float, frequency: float) -> float:
-        """Orbital phase (radians, 0 at the peak, negative before) at the moment the (2,2) mode passes `frequency` (Hz).
-
-        Raises
-        ------
-        DomainError
-            parameters outside the domain, or a frequency that the model does not reach down to or up to
-        """
-        self.check_positive(frequency=frequency)
-        parameters, total = self.one(mass_1, mass_2, chi_1, chi_2)
-        k = self.geometric.at_knots(parameters)
-        return -self.phase_at_peak(k, total * MTSUN_SI, 0.0, frequency, parameters)
-
-    def layout(
-        self,
-        k: Knots,
-        units: np.ndarray,
-        parameters: np.ndarray,
-        duration: float,
-        sampling_frequency: float,
-        f_min: float,
-        m: int = 2,
-    ) -> Layout:
+    def layout(self, k: Knots, units: np.ndarray, parameters: np.ndarray, grid: Grid, m: int = 2) -> Layout:
         """How the waveforms, their modes up to `m`, lie on a segment, checked to hold each of them from `f_min` on."""
+        duration, sampling_frequency, f_min = grid
         reach = self.start_at(k, units, f_min, parameters) * units
         rate = self.rate(sampling_frequency, k.phase_slope.max(1) / units, m)
         before, after = segment_times(duration, rate, self.geometric.t_max * units)
@@ -99,39 +59,6 @@ class PhysicalModes:
                 f"is needed to taper its start: the segment of {duration:g} s is too short, take a longer one or a higher f_min"
             )
         return Layout(rate, before, after, self.ramp(before, reach, rate))
-
-    def smallest_total_mass(self, q: float, chi1: float, chi2: float, f_min: float) -> float:
-        """Smallest total mass (solar masses, detector frame) for which the model reaches down to `f_min` (Hz)."""
-        self.geometric.one(q, chi1, chi2, {})
-        return float(self.total_mass_range(q, chi1, chi2, f_min)[0][0])
-
-    def total_mass_range(self, q: Any, chi1: Any, chi2: Any, f_min: float) -> tuple[np.ndarray, np.ndarray]:
-        """Total masses (solar masses, detector frame) between which waveforms begin at or below `f_min` (Hz) and peak above it.
-
-        Parameters
-        ----------
-        q, chi1, chi2 : numbers or arrays (N,)
-        f_min : float, Hz
-
-        Returns
-        -------
-        smallest, largest : (N,) float64
-
-        Raises
-        ------
-        DomainError
-            parameters outside the domain
-        """
-        self.check_positive(f_min=f_min)
-        parameters = np.column_stack(np.broadcast_arrays(*(np.atleast_1d(x).astype(float) for x in (q, chi1, chi2))))
-        check_parameters(parameters, self.geometric.info["ranges"])
-        k = self.geometric.at_knots(parameters)
-        unit = 2 * np.pi * f_min * MTSUN_SI
-        return self.geometric.lowest_omega(k) / unit, k.phase_slope[:, self.tables.centre] / unit
-
-    def ringdown(self, total_mass: float) -> float:
-        """Seconds from the peak to the end of a waveform of `total_mass` (solar masses, detector frame)."""
-        return self.geometric.t_max * total_mass * MTSUN_SI
 
     def chosen(self, modes: Iterable[ModeKey] | None) -> tuple[ModeKey, ...]:
         """The model's modes that are among `modes` (None: all), checked to be a choice from them."""
@@ -183,8 +110,7 @@ class PhysicalModes:
 
     def start_at(self, k: Knots, unit: np.ndarray, f_min: float, parameters: np.ndarray, name: str = "f_min") -> np.ndarray:
         """Time in M (N,) at which the (2,2) mode passes `f_min`; `unit` (N,) is the total mass in seconds."""
-        if not (is_finite(f_min) and f_min > 0):
-            raise ConfigError(f"{name} is {f_min!r}: give a positive frequency in Hz")
+        positive(f_min, name, "Hz")
         wanted = 2 * np.pi * f_min * unit
         lowest, highest = self.geometric.lowest_omega(k), k.phase_slope[:, self.tables.centre]
         if (lowest > wanted).any():
@@ -275,7 +201,8 @@ class PhysicalModes:
     @classmethod
     def n_samples(cls, duration: float, sampling_frequency: float) -> int:
         """Number of samples of a segment, checked to be whole."""
-        cls.check_positive(duration=duration, sampling_frequency=sampling_frequency)
+        positive(duration, "duration", "s")
+        positive(sampling_frequency, "sampling_frequency", "Hz")
         n = round(duration * sampling_frequency)
         if n < 2 or abs(n - duration * sampling_frequency) > 1e-6 * n:
             raise ConfigError(
@@ -292,14 +219,3 @@ class PhysicalModes:
             raise ConfigError(
                 f"sampling_frequency is {sampling_frequency:g} Hz: {samples:.1e} samples are more than {MOST_SAMPLES}, lower it"
             )
-
-    @staticmethod
-    def check_positive(**values: float) -> None:
-        """Raise unless each named value is a positive number."""
-        for name, value in values.items():
-            try:
-                good = math.isfinite(value) and value > 0
-            except TypeError:
-                good = False
-            if not good:
-                raise ConfigError(f"{name} is {value!r}: give a positive number")

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, ModeKey
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.kernels.threads import in_threads
 from gwsurrogate_ml.surrogate.aligned import compiled
-from gwsurrogate_ml.surrogate.aligned.physical import MOST_SAMPLES, PhysicalModes, is_finite
+from gwsurrogate_ml.surrogate.aligned.physical import MOST_SAMPLES, PhysicalModes
 from gwsurrogate_ml.surrogate.aligned.transforms import rise
 
 Modes = Iterable[ModeKey] | None
@@ -30,7 +31,8 @@ def strain(
     taper: bool,
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """See `Surrogate.strain`; `binaries` are mass_1, mass_2, chi_1, chi_2."""
-    si.check_positive(luminosity_distance=luminosity_distance, sampling_frequency=sampling_frequency)
+    positive(luminosity_distance, "luminosity_distance", "Mpc")
+    positive(sampling_frequency, "sampling_frequency", "Hz")
     parameters, total = si.one(*binaries)
     k = si.geometric.at_knots(parameters)
     unit = float(total[0]) * MTSUN_SI
@@ -62,11 +64,11 @@ def batch(
     modes: Modes,
 ) -> np.ndarray:
     """See `Surrogate.batch_polarizations`; `place` are luminosity_distance, theta_jn, phase."""
-    si.check_positive(sampling_frequency=sampling_frequency, samples=samples)
+    positive(sampling_frequency, "sampling_frequency", "Hz")
+    positive(samples, "samples")
     if samples != int(samples) or samples > MOST_SAMPLES:
         raise ConfigError(f"samples is {samples!r}: give a whole number, at most {MOST_SAMPLES}")
-    if not is_finite(start):
-        raise ConfigError(f"start is {start!r}: give seconds from the peak")
+    finite(start, "start", "s from the peak")
     samples = int(samples)
     parameters, total = si.many(*binaries)
     shape = total.shape

@@ -177,13 +177,7 @@ def fit(
     vectors = vectors[:n_basis]
     coefficients = both @ vectors.T
     n = len(t)
-    basis = np.concatenate(
-        [
-            np.stack([_continue(t, v[:n] / weight, knots, fade, phase=True) for v in vectors]),
-            np.stack([_continue(t, v[n:] / weight, knots, fade, phase=False) for v in vectors]),
-        ],
-        axis=1,
-    )
+    basis = np.stack([_continue_both(t, v[:n] / weight, v[n:] / weight, knots, fade) for v in vectors])
     x = features(runs.parameters)
     start = np.ones(x.shape[1])
     bounds = [(0.1, 20.0)] * x.shape[1]
@@ -238,6 +232,12 @@ def _continue(t: np.ndarray, values: np.ndarray, knots: np.ndarray, fade: float,
     return inner - slope * fade * (1.0 - decay)
 
 
+def _continue_both(t: np.ndarray, phase: np.ndarray, log_amplitude: np.ndarray, knots: np.ndarray, fade: float) -> np.ndarray:
+    """Residuals of phase and log amplitude, one behind the other, at all `knots`: see `_continue`."""
+    parts = (_continue(t, phase, knots, fade, phase=True), _continue(t, log_amplitude, knots, fade, phase=False))
+    return np.concatenate(parts)
+
+
 def evaluate(tensors: dict[str, np.ndarray], degree: int, parameters: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """log |h22| and phase (n, n_t) of a half-built model at times `t` in the knots' frame."""
     log_amplitude, phase = log_amplitude_and_phase(parameters, tensors, degree)
@@ -261,16 +261,8 @@ def _network_basis(basis: np.ndarray, knots: np.ndarray) -> np.ndarray:
     """The basis (n_basis, 2 n_k) of stage 1's networks without what stage 2 replaces: zero in `MERGER`, continuous around it."""
     n = len(knots)
     t = np.arange(MERGER[0], MERGER[1] + 0.5)
-    replaced = [
-        np.concatenate(
-            [
-                _continue(t, CubicSpline(knots, row[:n])(t), knots, FADE, phase=True),
-                _continue(t, CubicSpline(knots, row[n:])(t), knots, FADE, phase=False),
-            ]
-        )
-        for row in basis
-    ]
-    return basis - np.stack(replaced)
+    known = ((CubicSpline(knots, row[:n])(t), CubicSpline(knots, row[n:])(t)) for row in basis)
+    return basis - np.stack([_continue_both(t, phase, log_amplitude, knots, FADE) for phase, log_amplitude in known])
 
 
 def add(tensors: dict[str, np.ndarray], runs: Runs, long_runs: Runs | None, config: SurrogateConfig) -> dict[str, np.ndarray]:

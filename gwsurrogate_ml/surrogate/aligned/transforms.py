@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gwsurrogate_ml.arguments import positive
 from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, ModeKey
 from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.kernels.threads import in_threads
@@ -15,6 +16,7 @@ from gwsurrogate_ml.surrogate.aligned import compiled
 from gwsurrogate_ml.surrogate.aligned.compiled import Knots
 from gwsurrogate_ml.surrogate.aligned.physical import Layout, PhysicalModes
 from gwsurrogate_ml.waveform.conditioning import start_taper
+from gwsurrogate_ml.waveform.model import Grid
 
 _FACE_ON = np.array([[[-np.sqrt(5.0 / (4.0 * np.pi)), 0.0]]])  # h_plus of (2,2) for theta_jn = 0, phase = 0
 
@@ -34,15 +36,13 @@ def spectra(
     total: np.ndarray,
     weights: np.ndarray,
     chosen: tuple[ModeKey, ...],
-    duration: float,
-    sampling_frequency: float,
-    f_min: float,
+    grid: Grid,
 ) -> np.ndarray:
     """Transforms (n_sums, n_f) of sums over the modes of one binary, `weights` (n_sums, n, 2), at 1 Mpc."""
-    n = si.n_samples(duration, sampling_frequency)
+    n = si.n_samples(grid.duration, grid.sampling_frequency)
     orders = max(m for _, m in chosen)
-    layout = si.layout(k, total * MTSUN_SI, parameters, duration, sampling_frequency, f_min, orders)
-    return transformed(si, k, 0, float(total[0]) * MTSUN_SI, weights, layout, duration, n // 2 + 1)
+    layout = si.layout(k, total * MTSUN_SI, parameters, grid, orders)
+    return transformed(si, k, 0, float(total[0]) * MTSUN_SI, weights, layout, grid.duration, n // 2 + 1)
 
 
 def transformed(
@@ -60,20 +60,18 @@ def transformed(
     return np.stack([fft.rfft(row)[:n_f] for row in series])
 
 
-def quadrupole(
-    si: PhysicalModes, binaries: tuple[Any, ...], duration: float, sampling_frequency: float, f_min: float
-) -> np.ndarray:
+def quadrupole(si: PhysicalModes, binaries: tuple[Any, ...], grid: Grid) -> np.ndarray:
     """See `Surrogate.frequency_domain`; `binaries` are mass_1, mass_2, chi_1, chi_2, each (N,)."""
-    n = si.n_samples(duration, sampling_frequency)
+    n = si.n_samples(grid.duration, grid.sampling_frequency)
     parameters, total = si.many(*binaries)
     out = np.empty((len(total), n // 2 + 1), dtype=np.complex128)
 
     def work(rows: slice) -> None:
         k = si.geometric.at_knots(parameters[rows])
         units = total[rows] * MTSUN_SI
-        layout = si.layout(k, units, parameters[rows], duration, sampling_frequency, f_min)
+        layout = si.layout(k, units, parameters[rows], grid)
         for i, unit in enumerate(units):
-            out[rows.start + i] = transformed(si, k, i, unit, _FACE_ON, layout, duration, n // 2 + 1)[0]
+            out[rows.start + i] = transformed(si, k, i, unit, _FACE_ON, layout, grid.duration, n // 2 + 1)[0]
 
     in_threads(work, len(total))
     return out
@@ -83,9 +81,7 @@ def samples(
     si: PhysicalModes,
     binaries: tuple[Any, ...],
     times: np.ndarray,
-    duration: float,
-    sampling_frequency: float,
-    f_min: float,
+    grid: Grid,
 ) -> np.ndarray:
     """See `Surrogate.segment_samples`."""
     parameters, total = si.many(*binaries)
@@ -94,7 +90,7 @@ def samples(
     def work(rows: slice) -> None:
         k = si.geometric.at_knots(parameters[rows])
         units = total[rows] * MTSUN_SI
-        layout = si.layout(k, units, parameters[rows], duration, sampling_frequency, f_min)
+        layout = si.layout(k, units, parameters[rows], grid)
         spans = np.stack([-layout.before, layout.ramp - layout.before, layout.after], 1) / layout.rate[:, None]
         compiled.samples(si.tables, k, _FACE_ON, units, spans, times, out[rows])
         out[rows] *= (units / MPC_SECONDS)[:, None]
@@ -111,18 +107,16 @@ def polarizations(
     phase: float,
     f_ref: float | None,
     modes: Iterable[ModeKey] | None,
-    duration: float,
-    sampling_frequency: float,
-    f_min: float,
+    grid: Grid,
 ) -> tuple[np.ndarray, np.ndarray]:
     """See `Surrogate.frequency_domain_polarizations`."""
-    si.check_positive(luminosity_distance=luminosity_distance)
+    positive(luminosity_distance, "luminosity_distance", "Mpc")
     parameters, total = si.one(*binary)
     k = si.geometric.at_knots(parameters)
     chosen = si.chosen(modes)
     phase = si.phase_at_peak(k, total * MTSUN_SI, phase, f_ref, parameters)
     weights = si.weights(theta_jn, phase, chosen) / luminosity_distance
-    plus, cross = spectra(si, k, parameters, total, weights, chosen, duration, sampling_frequency, f_min)
+    plus, cross = spectra(si, k, parameters, total, weights, chosen, grid)
     return plus, cross
 
 
@@ -130,9 +124,7 @@ def by_order(
     si: PhysicalModes,
     binary: tuple[float, ...],
     theta_jn: float,
-    duration: float,
-    sampling_frequency: float,
-    f_min: float,
+    grid: Grid,
 ) -> tuple[np.ndarray, np.ndarray]:
     """See `Surrogate.frequency_domain_orders`."""
     parameters, total = si.one(*binary)
@@ -146,5 +138,5 @@ def by_order(
             found = si.weights(theta_jn, phase, of_this_order)
             weights[:, : found.shape[1]] = found
             rows.append(weights)
-    found = spectra(si, k, parameters, total, np.concatenate(rows), si.modes, duration, sampling_frequency, f_min)
+    found = spectra(si, k, parameters, total, np.concatenate(rows), si.modes, grid)
     return np.array(orders), found.reshape(len(orders), 2, 2, -1)

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gwsurrogate_ml.errors import DataError
-from gwsurrogate_ml.files import save_torch, whole_file
+from gwsurrogate_ml.files import load_torch, save_torch
 
 log = logging.getLogger(__name__)
 
@@ -81,16 +80,10 @@ class Ensemble:
             optimizer, config.learning_rate, total_steps=config.epochs * steps, pct_start=0.05
         )
         path = self.checkpoints / f"{self.prefix}-member{index}.pt"
+        parts = {"net": net, "optimizer": optimizer, "schedule": schedule}
         begin = 0
         if path.exists():
-            try:
-                state = torch.load(path, weights_only=True)
-                net.load_state_dict(state["net"])
-                optimizer.load_state_dict(state["optimizer"])
-                schedule.load_state_dict(state["schedule"])
-                begin = state["epoch"]
-            except Exception as error:  # of pickle, zip or torch, as the damage is
-                raise DataError(f"{path} is damaged ({error}): delete it and train again") from error
+            begin = load_torch(path, parts)["epoch"]
             log.info("%s member %d resumes at epoch %d", self.prefix, index, begin)
         for epoch in range(begin, config.epochs):
             order = torch.randperm(len(x), generator=torch.Generator().manual_seed(config.seed + 1000 * index + epoch))
@@ -105,14 +98,7 @@ class Ensemble:
                 optimizer.step()
                 schedule.step()
             if (epoch + 1) % 20 == 0 or epoch + 1 == config.epochs:
-                state = {
-                    "net": net.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "schedule": schedule.state_dict(),
-                    "epoch": epoch + 1,
-                }
-                with whole_file(path) as temporary:
-                    save_torch(state, temporary)
+                save_torch(path, parts, epoch=epoch + 1)
                 log.info("%s member %d epoch %d loss %.3e", self.prefix, index, epoch + 1, float(loss.detach()))
             if self.progress:
                 done, total = index * config.epochs + epoch + 1, config.members * config.epochs

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import least_squares, minimize
@@ -20,6 +21,8 @@ PHASES = np.cos((np.arange(16) + 0.5) * np.pi / 32)
 SUPERKICK_START = np.array([1.0, 0.0, 0.0])
 SPEED = 1e3
 """Recoils are fitted in units of 1000 km/s."""
+Value = Any
+"""float for one binary, float64 array of the shape of q for many."""
 
 
 @dataclass(frozen=True)
@@ -54,20 +57,30 @@ class Parts:
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """Mean and uncalibrated standard deviation of each quantity, all (N,); kicks in km/s."""
+class RemnantState:
+    """The remnant of one binary (floats) or of many (arrays); an `_error` is one standard deviation.
 
-    mass: np.ndarray
-    mass_error: np.ndarray
-    spin: np.ndarray
-    spin_error: np.ndarray
-    spin_z: np.ndarray
-    kick: np.ndarray
-    kick_error: np.ndarray
+    Attributes
+    ----------
+    mass : final mass over m1 + m2
+    spin : |chi_f|, dimensionless
+    spin_z : component of chi_f along the orbital angular momentum at the reference time; the spin up to its sign for
+        aligned spins, for general spins an estimate without error, as precession turns the direction (`info["metrics"]`)
+    kick : recoil speed in km/s; with in-plane spins the mean over their unknown phase at merger
+    mass_error, spin_error, kick_error : such that the interval of 1.645 errors holds 90 % of the runs of catalogues
+    """
+
+    mass: Value
+    spin: Value
+    spin_z: Value
+    kick: Value
+    mass_error: Value
+    spin_error: Value
+    kick_error: Value
 
 
-def predict(parts: Parts, q: np.ndarray, chi1: np.ndarray, chi2: np.ndarray) -> Prediction:
-    """Remnants of N binaries; see `Prediction`."""
+def predict(parts: Parts, q: np.ndarray, chi1: np.ndarray, chi2: np.ndarray) -> RemnantState:
+    """Remnants of N binaries, arrays (N,); the errors are not calibrated."""
     along = predict_aligned(parts.aligned, q, chi1[:, 2], chi2[:, 2])
     (mass, mass_variance), (spin_z, spin_variance) = along
     eta = physics.masses(q)[2]
@@ -88,7 +101,7 @@ def predict(parts: Parts, q: np.ndarray, chi1: np.ndarray, chi2: np.ndarray) -> 
     # Extremal bodies can overshoot by some 1e-4: no hole spins faster than an extremal one.
     spin, spin_z = np.clip(spin, 0.0, 1.0), np.clip(spin_z, -1.0, 1.0)
     kick, kick_error = predict_kick(parts, q, chi1, chi2)
-    return Prediction(mass, np.sqrt(mass_variance), spin, np.sqrt(spin_variance), spin_z, kick, kick_error)
+    return RemnantState(mass, spin, spin_z, kick, np.sqrt(mass_variance), np.sqrt(spin_variance), kick_error)
 
 
 def predict_aligned(

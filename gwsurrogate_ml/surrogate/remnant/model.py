@@ -7,7 +7,6 @@ The test-particle limit is built in (`remnant_physics`), Gaussian processes lear
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,34 +17,9 @@ from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import require_q
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError, DomainWarning
 from gwsurrogate_ml.surrogate.domain import check_parameters
-from gwsurrogate_ml.surrogate.remnant.fits import Parts, predict
+from gwsurrogate_ml.surrogate.remnant.fits import Parts, RemnantState, Value, predict
 
 DEFAULT = "remnant"
-Value = Any
-"""float for one binary, float64 array of the shape of q for many."""
-
-
-@dataclass(frozen=True)
-class RemnantState:
-    """The remnant of one binary (floats) or of many (arrays); an `_error` is one standard deviation.
-
-    Attributes
-    ----------
-    mass : final mass over m1 + m2
-    spin : |chi_f|, dimensionless
-    spin_z : component of chi_f along the orbital angular momentum at the reference time; the spin up to its sign for
-        aligned spins, for general spins an estimate without error, as precession turns the direction (`info["metrics"]`)
-    kick : recoil speed in km/s; with in-plane spins the mean over their unknown phase at merger
-    mass_error, spin_error, kick_error : such that the interval of 1.645 errors holds 90 % of the runs of catalogues
-    """
-
-    mass: Value
-    spin: Value
-    spin_z: Value
-    kick: Value
-    mass_error: Value
-    spin_error: Value
-    kick_error: Value
 
 
 class Remnant:

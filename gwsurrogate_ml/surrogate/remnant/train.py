@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.errors import DataError
+from gwsurrogate_ml.settings import Strict, read
 from gwsurrogate_ml.surrogate.remnant import fits
 
 Progress = Callable[[str, int, int], None]
@@ -23,10 +24,8 @@ NINETY = 1.6448536269514722
 """The 90 % interval of a normal distribution in standard deviations."""
 
 
-class RemnantConfig(BaseModel):
+class RemnantConfig(Strict):
     """What a remnant model is trained on and how; unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     version: str = "1"
@@ -56,12 +55,7 @@ def read_config(raw: Mapping[str, Any]) -> RemnantConfig:
     >>> read_config({"name": "mine", "runs": "remnants.npz"}).folds
     8
     """
-    try:
-        return RemnantConfig(**raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{key!r}: {first['msg']} (set it in the file or by --set {key}=VALUE)") from error
+    return read(RemnantConfig, raw)
 
 
 def load_runs(path: Path) -> dict[str, np.ndarray]:
@@ -118,15 +112,14 @@ def train_remnant(config: RemnantConfig, out: Path, progress: Progress | None = 
     DataError
         if the table of runs cannot be used
     """
+    report = progress or (lambda *_: None)
     begin = time.monotonic()
     runs = load_runs(config.runs)
     fold, held_out = cross_validate(runs, config, progress)
     scales, metrics = calibrate(runs, fold, held_out)
-    if progress:
-        progress("final fit", 0, 1)
+    report("final fit", 0, 1)
     parts = _fit(runs, config)
-    if progress:
-        progress("final fit", 1, 1)
+    report("final fit", 1, 1)
     chi = {"min": -config.chi_max, "max": config.chi_max, "hard_min": -1.0, "hard_max": 1.0}
     ranges = {
         "q": {"min": 1.0, "max": config.q_max, "hard_min": 1.0, "hard_max": config.q_hard},
@@ -169,18 +162,17 @@ def cross_validate(
 
     Everything is fitted anew in each fold, hyperparameters included.
     """
+    report = progress or (lambda *_: None)
     fold = folds(runs["cluster"], config.folds, config.seed)
-    held_out = {key: np.full(len(fold), np.nan) for key in fits.Prediction.__dataclass_fields__}
+    held_out = {key: np.full(len(fold), np.nan) for key in fits.RemnantState.__dataclass_fields__}
     for k in range(config.folds):
-        if progress:
-            progress("cross-validation", k, config.folds)
+        report("cross-validation", k, config.folds)
         test = fold == k
         parts = _fit({key: value[~test] for key, value in runs.items()}, config)
         prediction = fits.predict(parts, runs["q"][test], runs["chi1"][test], runs["chi2"][test])
         for key, value in vars(prediction).items():
             held_out[key][test] = value
-    if progress:
-        progress("cross-validation", config.folds, config.folds)
+    report("cross-validation", config.folds, config.folds)
     return fold, held_out
 
 

@@ -26,6 +26,7 @@ from gwsurrogate_ml.denoise.signal.onnx import export_onnx
 from gwsurrogate_ml.denoise.signal.onnx_stream import SignalStream
 from gwsurrogate_ml.denoise.signal.projection import Projection, families, of_bank, project
 from gwsurrogate_ml.denoise.signal.segment import DURATION, SEARCH, frequencies, to_series, to_spectrum
+from gwsurrogate_ml.denoise.signal.settings import DataSettings
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError
 from gwsurrogate_ml.strain.spectrum import load_psd
 from gwsurrogate_ml.waveform.model import Grid, QuadrupoleModel
@@ -145,7 +146,8 @@ def test_components_span_signals_about_their_peak() -> None:
 def test_examples_are_what_they_claim_to_be() -> None:
     rng = np.random.default_rng(0)
     waveforms = np.exp(-(((frequencies() - 100.0) / 40.0) ** 2))[None].astype(np.complex64)
-    examples = Examples(waveforms, np.ones((1, frequencies().size)), [], window=4.0)
+    settings = DataSettings(window=4.0, noise_fraction=0.15, glitch_fraction=0.15)
+    examples = Examples(waveforms, np.ones((1, frequencies().size)), [], settings)
     drawn = examples.spectra(200, rng, (10.0, 10.0))
     quiet = drawn.snr == 0
     assert 0.1 < quiet.mean() < 0.5
@@ -232,9 +234,8 @@ def test_another_bank_than_the_trained_one_is_refused(guided: AutoencoderDenoise
 
 def test_signals_that_peak_outside_the_search_interval_are_not_to_be_recovered() -> None:
     waveforms = np.ones((1, frequencies().size), np.complex64)
-    examples = Examples(
-        waveforms, np.ones((1, frequencies().size)), [], noise_fraction=0.0, glitch_fraction=0.0, outside_fraction=0.5
-    )
+    settings = DataSettings(noise_fraction=0.0, glitch_fraction=0.0, outside_fraction=0.5)
+    examples = Examples(waveforms, np.ones((1, frequencies().size)), [], settings)
     drawn = examples.spectra(60, np.random.default_rng(0), (30.0, 30.0))
     peak = np.argmax(np.abs(to_series(drawn.data, 2048.0)), axis=1) / 2048.0
     inside = (peak > SEARCH[0] - 0.01) & (peak < SEARCH[1] + 0.01)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import gwsurrogate_ml as gw
-from gwsurrogate_ml.cli.train import config_file
 from gwsurrogate_ml.conventions import component_masses
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.inference.config import read_config
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior
 from gwsurrogate_ml.inference.prior.span import require_covered, require_reach
+from gwsurrogate_ml.settings import shipped
 
 HEAVY = BinaryPrior(chirp_mass=(70.0, 200.0), luminosity_distance=(100.0, 10000.0))
 LIGHT = BinaryPrior(chirp_mass=(9.0, 20.0), mass_ratio=(0.4, 1.0), chi=(-0.4, 0.4))
@@ -100,7 +100,7 @@ def test_where_more_than_one_thing_is_wrong_the_remedies_mend_all_of_it() -> Non
 
 @pytest.mark.parametrize("name", ["bbh-h1l1", "bbh-h1l1v1"])
 def test_priors_that_shipped_networks_were_trained_on_pass(name: str) -> None:
-    config = read_config(config_file(name))
+    config = read_config(shipped(name))
     model = gw.load_surrogate(config.surrogate)
     require_covered(config.prior, model, config.surrogate, config.segment.f_min, config.segment.duration)
 

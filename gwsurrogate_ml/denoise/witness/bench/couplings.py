@@ -55,11 +55,6 @@ def _rate(frequencies: np.ndarray) -> float:
     return float(2.0 * frequencies[-1])
 
 
-def _series(psd: np.ndarray, frequencies: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Gaussian series (n,) with a one-sided PSD on the grid."""
-    return _filtered(coloured_noise(psd, 1.0 / frequencies[1], rng), frequencies)
-
-
 def _filtered(transform: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
     return fft.irfft(transform, 2 * (frequencies.size - 1)) * _rate(frequencies)
 
@@ -97,7 +92,7 @@ class Linear:
         duration, h = 1.0 / frequencies[1], self.transfer(frequencies)
         w = coloured_noise(self.driver(frequencies), duration, rng)
         y = w + coloured_noise(self.sensor_noise(frequencies), duration, rng)
-        best = wiener(h * self.driver(frequencies), self._observed(frequencies))
+        best = wiener(h * self.driver(frequencies), self.driver(frequencies) + self.sensor_noise(frequencies))
         gain = self._gain(2 * (frequencies.size - 1), 1.0 / _rate(frequencies), rng)
         return Drawn(
             gain * _filtered(h * w, frequencies),
@@ -114,9 +109,6 @@ class Linear:
         h, s_w, s_e = self.transfer(frequencies), self.driver(frequencies), self.sensor_noise(frequencies)
         g = wiener(h * s_w, s_w + s_e, causal=causal, weight=weight)
         return np.asarray((1.0 + self.drift**2) * (np.abs(h - g) ** 2 * s_w + np.abs(g) ** 2 * s_e))
-
-    def _observed(self, frequencies: np.ndarray) -> np.ndarray:
-        return self.driver(frequencies) + self.sensor_noise(frequencies)
 
     def _gain(self, n: int, dt: float, rng: np.random.Generator) -> np.ndarray:
         if self.drift == 0.0:

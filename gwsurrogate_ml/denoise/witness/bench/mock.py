@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 LASER = 1.064e-6
 """Wavelength of the light, m."""
 F_LOW = 10.0
+"""The noise floor is flat below this frequency (Hz): the seismic wall is no part of the problem."""
 BINARY = (30.0, 30.0)
 """Msun, of the binary whose SNR a score is about."""
-"""The noise floor is flat below this frequency (Hz): the seismic wall is no part of the problem."""
 GRID_DURATION = 64.0
 """Analytic spectra are on a grid of 1 / this, s."""
 START = 1126259462.0
