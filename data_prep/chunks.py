@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import platform
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ def write(path: Path, arrays: dict[str, np.ndarray]) -> None:
     os.replace(temporary, path)
 
 
-def prepare(out: Path, card: dict[str, Any], times: np.ndarray) -> None:
-    """The folder with its `config.json` and `times.npy`.
+def prepare(out: Path, card: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """The folder with its `config.json` and `arrays`, one file each.
 
     Raises
     ------
@@ -45,9 +45,10 @@ def prepare(out: Path, card: dict[str, Any], times: np.ndarray) -> None:
         raise ConfigError(f"{path} holds another configuration: use another folder or delete this one")
     for stale in out.glob("*.tmp.npz"):
         stale.unlink(missing_ok=True)
-    temporary = out / f"times.{os.getpid()}.tmp.npy"
-    np.save(temporary, times)
-    os.replace(temporary, out / "times.npy")
+    for name, array in arrays.items():
+        temporary = out / f"{name}.{os.getpid()}.tmp.npy"
+        np.save(temporary, array)
+        os.replace(temporary, out / f"{name}.npy")
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     temporary.write_text(text)
     os.replace(temporary, path)
@@ -94,22 +95,3 @@ def complete(
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         for done, index in enumerate(pool.imap_unordered(work, missing), 1):
             log.info("chunk %d written, %d of %d", index, done, len(missing))
-
-
-def read(folder: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Some arrays of all chunks, rows of all.
-
-    Raises
-    ------
-    DataError
-        if there are none
-    """
-    paths = sorted(folder.glob("chunk_*.npz"))
-    paths = [path for path in paths if not path.name.endswith(".tmp.npz")]
-    if not paths:
-        raise DataError(f"{folder} holds no chunks: make the set first, python -m data_prep")
-    loaded = []
-    for path in paths:
-        with np.load(path) as file:
-            loaded.append({name: file[name] for name in names})
-    return {name: np.concatenate([x[name] for x in loaded]) for name in names}

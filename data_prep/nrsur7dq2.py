@@ -1,4 +1,4 @@
-"""Training set of precessing binaries: NRSur7dq2 as rates of its dynamics and modes of its co-orbital frame, both by the spins at a time.
+"""Training set of precessing binaries: rates of NRSur7dq2's dynamics and modes of its co-orbital frame, with the spins then.
 
 NRSur7dq2: Blackman et al. 2017, arXiv:1705.07089, through the package of that name (a tool of data preparation). The
 co-precessing frame is of minimal rotation, the co-orbital frame is turned from it by the orbital phase about z. At every node
@@ -19,6 +19,7 @@ from scipy.interpolate import CubicSpline
 from scipy.stats import qmc
 
 from data_prep import chunks
+from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.scale import Mapper
 
 FINE = -60.0
@@ -26,7 +27,7 @@ FINE = -60.0
 
 
 @dataclass(frozen=True)
-class PrecessingConfig:
+class PrecessingSet:
     """What is generated; the same config gives the same set."""
 
     n: int = 4096
@@ -36,7 +37,7 @@ class PrecessingConfig:
     seed: int = 20170519
 
 
-def design(config: PrecessingConfig) -> np.ndarray:
+def design(config: PrecessingSet) -> np.ndarray:
     """Scrambled Sobol points (n, 7): q uniform, spins (at the first time, x from the lighter to the heavier body) of uniform
     magnitude and isotropic."""
     u = qmc.Sobol(7, seed=config.seed).random(config.n)
@@ -50,8 +51,10 @@ def design(config: PrecessingConfig) -> np.ndarray:
 
 @cache
 def _model() -> Any:
-    from NRSur7dq2 import NRSurrogate7dq2
-
+    try:
+        from NRSur7dq2 import NRSurrogate7dq2
+    except ImportError as error:
+        raise ConfigError("NRSur7dq2 is not installed here: run this in the environment that `make nr` sets up") from error
     return NRSurrogate7dq2()
 
 
@@ -111,9 +114,8 @@ def _chunk(job: tuple[int, np.ndarray, np.ndarray, Path]) -> int:
     return index
 
 
-def generate(out: Path, config: PrecessingConfig, workers: int = 2, mapper: Mapper | None = None) -> None:
+def generate(out: Path, config: PrecessingSet, workers: int = 2, mapper: Mapper | None = None) -> None:
     """Write every missing chunk of `config` to the folder `out`; see `chunks.prepare` and `chunks.complete`."""
     times = mode_times()
-    chunks.prepare(out, asdict(config), times)
-    np.save(out / "nodes.npy", nodes())
+    chunks.prepare(out, asdict(config), {"times": times, "nodes": nodes()})
     chunks.complete(out, _chunk, design(config), config.chunk, times, workers, mapper)

@@ -100,6 +100,15 @@ def surrogate(config: Config, out: Out = None, sets: Sets = None, seed: Seed = N
     train(config, out, partial(train_surrogate, settings))
 
 
+@app.command("precessing")
+def precessing(config: Config = "nrphm", out: Out = None, sets: Sets = None) -> None:
+    """Train a precessing surrogate on the sets that `python -m data_prep nrsur7dq2` makes."""
+    from gwsurrogate_ml.settings import read
+    from gwsurrogate_ml.surrogate.precessing.train import PrecessingConfig, train_precessing
+
+    train(config, out, partial(train_precessing, read(PrecessingConfig, content(config, sets, None))))
+
+
 @app.command("estimator")
 def estimator(
     config: Config,

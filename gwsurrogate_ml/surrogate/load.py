@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
 from gwsurrogate_ml.surrogate.model import Surrogate
 from gwsurrogate_ml.surrogate.precessing.model import PrecessingSurrogate
@@ -34,6 +35,22 @@ def load_surrogate(name_or_path: str | Path = DEFAULT) -> Surrogate | Precessing
     if "aligned_model" in card:
         return PrecessingSurrogate(card, tensors, AlignedModes(*artifacts.load(card["aligned_model"], "surrogate")))
     return Surrogate(card, tensors)
+
+
+def load_aligned(name_or_path: str | Path = DEFAULT) -> Surrogate:
+    """A trained surrogate of aligned spins, for what a precessing one has no counterpart of.
+
+    Raises
+    ------
+    ArtifactError
+        as `load_surrogate`
+    ConfigError
+        if it is a precessing one
+    """
+    surrogate = load_surrogate(name_or_path)
+    if not isinstance(surrogate, Surrogate):
+        raise ConfigError(f"{surrogate.name} has precessing spins, a model of aligned ones is needed here: give 'nrhm' or 'nr22'")
+    return surrogate
 
 
 def load_model(model: str | Path | WaveformModel | Any) -> WaveformModel:

@@ -1,4 +1,4 @@
-"""Compiled output of the precessing surrogate: modes at any times, one observer's polarizations on a grid, the aligned model at nodes."""
+"""Compiled output of the precessing surrogate: modes, one observer's polarizations, the aligned model's share."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Modes in the co-orbital frame by polynomials of the spins at each time, symmetric and antisymmetric under reflection apart.
 
-Reflection in the orbital plane takes h_lm to ``(-1)^l conj(h_l,-m)``: half sum and half difference of the two are even and odd in the
-spins' components in the plane, and of the parity (-1)^m under exchange of the bodies (Boyle et al. 2014, arXiv:1409.4431). Real and
-imaginary part of each are a piece.
+Reflection in the orbital plane takes h_lm to ``(-1)^l conj(h_l,-m)``: half sum and half difference of the two are even and odd in
+the spins' components in the plane, and of the parity (-1)^m under exchange of the bodies (Boyle et al. 2014, arXiv:1409.4431). Real
+and imaginary part of each are a piece.
 """
 
 from __future__ import annotations

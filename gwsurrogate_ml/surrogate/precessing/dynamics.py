@@ -3,9 +3,9 @@
 The state (11,) at a time is the unit quaternion from the co-precessing to the inertial frame (scalar first), the orbital phase, and
 both spins by their co-precessing components. The frame is of minimal rotation: its angular velocity has no part along the
 orbital angular momentum (Boyle, Owen & Pfeiffer 2011, arXiv:1110.2965). Rates are polynomials of the spins at that time (`rates`),
-which Blackman et al. 2017 (arXiv:1705.07089, section IV) found simulations to follow; before the first time that these know they are
-orbit-averaged post-Newtonian ones (`post_newtonian`): spins from Bohe et al. 2013 (arXiv:1212.5520) with leading-order spin-spin
-terms (Racine 2008, arXiv:0803.1820), the direction of the orbit from the conservation of angular momentum.
+which Blackman et al. 2017 (arXiv:1705.07089, section IV) found simulations to follow; before the first time that these know they
+are orbit-averaged post-Newtonian ones (`post_newtonian`): spins from Bohe et al. 2013 (arXiv:1212.5520) with leading-order
+spin-spin terms (Racine 2008, arXiv:0803.1820), the direction of the orbit from the conservation of angular momentum.
 
 Integration is by Adams and Bashforth of fourth order on the model's nodes; the first four nodes about the reference time by
 collocation, which needs no rates between nodes.

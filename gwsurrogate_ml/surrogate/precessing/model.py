@@ -114,7 +114,7 @@ class PrecessingSurrogate(WaveformModel):
         begin = t_start - cycle
         if begin < model.t_min:
             raise DomainError(
-                f"the waveform of total mass {total:g} is known from {model.t_min * unit:.2f} s before its peak, and a cycle more is "
+                f"the waveform of total mass {total:g} is known from {-model.t_min * unit:.2f} s before its peak, a cycle more is "
                 f"needed to begin at {f_min:g} Hz: raise f_min or the mass"
             )
         evolved = model.evolve(*one, t_ref, begin)
@@ -125,9 +125,7 @@ class PrecessingSurrogate(WaveformModel):
             evolved.times, evolved.frames, evolved.coorbital, self._orders, self._terms, iota, 0.5 * np.pi - phase, place
         )
         out = np.empty(last - first + 1, np.complex128)
-        compiled.observed(
-            evolved.nodes, evolved.states, evolved.rates, evolved.times, parts, place, first * step, step, out
-        )
+        compiled.observed(evolved.nodes, evolved.states, evolved.rates, evolved.times, parts, place, first * step, step, out)
         ramp = max(math.ceil(cycle / step), 1)
         out[:ramp] *= start_taper(np.arange(ramp, dtype=np.float64), 0.0, float(ramp))
         return out * (unit / MPC_SECONDS), first
@@ -150,7 +148,7 @@ class PrecessingSurrogate(WaveformModel):
         sampling_frequency: float,
         f_ref: float | None = None,
     ) -> tuple[TimeSeries, TimeSeries]:
-        """h_plus and h_cross of one binary by bilby's names, from where the (2,2) mode passes `f_min`, tapered over its first cycle.
+        """h_plus and h_cross of one binary by bilby's names, from a cycle before the (2,2) mode passes `f_min` on.
 
         Parameters
         ----------
@@ -194,18 +192,18 @@ class PrecessingSurrogate(WaveformModel):
         n = round(grid.duration * grid.sampling_frequency)
         if len(h) > n:
             raise DomainError(
-                f"the signal of total mass {binary.mass_1[0] + binary.mass_2[0]:g} is {len(h) / grid.sampling_frequency:.2f} s long from "
-                f"{grid.f_min:g} Hz: the segment of {grid.duration:g} s is too short, take a longer one or a higher f_min"
+                f"the signal of total mass {float((binary.mass_1 + binary.mass_2)[0]):g} is {len(h) / grid.sampling_frequency:.2f} s "
+                f"long from {grid.f_min:g} Hz: the segment of {grid.duration:g} s is too short, take a longer one or a higher f_min"
             )
         out = np.empty((2, grid.n_f), np.complex128)
         for row, part in zip(out, (h.real, -h.imag), strict=True):
             series = np.zeros(n)
-            series[:len(h) + first], series[first:] = part[-first:], part[:-first]
+            series[: len(h) + first], series[first:] = part[-first:], part[:-first]
             row[:] = fft.rfft(series) / grid.sampling_frequency
         return out
 
     def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See `WaveformModel.orders`; spins belong to `f_min`. A discrete Fourier transform over as many phases as there are orders."""
+        """See `WaveformModel.orders`; spins belong to `f_min`. A Fourier transform over as many phases as there are orders."""
         orders = np.arange(-TOP, TOP + 1)
         phases = 2 * np.pi * np.arange(len(orders)) / len(orders)
         out = np.empty((len(binaries), len(orders), 2, grid.n_f), np.complex128)

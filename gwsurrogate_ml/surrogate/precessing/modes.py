@@ -1,9 +1,9 @@
 """The precessing surrogate in geometric units: dynamics from a reference time, co-orbital modes, modes in the inertial frame.
 
-Where simulations are known (mass ratios up to 2, from 4500 M before the peak) orbital frequency, frame, spins and modes follow from the
-spins at each time. Before that the spins and the frame are post-Newtonian, orbital phase and modes those of the aligned model with
-the spins' components along the orbit. The same aligned model is the limit of vanishing spins in the plane: it was trained on more
-and better simulations of such binaries, and takes over within `ALIGNED_WIDTH`.
+Where simulations are known (mass ratios up to 2, from 4500 M before the peak) orbital frequency, frame, spins and modes follow from
+the spins at each time. Before that the spins and the frame are post-Newtonian, orbital phase and modes those of the aligned model
+with the spins' components along the orbit. The same aligned model is the limit of vanishing spins in the plane: it was trained on
+more and better simulations of such binaries, and takes over within `ALIGNED_WIDTH`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gwsurrogate_ml.conventions import MTSUN_SI, ModeKey, require_q
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError
 from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
 from gwsurrogate_ml.surrogate.domain import check_ranges
-from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, dynamics, polynomials, rotation
+from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, dynamics, polynomials
 from gwsurrogate_ml.waveform.modes import Modes
 
 ALIGNED_WIDTH = 0.2
@@ -111,7 +111,7 @@ class PrecessingModes:
     ) -> Modes:
         """Modes of one binary in the inertial frame, r h / M in geometric units.
 
-        The frame: z along the Newtonian orbital angular momentum at the reference time, x from the lighter to the heavier body there.
+        The frame: z along the Newtonian orbital angular momentum at the reference time, x from the lighter to the heavier body.
 
         Parameters
         ----------
@@ -172,7 +172,9 @@ class PrecessingModes:
         except TypeError:
             raise ConfigError(f"q is {q!r}: this call takes one binary, a number") from None
         spins = _spin("chi1", chi1), _spin("chi2", chi2)
-        check_ranges({"q": ratio, "chi1": float(np.linalg.norm(spins[0])), "chi2": float(np.linalg.norm(spins[1]))}, self.info["ranges"])
+        check_ranges(
+            {"q": ratio, "chi1": float(np.linalg.norm(spins[0])), "chi2": float(np.linalg.norm(spins[1]))}, self.info["ranges"]
+        )
         return ratio, *spins
 
     def checked_times(self, times: Any) -> np.ndarray:
@@ -184,7 +186,7 @@ class PrecessingModes:
         if at.ndim != 1 or not np.isfinite(at).all():
             raise ConfigError("times must be a one-dimensional array of finite numbers, in M")
         if at.size and (at.min() < self.t_min or at.max() > self.t_max):
-            raise DomainError(f"times run from {at.min():g} to {at.max():g} M: this model covers {self.t_min:g} to {self.t_max:g} M")
+            raise DomainError(f"times run from {at.min():g} to {at.max():g} M: the model covers {self.t_min:g} to {self.t_max:g} M")
         return at
 
     def reference(
@@ -209,7 +211,7 @@ class PrecessingModes:
         given = [name for name, value in (("t_ref", t_ref), ("omega_ref", omega_ref), ("f_ref", f_ref)) if value is not None]
         if len(given) != 1:
             raise ConfigError(
-                f"{' and '.join(given) or 'no reference'} given: precessing spins belong to a time, give one of t_ref (M before the "
+                f"{' and '.join(given) or 'no reference'} given: precessing spins belong to a time, give one of t_ref (M from the "
                 "peak, negative), omega_ref (rad / M), or f_ref (Hz) with total_mass"
             )
         value = {"t_ref": t_ref, "omega_ref": omega_ref, "f_ref": f_ref}[given[0]]
@@ -217,7 +219,9 @@ class PrecessingModes:
             raise ConfigError(f"{given[0]} is {value!r}: give a finite number")
         if t_ref is not None:
             if not self.t_min <= t_ref <= 0.0:
-                raise DomainError(f"t_ref = {t_ref:g} M is outside [{self.t_min:g}, 0]: give a time before the peak that the model covers")
+                raise DomainError(
+                    f"t_ref = {t_ref:g} M is outside [{self.t_min:g}, 0]: give a time before the peak that the model covers"
+                )
             return float(t_ref)
         if f_ref is not None:
             if total_mass is None or not total_mass > 0:
@@ -227,7 +231,7 @@ class PrecessingModes:
         return self._time_of(q, chi1, chi2, float(omega_ref), f"{given[0]} = {value:g}")
 
     def _time_of(self, q: float, chi1: np.ndarray, chi2: np.ndarray, omega_ref: float, said: str) -> float:
-        """When the orbital frequency is `omega_ref` (rad / M) if the spins are these then; co-orbital, as the frames agree there."""
+        """When the orbital frequency is `omega_ref` (rad / M) if the spins are these then; all frames agree there."""
         last = int(np.searchsorted(self.nodes, 0.0))
         base, share = self._base(q, chi1, chi2, 0)
         omega = base[:last].copy()
@@ -238,8 +242,8 @@ class PrecessingModes:
         above = np.flatnonzero(omega >= omega_ref)
         if not len(above) or above[0] == 0:
             raise DomainError(
-                f"{said} is not passed by this binary between {self.nodes[0]:g} M and the peak, where its orbital frequency runs from "
-                f"{omega[0]:.4g} to {omega[-1]:.4g} rad / M: choose a reference inside"
+                f"{said} is not passed by this binary between {self.nodes[0]:g} M and the peak, where its orbital frequency runs "
+                f"from {omega[0]:.4g} to {omega[-1]:.4g} rad / M: choose a reference inside"
             )
         k = min(max(int(above[0]), 2), last - 2)
         near = slice(k - 2, k + 2)
@@ -266,7 +270,7 @@ class PrecessingModes:
         return (1.0 - flat**2) ** 3 if flat < 1.0 else 0.0
 
     def _base(self, q: float, chi1: np.ndarray, chi2: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray]:
-        """Orbital frequency (n,) of the aligned model at the nodes, and share (n,) of the polynomials; the first of them are not needed."""
+        """Orbital frequency (n,) of the aligned model at the nodes, from number `first` on, and share (n,) of the polynomials."""
         share = self.known * (1.0 - self._gate(chi1, chi2))
         base = np.zeros_like(share)
         if (share[first:] < 1.0).any():

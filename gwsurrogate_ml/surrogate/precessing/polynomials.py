@@ -3,8 +3,8 @@
 In the co-orbital frame (x from the lighter to the heavier body, z along the orbital angular momentum), exchange of the bodies turns
 the frame by pi about z, and reflection in the orbital plane reverses the components of spins in the plane. With
 ``nu = (q - 1) / (q + 1)``, half sums s and half differences d of the spins, the variables nu, d_z, s_x, s_y are odd under exchange
-and s_x, s_y, d_x, d_y odd under reflection: so is every monomial, or even. What is modelled is odd or even too, and gets monomials of
-its kind alone: without spins in the plane nothing is left of what needs them, and exchanging equal bodies changes nothing.
+and s_x, s_y, d_x, d_y odd under reflection: so is every monomial, or even. What is modelled is odd or even too, and gets monomials
+of its kind alone: without spins in the plane nothing is left of what needs them, and exchanging equal bodies changes nothing.
 """
 
 from __future__ import annotations

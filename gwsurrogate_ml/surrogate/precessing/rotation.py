@@ -1,10 +1,10 @@
 """From the co-precessing frame to an observer, and to modes in the inertial frame.
 
-A direction (theta, phi) of the inertial frame is the rotation ``R_n = exp(phi z / 2) exp(theta y / 2)``. Seen from the co-precessing
-frame R(t) it is ``R^-1 R_n``, with Euler angles (alpha, beta, gamma), and ``h = sum_lm h_lm Y_lm(beta, alpha) exp(2 i gamma)`` with
-harmonics of spin weight -2 (Boyle 2016, arXiv:1604.08140): exact, and no mode needs to be rotated. Harmonics are polynomials of
-``R_a = cos(beta / 2) exp(i (alpha + gamma) / 2)`` and ``R_b = sin(beta / 2) exp(i (gamma - alpha) / 2)``, the quaternion's
-components: no angle jumps where beta is 0.
+A direction (theta, phi) of the inertial frame is the rotation ``R_n = exp(phi z / 2) exp(theta y / 2)``. Seen from the
+co-precessing frame R(t) it is ``R^-1 R_n``, with Euler angles (alpha, beta, gamma), and
+``h = sum_lm h_lm Y_lm(beta, alpha) exp(2 i gamma)`` with harmonics of spin weight -2 (Boyle 2016, arXiv:1604.08140): exact, and no
+mode needs to be rotated. Harmonics are polynomials of ``R_a = cos(beta / 2) exp(i (alpha + gamma) / 2)`` and
+``R_b = sin(beta / 2) exp(i (gamma - alpha) / 2)``, the quaternion's components: no angle jumps where beta is 0.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def harmonic_terms(modes: tuple[ModeKey, ...]) -> Terms:
 
 
 def matrix_terms(entries: tuple[tuple[int, int, int], ...]) -> Terms:
-    """Of the entries (l, m, n) of the matrices that give a harmonic of ``Q P`` by those of P: ``Y_lm(Q P) = sum_n T_lmn(Q) Y_ln(P)``."""
+    """Of the entries (l, m, n) of matrices that give harmonics of a product: ``Y_lm(Q P) = sum_n T_lmn(Q) Y_ln(P)``."""
     return _terms(list(entries), [1.0] * len(entries))
 
 

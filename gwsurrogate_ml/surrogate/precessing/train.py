@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 from scipy.stats import qmc
 
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.errors import DataError
+from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.settings import Strict
 from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
+from gwsurrogate_ml.surrogate.fits.ensemble import Progress
 from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, dynamics, polynomials
+from gwsurrogate_ml.surrogate.precessing.modes import PrecessingModes
 from gwsurrogate_ml.surrogate.precessing.polynomials import Monomials
 
 ALIGNED_BINARIES = 512
+
+
+class PrecessingConfig(Strict):
+    """What a precessing surrogate is trained on; unknown keys are refused."""
+
+    name: str
+    version: str = "1"
+    data: Path = Field(description="folder written by `python -m data_prep nrsur7dq2`")
+    validation: Path = Field(description="another such folder, with another seed")
+    aligned_model: str = "nrhm"
+    degree: int = Field(default=4, ge=1, le=6)
+    q_max: float = Field(default=2.0, gt=1)
+    q_hard: float = Field(default=2.0, gt=1)
+    chi_max: float = Field(default=0.8, gt=0, le=1)
+    chi_hard: float = Field(default=0.9, gt=0, le=1)
 
 
 def read(folder: Path) -> dict[str, np.ndarray]:
@@ -43,9 +63,9 @@ def combined(rates: np.ndarray) -> np.ndarray:
     return np.concatenate([rates[..., :3], 0.5 * (first + second), 0.5 * (first - second)], axis=-1)
 
 
-def spins_at(data: dict[str, np.ndarray], rows: slice) -> np.ndarray:
+def spins_at(data: dict[str, np.ndarray]) -> np.ndarray:
     """Co-orbital spins (N, n_t, 6) at the times of the modes, as the model finds them between its nodes."""
-    spins, rates, phase = data["spins"][rows], data["rates"][rows], data["phase"][rows]
+    spins, rates, phase = data["spins"], data["rates"], data["phase"]
     cosine, sine = np.cos(phase)[..., None], np.sin(phase)[..., None]
 
     def turned_back(vectors: np.ndarray) -> np.ndarray:
@@ -70,7 +90,7 @@ def spins_at(data: dict[str, np.ndarray], rows: slice) -> np.ndarray:
 
 
 def fit(m: Monomials, table: np.ndarray, values: np.ndarray, kinds: np.ndarray) -> np.ndarray:
-    """Coefficients (n_values, n_most) of polynomials of the `kinds` through `values` (N, n_values) by the monomials' `table` (N, n)."""
+    """Coefficients (n_values, n_most) of polynomials of the `kinds` for `values` (N, n_values); monomials' `table` (N, n)."""
     out = np.zeros((len(kinds), np.diff(m.first).max()))
     for kind in range(4):
         of_kind = np.flatnonzero(kinds == kind)
@@ -98,23 +118,25 @@ def of_aligned(m: Monomials, aligned: AlignedModes, q_max: float, chi_max: float
     return np.stack([fit(m, table, values[:, i], kinds) for i in range(len(times))])
 
 
-def train(folder: Path, aligned: AlignedModes, degree: int = 4) -> dict[str, np.ndarray]:
-    """Tensors of the model from the set in `folder`, and from the model of aligned spins."""
-    data = read(folder)
-    m = polynomials.monomials(degree)
-    q, everything = data["parameters"][:, 0].copy(), slice(None)
-    rates = [
-        fit(m, polynomials.table(m, q, data["spins"][:, i].copy()), combined(data["rates"][:, i]), dynamics.KINDS)
-        for i in range(len(data["nodes"]))
-    ]
-    spins = spins_at(data, everything)
-    kinds = coorbital.kinds()
-    modes = []
+def tensors(
+    data: dict[str, np.ndarray], aligned: AlignedModes, config: PrecessingConfig, progress: Progress | None
+) -> dict[str, np.ndarray]:
+    """Tensors of the model from a set, as `read` gives it, and from the model of aligned spins."""
+    m = polynomials.monomials(config.degree)
+    q, total = data["parameters"][:, 0].copy(), len(data["nodes"]) + len(data["times"])
+    rates, modes = [], []
+    for i in range(len(data["nodes"])):
+        table = polynomials.table(m, q, data["spins"][:, i].copy())
+        rates.append(fit(m, table, combined(data["rates"][:, i]), dynamics.KINDS))
+        if progress:
+            progress("fits", i, total)
+    spins, kinds = spins_at(data), coorbital.kinds()[:-2]
     for i in range(len(data["times"])):
         pieces = coorbital.split(data["modes"][:, :, i : i + 1].astype(np.complex128))[..., 0]
-        modes.append(fit(m, polynomials.table(m, q, spins[:, i].copy()), pieces, kinds[:-2]))
-    config = set_card(folder)
-    last = of_aligned(m, aligned, config["q_max"], config["chi_max"], data["times"])
+        modes.append(fit(m, polynomials.table(m, q, spins[:, i].copy()), pieces, kinds))
+        if progress:
+            progress("fits", len(data["nodes"]) + i, total)
+    last = of_aligned(m, aligned, config.q_max, config.chi_max, data["times"])
     return {
         "nodes": data["nodes"],
         "times": data["times"],
@@ -123,11 +145,77 @@ def train(folder: Path, aligned: AlignedModes, degree: int = 4) -> dict[str, np.
     }
 
 
-def write(folder: Path, tensors: dict[str, np.ndarray], card: dict[str, Any]) -> None:
-    """Weights and card of the model into `folder`."""
-    artifacts.save(folder, card, tensors)
+def validate(model: PrecessingModes, data: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Errors on binaries of another set: orbital phase and frame at the peak (rad), co-orbital modes relative to their norm."""
+    phase, frame, relative = [], [], []
+    at, known = int(np.argmin(np.abs(data["nodes"]))), len(coorbital.KNOWN)
+    for i, row in enumerate(data["parameters"]):
+        e = model.evolve(float(row[0]), row[1:4], row[4:], float(data["nodes"][0]), 0.0)
+        state = e.states[len(e.nodes) - len(data["nodes"]) + at]
+        phase.append(abs(state[4] - data["phase"][i, at]))
+        frame.append(2 * np.arccos(min(abs(float(state[:4] @ data["frame"][i, at])), 1.0)))
+        truth = data["modes"][i].T
+        off = e.coorbital[-len(truth) :, :known] - truth
+        relative.append(np.linalg.norm(off) / np.linalg.norm(truth))
+    found = {"phase_at_peak": phase, "frame_at_peak": frame, "coorbital_modes": relative}
+    return {"n": len(phase)} | {
+        name: {str(p): float(np.percentile(values, p)) for p in (50, 90, 100)} for name, values in found.items()
+    }
+
+
+def train_precessing(config: PrecessingConfig, out: Path, progress: Progress | None = None) -> Path:
+    """Train and write a precessing surrogate to the folder `out`.
+
+    Parameters
+    ----------
+    config : PrecessingConfig
+    out : Path
+        the artefact's folder
+    progress : callable, optional
+        (stage, done, total)
+
+    Returns
+    -------
+    Path of the artefact
+
+    Raises
+    ------
+    DataError
+        if a set cannot be read
+    ConfigError
+        if the sets were made with one seed: the figures would be of what was learned
+    """
+    begin = time.monotonic()
+    data, other, made, made_other = read(config.data), read(config.validation), set_card(config.data), set_card(config.validation)
+    if made["seed"] == made_other["seed"]:
+        raise ConfigError(f"{config.data} and {config.validation} have one seed: make the set of validation with another (--seed)")
+    aligned = AlignedModes(*artifacts.load(config.aligned_model, "surrogate"))
+    found = tensors(data, aligned, config, progress)
+    spin = {"min": 0.0, "max": config.chi_max, "hard_min": 0.0, "hard_max": config.chi_hard}
+    card: dict[str, Any] = {
+        "name": config.name,
+        "kind": "surrogate",
+        "version": config.version,
+        "description": "waveforms of any spins, all modes to l = 4 and (5,5)",
+        "aligned_model": config.aligned_model,
+        "degree": config.degree,
+        "ranges": {
+            "q": {"min": 1.0, "max": config.q_max, "hard_min": 1.0, "hard_max": config.q_hard},
+            "chi1": spin,
+            "chi2": spin,
+        },
+        "training": {
+            "model": "NRSur7dq2 1.0.6 (Blackman et al. 2017, arXiv:1705.07089)",
+            "binaries": len(data["parameters"]),
+            "set": made,
+            "validation": made_other,
+        },
+    }
+    metrics = {"nrsur7dq2_validation": validate(PrecessingModes(card, found, aligned), other)}
+    card |= {"metrics": metrics, "seconds": round(time.monotonic() - begin)}
+    return artifacts.save(out, card, found)
 
 
 def set_card(folder: Path) -> dict[str, Any]:
     """What the set was made with."""
-    return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
