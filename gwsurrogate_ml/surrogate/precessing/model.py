@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from gwsurrogate_ml.arguments import positive
 from gwsurrogate_ml.binaries import PRECESSING, Binaries
 from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, ModeKey
 from gwsurrogate_ml.errors import DomainError
 from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
+from gwsurrogate_ml.surrogate.aligned.physical import PhysicalModes
 from gwsurrogate_ml.surrogate.precessing import compiled, rotation
 from gwsurrogate_ml.surrogate.precessing.coorbital import MODES
-from gwsurrogate_ml.surrogate.precessing.modes import SEEN, PrecessingModes
+from gwsurrogate_ml.surrogate.precessing.modes import SEEN, Evolved, PrecessingModes
 from gwsurrogate_ml.waveform.conditioning import start_taper
 from gwsurrogate_ml.waveform.model import Grid, WaveformModel
 
@@ -25,6 +27,22 @@ if TYPE_CHECKING:
 
 TOP = 5
 """Highest order in the orbital phase."""
+
+
+class _Seen(NamedTuple):
+    """A binary and the direction it is seen from in the inertial frame; `begin`, the first `cycle` in M; M in s, `unit`."""
+
+    evolved: Evolved
+    theta: float
+    phi: float
+    begin: float
+    cycle: float
+    unit: float
+
+    @property
+    def highest(self) -> float:
+        """Highest orbital frequency, rad/s."""
+        return float(self.evolved.rates[:, 4].max()) / self.unit
 
 
 def spins_in_orbit(binary: Binaries, theta_jn: float, f_ref: float, phase: float) -> tuple[float, np.ndarray, np.ndarray]:
@@ -98,11 +116,11 @@ class PrecessingSurrogate(WaveformModel):
         """Modes of one binary in the inertial frame, r h / M in geometric units: `PrecessingModes`."""
         return self.mode_model(q, chi1, chi2, t_ref, **rest)
 
-    def _series(
-        self, binary: Binaries, f_min: float, f_ref: float, sampling_frequency: float, theta_jn: float, phase: float
-    ) -> tuple[np.ndarray, int]:
-        """h_plus - i h_cross (n,) of one binary at 1 Mpc, tapered at its start, and the first sample's number from the peak."""
+    def _from(self, binary: Binaries, f_min: float, f_ref: float, theta_jn: float, phase: float) -> _Seen:
+        """One binary, from a cycle before its (2,2) mode passes `f_min` on, and where it is seen from."""
         (m_1,), (m_2,) = binary.mass_1, binary.mass_2
+        for name, value in (("f_min", f_min), ("f_ref", f_ref), ("mass_1", m_1), ("mass_2", m_2)):
+            positive(value, name)
         iota, chi1, chi2 = spins_in_orbit(binary, theta_jn, f_ref, phase)
         total = float(m_1 + m_2)
         unit = total * MTSUN_SI
@@ -117,18 +135,20 @@ class PrecessingSurrogate(WaveformModel):
                 f"the waveform of total mass {total:g} is known from {-model.t_min * unit:.2f} s before its peak, a cycle more is "
                 f"needed to begin at {f_min:g} Hz: raise f_min or the mass"
             )
-        evolved = model.evolve(*one, t_ref, begin)
-        step = 1.0 / sampling_frequency / unit
-        first, last = math.ceil(begin / step), math.floor(self.t_max / step)
-        place = max(int(np.searchsorted(evolved.times, first * step, side="right")) - 4, 0)
-        parts = compiled.harmonics(
-            evolved.times, evolved.frames, evolved.coorbital, self._orders, self._terms, iota, 0.5 * np.pi - phase, place
-        )
+        return _Seen(model.evolve(*one, t_ref, begin), iota, 0.5 * np.pi - phase, begin, cycle, unit)
+
+    def _sampled(self, seen: _Seen, sampling_frequency: float) -> tuple[np.ndarray, int]:
+        """h_plus - i h_cross (n,) at 1 Mpc, tapered over its first cycle, and the first sample's number from the peak."""
+        e, step = seen.evolved, 1.0 / sampling_frequency / seen.unit
+        first, last = math.ceil(seen.begin / step), math.floor(self.t_max / step)
+        PhysicalModes.require_room(last - first, sampling_frequency)
+        place = max(int(np.searchsorted(e.times, first * step, side="right")) - 4, 0)
+        parts = compiled.harmonics(e.times, e.frames, e.coorbital, self._orders, self._terms, seen.theta, seen.phi, place)
         out = np.empty(last - first + 1, np.complex128)
-        compiled.observed(evolved.nodes, evolved.states, evolved.rates, evolved.times, parts, place, first * step, step, out)
-        ramp = max(math.ceil(cycle / step), 1)
+        compiled.observed(e.nodes, e.states, e.rates, e.times, parts, place, first * step, step, out)
+        ramp = max(math.ceil(seen.cycle / step), 1)
         out[:ramp] *= start_taper(np.arange(ramp, dtype=np.float64), 0.0, float(ramp))
-        return out * (unit / MPC_SECONDS), first
+        return out * (seen.unit / MPC_SECONDS), first
 
     def polarizations(
         self,
@@ -179,7 +199,11 @@ class PrecessingSurrogate(WaveformModel):
                 raise DomainError(f"{name} is not a finite number: check the values passed")
         binary = PRECESSING.binaries(PRECESSING.theta({"chirp_mass": 1.0, "mass_ratio": 1.0} | spins))
         binary = Binaries(np.array([mass_1]), np.array([mass_2]), binary.spin_1, binary.spin_2, binary.phi_jl)
-        h, first = self._series(binary, f_min, f_min if f_ref is None else f_ref, sampling_frequency, theta_jn, phase)
+        positive(luminosity_distance, "luminosity_distance")
+        positive(sampling_frequency, "sampling_frequency")
+        seen = self._from(binary, f_min, f_min if f_ref is None else f_ref, theta_jn, phase)
+        PhysicalModes.require_rate(sampling_frequency, TOP * seen.highest / (2 * np.pi), TOP)
+        h, first = self._sampled(seen, sampling_frequency)
         h /= luminosity_distance
         start = first / sampling_frequency
         made = (TimeSeries(x, t0=start, sample_rate=sampling_frequency, name=name) for x, name in ((h.real, "hp"), (-h.imag, "hc")))
@@ -188,18 +212,21 @@ class PrecessingSurrogate(WaveformModel):
 
     def _segment(self, binary: Binaries, grid: Grid, theta_jn: float, phase: float) -> np.ndarray:
         """h_plus and h_cross (2, n_f) of one binary at 1 Mpc, peak at t = 0 of the periodic segment."""
-        h, first = self._series(binary, grid.f_min, grid.f_min, grid.sampling_frequency, theta_jn, phase)
-        n = round(grid.duration * grid.sampling_frequency)
+        seen = self._from(binary, grid.f_min, grid.f_min, theta_jn, phase)
+        rate = float(PhysicalModes.rate(grid.sampling_frequency, np.array([2 * seen.highest]), TOP)[0])
+        h, first = self._sampled(seen, rate)
+        n = round(grid.duration * rate)
         if len(h) > n:
+            total = float((binary.mass_1 + binary.mass_2)[0])
             raise DomainError(
-                f"the signal of total mass {float((binary.mass_1 + binary.mass_2)[0]):g} is {len(h) / grid.sampling_frequency:.2f} s "
-                f"long from {grid.f_min:g} Hz: the segment of {grid.duration:g} s is too short, take a longer one or a higher f_min"
+                f"the signal of total mass {total:g} is {len(h) / rate:.2f} s long from {grid.f_min:g} Hz: the segment of "
+                f"{grid.duration:g} s is too short, take a longer one or a higher f_min"
             )
         out = np.empty((2, grid.n_f), np.complex128)
         for row, part in zip(out, (h.real, -h.imag), strict=True):
             series = np.zeros(n)
             series[: len(h) + first], series[first:] = part[-first:], part[:-first]
-            row[:] = fft.rfft(series) / grid.sampling_frequency
+            row[:] = fft.rfft(series)[: grid.n_f] / rate
         return out
 
     def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
