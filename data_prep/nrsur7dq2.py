@@ -50,7 +50,14 @@ def design(config: PrecessingSet) -> np.ndarray:
 
 
 @cache
-def _model() -> Any:
+def model() -> Any:
+    """NRSur7dq2, loaded once.
+
+    Raises
+    ------
+    ConfigError
+        if it is not installed
+    """
     try:
         from NRSur7dq2 import NRSurrogate7dq2
     except ImportError as error:
@@ -60,7 +67,7 @@ def _model() -> Any:
 
 def nodes() -> np.ndarray:
     """Times in M (235,) of the dynamics."""
-    return np.array(_model().tds)
+    return np.array(model().tds)
 
 
 def mode_times() -> np.ndarray:
@@ -88,21 +95,21 @@ def one_binary(q: float, chi_1: np.ndarray, chi_2: np.ndarray, times: np.ndarray
         quaternion from the co-precessing to the inertial frame, scalar first; modes (21, n) complex64: co-orbital,
         (2, -2) ... (4, 4), at `times`
     """
-    model = _model()
-    quaternion, phase, spin_1, spin_2 = model.get_dynamics(q, chi_1, chi_2)
+    truth = model()
+    quaternion, phase, spin_1, spin_2 = truth.get_dynamics(q, chi_1, chi_2)
     spins = np.concatenate([turned(spin_1, phase), turned(spin_2, phase)], axis=1)
     rates = np.empty((len(phase), 9))
     for k, row in enumerate(spins):
         state = np.concatenate([[1.0, 0.0, 0.0, 0.0, 0.0], row])
-        rate = model.dynamics_sur.get_time_deriv_from_index(2 * k if k < 3 else k + 3, q, state)
+        rate = truth.dynamics_sur.get_time_deriv_from_index(2 * k if k < 3 else k + 3, q, state)
         # dq/dt = q (0, w) / 2 at q = 1
         rates[k] = np.concatenate([rate[4:5], 2 * rate[1:3], rate[5:]])
-    dense = model.t_coorb
-    at = CubicSpline(model.tds, np.column_stack([phase, spin_1, spin_2]))(dense)
+    dense = truth.t_coorb
+    at = CubicSpline(truth.tds, np.column_stack([phase, spin_1, spin_2]))(dense)
     for part, chi in ((slice(1, 4), chi_1), (slice(4, 7), chi_2)):
         length = np.linalg.norm(at[:, part], axis=1)
         at[:, part] *= (np.linalg.norm(chi) / np.where(length > 0, length, 1.0))[:, None]
-    coorbital = model.get_coorb_waveform(q, turned(at[:, 1:4], at[:, 0]), turned(at[:, 4:], at[:, 0]))
+    coorbital = truth.get_coorb_waveform(q, turned(at[:, 1:4], at[:, 0]), turned(at[:, 4:], at[:, 0]))
     modes = CubicSpline(dense, coorbital, axis=1)(times)
     return {"spins": spins, "rates": rates, "phase": phase, "frame": quaternion.T, "modes": modes.astype(np.complex64)}
 

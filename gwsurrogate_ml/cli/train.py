@@ -135,12 +135,12 @@ def estimator(
 @app.command("denoiser")
 def denoiser(config: Config, out: Out = None, sets: Sets = None, seed: Seed = None) -> None:
     """Train a signal autoencoder on waveforms of a surrogate in Gaussian noise, and in real noise where folders of it are given."""
-    import gwsurrogate_ml as gw
     from gwsurrogate_ml.denoise.signal.finish import train_denoiser
     from gwsurrogate_ml.denoise.signal.settings import read_settings
+    from gwsurrogate_ml.surrogate.load import load_aligned
 
     settings = read_settings(content(config, sets, seed))
-    surrogate = gw.load_surrogate(settings.surrogate)
+    surrogate = load_aligned(settings.surrogate)
     train(config, out, lambda folder, progress: train_denoiser(settings, folder, surrogate, progress))
 
 

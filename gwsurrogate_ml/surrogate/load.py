@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.errors import ConfigError
-from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
+from gwsurrogate_ml.errors import ArtifactError, ConfigError
 from gwsurrogate_ml.surrogate.model import Surrogate
 from gwsurrogate_ml.surrogate.precessing.model import PrecessingSurrogate
 from gwsurrogate_ml.waveform.lal import LalModel
@@ -33,7 +32,14 @@ def load_surrogate(name_or_path: str | Path = DEFAULT) -> Surrogate | Precessing
     """
     card, tensors = artifacts.load(name_or_path, "surrogate")
     if "aligned_model" in card:
-        return PrecessingSurrogate(card, tensors, AlignedModes(*artifacts.load(card["aligned_model"], "surrogate")))
+        artifacts.require(card, aligned_model=str, aligned_weights_sha256=str)
+        aligned = Surrogate(*artifacts.load(card["aligned_model"], "surrogate"))
+        if aligned.info["weights_sha256"] != card["aligned_weights_sha256"]:
+            raise ArtifactError(
+                f"{card['name']} was trained with another {card['aligned_model']} than is installed: train it anew, or install "
+                "the two together"
+            )
+        return PrecessingSurrogate(card, tensors, aligned)
     return Surrogate(card, tensors)
 
 

@@ -127,7 +127,7 @@ def with_higher_modes(
     require_same_data(result, segment)
     from gwsurrogate_ml.surrogate.load import load_aligned
 
-    higher = load_aligned(surrogate) if isinstance(surrogate, str) else surrogate
+    higher = load_aligned(surrogate) if isinstance(surrogate, str | Path) else surrogate
     draws = chosen_draws(result, n, seed)
     old = SegmentLikelihood(segment, model_of(result))
     new = SegmentLikelihood(segment, Quadrupole(higher))

@@ -98,11 +98,13 @@ def _knots(model: AlignedModes, q: float, chi1: float, chi2: float) -> aligned_c
     )
 
 
-def aligned_frequency(model: AlignedModes, q: float, chi1: float, chi2: float, times: np.ndarray) -> np.ndarray:
-    """Orbital frequency (n,) in rad / M of the aligned model at `times` (n,) in M."""
+def aligned_phase(model: AlignedModes, q: float, chi1: float, chi2: float, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Orbital frequency (n,) in rad / M and orbital phase (n,) of the aligned model at `times` (n,) in M."""
     k = _knots(model, q, chi1, chi2)
     curve = slopes(model.knots, k.phase_slope[0][None])[0]
-    return 0.5 * hermite(model.knots, k.phase_slope[0], curve, times + k.shift[0])
+    at = times + k.shift[0]
+    frequency = hermite(model.knots, k.phase_slope[0], curve, at)
+    return 0.5 * frequency, 0.5 * hermite(model.knots, k.phase[0], k.phase_slope[0], at)
 
 
 @njit(nogil=True)
@@ -110,7 +112,8 @@ def _mix(
     t: aligned_compiled.Tables,
     k: aligned_compiled.Knots,
     times: np.ndarray,
-    share: np.ndarray,
+    known: np.ndarray,
+    gate: float,
     places: np.ndarray,
     odd: np.ndarray,
     out: np.ndarray,
@@ -135,32 +138,41 @@ def _mix(
         real, imaginary = hermite(t.knots, row[0], tilt[0], at), hermite(t.knots, row[1], tilt[1], at)
         sign = -1.0 if odd[mode] else 1.0
         for i in range(at.size):
-            value = (1.0 - share[i]) * complex(real[i], imaginary[i])
-            out[i, plus] = share[i] * out[i, plus] + value
-            out[i, minus] = share[i] * out[i, minus] + sign * value.conjugate()
+            mirrored = sign * out[i, minus].conjugate()
+            share = known[i] * (1.0 - gate)
+            even = 0.5 * share * (out[i, plus] + mirrored) + (1.0 - share) * complex(real[i], imaginary[i])
+            antisymmetric = 0.5 * known[i] * (out[i, plus] - mirrored)
+            out[i, plus] = even + antisymmetric
+            out[i, minus] = sign * (even - antisymmetric).conjugate()
 
 
 def mix_aligned(
     model: AlignedModes,
     binary: tuple[float, float, float],
     times: np.ndarray,
-    share: np.ndarray,
+    known: np.ndarray,
+    gate: float,
     places: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Give the aligned model what `share` (n,) leaves of the co-orbital modes `out` (n, n_modes).
+    """Give the aligned model its share of the co-orbital modes `out` (n, n_modes), of their symmetric parts alone.
+
+    Antisymmetric parts vanish with the spins in the plane by themselves.
 
     Parameters
     ----------
     model : AlignedModes
     binary : q, chi1, chi2 along the orbit
     times : (n,) float64, M, ascending
-    share : (n,) float64
+    known : (n,) float64
+        share of what was learned from precessing binaries, and
+    gate : float
+        the aligned model's of that
     places : (n_aligned, 2) int64
         where (l, m) and (l, -m) of each of the aligned model's modes are in `out`; negative ones are left alone
     out : (n, n_modes) complex128
     """
-    _mix(model.tables, _knots(model, *binary), times, share, places, np.array([l % 2 == 1 for l, _ in model.modes]), out)
+    _mix(model.tables, _knots(model, *binary), times, known, gate, places, np.array([l % 2 == 1 for l, _ in model.modes]), out)
 
 
 @njit(nogil=True, fastmath=True)

@@ -169,6 +169,8 @@ def _rate(
             share = (out[5 + k] * y[5 + k] + out[6 + k] * y[6 + k] + out[7 + k] * y[7 + k]) / square
             for j in range(5 + k, 8 + k):
                 out[j] -= share * y[j]
+        else:
+            out[5 + k : 8 + k] = 0.0
 
 
 @njit(nogil=True)
@@ -192,6 +194,8 @@ def integrate(
     start: np.ndarray,
     base: np.ndarray,
     share: np.ndarray,
+    gate: float,
+    advance: np.ndarray,
     out: np.ndarray,
     rates: np.ndarray,
 ) -> None:
@@ -211,6 +215,10 @@ def integrate(
         another orbital frequency
     share : (n,) float64
         how much of the orbital frequency is the polynomials', the rest is `base`
+    gate : float
+        how much of `base` is in the orbital frequency at all nodes: that is not integrated numerically
+    advance : (n,) float64
+        the integral of ``gate * base`` from the reference time
     """
     n = len(r.times)
     x, values = np.empty(7), np.empty(len(r.monomials.exponents))
@@ -224,8 +232,9 @@ def integrate(
             for c in range(N_STATE):
                 total = state[c]
                 for k in range(4):
-                    total += start[j, k] * rates[first + k, c]
+                    total += start[j, k] * (rates[first + k, c] - (gate * base[first + k] if c == 4 else 0.0))
                 out[first + j, c] = total
+            out[first + j, 4] += advance[first + j]
             _normalize(out[first + j], length_1, length_2)
     for j in range(first, first + 4):
         _rate(r, j, q, base[j], share[j], out[j], x, values, rates[j])
@@ -233,15 +242,17 @@ def integrate(
         for c in range(N_STATE):
             total = out[i, c]
             for k in range(4):
-                total += r.forward[i, k] * rates[i - 3 + k, c]
+                total += r.forward[i, k] * (rates[i - 3 + k, c] - (gate * base[i - 3 + k] if c == 4 else 0.0))
             out[i + 1, c] = total
+        out[i + 1, 4] += advance[i + 1] - advance[i]
         _normalize(out[i + 1], length_1, length_2)
         _rate(r, i + 1, q, base[i + 1], share[i + 1], out[i + 1], x, values, rates[i + 1])
     for i in range(first, 0, -1):
         for c in range(N_STATE):
             total = out[i, c]
             for k in range(4):
-                total += r.backward[i, k] * rates[i + k, c]
+                total += r.backward[i, k] * (rates[i + k, c] - (gate * base[i + k] if c == 4 else 0.0))
             out[i - 1, c] = total
+        out[i - 1, 4] += advance[i - 1] - advance[i]
         _normalize(out[i - 1], length_1, length_2)
         _rate(r, i - 1, q, base[i - 1], share[i - 1], out[i - 1], x, values, rates[i - 1])

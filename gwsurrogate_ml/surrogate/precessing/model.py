@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gwsurrogate_ml.arguments import positive
+from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.binaries import PRECESSING, Binaries
 from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, ModeKey
 from gwsurrogate_ml.errors import DomainError
 from gwsurrogate_ml.kernels import fft
-from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
 from gwsurrogate_ml.surrogate.aligned.physical import PhysicalModes
+from gwsurrogate_ml.surrogate.model import Surrogate
 from gwsurrogate_ml.surrogate.precessing import compiled, rotation
 from gwsurrogate_ml.surrogate.precessing.coorbital import MODES
 from gwsurrogate_ml.surrogate.precessing.modes import SEEN, Evolved, PrecessingModes
@@ -79,7 +79,7 @@ class PrecessingSurrogate(WaveformModel):
     card : dict
         parameter ranges, training data, metrics: `info`
     tensors : dict of float64 arrays
-    aligned : AlignedModes
+    aligned : Surrogate
         the model of aligned spins that it contains
 
     Examples
@@ -94,8 +94,9 @@ class PrecessingSurrogate(WaveformModel):
     space = PRECESSING
     modes: tuple[ModeKey, ...] = tuple((l, m) for l, m in SEEN if m > 0)
 
-    def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray], aligned: AlignedModes) -> None:
-        self.mode_model, self.info = PrecessingModes(card, tensors, aligned), card
+    def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray], aligned: Surrogate) -> None:
+        self.mode_model, self.info = PrecessingModes(card, tensors, aligned.mode_model), card
+        self.aligned = aligned
         self.t_min, self.t_max = self.mode_model.t_min, self.mode_model.t_max
         self.name = str(card["name"])
         ranges = card["ranges"]
@@ -110,14 +111,30 @@ class PrecessingSurrogate(WaveformModel):
     @property
     def identity(self) -> dict[str, Any]:
         """Name, version and checksum of the weights."""
-        return {"name": self.name, "version": self.info.get("version"), "weights_sha256": self.info.get("weights_sha256")}
+        own = {"name": self.name, "version": self.info.get("version"), "weights_sha256": self.info.get("weights_sha256")}
+        return own | {"aligned_weights_sha256": self.aligned.info.get("weights_sha256")}
+
+    def total_mass_range(self, q: Any, chi1: Any, chi2: Any, f_min: float) -> tuple[np.ndarray, np.ndarray]:
+        """That of the aligned model with the spins' components along the orbit, and the cycle that is tapered."""
+        smallest, largest = self.aligned.total_mass_range(q, chi1, chi2, f_min)
+        return 1.02 * smallest, largest
+
+    def time_before_peak(self, *, mass_1: float, mass_2: float, chi_1: float, chi_2: float, f_min: float) -> float:
+        """That of the aligned model, and the cycle that is tapered."""
+        binary = {"mass_1": mass_1, "mass_2": mass_2, "chi_1": chi_1, "chi_2": chi_2}
+        return self.aligned.time_before_peak(**binary, f_min=f_min) + 1.0 / f_min
+
+    def ringdown(self, total_mass: float) -> float:
+        """Seconds from the peak to the end of a waveform of `total_mass` (solar masses, detector frame)."""
+        return self.t_max * total_mass * MTSUN_SI
 
     def __call__(self, q: float, chi1: Any, chi2: Any, t_ref: float | None = None, **rest: Any) -> Modes:
         """Modes of one binary in the inertial frame, r h / M in geometric units: `PrecessingModes`."""
         return self.mode_model(q, chi1, chi2, t_ref, **rest)
 
-    def _from(self, binary: Binaries, f_min: float, f_ref: float, theta_jn: float, phase: float) -> _Seen:
-        """One binary, from a cycle before its (2,2) mode passes `f_min` on, and where it is seen from."""
+    def _from(self, binary: Binaries, f_min: float, f_ref: float, theta_jn: float, phase: float, room: float = 0.0) -> _Seen:
+        """One binary and where it is seen from: from a cycle before its (2,2) mode passes `f_min` on, or so early that all orders
+        are there from `f_min` on, as far as `room` (s before the peak) and the model reach."""
         (m_1,), (m_2,) = binary.mass_1, binary.mass_2
         for name, value in (("f_min", f_min), ("f_ref", f_ref), ("mass_1", m_1), ("mass_2", m_2)):
             positive(value, name)
@@ -130,6 +147,11 @@ class PrecessingSurrogate(WaveformModel):
         t_start = t_ref if f_min == f_ref else model.start(*one, t_ref, math.pi * f_min * unit)
         cycle = 1.0 / f_min / unit
         begin = t_start - cycle
+        if room:
+            # Time to the peak goes with frequency to the power -8/3; the model itself ends at `t_min`.
+            earliest = max(t_start * (TOP / 2) ** (8 / 3), -room / unit, model.t_min)
+            begin = min(begin, earliest)
+            cycle = max(cycle, 0.1 * (t_start - begin))
         if begin < model.t_min:
             raise DomainError(
                 f"the waveform of total mass {total:g} is known from {-model.t_min * unit:.2f} s before its peak, a cycle more is "
@@ -194,9 +216,11 @@ class PrecessingSurrogate(WaveformModel):
         from gwpy.timeseries import TimeSeries
 
         spins = {"a_1": a_1, "a_2": a_2, "tilt_1": tilt_1, "tilt_2": tilt_2, "phi_12": phi_12, "phi_jl": phi_jl}
+        for name in ("a_1", "a_2"):
+            if spins[name] < 0:
+                raise DomainError(f"{name} is {spins[name]:g}: a magnitude is not negative, give a tilt beyond pi / 2 instead")
         for name, value in (spins | {"theta_jn": theta_jn, "phase": phase, "luminosity_distance": luminosity_distance}).items():
-            if not math.isfinite(value):
-                raise DomainError(f"{name} is not a finite number: check the values passed")
+            finite(value, name)
         binary = PRECESSING.binaries(PRECESSING.theta({"chirp_mass": 1.0, "mass_ratio": 1.0} | spins))
         binary = Binaries(np.array([mass_1]), np.array([mass_2]), binary.spin_1, binary.spin_2, binary.phi_jl)
         positive(luminosity_distance, "luminosity_distance")
@@ -212,7 +236,8 @@ class PrecessingSurrogate(WaveformModel):
 
     def _segment(self, binary: Binaries, grid: Grid, theta_jn: float, phase: float) -> np.ndarray:
         """h_plus and h_cross (2, n_f) of one binary at 1 Mpc, peak at t = 0 of the periodic segment."""
-        seen = self._from(binary, grid.f_min, grid.f_min, theta_jn, phase)
+        unit = float((binary.mass_1 + binary.mass_2)[0]) * MTSUN_SI
+        seen = self._from(binary, grid.f_min, grid.f_min, theta_jn, phase, grid.duration - 1.01 * self.t_max * unit)
         rate = float(PhysicalModes.rate(grid.sampling_frequency, np.array([2 * seen.highest]), TOP)[0])
         h, first = self._sampled(seen, rate)
         n = round(grid.duration * rate)

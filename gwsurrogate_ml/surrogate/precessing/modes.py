@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.arguments import positive
 from gwsurrogate_ml.conventions import MTSUN_SI, ModeKey, require_q
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError
 from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
@@ -24,6 +25,8 @@ from gwsurrogate_ml.waveform.modes import Modes
 
 ALIGNED_WIDTH = 0.2
 """Component of a spin in the plane below which the aligned model has a share."""
+MARGIN, AZIMUTHS = 6, 16
+"""Nodes before the first time that is asked for, so that splines do not depend on it; azimuths of the mean frequency."""
 EARLY_STEP, JOIN = 0.015, 300.0
 """Relative step of the nodes before the known times; M over which what is known there fades in."""
 SEEN: tuple[ModeKey, ...] = (*coorbital.KNOWN, *((5, m) for m in range(-5, 6)))
@@ -51,6 +54,11 @@ class Evolved(NamedTuple):
     coorbital: np.ndarray
 
 
+def _length(spin: np.ndarray) -> float:
+    """Magnitude of a spin, without the rounding of its components: 0.9 stays within a limit of 0.9."""
+    return round(float(np.linalg.norm(spin)), 9)
+
+
 def _spin(name: str, value: Any) -> np.ndarray:
     """A spin vector (3,), checked."""
     try:
@@ -62,6 +70,22 @@ def _spin(name: str, value: Any) -> np.ndarray:
     if not np.isfinite(spin).all():
         raise DomainError(f"{name} has components that are not finite: check the values passed")
     return spin
+
+
+def _check(tensors: dict[str, np.ndarray], m: polynomials.Monomials) -> None:
+    """Raise ArtifactError where weights and card do not belong together: compiled code would read beyond them."""
+    nodes, times, most = tensors["nodes"], tensors["times"], int(np.diff(m.first).max())
+    shapes = {"rates": (len(nodes), len(dynamics.KINDS), most), "modes": (len(times), len(coorbital.kinds()), most)}
+    for name, shape in shapes.items():
+        if tensors[name].shape != shape:
+            raise ArtifactError(
+                f"{name!r} of the weights has shape {tensors[name].shape}, the card and the times ask for {shape}: restore the "
+                "card that came with the weights"
+            )
+    places = np.sort(np.concatenate([nodes, 0.5 * (nodes[1:] + nodes[:-1])]))
+    off = np.abs(places[np.clip(np.searchsorted(places, times - 1e-6), 0, len(places) - 1)] - times)
+    if nodes.ndim != 1 or len(nodes) < 16 or not (np.diff(nodes) > 0).all() or not (np.diff(times) > 0).all() or off.max() > 1e-5:
+        raise ArtifactError("the weights' nodes or times do not ascend, or do not fit each other: install the model anew")
 
 
 class PrecessingModes:
@@ -83,6 +107,7 @@ class PrecessingModes:
         found = {key: np.array(value, dtype=np.float64, order="C") for key, value in tensors.items()}
         if missing := sorted({"nodes", "times", "rates", "modes"} - set(found)):
             raise ArtifactError(f"the weights lack {missing[0]!r}: they are not those of a precessing surrogate, install it anew")
+        _check(found, polynomials.monomials(card["degree"]))
         known, times = found["nodes"], found["times"]
         self.t_min, self.t_max = aligned.t_min + 20.0, float(known[-1])
         early = -np.geomspace(-self.t_min, -known[0], math.ceil(math.log(self.t_min / known[0]) / math.log1p(EARLY_STEP)) + 1)[:-1]
@@ -172,9 +197,7 @@ class PrecessingModes:
         except TypeError:
             raise ConfigError(f"q is {q!r}: this call takes one binary, a number") from None
         spins = _spin("chi1", chi1), _spin("chi2", chi2)
-        check_ranges(
-            {"q": ratio, "chi1": float(np.linalg.norm(spins[0])), "chi2": float(np.linalg.norm(spins[1]))}, self.info["ranges"]
-        )
+        check_ranges({"q": ratio, "chi1": _length(spins[0]), "chi2": _length(spins[1])}, self.info["ranges"])
         return ratio, *spins
 
     def checked_times(self, times: Any) -> np.ndarray:
@@ -224,8 +247,9 @@ class PrecessingModes:
                 )
             return float(t_ref)
         if f_ref is not None:
-            if total_mass is None or not total_mass > 0:
+            if total_mass is None:
                 raise ConfigError("f_ref is in Hz: give total_mass too (solar masses, detector frame), or omega_ref in rad / M")
+            total_mass = positive(total_mass, "total_mass", "solar masses")
             omega_ref = math.pi * f_ref * total_mass * MTSUN_SI
         assert omega_ref is not None
         return self._time_of(q, chi1, chi2, float(omega_ref), f"{given[0]} = {value:g}")
@@ -233,19 +257,27 @@ class PrecessingModes:
     def _time_of(self, q: float, chi1: np.ndarray, chi2: np.ndarray, omega_ref: float, said: str) -> float:
         """When the orbital frequency is `omega_ref` (rad / M) if the spins are these then; all frames agree there."""
         last = int(np.searchsorted(self.nodes, 0.0))
-        base, share = self._base(q, chi1, chi2, 0)
+        base, _, share = self._base((q, float(chi1[2]), float(chi2[2])), self._gate(chi1, chi2), 0, 0.0)
         omega = base[:last].copy()
-        values = polynomials.table(self.rates.monomials, np.array([q]), np.concatenate([chi1, chi2])[None])[0]
+        # The mean over the azimuths of the two spins together: frequency then means the same for every orbital phase, as in LAL's
+        # orbit-averaged models.
+        angles = 2 * np.pi * np.arange(AZIMUTHS) / AZIMUTHS
+        spins = np.zeros((AZIMUTHS, 6))
+        for k, spin in ((0, chi1), (3, chi2)):
+            spins[:, k] = spin[0] * np.cos(angles) - spin[1] * np.sin(angles)
+            spins[:, k + 1] = spin[0] * np.sin(angles) + spin[1] * np.cos(angles)
+            spins[:, k + 2] = spin[2]
+        values = polynomials.table(self.rates.monomials, np.full(AZIMUTHS, q), spins).mean(axis=0)
         size = int(self.rates.monomials.first[1])
         found = self.rates.coefficients[:last, 0, :size] @ values[:size]
         omega += share[:last] * (found - omega)
-        above = np.flatnonzero(omega >= omega_ref)
-        if not len(above) or above[0] == 0:
+        if not omega[0] < omega_ref < omega[-1]:
             raise DomainError(
                 f"{said} is not passed by this binary between {self.nodes[0]:g} M and the peak, where its orbital frequency runs "
                 f"from {omega[0]:.4g} to {omega[-1]:.4g} rad / M: choose a reference inside"
             )
-        k = min(max(int(above[0]), 2), last - 2)
+        # The last node below it: what oscillates could pass it before.
+        k = min(max(int(np.flatnonzero(omega < omega_ref)[-1]) + 1, 2), last - 2)
         near = slice(k - 2, k + 2)
         # A frequency is close to linear in a power of the time left; the inverse cubic through four nodes is exact to 1e-6 M.
         x, y = omega[near], self.nodes[near]
@@ -257,31 +289,38 @@ class PrecessingModes:
         e = self.evolve(q, chi1, chi2, t_ref, self.t_min)
         before = int(np.searchsorted(e.nodes, 0.0))
         found = e.rates[:before, 4]
-        if not found[0] <= omega <= found[-1]:
+        if not found[0] < omega < found[-1]:
             raise DomainError(
                 f"an orbital frequency of {omega:.4g} rad / M is not passed by this binary between {e.nodes[0]:g} M and the peak "
                 f"({found[0]:.4g} to {found[-1]:.4g}): choose another f_min or mass"
             )
-        return float(np.interp(omega, found, e.nodes[:before]))
+        k = int(np.flatnonzero(found < omega)[-1])
+        return float(np.interp(omega, found[k : k + 2], e.nodes[k : k + 2]))
 
     def _gate(self, chi1: np.ndarray, chi2: np.ndarray) -> float:
-        """Share of the aligned model where both are known."""
+        """Share of the aligned model where both are known, by the spins at the reference time."""
         flat = max(math.hypot(chi1[0], chi1[1]), math.hypot(chi2[0], chi2[1])) / ALIGNED_WIDTH
         return (1.0 - flat**2) ** 3 if flat < 1.0 else 0.0
 
-    def _base(self, q: float, chi1: np.ndarray, chi2: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray]:
-        """Orbital frequency (n,) of the aligned model at the nodes, from number `first` on, and share (n,) of the polynomials."""
-        share = self.known * (1.0 - self._gate(chi1, chi2))
-        base = np.zeros_like(share)
+    def _base(
+        self, along: tuple[float, float, float], gate: float, first: int, t_ref: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Orbital frequency (n,) of the aligned model at the nodes, from number `first` on, its phase (n,) since `t_ref`, and the
+        share (n,) of the polynomials; the first two are zero where the polynomials have all.
+        """
+        share = self.known * (1.0 - gate)
+        base, advance = np.zeros_like(share), np.zeros_like(share)
         if (share[first:] < 1.0).any():
-            base[first:] = compiled.aligned_frequency(self.aligned, q, chi1[2], chi2[2], self.nodes[first:])
-        return base, share
+            at = np.append(self.nodes[first:], t_ref)
+            frequency, phase = compiled.aligned_phase(self.aligned, *along, at)
+            base[first:], advance[first:] = frequency[:-1], phase[:-1] - phase[-1]
+        return base, advance, share
 
     def evolve(self, q: float, chi1: np.ndarray, chi2: np.ndarray, t_ref: float, t_first: float) -> Evolved:
         """The binary from `t_first` (M) or the reference time on, whichever is earlier."""
-        start = max(int(np.searchsorted(self.nodes, min(t_ref, t_first), side="right")) - 2, 0)
-        start = min(start, len(self.nodes) - 4)
-        base, share = self._base(q, chi1, chi2, start)
+        start = max(int(np.searchsorted(self.nodes, min(t_ref, t_first), side="right")) - MARGIN, 0)
+        start = min(start, len(self.nodes) - MARGIN)
+        gate, along = self._gate(chi1, chi2), (q, float(chi1[2]), float(chi2[2]))
         r = self.rates
         part = dynamics.Rates(
             r.times[start:], r.monomials, r.coefficients[start:], r.known[start:], r.forward[start:], r.backward[start:]
@@ -289,18 +328,23 @@ class PrecessingModes:
         state = np.concatenate([[1.0, 0.0, 0.0, 0.0, 0.0], chi1, chi2])
         states, rates = np.empty((2, len(part.times), dynamics.N_STATE))
         first, weights = dynamics.start_weights(part.times, t_ref)
-        dynamics.integrate(part, q, state, first, weights, base[start:], share[start:], states, rates)
+        for _ in range(1 if start >= self.n_early else 2):
+            base, advance, share = self._base(along, gate, start, t_ref)
+            given = base[start:], share[start:], gate, gate * advance[start:]
+            dynamics.integrate(part, q, state, first, weights, *given, states, rates)
+            if start < self.n_early:
+                # Where simulations begin, whatever time the spins belong to.
+                along = (q, *states[self.n_early - start, [7, 10]].tolist())
         late = int(np.searchsorted(self.times, part.times[0] - 1e-9))
         p = self.pieces
         pieces = p._replace(coefficients=p.coefficients[late:], node=p.node[late:] - start, between=p.between[late:])
         at = coorbital.states_at(pieces, part.times, states, rates)
         modes = np.zeros((len(at), len(coorbital.MODES)), np.complex128)
         coorbital.modes(pieces, q, at, max(self.n_early - late, 0), modes)
-        times, gate = self.times[late:], self._gate(chi1, chi2)
-        share_modes = self.known_modes[late:] * (1.0 - gate)
-        if share_modes.min() < 1.0:
-            compiled.mix_aligned(self.aligned, (q, chi1[2], chi2[2]), times, share_modes, self._aligned_places, modes)
+        times, known = self.times[late:], self.known_modes[late:]
+        if gate > 0.0 or known[0] < 1.0:
+            compiled.mix_aligned(self.aligned, along, times, known, gate, self._aligned_places, modes)
             lost = [k for k, mode in enumerate(coorbital.MODES) if mode not in self._aligned_modes]
-            modes[:, lost] *= share_modes[:, None]
+            modes[:, lost] *= known[:, None]
         frames = at[:, :4] / np.linalg.norm(at[:, :4], axis=1)[:, None]
         return Evolved(part.times, states, rates, times, frames, modes)

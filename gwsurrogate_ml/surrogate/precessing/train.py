@@ -54,6 +54,8 @@ def read(folder: Path) -> dict[str, np.ndarray]:
         with np.load(path) as file:
             parts.append(dict(file))
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    if len(found["parameters"]) != (n := set_card(folder)["n"]):
+        raise DataError(f"{folder} holds {len(found['parameters'])} of {n} binaries: let `python -m data_prep nrsur7dq2` end first")
     return found | {name: np.load(folder / f"{name}.npy") for name in ("nodes", "times")}
 
 
@@ -109,7 +111,7 @@ def of_aligned(m: Monomials, aligned: AlignedModes, q_max: float, chi_max: float
     place[aligned.modes.index((5, 5))] = 0, 1
     for row, binary in zip(values, binaries, strict=True):
         out = np.zeros((len(times), 2), np.complex128)
-        compiled.mix_aligned(aligned, tuple(binary), times, np.zeros(len(times)), place, out)
+        compiled.mix_aligned(aligned, tuple(binary), times, np.zeros(len(times)), 0.0, place, out)
         row[:, 0], row[:, 1] = out[:, 0].real, out[:, 0].imag
     spins = np.zeros((len(binaries), 6))
     spins[:, 2], spins[:, 5] = binaries[:, 1], binaries[:, 2]
@@ -189,7 +191,14 @@ def train_precessing(config: PrecessingConfig, out: Path, progress: Progress | N
     data, other, made, made_other = read(config.data), read(config.validation), set_card(config.data), set_card(config.validation)
     if made["seed"] == made_other["seed"]:
         raise ConfigError(f"{config.data} and {config.validation} have one seed: make the set of validation with another (--seed)")
-    aligned = AlignedModes(*artifacts.load(config.aligned_model, "surrogate"))
+    if any(made[name] < getattr(config, name) for name in ("q_max", "chi_max")):
+        raise ConfigError(
+            f"{config.data} reaches to q_max {made['q_max']}, chi_max {made['chi_max']}: the configuration asks for more"
+        )
+    aligned_card, weights = artifacts.load(config.aligned_model, "surrogate")
+    aligned = AlignedModes(aligned_card, weights)
+    if (5, 5) not in aligned.modes:
+        raise ConfigError(f"{config.aligned_model} has no (5,5), which is taken from it: name a model that has, such as nrhm")
     found = tensors(data, aligned, config, progress)
     spin = {"min": 0.0, "max": config.chi_max, "hard_min": 0.0, "hard_max": config.chi_hard}
     card: dict[str, Any] = {
@@ -198,6 +207,7 @@ def train_precessing(config: PrecessingConfig, out: Path, progress: Progress | N
         "version": config.version,
         "description": "waveforms of any spins, all modes to l = 4 and (5,5)",
         "aligned_model": config.aligned_model,
+        "aligned_weights_sha256": aligned_card["weights_sha256"],
         "degree": config.degree,
         "ranges": {
             "q": {"min": 1.0, "max": config.q_max, "hard_min": 1.0, "hard_max": config.q_hard},
