@@ -53,8 +53,9 @@ NR := .venv-nr/bin
 	@command -v gsl-config > /dev/null || { echo "GSL is missing, pyseobnr needs it: apt-get install libgsl-dev"; exit 1; }
 	$(PYTHON) -m venv .venv-nr
 	$(NR)/pip install --quiet "setuptools==78.1.0" "setuptools_scm<9" cython swig numpy
-	$(NR)/pip install --quiet --no-build-isolation pygsl_lite==0.1.8
-	$(NR)/pip install --quiet pyseobnr sxs
+	PATH="$(CURDIR)/$(NR):$$PATH" $(NR)/pip install --quiet --no-build-isolation pygsl_lite==0.1.8
+	$(NR)/pip install --quiet pyseobnr sxs h5py wheel "setuptools<70"
+	$(NR)/pip install --quiet --no-build-isolation NRSur7dq2==1.0.6
 	$(NR)/pip install --quiet --no-deps -e .
 	touch $@
 

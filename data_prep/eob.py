@@ -6,12 +6,6 @@ library). Each chunk is one file, written under a temporary name and renamed, so
 
 from __future__ import annotations
 
-import json
-import logging
-import multiprocessing
-import os
-import platform
-import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,10 +13,8 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.stats import qmc
 
-from gwsurrogate_ml.errors import ConfigError, DataError
+from data_prep import chunks
 from gwsurrogate_ml.scale import Mapper
-
-log = logging.getLogger(__name__)
 
 MODES = ((2, 2), (2, 1), (3, 3), (3, 2), (4, 4), (4, 3), (5, 5))
 
@@ -115,11 +107,7 @@ def one_waveform(q: float, chi1: float, chi2: float, times: np.ndarray) -> dict[
 def _chunk(job: tuple[int, np.ndarray, np.ndarray, Path]) -> int:
     index, parameters, times, path = job
     rows = [one_waveform(q, chi1, chi2, times) for q, chi1, chi2 in parameters]
-    stacked = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
-    # The process in the name: a worker that outlived a killed run must not write into ours.
-    temporary = path.with_suffix(f".{platform.node()}.{os.getpid()}.tmp.npz")
-    np.savez(temporary, parameters=parameters, **stacked)  # type: ignore[arg-type]
-    os.replace(temporary, path)
+    chunks.write(path, {"parameters": parameters} | {key: np.stack([row[key] for row in rows]) for key in rows[0]})
     return index
 
 
@@ -135,38 +123,6 @@ def generate(out: Path, config: EobConfig, workers: int = 2, mapper: Mapper | No
     DataError
         if `out` holds a damaged chunk
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--out {out} cannot be written ({error.strerror}): name a folder where you may write") from error
-    card = out / "config.json"
-    text = json.dumps(asdict(config), indent=1)
-    if card.exists() and card.read_text() != text:
-        raise ConfigError(f"{card} holds another configuration: use another folder or delete this one")
-    for stale in out.glob("*.tmp.npz"):
-        stale.unlink(missing_ok=True)
     times = knots(config.duration, config.ringdown)
-    temporary = out / f"times.{os.getpid()}.tmp.npy"
-    np.save(temporary, times)
-    os.replace(temporary, out / "times.npy")
-    temporary = card.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(text)
-    os.replace(temporary, card)
-    parameters = design(config)
-    jobs = [
-        (i, parameters[i * config.chunk : (i + 1) * config.chunk], times, out / f"chunk_{i:05d}.npz")
-        for i in range(-(-config.n // config.chunk))
-    ]
-    for path in (job[3] for job in jobs if job[3].exists()):
-        if not zipfile.is_zipfile(path):
-            raise DataError(f"{path} is damaged: delete it and run again")
-    missing = [job for job in jobs if not job[3].exists()]
-    log.info("%d of %d chunks to do", len(missing), len(jobs))
-    if mapper is not None:
-        missing = [(i, rows, grid, path.resolve()) for i, rows, grid, path in missing]  # workers may run elsewhere
-        for done, index in enumerate(mapper.map(_chunk, missing), 1):
-            log.info("chunk %d written, %d of %d", index, done, len(missing))
-        return
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        for done, index in enumerate(pool.imap_unordered(_chunk, missing), 1):
-            log.info("chunk %d written, %d of %d", index, done, len(missing))
+    chunks.prepare(out, asdict(config), {"times": times})
+    chunks.complete(out, _chunk, design(config), config.chunk, times, workers, mapper)

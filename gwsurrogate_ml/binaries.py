@@ -71,7 +71,7 @@ class Binaries:
         if not self.is_aligned:
             raise ConfigError(
                 f"{model} knows spins along the orbital angular momentum alone, and these have components in the orbital plane: "
-                "take a precessing model, such as 'lal:IMRPhenomXPHM'"
+                "take a precessing model, such as 'nrphm' or 'lal:IMRPhenomXPHM'"
             )
         return self.mass_1, self.mass_2, self.spin_1[:, 2], self.spin_2[:, 2]
 

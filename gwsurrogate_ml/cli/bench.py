@@ -109,11 +109,11 @@ def random_binaries(n: int) -> np.ndarray:
 
 def surrogate_lines(name: str | None, batch: int = 256, repeat: int = 100) -> Iterator[Line]:
     """Lines for the surrogate `name` (None: the default): first waveform, pairs beside LAL, a batch."""
-    import gwsurrogate_ml as gw
     from gwsurrogate_ml.conventions import MTSUN_SI
+    from gwsurrogate_ml.surrogate.load import load_aligned
 
     begin = time.perf_counter()
-    surrogate = gw.load_surrogate() if name is None else gw.load_surrogate(name)
+    surrogate = load_aligned() if name is None else load_aligned(name)
     keywords: dict[str, Any] = BINARY | ANGLES | {"f_min": F_MIN, "sampling_frequency": RATE}
     start, plus, _ = surrogate.strain(**keywords)
     label = f"{surrogate.info['name']}, {len(surrogate.modes)} mode{'s' * (len(surrogate.modes) > 1)}"

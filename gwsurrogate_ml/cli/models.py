@@ -71,6 +71,9 @@ def _accuracy(card: Mapping[str, Any]) -> str:
     if "general mass SXS" in metrics:
         mass, spin = (metrics[f"general {name} SXS"]["p90"] for name in ("mass", "spin"))
         return f"unseen SXS runs: 90 % of errors of mass below {mass:.2g}, of spin {spin:.2g}"
+    if "nrsur7dq2_validation" in metrics:
+        frame, modes = (metrics["nrsur7dq2_validation"][name]["90"] for name in ("frame_at_peak", "coorbital_modes"))
+        return f"unseen binaries of NRSur7dq2: 90 % of frames at the peak within {frame:.2g} rad, of modes within {modes:.1%}"
     if "SNR 12" in metrics:
         return f"median overlap at SNR 12 {metrics['SNR 12']['overlap_median']:.3f}"
     return "draws weighted exactly: each result says its error" if card["kind"] == "estimator" else ""

@@ -78,9 +78,9 @@ def search(
 
             require_known(list(files))
             series = {name: read_strain(path, name) for name, path in files.items()}
-        import gwsurrogate_ml as gw
+        from gwsurrogate_ml.surrogate.load import load_aligned
 
-        model = gw.load_surrogate(surrogate)
+        model = load_aligned(surrogate)
         checksum = str(model.info["weights_sha256"])
         loaded = None if bank is None else TemplateBank.load(bank)
         require_searchable(series, f_min if loaded is None else loaded.config.f_min, config)

@@ -100,6 +100,15 @@ def surrogate(config: Config, out: Out = None, sets: Sets = None, seed: Seed = N
     train(config, out, partial(train_surrogate, settings))
 
 
+@app.command("precessing")
+def precessing(config: Config = "nrphm", out: Out = None, sets: Sets = None) -> None:
+    """Train a precessing surrogate on the sets that `python -m data_prep nrsur7dq2` makes."""
+    from gwsurrogate_ml.settings import read
+    from gwsurrogate_ml.surrogate.precessing.train import PrecessingConfig, train_precessing
+
+    train(config, out, partial(train_precessing, read(PrecessingConfig, content(config, sets, None))))
+
+
 @app.command("estimator")
 def estimator(
     config: Config,
@@ -126,12 +135,12 @@ def estimator(
 @app.command("denoiser")
 def denoiser(config: Config, out: Out = None, sets: Sets = None, seed: Seed = None) -> None:
     """Train a signal autoencoder on waveforms of a surrogate in Gaussian noise, and in real noise where folders of it are given."""
-    import gwsurrogate_ml as gw
     from gwsurrogate_ml.denoise.signal.finish import train_denoiser
     from gwsurrogate_ml.denoise.signal.settings import read_settings
+    from gwsurrogate_ml.surrogate.load import load_aligned
 
     settings = read_settings(content(config, sets, seed))
-    surrogate = gw.load_surrogate(settings.surrogate)
+    surrogate = load_aligned(settings.surrogate)
     train(config, out, lambda folder, progress: train_denoiser(settings, folder, surrogate, progress))
 
 

@@ -28,13 +28,13 @@ def waveform(
     as_json: Json = False,
 ) -> None:
     """Plus and cross polarization as HDF5 (gwpy) and a figure."""
-    import gwsurrogate_ml as gw
     from gwsurrogate_ml import plot
     from gwsurrogate_ml.artifacts import package_versions
     from gwsurrogate_ml.cli.analyze.figures import png
     from gwsurrogate_ml.cli.console import stdout
     from gwsurrogate_ml.cli.output import output_folder
     from gwsurrogate_ml.files import whole_hdf5
+    from gwsurrogate_ml.surrogate.load import load_aligned
 
     parameters: dict[str, Any] = {
         "mass_1": mass_1,
@@ -49,7 +49,7 @@ def waveform(
     }
     config = {"command": "waveform", "parameters": parameters, "versions": package_versions("numpy", "gwpy", "torch")}
     with output_folder(out, config) as output:
-        model = gw.load_surrogate() if surrogate is None else gw.load_surrogate(surrogate)
+        model = load_aligned() if surrogate is None else load_aligned(surrogate)
         hp, hc = model.polarizations(**parameters)
         with whole_hdf5(output.path / "waveform.hdf5") as file:
             for name, series in (("hp", hp), ("hc", hc)):

@@ -13,7 +13,7 @@ import numpy as np
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import MTSUN_SI
 from gwsurrogate_ml.errors import ConfigError, DomainError, NoWaveformError
-from gwsurrogate_ml.surrogate.load import load_surrogate
+from gwsurrogate_ml.surrogate.load import load_aligned
 from gwsurrogate_ml.surrogate.model import Surrogate
 
 PREFIX = "GWSML_"
@@ -40,7 +40,7 @@ def model(approximant: str) -> Surrogate:
         raise ConfigError(f"{approximant!r} is no approximant of this package: their names begin with {PREFIX}")
     name = approximant.removeprefix(PREFIX).lower()
     artifacts.resolve(artifacts.SHIPPED / name, "surrogate")
-    return load_surrogate(artifacts.SHIPPED / name)
+    return load_aligned(artifacts.SHIPPED / name)
 
 
 def heavier_first(mass1: float, mass2: float, spin1: float, spin2: float) -> tuple[float, float, float, float]:

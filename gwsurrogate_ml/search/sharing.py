@@ -141,10 +141,10 @@ def shared(work: Work, mapper: Mapper, scratch: Path, surrogate: str, weights_sh
 def _loaded(path: str, surrogate: str, sha256: str) -> tuple[Work, Any]:
     import torch
 
-    from gwsurrogate_ml.surrogate.load import load_surrogate
+    from gwsurrogate_ml.surrogate.load import load_aligned
 
     torch.set_num_threads(1)
-    model = load_surrogate(surrogate)
+    model = load_aligned(surrogate)
     if model.info.get("weights_sha256") != sha256:
         raise ConfigError(f"a worker finds another surrogate at {surrogate}: give all machines the same files")
     return Work.load(Path(path)), model

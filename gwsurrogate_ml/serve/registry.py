@@ -14,9 +14,9 @@ from gwsurrogate_ml.serve.surrogates import SurrogateModes, SurrogatePolarizatio
 
 
 def _surrogates(folder: Path) -> list[ServedModel]:
-    from gwsurrogate_ml.surrogate.load import load_surrogate
+    from gwsurrogate_ml.surrogate.load import load_aligned
 
-    surrogate = load_surrogate(folder)
+    surrogate = load_aligned(folder)
     return [SurrogateModes(surrogate), SurrogatePolarizations(surrogate)]
 
 

@@ -37,19 +37,26 @@ def check_parameters(parameters: np.ndarray, ranges: Mapping[str, Mapping[str, f
         raise ConfigError(f"parameters have shape {parameters.shape}: give (N, 3), columns q, chi1, chi2")
     if not len(parameters):
         return
+    lows, highs = parameters.min(0).tolist(), parameters.max(0).tolist()
+    check_ranges(dict(zip(NAMES, lows, strict=True)), ranges)
+    if len(parameters) > 1:
+        check_ranges(dict(zip(NAMES, highs, strict=True)), ranges)
+
+
+def check_ranges(values: Mapping[str, float], ranges: Mapping[str, Mapping[str, float]]) -> None:
+    """Raise or warn as `check_parameters`, for the parameters of one binary by name."""
     # Plain numbers: a waveform takes less than a millisecond, and numpy's overhead on arrays of three would be seen in it.
-    for name, low, high in zip(NAMES, parameters.min(0).tolist(), parameters.max(0).tolist(), strict=True):
+    for name, value in values.items():
         limits = ranges[name]
-        if not (math.isfinite(low) and math.isfinite(high)):
+        if not math.isfinite(value):
             raise DomainError(f"{name} is not a finite number: check the values passed")
-        hint = " (swap the bodies: q = m1/m2 >= 1)" if name == "q" and low < 1 else ""
-        for value in {low, high}:
-            if not limits["hard_min"] <= value <= limits["hard_max"]:
-                raise DomainError(
-                    f"{name} = {value:g} is outside [{limits['hard_min']:g}, {limits['hard_max']:g}], the hard limit of this "
-                    f"model{hint}: choose a value inside or another model"
-                )
-        if not (limits["min"] <= low and high <= limits["max"]):
+        if not limits["hard_min"] <= value <= limits["hard_max"]:
+            hint = " (swap the bodies: q = m1/m2 >= 1)" if name == "q" and value < 1 else ""
+            raise DomainError(
+                f"{name} = {value:g} is outside [{limits['hard_min']:g}, {limits['hard_max']:g}], the hard limit of this "
+                f"model{hint}: choose a value inside or another model"
+            )
+        if not limits["min"] <= value <= limits["max"]:
             # Neither the value in the text nor the caller's line: Python then shows it once, not once for each binary of a sampler.
             warnings.warn(
                 f"{name} is outside the trained range [{limits['min']:g}, {limits['max']:g}]: extrapolated",

@@ -6,22 +6,57 @@ from pathlib import Path
 from typing import Any
 
 from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.errors import ArtifactError, ConfigError
 from gwsurrogate_ml.surrogate.model import Surrogate
+from gwsurrogate_ml.surrogate.precessing.model import PrecessingSurrogate
 from gwsurrogate_ml.waveform.lal import LalModel
 from gwsurrogate_ml.waveform.model import WaveformModel, require_model
 
 DEFAULT = "nrhm"
 
 
-def load_surrogate(name_or_path: str | Path = DEFAULT) -> Surrogate:
+def load_surrogate(name_or_path: str | Path = DEFAULT) -> Surrogate | PrecessingSurrogate:
     """A trained surrogate: a shipped one by name, or a folder written by `gwsml train surrogate`.
+
+    Returns
+    -------
+    Surrogate
+        of aligned spins, such as "nrhm"; or
+    PrecessingSurrogate
+        of any spins, such as "nrphm"
 
     Raises
     ------
     ArtifactError
         unknown name, foreign or damaged files
     """
-    return Surrogate(*artifacts.load(name_or_path, "surrogate"))
+    card, tensors = artifacts.load(name_or_path, "surrogate")
+    if "aligned_model" in card:
+        artifacts.require(card, aligned_model=str, aligned_weights_sha256=str)
+        aligned = Surrogate(*artifacts.load(card["aligned_model"], "surrogate"))
+        if aligned.info["weights_sha256"] != card["aligned_weights_sha256"]:
+            raise ArtifactError(
+                f"{card['name']} was trained with another {card['aligned_model']} than is installed: train it anew, or install "
+                "the two together"
+            )
+        return PrecessingSurrogate(card, tensors, aligned)
+    return Surrogate(card, tensors)
+
+
+def load_aligned(name_or_path: str | Path = DEFAULT) -> Surrogate:
+    """A trained surrogate of aligned spins, for what a precessing one has no counterpart of.
+
+    Raises
+    ------
+    ArtifactError
+        as `load_surrogate`
+    ConfigError
+        if it is a precessing one
+    """
+    surrogate = load_surrogate(name_or_path)
+    if not isinstance(surrogate, Surrogate):
+        raise ConfigError(f"{surrogate.name} has precessing spins, a model of aligned ones is needed here: give 'nrhm' or 'nr22'")
+    return surrogate
 
 
 def load_model(model: str | Path | WaveformModel | Any) -> WaveformModel:

@@ -20,7 +20,7 @@ class Modes:
     t : (n,) float64
         times in units of the total mass M, 0 at the peak
     data : dict of (l, m) to (n,) complex128
-        r h_lm / M for m >= 0; negative m follow from reflection symmetry when asked for
+        r h_lm / M; where m >= 0 alone is stored, negative m follow from reflection symmetry when asked for
 
     Examples
     --------
@@ -33,7 +33,7 @@ class Modes:
     data: dict[ModeKey, np.ndarray]
 
     def __getitem__(self, key: ModeKey) -> np.ndarray:
-        """h_lm; for m < 0 by h_{l,-m} = (-1)^l conj(h_lm), which holds for spins along the orbital angular momentum."""
+        """h_lm; where m < 0 is not stored, by h_{l,-m} = (-1)^l conj(h_lm), which holds for spins along the orbit."""
         try:
             l, m = key
             known = (l, abs(m)) in self.data
@@ -41,11 +41,13 @@ class Modes:
             raise ConfigError(f"{key!r} is no mode: give a pair (l, m), as in modes[2, 2]") from None
         if not known:
             raise ConfigError(f"no mode {key}: this waveform has {sorted(self.data)} and their negative m")
+        if (l, m) in self.data:
+            return self.data[l, m]
         h = self.data[l, abs(m)]
-        return h if m >= 0 else (-1) ** l * np.conj(h)
+        return (-1) ** l * np.conj(h)
 
     def __iter__(self) -> Iterator[ModeKey]:
-        """The stored keys, m >= 0."""
+        """The stored keys."""
         return iter(self.data)
 
     def amplitude(self, key: ModeKey) -> np.ndarray:

@@ -197,10 +197,10 @@ def _modes(run: Run, settings: Settings) -> str:
     """What the waveforms hold."""
     if not settings.higher_modes:
         return Report.modes
-    import gwsurrogate_ml as gw
+    from gwsurrogate_ml.surrogate.load import load_aligned
 
     name = run.result.meta["waveform"]
-    modes = ", ".join(f"({ell},{m})" for ell, m in gw.load_surrogate(name).info["modes"])
+    modes = ", ".join(f"({ell},{m})" for ell, m in load_aligned(name).modes)
     return f"the modes {modes} of {name} (matched filter, residual and the figure of the waveform: the (2,2) mode only)"
 
 

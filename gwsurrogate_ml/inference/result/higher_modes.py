@@ -125,9 +125,9 @@ def with_higher_modes(
     if "waveform" in result.meta:
         raise ConfigError(f"the result is already under {result.meta['waveform']!r}: pass the one of the (2,2) analysis")
     require_same_data(result, segment)
-    from gwsurrogate_ml.surrogate.load import load_surrogate
+    from gwsurrogate_ml.surrogate.load import load_aligned
 
-    higher = load_surrogate(surrogate) if isinstance(surrogate, str) else surrogate
+    higher = load_aligned(surrogate) if isinstance(surrogate, str | Path) else surrogate
     draws = chosen_draws(result, n, seed)
     old = SegmentLikelihood(segment, model_of(result))
     new = SegmentLikelihood(segment, Quadrupole(higher))

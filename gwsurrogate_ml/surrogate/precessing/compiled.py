@@ -1,0 +1,231 @@
+"""Compiled output of the precessing surrogate: modes, one observer's polarizations, the aligned model's share."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from gwsurrogate_ml.conventions import ModeKey
+from gwsurrogate_ml.jit import njit
+from gwsurrogate_ml.surrogate.aligned import compiled as aligned_compiled
+from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
+from gwsurrogate_ml.surrogate.precessing import rotation
+from gwsurrogate_ml.surrogate.precessing.rotation import Terms, polynomials, seen_from
+from gwsurrogate_ml.waveform.spline import hermite, slopes
+
+
+class Rotation(NamedTuple):
+    """Which entries of the rotation matrices take which mode to which: `source` and `target` (n,) places of the modes."""
+
+    terms: Terms
+    source: np.ndarray
+    target: np.ndarray
+
+
+@lru_cache
+def rotation_table(modes: tuple[ModeKey, ...], seen: tuple[ModeKey, ...]) -> Rotation:
+    """From co-orbital `modes` to modes `seen` in the inertial frame."""
+    pairs = [(l, m, n) for l, m in modes for k, n in seen if k == l]
+    source = np.array([modes.index((l, m)) for l, m, _ in pairs])
+    target = np.array([seen.index((l, n)) for l, _, n in pairs])
+    return Rotation(rotation.matrix_terms(tuple(pairs)), source, target)
+
+
+@njit(nogil=True)
+def modes(
+    nodes: np.ndarray,
+    states: np.ndarray,
+    rates: np.ndarray,
+    times: np.ndarray,
+    frames: np.ndarray,
+    coorbital: np.ndarray,
+    orders: np.ndarray,
+    r: Rotation,
+    at: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Write the modes in the inertial frame at the times `at` (n,) into `out` (n_seen, n); the first arguments are `Evolved`."""
+    n, n_modes = at.size, coorbital.shape[1]
+    phase = hermite(nodes, states[:, 4].copy(), rates[:, 4].copy(), at)
+    frame = np.empty((4, n))
+    for k in range(4):
+        frame[k] = hermite(nodes, states[:, k].copy(), rates[:, k].copy(), at)
+    rows = np.empty((2 * n_modes, times.size))
+    for k in range(n_modes):
+        rows[2 * k], rows[2 * k + 1] = coorbital[:, k].real, coorbital[:, k].imag
+    tilts = slopes(times, rows)
+    parts = np.empty((2 * n_modes, n))
+    for k in range(2 * n_modes):
+        parts[k] = hermite(times, rows[k], tilts[k], at)
+    entries = np.empty(r.source.size, np.complex128)
+    turned = np.empty(n_modes, np.complex128)
+    for i in range(n):
+        length = np.sqrt((frame[:, i] ** 2).sum())
+        a, b, c, d = frame[:, i] / length
+        polynomials(r.terms, complex(a, -d), complex(-c, -b), entries)
+        for k in range(n_modes):
+            angle = orders[k] * phase[i]
+            turned[k] = complex(parts[2 * k, i], parts[2 * k + 1, i]) * complex(np.cos(angle), -np.sin(angle))
+        out[:, i] = 0.0
+        for k in range(r.source.size):
+            out[r.target[k], i] += entries[k] * turned[r.source[k]]
+
+
+@njit(nogil=True)
+def harmonics(
+    times: np.ndarray, frames: np.ndarray, coorbital: np.ndarray, orders: np.ndarray, t: Terms, theta: float, phi: float, first: int
+) -> np.ndarray:
+    """What an observer in the direction (theta, phi) sees of each order in the orbital phase: real and imaginary parts
+    (2 n_orders, n_t), orders from -5 to 5; before the time number `first` they are zero."""
+    top = 5
+    out = np.zeros((2 * (2 * top + 1), times.size))
+    y = np.empty(orders.size, np.complex128)
+    for i in range(first, times.size):
+        a, b = seen_from(frames[i], theta, phi)
+        polynomials(t, a, b, y)
+        for k in range(orders.size):
+            value = coorbital[i, k] * y[k]
+            out[2 * (orders[k] + top), i] += value.real
+            out[2 * (orders[k] + top) + 1, i] += value.imag
+    return out
+
+
+def _knots(model: AlignedModes, q: float, chi1: float, chi2: float) -> aligned_compiled.Knots:
+    return aligned_compiled.at_knots(
+        model.tables, np.array([[q, chi1, chi2]]), *aligned_compiled.coefficients(model.tables, q, chi1, chi2)
+    )
+
+
+def aligned_phase(model: AlignedModes, q: float, chi1: float, chi2: float, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Orbital frequency (n,) in rad / M and orbital phase (n,) of the aligned model at `times` (n,) in M."""
+    k = _knots(model, q, chi1, chi2)
+    curve = slopes(model.knots, k.phase_slope[0][None])[0]
+    at = times + k.shift[0]
+    frequency = hermite(model.knots, k.phase_slope[0], curve, at)
+    return 0.5 * frequency, 0.5 * hermite(model.knots, k.phase[0], k.phase_slope[0], at)
+
+
+@njit(nogil=True)
+def _mix(
+    t: aligned_compiled.Tables,
+    k: aligned_compiled.Knots,
+    times: np.ndarray,
+    known: np.ndarray,
+    gate: float,
+    places: np.ndarray,
+    odd: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    at = times + k.shift[0]
+    first = max(int(np.searchsorted(t.knots, at[0], side="right")) - 1, 0)
+    row, tilt = np.zeros((2, t.knots.size)), np.zeros((2, t.knots.size))
+    for mode in range(len(places)):
+        plus, minus = places[mode]
+        if plus < 0:
+            continue
+        for part in range(2):
+            row[part, first:], tilt[part, first:] = 0.0, 0.0
+            if mode == 0 and part == 0:
+                row[0], tilt[0] = k.amplitude[0], k.amplitude_slope[0]
+            elif mode:
+                for b in range(k.higher.shape[2]):
+                    factor = k.higher[0, mode - 1, b]
+                    for j in range(first, t.knots.size):
+                        row[part, j] += factor * t.higher_basis[mode - 1, part, b, j]
+                        tilt[part, j] += factor * t.higher_basis[mode - 1, 2 + part, b, j]
+        real, imaginary = hermite(t.knots, row[0], tilt[0], at), hermite(t.knots, row[1], tilt[1], at)
+        sign = -1.0 if odd[mode] else 1.0
+        for i in range(at.size):
+            mirrored = sign * out[i, minus].conjugate()
+            share = known[i] * (1.0 - gate)
+            even = 0.5 * share * (out[i, plus] + mirrored) + (1.0 - share) * complex(real[i], imaginary[i])
+            antisymmetric = 0.5 * known[i] * (out[i, plus] - mirrored)
+            out[i, plus] = even + antisymmetric
+            out[i, minus] = sign * (even - antisymmetric).conjugate()
+
+
+def mix_aligned(
+    model: AlignedModes,
+    binary: tuple[float, float, float],
+    times: np.ndarray,
+    known: np.ndarray,
+    gate: float,
+    places: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Give the aligned model its share of the co-orbital modes `out` (n, n_modes), of their symmetric parts alone.
+
+    Antisymmetric parts vanish with the spins in the plane by themselves.
+
+    Parameters
+    ----------
+    model : AlignedModes
+    binary : q, chi1, chi2 along the orbit
+    times : (n,) float64, M, ascending
+    known : (n,) float64
+        share of what was learned from precessing binaries, and
+    gate : float
+        the aligned model's of that
+    places : (n_aligned, 2) int64
+        where (l, m) and (l, -m) of each of the aligned model's modes are in `out`; negative ones are left alone
+    out : (n, n_modes) complex128
+    """
+    _mix(model.tables, _knots(model, *binary), times, known, gate, places, np.array([l % 2 == 1 for l, _ in model.modes]), out)
+
+
+@njit(nogil=True, fastmath=True)
+def observed(
+    nodes: np.ndarray,
+    states: np.ndarray,
+    rates: np.ndarray,
+    times: np.ndarray,
+    parts: np.ndarray,
+    first: int,
+    start: float,
+    step: float,
+    out: np.ndarray,
+) -> None:
+    """Write ``r (h_plus - i h_cross) / M`` at ``start + j step`` (M) into `out` (n,), from what `harmonics` gives.
+
+    The sum over orders ``exp(-i m phase) H_m(t)``, by cubics in time for the slow factors and powers of ``exp(-i phase)``.
+    """
+    n, rows = out.size, len(parts)
+    top = (rows // 2 - 1) // 2
+    tilts = slopes(times[first:], parts[:, first:])
+    at = np.empty(n)
+    for j in range(n):
+        at[j] = start + step * j
+    phase = hermite(nodes, states[:, 4].copy(), rates[:, 4].copy(), at)
+    a, b, c, d = np.empty(rows), np.empty(rows), np.empty(rows), np.empty(rows)
+    k, last = -1, times.size - 2
+    for j in range(n):
+        i = max(k, first)
+        while i < last and times[i + 1] <= at[j]:
+            i += 1
+        if i != k:
+            k = i
+            width = times[i + 1] - times[i]
+            for r in range(rows):
+                v, s = parts[r, i], tilts[r, i - first]
+                mean = (parts[r, i + 1] - v) / width
+                a[r], b[r] = v, s
+                c[r] = (3.0 * mean - 2.0 * s - tilts[r, i + 1 - first]) / width
+                d[r] = (s + tilts[r, i + 1 - first] - 2.0 * mean) / (width * width)
+        x = at[j] - times[k]
+        cosine, sine = np.cos(phase[j]), np.sin(phase[j])
+        middle = 2 * top
+        real = a[middle] + x * (b[middle] + x * (c[middle] + x * d[middle]))
+        imaginary = a[middle + 1] + x * (b[middle + 1] + x * (c[middle + 1] + x * d[middle + 1]))
+        p, q = 1.0, 0.0
+        for m in range(1, top + 1):
+            p, q = p * cosine - q * sine, p * sine + q * cosine
+            u, v = 2 * (top + m), 2 * (top - m)
+            up = a[u] + x * (b[u] + x * (c[u] + x * d[u]))
+            up_i = a[u + 1] + x * (b[u + 1] + x * (c[u + 1] + x * d[u + 1]))
+            down = a[v] + x * (b[v] + x * (c[v] + x * d[v]))
+            down_i = a[v + 1] + x * (b[v + 1] + x * (c[v + 1] + x * d[v + 1]))
+            real += (up + down) * p + (up_i - down_i) * q
+            imaginary += (up_i + down_i) * p + (down - up) * q
+        out[j] = complex(real, imaginary)

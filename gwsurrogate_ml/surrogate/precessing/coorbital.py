@@ -1,0 +1,130 @@
+"""Modes in the co-orbital frame by polynomials of the spins at each time, symmetric and antisymmetric under reflection apart.
+
+Reflection in the orbital plane takes h_lm to ``(-1)^l conj(h_l,-m)``: half sum and half difference of the two are even and odd in
+the spins' components in the plane, and of the parity (-1)^m under exchange of the bodies (Boyle et al. 2014, arXiv:1409.4431). Real
+and imaginary part of each are a piece.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gwsurrogate_ml.conventions import ModeKey
+from gwsurrogate_ml.jit import njit
+from gwsurrogate_ml.surrogate.precessing.polynomials import Monomials, dot, evaluate, variables
+
+KNOWN: tuple[ModeKey, ...] = tuple((l, m) for l in range(2, 5) for m in range(-l, l + 1))
+"""What is learned from precessing binaries."""
+MODES: tuple[ModeKey, ...] = (*KNOWN, (5, -5), (5, 5))
+"""What the polynomials give: (5, +-5) is the aligned model's, with the spins' components along the orbit at each time."""
+
+
+def pieces() -> list[tuple[int, int, int, int]]:
+    """l, m >= 0, 0 symmetric or 1 antisymmetric, 0 real or 1 imaginary of each piece; of m = 0 half of them vanish.
+
+    The last two are those of (5, 5).
+    """
+    every = [(l, m, odd, part) for l, m in KNOWN if m >= 0 for odd in (0, 1) for part in (0, 1)]
+    return [(l, m, odd, part) for l, m, odd, part in every if m or (l + odd + part) % 2 == 0] + [(5, 5, 0, 0), (5, 5, 0, 1)]
+
+
+def kinds() -> np.ndarray:
+    """Kind of the monomials (n_pieces,) of each piece, see `polynomials.Monomials`."""
+    return np.array([2 * (m % 2) + odd for _, m, odd, _ in pieces()])
+
+
+def split(modes: np.ndarray) -> np.ndarray:
+    """All pieces but the last two, (..., n, n_t) float64, of co-orbital modes (..., 21, n_t) complex128, ordered as `KNOWN`."""
+    out = []
+    for l, m, odd, part in pieces()[:-2]:
+        mirrored = (-1) ** l * np.conj(modes[..., KNOWN.index((l, -m)), :])
+        half = 0.5 * (modes[..., KNOWN.index((l, m)), :] + (-1) ** odd * mirrored)
+        out.append(half.imag if part else half.real)
+    return np.stack(out, axis=-2)
+
+
+class Pieces(NamedTuple):
+    """Polynomials of all pieces at the times of the modes.
+
+    Parameters
+    ----------
+    monomials : Monomials
+    kinds : (n_pieces,) int64
+    coefficients : (n_t, n_pieces, n_most) float32
+        single precision: their errors are 1e-7 of the modes, and memory is what evaluating them takes
+    node : (n_t,) int64
+        the node of the dynamics at the time, or the one before it
+    between : (n_t,) bool
+        whether the time is in the middle between that node and the next
+    plus, minus : (n_pieces,) int64
+        places of (l, m) and (l, -m) among the modes
+    unit_plus, unit_minus : (n_pieces,) complex128
+        what a piece is multiplied by there
+    """
+
+    monomials: Monomials
+    kinds: np.ndarray
+    coefficients: np.ndarray
+    node: np.ndarray
+    between: np.ndarray
+    plus: np.ndarray
+    minus: np.ndarray
+    unit_plus: np.ndarray
+    unit_minus: np.ndarray
+
+
+def table(monomials: Monomials, coefficients: np.ndarray, nodes: np.ndarray, times: np.ndarray) -> Pieces:
+    """The pieces at `times`, each of which is one of `nodes` or in the middle between two."""
+    node = np.searchsorted(nodes, times + 1e-9, side="right") - 1
+    rows = pieces()
+    unit = np.array([1j**part for *_, part in rows])
+    mirrored = np.array([(-1) ** (l + odd) * np.conj(1j**part) if m else 0.0 for l, m, odd, part in rows])
+    return Pieces(
+        monomials,
+        kinds(),
+        coefficients,
+        node,
+        np.abs(nodes[node] - times) > 1e-6,
+        np.array([MODES.index((l, m)) for l, m, *_ in rows]),
+        np.array([MODES.index((l, -m)) for l, m, *_ in rows]),
+        unit,
+        mirrored,
+    )
+
+
+@njit(nogil=True)
+def states_at(p: Pieces, nodes: np.ndarray, states: np.ndarray, rates: np.ndarray) -> np.ndarray:
+    """States (n_t, 11) at the times of the modes; between nodes by the cubic through both and their rates."""
+    out = np.empty((p.node.size, states.shape[1]))
+    for i in range(p.node.size):
+        k = p.node[i]
+        if not p.between[i]:
+            out[i] = states[k]
+            continue
+        step = (nodes[k + 1] - nodes[k]) / 8
+        for c in range(states.shape[1]):
+            out[i, c] = 0.5 * (states[k, c] + states[k + 1, c]) + step * (rates[k, c] - rates[k + 1, c])
+    return out
+
+
+@njit(nogil=True)
+def modes(p: Pieces, q: float, states: np.ndarray, first: int, out: np.ndarray) -> None:
+    """Write the co-orbital modes into `out` (n_t, n_modes) complex128, from the time number `first` on; `states` (n_t, 11)."""
+    x, spins = np.empty(7), np.empty(6)
+    every, values = np.empty(len(p.monomials.exponents)), np.empty(len(p.monomials.exponents), np.float32)
+    for i in range(first, p.node.size):
+        c, s = np.cos(states[i, 4]), np.sin(states[i, 4])
+        for k in (0, 3):
+            spins[k] = c * states[i, 5 + k] + s * states[i, 6 + k]
+            spins[k + 1] = c * states[i, 6 + k] - s * states[i, 5 + k]
+            spins[k + 2] = states[i, 7 + k]
+        variables(q, spins, x)
+        evaluate(p.monomials, x, every)
+        values[:] = every
+        out[i] = 0.0
+        for j in range(p.kinds.size):
+            value = dot(p.monomials, p.kinds[j], values, p.coefficients[i, j])
+            out[i, p.plus[j]] += value * p.unit_plus[j]
+            out[i, p.minus[j]] += value * p.unit_minus[j]

@@ -1,0 +1,272 @@
+"""The precessing surrogate as users see it: modes in geometric units, polarizations in physical ones by bilby's names."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from gwsurrogate_ml.arguments import finite, positive
+from gwsurrogate_ml.binaries import PRECESSING, Binaries
+from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, ModeKey
+from gwsurrogate_ml.errors import DomainError
+from gwsurrogate_ml.kernels import fft
+from gwsurrogate_ml.surrogate.aligned.physical import PhysicalModes
+from gwsurrogate_ml.surrogate.model import Surrogate
+from gwsurrogate_ml.surrogate.precessing import compiled, rotation
+from gwsurrogate_ml.surrogate.precessing.coorbital import MODES
+from gwsurrogate_ml.surrogate.precessing.modes import SEEN, Evolved, PrecessingModes
+from gwsurrogate_ml.waveform.conditioning import start_taper
+from gwsurrogate_ml.waveform.model import Grid, WaveformModel
+
+if TYPE_CHECKING:
+    from gwpy.timeseries import TimeSeries
+
+    from gwsurrogate_ml.waveform.modes import Modes
+
+TOP = 5
+"""Highest order in the orbital phase."""
+
+
+class _Seen(NamedTuple):
+    """A binary and the direction it is seen from in the inertial frame; `begin`, the first `cycle` in M; M in s, `unit`."""
+
+    evolved: Evolved
+    theta: float
+    phi: float
+    begin: float
+    cycle: float
+    unit: float
+
+    @property
+    def highest(self) -> float:
+        """Highest orbital frequency, rad/s."""
+        return float(self.evolved.rates[:, 4].max()) / self.unit
+
+
+def spins_in_orbit(binary: Binaries, theta_jn: float, f_ref: float, phase: float) -> tuple[float, np.ndarray, np.ndarray]:
+    """Angle between orbital angular momentum and line of sight, and spins (3,) in the frame whose x points from the lighter to the
+    heavier body, of one binary, as LALSimulation defines them at `f_ref` (Hz)."""
+    from bilby.gw.conversion import bilby_to_lalsimulation_spins
+    from lal import MSUN_SI
+
+    (s_1,), (s_2,) = binary.spin_1, binary.spin_2
+    if binary.is_aligned:
+        return theta_jn, s_1, s_2
+    a_1, a_2 = (float(np.linalg.norm(s)) for s in (s_1, s_2))
+    iota, *vectors = bilby_to_lalsimulation_spins(
+        theta_jn=theta_jn,
+        phi_jl=float(binary.phi_jl[0]),
+        tilt_1=float(np.arctan2(np.hypot(s_1[0], s_1[1]), s_1[2])),
+        tilt_2=float(np.arctan2(np.hypot(s_2[0], s_2[1]), s_2[2])),
+        phi_12=float(np.arctan2(s_2[1], s_2[0]) - np.arctan2(s_1[1], s_1[0])) % (2 * np.pi),
+        a_1=a_1,
+        a_2=a_2,
+        mass_1=float(binary.mass_1[0]) * MSUN_SI,
+        mass_2=float(binary.mass_2[0]) * MSUN_SI,
+        reference_frequency=f_ref,
+        phase=phase,
+    )
+    return float(iota), np.array(vectors[:3]), np.array(vectors[3:])
+
+
+class PrecessingSurrogate(WaveformModel):
+    """A trained waveform model for binaries with any spins; see `PrecessingModes` for frames and reference times.
+
+    Parameters
+    ----------
+    card : dict
+        parameter ranges, training data, metrics: `info`
+    tensors : dict of float64 arrays
+    aligned : Surrogate
+        the model of aligned spins that it contains
+
+    Examples
+    --------
+    >>> from gwsurrogate_ml import load_surrogate
+    >>> sur = load_surrogate("nrphm")
+    >>> modes = sur(q=2.0, chi1=[0.3, 0.2, 0.1], chi2=[0, 0.4, -0.2], t_ref=-3900.0)
+    >>> bool(abs(modes[2, 2]).max() > abs(modes[2, -1]).max() > 0.01)
+    True
+    """
+
+    space = PRECESSING
+    modes: tuple[ModeKey, ...] = tuple((l, m) for l, m in SEEN if m > 0)
+
+    def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray], aligned: Surrogate) -> None:
+        self.mode_model, self.info = PrecessingModes(card, tensors, aligned.mode_model), card
+        self.aligned = aligned
+        self.t_min, self.t_max = self.mode_model.t_min, self.mode_model.t_max
+        self.name = str(card["name"])
+        ranges = card["ranges"]
+        self.limits = {
+            "mass_ratio": (1.0 / float(ranges["q"]["hard_max"]), 1.0),
+            "a_1": (0.0, float(ranges["chi1"]["hard_max"])),
+            "a_2": (0.0, float(ranges["chi2"]["hard_max"])),
+        }
+        self._orders = np.array([m for _, m in MODES])
+        self._terms = rotation.harmonic_terms(MODES)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Name, version and checksum of the weights."""
+        own = {"name": self.name, "version": self.info.get("version"), "weights_sha256": self.info.get("weights_sha256")}
+        return own | {"aligned_weights_sha256": self.aligned.info.get("weights_sha256")}
+
+    def total_mass_range(self, q: Any, chi1: Any, chi2: Any, f_min: float) -> tuple[np.ndarray, np.ndarray]:
+        """That of the aligned model with the spins' components along the orbit, and the cycle that is tapered."""
+        smallest, largest = self.aligned.total_mass_range(q, chi1, chi2, f_min)
+        return 1.02 * smallest, largest
+
+    def time_before_peak(self, *, mass_1: float, mass_2: float, chi_1: float, chi_2: float, f_min: float) -> float:
+        """That of the aligned model, and the cycle that is tapered."""
+        binary = {"mass_1": mass_1, "mass_2": mass_2, "chi_1": chi_1, "chi_2": chi_2}
+        return self.aligned.time_before_peak(**binary, f_min=f_min) + 1.0 / f_min
+
+    def ringdown(self, total_mass: float) -> float:
+        """Seconds from the peak to the end of a waveform of `total_mass` (solar masses, detector frame)."""
+        return self.t_max * total_mass * MTSUN_SI
+
+    def __call__(self, q: float, chi1: Any, chi2: Any, t_ref: float | None = None, **rest: Any) -> Modes:
+        """Modes of one binary in the inertial frame, r h / M in geometric units: `PrecessingModes`."""
+        return self.mode_model(q, chi1, chi2, t_ref, **rest)
+
+    def _from(self, binary: Binaries, f_min: float, f_ref: float, theta_jn: float, phase: float, room: float = 0.0) -> _Seen:
+        """One binary and where it is seen from: from a cycle before its (2,2) mode passes `f_min` on, or so early that all orders
+        are there from `f_min` on, as far as `room` (s before the peak) and the model reach."""
+        (m_1,), (m_2,) = binary.mass_1, binary.mass_2
+        for name, value in (("f_min", f_min), ("f_ref", f_ref), ("mass_1", m_1), ("mass_2", m_2)):
+            positive(value, name)
+        iota, chi1, chi2 = spins_in_orbit(binary, theta_jn, f_ref, phase)
+        total = float(m_1 + m_2)
+        unit = total * MTSUN_SI
+        model = self.mode_model
+        one = model.one(float(m_1 / m_2), chi1, chi2, {})
+        t_ref = model.reference(*one, f_ref=f_ref, total_mass=total)
+        t_start = t_ref if f_min == f_ref else model.start(*one, t_ref, math.pi * f_min * unit)
+        cycle = 1.0 / f_min / unit
+        begin = t_start - cycle
+        if room:
+            # Time to the peak goes with frequency to the power -8/3; the model itself ends at `t_min`.
+            earliest = max(t_start * (TOP / 2) ** (8 / 3), -room / unit, model.t_min)
+            begin = min(begin, earliest)
+            cycle = max(cycle, 0.1 * (t_start - begin))
+        if begin < model.t_min:
+            raise DomainError(
+                f"the waveform of total mass {total:g} is known from {-model.t_min * unit:.2f} s before its peak, a cycle more is "
+                f"needed to begin at {f_min:g} Hz: raise f_min or the mass"
+            )
+        return _Seen(model.evolve(*one, t_ref, begin), iota, 0.5 * np.pi - phase, begin, cycle, unit)
+
+    def _sampled(self, seen: _Seen, sampling_frequency: float) -> tuple[np.ndarray, int]:
+        """h_plus - i h_cross (n,) at 1 Mpc, tapered over its first cycle, and the first sample's number from the peak."""
+        e, step = seen.evolved, 1.0 / sampling_frequency / seen.unit
+        first, last = math.ceil(seen.begin / step), math.floor(self.t_max / step)
+        PhysicalModes.require_room(last - first, sampling_frequency)
+        place = max(int(np.searchsorted(e.times, first * step, side="right")) - 4, 0)
+        parts = compiled.harmonics(e.times, e.frames, e.coorbital, self._orders, self._terms, seen.theta, seen.phi, place)
+        out = np.empty(last - first + 1, np.complex128)
+        compiled.observed(e.nodes, e.states, e.rates, e.times, parts, place, first * step, step, out)
+        ramp = max(math.ceil(seen.cycle / step), 1)
+        out[:ramp] *= start_taper(np.arange(ramp, dtype=np.float64), 0.0, float(ramp))
+        return out * (seen.unit / MPC_SECONDS), first
+
+    def polarizations(
+        self,
+        *,
+        mass_1: float,
+        mass_2: float,
+        a_1: float,
+        a_2: float,
+        tilt_1: float,
+        tilt_2: float,
+        phi_12: float,
+        phi_jl: float,
+        luminosity_distance: float,
+        theta_jn: float,
+        phase: float,
+        f_min: float,
+        sampling_frequency: float,
+        f_ref: float | None = None,
+    ) -> tuple[TimeSeries, TimeSeries]:
+        """h_plus and h_cross of one binary by bilby's names, from a cycle before the (2,2) mode passes `f_min` on.
+
+        Parameters
+        ----------
+        mass_1, mass_2 : float, solar masses (detector frame)
+        a_1, a_2 : float, dimensionless spin magnitudes
+        tilt_1, tilt_2, phi_12, phi_jl, theta_jn, phase : float, rad
+            at `f_ref`
+        luminosity_distance : float, Mpc
+        f_min, sampling_frequency : float, Hz
+        f_ref : float, Hz, optional
+            frequency of the (2,2) mode to which the spins belong; without it `f_min`
+
+        Returns
+        -------
+        (h_plus, h_cross) : gwpy TimeSeries
+            the peak of the sum over modes at t = 0
+
+        Raises
+        ------
+        DomainError
+            parameters outside the domain, or a waveform that does not reach down to `f_min`
+        """
+        from gwpy.timeseries import TimeSeries
+
+        spins = {"a_1": a_1, "a_2": a_2, "tilt_1": tilt_1, "tilt_2": tilt_2, "phi_12": phi_12, "phi_jl": phi_jl}
+        for name in ("a_1", "a_2"):
+            if spins[name] < 0:
+                raise DomainError(f"{name} is {spins[name]:g}: a magnitude is not negative, give a tilt beyond pi / 2 instead")
+        for name, value in (spins | {"theta_jn": theta_jn, "phase": phase, "luminosity_distance": luminosity_distance}).items():
+            finite(value, name)
+        binary = PRECESSING.binaries(PRECESSING.theta({"chirp_mass": 1.0, "mass_ratio": 1.0} | spins))
+        binary = Binaries(np.array([mass_1]), np.array([mass_2]), binary.spin_1, binary.spin_2, binary.phi_jl)
+        positive(luminosity_distance, "luminosity_distance")
+        positive(sampling_frequency, "sampling_frequency")
+        seen = self._from(binary, f_min, f_min if f_ref is None else f_ref, theta_jn, phase)
+        PhysicalModes.require_rate(sampling_frequency, TOP * seen.highest / (2 * np.pi), TOP)
+        h, first = self._sampled(seen, sampling_frequency)
+        h /= luminosity_distance
+        start = first / sampling_frequency
+        made = (TimeSeries(x, t0=start, sample_rate=sampling_frequency, name=name) for x, name in ((h.real, "hp"), (-h.imag, "hc")))
+        plus, cross = made
+        return plus, cross
+
+    def _segment(self, binary: Binaries, grid: Grid, theta_jn: float, phase: float) -> np.ndarray:
+        """h_plus and h_cross (2, n_f) of one binary at 1 Mpc, peak at t = 0 of the periodic segment."""
+        unit = float((binary.mass_1 + binary.mass_2)[0]) * MTSUN_SI
+        seen = self._from(binary, grid.f_min, grid.f_min, theta_jn, phase, grid.duration - 1.01 * self.t_max * unit)
+        rate = float(PhysicalModes.rate(grid.sampling_frequency, np.array([2 * seen.highest]), TOP)[0])
+        h, first = self._sampled(seen, rate)
+        n = round(grid.duration * rate)
+        if len(h) > n:
+            total = float((binary.mass_1 + binary.mass_2)[0])
+            raise DomainError(
+                f"the signal of total mass {total:g} is {len(h) / rate:.2f} s long from {grid.f_min:g} Hz: the segment of "
+                f"{grid.duration:g} s is too short, take a longer one or a higher f_min"
+            )
+        out = np.empty((2, grid.n_f), np.complex128)
+        for row, part in zip(out, (h.real, -h.imag), strict=True):
+            series = np.zeros(n)
+            series[: len(h) + first], series[first:] = part[-first:], part[:-first]
+            row[:] = fft.rfft(series)[: grid.n_f] / rate
+        return out
+
+    def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `WaveformModel.orders`; spins belong to `f_min`. A Fourier transform over as many phases as there are orders."""
+        orders = np.arange(-TOP, TOP + 1)
+        phases = 2 * np.pi * np.arange(len(orders)) / len(orders)
+        out = np.empty((len(binaries), len(orders), 2, grid.n_f), np.complex128)
+        for i in range(len(binaries)):
+            rows = np.stack([self._segment(binaries[i : i + 1], grid, float(theta_jn[i]), float(phase)) for phase in phases])
+            out[i] = (np.fft.fft(rows, axis=0) / len(orders))[orders % len(orders)]
+        return orders, out
+
+    def transforms(
+        self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance: np.ndarray
+    ) -> np.ndarray:
+        """See `WaveformModel.transforms`."""
+        rows = [self._segment(binaries[i : i + 1], grid, float(theta_jn[i]), float(phase[i])) for i in range(len(binaries))]
+        return np.stack(rows) / np.asarray(luminosity_distance)[:, None, None]

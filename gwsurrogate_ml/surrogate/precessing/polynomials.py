@@ -1,0 +1,105 @@
+"""Polynomials of the mass ratio and the spins at a time, by their behaviour under exchange of the bodies and under reflection.
+
+In the co-orbital frame (x from the lighter to the heavier body, z along the orbital angular momentum), exchange of the bodies turns
+the frame by pi about z, and reflection in the orbital plane reverses the components of spins in the plane. With
+``nu = (q - 1) / (q + 1)``, half sums s and half differences d of the spins, the variables nu, d_z, s_x, s_y are odd under exchange
+and s_x, s_y, d_x, d_y odd under reflection: so is every monomial, or even. What is modelled is odd or even too, and gets monomials
+of its kind alone: without spins in the plane nothing is left of what needs them, and exchanging equal bodies changes nothing.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from gwsurrogate_ml.jit import njit
+
+ODD_UNDER_EXCHANGE = np.array([1, 0, 1, 1, 1, 0, 0])
+ODD_UNDER_REFLECTION = np.array([0, 0, 0, 1, 1, 1, 1])
+N_VARIABLES = 7
+SCALE_NU, SCALE_SPIN = 1 / 3, 0.8
+"""The largest values of nowhere extrapolated variables."""
+
+
+class Monomials(NamedTuple):
+    """All monomials up to a degree, those of one kind side by side.
+
+    Parameters
+    ----------
+    exponents : (n, 7) int64
+    first : (5,) int64
+        where kinds begin and end; kind ``2 * odd under exchange + odd under reflection``
+    target, source, variable : (n - 1,) int64
+        in ascending degree: a monomial is an earlier one times a variable
+    one : int
+        where the constant is
+    """
+
+    exponents: np.ndarray
+    first: np.ndarray
+    target: np.ndarray
+    source: np.ndarray
+    variable: np.ndarray
+    one: int
+
+
+@cache
+def monomials(degree: int) -> Monomials:
+    """The monomials up to a total `degree`."""
+    every = np.array([e for e in product(range(degree + 1), repeat=N_VARIABLES) if sum(e) <= degree])
+    kind = 2 * (every @ ODD_UNDER_EXCHANGE % 2) + every @ ODD_UNDER_REFLECTION % 2
+    exponents = every[np.lexsort((every.sum(axis=1), kind))]
+    first = np.searchsorted(np.sort(kind), np.arange(5))
+    where = {tuple(e): k for k, e in enumerate(exponents.tolist())}
+    steps = []
+    for k in np.argsort(exponents.sum(axis=1), kind="stable")[1:]:
+        e = exponents[k].tolist()
+        v = next(i for i in range(N_VARIABLES) if e[i])
+        e[v] -= 1
+        steps.append((k, where[tuple(e)], v))
+    target, source, variable = np.array(steps).T
+    return Monomials(exponents, first, target, source, variable, where[(0,) * N_VARIABLES])
+
+
+@njit(nogil=True)
+def variables(q: float, spins: np.ndarray, out: np.ndarray) -> None:
+    """The variables (7,) of mass ratio and co-orbital spins (6,), of order one."""
+    out[0] = (q - 1) / (q + 1) / SCALE_NU
+    for k in range(3):
+        half_sum = 0.5 * (spins[k] + spins[3 + k]) / SCALE_SPIN
+        half_difference = 0.5 * (spins[k] - spins[3 + k]) / SCALE_SPIN
+        if k == 2:
+            out[1], out[2] = half_sum, half_difference
+        else:
+            out[3 + k], out[5 + k] = half_sum, half_difference
+
+
+@njit(nogil=True)
+def evaluate(m: Monomials, x: np.ndarray, out: np.ndarray) -> None:
+    """All monomials (n,) of the variables (7,)."""
+    out[m.one] = 1.0
+    for k in range(m.target.size):
+        out[m.target[k]] = out[m.source[k]] * x[m.variable[k]]
+
+
+@njit(nogil=True)
+def table(m: Monomials, q: np.ndarray, spins: np.ndarray) -> np.ndarray:
+    """All monomials (N, n) of N binaries: `q` (N,), co-orbital `spins` (N, 6)."""
+    out = np.empty((len(q), len(m.exponents)))
+    x = np.empty(N_VARIABLES)
+    for i in range(len(q)):
+        variables(q[i], spins[i], x)
+        evaluate(m, x, out[i])
+    return out
+
+
+@njit(nogil=True, fastmath=True)
+def dot(m: Monomials, kind: int, values: np.ndarray, coefficients: np.ndarray) -> float:
+    """Value of a polynomial of one kind: its `coefficients` (n_kind or more,), all monomials' `values` (n,)."""
+    first, total = m.first[kind], coefficients.dtype.type(0.0)
+    for k in range(m.first[kind + 1] - first):
+        total += coefficients[k] * values[first + k]
+    return total

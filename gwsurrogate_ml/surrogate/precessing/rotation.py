@@ -1,0 +1,112 @@
+"""From the co-precessing frame to an observer, and to modes in the inertial frame.
+
+A direction (theta, phi) of the inertial frame is the rotation ``R_n = exp(phi z / 2) exp(theta y / 2)``. Seen from the
+co-precessing frame R(t) it is ``R^-1 R_n``, with Euler angles (alpha, beta, gamma), and
+``h = sum_lm h_lm Y_lm(beta, alpha) exp(2 i gamma)`` with harmonics of spin weight -2 (Boyle 2016, arXiv:1604.08140): exact, and no
+mode needs to be rotated. Harmonics are polynomials of ``R_a = cos(beta / 2) exp(i (alpha + gamma) / 2)`` and
+``R_b = sin(beta / 2) exp(i (gamma - alpha) / 2)``, the quaternion's components: no angle jumps where beta is 0.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from math import factorial, pi, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from gwsurrogate_ml.conventions import ModeKey
+from gwsurrogate_ml.jit import njit
+
+
+class Terms(NamedTuple):
+    """Terms of harmonics, or of rotation matrices, as sums of ``factor cos(beta/2)^cosine sin(beta/2)^sine``.
+
+    Parameters
+    ----------
+    first : (n + 1,) int64
+        where the terms of each entry begin
+    factor : (n_terms,) float64
+    cosine, sine : (n_terms,) int64
+    left, right : (n,) int64
+        powers of the phase factors of R_a and R_b
+    """
+
+    first: np.ndarray
+    factor: np.ndarray
+    cosine: np.ndarray
+    sine: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+
+
+def _entry(l: int, m: int, n: int) -> list[tuple[float, int, int]]:
+    """Terms of Wigner's d^l_{m n}(beta), Condon and Shortley's phase."""
+    norm = sqrt(factorial(l + m) * factorial(l - m) * factorial(l + n) * factorial(l - n))
+    return [
+        (
+            (-1) ** (m - n + k) * norm / (factorial(l + n - k) * factorial(k) * factorial(m - n + k) * factorial(l - m - k)),
+            2 * l + n - m - 2 * k,
+            m - n + 2 * k,
+        )
+        for k in range(max(0, n - m), min(l + n, l - m) + 1)
+    ]
+
+
+def _terms(entries: list[tuple[int, int, int]], factors: list[float]) -> Terms:
+    rows = [_entry(*entry) for entry in entries]
+    flat = [(f * a, c, s) for row, f in zip(rows, factors, strict=True) for a, c, s in row]
+    factor, cosine, sine = (np.array(x) for x in zip(*flat, strict=True))
+    first = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
+    left, right = np.array([m + n for _, m, n in entries]), np.array([n - m for _, m, n in entries])
+    return Terms(first, factor, cosine, sine, left, right)
+
+
+@cache
+def harmonic_terms(modes: tuple[ModeKey, ...]) -> Terms:
+    """Of the harmonics of spin weight -2 of `modes`."""
+    return _terms([(l, m, 2) for l, m in modes], [sqrt((2 * l + 1) / (4 * pi)) for l, _ in modes])
+
+
+def matrix_terms(entries: tuple[tuple[int, int, int], ...]) -> Terms:
+    """Of the entries (l, m, n) of matrices that give harmonics of a product: ``Y_lm(Q P) = sum_n T_lmn(Q) Y_ln(P)``."""
+    return _terms(list(entries), [1.0] * len(entries))
+
+
+@njit(nogil=True)
+def seen_from(frame: np.ndarray, theta: float, phi: float) -> tuple[complex, complex]:
+    """R_a and R_b of a direction seen from a `frame` (4,), scalar first."""
+    c, s = np.cos(theta / 2), np.sin(theta / 2)
+    # R_n = exp(phi z / 2) exp(theta y / 2)
+    e, f = np.cos(phi / 2), np.sin(phi / 2)
+    n = (e * c, -f * s, e * s, f * c)
+    a, b, g, d = frame[0], -frame[1], -frame[2], -frame[3]
+    w = a * n[0] - b * n[1] - g * n[2] - d * n[3]
+    x = a * n[1] + b * n[0] + g * n[3] - d * n[2]
+    y = a * n[2] - b * n[3] + g * n[0] + d * n[1]
+    z = a * n[3] + b * n[2] - g * n[1] + d * n[0]
+    return complex(w, z), complex(y, x)
+
+
+@njit(nogil=True)
+def _power(base: complex, n: int) -> complex:
+    """Integer power of a complex number of modulus one."""
+    if n < 0:
+        base, n = base.conjugate(), -n
+    out = complex(1.0, 0.0)
+    for _ in range(n):
+        out *= base
+    return out
+
+
+@njit(nogil=True)
+def polynomials(terms: Terms, r_a: complex, r_b: complex, out: np.ndarray) -> None:
+    """All entries of `terms` into `out` (n,) complex128."""
+    cosine, sine = abs(r_a), abs(r_b)
+    left = r_a / cosine if cosine > 0 else complex(1.0, 0.0)
+    right = r_b / sine if sine > 0 else complex(1.0, 0.0)
+    for k in range(terms.left.size):
+        total = 0.0
+        for j in range(terms.first[k], terms.first[k + 1]):
+            total += terms.factor[j] * cosine ** terms.cosine[j] * sine ** terms.sine[j]
+        out[k] = total * _power(left, terms.left[k]) * _power(right, terms.right[k])

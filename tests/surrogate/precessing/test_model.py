@@ -1,0 +1,309 @@
+"""The shipped precessing surrogate keeps its promises: truth, limits, symmetries, reference times, conventions, bad input."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gwsurrogate_ml as gw
+from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.binaries import PRECESSING, Binaries
+from gwsurrogate_ml.conventions import MTSUN_SI
+from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError, DomainWarning
+from gwsurrogate_ml.surrogate.load import load_aligned, load_model
+from gwsurrogate_ml.surrogate.precessing import coorbital
+from gwsurrogate_ml.surrogate.precessing.model import PrecessingSurrogate, spins_in_orbit
+from gwsurrogate_ml.waveform.model import Grid
+
+Q, CHI_1, CHI_2 = 1.8, np.array([0.5, 0.2, 0.3]), np.array([-0.3, 0.4, -0.2])
+BINARY = {
+    "mass_1": 39.0, "mass_2": 26.0, "a_1": 0.6, "a_2": 0.4, "tilt_1": 1.0, "tilt_2": 0.7, "phi_12": 0.3, "phi_jl": 1.0,
+    "luminosity_distance": 400.0, "theta_jn": 0.8, "phase": 1.0, "f_min": 20.0, "sampling_frequency": 4096.0,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sur() -> PrecessingSurrogate:
+    model = gw.load_surrogate("nrphm")
+    assert isinstance(model, PrecessingSurrogate)
+    return model
+
+
+def binary_of(a_1: float = 0.7, a_2: float = 0.6) -> Binaries:
+    return PRECESSING.binaries(np.array([[30.0, 0.6, a_1, a_2, 1.2, 1.5, 0.7, 0.4]]))
+
+
+def test_it_gives_nrsur7dq2s_modes(sur) -> None:
+    with np.load(Path(__file__).parent / "nrsur7dq2.npz") as file:
+        truth = dict(file)
+    for row, modes in zip(truth["parameters"], truth["modes"], strict=True):
+        found = sur(row[0], row[1:4], row[4:], t_ref=-4499.999, times=truth["times"])
+        ours = np.array([found[mode] for mode in coorbital.KNOWN])
+        scale = np.sqrt((np.abs(modes) ** 2).sum(axis=0)).max()
+        # The orbital phase is off by 0.025 rad at most for nine of ten binaries.
+        assert np.sqrt((np.abs(ours - modes) ** 2).sum(axis=0)).max() < 0.08 * scale
+        early = truth["times"] < -2000
+        assert np.sqrt((np.abs(ours - modes)[:, early] ** 2).sum(axis=0)).max() < 0.02 * scale
+
+
+def test_the_peak_of_the_sum_over_modes_is_at_zero(sur) -> None:
+    t = np.arange(-20.0, 20.0, 0.05)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        spins = rng.normal(size=(2, 3))
+        spins *= 0.7 * rng.random((2, 1)) / np.linalg.norm(spins, axis=1)[:, None]
+        modes = sur(rng.uniform(1, 2), *spins, t_ref=-1000.0, times=t)
+        assert abs(t[np.argmax(sum(np.abs(modes[mode]) ** 2 for mode in modes))]) < 1.0
+
+
+def test_aligned_spins_give_the_aligned_model(sur) -> None:
+    t = np.linspace(-4000.0, 90.0, 2001)
+    aligned = load_aligned("nrhm")(q=Q, chi1=0.4, chi2=-0.3, times=t)
+    found = sur(Q, [0, 0, 0.4], [0, 0, -0.3], t_ref=-3000.0, times=t)
+    phase = -0.5 * np.angle(aligned[2, 2] * np.conj(found[2, 2]))
+    turn = phase[len(t) // 2]
+    for l, m in aligned:
+        for sign in (1, -1):
+            h = found[l, sign * m] * np.exp(-2j * turn * sign * m / 2)
+            worst = min(np.abs(h - s * aligned[l, sign * m]).max() for s in ((-1) ** m, 1))
+            assert worst < 1e-4 * np.abs(aligned[2, 2]).max()
+
+
+def test_bodies_of_equal_mass_may_be_exchanged(sur) -> None:
+    t = np.linspace(-3000.0, 90.0, 500)
+    one = sur(1.0, CHI_1, CHI_2, t_ref=-2000.0, times=t)
+    turned = np.array([-1.0, -1.0, 1.0])
+    other = sur(1.0, turned * CHI_2, turned * CHI_1, t_ref=-2000.0, times=t)
+    for l, m in one:
+        np.testing.assert_allclose(other[l, m], (-1) ** m * one[l, m], atol=2e-6)
+
+
+def test_the_spins_of_any_time_describe_the_binary(sur) -> None:
+    model = sur.mode_model
+    first = model.evolve(Q, CHI_1, CHI_2, -4000.0, -4400.0)
+    for t_ref in (-2500.0, -600.0, -120.0):
+        k = int(np.argmin(np.abs(first.nodes - t_ref)))
+        state = first.states[k]
+        c, s = np.cos(state[4]), np.sin(state[4])
+        turn = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
+        again = model.evolve(Q, turn @ state[5:8], turn @ state[8:], float(first.nodes[k]), -4400.0)
+        n = min(len(first.times), len(again.times))
+        late = first.times[-n:] < 20.0
+        change = np.abs(again.coorbital[-n:][late] - first.coorbital[-n:][late]).max()
+        assert change < 2e-3 * np.abs(first.coorbital).max()
+        phase = again.states[-n:, 4] - first.states[-n:, 4]
+        assert np.ptp(phase[first.nodes[-n:] < 0]) < 5e-3
+
+
+def test_modes_do_not_depend_on_the_other_times_asked_for(sur) -> None:
+    alone = sur(Q, CHI_1, CHI_2, t_ref=-10.0, times=[-200.0])
+    among = sur(Q, CHI_1, CHI_2, t_ref=-10.0, times=[-1000.0, -200.0, 3.0])
+    for mode in alone:
+        assert abs(alone[mode][0] - among[mode][1]) < 2e-6
+
+
+def test_asymmetry_is_proportional_to_small_spins_in_the_plane(sur) -> None:
+    ratios = []
+    for p in (0.02, 0.1, 0.15):
+        at = sur.mode_model.evolve(1.5, np.array([p, 0.0, 0.3]), np.array([0.0, 0.0, 0.1]), -50.0, -60.0)
+        row = at.coorbital[int(np.argmin(np.abs(at.times + 50.0)))]
+        plus, minus = (row[coorbital.MODES.index((2, m))] for m in (2, -2))
+        ratios.append(abs(plus - np.conj(minus)) / p)
+    assert np.ptp(ratios) < 0.15 * np.mean(ratios)
+
+
+@pytest.mark.parametrize("how", ["omega_ref", "f_ref"])
+def test_frequencies_and_times_are_references_alike(sur, how: str) -> None:
+    t = np.linspace(-500.0, 50.0, 300)
+    model, total = sur.mode_model, 65.0
+    if how == "omega_ref":
+        t_ref = model.reference(Q, CHI_1, CHI_2, omega_ref=0.02)
+        found = sur(Q, CHI_1, CHI_2, omega_ref=0.02, times=t)
+    else:
+        t_ref = model.reference(Q, CHI_1, CHI_2, f_ref=25.0, total_mass=total)
+        found = sur(Q, CHI_1, CHI_2, f_ref=25.0, total_mass=total, times=t)
+    wanted = sur(Q, CHI_1, CHI_2, t_ref=t_ref, times=t)
+    np.testing.assert_array_equal(found[2, 2], wanted[2, 2])
+    at = model.evolve(Q, CHI_1, CHI_2, t_ref, t_ref)
+    omega = 0.02 if how == "omega_ref" else np.pi * 25.0 * total * MTSUN_SI
+    assert np.interp(t_ref, at.nodes, at.rates[:, 4]) == pytest.approx(omega, rel=0.02)
+
+
+def test_early_inspiral_joins_what_is_known(sur) -> None:
+    t = np.arange(-9000.0, -3000.0, 10.0)
+    modes = sur(Q, CHI_1, CHI_2, t_ref=-5000.0, times=t)
+    power = sum(np.abs(modes[mode]) ** 2 for mode in modes)
+    assert np.all(np.abs(np.diff(power) / power[1:]) < 0.02)
+
+
+def overlap(a: np.ndarray, b: np.ndarray, grid: Grid) -> tuple[float, float]:
+    """Largest over time, of two pairs of polarizations; and its phase, flat noise from 30 to 400 Hz."""
+    f = np.arange(grid.n_f) / grid.duration
+    inside = (f > 30) & (f < 400)
+    product = (np.conj(a) * b * inside).sum(axis=0)
+    z = np.fft.ifft(np.concatenate([product, np.zeros(7 * len(f))])) * 8 * len(f)
+    norm = np.sqrt((np.abs(a) ** 2 * inside).sum() * (np.abs(b) ** 2 * inside).sum())
+    k = int(np.argmax(np.abs(z)))
+    return float(np.abs(z[k]) / norm), float(np.angle(z[k]))
+
+
+def test_transforms_of_aligned_spins_are_nrhms(sur) -> None:
+    grid, one = Grid(4.0, 1024.0, 20.0), np.ones(1)
+    binaries = Binaries.aligned([46.0], [24.0], [0.3], [-0.2])
+    ours = sur.transforms(binaries, grid, 1.2 * one, 0.4 * one, one)[0]
+    best = max(
+        overlap(load_aligned("nrhm").transforms(binaries, grid, 1.2 * one, phase * one, one)[0], ours, grid)[0]
+        for phase in np.linspace(0, 2 * np.pi, 200)
+    )
+    assert best > 0.9995
+
+
+@pytest.mark.peer
+def test_signs_and_angles_are_those_of_imrphenomtphm(sur) -> None:
+    import lal
+    import lalsimulation
+
+    rate = 2048.0
+    for phase, theta_jn in ((0.3, 0.6), (2.0, 2.2), (4.5, 2.2)):
+        binaries = binary_of()
+        seen = sur._from(binaries, 20.0, 20.0, theta_jn, phase)
+        h, first = sur._sampled(seen, rate)
+        iota, chi1, chi2 = spins_in_orbit(binaries, theta_jn, 20.0, phase)
+        plus, cross = lalsimulation.SimInspiralChooseTDWaveform(
+            float(binaries.mass_1[0]) * lal.MSUN_SI, float(binaries.mass_2[0]) * lal.MSUN_SI, *chi1, *chi2, 1e6 * lal.PC_SI,
+            iota, phase, 0.0, 0.0, 0.0, 1 / rate, 20.0, 20.0, None, lalsimulation.IMRPhenomTPHM,
+        )  # fmt: skip
+        other = plus.data.data - 1j * cross.data.data
+        n = round(4 * rate)
+        both = []
+        for series, start in ((h, first), (other, round(float(plus.epoch) * rate))):
+            row = np.zeros(n, complex)
+            row[(np.arange(len(series)) + start) % n] = series
+            both.append(np.fft.fft(row))
+        f = np.abs(np.fft.fftfreq(n, 1 / rate))
+        inside = (f > 30) & (f < 400)
+        z = np.fft.ifft(np.conj(both[0]) * both[1] * inside) * n
+        norm = np.sqrt((np.abs(both[0][inside]) ** 2).sum() * (np.abs(both[1][inside]) ** 2).sum())
+        k = int(np.argmax(np.abs(z)))
+        # One wrong sign or angle gives an overlap far below, or a phase far from zero.
+        assert np.abs(z[k]) / norm > 0.97
+        assert abs(np.angle(z[k])) < 1.2
+        assert np.linalg.norm(both[0][inside]) == pytest.approx(np.linalg.norm(both[1][inside]), rel=0.1)
+
+
+def test_polarizations_are_the_modes_seen_from_the_observer(sur) -> None:
+    plus, cross = sur.polarizations(**BINARY)
+    total = BINARY["mass_1"] + BINARY["mass_2"]
+    unit = total * MTSUN_SI
+    binaries = PRECESSING.binaries(PRECESSING.theta({"chirp_mass": 1.0, "mass_ratio": 1.0} | BINARY))
+    binaries = Binaries(np.array([39.0]), np.array([26.0]), binaries.spin_1, binaries.spin_2, binaries.phi_jl)
+    iota, chi1, chi2 = spins_in_orbit(binaries, BINARY["theta_jn"], 20.0, BINARY["phase"])
+    at = plus.times.value / unit
+    inside = (at > -1500) & (at < 60)
+    modes = sur(1.5, chi1, chi2, f_ref=20.0, total_mass=total, times=at[inside])
+    import lal
+
+    seen = sum(modes[l, m] * lal.SpinWeightedSphericalHarmonic(iota, np.pi / 2 - BINARY["phase"], -2, l, m) for l, m in modes) * (
+        unit / (400.0 * 1e6 * lal.PC_SI / lal.C_SI)
+    )
+    found = (plus.value - 1j * cross.value)[inside]
+    assert np.abs(found - seen).max() < 1e-3 * np.abs(seen).max()
+
+
+def test_orders_sum_to_the_waveform(sur) -> None:
+    """To what the dynamics themselves depend on the orbital phase."""
+    grid, theta = Grid(4.0, 1024.0, 20.0), np.array([1.1])
+    binaries = binary_of()
+    orders, spectra = sur.orders(binaries, grid, theta)
+    for phase in (0.4, 2.2):
+        summed = np.einsum("m,mpf->pf", np.exp(1j * phase * orders), spectra[0])
+        direct = sur.transforms(binaries, grid, theta, np.array([phase]), np.ones(1))[0]
+        assert np.linalg.norm(summed - direct) < 0.03 * np.linalg.norm(direct)
+
+
+def test_it_is_a_waveform_model_like_others(sur) -> None:
+    model = load_model("nrphm")
+    assert model.space == PRECESSING
+    again = pickle.loads(pickle.dumps(sur))
+    grid, theta = Grid(4.0, 512.0, 25.0), np.array([0.4])
+    np.testing.assert_array_equal(
+        again.transforms(binary_of(), grid, theta, theta, np.ones(1)), sur.transforms(binary_of(), grid, theta, theta, np.ones(1))
+    )
+    smallest, _ = sur.total_mass_range(1.5, 0.1, 0.1, 20.0)
+    assert 20 < float(smallest) < 60
+    assert sur.ringdown(65.0) == pytest.approx(100 * 65 * MTSUN_SI, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "words"),
+    [
+        ({"q": 2.4}, DomainError, ("q = 2.4", "[1, 2]")),
+        ({"q": 0.8}, DomainError, ("q",)),
+        ({"chi1": [0.9, 0.5, 0.0]}, DomainError, ("chi1", "0.9")),
+        ({"chi1": 0.3}, ConfigError, ("chi1", "three components")),
+        ({"chi2": [0.1, np.nan, 0.0]}, DomainError, ("chi2", "finite")),
+        ({"chi2": "up"}, ConfigError, ("chi2", "three components")),
+        ({"t_ref": None}, ConfigError, ("no reference", "t_ref", "f_ref")),
+        ({"omega_ref": 0.02}, ConfigError, ("t_ref and omega_ref",)),
+        ({"t_ref": -1e5}, DomainError, ("t_ref", "outside")),
+        ({"t_ref": 10.0}, DomainError, ("t_ref", "outside")),
+        ({"t_ref": None, "f_ref": 20.0}, ConfigError, ("total_mass",)),
+        ({"t_ref": None, "f_ref": 20.0, "total_mass": "x"}, ConfigError, ("total_mass",)),
+        ({"t_ref": None, "f_ref": 500.0, "total_mass": 65.0}, DomainError, ("f_ref = 500", "reference inside")),
+        ({"t_ref": None, "omega_ref": 1e-4}, DomainError, ("omega_ref", "reference inside")),
+        ({"times": [0.0, 1e6]}, DomainError, ("times", "covers")),
+        ({"times": [[0.0]]}, ConfigError, ("one-dimensional",)),
+        ({"mass_ratio": 0.5}, ConfigError, ("mass_ratio", "q")),
+    ],
+)
+def test_bad_input_is_refused_with_the_way_on(sur, change: dict[str, Any], kind: type[Exception], words: tuple[str, ...]) -> None:
+    with pytest.raises(kind) as caught:
+        sur(**({"q": Q, "chi1": CHI_1, "chi2": CHI_2, "t_ref": -1000.0} | change))
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "word"),
+    [
+        ({"a_1": -0.3}, DomainError, "a_1"),
+        ({"tilt_1": None}, ConfigError, "tilt_1"),
+        ({"f_min": 0.0}, ConfigError, "f_min"),
+        ({"sampling_frequency": 256.0}, ConfigError, "sampling_frequency"),
+        ({"luminosity_distance": -1.0}, ConfigError, "luminosity_distance"),
+        ({"mass_1": 6.0, "mass_2": 5.0}, DomainError, "f_ref"),
+        ({"mass_1": 20.0}, DomainError, "q"),
+    ],
+)
+def test_bad_polarizations_are_refused(sur, change: dict[str, Any], kind: type[Exception], word: str) -> None:
+    with pytest.raises(kind, match=word):
+        sur.polarizations(**(BINARY | change))
+
+
+def test_the_trained_range_warns_beyond(sur) -> None:
+    with pytest.warns(DomainWarning, match="chi1"):
+        sur(Q, [0.85, 0.0, 0.0], CHI_2, t_ref=-1000.0, times=[0.0])
+    assert sur.mode_model.one(1.2, 0.9 * np.array([0.6, 0.0, 0.8]), CHI_2, {})[0] == 1.2
+
+
+def test_spins_in_the_plane_are_refused_by_aligned_models() -> None:
+    with pytest.raises(ConfigError, match="nrphm"):
+        load_aligned("nrhm").quadrupole(binary_of(), Grid(4.0, 1024.0, 20.0))
+    with pytest.raises(ConfigError, match="aligned"):
+        load_aligned("nrphm")
+
+
+def test_weights_and_card_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
+    for change, word in (({"degree": 5}, "shape"), ({"aligned_weights_sha256": "0"}, "another nrhm")):
+        folder = tmp_path / word.split()[0]
+        shutil.copytree(artifacts.SHIPPED / "nrphm", folder)
+        card = json.loads((folder / "card.json").read_text()) | change
+        (folder / "card.json").write_text(json.dumps(card))
+        with pytest.raises(ArtifactError, match=word):
+            gw.load_surrogate(folder)
