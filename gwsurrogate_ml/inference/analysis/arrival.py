@@ -34,6 +34,8 @@ REACH = 3.0
 GRID = 0.1
 """Seconds: the prior's centre is a multiple of this, or of the prior's half-width where that is less. Whatever time was given and
 whatever template was loudest, the same data are cut."""
+EARTH = 0.0213
+"""Light seconds from the geocentre to a detector."""
 LOUDER = 10.0
 """Squared signal-to-noise ratio by which something outside the prior must exceed all inside: 2 log of the times tried, and room."""
 UNEQUAL = 4.0
@@ -81,14 +83,14 @@ def centred(
         except DataError:  # beyond the data's ends, or in a gap: the event may still lie in the segment that is there
             return _renamed(segment, gps)
 
-    gps = _arrival(at, data.gps, prior, model, seed)
+    gps, missed = _arrival(at, data.gps, prior, model, seed)
     if gps == data.gps:
         return data, segment
-    moved = replace(data, gps=gps, flags=_flags(data.flags, data.gps, gps, prior))
+    moved = replace(data, gps=gps, flags=_flags(data.flags, data.gps, gps, missed))
     try:
         return moved, moved.segment(**options)
     except DataError:
-        return moved, replace(segment, gps=gps, flags=_flags(segment.flags, data.gps, gps, prior))
+        return moved, replace(segment, gps=gps, flags=_flags(segment.flags, data.gps, gps, missed))
 
 
 def analysed(
@@ -124,8 +126,8 @@ def analysed(
     require(data)
     if not centre:
         return data
-    gps = _arrival(partial(_renamed, data), data.gps, prior, model, seed)
-    return data if gps == data.gps else replace(data, gps=gps, flags=_flags(data.flags, data.gps, gps, prior))
+    gps, missed = _arrival(partial(_renamed, data), data.gps, prior, model, seed)
+    return data if gps == data.gps else replace(data, gps=gps, flags=_flags(data.flags, data.gps, gps, missed))
 
 
 def _renamed(segment: AnalysisSegment, gps: float) -> AnalysisSegment | None:
@@ -139,10 +141,9 @@ def require_data(data: object) -> None:
         raise ConfigError(f"data are a {type(data).__name__}: give StrainData, such as StrainData.from_files, or a segment")
 
 
-def _flags(flags: tuple[str, ...], given: float, found: float, prior: Prior) -> tuple[str, ...]:
-    """The flags, with one for a time given from which the prior would not have reached the event."""
-    # GPS times in double precision are 0.2 microseconds apart.
-    if abs(found - given) <= prior.time_half_width + 1e-6:
+def _flags(flags: tuple[str, ...], given: float, found: float, missed: bool) -> tuple[str, ...]:
+    """The flags, with one for a time given from which the prior would have `missed` the event."""
+    if not missed:
         return flags
     return (
         *flags,
@@ -151,8 +152,10 @@ def _flags(flags: tuple[str, ...], given: float, found: float, prior: Prior) -> 
     )
 
 
-def _arrival(at: Callable[[float], AnalysisSegment | None], gps: float, prior: Prior, model: WaveformModel, seed: int) -> float:
-    """GPS time of the event, on the grid.
+def _arrival(
+    at: Callable[[float], AnalysisSegment | None], gps: float, prior: Prior, model: WaveformModel, seed: int
+) -> tuple[float, bool]:
+    """GPS time of the event, on the grid; and whether the prior about `gps` would have missed it, or cut it off.
 
     Parameters
     ----------
@@ -197,7 +200,8 @@ def _arrival(at: Callable[[float], AnalysisSegment | None], gps: float, prior: P
             if close is None or found[1] <= close[1]:
                 break
         centre, (time, loud) = new, found
-    return centre
+    # The detectors see it up to an Earth's radius from the geocentre, whose time the prior is on.
+    return centre, centre != gps and abs(time - gps) > max(half_width - EARTH, step / 2)
 
 
 def _shared(squared: np.ndarray) -> np.ndarray:
