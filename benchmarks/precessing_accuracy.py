@@ -78,10 +78,10 @@ class Band:
             overlap = np.vdot(a, b * np.exp(2e-3j * np.pi * self.f * p[1]))
             return 1 - abs(overlap) / np.sqrt(norm * np.vdot(b, b).real)
 
-        starts = [(phi, t) for phi in np.linspace(0, 2 * np.pi, 12, endpoint=False) for t in (-1.0, 0.0, 1.0)]
-        start = np.array(min(starts, key=lambda p: loss(np.array(p))))
-        if loss(np.zeros(2)) < 0.1:
-            start = np.zeros(2)
+        start = np.zeros(2)
+        if loss(start) > 0.01:
+            grid = [(phi, t) for phi in np.linspace(0, 2 * np.pi, 12, endpoint=False) for t in (-1.0, 0.0, 1.0)]
+            start = np.array(min(grid, key=lambda p: loss(np.array(p))))
         for scale in (0.05, 0.005):
             simplex = start + np.array([[0.0, 0.0], [scale, 0.0], [0.0, 2 * scale]])
             options = {"xatol": 1e-5, "fatol": 1e-11, "initial_simplex": simplex}

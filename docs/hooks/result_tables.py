@@ -283,6 +283,12 @@ def loud() -> str:
     return table(head, rows)
 
 
+def precessing_accuracy() -> str:
+    """The precessing surrogate and its peers against NRSur7dq2."""
+    path = RESULTS / "precessing_accuracy.md"
+    return path.read_text(encoding="utf-8") if path.exists() else missing(path.name)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "kernels": kernels,
     "kernels-two-threads": lambda: kernels("kernels_two_threads"),
@@ -299,4 +305,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "planted": planted,
     "trigger-time": trigger_time,
     "loud": loud,
+    "precessing_accuracy": precessing_accuracy,
 }

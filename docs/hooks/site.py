@@ -134,6 +134,8 @@ def models() -> str:
         page = ROOT / "docs" / "models" / f"{folder.name}.md"
         name = f"[`{folder.name}`]({page.name})" if page.exists() else f"`{folder.name}`"
         what = card["kind"].replace("_", " ")
+        if "description" in card:
+            what = card["description"]
         if card.get("modes"):
             what += f", modes {', '.join('({},{})'.format(*mode) for mode in card['modes'])}"
         if detectors := card.get("config", {}).get("segment", {}).get("detectors"):

@@ -38,6 +38,7 @@ class LalModel(WaveformModel):
     """Waveforms of a LAL frequency-domain approximant: aligned or precessing, (2,2) alone or with all its modes, as LAL has it.
 
     Which orders in the orbital phase it has is found out from a waveform at several phases; spins belong to `f_min` of the grid.
+    `modes` names each order by its lowest l alone: (2,2) stands for (3,2) too where LAL has it.
 
     Parameters
     ----------
