@@ -34,6 +34,46 @@ def require_approximant(name: str) -> int:
         raise ConfigError(f"LALSimulation knows no approximant {name!r}") from error
 
 
+OPPOSITE = 1e-5
+"""Radians: spins this close to opposite azimuths are moved by it: at exactly opposite ones IMRPhenomXPHM jumps with the phase."""
+
+
+def spins_in_orbit(binary: Binaries, theta_jn: float, f_ref: float, phase: float) -> tuple[float, np.ndarray, np.ndarray]:
+    """Inclination and spins of one binary as LALSimulation takes them at `f_ref` (Hz).
+
+    Returns
+    -------
+    iota : float, rad
+        angle between orbital angular momentum and line of sight
+    spin_1, spin_2 : (3,) float64, dimensionless
+        z along the orbital angular momentum, x from the lighter to the heavier body
+    """
+    from bilby.gw.conversion import bilby_to_lalsimulation_spins
+    from lal import MSUN_SI
+
+    (s_1,), (s_2,) = binary.spin_1, binary.spin_2
+    if binary.is_aligned:
+        return theta_jn, s_1, s_2
+    a_1, a_2 = (max(float(np.linalg.norm(s)), 1e-12) for s in (s_1, s_2))
+    phi_12 = float(np.arctan2(s_2[1], s_2[0]) - np.arctan2(s_1[1], s_1[0])) % (2 * np.pi)
+    if abs(phi_12 - np.pi) < OPPOSITE:
+        phi_12 += OPPOSITE
+    iota, *vectors = bilby_to_lalsimulation_spins(
+        theta_jn=theta_jn,
+        phi_jl=float(binary.phi_jl[0]),
+        tilt_1=float(np.arccos(np.clip(s_1[2] / a_1, -1, 1))),
+        tilt_2=float(np.arccos(np.clip(s_2[2] / a_2, -1, 1))),
+        phi_12=phi_12,
+        a_1=a_1,
+        a_2=a_2,
+        mass_1=float(binary.mass_1[0]) * MSUN_SI,
+        mass_2=float(binary.mass_2[0]) * MSUN_SI,
+        reference_frequency=f_ref,
+        phase=phase,
+    )
+    return float(iota), np.array(vectors[:3]), np.array(vectors[3:])
+
+
 class LalModel(WaveformModel):
     """Waveforms of a LAL frequency-domain approximant: aligned or precessing, (2,2) alone or with all its modes, as LAL has it.
 
@@ -96,28 +136,12 @@ class LalModel(WaveformModel):
         """h_plus and h_cross (2, n_f) of one binary at 1 Mpc."""
         import lal
         import lalsimulation
-        from bilby.gw.conversion import bilby_to_lalsimulation_spins
 
-        (m_1,), (m_2,), (s_1,), (s_2,) = binary.mass_1, binary.mass_2, binary.spin_1, binary.spin_2
-        iota, vectors = theta_jn, (*s_1, *s_2)
-        if not binary.is_aligned:
-            a_1, a_2 = (max(float(np.linalg.norm(s)), 1e-12) for s in (s_1, s_2))
-            iota, *vectors = bilby_to_lalsimulation_spins(
-                theta_jn=theta_jn,
-                phi_jl=float(binary.phi_jl[0]),
-                tilt_1=float(np.arccos(np.clip(s_1[2] / a_1, -1, 1))),
-                tilt_2=float(np.arccos(np.clip(s_2[2] / a_2, -1, 1))),
-                phi_12=float(np.arctan2(s_2[1], s_2[0]) - np.arctan2(s_1[1], s_1[0])) % (2 * np.pi),
-                a_1=a_1,
-                a_2=a_2,
-                mass_1=m_1 * lal.MSUN_SI,
-                mass_2=m_2 * lal.MSUN_SI,
-                reference_frequency=grid.f_min,
-                phase=phase,
-            )
+        (m_1,), (m_2,) = binary.mass_1, binary.mass_2
+        iota, spin_1, spin_2 = spins_in_orbit(binary, theta_jn, grid.f_min, phase)
         out = np.zeros((2, grid.n_f), dtype=np.complex128)
         both = lalsimulation.SimInspiralChooseFDWaveform(
-            m_1 * lal.MSUN_SI, m_2 * lal.MSUN_SI, *vectors, 1e6 * lal.PC_SI, iota, phase, 0.0, 0.0, 0.0,
+            m_1 * lal.MSUN_SI, m_2 * lal.MSUN_SI, *spin_1, *spin_2, 1e6 * lal.PC_SI, iota, phase, 0.0, 0.0, 0.0,
             1 / grid.duration, grid.f_min, grid.sampling_frequency / 2, grid.f_min, None, self._number,
         )  # fmt: skip
         for row, series in zip(out, both, strict=True):

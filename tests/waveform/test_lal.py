@@ -88,6 +88,18 @@ def test_lal_models_sum_to_what_lal_gives(name: str, orders: list[int]) -> None:
     assert np.linalg.norm(direct - summed) < 1e-5 * np.linalg.norm(direct)  # XPHM interpolates: 2e-6
 
 
+def test_opposite_azimuths_of_the_spins_are_no_exception() -> None:
+    """At exactly opposite ones IMRPhenomXPHM jumps with the orbital phase (`findings`): its orders would not sum."""
+    model, grid = load_model("lal:IMRPhenomXPHM"), Grid(4.0, 1024.0, 20.0)
+    spins = {"a_1": 0.6, "a_2": 0.6, "tilt_1": np.pi / 2, "tilt_2": np.pi / 2, "phi_12": np.pi, "phi_jl": np.pi}
+    binary = model.space.binaries(model.space.theta({"chirp_mass": 28.0, "mass_ratio": 0.8} | spins))
+    one = np.ones(1)
+    for phase in np.linspace(0.0, 2 * np.pi, 13):
+        place = (1.1 * one, phase * one, one)
+        direct, summed = model.transforms(binary, grid, *place), WaveformModel.transforms(model, binary, grid, *place)
+        assert np.linalg.norm(direct - summed) < 1e-4 * np.linalg.norm(direct)
+
+
 def test_lal_models_that_cannot_be_made_are_refused_before_the_work() -> None:
     with pytest.raises(ConfigError, match="cannot make IMRPhenomT in the frequency domain"):
         LalModel("IMRPhenomT")

@@ -18,6 +18,7 @@ from gwsurrogate_ml.surrogate.precessing import compiled, rotation
 from gwsurrogate_ml.surrogate.precessing.coorbital import MODES
 from gwsurrogate_ml.surrogate.precessing.modes import SEEN, Evolved, PrecessingModes
 from gwsurrogate_ml.waveform.conditioning import start_taper
+from gwsurrogate_ml.waveform.lal import spins_in_orbit
 from gwsurrogate_ml.waveform.model import Grid, WaveformModel
 
 if TYPE_CHECKING:
@@ -43,32 +44,6 @@ class _Seen(NamedTuple):
     def highest(self) -> float:
         """Highest orbital frequency, rad/s."""
         return float(self.evolved.rates[:, 4].max()) / self.unit
-
-
-def spins_in_orbit(binary: Binaries, theta_jn: float, f_ref: float, phase: float) -> tuple[float, np.ndarray, np.ndarray]:
-    """Angle between orbital angular momentum and line of sight, and spins (3,) in the frame whose x points from the lighter to the
-    heavier body, of one binary, as LALSimulation defines them at `f_ref` (Hz)."""
-    from bilby.gw.conversion import bilby_to_lalsimulation_spins
-    from lal import MSUN_SI
-
-    (s_1,), (s_2,) = binary.spin_1, binary.spin_2
-    if binary.is_aligned:
-        return theta_jn, s_1, s_2
-    a_1, a_2 = (float(np.linalg.norm(s)) for s in (s_1, s_2))
-    iota, *vectors = bilby_to_lalsimulation_spins(
-        theta_jn=theta_jn,
-        phi_jl=float(binary.phi_jl[0]),
-        tilt_1=float(np.arctan2(np.hypot(s_1[0], s_1[1]), s_1[2])),
-        tilt_2=float(np.arctan2(np.hypot(s_2[0], s_2[1]), s_2[2])),
-        phi_12=float(np.arctan2(s_2[1], s_2[0]) - np.arctan2(s_1[1], s_1[0])) % (2 * np.pi),
-        a_1=a_1,
-        a_2=a_2,
-        mass_1=float(binary.mass_1[0]) * MSUN_SI,
-        mass_2=float(binary.mass_2[0]) * MSUN_SI,
-        reference_frequency=f_ref,
-        phase=phase,
-    )
-    return float(iota), np.array(vectors[:3]), np.array(vectors[3:])
 
 
 class PrecessingSurrogate(WaveformModel):

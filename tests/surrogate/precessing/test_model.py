@@ -18,7 +18,8 @@ from gwsurrogate_ml.conventions import MTSUN_SI
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError, DomainWarning
 from gwsurrogate_ml.surrogate.load import load_aligned, load_model
 from gwsurrogate_ml.surrogate.precessing import coorbital
-from gwsurrogate_ml.surrogate.precessing.model import PrecessingSurrogate, spins_in_orbit
+from gwsurrogate_ml.surrogate.precessing.model import PrecessingSurrogate
+from gwsurrogate_ml.waveform.lal import spins_in_orbit
 from gwsurrogate_ml.waveform.model import Grid
 
 Q, CHI_1, CHI_2 = 1.8, np.array([0.5, 0.2, 0.3]), np.array([-0.3, 0.4, -0.2])
