@@ -348,29 +348,14 @@ class Surrogate(WaveformModel):
         """
         return transforms.quadrupole(self._si, (mass_1, mass_2, chi_1, chi_2), Grid(duration, sampling_frequency, f_min))
 
-    def segment_samples(
-        self,
-        mass_1: np.ndarray,
-        mass_2: np.ndarray,
-        chi_1: np.ndarray,
-        chi_2: np.ndarray,
-        *,
-        times: np.ndarray,
-        duration: float,
-        sampling_frequency: float,
-        f_min: float,
-    ) -> np.ndarray:
-        """The strain that `frequency_domain` transforms, its taper included, at a few times only.
+    # What `WaveformModel` asks for, from the calls above.
 
-        Parameters
-        ----------
-        times : (n,) float64, s from the peak, ascending
-        mass_1, mass_2, chi_1, chi_2, duration, sampling_frequency, f_min
-            as for `frequency_domain`
+    def quadrupole(self, binaries: Binaries, grid: Grid) -> np.ndarray:
+        """See `WaveformModel.quadrupole`: `frequency_domain`."""
+        return self.frequency_domain(*binaries.aligned_columns(self.name), **grid._asdict())
 
-        Returns
-        -------
-        (N, n) float64
+    def samples(self, binaries: Binaries, grid: Grid, times: np.ndarray) -> np.ndarray:
+        """See `WaveformModel.samples`: the series that `frequency_domain` transforms, its taper included.
 
         Raises
         ------
@@ -379,21 +364,11 @@ class Surrogate(WaveformModel):
         DomainError
             as `frequency_domain`
         """
-        self._si.n_samples(duration, sampling_frequency)
+        self._si.n_samples(grid.duration, grid.sampling_frequency)
         times = np.asarray(times, dtype=np.float64)
         if times.ndim != 1 or not np.all(np.diff(times) > 0):
             raise ConfigError("times must be a one-dimensional array of ascending numbers, in seconds from the peak")
-        return transforms.samples(self._si, (mass_1, mass_2, chi_1, chi_2), times, Grid(duration, sampling_frequency, f_min))
-
-    # What `WaveformModel` asks for, from the calls above.
-
-    def quadrupole(self, binaries: Binaries, grid: Grid) -> np.ndarray:
-        """See `WaveformModel.quadrupole`: `frequency_domain`."""
-        return self.frequency_domain(*binaries.aligned_columns(self.name), **grid._asdict())
-
-    def samples(self, binaries: Binaries, grid: Grid, times: np.ndarray) -> np.ndarray:
-        """See `WaveformModel.samples`: `segment_samples`."""
-        return self.segment_samples(*binaries.aligned_columns(self.name), times=times, **grid._asdict())
+        return transforms.samples(self._si, binaries.aligned_columns(self.name), times, grid)
 
     def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `WaveformModel.orders`: m of both signs, since spectra of tapered series are not quite one-sided."""

@@ -83,7 +83,7 @@ def samples(
     times: np.ndarray,
     grid: Grid,
 ) -> np.ndarray:
-    """See `Surrogate.segment_samples`."""
+    """See `Surrogate.samples`."""
     parameters, total = si.many(*binaries)
     out = np.empty((len(total), len(times)))
 

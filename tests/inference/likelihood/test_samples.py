@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import gwsurrogate_ml as gw
+from gwsurrogate_ml.binaries import Binaries
 from gwsurrogate_ml.conventions import component_masses
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference.config import SegmentConfig
@@ -14,6 +15,7 @@ from gwsurrogate_ml.inference.likelihood.reduced import ReducedLikelihood
 from gwsurrogate_ml.inference.likelihood.samples import EmpiricalInterpolant
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.window import TimeWindow
+from gwsurrogate_ml.waveform.model import Grid
 
 TOLERANCE = 3e-8
 
@@ -78,9 +80,8 @@ def test_samples_are_those_of_the_series_that_is_transformed() -> None:
     h = model.frequency_domain(mass_1, mass_2, theta[:, 2], theta[:, 3], **keywords)
     series = np.fft.irfft(h, axis=1) * keywords["sampling_frequency"]
     steps = np.arange(-32400, 120, 37)  # from within the taper to the ringdown
-    found = model.segment_samples(
-        mass_1, mass_2, theta[:, 2], theta[:, 3], times=steps / keywords["sampling_frequency"], **keywords
-    )
+    binaries, grid = Binaries.aligned(mass_1, mass_2, theta[:, 2], theta[:, 3]), Grid(**keywords)
+    found = model.samples(binaries, grid, steps / keywords["sampling_frequency"])
     assert np.max(np.abs(found - series[:, steps % series.shape[1]])) < 1e-11 * np.abs(series).max()
     with pytest.raises(ConfigError, match="ascending"):
-        model.segment_samples(mass_1, mass_2, 0.0, 0.0, times=np.array([0.0, -1.0]), **keywords)
+        model.samples(binaries, grid, np.array([0.0, -1.0]))
