@@ -257,8 +257,6 @@ class PrecessingModes:
     def _time_of(self, q: float, chi1: np.ndarray, chi2: np.ndarray, omega_ref: float, said: str) -> float:
         """When the orbital frequency is `omega_ref` (rad / M) if the spins are these then; all frames agree there."""
         last = int(np.searchsorted(self.nodes, 0.0))
-        base, _, share = self._base((q, float(chi1[2]), float(chi2[2])), self._gate(chi1, chi2), 0, 0.0)
-        omega = base[:last].copy()
         # The mean over the azimuths of the two spins together: frequency then means the same for every orbital phase, as in LAL's
         # orbit-averaged models.
         angles = 2 * np.pi * np.arange(AZIMUTHS) / AZIMUTHS
@@ -269,18 +267,22 @@ class PrecessingModes:
             spins[:, k + 2] = spin[2]
         values = polynomials.table(self.rates.monomials, np.full(AZIMUTHS, q), spins).mean(axis=0)
         size = int(self.rates.monomials.first[1])
-        found = self.rates.coefficients[:last, 0, :size] @ values[:size]
-        omega += share[:last] * (found - omega)
+        omega = self.rates.coefficients[:last, 0, :size] @ values[:size]
+        gate, first = self._gate(chi1, chi2), int(np.argmax(self.known >= 1.0))
+        if gate > 0.0 or omega_ref <= omega[first + 2]:
+            base, _, share = self._base((q, float(chi1[2]), float(chi2[2])), gate, 0, 0.0)
+            first, omega = 0, base[:last] + share[:last] * (omega - base[:last])
+        omega, nodes = omega[first:], self.nodes[first:last]
         if not omega[0] < omega_ref < omega[-1]:
             raise DomainError(
                 f"{said} is not passed by this binary between {self.nodes[0]:g} M and the peak, where its orbital frequency runs "
                 f"from {omega[0]:.4g} to {omega[-1]:.4g} rad / M: choose a reference inside"
             )
         # The last node below it: what oscillates could pass it before.
-        k = min(max(int(np.flatnonzero(omega < omega_ref)[-1]) + 1, 2), last - 2)
+        k = min(max(int(np.flatnonzero(omega < omega_ref)[-1]) + 1, 2), len(omega) - 2)
         near = slice(k - 2, k + 2)
         # A frequency is close to linear in a power of the time left; the inverse cubic through four nodes is exact to 1e-6 M.
-        x, y = omega[near], self.nodes[near]
+        x, y = omega[near], nodes[near]
         terms = [y[i] * np.prod([(omega_ref - x[j]) / (x[i] - x[j]) for j in range(4) if j != i]) for i in range(4)]
         return float(np.sum(terms))
 

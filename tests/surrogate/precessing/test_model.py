@@ -154,13 +154,14 @@ def overlap(a: np.ndarray, b: np.ndarray, grid: Grid) -> tuple[float, float]:
     return float(np.abs(z[k]) / norm), float(np.angle(z[k]))
 
 
+@pytest.mark.slow
 def test_transforms_of_aligned_spins_are_nrhms(sur) -> None:
     grid, one = Grid(4.0, 1024.0, 20.0), np.ones(1)
     binaries = Binaries.aligned([46.0], [24.0], [0.3], [-0.2])
     ours = sur.transforms(binaries, grid, 1.2 * one, 0.4 * one, one)[0]
     best = max(
         overlap(load_aligned("nrhm").transforms(binaries, grid, 1.2 * one, phase * one, one)[0], ours, grid)[0]
-        for phase in np.linspace(0, 2 * np.pi, 200)
+        for phase in np.linspace(0, 2 * np.pi, 90)
     )
     assert best > 0.9995
 
@@ -228,6 +229,7 @@ def test_orders_sum_to_the_waveform(sur) -> None:
         assert np.linalg.norm(summed - direct) < 0.03 * np.linalg.norm(direct)
 
 
+@pytest.mark.slow
 def test_it_is_a_waveform_model_like_others(sur) -> None:
     model = load_model("nrphm")
     assert model.space == PRECESSING
