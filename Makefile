@@ -20,7 +20,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: $(VENV)/.installed  ## simulated H1+L1 data, shipped weights, a full report in out/demo
 	$(BIN)/gwsml demo --out out/demo
 
-INFERENCE := tests/inference tests/record tests/surrogate tests/waveform tests/search
+INFERENCE := tests/inference tests/surrogate tests/waveform tests/search
 test: $(VENV)/.installed  ## all tests and doctests, in two processes of one thread
 	$(MAKE) --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) test-inference test-others
 

@@ -65,6 +65,7 @@ def validate(out: str, n: int, slow: float) -> None:
 
     from gwsurrogate_ml.cli import validate as command
     from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS
+    from gwsurrogate_ml.files import write_whole
     from gwsurrogate_ml.inference.calibration import campaign
     from gwsurrogate_ml.inference.calibration.cards import run_injections
 
@@ -80,8 +81,8 @@ def validate(out: str, n: int, slow: float) -> None:
     campaign.analyse_injection = event
     folder = command.validation_folder(Path(out))
     records = run_injections(Estimator(), n, folder / command.RECORDS, seed=3, n_draws=1000)
-    command._replace(folder / "card.json", json.dumps({"n": len(records)}).encode())
-    command._replace(folder / "card.md", b"# card\n" * 999)
+    write_whole(folder / "card.json", json.dumps({"n": len(records)}).encode())
+    write_whole(folder / "card.md", b"# card\n" * 999)
 
 
 def analyze(words: list[str]) -> None:
