@@ -105,7 +105,12 @@ def require_same_data(result: Result, segment: AnalysisSegment) -> None:
         or abs(stored["start_time"] - segment.start_time) > 1e-6
         or abs(stored["f_min"] - segment.f_min) + abs(stored["duration"] - segment.duration) > 1e-9
     ):
-        raise ConfigError("the segment is not the one of the result: pass the data that were analysed")
+        gps = stored["gps"]
+        raise ConfigError(
+            f"the segment is not the one of the result: cut {stored['duration']:g} s from {stored['f_min']:g} Hz on about the "
+            f"time that was analysed, {gps:.3f}: dataclasses.replace(data, gps={gps!r}).segment(...); an analysis moves the time "
+            "given to a tenth of a second next to the event"
+        )
     found = segment.noise_log_likelihood()
     if abs(found - result.log_noise_evidence) > 1e-3 * abs(result.log_noise_evidence):
         raise ConfigError("the data or their noise spectra are not those of the result: pass the segment analysed")

@@ -13,7 +13,7 @@ import numpy as np
 
 from gwsurrogate_ml.conventions import ModeKey
 from gwsurrogate_ml.jit import njit
-from gwsurrogate_ml.surrogate.precessing.polynomials import Monomials, dot, evaluate, variables
+from gwsurrogate_ml.surrogate.precessing.polynomials import Monomials, evaluate, variables
 
 KNOWN: tuple[ModeKey, ...] = tuple((l, m) for l in range(2, 5) for m in range(-l, l + 1))
 """What is learned from precessing binaries."""
@@ -109,12 +109,13 @@ def states_at(p: Pieces, nodes: np.ndarray, states: np.ndarray, rates: np.ndarra
     return out
 
 
-@njit(nogil=True)
-def modes(p: Pieces, q: float, states: np.ndarray, first: int, out: np.ndarray) -> None:
-    """Write the co-orbital modes into `out` (n_t, n_modes) complex128, from the time number `first` on; `states` (n_t, 11)."""
+@njit(nogil=True, fastmath=True)
+def modes(p: Pieces, q: float, states: np.ndarray, start: int, out: np.ndarray) -> None:
+    """Write the co-orbital modes into `out` (n_t, n_modes) complex128, from the time number `start` on; `states` (n_t, 11)."""
     x, spins = np.empty(7), np.empty(6)
     every, values = np.empty(len(p.monomials.exponents)), np.empty(len(p.monomials.exponents), np.float32)
-    for i in range(first, p.node.size):
+    first, coefficients, plus, minus = p.monomials.first, p.coefficients, p.plus, p.minus
+    for i in range(start, p.node.size):
         c, s = np.cos(states[i, 4]), np.sin(states[i, 4])
         for k in (0, 3):
             spins[k] = c * states[i, 5 + k] + s * states[i, 6 + k]
@@ -124,7 +125,13 @@ def modes(p: Pieces, q: float, states: np.ndarray, first: int, out: np.ndarray) 
         evaluate(p.monomials, x, every)
         values[:] = every
         out[i] = 0.0
+        # Here and not in a function: calls would take longer than the many thousand short sums.
+        row = coefficients[i]
         for j in range(p.kinds.size):
-            value = dot(p.monomials, p.kinds[j], values, p.coefficients[i, j])
-            out[i, p.plus[j]] += value * p.unit_plus[j]
-            out[i, p.minus[j]] += value * p.unit_minus[j]
+            kind = p.kinds[j]
+            of_kind = values[first[kind] : first[kind + 1]]
+            total = np.float32(0.0)
+            for k in range(of_kind.size):
+                total += row[j, k] * of_kind[k]
+            out[i, plus[j]] += total * p.unit_plus[j]
+            out[i, minus[j]] += total * p.unit_minus[j]

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gwsurrogate_ml.jit import njit
-from gwsurrogate_ml.surrogate.precessing.polynomials import Monomials, dot, evaluate, variables
+from gwsurrogate_ml.surrogate.precessing.polynomials import Monomials, evaluate, variables
 
 KINDS = np.array([0, 3, 3, 3, 3, 0, 1, 1, 2])
 """Of the rates: orbital frequency; x and y of the frame's angular velocity; half sum and half difference of the spins' rates."""
@@ -129,7 +129,7 @@ def post_newtonian(q: float, omega: float, spins: np.ndarray, out: np.ndarray) -
     out[5:8] = rate_2 / (m2 * m2) - _cross(turn, spins[3:])
 
 
-@njit(nogil=True)
+@njit(nogil=True, fastmath=True)
 def _rate(
     r: Rates, i: int, q: float, base: float, share: float, y: np.ndarray, x: np.ndarray, values: np.ndarray, out: np.ndarray
 ) -> None:
@@ -142,8 +142,11 @@ def _rate(
     if r.known[i] > 0:
         variables(q, spins, x)
         evaluate(r.monomials, x, values)
+        first, row = r.monomials.first, r.coefficients[i]
         for k in range(9):
-            rates[k] = dot(r.monomials, KINDS[k], values, r.coefficients[i, k])
+            of_kind = values[first[KINDS[k]] : first[KINDS[k] + 1]]
+            for j in range(of_kind.size):
+                rates[k] += row[k, j] * of_kind[j]
     omega = share * rates[0] + (1 - share) * base
     turned = np.empty(8)
     turned[:2] = rates[1:3]

@@ -94,12 +94,3 @@ def table(m: Monomials, q: np.ndarray, spins: np.ndarray) -> np.ndarray:
         variables(q[i], spins[i], x)
         evaluate(m, x, out[i])
     return out
-
-
-@njit(nogil=True, fastmath=True)
-def dot(m: Monomials, kind: int, values: np.ndarray, coefficients: np.ndarray) -> float:
-    """Value of a polynomial of one kind: its `coefficients` (n_kind or more,), all monomials' `values` (n,)."""
-    first, total = m.first[kind], coefficients.dtype.type(0.0)
-    for k in range(m.first[kind + 1] - first):
-        total += coefficients[k] * values[first + k]
-    return total

@@ -118,6 +118,12 @@ def test_a_surrogate_without_higher_modes_changes_nothing(segment: AnalysisSegme
     assert again.log_evidence == pytest.approx(result.log_evidence, abs=0.02)  # GPS times are 0.24 us apart
 
 
+def test_another_segment_is_refused_with_the_time_that_was_analysed(segment: AnalysisSegment) -> None:
+    result = result_of(segment, 60, 3, 1.0)
+    with pytest.raises(ConfigError, match=rf"replace\(data, gps={GPS!r}\)"):
+        result.with_higher_modes(replace(segment, start_time=segment.start_time + 0.03), n=40)
+
+
 def test_the_weight_is_the_ratio_of_likelihoods_summed_over_phase(nrhm: gw.Surrogate, segment: AnalysisSegment) -> None:
     config = SegmentConfig()
     h = polarizations(nrhm, segment, TRUTH)

@@ -235,9 +235,10 @@ def test_it_is_a_waveform_model_like_others(sur) -> None:
     assert model.space == PRECESSING
     again = pickle.loads(pickle.dumps(sur))
     grid, theta = Grid(4.0, 512.0, 25.0), np.array([0.4])
-    np.testing.assert_array_equal(
-        again.transforms(binary_of(), grid, theta, theta, np.ones(1)), sur.transforms(binary_of(), grid, theta, theta, np.ones(1))
-    )
+    place = (binary_of(), grid, theta, theta, np.ones(1))
+    wanted = sur.transforms(*place)
+    # Sums in single precision are rounded by where arrays lie in memory.
+    np.testing.assert_allclose(again.transforms(*place), wanted, atol=1e-5 * np.abs(wanted).max())
     smallest, _ = sur.total_mass_range(1.5, 0.1, 0.1, 20.0)
     assert 20 < float(smallest) < 60
     assert sur.ringdown(65.0) == pytest.approx(100 * 65 * MTSUN_SI, rel=0.01)
