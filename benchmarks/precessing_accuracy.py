@@ -68,6 +68,18 @@ class Band:
             out[m + TOP] += CubicSpline(times, h)(at * step) * (y[0] if m >= 0 else y[1])
         return self.transform(out, round(at[0]))
 
+    def roughly(self, a: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Azimuth and time (ms) of the best overlap on a grid: twelve azimuths, all times."""
+        best, start, orders = 0.0, np.zeros(2), np.arange(-TOP, TOP + 1)
+        for phi in np.linspace(0, 2 * np.pi, 12, endpoint=False):
+            b, product = np.exp(1j * orders * phi) @ other, np.zeros(self.n, complex)
+            product[self.inside] = np.conj(a) * b
+            overlap = np.abs(np.fft.ifft(product)) / np.linalg.norm(b)
+            k = int(np.argmax(overlap))
+            if overlap[k] > best:
+                best, start = float(overlap[k]), np.array([phi, 1e3 * ((k + self.n // 2) % self.n - self.n // 2) / RATE])
+        return start
+
     def mismatch(self, one: np.ndarray, other: np.ndarray) -> float:
         """Of two sets of orders, the other's azimuth, time and polarization free."""
         a, orders = one.sum(axis=0), np.arange(-TOP, TOP + 1)
@@ -80,8 +92,7 @@ class Band:
 
         start = np.zeros(2)
         if loss(start) > 0.01:
-            grid = [(phi, t) for phi in np.linspace(0, 2 * np.pi, 12, endpoint=False) for t in (-1.0, 0.0, 1.0)]
-            start = np.array(min(grid, key=lambda p: loss(np.array(p))))
+            start = self.roughly(a, other)
         for scale in (0.05, 0.005):
             simplex = start + np.array([[0.0, 0.0], [scale, 0.0], [0.0, 2 * scale]])
             options = {"xatol": 1e-5, "fatol": 1e-11, "initial_simplex": simplex}
