@@ -110,6 +110,7 @@ def test_lvcnr_files(data_dir, monkeypatch):
     assert read_lvcnr(fragment, align=False).t[0] == 0
 
 
+@pytest.mark.slow
 def test_georgia_tech_polarizations_match_the_model(data_dir):
     runs = read_gatech_polarizations(data_dir("nr/gatech_merger_hphc_M60.npz"))
     assert len(runs) == 121

@@ -42,6 +42,7 @@ def test_polarizations_are_finite_or_refused(given_values: dict[str, Any], spin:
     assert all(np.isfinite(series.value).all() for series in pair)
 
 
+@pytest.mark.slow
 @QUICK
 @given(likely, anything, anything)
 def test_remnants_are_finite_or_refused(q: Any, chi1: Any, chi2: Any) -> None:

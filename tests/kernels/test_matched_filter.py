@@ -267,6 +267,7 @@ def test_a_loud_signal_at_the_seam_is_found_by_the_adaptive_bank():
         np.testing.assert_array_equal(short["index"], full["index"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.complex64, 3e-6), (np.complex128, 3e-7)])
 @pytest.mark.parametrize("n", [4096, 1 << 18])
 def test_sums_at_neighbours_are_those_at_each_point(n, dtype, tolerance):

@@ -74,6 +74,7 @@ def test_files_are_cleaned_with_a_fit_and_then_with_the_saved_model(tmp_path: Pa
     assert np.std(again.value - clean.value) < 0.2 * np.std(data.strain.value - clean.value)
 
 
+@pytest.mark.slow
 def test_gaps_stay_gaps_in_files_flags_and_figures(tmp_path: Path) -> None:
     from gwpy.timeseries import TimeSeries
 

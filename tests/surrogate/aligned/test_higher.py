@@ -58,6 +58,7 @@ def test_exchange_of_equal_masses_turns_odd_modes(sur: Surrogate) -> None:
         assert np.max(np.abs(one[l, m])) > 1e-3
 
 
+@pytest.mark.slow
 def test_torch_batch_equals_the_numpy_path_in_every_mode(sur: Surrogate) -> None:
     t = np.linspace(-18_000, 100, 501)
     parameters = np.array([[1.0, 0.1, 0.1], [2.5, 0.3, -0.6], [9.0, -0.4, 0.8]])
