@@ -3,7 +3,7 @@
 Where simulations are known (mass ratios up to 2, from 4500 M before the peak) orbital frequency, frame, spins and modes follow from
 the spins at each time. Before that the spins and the frame are post-Newtonian, orbital phase and modes those of the aligned model
 with the spins' components along the orbit. The same aligned model is the limit of vanishing spins in the plane: it was trained on
-more and better simulations of such binaries, and takes over within `ALIGNED_WIDTH`.
+more and better simulations of such binaries, and takes over within `ALIGNED_WIDTH`: the symmetric parts of the modes it has.
 """
 
 from __future__ import annotations
@@ -281,7 +281,7 @@ class PrecessingModes:
         # The last node below it: what oscillates could pass it before.
         k = min(max(int(np.flatnonzero(omega < omega_ref)[-1]) + 1, 2), len(omega) - 2)
         near = slice(k - 2, k + 2)
-        # A frequency is close to linear in a power of the time left; the inverse cubic through four nodes is exact to 1e-6 M.
+        # The inverse cubic through four nodes.
         x, y = omega[near], nodes[near]
         terms = [y[i] * np.prod([(omega_ref - x[j]) / (x[i] - x[j]) for j in range(4) if j != i]) for i in range(4)]
         return float(np.sum(terms))
