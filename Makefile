@@ -21,17 +21,17 @@ demo: $(VENV)/.installed  ## simulated H1+L1 data, shipped weights, a full repor
 	$(BIN)/gwsml demo --out out/demo
 
 INFERENCE := tests/inference tests/surrogate tests/waveform tests/search
-test: $(VENV)/.installed  ## all tests and doctests, in two processes of one thread
-	$(MAKE) --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) test-inference test-others
+test-fast: SELECT = -m "not slow and not process"
+test-fast:  ## what takes below two seconds and starts no process: below two minutes on two cores
+test:  ## all tests and doctests
+test test-fast: $(VENV)/.installed  # in two processes of one thread
+	$(MAKE) --jobs=2 SELECT='$(SELECT)' $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) test-inference test-others
 
 test-inference: $(VENV)/.installed
-	NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest $(INFERENCE)
+	NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest $(SELECT) $(INFERENCE)
 
 test-others: $(VENV)/.installed
-	NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest tests gwsurrogate_ml $(INFERENCE:%=--ignore=%)
-
-test-fast: $(VENV)/.installed  ## what takes below two seconds and starts no process: about two minutes in all
-	$(BIN)/python -m pytest -m "not slow and not process"
+	NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest $(SELECT) tests gwsurrogate_ml $(INFERENCE:%=--ignore=%)
 
 lint: $(VENV)/.installed  ## style, format, types, floors
 	$(BIN)/ruff check .

@@ -41,12 +41,17 @@ def design(config: PrecessingSet) -> np.ndarray:
     """Scrambled Sobol points (n, 7): q uniform, spins (at the first time, x from the lighter to the heavier body) of uniform
     magnitude and isotropic."""
     u = qmc.Sobol(7, seed=config.seed).random(config.n)
+    return np.column_stack([1 + (config.q_max - 1) * u[:, 0], isotropic(u[:, 1:], config.chi_max)])
+
+
+def isotropic(u: np.ndarray, chi_max: float) -> np.ndarray:
+    """Both spins (n, 6) of uniform magnitude up to `chi_max` and isotropic directions, from points (n, 6) of the unit cube."""
     spins = []
-    for magnitude, cosine, azimuth in (u[:, 1:4].T, u[:, 4:7].T):
+    for magnitude, cosine, azimuth in (u[:, :3].T, u[:, 3:].T):
         z, phi = 2 * cosine - 1, 2 * np.pi * azimuth
         flat = np.sqrt(1 - z**2)
-        spins.append((config.chi_max * magnitude)[:, None] * np.stack([flat * np.cos(phi), flat * np.sin(phi), z], axis=1))
-    return np.column_stack([1 + (config.q_max - 1) * u[:, 0], *spins])
+        spins.append((chi_max * magnitude)[:, None] * np.stack([flat * np.cos(phi), flat * np.sin(phi), z], axis=1))
+    return np.concatenate(spins, axis=1)
 
 
 @cache

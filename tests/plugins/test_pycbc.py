@@ -139,6 +139,7 @@ BEYOND: list[dict[str, float]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("approximant", ["GWSML_NR22", "GWSML_NRHM"])
 def test_points_of_the_prior_beyond_the_model_have_likelihood_zero_and_a_run_goes_on(approximant: str) -> None:
     from pycbc.inference import models

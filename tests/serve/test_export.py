@@ -38,6 +38,7 @@ def test_graph_gives_the_surrogates_modes(exported, n: int, length: int) -> None
     assert np.abs(found[..., 0] + 1j * found[..., 1] - expected).max() < 1e-11  # 7e-13 seen; single precision would give 2e-6
 
 
+@pytest.mark.slow
 def test_graph_gives_nan_outside_the_domain(exported) -> None:
     surrogate, session = exported
     parameters = np.array([[1.5, 0.3, -0.1], [0.9, 0.0, 0.0], [1.5, 0.3, 1.5], [np.nan, 0.0, 0.0]])

@@ -45,6 +45,7 @@ def test_the_integral_over_phase_refuses_several_modes(segment, tmp_path) -> Non
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_the_models_that_the_refusal_names_are_taken(segment) -> None:
     nr22, of_all = gw.load_surrogate("nr22"), Quadrupole(gw.load_surrogate())
     a, b = (signals(segment, model)[0][0][segment.mask] for model in (nr22, of_all))
@@ -66,6 +67,7 @@ def test_simulated_strain_has_all_modes_of_the_model() -> None:
     assert np.linalg.norm(alone[0] - h[0]) > 0.1 * np.linalg.norm(h[0])  # the others are no small matter here
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "orders"), [("IMRPhenomXHM", [1, 2, 3, 4]), ("IMRPhenomXPHM", [1, 2, 3, 4]), ("IMRPhenomPv2", [2])]
 )
@@ -88,6 +90,7 @@ def test_lal_models_sum_to_what_lal_gives(name: str, orders: list[int]) -> None:
     assert np.linalg.norm(direct - summed) < 1e-5 * np.linalg.norm(direct)  # XPHM interpolates: 2e-6
 
 
+@pytest.mark.slow
 def test_opposite_azimuths_of_the_spins_are_no_exception() -> None:
     """At exactly opposite ones IMRPhenomXPHM jumps with the orbital phase (`findings`): its orders would not sum."""
     model, grid = load_model("lal:IMRPhenomXPHM"), Grid(4.0, 1024.0, 20.0)

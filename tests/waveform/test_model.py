@@ -48,6 +48,7 @@ def segment():
     return data.segment(psd="aLIGO", duration=4.0, f_min=25.0, f_max=400.0)
 
 
+@pytest.mark.slow
 def test_a_toy_enters_by_its_class_alone(segment) -> None:
     model = load_model(Newtonian())
     alone = SegmentLikelihood(segment, model).log_likelihood_ratio({k: np.array([v]) for k, v in TRUTH.items()})

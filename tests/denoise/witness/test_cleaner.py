@@ -50,6 +50,7 @@ def cropped(data: MockData, first: int, last: int):
     return data.strain[first:last], {name: series[first:last] for name, series in data.witnesses.items()}
 
 
+@pytest.mark.slow
 def test_nine_tenths_of_the_attainable_gain_on_data_not_trained_on(mock: Mock, held_out: MockData, cleaner: WitnessCleaner) -> None:
     frame = cleaner.apply(held_out.strain, held_out.witnesses)
     use = frame.subtracted
@@ -73,6 +74,7 @@ def test_nothing_is_done_where_nothing_couples(training: MockData, held_out: Moc
     assert not frame.subtracted.any()
 
 
+@pytest.mark.slow
 def test_witnesses_shifted_in_time_change_the_snr_by_less_than_two_per_mille(training: MockData) -> None:
     n = round(30 * RATE)
     shifted = {}

@@ -137,6 +137,7 @@ def test_a_segment_that_would_leave_the_data_keeps_them_and_moves_the_prior(data
     assert any(flag.startswith("time moved") for flag in segment.flags)
 
 
+@pytest.mark.slow
 def test_an_event_near_the_end_of_the_data_is_found_with_what_there_is(data) -> None:
     end = GPS + 2.1
     short = {name: x.crop(end=end) for name, x in data.series.items()}
