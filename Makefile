@@ -8,7 +8,7 @@ export MKL_NUM_THREADS ?= 1
 export NUMBA_NUM_THREADS ?= 2
 
 # wheel-check downloads some gigabytes: every version of Python gets an environment of its own.
-.PHONY: wheel-check demo test test-inference test-others test-fast lint notebooks docs nr surrogate clean
+.PHONY: wheel-check demo test test-inference test-others test-fast lint notebooks docs nr surrogate precessing clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "setting up $(VENV): 5 to 15 minutes and 5 GB, in which pip says nothing"
@@ -71,6 +71,14 @@ surrogate: nr $(VENV)/.installed  ## the shipped surrogates and remnant model fr
 	done
 	$(BIN)/gwsml train remnant remnant --set runs=out/remnants/remnants.npz --out gwsurrogate_ml/models/remnant
 	$(BIN)/python benchmarks/surrogate_accuracy.py --model nrhm --nr out/nr/nr.npz --eob out/eob
+
+precessing: $(VENV)/.installed .venv-nr/.installed  ## the shipped precessing surrogate from nothing: sets of NRSur7dq2 and SEOBNRv5PHM, fits (about 75 minutes on 2 cores); resumes
+	$(NR)/python -m data_prep nrsur7dq2 --out out/precessing/near
+	$(NR)/python -m data_prep nrsur7dq2 --out out/precessing/near-other --n 256 --seed 77
+	$(NR)/python -m data_prep seobnrv5phm --out out/precessing/beyond
+	$(NR)/python -m data_prep seobnrv5phm --out out/precessing/beyond-other --n 128 --seed 88 --inside
+	$(BIN)/gwsml train precessing nrphm --set data=out/precessing/near --set validation=out/precessing/near-other \
+	  --set beyond=out/precessing/beyond --set beyond_validation=out/precessing/beyond-other --out gwsurrogate_ml/models/nrphm
 
 clean:
 	rm -rf $(VENV) out

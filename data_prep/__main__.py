@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from data_prep import eob, eob_at_nr, nr_training, nrsur7dq2, precessing_truth, remnants
+from data_prep import eob, eob_at_nr, nr_training, nrsur7dq2, precessing_truth, remnants, seobnrv5phm
 from data_prep.catalogues import KINDS, Source
 from data_prep.settings import Settings, read_settings
 from gwsurrogate_ml import scale
@@ -47,6 +47,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--n", type=int, default=nrsur7dq2.PrecessingSet.n)
     command.add_argument("--seed", type=int, default=nrsur7dq2.PrecessingSet.seed)
     command.add_argument("--workers", type=int, default=2)
+    command = commands.add_parser("seobnrv5phm", help="the same of SEOBNRv5PHM (needs pyseobnr: `make nr`); resumes")
+    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--n", type=int, default=seobnrv5phm.EobSet.n)
+    command.add_argument("--seed", type=int, default=seobnrv5phm.EobSet.seed)
+    command.add_argument("--inside", action="store_true", help="within the model's range and not beyond its edges: for validation")
+    command.add_argument("--workers", type=int, default=2)
     command = commands.add_parser("precessing-truth", help="modes of NRSur7dq2 and SEOBNRv5PHM for benchmarks (needs `make nr`)")
     command.add_argument("--out", type=Path, required=True, help="an .npz file")
     command.add_argument("--n", type=int, default=200)
@@ -76,6 +82,10 @@ def main(arguments: list[str] | None = None) -> None:
             eob.generate(out, config, given.workers, mapper if given.cluster else None)
     elif given.command == "nrsur7dq2":
         nrsur7dq2.generate(given.out, nrsur7dq2.PrecessingSet(n=given.n, seed=given.seed), given.workers)
+    elif given.command == "seobnrv5phm":
+        small = {"q_min": 2.0, "q_max": 6.0, "chi_max": 0.8} if given.inside else {}
+        config = seobnrv5phm.EobSet(n=given.n, seed=given.seed, **small)
+        seobnrv5phm.generate(given.out, config, given.workers)
     elif given.command == "precessing-truth":
         precessing_truth.generate(given.out, given.n, given.seed, given.with_eob)
     elif given.command == "remnants":

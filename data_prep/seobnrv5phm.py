@@ -1,9 +1,9 @@
-"""Training set of precessing binaries beyond the reach of simulations: what `data_prep.nrsur7dq2` takes from NRSur7dq2, of SEOBNRv5PHM.
+"""Training set of precessing binaries where no simulations are: of SEOBNRv5PHM what `data_prep.nrsur7dq2` takes from NRSur7dq2.
 
 SEOBNRv5PHM: Ramos-Buades et al. 2023, arXiv:2303.18046, with the antisymmetric modes of Estelles et al. 2025, arXiv:2506.19911,
-through `pyseobnr`. Its co-precessing frame is of minimal rotation about the Newtonian orbital angular momentum; the orbital phase is
-a quarter of the phase difference of its co-precessing (2,-2) and (2,2), as in NRSur7dq2. After the end of its dynamics the spins are
-carried with the frame, which precesses about the remnant's spin.
+through `pyseobnr`. Its co-precessing frame is of minimal rotation about the Newtonian orbital angular momentum; the orbital phase
+is a quarter of the phase difference of its co-precessing (2,-2) and (2,2), as in NRSur7dq2. After the end of its dynamics the spins
+are carried with the frame, which precesses about the remnant's spin.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def _carried(model: Any, times: np.ndarray, frame: Any) -> np.ndarray:
     import quaternion
 
     dynamics = model.dynamics
-    spline = CubicSpline(dynamics[:, 0] - dynamics[0, 0] + times[0], np.asarray(model.splines["everything"](dynamics[:, 6]))[:, 4:10])
+    spline = CubicSpline(
+        dynamics[:, 0] - dynamics[0, 0] + times[0], np.asarray(model.splines["everything"](dynamics[:, 6]))[:, 4:10]
+    )
     end = model.t_attach - dynamics[0, 0] + times[0]
     out = spline(np.minimum(times, end))
     after = times > end
@@ -107,7 +109,10 @@ def one_binary(q: float, chi_1: np.ndarray, chi_2: np.ndarray, at_nodes: np.ndar
     frame = model.quatI2J * model.quatP2J
     vectors, matrices = _carried(model, t, frame), quaternion.as_rotation_matrix(frame)
     seen = np.concatenate([np.einsum("nij,ni->nj", matrices, vectors[:, k : k + 3]) for k in (0, 3)], axis=1)
-    (q_at, q_slope), (phase_at, omega_at) = _smooth(t, quaternion.as_float_array(frame), at_nodes), _smooth(t, phase[:, None], at_nodes)
+    (q_at, q_slope), (phase_at, omega_at) = (
+        _smooth(t, quaternion.as_float_array(frame), at_nodes),
+        _smooth(t, phase[:, None], at_nodes),
+    )
     spins_at, spin_slope = _smooth(t, seen, at_nodes)
     phase_at, q_at = phase_at[:, 0], q_at / np.linalg.norm(q_at, axis=1)[:, None]
     turn = quaternion.as_quat_array(q_at)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import pickle
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -22,8 +24,23 @@ UNUSABLE = (OSError, EOFError, pickle.UnpicklingError)
 _said = False
 
 
+@cache
+def _stamp() -> tuple[float, int]:
+    """Latest change and total size of the package's sources."""
+    found = [path.stat() for path in Path(__file__).parent.rglob("*.py")]
+    return max(x.st_mtime for x in found), sum(x.st_size for x in found)
+
+
 class _Kept(FunctionCache):
-    """numba's cache of one function, which does without where its files are unusable."""
+    """numba's cache of one function, which does without where its files are unusable.
+
+    numba compiles a function anew where its own file has changed. Compiled functions contain those that they call, which may stand
+    in other files: here any change of the package counts.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file._source_stamp = (self._cache_file._source_stamp, _stamp())
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:

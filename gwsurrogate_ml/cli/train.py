@@ -102,7 +102,7 @@ def surrogate(config: Config, out: Out = None, sets: Sets = None, seed: Seed = N
 
 @app.command("precessing")
 def precessing(config: Config = "nrphm", out: Out = None, sets: Sets = None) -> None:
-    """Train a precessing surrogate on the sets that `python -m data_prep nrsur7dq2` makes."""
+    """Train a precessing surrogate on the sets that `python -m data_prep nrsur7dq2` and `seobnrv5phm` make."""
     from gwsurrogate_ml.settings import read
     from gwsurrogate_ml.surrogate.precessing.train import PrecessingConfig, train_precessing
 

@@ -35,6 +35,12 @@ def kinds() -> np.ndarray:
     return np.array([2 * (m % 2) + odd for _, m, odd, _ in pieces()])
 
 
+def beyond() -> np.ndarray:
+    """Places among the pieces (n,) int64 of those that SEOBNRv5PHM has too, which takes over where simulations end."""
+    symmetric, antisymmetric = {(2, 1), (2, 2), (3, 2), (3, 3), (4, 3), (4, 4), (5, 5)}, {(2, 2), (3, 3), (4, 4)}
+    return np.array([k for k, (l, m, odd, _) in enumerate(pieces()) if (l, m) in (antisymmetric if odd else symmetric)])
+
+
 def split(modes: np.ndarray) -> np.ndarray:
     """All pieces but the last two, (..., n, n_t) float64, of co-orbital modes (..., 21, n_t) complex128, ordered as `KNOWN`."""
     out = []

@@ -24,6 +24,7 @@ from gwsurrogate_ml.waveform.model import Grid, WaveformModel
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
 
+    from gwsurrogate_ml.surrogate.aligned.uncertainty import ErrorEstimate
     from gwsurrogate_ml.waveform.modes import Modes
 
 TOP = 5
@@ -106,6 +107,10 @@ class PrecessingSurrogate(WaveformModel):
     def __call__(self, q: float, chi1: Any, chi2: Any, t_ref: float | None = None, **rest: Any) -> Modes:
         """Modes of one binary in the inertial frame, r h / M in geometric units: `PrecessingModes`."""
         return self.mode_model(q, chi1, chi2, t_ref, **rest)
+
+    def error_estimate(self, q: float, chi1: Any, chi2: Any, **unknown: object) -> ErrorEstimate:
+        """What the model expects its own error to be for one binary: `PrecessingModes.error_estimate`."""
+        return self.mode_model.error_estimate(q, chi1, chi2, **unknown)
 
     def _from(self, binary: Binaries, f_min: float, f_ref: float, theta_jn: float, phase: float, room: float = 0.0) -> _Seen:
         """One binary and where it is seen from: from a cycle before its (2,2) mode passes `f_min` on, or so early that all orders

@@ -1,10 +1,11 @@
 """Polynomials of the mass ratio and the spins at a time, by their behaviour under exchange of the bodies and under reflection.
 
 In the co-orbital frame (x from the lighter to the heavier body, z along the orbital angular momentum), exchange of the bodies turns
-the frame by pi about z, and reflection in the orbital plane reverses the components of spins in the plane. With
-``nu = (q - 1) / (q + 1)``, half sums s and half differences d of the spins, the variables nu, d_z, s_x, s_y are odd under exchange
-and s_x, s_y, d_x, d_y odd under reflection: so is every monomial, or even. What is modelled is odd or even too, and gets monomials
-of its kind alone: without spins in the plane nothing is left of what needs them, and exchanging equal bodies changes nothing.
+the frame by pi about z, and reflection in the orbital plane reverses the components of spins in the plane. With half sums s and
+half differences d of the spins, the variables log q, d_z, s_x, s_y are odd under exchange and s_x, s_y, d_x, d_y odd under
+reflection: so is every monomial, or even. What is modelled is odd or even too, and gets monomials of its kind alone: without spins
+in the plane nothing is left of what needs them, and exchanging equal bodies changes nothing. (Powers of log q follow those of the
+symmetric mass ratio to large q; those of (q - 1) / (q + 1) fit the orbital frequency ten times worse between 2 and 6.)
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from gwsurrogate_ml.jit import njit
 ODD_UNDER_EXCHANGE = np.array([1, 0, 1, 1, 1, 0, 0])
 ODD_UNDER_REFLECTION = np.array([0, 0, 0, 1, 1, 1, 1])
 N_VARIABLES = 7
-SCALE_NU, SCALE_SPIN = 1 / 3, 0.8
-"""The largest values of nowhere extrapolated variables."""
+SCALE_LOG_Q, SCALE_SPIN = np.log(2.0), 0.8
+"""What makes the variables one at the largest mass ratio and spins of simulations."""
 
 
 class Monomials(NamedTuple):
@@ -67,7 +68,7 @@ def monomials(degree: int) -> Monomials:
 @njit(nogil=True)
 def variables(q: float, spins: np.ndarray, out: np.ndarray) -> None:
     """The variables (7,) of mass ratio and co-orbital spins (6,), of order one."""
-    out[0] = (q - 1) / (q + 1) / SCALE_NU
+    out[0] = np.log(q) / SCALE_LOG_Q
     for k in range(3):
         half_sum = 0.5 * (spins[k] + spins[3 + k]) / SCALE_SPIN
         half_difference = 0.5 * (spins[k] - spins[3 + k]) / SCALE_SPIN

@@ -1,4 +1,5 @@
-"""Fits of the precessing model: at each time, polynomials by least squares to what NRSur7dq2 gives for the spins there."""
+"""Fits of the precessing model: at each time, polynomials by least squares to what NRSur7dq2 gives for the spins there, and others
+to what SEOBNRv5PHM gives for mass ratios beyond."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.settings import Strict
 from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
 from gwsurrogate_ml.surrogate.fits.ensemble import Progress
-from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, dynamics, polynomials
-from gwsurrogate_ml.surrogate.precessing.modes import PrecessingModes
+from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, dynamics, polynomials, uncertainty
+from gwsurrogate_ml.surrogate.precessing.modes import SEEN, Evolved, PrecessingModes
 from gwsurrogate_ml.surrogate.precessing.polynomials import Monomials
 
 ALIGNED_BINARIES = 512
@@ -30,16 +31,19 @@ class PrecessingConfig(Strict):
     version: str = "1"
     data: Path = Field(description="folder written by `python -m data_prep nrsur7dq2`")
     validation: Path = Field(description="another such folder, with another seed")
+    beyond: Path = Field(description="folder written by `python -m data_prep seobnrv5phm`")
+    beyond_validation: Path = Field(description="another such folder, with another seed")
     aligned_model: str = "nrhm"
     degree: int = Field(default=4, ge=1, le=6)
-    q_max: float = Field(default=2.0, gt=1)
-    q_hard: float = Field(default=2.0, gt=1)
+    q_simulated: float = Field(default=2.0, gt=1, description="up to here simulations, from `q_beyond` on SEOBNRv5PHM")
+    q_beyond: float = Field(default=2.5, gt=1)
+    q_max: float = Field(default=6.0, gt=1)
     chi_max: float = Field(default=0.8, gt=0, le=1)
     chi_hard: float = Field(default=0.9, gt=0, le=1)
 
 
 def read(folder: Path) -> dict[str, np.ndarray]:
-    """A set as `data_prep.nrsur7dq2` writes it, with `nodes` and `times`.
+    """A set as `data_prep.nrsur7dq2` or `data_prep.seobnrv5phm` writes it, with `nodes` and `times`.
 
     Raises
     ------
@@ -48,14 +52,16 @@ def read(folder: Path) -> dict[str, np.ndarray]:
     """
     paths = sorted(path for path in folder.glob("chunk_*.npz") if not path.name.endswith(".tmp.npz"))
     if not paths:
-        raise DataError(f"{folder} holds no training set: make it with `python -m data_prep nrsur7dq2 --out {folder}`")
+        raise DataError(
+            f"{folder} holds no training set: make it with `python -m data_prep nrsur7dq2` or `seobnrv5phm --out {folder}`"
+        )
     parts = []
     for path in paths:
         with np.load(path) as file:
             parts.append(dict(file))
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if len(found["parameters"]) != (n := set_card(folder)["n"]):
-        raise DataError(f"{folder} holds {len(found['parameters'])} of {n} binaries: let `python -m data_prep nrsur7dq2` end first")
+        raise DataError(f"{folder} holds {len(found['parameters'])} of {n} binaries: let `python -m data_prep` end first")
     return found | {name: np.load(folder / f"{name}.npy") for name in ("nodes", "times")}
 
 
@@ -65,30 +71,37 @@ def combined(rates: np.ndarray) -> np.ndarray:
     return np.concatenate([rates[..., :3], 0.5 * (first + second), 0.5 * (first - second)], axis=-1)
 
 
-def spins_at(data: dict[str, np.ndarray]) -> np.ndarray:
-    """Co-orbital spins (N, n_t, 6) at the times of the modes, as the model finds them between its nodes."""
+def states(data: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """States and rates (N, n, 11) of `dynamics` at the nodes."""
     spins, rates, phase = data["spins"], data["rates"], data["phase"]
     cosine, sine = np.cos(phase)[..., None], np.sin(phase)[..., None]
 
     def turned_back(vectors: np.ndarray) -> np.ndarray:
-        parts = []
-        for k in (0, 3):
-            x, y = vectors[..., k : k + 1], vectors[..., k + 1 : k + 2]
-            parts += [x * cosine - y * sine, x * sine + y * cosine, vectors[..., k + 2 : k + 3]]
-        return np.concatenate(parts, axis=-1)
+        x, y = vectors[..., :1], vectors[..., 1:2]
+        return np.concatenate([x * cosine - y * sine, x * sine + y * cosine, vectors[..., 2:3]], axis=-1)
 
-    nothing = np.zeros((*phase.shape, 4))
-    states = np.concatenate([nothing, phase[..., None], turned_back(spins)], axis=-1)
-    slopes = np.concatenate([nothing, rates[..., :1], turned_back(rates[..., 3:])], axis=-1)
+    w, x, y, z = np.moveaxis(data["frame"], -1, 0)
+    a, b, _ = np.moveaxis(turned_back(np.concatenate([rates[..., 1:3], np.zeros_like(cosine)], axis=-1)), -1, 0)
+    turn = 0.5 * np.stack([-x * a - y * b, w * a - z * b, w * b + z * a, x * b - y * a], axis=-1)
+    vectors = [np.concatenate([turned_back(v[..., k : k + 3]) for k in (0, 3)], axis=-1) for v in (spins, rates[..., 3:])]
+    return (
+        np.concatenate([data["frame"], phase[..., None], vectors[0]], axis=-1),
+        np.concatenate([turn, rates[..., :1], vectors[1]], axis=-1),
+    )
+
+
+def at_times(data: dict[str, np.ndarray]) -> np.ndarray:
+    """States (N, n_t, 11) at the times of the modes, as the model finds them between its nodes."""
     table = coorbital.table(polynomials.monomials(1), np.zeros((len(data["times"]), 0, 0)), data["nodes"], data["times"])
-    out = np.empty((len(spins), len(data["times"]), 6))
-    for i in range(len(spins)):
-        at = coorbital.states_at(table, data["nodes"], states[i], slopes[i])
-        c, s = np.cos(at[:, 4]), np.sin(at[:, 4])
-        for k in (0, 3):
-            out[i, :, k], out[i, :, k + 1] = c * at[:, 5 + k] + s * at[:, 6 + k], c * at[:, 6 + k] - s * at[:, 5 + k]
-            out[i, :, k + 2] = at[:, 7 + k]
-    return out
+    return np.stack([coorbital.states_at(table, data["nodes"], *row) for row in zip(*states(data), strict=True)])
+
+
+def spins_at(data: dict[str, np.ndarray]) -> np.ndarray:
+    """Co-orbital spins (N, n_t, 6) at the times of the modes."""
+    at = at_times(data)
+    c, s = np.cos(at[..., 4]), np.sin(at[..., 4])
+    x_1, y_1, z_1, x_2, y_2, z_2 = np.moveaxis(at[..., 5:], -1, 0)
+    return np.stack([c * x_1 + s * y_1, c * y_1 - s * x_1, z_1, c * x_2 + s * y_2, c * y_2 - s * x_2, z_2], axis=-1)
 
 
 def fit(m: Monomials, table: np.ndarray, values: np.ndarray, kinds: np.ndarray) -> np.ndarray:
@@ -102,10 +115,10 @@ def fit(m: Monomials, table: np.ndarray, values: np.ndarray, kinds: np.ndarray) 
     return out
 
 
-def of_aligned(m: Monomials, aligned: AlignedModes, q_max: float, chi_max: float, times: np.ndarray) -> np.ndarray:
+def of_aligned(m: Monomials, aligned: AlignedModes, q: tuple[float, float], chi_max: float, times: np.ndarray) -> np.ndarray:
     """Coefficients (n_t, 2, n_most) of the aligned model's co-orbital (5, 5) at `times`, by spins along the orbit."""
     u = qmc.Sobol(3, seed=5).random(ALIGNED_BINARIES)
-    binaries = np.column_stack([1 + (q_max - 1) * u[:, 0], chi_max * (2 * u[:, 1:] - 1)])
+    binaries = np.column_stack([q[0] + (q[1] - q[0]) * u[:, 0], chi_max * (2 * u[:, 1:] - 1)])
     values = np.zeros((len(binaries), len(times), 2))
     place = np.full((len(aligned.modes), 2), -1)
     place[aligned.modes.index((5, 5))] = 0, 1
@@ -120,11 +133,14 @@ def of_aligned(m: Monomials, aligned: AlignedModes, q_max: float, chi_max: float
     return np.stack([fit(m, table, values[:, i], kinds) for i in range(len(times))])
 
 
-def tensors(
-    data: dict[str, np.ndarray], aligned: AlignedModes, config: PrecessingConfig, progress: Progress | None
-) -> dict[str, np.ndarray]:
-    """Tensors of the model from a set, as `read` gives it, and from the model of aligned spins."""
-    m = polynomials.monomials(config.degree)
+def fits(
+    data: dict[str, np.ndarray], aligned: AlignedModes, degree: int, chi_max: float, progress: Progress | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients of the rates (n, 9, n_most) and of all pieces (n_t, n_pieces, n_most) from a set, as `read` gives it.
+
+    (5, 5) is from the model of aligned spins.
+    """
+    m = polynomials.monomials(degree)
     q, total = data["parameters"][:, 0].copy(), len(data["nodes"]) + len(data["times"])
     rates, modes = [], []
     for i in range(len(data["nodes"])):
@@ -138,31 +154,60 @@ def tensors(
         modes.append(fit(m, polynomials.table(m, q, spins[:, i].copy()), pieces, kinds))
         if progress:
             progress("fits", len(data["nodes"]) + i, total)
-    last = of_aligned(m, aligned, config.q_max, config.chi_max, data["times"])
+    last = of_aligned(m, aligned, (float(q.min()), float(q.max())), chi_max, data["times"])
+    return np.stack(rates).astype(np.float32), np.concatenate([np.stack(modes), last], axis=1).astype(np.float32)
+
+
+def tensors(
+    near: dict[str, np.ndarray],
+    beyond: dict[str, np.ndarray],
+    aligned: AlignedModes,
+    config: PrecessingConfig,
+    progress: Progress | None,
+) -> dict[str, np.ndarray]:
+    """Tensors of the model from both sets and from the model of aligned spins."""
+    rates, modes = fits(near, aligned, config.degree, config.chi_max, progress)
+    rates_beyond, modes_beyond = fits(beyond, aligned, config.degree, config.chi_max, progress)
     return {
-        "nodes": data["nodes"],
-        "times": data["times"],
-        "rates": np.stack(rates).astype(np.float32),
-        "modes": np.concatenate([np.stack(modes), last], axis=1).astype(np.float32),
+        "nodes": near["nodes"],
+        "times": near["times"],
+        "rates": rates,
+        "modes": modes,
+        "rates_beyond": rates_beyond,
+        "modes_beyond": np.ascontiguousarray(modes_beyond[:, coorbital.beyond()]),
     }
 
 
-def validate(model: PrecessingModes, data: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Errors on binaries of another set: orbital phase and frame at the peak (rad), co-orbital modes relative to their norm."""
-    phase, frame, relative = [], [], []
-    at, known = int(np.argmin(np.abs(data["nodes"]))), len(coorbital.KNOWN)
+def validate(model: PrecessingModes, data: dict[str, np.ndarray]) -> tuple[dict[str, Any], np.ndarray]:
+    """Errors on binaries of another set, and their mismatches (N,).
+
+    Orbital phase and frame at the peak (rad), co-orbital modes relative to their norm, and the mismatch of `uncertainty`.
+    """
+    phase, frame, relative, mismatch = [], [], [], []
+    nodes, times, known = data["nodes"], data["times"], len(coorbital.KNOWN)
+    peak, at = int(np.argmin(np.abs(nodes))), np.arange(np.ceil(nodes[0]), np.floor(nodes[-1]))
+    orders, seen = np.array([m for _, m in coorbital.MODES]), np.array([m for _, m in SEEN])
+    truth_states, truth_rates, truth_at = *states(data), at_times(data)
     for i, row in enumerate(data["parameters"]):
-        e = model.evolve(float(row[0]), row[1:4], row[4:], float(data["nodes"][0]), 0.0)
-        state = e.states[len(e.nodes) - len(data["nodes"]) + at]
-        phase.append(abs(state[4] - data["phase"][i, at]))
-        frame.append(2 * np.arccos(min(abs(float(state[:4] @ data["frame"][i, at])), 1.0)))
-        truth = data["modes"][i].T
-        off = e.coorbital[-len(truth) :, :known] - truth
+        e = model.evolve(float(row[0]), row[1:4], row[4:], float(nodes[0]), 0.0)
+        early = len(e.nodes) - len(nodes)
+        state = e.states[early + peak]
+        phase.append(abs(state[4] - data["phase"][i, peak]))
+        frame.append(2 * np.arccos(min(abs(float(state[:4] @ data["frame"][i, peak])), 1.0)))
+        truth = e.coorbital[-len(times) :].copy()
+        truth[:, :known] = data["modes"][i].T
+        off = e.coorbital[-len(times) :] - truth
         relative.append(np.linalg.norm(off) / np.linalg.norm(truth))
-    found = {"phase_at_peak": phase, "frame_at_peak": frame, "coorbital_modes": relative}
+        frames = truth_at[i, :, :4] / np.linalg.norm(truth_at[i, :, :4], axis=1)[:, None]
+        of_truth = Evolved(nodes, truth_states[i], truth_rates[i], times, frames, truth)
+        out = np.empty((2, len(SEEN), len(at)), np.complex128)
+        for one, evolved in zip(out, (of_truth, e), strict=True):
+            compiled.modes(*evolved, orders, compiled.rotation_table(coorbital.MODES, SEEN), at, one)
+        mismatch.append(uncertainty.mismatch(*out, seen))
+    found = {"phase_at_peak": phase, "frame_at_peak": frame, "coorbital_modes": relative, "mismatch": mismatch}
     return {"n": len(phase)} | {
         name: {str(p): float(np.percentile(values, p)) for p in (50, 90, 100)} for name, values in found.items()
-    }
+    }, np.array(mismatch)
 
 
 def train_precessing(config: PrecessingConfig, out: Path, progress: Progress | None = None) -> Path:
@@ -188,18 +233,25 @@ def train_precessing(config: PrecessingConfig, out: Path, progress: Progress | N
         if the sets were made with one seed: the figures would be of what was learned
     """
     begin = time.monotonic()
-    data, other, made, made_other = read(config.data), read(config.validation), set_card(config.data), set_card(config.validation)
-    if made["seed"] == made_other["seed"]:
-        raise ConfigError(f"{config.data} and {config.validation} have one seed: make the set of validation with another (--seed)")
-    if any(made[name] < getattr(config, name) for name in ("q_max", "chi_max")):
+    folders = config.data, config.validation, config.beyond, config.beyond_validation
+    near, near_other, beyond, beyond_other = (read(folder) for folder in folders)
+    made, made_other, made_beyond, made_beyond_other = (set_card(folder) for folder in folders)
+    for one, other, where in ((made, made_other, config.data), (made_beyond, made_beyond_other, config.beyond)):
+        if one["seed"] == other["seed"]:
+            raise ConfigError(f"{where} and the set of its validation have one seed: make that with another (--seed)")
+    if made["q_max"] < config.q_simulated or made["chi_max"] < config.chi_max:
+        raise ConfigError(f"{config.data} reaches to q {made['q_max']}, chi {made['chi_max']}: the configuration asks for more")
+    if made_beyond["q_max"] < config.q_max or made_beyond["q_min"] > config.q_simulated:
         raise ConfigError(
-            f"{config.data} reaches to q_max {made['q_max']}, chi_max {made['chi_max']}: the configuration asks for more"
+            f"{config.beyond} reaches from q {made_beyond['q_min']} to {made_beyond['q_max']}: the configuration asks for more"
         )
+    if any(not np.array_equal(near[name], beyond[name]) for name in ("nodes", "times")):
+        raise ConfigError(f"{config.beyond} has other times than {config.data}: make both with one version of data_prep")
     aligned_card, weights = artifacts.load(config.aligned_model, "surrogate")
     aligned = AlignedModes(aligned_card, weights)
     if (5, 5) not in aligned.modes:
         raise ConfigError(f"{config.aligned_model} has no (5,5), which is taken from it: name a model that has, such as nrhm")
-    found = tensors(data, aligned, config, progress)
+    found = tensors(near, beyond, aligned, config, progress)
     spin = {"min": 0.0, "max": config.chi_max, "hard_min": 0.0, "hard_max": config.chi_hard}
     card: dict[str, Any] = {
         "name": config.name,
@@ -209,19 +261,32 @@ def train_precessing(config: PrecessingConfig, out: Path, progress: Progress | N
         "aligned_model": config.aligned_model,
         "aligned_weights_sha256": aligned_card["weights_sha256"],
         "degree": config.degree,
+        "error": {},
+        "beyond": {"q_simulated": config.q_simulated, "q_beyond": config.q_beyond},
         "ranges": {
-            "q": {"min": 1.0, "max": config.q_max, "hard_min": 1.0, "hard_max": config.q_hard},
+            "q": {"min": 1.0, "max": config.q_max, "hard_min": 1.0, "hard_max": config.q_max},
             "chi1": spin,
             "chi2": spin,
         },
         "training": {
             "model": "NRSur7dq2 1.0.6 (Blackman et al. 2017, arXiv:1705.07089)",
-            "binaries": len(data["parameters"]),
+            "binaries": len(near["parameters"]),
             "set": made,
             "validation": made_other,
+            "beyond": {
+                "model": "SEOBNRv5PHM of pyseobnr 0.3.7 (Ramos-Buades et al. 2023, arXiv:2303.18046)",
+                "binaries": len(beyond["parameters"]),
+                "set": made_beyond,
+                "validation": made_beyond_other,
+            },
         },
     }
-    metrics = {"nrsur7dq2_validation": validate(PrecessingModes(card, found, aligned), other)}
+    model = PrecessingModes(card, found, aligned)
+    metrics: dict[str, Any] = {}
+    for where, name, other in (("near", "nrsur7dq2", near_other), ("beyond", "seobnrv5phm", beyond_other)):
+        metrics[f"{name}_validation"], errors = validate(model, other)
+        p = other["parameters"]
+        card["error"][where] = uncertainty.calibrate(uncertainty.features(p[:, 0], p[:, 1:4], p[:, 4:]), errors)
     card |= {"metrics": metrics, "seconds": round(time.monotonic() - begin)}
     return artifacts.save(out, card, found)
 

@@ -1,0 +1,95 @@
+"""The polynomials of a mass ratio: of simulations, of SEOBNRv5PHM where there are none, or of both mixed between the two."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from gwsurrogate_ml.errors import ArtifactError
+from gwsurrogate_ml.surrogate.precessing import coorbital, dynamics, polynomials
+
+NAMES = frozenset({"nodes", "times", "rates", "modes", "rates_beyond", "modes_beyond"})
+"""Of the tensors."""
+Pair = tuple[dynamics.Rates, coorbital.Pieces]
+
+
+def check(tensors: dict[str, np.ndarray], m: polynomials.Monomials) -> None:
+    """Raise ArtifactError where weights and card do not belong together: compiled code would read beyond them."""
+    if missing := sorted(NAMES - set(tensors)):
+        raise ArtifactError(f"the weights lack {missing[0]!r}: they are not those of a precessing surrogate, install it anew")
+    nodes, times, most = tensors["nodes"], tensors["times"], int(np.diff(m.first).max())
+    shapes = {
+        "rates": (len(nodes), len(dynamics.KINDS), most),
+        "modes": (len(times), len(coorbital.kinds()), most),
+        "rates_beyond": (len(nodes), len(dynamics.KINDS), most),
+        "modes_beyond": (len(times), len(coorbital.beyond()), most),
+    }
+    for name, shape in shapes.items():
+        if tensors[name].shape != shape:
+            raise ArtifactError(
+                f"{name!r} of the weights has shape {tensors[name].shape}, the card and the times ask for {shape}: restore the "
+                "card that came with the weights"
+            )
+    places = np.sort(np.concatenate([nodes, 0.5 * (nodes[1:] + nodes[:-1])]))
+    off = np.abs(places[np.clip(np.searchsorted(places, times - 1e-6), 0, len(places) - 1)] - times)
+    if nodes.ndim != 1 or len(nodes) < 16 or not (np.diff(nodes) > 0).all() or not (np.diff(times) > 0).all() or off.max() > 1e-5:
+        raise ArtifactError("the weights' nodes or times do not ascend, or do not fit each other: install the model anew")
+
+
+class Tables:
+    """Rates of the dynamics and pieces of the modes at all times of a model, early ones without coefficients.
+
+    Parameters
+    ----------
+    tensors : dict of arrays
+        those of `NAMES`, checked
+    monomials : Monomials
+    early : (n_early,) float64, M
+        times before the first node
+    known : (n_early + n,) float64
+        see `dynamics.Rates`
+    q_simulated, q_beyond : float
+        mass ratios up to which simulations alone and from which on SEOBNRv5PHM alone counts
+    """
+
+    def __init__(
+        self,
+        tensors: dict[str, np.ndarray],
+        monomials: polynomials.Monomials,
+        early: np.ndarray,
+        known: np.ndarray,
+        q_simulated: float,
+        q_beyond: float,
+    ) -> None:
+        self.q_simulated, self.q_beyond = q_simulated, q_beyond
+        nodes, times = np.concatenate([early, tensors["nodes"]]), np.concatenate([early, tensors["times"]])
+        weights = dynamics.step_weights(nodes)
+
+        def pair(rates: np.ndarray, modes: np.ndarray) -> Pair:
+            rates, modes = (np.concatenate([np.zeros((len(early), *x.shape[1:])), x]) for x in (rates, modes))
+            of_modes = coorbital.table(monomials, modes.astype(np.float32), nodes, times)
+            return dynamics.Rates(nodes, monomials, rates, known, *weights), of_modes
+
+        modes_beyond = np.zeros_like(tensors["modes"])
+        modes_beyond[:, coorbital.beyond()] = tensors["modes_beyond"]
+        self.near, self.beyond = pair(tensors["rates"], tensors["modes"]), pair(tensors["rates_beyond"], modes_beyond)
+        self._mixed = 1.0, self.near
+
+    def share(self, q: float) -> float:
+        """How much of SEOBNRv5PHM there is at the mass ratio `q`."""
+        way = (q - self.q_simulated) / (self.q_beyond - self.q_simulated)
+        return 0.5 - 0.5 * math.cos(math.pi * min(max(way, 0.0), 1.0))
+
+    def at(self, q: float) -> Pair:
+        """What to integrate and to evaluate for the mass ratio `q`."""
+        share = self.share(q)
+        if share in (0.0, 1.0):
+            return self.beyond if share else self.near
+        mixed = self._mixed
+        if mixed[0] != q:
+            (rates, pieces), (other, others) = self.near, self.beyond
+            rates = rates._replace(coefficients=(1 - share) * rates.coefficients + share * other.coefficients)
+            of_both = np.float32(1 - share) * pieces.coefficients + np.float32(share) * others.coefficients
+            self._mixed = mixed = q, (rates, pieces._replace(coefficients=of_both))
+        return mixed[1]
