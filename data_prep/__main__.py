@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from data_prep import eob, eob_at_nr, nr_training, nrsur7dq2, precessing_truth, remnants
+from data_prep import eob, eob_at_nr, nr_training, nrsur7dq2, nrsur7dq2_aligned, precessing_truth, remnants
 from data_prep.catalogues import KINDS, Source
 from data_prep.settings import Settings, read_settings
 from gwsurrogate_ml import scale
@@ -47,6 +47,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--n", type=int, default=nrsur7dq2.PrecessingSet.n)
     command.add_argument("--seed", type=int, default=nrsur7dq2.PrecessingSet.seed)
     command.add_argument("--workers", type=int, default=2)
+    command = commands.add_parser("nrsur7dq2-aligned", help="NRSur7dq2 with spins along the orbit (needs it: `make nr`); resumes")
+    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--n", type=int, default=nrsur7dq2_aligned.AlignedSet.n)
+    command.add_argument("--seed", type=int, default=nrsur7dq2_aligned.AlignedSet.seed)
+    command.add_argument("--workers", type=int, default=2)
     command = commands.add_parser("precessing-truth", help="modes of NRSur7dq2 and SEOBNRv5PHM for benchmarks (needs `make nr`)")
     command.add_argument("--out", type=Path, required=True, help="an .npz file")
     command.add_argument("--n", type=int, default=200)
@@ -76,6 +81,8 @@ def main(arguments: list[str] | None = None) -> None:
             eob.generate(out, config, given.workers, mapper if given.cluster else None)
     elif given.command == "nrsur7dq2":
         nrsur7dq2.generate(given.out, nrsur7dq2.PrecessingSet(n=given.n, seed=given.seed), given.workers)
+    elif given.command == "nrsur7dq2-aligned":
+        nrsur7dq2_aligned.generate(given.out, nrsur7dq2_aligned.AlignedSet(n=given.n, seed=given.seed), given.workers)
     elif given.command == "precessing-truth":
         precessing_truth.generate(given.out, given.n, given.seed, given.with_eob)
     elif given.command == "remnants":
