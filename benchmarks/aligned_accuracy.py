@@ -6,7 +6,7 @@
 NRSur7dq2 with spins held along the orbit, mass ratios to 2, spins to 0.8, 4490 M before to 98 M after the peak; advanced LIGO's
 design from 20 to 1024 Hz; total masses 70 and 120. All modes together: mismatch of the complex strain over four inclinations,
 optimised over time, azimuth and polarization, (5,5) left out, which NRSur7dq2 has not. Each mode: norm of the difference over the
-norm of (2,2), at the time and phase that bring (2,2) together. Writes benchmarks/results/aligned_accuracy.json and .md.
+norm of (2,2), at the time and phase that bring (2,2) together. Writes benchmarks/results/aligned_accuracy.json, .md and .png.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from precessing_accuracy import INCLINATIONS, MASSES, QUANTILES, RATE, Band
@@ -22,6 +21,7 @@ from scipy.interpolate import CubicSpline
 from scipy.optimize import minimize, minimize_scalar
 
 from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.plot import style
 from gwsurrogate_ml.surrogate.aligned import stage3
 from gwsurrogate_ml.surrogate.model import Surrogate
 from gwsurrogate_ml.waveform.polarizations import harmonics
@@ -47,9 +47,8 @@ def transforms(band: Band, modes: Transforms) -> Transforms:
     at = np.arange(np.ceil(TIMES[0] / step), np.floor(TIMES[-1] / step) + 1)
     out: Transforms = {}
     for (l, m), h in modes.items():
-        series = CubicSpline(TIMES, h)(at * step)
-        out[l, m] = band.transform(series, round(at[0]))
-        out[l, -m] = (-1) ** l * band.transform(np.conj(series), round(at[0]))
+        out[l, m] = band.transform(CubicSpline(TIMES, h)(at * step), round(at[0]))
+        out[l, -m] = (-1) ** l * np.conj(out[l, m][::-1])  # the frequencies of the band, backwards, are those of other sign
     return out
 
 
@@ -93,25 +92,32 @@ def differences(band: Band, nr: Transforms, ours: Transforms) -> dict[str, float
     return out
 
 
-def compare(model: Surrogate, data: dict[str, np.ndarray], n: int) -> dict[str, dict[str, list[float]]]:
-    """All figures by total mass."""
-    found: dict[str, dict[str, list[float]]] = {f"{mass:.0f}": {} for mass in MASSES}
+Found = dict[str, dict[str, dict[str, list[float]]]]
+
+
+def compare(models: dict[str, Surrogate], data: dict[str, np.ndarray], n: int) -> Found:
+    """All figures by model and total mass."""
     bands = {f"{mass:.0f}": Band(mass) for mass in MASSES}
+    found: Found = {name: {mass: {} for mass in bands} for name in models}
     for row in range(n):
         q, chi1, chi2 = data["parameters"][row]
-        modes, nr = model(q, chi1, chi2, times=TIMES), truth(data, row)
+        nr = truth(data, row)
+        of_models = {name: model(q, chi1, chi2, times=TIMES) for name, model in models.items()}
         for mass, band in bands.items():
-            a, b = transforms(band, nr), transforms(band, {mode: modes[mode] for mode in MODES})
-            of_mass = found[mass]
-            for name, value in differences(band, a, b).items():
-                of_mass.setdefault(name, []).append(value)
-            for inclination in INCLINATIONS:
-                value = mismatch(band, by_order(a, inclination), by_order(b, inclination))
-                of_mass.setdefault("all", []).append(value)
+            a = transforms(band, nr)
+            sums = [by_order(a, inclination) for inclination in INCLINATIONS]
+            for name, modes in of_models.items():
+                b, values = transforms(band, {mode: modes[mode] for mode in MODES}), found[name][mass]
+                for key, value in differences(band, a, b).items():
+                    values.setdefault(key, []).append(value)
+                for inclination, one in zip(INCLINATIONS, sums, strict=True):
+                    values.setdefault("all", []).append(mismatch(band, one, by_order(b, inclination)))
+        if row % 10 == 9:
+            print(f"{row + 1} of {n}", flush=True)
     return found
 
 
-def markdown(found: dict[str, dict[str, dict[str, list[float]]]]) -> str:
+def markdown(found: Found) -> str:
     """The table."""
     heads = " | ".join(f"{name}, M = {mass:.0f}" for mass in MASSES for name in found)
     lines = [f"| median, 90 %, largest | {heads} |", "| --- |" + " --- |" * (len(MASSES) * len(found))]
@@ -123,6 +129,30 @@ def markdown(found: dict[str, dict[str, dict[str, list[float]]]]) -> str:
                 cells.append(", ".join(f"{x:.1e}" for x in np.quantile(by_mass[f"{mass:.0f}"][key], QUANTILES)))
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def figure(found: Found, mass: str, path: Path) -> None:
+    """Shares of the binaries below an error, without stage 3 (dashed) and with it."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    names = {"all": "all modes"} | {f"{l}{m}": f"({l},{m})" for l, m in stage3.MODES}
+    colours = (style.BLACK, style.BLUE, style.VERMILLION, style.GREEN, style.ORANGE, style.GREY)
+    with matplotlib.rc_context(style.RC):
+        drawing, axes = plt.subplots(1, 2, figsize=(8.6, 3.4), layout="constrained", sharey=True)
+        for (key, label), colour in zip(names.items(), colours, strict=True):
+            ax = axes[0] if key == "all" else axes[1]
+            for dashes, by_mass in zip(("--", "-"), found.values(), strict=True):
+                values = np.sort(by_mass[mass][key])
+                share = (np.arange(len(values)) + 1) / len(values)
+                ax.semilogx(values, share, dashes, color=colour, label=label if dashes == "-" else None)
+        axes[0].set(xlabel=f"mismatch of all modes, {mass} solar masses", ylabel="share of the binaries below")
+        axes[1].set(xlabel="error over the norm of (2,2)")
+        style.legend(axes[1], loc="upper left")
+        drawing.savefig(path)
+        plt.close(drawing)
 
 
 def main() -> None:
@@ -138,7 +168,7 @@ def main() -> None:
         parser.error(f"{args.held_out} is what the model was trained on: make a set of another seed")
     without = {key: value for key, value in tensors.items() if not key.startswith("stage3")}
     models = {"without stage 3": Surrogate(card, without), card["name"]: Surrogate(card, tensors)}
-    found: dict[str, Any] = {name: compare(model, data, args.n) for name, model in models.items()}
+    found = compare(models, data, args.n)
     content = {
         "command": f"benchmarks/aligned_accuracy.py --held-out FOLDER --n {args.n}",
         "versions": artifacts.package_versions("numpy", "scipy"),
@@ -156,6 +186,7 @@ def main() -> None:
     folder = Path(__file__).parent / "results"
     (folder / "aligned_accuracy.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     (folder / "aligned_accuracy.md").write_text(markdown(found), encoding="utf-8")
+    figure(found, "70", folder / "aligned_accuracy.png")
     print(markdown(found))
 
 

@@ -61,6 +61,12 @@ def variables(q: Array, chi1: Array, chi2: Array) -> tuple[Array, Array, Array, 
     return 3.0 * delta, 0.5 * (a + b) / CHI_KNOWN, 0.5 * (a - b) / CHI_KNOWN, weight
 
 
+def sizes(parameters: np.ndarray, m: int) -> np.ndarray:
+    """How large (N,) the modes of order `m` may be at `parameters` (N, 3): 1 for even m, 0 for equal bodies where m is odd."""
+    delta, _, chi_a, _ = variables(parameters[:, 0], parameters[:, 1], parameters[:, 2])
+    return np.hypot(delta, chi_a) if m % 2 else np.ones(len(parameters))
+
+
 def exponents(degree: int) -> list[tuple[int, int, int]]:
     """Powers of the three variables, of total `degree` at most."""
     return [e for e in itertools.product(range(degree + 1), repeat=3) if sum(e) <= degree]
