@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,8 @@ from gwsurrogate_ml.waveform.polarizations import harmonics
 MODES = ((2, 2), *stage3.MODES)
 TIMES = np.concatenate([np.arange(-4490.0, -100.0, 2.0), np.arange(-100.0, 98.0, 0.5)])
 TOP = 4
+LONGEST = 0.3
+"""ms, of the lags that bring two models together."""
 Transforms = dict[tuple[int, int], np.ndarray]
 
 
@@ -62,33 +65,50 @@ def by_order(modes: Transforms, inclination: float) -> np.ndarray:
     return out
 
 
-def mismatch(band: Band, one: np.ndarray, other: np.ndarray) -> float:
-    """As `Band.mismatch`, for models that nearly agree: time in ms and azimuth from 0."""
-    a, orders = one.sum(axis=0), np.arange(-TOP, TOP + 1)
-    products, gram, norm = np.conj(a) * other, np.conj(other) @ other.T, np.vdot(a, a).real
+def lags(band: Band) -> np.ndarray:
+    """Terms (n, 16), but for powers of i and of the lag in ms, of the Taylor series of exp(2 pi i f lag), to 1e-8 for `LONGEST`."""
+    return np.stack([(2e-3 * np.pi * band.f) ** k / math.factorial(k) for k in range(16)], axis=1)
+
+
+def moved(series: np.ndarray, lag: float) -> np.ndarray:
+    """Overlaps (...) at a lag from their Taylor `series` (..., 16)."""
+    return series @ (1j * lag) ** np.arange(16)
+
+
+def mismatch(series: np.ndarray, gram: np.ndarray, norm: float) -> float:
+    """One minus the overlap of two sums over orders, over the lag in ms and the azimuth, from 0.
+
+    Parameters
+    ----------
+    series : (9, 16) complex
+        the first sum's overlaps with each order of the other by powers of the lag
+    gram : (9, 9) complex
+        the other's orders' overlaps with each other
+    norm : float
+        of the first sum, squared
+    """
+    orders = np.arange(-TOP, TOP + 1)
 
     def loss(p: np.ndarray) -> float:
         turn = np.exp(1j * orders * p[0])
-        overlap = turn @ (products @ np.exp(2e-3j * np.pi * band.f * p[1]))
-        return float(1 - abs(overlap) / np.sqrt(norm * (np.conj(turn) @ gram @ turn).real))
+        return float(1 - abs(turn @ moved(series, p[1])) / np.sqrt(norm * (np.conj(turn) @ gram @ turn).real))
 
-    return float(minimize(loss, np.zeros(2), method="BFGS", options={"eps": 1e-5, "gtol": 1e-6}).fun)
+    found = minimize(loss, np.zeros(2), method="BFGS", options={"eps": 1e-5, "gtol": 1e-6})
+    assert abs(found.x[1]) < LONGEST
+    return float(found.fun)
 
 
-def differences(band: Band, nr: Transforms, ours: Transforms) -> dict[str, float]:
+def differences(band: Band, powers: np.ndarray, nr: Transforms, ours: Transforms) -> dict[str, float]:
     """Mismatch of (2,2), and of every other mode the norm of the difference over that of (2,2)."""
     a, b = nr[2, 2], ours[2, 2]
-    norm = np.linalg.norm(a)
-    products = np.conj(a) * b
-
-    def overlap(lag: float) -> complex:
-        return complex(np.sum(products * np.exp(2e-3j * np.pi * band.f * lag)))
-
-    lag = float(minimize_scalar(lambda x: -abs(overlap(x)), bracket=(-0.05, 0.05)).x)
-    moved, azimuth = np.exp(2e-3j * np.pi * band.f * lag), -0.5 * np.angle(overlap(lag))
-    out = {"22": float(1 - abs(overlap(lag)) / norm / np.linalg.norm(b))}
+    norm, series = np.linalg.norm(a), (np.conj(a) * b) @ powers
+    lag = float(minimize_scalar(lambda x: -abs(moved(series, x)), bracket=(-0.05, 0.05)).x)
+    assert abs(lag) < LONGEST
+    best = complex(moved(series, lag))
+    shift, azimuth = np.exp(2e-3j * np.pi * band.f * lag), -0.5 * np.angle(best)
+    out = {"22": float(1 - abs(best) / norm / np.linalg.norm(b))}
     for l, m in stage3.MODES:
-        out[f"{l}{m}"] = float(np.linalg.norm(ours[l, m] * moved * np.exp(1j * m * azimuth) - nr[l, m]) / norm)
+        out[f"{l}{m}"] = float(np.linalg.norm(ours[l, m] * shift * np.exp(1j * m * azimuth) - nr[l, m]) / norm)
     return out
 
 
@@ -98,6 +118,7 @@ Found = dict[str, dict[str, dict[str, list[float]]]]
 def compare(models: dict[str, Surrogate], data: dict[str, np.ndarray], n: int) -> Found:
     """All figures by model and total mass."""
     bands = {f"{mass:.0f}": Band(mass) for mass in MASSES}
+    powers = {mass: lags(band) for mass, band in bands.items()}
     found: Found = {name: {mass: {} for mass in bands} for name in models}
     for row in range(n):
         q, chi1, chi2 = data["parameters"][row]
@@ -105,13 +126,15 @@ def compare(models: dict[str, Surrogate], data: dict[str, np.ndarray], n: int) -
         of_models = {name: model(q, chi1, chi2, times=TIMES) for name, model in models.items()}
         for mass, band in bands.items():
             a = transforms(band, nr)
-            sums = [by_order(a, inclination) for inclination in INCLINATIONS]
+            sums = [by_order(a, inclination).sum(axis=0) for inclination in INCLINATIONS]
             for name, modes in of_models.items():
                 b, values = transforms(band, {mode: modes[mode] for mode in MODES}), found[name][mass]
-                for key, value in differences(band, a, b).items():
+                for key, value in differences(band, powers[mass], a, b).items():
                     values.setdefault(key, []).append(value)
                 for inclination, one in zip(INCLINATIONS, sums, strict=True):
-                    values.setdefault("all", []).append(mismatch(band, one, by_order(b, inclination)))
+                    other = by_order(b, inclination)
+                    value = mismatch((np.conj(one) * other) @ powers[mass], np.conj(other) @ other.T, float(np.vdot(one, one).real))
+                    values.setdefault("all", []).append(value)
         if row % 10 == 9:
             print(f"{row + 1} of {n}", flush=True)
     return found
