@@ -270,12 +270,12 @@ STAGE_3 = """
 
 Stage 3 moves (2,1), (3,3), (3,2), (4,4) and (4,3) from SEOBNRv5HM to NRSur7dq2 (Blackman et al. 2017), a surrogate of 744
 simulations, in its limit of spins along the orbit: fully for mass ratios to 2, spins to 0.8 and from 4400 M before the peak to
-75 M after it. Outside it fades, over mass ratios to 3, spins to 0.9, back to 6000 M before and on to 95 M after the peak; beyond
+20 M after it. Outside it fades, over mass ratios to 3, spins to 0.9, back to 6000 M before and on to 42 M after the peak; beyond
 these the model is that of stages 1 and 2 to rounding. (2,2), and with it the phase of all modes, is as stage 2 leaves it.
 
 <!-- table: aligned_accuracy -->
 
-300 binaries of NRSur7dq2 that training did not see (`benchmarks/aligned_accuracy.py`), aLIGO design from 20 Hz. All modes: mismatch
+60 binaries of NRSur7dq2 that training did not see (`benchmarks/aligned_accuracy.py`), aLIGO design from 20 Hz. All modes: mismatch
 of the complex strain over time, azimuth and polarization, at inclinations of 0, 30, 60 and 90 °, without (5,5), which NRSur7dq2 has
 not. Each mode: norm of the difference over the norm of (2,2), at the time and azimuth that bring (2,2) together: what is left of
 (3,3) is mostly the phase of (2,2), times 3/2.
