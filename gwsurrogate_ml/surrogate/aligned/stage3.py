@@ -27,7 +27,7 @@ MODES: tuple[ModeKey, ...] = ((2, 1), (3, 3), (3, 2), (4, 4), (4, 3))
 START, FULL = -6000.0, -4400.0
 """M: between them the correction sets in, as it is at the later one."""
 LATE, END = 20.0, 42.0
-"""M: between them it sets out: afterwards the remnant's quasi-normal modes rule, which stage 1 learned better than NRSur7dq2's fits."""
+"""M: between them it sets out: afterwards the remnant's quasi-normal modes rule, which stage 1 learned better."""
 RECIPE = "nrsur7dq2-aligned"
 GAUGE = (-1000.0, 50.0)
 """M, where both (2,2) modes are brought together in time."""
