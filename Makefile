@@ -66,9 +66,11 @@ nr: .venv-nr/.installed  ## NR training table and report in out/nr, from GWSML_D
 surrogate: nr $(VENV)/.installed  ## the shipped surrogates and remnant model from nothing: waveforms, NR tables, training (about 90 minutes on 2 cores); resumes
 	$(NR)/python -m data_prep eob --out out/eob
 	$(NR)/python -m data_prep remnants --out out/remnants
-	for name in nrhm nr22; do \
-	  $(BIN)/gwsml train surrogate $$name --set eob=out/eob --set nr=out/nr/nr.npz --out gwsurrogate_ml/models/$$name || exit 1; \
-	done
+	$(NR)/python -m data_prep nrsur7dq2-aligned --out out/aligned
+	$(NR)/python -m data_prep nrsur7dq2-aligned --n 512 --seed 777 --out out/aligned-held-out
+	$(BIN)/gwsml train surrogate nr22 --set eob=out/eob --set nr=out/nr/nr.npz --out gwsurrogate_ml/models/nr22
+	$(BIN)/gwsml train surrogate nrhm --set eob=out/eob --set nr=out/nr/nr.npz --set nrsur7dq2=out/aligned \
+	  --set nrsur7dq2_held_out=out/aligned-held-out --out gwsurrogate_ml/models/nrhm
 	$(BIN)/gwsml train remnant remnant --set runs=out/remnants/remnants.npz --out gwsurrogate_ml/models/remnant
 	$(BIN)/python benchmarks/surrogate_accuracy.py --model nrhm --nr out/nr/nr.npz --eob out/eob
 

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from data_prep import eob, eob_at_nr, nr_training, nrsur7dq2, precessing_truth, remnants, seobnrv5phm
+from data_prep import eob, eob_at_nr, nr_training, nrsur7dq2, nrsur7dq2_aligned, precessing_truth, remnants, seobnrv5phm
 from data_prep.catalogues import KINDS, Source
 from data_prep.settings import Settings, read_settings
 from gwsurrogate_ml import scale
@@ -53,6 +53,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, default=seobnrv5phm.EobSet.seed)
     command.add_argument("--inside", action="store_true", help="within the model's range and not beyond its edges: for validation")
     command.add_argument("--workers", type=int, default=2)
+    command = commands.add_parser("nrsur7dq2-aligned", help="NRSur7dq2 with spins along the orbit (needs it: `make nr`); resumes")
+    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--n", type=int, default=nrsur7dq2_aligned.AlignedSet.n)
+    command.add_argument("--seed", type=int, default=nrsur7dq2_aligned.AlignedSet.seed)
+    command.add_argument("--workers", type=int, default=2)
     command = commands.add_parser("precessing-truth", help="modes of NRSur7dq2 and SEOBNRv5PHM for benchmarks (needs `make nr`)")
     command.add_argument("--out", type=Path, required=True, help="an .npz file")
     command.add_argument("--n", type=int, default=200)
@@ -86,6 +91,8 @@ def main(arguments: list[str] | None = None) -> None:
         small = {"q_min": 2.0, "q_max": 6.0, "chi_max": 0.8} if given.inside else {}
         config = seobnrv5phm.EobSet(n=given.n, seed=given.seed, **small)
         seobnrv5phm.generate(given.out, config, given.workers)
+    elif given.command == "nrsur7dq2-aligned":
+        nrsur7dq2_aligned.generate(given.out, nrsur7dq2_aligned.AlignedSet(n=given.n, seed=given.seed), given.workers)
     elif given.command == "precessing-truth":
         precessing_truth.generate(given.out, given.n, given.seed, given.with_eob)
     elif given.command == "remnants":

@@ -289,6 +289,12 @@ def precessing_accuracy() -> str:
     return path.read_text(encoding="utf-8") if path.exists() else missing(path.name)
 
 
+def aligned_accuracy() -> str:
+    """The aligned surrogate with and without stage 3 against NRSur7dq2."""
+    path = RESULTS / "aligned_accuracy.md"
+    return path.read_text(encoding="utf-8") if path.exists() else missing(path.name)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "kernels": kernels,
     "kernels-two-threads": lambda: kernels("kernels_two_threads"),
@@ -305,5 +311,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "planted": planted,
     "trigger-time": trigger_time,
     "loud": loud,
+    "aligned_accuracy": aligned_accuracy,
     "precessing_accuracy": precessing_accuracy,
 }

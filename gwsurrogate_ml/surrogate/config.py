@@ -16,8 +16,15 @@ class SurrogateConfig(Strict):
 
     name: str
     version: str = "1"
-    eob: Path = Field(description="folder written by `python -m data_prep eob`")
+    eob: Path | None = Field(default=None, description="folder written by `python -m data_prep eob`")
+    trained: str | Path | None = Field(
+        default=None, description="a model whose stages 1 and 2 are kept, in place of `eob` and `nr`"
+    )
     nr: Path | None = Field(default=None, description="table written by `python -m data_prep nr`; without it, stage 1 alone")
+    nrsur7dq2: Path | None = Field(
+        default=None, description="folder of `python -m data_prep nrsur7dq2-aligned`; without it, no stage 3"
+    )
+    nrsur7dq2_held_out: Path | None = Field(default=None, description="another such folder, of another seed: stage 3's errors")
     q_max: float = Field(default=10.0, gt=1)
     chi_max: float = Field(default=0.9, gt=0, le=1)
     q_hard: float = Field(default=10.5, gt=1)
@@ -35,7 +42,13 @@ class SurrogateConfig(Strict):
     higher_basis: int = Field(default=12, ge=1)
     stage2_basis: int = Field(default=8, ge=1)
     stage2_long_basis: int = Field(default=4, ge=1)
+    stage3_basis: int = Field(default=8, ge=1)
+    stage3_degree: int = Field(default=7, ge=1, le=12)
     seed: int = 20150914
+
+
+INPUTS = {"eob", "trained", "nr", "nrsur7dq2", "nrsur7dq2_held_out"}
+"""Keys that say where things lie, not what is done: a card does not repeat them."""
 
 
 def load_config(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> SurrogateConfig:

@@ -1,4 +1,7 @@
-"""Training of a surrogate from its configuration: stage 1 on SEOBNRv5HM, stage 2 on numerical relativity, one artefact."""
+"""Training of a surrogate from its configuration, one artefact.
+
+Stage 1 is on SEOBNRv5HM, stage 2 on numerical relativity, stage 3, of the higher modes, on NRSur7dq2.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.files import refusal
 from gwsurrogate_ml.surrogate import validation
-from gwsurrogate_ml.surrogate.aligned import higher, stage1, stage2, uncertainty
-from gwsurrogate_ml.surrogate.config import SurrogateConfig
+from gwsurrogate_ml.surrogate.aligned import higher, stage1, stage2, stage3, uncertainty
+from gwsurrogate_ml.surrogate.config import INPUTS, SurrogateConfig
 from gwsurrogate_ml.surrogate.fits.ensemble import Progress
 
 
@@ -24,33 +29,20 @@ def _check_sizes(n: int, config: SurrogateConfig) -> None:
             raise ConfigError(f"{name} is {value}: the training set has {n} waveforms, lower {name} or make more waveforms")
 
 
-def train_surrogate(config: SurrogateConfig, out: Path, progress: Progress | None = None) -> Path:
-    """Train and write a surrogate to the folder `out`; a killed run resumes from `out`.checkpoints.
+LATER = {"stage2_basis", "stage2_long_basis", "stage3_basis", "stage3_degree"}
+"""Keys of the stages after the networks."""
 
-    Parameters
-    ----------
-    config : SurrogateConfig
-    out : Path
-        the artefact's folder
-    progress : callable, optional
-        (stage, done, total)
 
-    Returns
-    -------
-    Path of the artefact
-
-    Raises
-    ------
-    DataError
-        if the training set or the NR table cannot be read
-    """
+def _first_stages(config: SurrogateConfig, out: Path, progress: Progress | None) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Card and tensors of stages 1 and 2."""
     report = progress or (lambda *_: None)
-    begin = time.monotonic()
+    if config.eob is None:
+        raise ConfigError("eob is not set: give the folder of `python -m data_prep eob`, or by `trained` a model to build on")
     data = stage1.load_eob(config.eob, bool(config.higher_modes))
     runs = stage2.load_runs(str(config.nr)) if config.nr else None
     long_runs = stage2.load_runs(str(config.nr), "spec_") if config.nr else None
-    # Only what makes the networks identifies the checkpoints: stage 2 can be repeated without training anew.
-    key = config.model_dump_json(exclude={"name", "version", "eob", "nr", "stage2_basis", "stage2_long_basis"})
+    # Only what makes the networks identifies the checkpoints: the later stages can be repeated without training anew.
+    key = config.model_dump_json(exclude=INPUTS | {"name", "version", *LATER})
     digest = hashlib.sha256((key + str(data["parameters"].sum())).encode()).hexdigest()[:12]
     checkpoints = out.with_name(f"{out.name}.checkpoints") / digest
     _check_sizes(len(data["parameters"]), config)
@@ -89,18 +81,71 @@ def train_surrogate(config: SurrogateConfig, out: Path, progress: Progress | Non
         for name in ("chi1", "chi2")
     }
     card = {
-        "name": config.name,
         "kind": "surrogate",
-        "version": config.version,
         "modes": [[2, 2], *config.higher_modes],
         "degree": config.degree,
         "ranges": ranges,
         "times_M": [float(data["times"][0]), float(data["times"][-1])],
         "units": "geometric: time in M, r h / M",
         "training": training,
-        "config": config.model_dump(mode="json", exclude={"eob", "nr"}),
         "metrics": metrics,
         "error_factor_90": factor,
-        "seconds": round(time.monotonic() - begin, 1),
+    }
+    return card, tensors
+
+
+def _kept(trained: str | Path, config: SurrogateConfig) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Card and tensors of the model `trained`, checked to be made as `config` says."""
+    if config.eob or config.nr:
+        raise ConfigError("trained stands in place of eob and nr: give one or the other")
+    card, tensors = artifacts.load(trained, "surrogate")
+    artifacts.require(card, config=dict, training=dict, metrics=dict)
+    asked = config.model_dump(mode="json", exclude=INPUTS | {"name", "version", "stage3_basis", "stage3_degree"})
+    for key, value in asked.items():
+        if card["config"].get(key, value) != value:
+            raise ConfigError(
+                f"{key} is {value!r}, but {str(trained)!r} was trained with {card['config'][key]!r}: give its value, or train anew "
+                "without `trained`"
+            )
+    return card, tensors
+
+
+def train_surrogate(config: SurrogateConfig, out: Path, progress: Progress | None = None) -> Path:
+    """Train and write a surrogate to the folder `out`; a killed run resumes from `out`.checkpoints.
+
+    Parameters
+    ----------
+    config : SurrogateConfig
+    out : Path
+        the artefact's folder
+    progress : callable, optional
+        (stage, done, total)
+
+    Returns
+    -------
+    Path of the artefact
+
+    Raises
+    ------
+    ConfigError
+        if neither `eob` nor `trained` is given, or they do not fit the rest of the configuration
+    DataError
+        if a training set or the NR table cannot be read
+    """
+    report = progress or (lambda *_: None)
+    begin = time.monotonic()
+    card, tensors = _kept(config.trained, config) if config.trained else _first_stages(config, out, progress)
+    if config.nrsur7dq2:
+        report("stage 3", 0, 1)
+        tensors, errors, sets = stage3.add(tensors, config.higher_modes, config)
+        card = card | {"training": card["training"] | {"nrsur7dq2": sets}}
+        if errors:
+            card["metrics"] = card["metrics"] | {"nrsur7dq2_held_out": errors}
+        report("stage 3", 1, 1)
+    card = card | {
+        "name": config.name,
+        "version": config.version,
+        "config": config.model_dump(mode="json", exclude=INPUTS),
+        "seconds": round(card.get("seconds", 0.0) + time.monotonic() - begin, 1),
     }
     return artifacts.save(out, card, tensors)

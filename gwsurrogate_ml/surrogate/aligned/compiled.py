@@ -17,7 +17,7 @@ import numpy as np
 
 from gwsurrogate_ml.conventions import ModeKey
 from gwsurrogate_ml.jit import njit
-from gwsurrogate_ml.surrogate.aligned import baseline, predictor
+from gwsurrogate_ml.surrogate.aligned import baseline, correction, higher, predictor
 from gwsurrogate_ml.surrogate.aligned.coordinates import columns, masses
 from gwsurrogate_ml.waveform.elementary import exponentiate
 from gwsurrogate_ml.waveform.spline import hermite, rotating_modes, slopes
@@ -59,6 +59,8 @@ class Tables(NamedTuple):
     stage2: Processes
     stage2_long: Processes
     higher: Network
+    stage3: np.ndarray  # (n_terms, (n_modes - 1) n_basis of stage 3) the correction's polynomials, and their exponents (n_terms, 3)
+    stage3_exponents: np.ndarray
     orders: np.ndarray  # (n_modes,) each mode's m, that of (2,2) first
     higher_basis: np.ndarray  # (n_modes - 1, 4, n_basis, n) for eta = 1: real and imaginary part, and their slopes
 
@@ -83,7 +85,8 @@ def tables(tensors: dict[str, Any], degree: int, modes: tuple[ModeKey, ...]) -> 
     u = 0.5 * (baseline.time_to_coalescence(knots) / 5.0) ** (-0.125)
     values = np.zeros((0, 1, 2, n))
     if n_more:
-        values = tensors["higher.basis"].reshape(n_more, -1, 2, n) * envelope
+        values = higher.basis(tensors).reshape(n_more, -1, 2, n) * envelope
+    polynomial = tensors.get("stage3.polynomial", np.zeros((0, 0)))
     both = np.stack([values, slopes(knots, values.reshape(-1, n)).reshape(values.shape)], 1)
     return Tables(
         knots=knots,
@@ -98,6 +101,8 @@ def tables(tensors: dict[str, Any], degree: int, modes: tuple[ModeKey, ...]) -> 
         stage2=_processes(tensors, "stage2"),
         stage2_long=_processes(tensors, "stage2_long"),
         higher=_network(tensors, "higher"),
+        stage3=polynomial,
+        stage3_exponents=np.array(correction.exponents_of(len(polynomial)), dtype=np.int64).reshape(-1, 3),
         orders=np.array([m for _, m in modes], dtype=np.int64),
         higher_basis=np.ascontiguousarray(np.moveaxis(both, 2, 3)).reshape(n_more, 4, values.shape[1], n),
     )
@@ -225,15 +230,19 @@ def coefficients(t: Tables, q: float, chi1: float, chi2: float) -> tuple[np.ndar
     _add_processes(t.stage2, x, leading[0, 2 * first : second])
     _add_processes(t.stage2_long, x, leading[0, second:])
     n_more, _, n_basis, _ = t.higher_basis.shape
-    more = np.empty((1, n_more, n_basis))
+    more = np.zeros((1, n_more, n_basis))
     both = np.zeros(t.higher.scale.size)
     if both.size:
         _add_mean(t.higher, x, both)
         _add_product(terms, t.higher.polynomial, both)
-    flat, chi_a = more.reshape(-1), 0.5 * (chi1 - chi2)
-    for k in range(flat.size):
-        odd = t.orders[1 + k // n_basis] % 2 == 1
-        flat[k] = both[k] * delta + both[flat.size + k] * chi_a if odd else both[k]
+    chi_a, half = 0.5 * (chi1 - chi2), both.size // 2
+    own = half // max(n_more, 1)
+    for k in range(half):
+        mode = k // own
+        odd = t.orders[1 + mode] % 2 == 1
+        more[0, mode, k % own] = both[k] * delta + both[half + k] * chi_a if odd else both[k]
+    if t.stage3.size:
+        correction.write(t.stage3, t.stage3_exponents, q, chi1, chi2, more[0, :, own:])
     return leading, more
 
 

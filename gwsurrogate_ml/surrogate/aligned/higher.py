@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gwsurrogate_ml.conventions import ModeKey
-from gwsurrogate_ml.surrogate.aligned import baseline
+from gwsurrogate_ml.surrogate.aligned import baseline, correction
 from gwsurrogate_ml.surrogate.aligned.coordinates import features, split
 from gwsurrogate_ml.surrogate.aligned.predictor import chebyshev_terms, networks
 from gwsurrogate_ml.surrogate.fits.ensemble import Ensemble, Progress
@@ -48,13 +48,25 @@ def combination(parameters: Array, modes: tuple[ModeKey, ...], n_basis: int, xp:
 
 
 def coefficients(parameters: Array, tensors: dict[str, Any], degree: int, modes: tuple[ModeKey, ...], xp: Any = np) -> Array:
-    """Coefficients (N, n_modes, n_basis) of the modes' bases; arguments as for `coorbital`."""
+    """Coefficients (N, n_modes, n_basis) of the modes' `basis`; arguments as for `coorbital`."""
     x = features(parameters, xp)
     n_modes, n_basis, _ = tensors["higher.basis"].shape
     both = chebyshev_terms(x, degree, xp) @ tensors["higher.polynomial"] + networks(x, tensors, xp, "higher").mean(0)
     half = n_modes * n_basis
     f, g = combination(parameters, modes, n_basis, xp)
-    return (both[:, :half] * f + both[:, half:] * g).reshape(-1, n_modes, n_basis)
+    own = (both[:, :half] * f + both[:, half:] * g).reshape(-1, n_modes, n_basis)
+    if "stage3.basis" not in tensors:
+        return own
+    more = correction.coefficients(parameters, tensors, xp)
+    return np.concatenate([own, more], 2) if xp is np else xp.cat([own, more], 2)
+
+
+def basis(tensors: dict[str, Any], xp: Any = np) -> Array:
+    """Basis vectors (n_modes, n_basis, 2 n_knots) of the modes, in the order of `coefficients`: their own, then stage 3's."""
+    own = tensors["higher.basis"]
+    if "stage3.basis" not in tensors:
+        return own
+    return np.concatenate([own, tensors["stage3.basis"]], 1) if xp is np else xp.cat([own, tensors["stage3.basis"]], 1)
 
 
 def coorbital(parameters: Array, tensors: dict[str, Any], degree: int, modes: tuple[ModeKey, ...], xp: Any = np) -> Array:
@@ -64,7 +76,7 @@ def coorbital(parameters: Array, tensors: dict[str, Any], degree: int, modes: tu
     ----------
     parameters : (N, 3), q, chi1, chi2
     tensors : dict
-        with the `higher.*` tensors written by `train`
+        with the `higher.*` tensors written by `train`, and those of `stage3`, if any
     degree : int
         of the Chebyshev part
     modes : tuple of (l, m)
@@ -72,7 +84,7 @@ def coorbital(parameters: Array, tensors: dict[str, Any], degree: int, modes: tu
     """
     eta = split(parameters)[0]
     found = coefficients(parameters, tensors, degree, modes, xp)
-    pieces = xp.swapaxes(xp.swapaxes(found, 0, 1) @ tensors["higher.basis"], 0, 1)
+    pieces = xp.swapaxes(xp.swapaxes(found, 0, 1) @ basis(tensors, xp), 0, 1)
     scaled = pieces.reshape(-1, len(modes), 2, pieces.shape[-1] // 2)  # len() would fix the size of an exported graph
     return scaled * baseline.amplitude(tensors["knots"], eta)[:, None, None, :]
 

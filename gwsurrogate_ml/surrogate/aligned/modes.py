@@ -11,7 +11,7 @@ from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import ModeKey, require_q
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError
 from gwsurrogate_ml.kernels.threads import in_threads
-from gwsurrogate_ml.surrogate.aligned import compiled, higher, predictor
+from gwsurrogate_ml.surrogate.aligned import compiled, correction, higher, predictor
 from gwsurrogate_ml.surrogate.aligned.compiled import Knots
 from gwsurrogate_ml.surrogate.aligned.coordinates import features
 from gwsurrogate_ml.surrogate.aligned.predictor import chebyshev_exponents
@@ -62,6 +62,8 @@ def _check_tensors(tensors: dict[str, np.ndarray], degree: int, modes: tuple[Mod
             raise ArtifactError(f"{key!r} of the weights has shape {value.shape}: it does not fit the {len(knots)} knots")
     if len(tensors["stage1.polynomial"]) != len(chebyshev_exponents(degree)):
         raise ArtifactError(f"the card's degree {degree} does not fit the weights: restore the card that came with them")
+    if "stage3.basis" in tensors and tensors["stage3.polynomial"].shape[1] != np.prod(tensors["stage3.basis"].shape[:2]):
+        raise ArtifactError("'stage3.polynomial' of the weights does not fit 'stage3.basis': install or train the model anew")
     if len(modes) > 1 and len(tensors["higher.basis"]) != len(modes) - 1:
         raise ArtifactError(
             f"the card names {len(modes)} modes, the weights hold {len(tensors['higher.basis']) + 1}: restore the card that came "
@@ -217,6 +219,12 @@ class AlignedModes:
         if calibrated:
             spread = higher.spread(parameters, self.tensors, self.modes[1:])[0].tolist()
             bounds = {(l, m): calibrated[f"{l}{m}"] * x for (l, m), x in zip(self.modes[1:], spread, strict=True)}
+        corrected = self.info["metrics"].get("nrsur7dq2_held_out", {}).get("error_factor_90", {})
+        weight = float(correction.variables(*parameters[0])[3])
+        for key, size in corrected.items():
+            mode = int(key[0]), int(key[1])
+            bound = size * float(correction.sizes(parameters, mode[1])[0])
+            bounds[mode] += weight * (bound - bounds[mode])
         return ErrorEstimate(expected, factor * expected, bounds)
 
     @cached_property

@@ -21,14 +21,14 @@ LOG_AMPLITUDE_WEIGHT = 2.0
 """How much more a radian's worth of relative amplitude error costs than a radian of phase error in the loss."""
 
 
-def load_eob(folder: Path, higher_modes: bool = False) -> dict[str, np.ndarray]:
-    """Training waveforms written by `python -m data_prep eob`.
+def load_eob(folder: Path, higher_modes: bool = False, recipe: str = "eob") -> dict[str, np.ndarray]:
+    """Training waveforms written by `python -m data_prep eob`, or by another `recipe` of the same format.
 
     Returns
     -------
     dict
         `times` (n_t,) in M, `parameters` (n, 3), `amp22` and `phase22` (n, n_t) float64, and with `higher_modes` `coorbital`
-        (n, 6, n_t) complex64
+        (n, n_modes, n_t) complex64
 
     Raises
     ------
@@ -38,7 +38,7 @@ def load_eob(folder: Path, higher_modes: bool = False) -> dict[str, np.ndarray]:
     folder = Path(folder)
     chunks = sorted(folder.glob("chunk_?????.npz"))
     if not chunks or not (folder / "times.npy").exists():
-        raise DataError(f"{folder} holds no training waveforms: make them by `python -m data_prep eob --out {folder}`")
+        raise DataError(f"{folder} holds no training waveforms: make them by `python -m data_prep {recipe} --out {folder}`")
     keys = ["parameters", "amp22", "phase22"] + ["coorbital"] * higher_modes
     out: dict[str, list[np.ndarray]] = {key: [] for key in keys}
     for path in chunks:
@@ -48,10 +48,10 @@ def load_eob(folder: Path, higher_modes: bool = False) -> dict[str, np.ndarray]:
                     rows.append(chunk[key])
         except Exception as error:  # OSError, ValueError, KeyError, EOFError, BadZipFile or zlib.error, as the damage is
             raise DataError(
-                f"{path} is truncated or no chunk of training waveforms ({error}): delete it and run `python -m data_prep eob`"
+                f"{path} is truncated or no chunk of training waveforms ({error}): delete it and run `python -m data_prep {recipe}`"
             ) from error
         if bad := [key for key, rows in out.items() if not np.isfinite(rows[-1]).all()]:
-            raise DataError(f"{bad[0]} in {path} is not finite: delete the file and run `python -m data_prep eob`")
+            raise DataError(f"{bad[0]} in {path} is not finite: delete the file and run `python -m data_prep {recipe}`")
     try:
         data = {key: np.concatenate(rows) for key, rows in out.items()}
         data["times"] = np.load(folder / "times.npy")

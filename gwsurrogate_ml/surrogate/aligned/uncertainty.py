@@ -28,8 +28,9 @@ class ErrorEstimate:
     mismatch_90 : float
         bound on it that held for 90 % of the simulations in cross-validation
     modes : dict of (l, m) to float
-        each other mode's error against SEOBNRv5HM in the co-orbital frame, over the norm of (2,2): a bound that held for 90 % of
-        unseen waveforms; how far SEOBNRv5HM is from numerical relativity there it does not know
+        each other mode's error in the co-orbital frame, over the norm of (2,2): a bound that held for 90 % of unseen waveforms.
+        Where stage 3 corrects the mode it is the error against NRSur7dq2, elsewhere that against SEOBNRv5HM, and how far that is
+        from numerical relativity it does not know there
     """
 
     mismatch: float

@@ -171,6 +171,8 @@ def test_bounds_of_higher_modes_vanish_with_the_modes_and_scale_with_the_calibra
     assert set(equal) == set(MODES)
     assert all(equal[l, m] == 0 for l, m in MODES if m % 2)
     assert all(0 < unequal[mode] < 0.02 for mode in MODES)
+    inside = one.error_estimate(1.6, 0.3, -0.5).modes
+    assert all(0 < inside[mode] < 0.002 for mode in MODES if mode != (5, 5))  # there it is the error against NRSur7dq2
     factors = card["metrics"]["higher_modes_validation"]["error_factor_90"]
     card["metrics"]["higher_modes_validation"]["error_factor_90"] = {key: 2 * value for key, value in factors.items()}
     twice = Surrogate(card, tensors).error_estimate(4.0, 0.3, -0.5).modes
