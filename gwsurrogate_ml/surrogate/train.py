@@ -50,7 +50,7 @@ def train_surrogate(config: SurrogateConfig, out: Path, progress: Progress | Non
     runs = stage2.load_runs(str(config.nr)) if config.nr else None
     long_runs = stage2.load_runs(str(config.nr), "spec_") if config.nr else None
     # Only what makes the networks identifies the checkpoints: stage 2 can be repeated without training anew.
-    key = config.model_dump_json(exclude={"name", "version", "eob", "nr", "stage2_basis", "stage2_long_basis"})
+    key = config.model_dump_json(exclude={"name", "version", "inspiral", "eob", "nr", "stage2_basis", "stage2_long_basis"})
     digest = hashlib.sha256((key + str(data["parameters"].sum())).encode()).hexdigest()[:12]
     checkpoints = out.with_name(f"{out.name}.checkpoints") / digest
     _check_sizes(len(data["parameters"]), config)
@@ -93,6 +93,7 @@ def train_surrogate(config: SurrogateConfig, out: Path, progress: Progress | Non
         "kind": "surrogate",
         "version": config.version,
         "modes": [[2, 2], *config.higher_modes],
+        "inspiral": config.inspiral,
         "degree": config.degree,
         "ranges": ranges,
         "times_M": [float(data["times"][0]), float(data["times"][-1])],
