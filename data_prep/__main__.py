@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from data_prep import eob, eob_at_nr, inspiral, nr_training, nrsur7dq2, precessing_truth, remnants
+from data_prep import eob, eob_at_nr, inspiral, inspiral_truth, nr_training, nrsur7dq2, precessing_truth, remnants
 from data_prep.catalogues import KINDS, Source
 from data_prep.settings import Settings, read_settings
 from gwsurrogate_ml import scale
@@ -47,6 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--n", type=int, default=inspiral.InspiralConfig.n)
     command.add_argument("--seed", type=int, default=inspiral.InspiralConfig.seed)
     command.add_argument("--workers", type=int, default=2)
+    command = commands.add_parser("inspiral-truth", help="light binaries of SEOBNRv5HM for benchmarks (needs `make nr`)")
+    command.add_argument("--out", type=Path, required=True, help="an .npz file")
+    command.add_argument("--n", type=int, default=48)
+    command.add_argument("--seed", type=int, default=11)
     command = commands.add_parser("nrsur7dq2", help="precessing training binaries of NRSur7dq2 (needs it: `make nr`); resumes")
     command.add_argument("--out", type=Path, required=True)
     command.add_argument("--n", type=int, default=nrsur7dq2.PrecessingSet.n)
@@ -81,6 +85,8 @@ def main(arguments: list[str] | None = None) -> None:
             eob.generate(out, config, given.workers, mapper if given.cluster else None)
     elif given.command == "inspiral":
         inspiral.generate(given.out, inspiral.InspiralConfig(n=given.n, seed=given.seed), given.workers)
+    elif given.command == "inspiral-truth":
+        inspiral_truth.generate(given.out, given.n, given.seed)
     elif given.command == "nrsur7dq2":
         nrsur7dq2.generate(given.out, nrsur7dq2.PrecessingSet(n=given.n, seed=given.seed), given.workers)
     elif given.command == "precessing-truth":

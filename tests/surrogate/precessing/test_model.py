@@ -260,7 +260,7 @@ def test_it_is_a_waveform_model_like_others(sur) -> None:
         ({"chi2": "up"}, ConfigError, ("chi2", "three components")),
         ({"t_ref": None}, ConfigError, ("no reference", "t_ref", "f_ref")),
         ({"omega_ref": 0.02}, ConfigError, ("t_ref and omega_ref",)),
-        ({"t_ref": -1e5}, DomainError, ("t_ref", "outside")),
+        ({"t_ref": -1e6}, DomainError, ("t_ref", "outside")),
         ({"t_ref": 10.0}, DomainError, ("t_ref", "outside")),
         ({"t_ref": None, "f_ref": 20.0}, ConfigError, ("total_mass",)),
         ({"t_ref": None, "f_ref": 20.0, "total_mass": "x"}, ConfigError, ("total_mass",)),
@@ -286,7 +286,7 @@ def test_bad_input_is_refused_with_the_way_on(sur, change: dict[str, Any], kind:
         ({"f_min": 0.0}, ConfigError, "f_min"),
         ({"sampling_frequency": 256.0}, ConfigError, "sampling_frequency"),
         ({"luminosity_distance": -1.0}, ConfigError, "luminosity_distance"),
-        ({"mass_1": 6.0, "mass_2": 5.0}, DomainError, "f_ref"),
+        ({"mass_1": 4.0, "mass_2": 3.0}, DomainError, "f_ref"),
         ({"mass_1": 20.0}, DomainError, "q"),
     ],
 )
