@@ -316,3 +316,18 @@ def test_weights_and_card_that_do_not_belong_together_are_refused(tmp_path: Path
         (folder / "card.json").write_text(json.dumps(card))
         with pytest.raises(ArtifactError, match=word):
             gw.load_surrogate(folder)
+
+
+def test_light_binaries_follow_the_aligned_models_early_inspiral(sur) -> None:
+    t = np.linspace(-280_000.0, -20_000.0, 3001)
+    aligned = load_aligned("nrhm")(q=Q, chi1=0.4, chi2=-0.3, times=t)
+    found = sur(Q, [0, 0, 0.4], [0, 0, -0.3], t_ref=-100_000.0, times=t)
+    turn = np.unwrap(np.angle(aligned[2, 2] * np.conj(found[2, 2])))
+    assert np.ptp(turn) < 1e-3
+    np.testing.assert_allclose(np.abs(found[2, 2]), np.abs(aligned[2, 2]), rtol=1e-5)
+    light = BINARY | {"mass_1": 8.0, "mass_2": 6.0, "sampling_frequency": 16384.0}
+    plus, cross = sur.polarizations(**light)
+    assert plus.t0.value < -8.0
+    assert np.isfinite(plus.value).all() and np.isfinite(cross.value).all()
+    with pytest.raises(DomainError, match="f_ref"):
+        sur.polarizations(**(light | {"mass_1": 5.0, "mass_2": 4.0}))
