@@ -4,11 +4,11 @@
     python benchmarks/low_mass.py --truth TRUTH.npz [--repeat 15]
 
 The truth are whole waveforms of SEOBNRv5HM (pyseobnr's own `generate_modes_opt`, its dynamics integrated without approximation) of
-binaries drawn with another seed than training's: chirp mass 5 to 13 and spins -0.9 to 0.9 uniform, q 1 to 8 uniform in its logarithm.
-Mismatch with advanced LIGO's design spectrum from 20 Hz, over time and phase: of (2,2), and of h_plus with all modes at four
-inclinations, over time and orbital phase. The models are compared as they are, and as they were before stage 2, which moves them
-away from SEOBNRv5HM near the merger, towards numerical relativity. Speed: a pair of polarizations in turn with LAL's, A B A B, CPU time, each at the lowest rate that holds the ringdown of
-all modes. Writes benchmarks/results/low_mass.json.
+binaries drawn with another seed than training's: chirp mass 5 to 13 and spins -0.9 to 0.9 uniform, q 1 to 8 uniform in its
+logarithm. Mismatch with advanced LIGO's design spectrum from 20 Hz, over time and phase: of (2,2), and of h_plus with all modes at
+four inclinations, over time and orbital phase. The models are compared as they are, and as they were before stage 2, which moves
+them away from SEOBNRv5HM near the merger, towards numerical relativity. Speed: a pair of polarizations in turn with LAL's, A B A B,
+CPU time, each at the lowest rate that holds the ringdown of all modes. Writes benchmarks/results/low_mass.json.
 """
 
 # ruff: noqa: E402

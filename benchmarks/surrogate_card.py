@@ -248,8 +248,8 @@ def weak(result: dict[str, Any], modes: list[list[int]]) -> str:
         "- Before -395 M (-2740 M without spins) no simulation was used: there it is SEOBNRv5HM, on a post-Newtonian baseline.",
         "- Spins along the orbit, no eccentricity, no precession, no tides, no memory (m = 0 modes).",
         "- Beyond q = 10 or |χ| = 0.9 it warns and extrapolates, beyond the hard limits it refuses.",
-        "- The predicted error is that of (2,2) against simulations, t in [-395, 90] M, in white noise: not of the inspiral before. "
-        "There, and in the early inspiral of light binaries, no simulation says how far SEOBNRv5HM is from the truth.",
+        "- The predicted error is that of (2,2) against simulations, t in [-395, 90] M, in white noise: not of the inspiral "
+        "before. There, and in the early inspiral of light binaries, no simulation says how far SEOBNRv5HM is from the truth.",
     ]
     if len(modes) > 1:
         modes22 = result["against_SEOBNRv5HM"]["stage1"]["modes"]
@@ -340,16 +340,17 @@ scales as 20 Hz / f_min. `surrogate.smallest_total_mass(q, chi1, chi2, f_min)` g
 
 ## Light binaries
 
-Before {-sur.t_join:,.0f} M phase, amplitudes and the other modes are post-Newtonian plus a polynomial in mass ratio and spins, fitted to inspirals of
-SEOBNRv5HM (`gwsml train inspiral`, one artefact for all models of aligned spins). It is joined at the model's first knot with the same
-phase and frequency there; from that knot on the model is what it is without it, to the last digit. Only waveforms that begin earlier
-evaluate it. Chirp masses 5 to 13 from 20 Hz, mass ratios to 8, spins to 0.9, drawn with another seed than training's, against whole
-waveforms of SEOBNRv5HM, advanced LIGO's design (`benchmarks/low_mass.py`); what is left is mostly the model's own difference to SEOBNRv5HM near the
-merger, where it follows numerical relativity:
+Before {-sur.t_join:,.0f} M phase, amplitudes and the other modes are post-Newtonian plus a polynomial in mass ratio and spins,
+fitted to inspirals of SEOBNRv5HM (`gwsml train inspiral`, one artefact for all models of aligned spins). It is joined at the
+model's first knot with the same phase and frequency there; from that knot on the model is what it is without it, to the last digit.
+Only waveforms that begin earlier evaluate it. Chirp masses 5 to 13 from 20 Hz, mass ratios to 8, spins to 0.9, drawn with another
+seed than training's, against whole waveforms of SEOBNRv5HM, advanced LIGO's design (`benchmarks/low_mass.py`); what is left is
+mostly the model's own difference to SEOBNRv5HM near the merger, where it follows numerical relativity:
 
 <!-- table: low-mass-{name} -->
 
-A pair of polarizations from 20 Hz, all modes, in turn with LAL's IMRPhenomTHM, one thread, at the lowest rate that holds the ringdown:
+A pair of polarizations from 20 Hz, all modes, in turn with LAL's IMRPhenomTHM, one thread, at the lowest rate that holds the
+ringdown:
 
 <!-- table: low-mass-speed-{name} -->
 

@@ -1,7 +1,8 @@
-"""Training waveforms of the early inspiral: SEOBNRv5HM modes where today's orbits are long, generated in parallel and resumable.
+"""Training waveforms of the early inspiral: SEOBNRv5HM before the set `eob` begins, made in parallel and resumable.
 
 The set has the form of that of `data_prep.eob`, on other times. A waveform of 320,000 M has millions of samples, its smooth parts a
-few thousand points: the modes are taken from pyseobnr where it has them at the times of its own integration, before it samples them.
+few thousand points: the modes are taken from pyseobnr where it has them at the times of its own integration, before it samples
+them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ STEP = 0.03
 
 @dataclass(frozen=True)
 class InspiralConfig:
-    """What is generated; the same config gives the same set. `join` is the `duration` of the set that the surrogate is trained on."""
+    """What is generated; the same config gives the same set. `join` is the `duration` of the surrogate's own set."""
 
     n: int = 1024
     chunk: int = 64
@@ -65,7 +66,7 @@ def _unsampled() -> Iterator[None]:
 
 
 def integrated(q: float, chi1: float, chi2: float, omega: float) -> tuple[np.ndarray, np.ndarray, dict[Any, np.ndarray]]:
-    """Times in M (0 at the peak of |h22|), orbital phase and modes of SEOBNRv5HM from the orbital frequency `omega` (rad / M) on."""
+    """Times in M (0 at the peak of |h22|), orbital phase and modes of SEOBNRv5HM from an orbital frequency (rad / M) on."""
     from pyseobnr.generate_waveform import Ham_aligned_opt, SEOBNRv5HM, SEOBNRv5RRForce
 
     settings = {"return_modes": list(MODES)}

@@ -1,4 +1,4 @@
-"""Light binaries of SEOBNRv5HM for benchmarks: what `data_prep.eob` gives, from below 20 Hz to the end, on the times of both sets."""
+"""Light binaries of SEOBNRv5HM for benchmarks: what `data_prep.eob` gives from below 20 Hz on, on the times of both sets."""
 
 from __future__ import annotations
 

@@ -290,7 +290,10 @@ def low_mass(model: str) -> str:
     found = read("low_mass")["models"][model]["accuracy"]
     names = {"22": "(2,2)", "plus": "h₊, all modes, four inclinations"}
     rows = [
-        (words + (", before stage 2" if later else ""), *(f"{found['mismatch'][key + later][p]:.1e}" for p in ("50", "90", "99", "100")))
+        (
+            words + (", before stage 2" if later else ""),
+            *(f"{found['mismatch'][key + later][p]:.1e}" for p in ("50", "90", "99", "100")),
+        )
         for key, words in names.items()
         for later in ("", " before stage 2")
     ]

@@ -1,7 +1,7 @@
 """The surrogate as an ONNX graph: parameters and times in, modes out, in double precision, without this package or torch.
 
-The graph holds what `Surrogate.batch` does in torch from `t_join` on, without the early inspiral. Beyond the hard limits of the domain it gives NaN; the ranges are also in
-the file's metadata.
+The graph holds what `Surrogate.batch` does in torch from `t_join` on, without the early inspiral. Beyond the hard limits of the
+domain it gives NaN; the ranges are also in the file's metadata.
 """
 
 from __future__ import annotations

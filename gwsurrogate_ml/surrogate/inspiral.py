@@ -75,7 +75,7 @@ def train_inspiral(config: InspiralConfig, out: Path, progress: Progress | None 
         "name": config.name,
         "kind": "inspiral",
         "version": config.version,
-        "description": f"early inspiral of aligned spins, {-t[0]:,.0f} to {-t[-1 - PADS]:,.0f} M before the peak, for nrhm and nr22",
+        "description": f"early inspiral of aligned spins, {-t[0]:,.0f} to {-t[-1 - PADS]:,.0f} M before the peak",
         "modes": [[2, 2], *modes],
         "degree": config.degree,
         "ranges": {
@@ -111,8 +111,8 @@ def _errors(inspiral: Inspiral, data: dict[str, np.ndarray], held: np.ndarray) -
         "phase_rad": np.abs(phase - (true - true[:, inspiral.n_early, None]))[:, early].max(1),
         "log_amplitude": np.abs(log_amplitude - np.log(data["amp22"][held]))[:, early].max(1),
     }
-    modes = (more[:, :, 0] + 1j * more[:, :, 1] - data["coorbital"][held] * higher.in_lal_frame(inspiral.modes[1:])[:, None])[..., early]
-    against_22 = np.abs(modes / data["amp22"][held][:, None, early]).max(2)
+    difference = more[:, :, 0] + 1j * more[:, :, 1] - data["coorbital"][held] * higher.in_lal_frame(inspiral.modes[1:])[:, None]
+    against_22 = np.abs(difference[..., early] / data["amp22"][held][:, None, early]).max(2)
     found |= {f"{l}{m}_over_22": column for (l, m), column in zip(inspiral.modes[1:], against_22.T, strict=True)}
     return {"how": "validation points, the largest error before the join", "n": len(parameters)} | {
         name: {str(p): float(np.percentile(x, p)) for p in (50, 90, 99)} for name, x in found.items()

@@ -5,8 +5,8 @@ worked out once (`tables`); network weights stay in float32, as they were traine
 reading them; and since the leading-order amplitude is eta^(3/4) times a function of time, the higher modes' values and slopes at
 the knots are plain sums over tabulated basis vectors, done only where they are needed.
 
-numba keeps compiled code until this file changes: after changes to `elementary`, `spline`, `baseline`, `linear` or `coordinates` alone,
-clear the package's `__pycache__` folders, or `NUMBA_CACHE_DIR`.
+numba keeps compiled code until this file changes: after changes to `elementary`, `spline`, `baseline`, `linear` or `coordinates`
+alone, clear the package's `__pycache__` folders, or `NUMBA_CACHE_DIR`.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class Tables(NamedTuple):
 
 
 class Knots(NamedTuple):
-    """N waveforms at `knots` (n,), those of `Tables` or with the early inspiral's before them, `centre` the place of t = 0: phase and
-    amplitude of (2,2) with slopes (N, n), the peak's time (N,); the coefficients of the other modes in units of the basis for
+    """N waveforms at `knots` (n,), those of `Tables` or with the early inspiral's before them, `centre` the place of t = 0: phase
+    and amplitude of (2,2) with slopes (N, n), the peak's time (N,); the coefficients of the other modes in units of the basis for
     eta = 1, (N, n_modes - 1, n_basis), and those of the early inspiral."""
 
     knots: np.ndarray
@@ -81,9 +81,7 @@ class Knots(NamedTuple):
     early: np.ndarray
 
 
-def tables(
-    tensors: dict[str, Any], degree: int, modes: tuple[ModeKey, ...], early_basis: np.ndarray | None = None
-) -> Tables:
+def tables(tensors: dict[str, Any], degree: int, modes: tuple[ModeKey, ...], early_basis: np.ndarray | None = None) -> Tables:
     """Tables of the model stored as `tensors` (numpy arrays), with `modes` in the tensors' order, (2,2) first."""
     knots = tensors["knots"]
     n, n_more = len(knots), len(modes) - 1

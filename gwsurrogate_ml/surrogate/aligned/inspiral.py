@@ -75,7 +75,9 @@ class Inspiral:
     def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray], modes: tuple[ModeKey, ...]) -> None:
         known = [(int(l), int(m)) for l, m in card["modes"]]
         if lacking := sorted(set(modes) - set(known)):
-            raise ArtifactError(f"the early inspiral {card['name']!r} lacks the mode {lacking[0]}: train it with all of the model's")
+            raise ArtifactError(
+                f"the early inspiral {card['name']!r} lacks the mode {lacking[0]}: train it with all of the model's"
+            )
         self.info, self.modes, self.degree = card, modes, int(card["degree"])
         self.tensors = {key: np.array(value, dtype=np.float64, order="C") for key, value in tensors.items()}
         if len(self.tensors["leading.polynomial"]) != len(chebyshev_exponents(self.degree)):

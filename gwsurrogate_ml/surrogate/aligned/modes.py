@@ -301,8 +301,8 @@ class AlignedModes:
         return out
 
     def at_knots(self, parameters: np.ndarray, since: float = 0.0) -> Knots:
-        """The waveforms of `parameters` (N, 3) at the knots; at those of the early inspiral too, if there is one, where `since` (M from
-        the peak) lies there."""
+        """The waveforms of `parameters` (N, 3) at the knots; at those of the early inspiral too, if there is one, where `since` (M
+        from the peak) lies there."""
         if len(parameters) == 1:
             found = compiled.coefficients(self.tables, *parameters[0])
         else:
@@ -336,7 +336,7 @@ class AlignedModes:
     def _early_rows(
         inspiral: Inspiral, parameters: torch.Tensor, own: _OnDevice, join: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """What `batch` interpolates, and its slopes, (N, n_rows, n_early) in the early inspiral; `join` (N, 1) is the phase there."""
+        """What `batch` interpolates early, and its slopes, (N, n_rows, n_early); `join` (N, 1) is the phase at the join."""
         import torch
 
         phase, log_amplitude, more = inspiral.rows(parameters, own.early_tensors, torch)

@@ -45,8 +45,8 @@ class PhysicalModes:
         self.modes, self.tables = modes.modes, modes.tables
 
     def at_knots(self, parameters: np.ndarray, units: np.ndarray, f_min: float, f_ref: float | None = None) -> Knots:
-        """The waveforms of `parameters` (N, 3), total masses `units` (N,) in s, from a taper before `f_min` on and from `f_ref` on (Hz):
-        with the early inspiral only where that needs it."""
+        """The waveforms of `parameters` (N, 3), total masses `units` (N,) in s, from a taper before `f_min` on and from `f_ref` on
+        (Hz): with the early inspiral only where that needs it."""
         lowest = positive(f_min, "f_min", "Hz")
         if f_ref is not None:
             lowest = min(lowest, positive(f_ref, "f_ref", "Hz"))

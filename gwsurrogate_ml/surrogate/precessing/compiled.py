@@ -159,7 +159,8 @@ def mix_aligned(
         where (l, m) and (l, -m) of each of the aligned model's modes are in `out`; negative ones are left alone
     out : (n, n_modes) complex128
     """
-    _mix(model.tables, _knots(model, *binary, times), times, known, gate, places, np.array([l % 2 == 1 for l, _ in model.modes]), out)
+    k, odd = _knots(model, *binary, times), np.array([l % 2 == 1 for l, _ in model.modes])
+    _mix(model.tables, k, times, known, gate, places, odd, out)
 
 
 @njit(nogil=True, fastmath=True)

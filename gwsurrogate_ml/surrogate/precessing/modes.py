@@ -73,8 +73,8 @@ def _spin(name: str, value: Any) -> np.ndarray:
 
 
 def _slower(start: float, end: float) -> np.ndarray:
-    """Nodes (n,) from `start` to before `end` (M, both negative), none if the two are one: spins turn from each to the next, at a rate
-    that goes with time to the power -5/8, by the same angle as in a step of `EARLY_STEP` at the end."""
+    """Nodes (n,) from `start` to before `end` (M, both negative), none if the two are one: spins turn from each to the next, at a
+    rate that goes with time to the power -5/8, by the same angle as in a step of `EARLY_STEP` at the end."""
     first, last = (-start) ** 0.375, (-end) ** 0.375
     steps = math.ceil((first - last) / (0.375 * EARLY_STEP * last))
     return -(np.linspace(first, last, steps + 1)[:-1] ** (1 / 0.375))

@@ -63,7 +63,7 @@ def test_20_hz_are_reached_from_chirp_mass_5_on(sur: Surrogate, q: float, chi: f
 
 def test_it_ends_where_it_says(sur: Surrogate, without: Surrogate) -> None:
     assert sur.t_min < -319_000 < sur.t_join == without.t_min == without.t_join < -21_990
-    assert sur.knots is not None and sur.knots[0] == without.knots[0]
+    assert sur.knots[0] == without.knots[0]
     for model in (sur, without):
         assert np.isfinite(model(2.0, 0.3, 0.1, times=[model.t_min])[2, 2]).all()
         with pytest.raises(DomainError, match="this model covers"):
@@ -197,15 +197,17 @@ def test_a_batch_may_hold_light_and_heavy_binaries(sur: Surrogate) -> None:
     series = sur.batch_polarizations(
         mass_1=mass_1, mass_2=mass_2, chi_1=spin, chi_2=spin, **PLACE, start=-4.0, samples=33_000, sampling_frequency=8192.0
     )
-    assert np.isfinite(series).all() and (np.abs(series).max(axis=2) > 0).all()
+    assert np.isfinite(series).all()
+    assert (np.abs(series).max(axis=2) > 0).all()
 
 
 def test_reference_frequencies_may_lie_early(sur: Surrogate) -> None:
     binary = masses(9.0, 1.4) | {"chi_1": 0.3, "chi_2": 0.0}
     phase = sur.orbital_phase(**binary, frequency=20.0)
-    start, plus, cross = sur.strain(**binary, **PLACE, f_min=60.0, f_ref=20.0, sampling_frequency=8192.0)
+    _, plus, _ = sur.strain(**binary, **PLACE, f_min=60.0, f_ref=20.0, sampling_frequency=8192.0)
     turned = PLACE | {"phase": PLACE["phase"] - phase}
-    np.testing.assert_allclose(plus, sur.strain(**binary, **turned, f_min=60.0, sampling_frequency=8192.0)[1], atol=1e-9 * plus.max())
+    _, same, _ = sur.strain(**binary, **turned, f_min=60.0, sampling_frequency=8192.0)
+    np.testing.assert_allclose(plus, same, atol=1e-9 * plus.max())
     with pytest.raises(ConfigError, match="f_ref"):
         sur.strain(**binary, **PLACE, f_min=60.0, f_ref=-1.0, sampling_frequency=8192.0)
 
