@@ -18,7 +18,7 @@ class SurrogateConfig(Strict):
     version: str = "1"
     eob: Path = Field(description="folder written by `python -m data_prep eob`")
     nr: Path | None = Field(default=None, description="table written by `python -m data_prep nr`; without it, stage 1 alone")
-    inspiral: str | None = Field(default=None, description="artefact with what comes before the first of the EOB set's times")
+    inspiral: str = Field(default="", description="artefact with what comes before the first of the EOB set's times; empty: none")
     q_max: float = Field(default=10.0, gt=1)
     chi_max: float = Field(default=0.9, gt=0, le=1)
     q_hard: float = Field(default=10.5, gt=1)

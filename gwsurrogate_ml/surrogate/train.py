@@ -12,6 +12,7 @@ from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.files import refusal
 from gwsurrogate_ml.surrogate import validation
 from gwsurrogate_ml.surrogate.aligned import higher, stage1, stage2, uncertainty
+from gwsurrogate_ml.surrogate.aligned.inspiral import Inspiral
 from gwsurrogate_ml.surrogate.config import SurrogateConfig
 from gwsurrogate_ml.surrogate.fits.ensemble import Progress
 
@@ -43,6 +44,8 @@ def train_surrogate(config: SurrogateConfig, out: Path, progress: Progress | Non
     ------
     DataError
         if the training set or the NR table cannot be read
+    ArtifactError
+        if the early inspiral that the configuration names is not one for the set's times and modes
     """
     report = progress or (lambda *_: None)
     begin = time.monotonic()
@@ -54,6 +57,9 @@ def train_surrogate(config: SurrogateConfig, out: Path, progress: Progress | Non
     digest = hashlib.sha256((key + str(data["parameters"].sum())).encode()).hexdigest()[:12]
     checkpoints = out.with_name(f"{out.name}.checkpoints") / digest
     _check_sizes(len(data["parameters"]), config)
+    if config.inspiral:
+        modes = ((2, 2), *config.higher_modes)
+        Inspiral(*artifacts.load(config.inspiral, "inspiral"), modes).require_knots(data["times"])
     try:
         checkpoints.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -93,7 +99,7 @@ def train_surrogate(config: SurrogateConfig, out: Path, progress: Progress | Non
         "kind": "surrogate",
         "version": config.version,
         "modes": [[2, 2], *config.higher_modes],
-        "inspiral": config.inspiral,
+        "inspiral": config.inspiral or None,
         "degree": config.degree,
         "ranges": ranges,
         "times_M": [float(data["times"][0]), float(data["times"][-1])],
