@@ -8,7 +8,18 @@ import os
 import sys
 from pathlib import Path
 
-from data_prep import eob, eob_at_nr, nr_training, nrsur7dq2, nrsur7dq2_aligned, precessing_truth, remnants, seobnrv5phm
+from data_prep import (
+    eob,
+    eob_at_nr,
+    inspiral,
+    inspiral_truth,
+    nr_training,
+    nrsur7dq2,
+    nrsur7dq2_aligned,
+    precessing_truth,
+    remnants,
+    seobnrv5phm,
+)
 from data_prep.catalogues import KINDS, Source
 from data_prep.settings import Settings, read_settings
 from gwsurrogate_ml import scale
@@ -42,6 +53,15 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--out", type=Path, help="with --config beside the configuration's `nr`")
         if name == "nr":
             command.add_argument("--eob-at-nr", type=Path)
+    command = commands.add_parser("inspiral", help="SEOBNRv5HM before the set `eob` begins (needs pyseobnr: `make nr`); resumes")
+    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--n", type=int, default=inspiral.InspiralConfig.n)
+    command.add_argument("--seed", type=int, default=inspiral.InspiralConfig.seed)
+    command.add_argument("--workers", type=int, default=2)
+    command = commands.add_parser("inspiral-truth", help="light binaries of SEOBNRv5HM for benchmarks (needs `make nr`)")
+    command.add_argument("--out", type=Path, required=True, help="an .npz file")
+    command.add_argument("--n", type=int, default=48)
+    command.add_argument("--seed", type=int, default=11)
     command = commands.add_parser("nrsur7dq2", help="precessing training binaries of NRSur7dq2 (needs it: `make nr`); resumes")
     command.add_argument("--out", type=Path, required=True)
     command.add_argument("--n", type=int, default=nrsur7dq2.PrecessingSet.n)
@@ -85,6 +105,10 @@ def main(arguments: list[str] | None = None) -> None:
         config = settings.eob_config(n=given.n, seed=given.seed)
         with scale.cluster(given.cluster, given.workers) as mapper:
             eob.generate(out, config, given.workers, mapper if given.cluster else None)
+    elif given.command == "inspiral":
+        inspiral.generate(given.out, inspiral.InspiralConfig(n=given.n, seed=given.seed), given.workers)
+    elif given.command == "inspiral-truth":
+        inspiral_truth.generate(given.out, given.n, given.seed)
     elif given.command == "nrsur7dq2":
         nrsur7dq2.generate(given.out, nrsur7dq2.PrecessingSet(n=given.n, seed=given.seed), given.workers)
     elif given.command == "seobnrv5phm":

@@ -14,6 +14,7 @@ from scipy.interpolate import CubicSpline
 from scipy.stats import qmc
 
 from data_prep import chunks
+from gwsurrogate_ml.conventions import MTSUN_SI
 from gwsurrogate_ml.scale import Mapper
 
 MODES = ((2, 2), (2, 1), (3, 3), (3, 2), (4, 4), (4, 3), (5, 5))
@@ -65,8 +66,8 @@ def initial_frequency(q: float, chi1: float, chi2: float, duration: float) -> fl
     return float(omega)
 
 
-def one_waveform(q: float, chi1: float, chi2: float, times: np.ndarray) -> dict[str, np.ndarray]:
-    """SEOBNRv5HM modes at `times` (M; 0 at the spline-refined peak of |h22|).
+def one_waveform(q: float, chi1: float, chi2: float, times: np.ndarray, step: float = 0.1) -> dict[str, np.ndarray]:
+    """SEOBNRv5HM modes at `times` (M; 0 at the spline-refined peak of |h22|), from samples every `step` M.
 
     Returns `amp22`, `phase22` (float64, (n,); h22 = amp22 exp(-i phase22), phase zero at t = 0) and `coorbital`
     (complex64, (6, n)) for the other `MODES`: h_lm = coorbital exp(-i m phase22 / 2) once the orbital phase is zero at t = 0.
@@ -75,7 +76,7 @@ def one_waveform(q: float, chi1: float, chi2: float, times: np.ndarray) -> dict[
 
     needed = -times[0] + 20.0
     omega = 0.97 * initial_frequency(q, chi1, chi2, needed)
-    settings = {"return_modes": list(MODES)}
+    settings = {"return_modes": list(MODES), "M": 50.0, "dt": step * 50.0 * MTSUN_SI}
     for _ in range(6):
         t, modes = generate_modes_opt(q, chi1, chi2, omega, approximant="SEOBNRv5HM", settings=settings)
         h22 = modes["2,2"]
@@ -88,11 +89,11 @@ def one_waveform(q: float, chi1: float, chi2: float, times: np.ndarray) -> dict[
     near = CubicSpline(t[k - 20 : k + 21], np.abs(h22[k - 20 : k + 21]))
     roots = near.derivative().roots(extrapolate=False)
     peak = float(roots[np.argmax(near(roots))])
-    # The inspiral is sampled every 0.1 M; every tenth point is plenty before -200 M and saves most of the time.
+    # One point in 1 M is plenty before -200 M and saves most of the time.
     first = int(np.searchsorted(t, peak + times[0])) - 20
     late = int(np.searchsorted(t, peak - 200.0))
     last = min(len(t), int(np.searchsorted(t, peak + times[-1])) + 20)
-    keep = np.concatenate([np.arange(first, late, 10), np.arange(late, last)])
+    keep = np.concatenate([np.arange(first, late, round(1 / step)), np.arange(late, last)])
     # The orbital phase starts near zero, where h22 ~ -exp(-2i phi): unwrapped from there, its branch (and with it the sign
     # of the odd-m modes) is the same for every binary.
     full = (np.pi - np.unwrap(np.angle(-h22)))[keep]

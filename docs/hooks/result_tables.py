@@ -283,6 +283,34 @@ def loud() -> str:
     return table(head, rows)
 
 
+def low_mass(model: str) -> str:
+    """Light binaries against SEOBNRv5HM."""
+    if not (RESULTS / "low_mass.json").exists():
+        return missing("low_mass.json")
+    found = read("low_mass")["models"][model]["accuracy"]
+    names = {"22": "(2,2)", "plus": "h₊, all modes, four inclinations"}
+    rows = [
+        (
+            words + (", before stage 2" if later else ""),
+            *(f"{found['mismatch'][key + later][p]:.1e}" for p in ("50", "90", "99", "100")),
+        )
+        for key, words in names.items()
+        for later in ("", " before stage 2")
+    ]
+    return table([f"mismatch, {found['n']} binaries", "median", "90 %", "99 %", "worst"], rows)
+
+
+def low_mass_speed(model: str) -> str:
+    """Light binaries: a pair of polarizations beside IMRPhenomTHM."""
+    if not (RESULTS / "low_mass.json").exists():
+        return missing("low_mass.json")
+    lines = read("low_mass")["models"][model]["speed"]
+    rows = [
+        (x["chirp_mass"], x["q"], f"{x['samples']:,} at {x['rate']:.0f} Hz", x["ours_ms"], x["peer_ms"], x["ratio"]) for x in lines
+    ]
+    return table(["chirp mass", "q", "samples", "here [ms]", "IMRPhenomTHM [ms]", "times faster"], rows)
+
+
 def precessing_accuracy() -> str:
     """The precessing surrogate and its peers against NRSur7dq2."""
     path = RESULTS / "precessing_accuracy.md"
@@ -313,4 +341,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "loud": loud,
     "aligned_accuracy": aligned_accuracy,
     "precessing_accuracy": precessing_accuracy,
+    "low-mass-nrhm": lambda: low_mass("nrhm"),
+    "low-mass-nr22": lambda: low_mass("nr22"),
+    "low-mass-speed-nrhm": lambda: low_mass_speed("nrhm"),
+    "low-mass-speed-nr22": lambda: low_mass_speed("nr22"),
 }

@@ -74,6 +74,8 @@ def _accuracy(card: Mapping[str, Any]) -> str:
     if "nrsur7dq2_validation" in metrics:
         frame, modes = (metrics["nrsur7dq2_validation"][name]["90"] for name in ("frame_at_peak", "coorbital_modes"))
         return f"unseen binaries of NRSur7dq2: 90 % of frames at the peak within {frame:.2g} rad, of modes within {modes:.1%}"
+    if card["kind"] == "inspiral":
+        return f"unseen waveforms of SEOBNRv5HM: 90 % of phases within {metrics['validation']['phase_rad']['90']:.2g} rad"
     if "SNR 12" in metrics:
         return f"median overlap at SNR 12 {metrics['SNR 12']['overlap_median']:.3f}"
     return "draws weighted exactly: each result says its error" if card["kind"] == "estimator" else ""

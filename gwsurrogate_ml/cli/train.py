@@ -100,6 +100,15 @@ def surrogate(config: Config, out: Out = None, sets: Sets = None, seed: Seed = N
     train(config, out, partial(train_surrogate, settings))
 
 
+@app.command("inspiral")
+def inspiral(config: Config = "inspiral", out: Out = None, sets: Sets = None) -> None:
+    """Train the early inspiral of aligned surrogates on the set that `python -m data_prep inspiral` makes."""
+    from gwsurrogate_ml.settings import read
+    from gwsurrogate_ml.surrogate.inspiral import InspiralConfig, train_inspiral
+
+    train(config, out, partial(train_inspiral, read(InspiralConfig, content(config, sets, None))))
+
+
 @app.command("precessing")
 def precessing(config: Config = "nrphm", out: Out = None, sets: Sets = None) -> None:
     """Train a precessing surrogate on the sets that `python -m data_prep nrsur7dq2` and `seobnrv5phm` make."""

@@ -1,7 +1,7 @@
 """The surrogate as an ONNX graph: parameters and times in, modes out, in double precision, without this package or torch.
 
-The graph holds what `Surrogate.batch` does in torch. Beyond the hard limits of the domain it gives NaN; the ranges are also in
-the file's metadata.
+The graph holds what `Surrogate.batch` does in torch from `t_join` on, without the early inspiral. Beyond the hard limits of the
+domain it gives NaN; the ranges are also in the file's metadata.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def graph(surrogate: Surrogate) -> torch.nn.Module:
             imaginary = torch.cat([torch.zeros_like(found[:, 1:2]), found[:, 3::2]], 1)
             out = torch.stack([real * cosine + imaginary * sine, imaginary * cosine - real * sine], -1)
             inside = ((parameters >= self.low) & (parameters <= self.high)).all(1)[:, None]
-            inside = inside & (times >= surrogate.t_min) & (times <= surrogate.t_max)
+            inside = inside & (times >= surrogate.t_join) & (times <= surrogate.t_max)
             return torch.where(inside[:, None, :, None], out, torch.full_like(out, torch.nan))
 
         def peak(self, log_total: torch.Tensor) -> torch.Tensor:
@@ -156,5 +156,5 @@ def export_surrogate(surrogate: Surrogate, path: str | Path) -> Path:
         )
     proto = onnx.load_from_string(stream.getvalue())
     about: dict[str, Any] = {key: surrogate.info.get(key) for key in ("name", "version", "modes", "ranges", "weights_sha256")}
-    about["times"] = {"unit": "M", "min": surrogate.t_min, "max": surrogate.t_max}
+    about["times"] = {"unit": "M", "min": surrogate.t_join, "max": surrogate.t_max}
     return onnx_file.write(proto, path, about)

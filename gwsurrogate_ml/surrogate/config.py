@@ -25,6 +25,7 @@ class SurrogateConfig(Strict):
         default=None, description="folder of `python -m data_prep nrsur7dq2-aligned`; without it, no stage 3"
     )
     nrsur7dq2_held_out: Path | None = Field(default=None, description="another such folder, of another seed: stage 3's errors")
+    inspiral: str = Field(default="", description="artefact with what comes before the first of the EOB set's times; empty: none")
     q_max: float = Field(default=10.0, gt=1)
     chi_max: float = Field(default=0.9, gt=0, le=1)
     q_hard: float = Field(default=10.5, gt=1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ArtifactError, ConfigError
 from gwsurrogate_ml.surrogate.model import Surrogate
@@ -33,14 +35,19 @@ def load_surrogate(name_or_path: str | Path = DEFAULT) -> Surrogate | Precessing
     card, tensors = artifacts.load(name_or_path, "surrogate")
     if "aligned_model" in card:
         artifacts.require(card, aligned_model=str, aligned_weights_sha256=str)
-        aligned = Surrogate(*artifacts.load(card["aligned_model"], "surrogate"))
+        aligned = _aligned(*artifacts.load(card["aligned_model"], "surrogate"))
         if aligned.info["weights_sha256"] != card["aligned_weights_sha256"]:
             raise ArtifactError(
                 f"{card['name']} was trained with another {card['aligned_model']} than is installed: train it anew, or install "
                 "the two together"
             )
         return PrecessingSurrogate(card, tensors, aligned)
-    return Surrogate(card, tensors)
+    return _aligned(card, tensors)
+
+
+def _aligned(card: dict[str, Any], tensors: dict[str, np.ndarray]) -> Surrogate:
+    """The surrogate with the early inspiral that its card names, if it names one."""
+    return Surrogate(card, tensors, artifacts.load(card["inspiral"], "inspiral") if card.get("inspiral") else None)
 
 
 def load_aligned(name_or_path: str | Path = DEFAULT) -> Surrogate:

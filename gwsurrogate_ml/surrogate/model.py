@@ -34,6 +34,8 @@ class Surrogate(WaveformModel):
         parameter ranges, modes, training data, metrics: `info`
     tensors : dict of float64 arrays
         knots, bases, networks
+    inspiral : card and tensors, optional
+        of the early inspiral before the first knot
 
     Examples
     --------
@@ -46,10 +48,16 @@ class Surrogate(WaveformModel):
 
     has_samples = True
 
-    def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
-        self.mode_model, self.info = AlignedModes(card, tensors), card
+    def __init__(
+        self,
+        card: dict[str, Any],
+        tensors: dict[str, np.ndarray],
+        inspiral: tuple[dict[str, Any], dict[str, np.ndarray]] | None = None,
+    ) -> None:
+        self.mode_model, self.info = AlignedModes(card, tensors, inspiral), card
         self._si, self.modes = PhysicalModes(self.mode_model), self.mode_model.modes
         self.knots, self.t_min, self.t_max = self.mode_model.knots, self.mode_model.t_min, self.mode_model.t_max
+        self.t_join = self.mode_model.t_join
         self.name = str(card.get("name", "unnamed"))
         self.limits = self.mode_model.limits
 
@@ -84,7 +92,7 @@ class Surrogate(WaveformModel):
         """
         parameters, total = self._si.one(mass_1, mass_2, chi_1, chi_2)
         unit = total * MTSUN_SI
-        return float(-(self._si.start_at(self.mode_model.at_knots(parameters), unit, f_min, parameters) * unit)[0])
+        return float(-(self._si.start_at(self._si.at_knots(parameters, unit, f_min), unit, f_min, parameters) * unit)[0])
 
     def orbital_phase(self, *, mass_1: float, mass_2: float, chi_1: float, chi_2: float, frequency: float) -> float:
         """Orbital phase (radians, 0 at the peak, negative before) at the moment the (2,2) mode passes `frequency` (Hz).
@@ -96,7 +104,7 @@ class Surrogate(WaveformModel):
         """
         positive(frequency, "frequency", "Hz")
         parameters, total = self._si.one(mass_1, mass_2, chi_1, chi_2)
-        k = self.mode_model.at_knots(parameters)
+        k = self._si.at_knots(parameters, total * MTSUN_SI, frequency)
         return -self._si.phase_at_peak(k, total * MTSUN_SI, 0.0, frequency, parameters)
 
     def smallest_total_mass(self, q: float, chi1: float, chi2: float, f_min: float) -> float:
@@ -124,9 +132,9 @@ class Surrogate(WaveformModel):
         positive(f_min, "f_min", "Hz")
         parameters = np.column_stack(np.broadcast_arrays(*(np.atleast_1d(x).astype(float) for x in (q, chi1, chi2))))
         check_parameters(parameters, self.info["ranges"])
-        k = self.mode_model.at_knots(parameters)
+        k = self.mode_model.at_knots(parameters, -np.inf)
         unit = 2 * np.pi * f_min * MTSUN_SI
-        return self.mode_model.lowest_omega(k) / unit, k.phase_slope[:, self.mode_model.tables.centre] / unit
+        return self.mode_model.lowest_omega(k) / unit, k.phase_slope[:, k.centre] / unit
 
     def ringdown(self, total_mass: float) -> float:
         """Seconds from the peak to the end of a waveform of `total_mass` (solar masses, detector frame)."""

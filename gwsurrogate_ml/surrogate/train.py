@@ -17,6 +17,7 @@ from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.files import refusal
 from gwsurrogate_ml.surrogate import validation
 from gwsurrogate_ml.surrogate.aligned import higher, stage1, stage2, stage3, uncertainty
+from gwsurrogate_ml.surrogate.aligned.inspiral import Inspiral
 from gwsurrogate_ml.surrogate.config import INPUTS, SurrogateConfig
 from gwsurrogate_ml.surrogate.fits.ensemble import Progress
 
@@ -42,10 +43,13 @@ def _first_stages(config: SurrogateConfig, out: Path, progress: Progress | None)
     runs = stage2.load_runs(str(config.nr)) if config.nr else None
     long_runs = stage2.load_runs(str(config.nr), "spec_") if config.nr else None
     # Only what makes the networks identifies the checkpoints: the later stages can be repeated without training anew.
-    key = config.model_dump_json(exclude=INPUTS | {"name", "version", *LATER})
+    key = config.model_dump_json(exclude=INPUTS | {"name", "version", "inspiral", *LATER})
     digest = hashlib.sha256((key + str(data["parameters"].sum())).encode()).hexdigest()[:12]
     checkpoints = out.with_name(f"{out.name}.checkpoints") / digest
     _check_sizes(len(data["parameters"]), config)
+    if config.inspiral:
+        modes = ((2, 2), *config.higher_modes)
+        Inspiral(*artifacts.load(config.inspiral, "inspiral"), modes).require_knots(data["times"])
     try:
         checkpoints.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -83,6 +87,7 @@ def _first_stages(config: SurrogateConfig, out: Path, progress: Progress | None)
     card = {
         "kind": "surrogate",
         "modes": [[2, 2], *config.higher_modes],
+        "inspiral": config.inspiral or None,
         "degree": config.degree,
         "ranges": ranges,
         "times_M": [float(data["times"][0]), float(data["times"][-1])],

@@ -89,6 +89,7 @@ def training_goes_on(room: Room) -> None:
 
     settings = {
         "eob": eob(room),
+        "inspiral": "",
         "members": 1,
         "width": 32,
         "depth": 1,

@@ -96,7 +96,7 @@ for kind, name, changes, error, said in (
 
 
 BEYOND: list[tuple[str, dict[str, float], str]] = [
-    ("a binary that begins above f_lower", {"mass1": 8.0, "mass2": 6.0}, "smallest total mass"),
+    ("a binary that begins above f_lower", {"mass1": 5.0, "mass2": 4.0}, "smallest total mass"),
     ("a binary that peaks below f_lower", {"mass1": 900.0, "mass2": 700.0}, "frequency at the peak"),
     ("a mass ratio of thirty", {"mass1": 90.0, "mass2": 3.0}, "q = 30"),
     ("a spin of 0.99", {"spin2z": 0.99}, "chi2 = 0.99"),

@@ -27,6 +27,7 @@ def train_surrogate(eob: str, out: str) -> None:
     from gwsurrogate_ml.surrogate.train import train_surrogate as train
 
     small = {
+        "inspiral": "",
         "members": 2,
         "width": 8,
         "depth": 1,

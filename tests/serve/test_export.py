@@ -31,7 +31,7 @@ def test_graph_gives_the_surrogates_modes(exported, n: int, length: int) -> None
     rng = np.random.default_rng(n)
     parameters = np.column_stack([rng.uniform(1, 9, n), rng.uniform(-0.8, 0.8, (n, 2))])
     # The spline's interval is looked up, so times in any order, on the knots, and at both ends.
-    times = np.concatenate([rng.uniform(-21_000, 100, length), surrogate.knots[3::40], [surrogate.t_min, surrogate.t_max]])
+    times = np.concatenate([rng.uniform(-21_000, 100, length), surrogate.knots[3::40], [surrogate.t_join, surrogate.t_max]])
     (found,) = session.run(None, {"parameters": parameters, "times": times})
     expected = surrogate.batch(torch.from_numpy(parameters), torch.from_numpy(times)).numpy()
     assert found.dtype == np.float64
@@ -42,7 +42,7 @@ def test_graph_gives_the_surrogates_modes(exported, n: int, length: int) -> None
 def test_graph_gives_nan_outside_the_domain(exported) -> None:
     surrogate, session = exported
     parameters = np.array([[1.5, 0.3, -0.1], [0.9, 0.0, 0.0], [1.5, 0.3, 1.5], [np.nan, 0.0, 0.0]])
-    times = np.array([0.0, surrogate.t_min - 1.0, surrogate.t_max + 1.0])
+    times = np.array([0.0, surrogate.t_join - 1.0, surrogate.t_max + 1.0])
     (found,) = session.run(None, {"parameters": parameters, "times": times})
     assert np.isfinite(found[0, :, 0]).all()
     assert np.isnan(found[0, :, 1:]).all()

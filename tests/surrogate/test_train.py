@@ -21,7 +21,7 @@ from gwsurrogate_ml.surrogate.config import load_config
 from gwsurrogate_ml.surrogate.train import train_surrogate
 from gwsurrogate_ml.waveform.compare import white_mismatch
 
-SMALL = {"members": 1, "width": 24, "depth": 2, "n_basis": 10, "batch_size": 32, "q_max": 4.0, "q_hard": 4.5}
+SMALL = {"inspiral": "", "members": 1, "width": 24, "depth": 2, "n_basis": 10, "batch_size": 32, "q_max": 4.0, "q_hard": 4.5}
 
 
 @pytest.fixture(scope="module")

@@ -159,11 +159,13 @@ def build(
 
 
 def _starts(model: WaveformModel, parameters: np.ndarray) -> np.ndarray:
-    """Lowest of STARTS that the model reaches, (n,) Hz."""
+    """Lowest of STARTS that the model reaches and a segment holds, (n,) Hz."""
     start = np.empty(len(parameters))
     for i, (m_1, m_2, chi_1, chi_2) in enumerate(parameters):
         smallest = float(np.max(model.total_mass_range(m_1 / m_2, chi_1, chi_2, STARTS[0])[0]))
         reached = [f for f in STARTS if 1.01 * smallest * STARTS[0] / f < m_1 + m_2]
+        binary = {"mass_1": m_1, "mass_2": m_2, "chi_1": chi_1, "chi_2": chi_2}
+        reached = [f for f in reached if model.time_before_peak(**binary, f_min=f) < DURATION - 1.0]
         if not reached:
             raise ConfigError(f"the model does not reach {STARTS[-1]:g} Hz for {m_1:g} + {m_2:g} Msun: raise the masses")
         start[i] = reached[0]

@@ -5,8 +5,8 @@ worked out once (`tables`); network weights stay in float32, as they were traine
 reading them; and since the leading-order amplitude is eta^(3/4) times a function of time, the higher modes' values and slopes at
 the knots are plain sums over tabulated basis vectors, done only where they are needed.
 
-numba keeps compiled code until this file changes: after changes to `elementary`, `spline`, `baseline` or `coordinates` alone, clear
-the package's `__pycache__` folders, or `NUMBA_CACHE_DIR`.
+numba keeps compiled code until this file changes: after changes to `elementary`, `spline`, `baseline`, `linear` or `coordinates`
+alone, clear the package's `__pycache__` folders, or `NUMBA_CACHE_DIR`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import numpy as np
 
 from gwsurrogate_ml.conventions import ModeKey
 from gwsurrogate_ml.jit import njit
-from gwsurrogate_ml.surrogate.aligned import baseline, correction, higher, predictor
+from gwsurrogate_ml.surrogate.aligned import baseline, correction, higher, inspiral, predictor
 from gwsurrogate_ml.surrogate.aligned.coordinates import columns, masses
+from gwsurrogate_ml.surrogate.aligned.linear import add_product, chebyshev_terms, combined
 from gwsurrogate_ml.waveform.elementary import exponentiate
 from gwsurrogate_ml.waveform.spline import hermite, rotating_modes, slopes
 
@@ -63,21 +64,26 @@ class Tables(NamedTuple):
     stage3_exponents: np.ndarray
     orders: np.ndarray  # (n_modes,) each mode's m, that of (2,2) first
     higher_basis: np.ndarray  # (n_modes - 1, 4, n_basis, n) for eta = 1: real and imaginary part, and their slopes
+    early_basis: np.ndarray  # (n_modes - 1, 4, n_early_basis, n_early) for what comes before, see `inspiral`
 
 
 class Knots(NamedTuple):
-    """N waveforms at the knots: phase and amplitude of (2,2) with slopes (N, n), the peak's time (N,); the coefficients of the
-    other modes in units of the basis for eta = 1, (N, n_modes - 1, n_basis)."""
+    """N waveforms at `knots` (n,), those of `Tables` or with the early inspiral's before them, `centre` the place of t = 0: phase
+    and amplitude of (2,2) with slopes (N, n), the peak's time (N,); the coefficients of the other modes in units of the basis for
+    eta = 1, (N, n_modes - 1, n_basis), and those of the early inspiral."""
 
+    knots: np.ndarray
+    centre: int
     phase: np.ndarray
     phase_slope: np.ndarray
     amplitude: np.ndarray
     amplitude_slope: np.ndarray
     shift: np.ndarray
     higher: np.ndarray
+    early: np.ndarray
 
 
-def tables(tensors: dict[str, Any], degree: int, modes: tuple[ModeKey, ...]) -> Tables:
+def tables(tensors: dict[str, Any], degree: int, modes: tuple[ModeKey, ...], early_basis: np.ndarray | None = None) -> Tables:
     """Tables of the model stored as `tensors` (numpy arrays), with `modes` in the tensors' order, (2,2) first."""
     knots = tensors["knots"]
     n, n_more = len(knots), len(modes) - 1
@@ -105,6 +111,7 @@ def tables(tensors: dict[str, Any], degree: int, modes: tuple[ModeKey, ...]) -> 
         stage3_exponents=np.array(correction.exponents_of(len(polynomial)), dtype=np.int64).reshape(-1, 3),
         orders=np.array([m for _, m in modes], dtype=np.int64),
         higher_basis=np.ascontiguousarray(np.moveaxis(both, 2, 3)).reshape(n_more, 4, values.shape[1], n),
+        early_basis=np.zeros((n_more, 4, 0, 0)) if early_basis is None else early_basis,
     )
 
 
@@ -142,22 +149,6 @@ def _processes(tensors: dict[str, Any], prefix: str) -> Processes:
 
 
 @njit(nogil=True)
-def _add_product(row: np.ndarray, matrix: np.ndarray, out: np.ndarray, first: int = 0) -> None:
-    """Add row (n,) times matrix (n, first + n_out), float32 or float64, less its first columns, to `out` (n_out,) float64."""
-    n = len(matrix)
-    fours = n - n % 4
-    for i in range(0, fours, 4):
-        a, b, c, d = row[i], row[i + 1], row[i + 2], row[i + 3]
-        w, x, y, z = matrix[i, first:], matrix[i + 1, first:], matrix[i + 2, first:], matrix[i + 3, first:]
-        for j in range(out.size):
-            out[j] += a * w[j] + b * x[j] + c * y[j] + d * z[j]
-    for i in range(fours, n):
-        a, w = row[i], matrix[i, first:]
-        for j in range(out.size):
-            out[j] += a * w[j]
-
-
-@njit(nogil=True)
 def _add_mean(network: Network, x: np.ndarray, out: np.ndarray) -> None:
     """Add the mean of the ensemble at features `x` (4,) to `out` (n_out,)."""
     widths, members = network.widths, network.members
@@ -172,7 +163,7 @@ def _add_mean(network: Network, x: np.ndarray, out: np.ndarray) -> None:
             following[i] = network.biases[at_bias + i]
         for k in range(members):
             matrix = network.weights[at_weight : at_weight + n_in * n].reshape(n_in, n)
-            _add_product(hidden[k * n_in : (k + 1) * n_in], matrix, following[k * n : (k + 1) * n])
+            add_product(hidden[k * n_in : (k + 1) * n_in], matrix, following[k * n : (k + 1) * n])
             at_weight += n_in * n
         at_bias += members * n
         if layer < widths.size - 2:
@@ -212,20 +203,11 @@ def coefficients(t: Tables, q: float, chi1: float, chi2: float) -> tuple[np.ndar
     """Coefficients of `Tables.basis` (1, n_basis) and, one mode after the other, of the modes' bases (1, n_modes - 1, n_basis)."""
     eta, _, delta = masses(q)
     x = np.array(columns(eta, delta, chi1, chi2, np.log(4.0 * eta)))
-    degree = t.exponents.max()
-    powers = np.empty((max(degree, 1) + 1, 4))
-    for j in range(4):
-        powers[0, j], powers[1, j] = 1.0, x[j]
-        for k in range(2, degree + 1):
-            powers[k, j] = 2.0 * x[j] * powers[k - 1, j] - powers[k - 2, j]
-    terms = np.empty(len(t.exponents))
-    for k in range(terms.size):
-        a, b, c, d = t.exponents[k]
-        terms[k] = powers[a, 0] * powers[b, 1] * powers[c, 2] * powers[d, 3]
+    terms = chebyshev_terms(x, t.exponents)
     leading = np.zeros((1, len(t.basis)))
     first = t.stage1.scale.size
     second = 2 * first + len(t.stage2.stiffness)
-    _add_product(terms, t.stage1.polynomial, leading[0, :first])
+    add_product(terms, t.stage1.polynomial, leading[0, :first])
     _add_mean(t.stage1, x, leading[0, first : 2 * first])
     _add_processes(t.stage2, x, leading[0, 2 * first : second])
     _add_processes(t.stage2_long, x, leading[0, second:])
@@ -234,15 +216,12 @@ def coefficients(t: Tables, q: float, chi1: float, chi2: float) -> tuple[np.ndar
     both = np.zeros(t.higher.scale.size)
     if both.size:
         _add_mean(t.higher, x, both)
-        _add_product(terms, t.higher.polynomial, both)
-    chi_a, half = 0.5 * (chi1 - chi2), both.size // 2
-    own = half // max(n_more, 1)
-    for k in range(half):
-        mode = k // own
-        odd = t.orders[1 + mode] % 2 == 1
-        more[0, mode, k % own] = both[k] * delta + both[half + k] * chi_a if odd else both[k]
-    if t.stage3.size:
-        correction.write(t.stage3, t.stage3_exponents, q, chi1, chi2, more[0, :, own:])
+        add_product(terms, t.higher.polynomial, both)
+        own = np.empty((n_more, both.size // (2 * n_more)))
+        combined(both, t.orders[1:], delta, 0.5 * (chi1 - chi2), own)
+        more[0, :, : own.shape[1]] = own
+        if t.stage3.size:
+            correction.write(t.stage3, t.stage3_exponents, q, chi1, chi2, more[0, :, own.shape[1] :])
     return leading, more
 
 
@@ -268,12 +247,15 @@ def at_knots(t: Tables, parameters: np.ndarray, leading: np.ndarray, more: np.nd
     pair = np.empty((2, n))
     learned = np.empty(2 * n)
     k = Knots(
+        t.knots,
+        t.centre,
         np.empty((size, n)),
         np.empty((size, n)),
         np.empty((size, n)),
         np.empty((size, n)),
         np.empty(size),
         np.empty(more.shape),
+        np.empty((size, more.shape[1], 0)),
     )
     five = np.empty(5)
     for i in range(size):
@@ -281,7 +263,7 @@ def at_knots(t: Tables, parameters: np.ndarray, leading: np.ndarray, more: np.nd
         eta, m1, _ = masses(q)
         log_eta = np.log(eta)
         learned[:] = t.mean
-        _add_product(leading[i], t.basis, learned)
+        add_product(leading[i], t.basis, learned)
         series = baseline.series(eta, m1, chi1, chi2)
         factor, log_factor = eta**-0.125, -0.125 * log_eta
         for j in range(n):
@@ -305,6 +287,20 @@ def at_knots(t: Tables, parameters: np.ndarray, leading: np.ndarray, more: np.nd
     return k
 
 
+def extended(k: Knots, knots: np.ndarray, early: inspiral.Early) -> Knots:
+    """The waveforms of `k` with their early inspirals before them; `knots` (n_early + n,) are the times of both."""
+    join = k.phase[:, :1]
+    return k._replace(
+        knots=knots,
+        centre=k.centre + len(knots) - len(k.knots),
+        phase=np.concatenate([early.phase + join, k.phase], 1),
+        phase_slope=np.concatenate([early.phase_slope, k.phase_slope], 1),
+        amplitude=np.concatenate([early.amplitude, k.amplitude], 1),
+        amplitude_slope=np.concatenate([early.amplitude_slope, k.amplitude_slope], 1),
+        early=early.higher,
+    )
+
+
 def at_all_knots(t: Tables, k: Knots) -> np.ndarray:
     """Co-orbital real and imaginary parts and their slopes (n_modes - 1, 4, N, n) at the knots, by BLAS for many at once."""
     return k.higher.swapaxes(0, 1)[:, None] @ t.higher_basis
@@ -320,18 +316,21 @@ def coorbital(t: Tables, k: Knots, rows: np.ndarray, i: int, n_modes: int, start
 
     Only what times from `start` (M, on the scale of the knots) on need is filled; `rows` are those of `at_all_knots`, or `NOTHING`.
     """
-    n = t.knots.size
-    first = max(int(np.searchsorted(t.knots, start, side="right")) - 1, 0)
+    n, n_early = k.knots.size, k.knots.size - t.knots.size
+    first = max(int(np.searchsorted(k.knots, start, side="right")) - 1, 0)
+    late = max(first, n_early)
     both = np.zeros((2, n_modes, 2, n))
     for j in range(first, n):
         both[0, 0, 0, j], both[1, 0, 0, j] = k.amplitude[i, j], k.amplitude_slope[i, j]
     for mode in range(1, n_modes):
         for part in range(4):
-            row = both[part // 2, mode, part % 2, first:]
+            row = both[part // 2, mode, part % 2]
+            if first < n_early:
+                add_product(k.early[i, mode - 1], t.early_basis[mode - 1, part], row[first:n_early], first)
             if rows.size:
-                row[:] = rows[mode - 1, part, i, first:]
+                row[late:] = rows[mode - 1, part, i, late - n_early :]
             else:
-                _add_product(k.higher[i, mode - 1], t.higher_basis[mode - 1, part], row, first)
+                add_product(k.higher[i, mode - 1], t.higher_basis[mode - 1, part], row[late:], late - n_early)
     return both[0], both[1]
 
 
@@ -344,7 +343,7 @@ def modes(t: Tables, k: Knots, rows: np.ndarray, times: np.ndarray, out: np.ndar
     for i in range(k.shift.size):
         at = times[i % len(times)] + k.shift[i]
         parts, part_slopes = coorbital(t, k, rows, i, t.orders.size, at.min())
-        rotating_modes(t.knots, k.phase[i], k.phase_slope[i], t.orders, parts, part_slopes, at, out[i], none, nothing)
+        rotating_modes(k.knots, k.phase[i], k.phase_slope[i], t.orders, parts, part_slopes, at, out[i], none, nothing)
 
 
 @njit(nogil=True)
@@ -360,7 +359,7 @@ def sums(t: Tables, k: Knots, rows: np.ndarray, i: int, weights: np.ndarray, fir
         at[j] = start + step * j
     parts, part_slopes = coorbital(t, k, rows, i, n_modes, start)
     none = np.zeros((0, 0), np.complex128)
-    rotating_modes(t.knots, k.phase[i], k.phase_slope[i], t.orders[:n_modes], parts, part_slopes, at, none, weights, out)
+    rotating_modes(k.knots, k.phase[i], k.phase_slope[i], t.orders[:n_modes], parts, part_slopes, at, none, weights, out)
 
 
 @njit(nogil=True)
@@ -390,7 +389,7 @@ def samples(
         at = times[low:high] / units[i] + k.shift[i]
         parts, part_slopes = coorbital(t, k, NOTHING, i, n_modes, at[0])
         row = out[i : i + 1, low:high]
-        rotating_modes(t.knots, k.phase[i], k.phase_slope[i], t.orders[:n_modes], parts, part_slopes, at, none, weights, row)
+        rotating_modes(k.knots, k.phase[i], k.phase_slope[i], t.orders[:n_modes], parts, part_slopes, at, none, weights, row)
         for j in range(low, high):
             if times[j] >= risen:
                 break

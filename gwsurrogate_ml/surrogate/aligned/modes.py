@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from gwsurrogate_ml.kernels.threads import in_threads
 from gwsurrogate_ml.surrogate.aligned import compiled, correction, higher, predictor
 from gwsurrogate_ml.surrogate.aligned.compiled import Knots
 from gwsurrogate_ml.surrogate.aligned.coordinates import features
+from gwsurrogate_ml.surrogate.aligned.inspiral import Inspiral
 from gwsurrogate_ml.surrogate.aligned.predictor import chebyshev_exponents
 from gwsurrogate_ml.surrogate.aligned.uncertainty import ErrorEstimate, Factor, expected_mismatch, factors
 from gwsurrogate_ml.surrogate.domain import NAMES, check_parameters
@@ -31,6 +32,25 @@ def _uphill(values: torch.Tensor, centre: int) -> torch.Tensor:
     right = (steps[:, reach:] > 0).long().cumprod(1).sum(1, keepdim=True)
     left = (steps[:, :reach] < 0).flip(1).long().cumprod(1).sum(1, keepdim=True)
     return centre + right - (right == 0) * left
+
+
+class _OnDevice(NamedTuple):
+    """What `batch` needs on one device."""
+
+    tensors: dict[str, torch.Tensor]
+    to_slopes: torch.Tensor
+    early_tensors: dict[str, torch.Tensor]
+    early_to_slopes: torch.Tensor
+    all_knots: torch.Tensor
+
+
+def _moved(part: Any, device: torch.device) -> Any:
+    """Arrays as float64 tensors on `device`."""
+    import torch
+
+    if isinstance(part, dict):
+        return {key: _moved(value, device) for key, value in part.items()}
+    return torch.as_tensor(np.array(part, order="C"), dtype=torch.float64, device=device)
 
 
 def _check_card(card: dict[str, Any]) -> None:
@@ -80,9 +100,25 @@ class AlignedModes:
         parameter ranges, modes, training data, metrics: `info`
     tensors : dict of arrays
         knots, bases, networks
+    inspiral : card and tensors, optional
+        of the early inspiral before the first knot; without it the model begins there
+
+    Attributes
+    ----------
+    knots : (n,) float64, M
+        of the model itself
+    t_join : float, M
+        from here on the model itself holds, before it the early inspiral
+    t_min, t_max : float, M
+        from where to where the whole holds
     """
 
-    def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
+    def __init__(
+        self,
+        card: dict[str, Any],
+        tensors: dict[str, np.ndarray],
+        inspiral: tuple[dict[str, Any], dict[str, np.ndarray]] | None = None,
+    ) -> None:
         _check_card(card)
         self.info = card
         self.modes: tuple[ModeKey, ...] = tuple((int(l), int(m)) for l, m in card["modes"])
@@ -90,9 +126,18 @@ class AlignedModes:
         self.degree = int(card["degree"])
         _check_tensors(self.tensors, self.degree, self.modes)
         self.knots = self.tensors["knots"]
-        self.tables = compiled.tables(self.tensors, self.degree, self.modes)
+        self.inspiral = Inspiral(*inspiral, self.modes) if inspiral else None
+        self._all_knots = self.knots
+        early_basis = None
+        if self.inspiral:
+            self.inspiral.require_knots(self.knots)
+            self._all_knots = np.concatenate([self.inspiral.knots[: self.inspiral.n_early], self.knots])
+            early_basis = self.inspiral.tables.higher_basis
+        self.tables = compiled.tables(self.tensors, self.degree, self.modes, early_basis)
         # The peak moves by a fraction of an M when stage 2 is added: keep a margin to both ends of the knots.
-        self.t_min, self.t_max = float(self.knots[0]) + 5.0, float(self.knots[-1]) - 5.0
+        self.t_min, self.t_join, self.t_max = (
+            float(t) for t in (self._all_knots[0] + 5.0, self.knots[0] + 5.0, self.knots[-1] - 5.0)
+        )
 
     @property
     def limits(self) -> dict[str, tuple[float, float]]:
@@ -108,7 +153,7 @@ class AlignedModes:
         q : float, m1 / m2 >= 1
         chi1, chi2 : float, dimensionless spin components along the orbital angular momentum
         times : (n,) array, optional
-            in M, 0 at the peak; by default every 1 M over the whole range of the model
+            in M, 0 at the peak; by default every 1 M from `t_join` on
 
         Returns
         -------
@@ -122,12 +167,13 @@ class AlignedModes:
         ConfigError
             unknown keyword, wrong shape of `times`
         """
-        k = self.at_knots(self.one(q, chi1, chi2, unknown))
+        parameters = self.one(q, chi1, chi2, unknown)
         try:
-            times = np.arange(np.ceil(self.t_min), self.t_max) if times is None else np.array(times, dtype=np.float64)
+            times = np.arange(np.ceil(self.t_join), self.t_max) if times is None else np.array(times, dtype=np.float64)
         except (TypeError, ValueError):
             raise ConfigError("times are no numbers: give an array (n,) in M") from None
         self.check_times(times)
+        k = self.at_knots(parameters, times.min(initial=0.0))
         out = np.empty((1, len(self.modes), len(times)), dtype=np.complex128)
         compiled.modes(self.tables, k, compiled.NOTHING, times[None], out)
         return Modes(times, dict(zip(self.modes, out[0], strict=True)))
@@ -168,7 +214,8 @@ class AlignedModes:
         wanted = dual or (torch.is_grad_enabled() and any(x.requires_grad for x in inputs))
         if parameters.device.type == "cpu" and not wanted:
             return torch.from_numpy(self._compiled_batch(parameters.detach().to(dtype).numpy(), times.to(dtype).numpy()))
-        tensors, to_slopes = self._on(parameters.device)
+        own = self._on(parameters.device)
+        tensors, to_slopes = own.tensors, own.to_slopes
         log_amplitude, phase = predictor.log_amplitude_and_phase(parameters.to(dtype), tensors, self.degree, torch)
         log_total, centre = log_amplitude, self.tables.centre
         more = parameters.new_zeros((len(parameters), 0, 2, len(self.knots)))
@@ -181,8 +228,13 @@ class AlignedModes:
         shift = knots[peak] + predictor.peak_shift(*near.split(1, dim=1))
         rows = torch.cat([phase[:, None], torch.exp(log_amplitude)[:, None], more.flatten(1, 2)], 1)
         row_slopes = rows @ to_slopes
-        found = hermite_torch(knots, rows, row_slopes, times.to(dtype).expand(len(parameters), -1) + shift)
-        angle = found[:, :1] - hermite_torch(knots, rows[:, :1], row_slopes[:, :1], shift)
+        at_peak = hermite_torch(knots, rows[:, :1], row_slopes[:, :1], shift)
+        at = times.to(dtype).expand(len(parameters), -1) + shift
+        if self.inspiral and bool((at < knots[0]).any()):
+            early, early_slopes = self._early_rows(self.inspiral, parameters.to(dtype), own, phase[:, :1])
+            knots, rows, row_slopes = own.all_knots, torch.cat([early, rows], 2), torch.cat([early_slopes, row_slopes], 2)
+        found = hermite_torch(knots, rows, row_slopes, at)
+        angle = found[:, :1] - at_peak
         orders = torch.as_tensor(self.tables.orders, dtype=dtype, device=angle.device)
         turn = torch.exp(-0.5j * orders[:, None] * angle)
         others = torch.complex(found[:, 2::2], found[:, 3::2])
@@ -249,14 +301,16 @@ class AlignedModes:
         out = np.empty((len(parameters), len(self.modes), times.shape[1]), dtype=np.complex128)
 
         def work(part: slice) -> None:
-            at, k = times if len(times) == 1 else times[part], self.at_knots(parameters[part])
+            at = times if len(times) == 1 else times[part]
+            k = self.at_knots(parameters[part], at.min(initial=0.0))
             compiled.modes(self.tables, k, compiled.at_all_knots(self.tables, k), at, out[part])
 
         in_threads(work, len(parameters))
         return out
 
-    def at_knots(self, parameters: np.ndarray) -> Knots:
-        """The waveforms of `parameters` (N, 3) at the knots."""
+    def at_knots(self, parameters: np.ndarray, since: float = 0.0) -> Knots:
+        """The waveforms of `parameters` (N, 3) at the knots; at those of the early inspiral too, if there is one, where `since` (M
+        from the peak) lies there."""
         if len(parameters) == 1:
             found = compiled.coefficients(self.tables, *parameters[0])
         else:
@@ -265,11 +319,17 @@ class AlignedModes:
             if len(self.modes) > 1:
                 more = higher.coefficients(parameters, self.tensors, self.degree, self.modes[1:])
             found = leading, more
-        return compiled.at_knots(self.tables, parameters, *found)
+        k = compiled.at_knots(self.tables, parameters, *found)
+        return self.with_early(k, parameters) if (since + k.shift < self.knots[0]).any() else k
 
-    def lowest_omega(self, k: Knots) -> np.ndarray:
+    def with_early(self, k: Knots, parameters: np.ndarray) -> Knots:
+        """The waveforms `k` of `parameters` (N, 3) with their early inspirals before them, if there are any."""
+        return compiled.extended(k, self._all_knots, self.inspiral.at_knots(parameters)) if self.inspiral else k
+
+    @staticmethod
+    def lowest_omega(k: Knots) -> np.ndarray:
         """Angular frequency (rad / M) of the (2,2) mode at the earliest usable knot, (N,)."""
-        return k.phase_slope[:, np.searchsorted(self.knots, self.t_min, side="right")]
+        return k.phase_slope[:, 1]
 
     def check_times(self, times: np.ndarray, ndim: int = 1) -> None:
         """Raise unless `times` are finite, of `ndim` dimensions, and within the model's range."""
@@ -280,15 +340,27 @@ class AlignedModes:
                 f"times run from {times.min():g} to {times.max():g} M: this model covers {self.t_min:g} to {self.t_max:g} M"
             )
 
-    @cached_property
-    def _devices(self) -> dict[Any, tuple[dict[str, torch.Tensor], torch.Tensor]]:
-        return {}
-
-    def _on(self, device: torch.device) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """Tensors and slope matrix on `device`, kept."""
+    @staticmethod
+    def _early_rows(
+        inspiral: Inspiral, parameters: torch.Tensor, own: _OnDevice, join: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """What `batch` interpolates early, and its slopes, (N, n_rows, n_early); `join` (N, 1) is the phase at the join."""
         import torch
 
+        phase, log_amplitude, more = inspiral.rows(parameters, own.early_tensors, torch)
+        rows = torch.cat([(phase + join)[:, None], torch.exp(log_amplitude)[:, None], more.flatten(1, 2)], 1)
+        return rows[..., : inspiral.n_early], (rows @ own.early_to_slopes)[..., : inspiral.n_early]
+
+    @cached_property
+    def _devices(self) -> dict[Any, _OnDevice]:
+        return {}
+
+    def _on(self, device: torch.device) -> _OnDevice:
+        """Tensors and slope matrices on `device`, kept."""
         if device not in self._devices:
-            tensors = {key: torch.as_tensor(value, dtype=torch.float64, device=device) for key, value in self.tensors.items()}
-            self._devices[device] = tensors, torch.as_tensor(slope_matrix(self.knots).T.copy(), device=device)
+            early: tuple[dict[str, np.ndarray], np.ndarray] = ({}, np.zeros((0, 0)))
+            if self.inspiral:
+                early = self.inspiral.tensors, slope_matrix(self.inspiral.knots).T
+            whole = (self.tensors, slope_matrix(self.knots).T, *early, self._all_knots)
+            self._devices[device] = _OnDevice(*(_moved(part, device) for part in whole))
         return self._devices[device]

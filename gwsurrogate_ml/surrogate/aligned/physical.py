@@ -44,13 +44,30 @@ class PhysicalModes:
         self.geometric = modes
         self.modes, self.tables = modes.modes, modes.tables
 
+    def at_knots(self, parameters: np.ndarray, units: np.ndarray, f_min: float, f_ref: float | None = None) -> Knots:
+        """The waveforms of `parameters` (N, 3), total masses `units` (N,) in s, from a taper before `f_min` on and from `f_ref` on
+        (Hz): with the early inspiral only where that needs it."""
+        lowest = positive(f_min, "f_min", "Hz")
+        if f_ref is not None:
+            lowest = min(lowest, positive(f_ref, "f_ref", "Hz"))
+        wanted = 2 * np.pi * lowest * units
+        model = self.geometric
+        k = model.at_knots(parameters)
+        if model.inspiral is None:
+            return k
+        last = np.searchsorted(k.knots, model.t_join + 1.01 * self.taper(lowest) / units, side="right")
+        admitted = k.phase_slope[np.arange(len(units)), np.minimum(last, k.centre)] <= wanted
+        return k if admitted.all() else model.with_early(k, parameters)
+
     def layout(self, k: Knots, units: np.ndarray, parameters: np.ndarray, grid: Grid, m: int = 2) -> Layout:
         """How the waveforms, their modes up to `m`, lie on a segment, checked to hold each of them from `f_min` on."""
         duration, sampling_frequency, f_min = grid
         reach = self.start_at(k, units, f_min, parameters) * units
         rate = self.rate(sampling_frequency, k.phase_slope.max(1) / units, m)
         before, after = segment_times(duration, rate, self.geometric.t_max * units)
-        before = np.minimum(before, (-self.geometric.t_min * units * rate).astype(np.int64))
+        # As much of the segment as the model itself fills; of the early inspiral only what is asked for, and a taper.
+        most = np.maximum(-self.geometric.t_join * units, np.minimum(self.taper(f_min) - reach, -self.geometric.t_min * units))
+        before = np.minimum(before, (most * rate).astype(np.int64))
         # The model itself always reaches back a cycle more than the f_min it admits.
         if (short := reach + before / rate < 1.0 / f_min).any():
             i = int(np.argmax(short))
@@ -91,6 +108,11 @@ class PhysicalModes:
         return out
 
     @staticmethod
+    def taper(f_min: float) -> float:
+        """Seconds before `f_min` at which waveforms begin where the model reaches so far: what `ramp` asks for, and a cycle."""
+        return max(0.4 / 0.9, 1.1 / f_min)
+
+    @staticmethod
     def ramp(before: Any, reach: Any, rate: Any) -> np.ndarray:
         """Samples of the taper: 90 % of the way from the first sample, `before` the peak, to f_min at `reach` s, but no more
         than 0.4 s."""
@@ -103,16 +125,16 @@ class PhysicalModes:
         t = self.start_at(k, unit, f_ref, parameters, "f_ref")[:1] + k.shift[:1]
         wanted, half = 2 * np.pi * f_ref * unit[0], 0.05
         for _ in range(3):  # Newton on the spline itself: the start is linear between knots
-            near = hermite(self.geometric.knots, k.phase[0], k.phase_slope[0], t + half * np.array([-1.0, 0.0, 1.0]))
+            near = hermite(k.knots, k.phase[0], k.phase_slope[0], t + half * np.array([-1.0, 0.0, 1.0]))
             slope, curve = (near[2] - near[0]) / (2 * half), (near[2] - 2 * near[1] + near[0]) / half**2
             t = t - (slope - wanted) / curve if abs(curve) > 1e-12 else t
-        return phase - 0.5 * float(hermite(self.geometric.knots, k.phase[0], k.phase_slope[0], t)[0])
+        return phase - 0.5 * float(hermite(k.knots, k.phase[0], k.phase_slope[0], t)[0])
 
     def start_at(self, k: Knots, unit: np.ndarray, f_min: float, parameters: np.ndarray, name: str = "f_min") -> np.ndarray:
         """Time in M (N,) at which the (2,2) mode passes `f_min`; `unit` (N,) is the total mass in seconds."""
         positive(f_min, name, "Hz")
         wanted = 2 * np.pi * f_min * unit
-        lowest, highest = self.geometric.lowest_omega(k), k.phase_slope[:, self.tables.centre]
+        lowest, highest = self.geometric.lowest_omega(k), k.phase_slope[:, k.centre]
         if (lowest > wanted).any():
             i = int(np.argmax(lowest / wanted))
             q, chi1, chi2 = parameters[i]
@@ -128,9 +150,9 @@ class PhysicalModes:
                 f"{unit.max() / MTSUN_SI:g}: lower {name}, and give masses in solar masses"
             )
         rows = np.arange(len(unit))
-        j = np.maximum(np.argmax(k.phase_slope[:, : self.tables.centre + 1] >= wanted[:, None], axis=1), 1)
+        j = np.maximum(np.argmax(k.phase_slope[:, : k.centre + 1] >= wanted[:, None], axis=1), 1)
         x = (wanted - k.phase_slope[rows, j - 1]) / (k.phase_slope[rows, j] - k.phase_slope[rows, j - 1])
-        return self.geometric.knots[j - 1] + x * (self.geometric.knots[j] - self.geometric.knots[j - 1]) - k.shift
+        return k.knots[j - 1] + x * (k.knots[j] - k.knots[j - 1]) - k.shift
 
     def many(self, mass_1: Any, mass_2: Any, chi_1: Any, chi_2: Any) -> tuple[np.ndarray, np.ndarray]:
         """Parameters (N, 3) and total masses (N,) from physical masses and spins, checked."""

@@ -34,8 +34,8 @@ def strain(
     positive(luminosity_distance, "luminosity_distance", "Mpc")
     positive(sampling_frequency, "sampling_frequency", "Hz")
     parameters, total = si.one(*binaries)
-    k = si.geometric.at_knots(parameters)
     unit = float(total[0]) * MTSUN_SI
+    k = si.at_knots(parameters, total * MTSUN_SI, f_min, f_ref)
     reach = float(si.start_at(k, total * MTSUN_SI, f_min, parameters)[0]) * unit
     chosen = si.chosen(modes)
     m = max(m for _, m in chosen)
@@ -88,7 +88,7 @@ def batch(
     highest = max(m for _, m in chosen)
 
     def work(part: slice) -> None:
-        k = si.geometric.at_knots(parameters[part])
+        k = si.geometric.at_knots(parameters[part], (start / units[part]).min())
         si.require_rate(sampling_frequency, si.highest(k, units[part], highest), highest)
         rows = compiled.at_all_knots(si.tables, k)
         for i, unit in enumerate(units[part]):

@@ -67,8 +67,8 @@ def quadrupole(si: PhysicalModes, binaries: tuple[Any, ...], grid: Grid) -> np.n
     out = np.empty((len(total), n // 2 + 1), dtype=np.complex128)
 
     def work(rows: slice) -> None:
-        k = si.geometric.at_knots(parameters[rows])
         units = total[rows] * MTSUN_SI
+        k = si.at_knots(parameters[rows], units, grid.f_min)
         layout = si.layout(k, units, parameters[rows], grid)
         for i, unit in enumerate(units):
             out[rows.start + i] = transformed(si, k, i, unit, _FACE_ON, layout, grid.duration, n // 2 + 1)[0]
@@ -88,8 +88,8 @@ def samples(
     out = np.empty((len(total), len(times)))
 
     def work(rows: slice) -> None:
-        k = si.geometric.at_knots(parameters[rows])
         units = total[rows] * MTSUN_SI
+        k = si.at_knots(parameters[rows], units, grid.f_min)
         layout = si.layout(k, units, parameters[rows], grid)
         spans = np.stack([-layout.before, layout.ramp - layout.before, layout.after], 1) / layout.rate[:, None]
         compiled.samples(si.tables, k, _FACE_ON, units, spans, times, out[rows])
@@ -112,8 +112,8 @@ def polarizations(
     """See `Surrogate.frequency_domain_polarizations`."""
     positive(luminosity_distance, "luminosity_distance", "Mpc")
     parameters, total = si.one(*binary)
-    k = si.geometric.at_knots(parameters)
     chosen = si.chosen(modes)
+    k = si.at_knots(parameters, total * MTSUN_SI, grid.f_min, f_ref)
     phase = si.phase_at_peak(k, total * MTSUN_SI, phase, f_ref, parameters)
     weights = si.weights(theta_jn, phase, chosen) / luminosity_distance
     plus, cross = spectra(si, k, parameters, total, weights, chosen, grid)
@@ -128,7 +128,7 @@ def by_order(
 ) -> tuple[np.ndarray, np.ndarray]:
     """See `Surrogate.frequency_domain_orders`."""
     parameters, total = si.one(*binary)
-    k = si.geometric.at_knots(parameters)
+    k = si.at_knots(parameters, total * MTSUN_SI, grid.f_min)
     orders = sorted({m for _, m in si.modes})
     rows = []
     for m in orders:

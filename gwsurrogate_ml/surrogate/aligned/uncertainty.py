@@ -19,7 +19,8 @@ from gwsurrogate_ml.surrogate.aligned.coordinates import features
 
 @dataclass(frozen=True)
 class ErrorEstimate:
-    """Predicted errors of one waveform.
+    """Predicted errors of one waveform, near the merger: none of them knows of what comes before 395 M (for `modes`, 22,000 M)
+    before the peak. How far the early inspiral of light binaries is from SEOBNRv5HM stands in the card of its artefact, `inspiral`.
 
     Attributes
     ----------

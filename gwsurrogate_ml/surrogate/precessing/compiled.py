@@ -92,19 +92,17 @@ def harmonics(
     return out
 
 
-def _knots(model: AlignedModes, q: float, chi1: float, chi2: float) -> aligned_compiled.Knots:
-    return aligned_compiled.at_knots(
-        model.tables, np.array([[q, chi1, chi2]]), *aligned_compiled.coefficients(model.tables, q, chi1, chi2)
-    )
+def _knots(model: AlignedModes, q: float, chi1: float, chi2: float, times: np.ndarray) -> aligned_compiled.Knots:
+    return model.at_knots(np.array([[q, chi1, chi2]]), times.min())
 
 
 def aligned_phase(model: AlignedModes, q: float, chi1: float, chi2: float, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Orbital frequency (n,) in rad / M and orbital phase (n,) of the aligned model at `times` (n,) in M."""
-    k = _knots(model, q, chi1, chi2)
-    curve = slopes(model.knots, k.phase_slope[0][None])[0]
+    k = _knots(model, q, chi1, chi2, times)
+    curve = slopes(k.knots, k.phase_slope[0][None])[0]
     at = times + k.shift[0]
-    frequency = hermite(model.knots, k.phase_slope[0], curve, at)
-    return 0.5 * frequency, 0.5 * hermite(model.knots, k.phase[0], k.phase_slope[0], at)
+    frequency = hermite(k.knots, k.phase_slope[0], curve, at)
+    return 0.5 * frequency, 0.5 * hermite(k.knots, k.phase[0], k.phase_slope[0], at)
 
 
 @njit(nogil=True)
@@ -119,23 +117,12 @@ def _mix(
     out: np.ndarray,
 ) -> None:
     at = times + k.shift[0]
-    first = max(int(np.searchsorted(t.knots, at[0], side="right")) - 1, 0)
-    row, tilt = np.zeros((2, t.knots.size)), np.zeros((2, t.knots.size))
+    rows, tilts = aligned_compiled.coorbital(t, k, aligned_compiled.NOTHING, 0, len(places), at[0])
     for mode in range(len(places)):
         plus, minus = places[mode]
         if plus < 0:
             continue
-        for part in range(2):
-            row[part, first:], tilt[part, first:] = 0.0, 0.0
-            if mode == 0 and part == 0:
-                row[0], tilt[0] = k.amplitude[0], k.amplitude_slope[0]
-            elif mode:
-                for b in range(k.higher.shape[2]):
-                    factor = k.higher[0, mode - 1, b]
-                    for j in range(first, t.knots.size):
-                        row[part, j] += factor * t.higher_basis[mode - 1, part, b, j]
-                        tilt[part, j] += factor * t.higher_basis[mode - 1, 2 + part, b, j]
-        real, imaginary = hermite(t.knots, row[0], tilt[0], at), hermite(t.knots, row[1], tilt[1], at)
+        real, imaginary = hermite(k.knots, rows[mode, 0], tilts[mode, 0], at), hermite(k.knots, rows[mode, 1], tilts[mode, 1], at)
         sign = -1.0 if odd[mode] else 1.0
         for i in range(at.size):
             mirrored = sign * out[i, minus].conjugate()
@@ -172,7 +159,8 @@ def mix_aligned(
         where (l, m) and (l, -m) of each of the aligned model's modes are in `out`; negative ones are left alone
     out : (n, n_modes) complex128
     """
-    _mix(model.tables, _knots(model, *binary), times, known, gate, places, np.array([l % 2 == 1 for l, _ in model.modes]), out)
+    k, odd = _knots(model, *binary, times), np.array([l % 2 == 1 for l, _ in model.modes])
+    _mix(model.tables, k, times, known, gate, places, odd, out)
 
 
 @njit(nogil=True, fastmath=True)

@@ -128,8 +128,8 @@ class PrecessingSurrogate(WaveformModel):
         cycle = 1.0 / f_min / unit
         begin = t_start - cycle
         if room:
-            # Time to the peak goes with frequency to the power -8/3; the model itself ends at `t_min`.
-            earliest = max(t_start * (TOP / 2) ** (8 / 3), -room / unit, model.t_min)
+            # Time to the peak goes with frequency to the power -8/3; of the early inspiral no more than is asked for.
+            earliest = max(t_start * (TOP / 2) ** (8 / 3), -room / unit, model.t_join)
             begin = min(begin, earliest)
             cycle = max(cycle, 0.1 * (t_start - begin))
         if begin < model.t_min:

@@ -75,6 +75,14 @@ def _spin(name: str, value: Any) -> np.ndarray:
     return spin
 
 
+def _slower(start: float, end: float) -> np.ndarray:
+    """Nodes (n,) from `start` to before `end` (M, both negative), none if the two are one: spins turn from each to the next, at a
+    rate that goes with time to the power -5/8, by the same angle as in a step of `EARLY_STEP` at the end."""
+    first, last = (-start) ** 0.375, (-end) ** 0.375
+    steps = math.ceil((first - last) / (0.375 * EARLY_STEP * last))
+    return -(np.linspace(first, last, steps + 1)[:-1] ** (1 / 0.375))
+
+
 class PrecessingModes:
     """The mode model of any spins, for one binary at a time.
 
@@ -95,9 +103,12 @@ class PrecessingModes:
         monomials = polynomials.monomials(int(card["degree"]))
         tables.check(found, monomials)
         known, times = found["nodes"], found["times"]
-        self.t_min, self.t_max = aligned.t_min + 20.0, float(known[-1])
-        early = -np.geomspace(-self.t_min, -known[0], math.ceil(math.log(self.t_min / known[0]) / math.log1p(EARLY_STEP)) + 1)[:-1]
-        self.n_early = len(early)
+        self.t_min, self.t_join, self.t_max = aligned.t_min + 20.0, aligned.t_join + 20.0, float(known[-1])
+        # Those from `t_join` on do not depend on how far back the aligned model's early inspiral reaches.
+        long = _slower(self.t_min, self.t_join)
+        steps = math.ceil(math.log(self.t_join / known[0]) / math.log1p(EARLY_STEP))
+        early = np.concatenate([long, -np.geomspace(-self.t_join, -known[0], steps + 1)[:-1]])
+        self.n_long, self.n_early = len(long), len(early)
         self.nodes, self.times = np.concatenate([early, known]), np.concatenate([early, times])
         self.known = 0.5 - 0.5 * np.cos(np.pi * np.clip((self.nodes - known[0]) / JOIN, 0, 1))
         self.tables = Tables(
@@ -255,8 +266,12 @@ class PrecessingModes:
         omega = rates.coefficients[:last, 0, :size] @ values[:size]
         gate, first = self._gate(chi1, chi2), int(np.argmax(self.known >= 1.0))
         if gate > 0.0 or omega_ref <= omega[first + 2]:
-            base, _, share = self._base((q, float(chi1[2]), float(chi2[2])), gate, 0, 0.0)
-            first, omega = 0, base[:last] + share[:last] * (omega - base[:last])
+            first, along = self.n_long, (q, float(chi1[2]), float(chi2[2]))
+            base, _, share = self._base(along, gate, first, 0.0)
+            if omega_ref <= base[first + 2]:
+                first = 0
+                base, _, share = self._base(along, gate, first, 0.0)
+            omega = base[:last] + share[:last] * (omega - base[:last])
         omega, nodes = omega[first:], self.nodes[first:last]
         if not omega[0] < omega_ref < omega[-1]:
             raise DomainError(
@@ -273,9 +288,11 @@ class PrecessingModes:
 
     def start(self, q: float, chi1: np.ndarray, chi2: np.ndarray, t_ref: float, omega: float) -> float:
         """When (M) the orbital frequency passes `omega` (rad / M), for spins that belong to `t_ref`."""
-        e = self.evolve(q, chi1, chi2, t_ref, self.t_min)
-        before = int(np.searchsorted(e.nodes, 0.0))
-        found = e.rates[:before, 4]
+        for t_first in (float(self.nodes[self.n_long + MARGIN - 1]), self.t_min):
+            e = self.evolve(q, chi1, chi2, t_ref, t_first)
+            found = e.rates[: int(np.searchsorted(e.nodes, 0.0)), 4]
+            if found[0] < omega:
+                break
         if not found[0] < omega < found[-1]:
             raise DomainError(
                 f"an orbital frequency of {omega:.4g} rad / M is not passed by this binary between {e.nodes[0]:g} M and the peak "

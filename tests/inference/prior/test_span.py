@@ -17,7 +17,7 @@ from gwsurrogate_ml.inference.prior.span import require_covered, require_reach
 from gwsurrogate_ml.settings import shipped
 
 HEAVY = BinaryPrior(chirp_mass=(70.0, 200.0), luminosity_distance=(100.0, 10000.0))
-LIGHT = BinaryPrior(chirp_mass=(9.0, 20.0), mass_ratio=(0.4, 1.0), chi=(-0.4, 0.4))
+LIGHT = BinaryPrior(chirp_mass=(3.5, 20.0), mass_ratio=(0.4, 1.0), chi=(-0.4, 0.4))
 
 
 def refusal(prior: BinaryPrior, f_min: float, duration: float, model: Any) -> str:
@@ -61,15 +61,15 @@ def test_waveforms_that_peak_below_f_min_are_found_out_and_both_remedies_hold_fo
 @pytest.mark.parametrize("name", ["nr22", "nrhm"])
 def test_waveforms_that_begin_above_f_min_are_found_out_and_both_remedies_hold(name: str) -> None:
     model = gw.load_surrogate(name)
-    message = refusal(LIGHT, 20.0, 8.0, model)
-    assert "does not reach down to f_min = 20 Hz for chirp masses from 9" in message
+    message = refusal(LIGHT, 20.0, 32.0, model)
+    assert "does not reach down to f_min = 20 Hz for chirp masses from 3.5" in message
     narrower = with_masses(LIGHT, message)
     lowest = float(re.findall(r"at least ([\d.]+) Hz", message)[0])
     for prior, f_min in ((narrower, 20.0), (LIGHT, lowest)):
-        require_reach(prior, model, f_min, 8.0)
-        every_shape(prior, model, f_min, 8.0)
+        require_reach(prior, model, f_min, 32.0)
+        every_shape(prior, model, f_min, 32.0)
     with pytest.raises(DomainError, match="does not reach down"):
-        every_shape(narrower, model, 20.0, 8.0, 1.02)
+        every_shape(narrower, model, 20.0, 32.0, 1.02)
 
 
 def test_signals_longer_than_the_segment_are_found_out_and_the_duration_named_holds_them() -> None:
@@ -84,18 +84,18 @@ def test_signals_longer_than_the_segment_are_found_out_and_the_duration_named_ho
 
 def test_where_more_than_one_thing_is_wrong_the_remedies_mend_all_of_it() -> None:
     model = gw.load_surrogate("nr22")
-    wide = BinaryPrior(chirp_mass=(10.0, 400.0))
-    message = refusal(wide, 20.0, 4.0, model)
+    wide = BinaryPrior(chirp_mass=(3.0, 400.0))
+    message = refusal(wide, 20.0, 32.0, model)
     assert "f_min (--f-min)" not in message  # none does for all of it
     assert re.search(r"begin the prior at a chirp mass of [\d.]+ and end it at a chirp mass of", message)
-    require_reach(with_masses(wide, message), model, 20.0, 4.0)
+    require_reach(with_masses(wide, message), model, 20.0, 32.0)
     message = refusal(HEAVY, 11.0, 1.0, model)
     durations = [float(x) for x in re.findall(r"at least (\d+) s", message)]
     require_reach(HEAVY, model, float(re.findall(r"at most ([\d.]+) Hz", message)[0]), durations[0])
     require_reach(with_masses(HEAVY, message), model, 11.0, durations[1])
-    far = refusal(BinaryPrior(chirp_mass=(1.0, 10.0)), 20.0, 4.0, model)
+    far = refusal(BinaryPrior(chirp_mass=(1.0, 3.0)), 20.0, 32.0, model)
     low, high = map(float, re.findall(r"within ([\d.]+) to ([\d.]+)", far)[0])
-    require_reach(BinaryPrior(chirp_mass=(low, high)), model, 20.0, 4.0)
+    require_reach(BinaryPrior(chirp_mass=(low, high)), model, 20.0, 32.0)
 
 
 @pytest.mark.parametrize("name", ["bbh-h1l1", "bbh-h1l1v1"])
