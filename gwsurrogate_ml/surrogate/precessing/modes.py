@@ -268,7 +268,7 @@ class PrecessingModes:
         values = polynomials.table(self.rates.monomials, np.full(AZIMUTHS, q), spins).mean(axis=0)
         size = int(self.rates.monomials.first[1])
         omega = self.rates.coefficients[:last, 0, :size] @ values[:size]
-        gate, first = self._gate(chi1, chi2), int(np.argmax(self.known >= 1.0))
+        gate, first = self.gate(chi1, chi2), int(np.argmax(self.known >= 1.0))
         if gate > 0.0 or omega_ref <= omega[first + 2]:
             base, _, share = self._base((q, float(chi1[2]), float(chi2[2])), gate, 0, 0.0)
             first, omega = 0, base[:last] + share[:last] * (omega - base[:last])
@@ -299,7 +299,7 @@ class PrecessingModes:
         k = int(np.flatnonzero(found < omega)[-1])
         return float(np.interp(omega, found[k : k + 2], e.nodes[k : k + 2]))
 
-    def _gate(self, chi1: np.ndarray, chi2: np.ndarray) -> float:
+    def gate(self, chi1: np.ndarray, chi2: np.ndarray) -> float:
         """Share of the aligned model where both are known, by the spins at the reference time."""
         flat = max(math.hypot(chi1[0], chi1[1]), math.hypot(chi2[0], chi2[1])) / ALIGNED_WIDTH
         return (1.0 - flat**2) ** 3 if flat < 1.0 else 0.0
@@ -322,7 +322,7 @@ class PrecessingModes:
         """The binary from `t_first` (M) or the reference time on, whichever is earlier."""
         start = max(int(np.searchsorted(self.nodes, min(t_ref, t_first), side="right")) - MARGIN, 0)
         start = min(start, len(self.nodes) - MARGIN)
-        gate, along = self._gate(chi1, chi2), (q, float(chi1[2]), float(chi2[2]))
+        gate, along = self.gate(chi1, chi2), (q, float(chi1[2]), float(chi2[2]))
         r = self.rates
         part = dynamics.Rates(
             r.times[start:], r.monomials, r.coefficients[start:], r.known[start:], r.forward[start:], r.backward[start:]
