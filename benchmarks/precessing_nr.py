@@ -115,8 +115,7 @@ def over_frequency(run: PrecessingRun, times: np.ndarray, modes: np.ndarray) -> 
 
     width = 2 / size / spacing
     found = minimize_scalar(loss, bounds=(coarse - width, coarse + width), method="bounded", options={"xatol": 1e-5})
-    b = b * np.exp(2j * np.pi * f * found.x)
-    return float(found.fun), b * np.exp(-1j * np.angle(np.vdot(a, b)))
+    return float(found.fun), b / weight
 
 
 def ours(model: Any, run: PrecessingRun, times: np.ndarray) -> np.ndarray:
@@ -160,7 +159,7 @@ def figure(worst: dict[str, tuple[PrecessingRun, float, np.ndarray]], path: Path
             axis.plot(run.x[window], model.real * np.linalg.norm(run.h[window]) / np.linalg.norm(model), "w--", lw=1, label="nrphm")
             axis.set(xlabel="t / M", ylabel="Re r h22 / M", facecolor="0.8")
         axis.set(title=f"{group}: worst, mismatch {mismatch:.1e}")
-        axis.legend(loc="upper left")
+        axis.legend(loc="lower left")
     temporary = path.with_suffix(".tmp.png")
     drawn.savefig(temporary, dpi=100)
     temporary.replace(path)
