@@ -6,8 +6,8 @@
 Spins are given where the simulations give them, at their orbital frequency there. SXS and Georgia Tech: the (2,2) mode in the
 simulation's own inertial frame, from 370 M before to 75 M after the peak, white noise, optimised over time and one phase. BAM: the
 (2,2) mode in the frame of optimal emission at each frequency, made symmetric under reflection, weighted by the spectrum of advanced
-LIGO's design at 70 solar masses from twice the reference's frequency on, optimised over time and phase; the azimuth of the spin in the plane is unknown, and 0 for both
-models. Writes benchmarks/results/precessing_nr.json, .md and .png with the worst.
+LIGO's design at 70 solar masses from twice the reference's frequency on, optimised over time and phase; the azimuth of the spin in
+the plane is unknown, and 0 for both models. Writes benchmarks/results/precessing_nr.json, .md and .png with the worst.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ GROUPS = {"SpEC": "SXS", "MAYA": "Georgia Tech", "BAM": "BAM"}
 
 
 def in_source_frame(frame: np.ndarray, modes: np.ndarray) -> np.ndarray:
-    """(2,2) (n,) in the frame of the source, from `modes` (5, n) in that of the reference, whose axes are the columns of `frame`."""
+    """(2,2) (n,) in the source's frame, from `modes` (5, n) in the reference's, whose axes are the columns of `frame`."""
     x, y, z, w = Rotation.from_matrix(frame).as_quat()
     table = compiled.rotation_table(MODES, MODES)
     entries = np.empty(len(table.source), np.complex128)
@@ -101,7 +101,7 @@ def over_frequency(run: PrecessingRun, times: np.ndarray, modes: np.ndarray) -> 
     hertz = f / (MASS * MTSUN_SI)
     noise = PowerSpectralDensity(asd_file="aLIGO_ZERO_DET_high_P_asd.txt").power_spectral_density_interpolated(hertz)
     weight = 1 / np.sqrt(noise)
-    a, b = np.conj(data) * weight, optimal_emission(f, times, modes) * weight
+    a, b = data * weight, optimal_emission(f, times, modes) * weight
     norm = np.linalg.norm(a) * np.linalg.norm(b)
     product = np.conj(a) * b
     # The time of the simulation's peak is arbitrary: all shifts that its frequencies resolve.
@@ -179,7 +179,9 @@ def main() -> None:
     ranges = model.info["ranges"]
     runs = [run for run in read_all(args.data) if inside(run, ranges["q"]["max"], ranges["chi1"]["max"])]
     if missing := [run.name for run in runs if run.name not in eob]:
-        raise SystemExit(f"{args.eob} lacks {missing[0]} and {len(missing) - 1} more: make it with the card's --q-max and --chi-max")
+        raise SystemExit(
+            f"{args.eob} lacks {missing[0]} and {len(missing) - 1} more: make it with the card's --q-max and --chi-max"
+        )
     found: dict[str, dict[str, dict[str, float]]] = {}
     worst: dict[str, tuple[PrecessingRun, float, np.ndarray]] = {}
     for bam in (False, True):

@@ -137,7 +137,12 @@ def markdown(report: dict[str, Any]) -> str:
     lines.append(f"| recoil vector, km/s | NRSur7dq2 | {found['n']} | {cells(found['vector'])} | | |")
     lines.append(f"| recoil speed, km/s | NRSur7dq2 | {found['n']} | {cells(found['speed'])} | | |")
     for code in ("RIT", "SXS"):
-        for quantity, unit in (("kick", "recoil speed, km/s"), ("mass", "mass, M"), ("spin", "spin"), ("direction", "its direction, °")):
+        for quantity, unit in (
+            ("kick", "recoil speed, km/s"),
+            ("mass", "mass, M"),
+            ("spin", "spin"),
+            ("direction", "its direction, °"),
+        ):
             if quantity in report[code]:
                 values = report[code][quantity]
                 lines.append(

@@ -1,4 +1,4 @@
-"""SEOBNRv5PHM at the parameters of precessing simulations, to compare both and a surrogate with (see `data_prep.precessing_runs`)."""
+"""SEOBNRv5PHM at the parameters of precessing simulations (see `data_prep.precessing_runs`), for comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulations of precessing binaries, with the spins in the frame of the orbit at the reference: no symmetry of the modes is assumed.
+"""Simulations of precessing binaries, spins in the frame of the orbit at the reference; no symmetry of the modes is assumed.
 
 Conventions are those of the precessing surrogate: body 1 is the heavier one, x points from the lighter to the heavier body and z
 along the Newtonian orbital angular momentum at the reference, where the orbital frequency is known. What the source gives of the
@@ -7,13 +7,12 @@ waveform stays in the source's own frame.
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from data_prep import nr_files
 from data_prep.nr import check_bodies, phase_sense
 from data_prep.tables import load_npz
 from gwsurrogate_ml.conventions import MTSUN_SI
@@ -22,8 +21,6 @@ from gwsurrogate_ml.errors import DataError
 IN_PLANE_MIN = 0.02
 """Spin in the orbital plane below which a run does not count as precessing."""
 ECCENTRICITY_MAX = 0.01
-BAM_NAME = re.compile(r"q(?P<q>\d+)a(?P<spin>\d\d)t(?P<angle>\d+)")
-BAM_LONG_NAME = re.compile(r"q(?P<q>\d+)_a10_a2(?P<spin>\d)_ph0_th(?P<angle>\d+)")
 
 
 @dataclass(frozen=True)
@@ -86,8 +83,8 @@ def read_sxs_gatech(path: Path, unread: dict[str, str] | None = None) -> list[Pr
     Raises
     ------
     DataError
-        if the file is missing, truncated, lacks a column, or holds an impossible run; where `unread` is given, such a run is left out
-        and its reason stored under its name
+        if the file is missing, truncated, lacks a column, or holds an impossible run; where `unread` is given, such a run is left
+        out and its reason stored under its name
     """
     vectors = {key: [f"{key}{axis}" for axis in "xyz"] for key in ("spin1", "spin2", "LNhat", "nhat")}
     columns = [name for names in vectors.values() for name in names]
@@ -126,37 +123,24 @@ def read_sxs_gatech(path: Path, unread: dict[str, str] | None = None) -> list[Pr
 
 
 def read_bam(waveforms: Path, metadata: Path) -> list[PrecessingRun]:
-    """The runs of `bam_precessing_psi4_fd.npz`, one spinning body, the heavier one: (2,2) over frequencies.
+    """The runs of `nr_files.read_bam`, one spinning body, the heavier one: (2,2) over frequencies.
 
-    It is that of the waveform made symmetric under reflection, in the frame of optimal emission of its l = 2 modes at each frequency
-    (Hamilton et al. 2021, arXiv:2107.08876). The amplitude is the strain's, not that of psi4: it falls as f^(-7/6). The azimuth of the spin in the plane is not in the data: 0 is put for it. Runs without an
-    entry in the `metadata` have the nominal spin of their names, and the median of the others' frequencies.
+    It is that of the waveform made symmetric under reflection, in the frame of optimal emission of its l = 2 modes at each
+    frequency (Hamilton et al. 2021, arXiv:2107.08876). The amplitude is the strain's, not that of psi4: it falls as f^(-7/6). The
+    azimuth of the spin in the plane is not in the data: 0 is put for it. Runs without an entry in the metadata have the median of
+    the others' frequencies.
 
     Raises
     ------
     DataError
-        if a file is missing or truncated, or a name says no mass ratio and spin
+        as `nr_files.read_bam`
     """
-    table = load_npz(waveforms)
-    try:
-        known = json.loads(metadata.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{metadata} cannot be read: {error}; fetch it again") from error
-    typical = float(np.median([entry["omega"] for entry in known.values()]))
+    found = nr_files.read_bam(waveforms, metadata)
+    typical = float(np.median([run.meta["omega"] for run in found if "omega" in run.meta]))
     runs = []
-    for key, rows in table.items():
-        name, mode = key.split("|")
-        if mode != "l2m2":
-            continue
-        said = BAM_NAME.match(name) or BAM_LONG_NAME.match(name)
-        if not said:
-            raise DataError(f"{waveforms}: no mass ratio and spin in the name {name!r}: leave the run out")
-        entry = known.get(name, {})
-        spin = float(entry.get("a2", float(said["spin"]) / 10))
-        angle = np.radians(float(entry.get("angle", said["angle"])))
-        f, amplitude, slope = rows[:, :3].T.astype(np.float64)
+    for run in found:
+        f, slope = run.f[2, 2], run.phase_derivative[2, 2]
         phase = np.concatenate([[0.0], np.cumsum(0.5 * (slope[1:] + slope[:-1]) * np.diff(f))])
-        chi1 = spin * np.array([np.sin(angle), 0.0, np.cos(angle)])
-        q, omega = float(entry.get("q", said["q"])), float(entry.get("omega", typical))
-        runs.append(PrecessingRun(name, "BAM", q, chi1, np.zeros(3), omega, np.eye(3), f, amplitude * np.exp(1j * phase)))
+        h, omega = run.amplitude[2, 2] * np.exp(-1j * phase), float(run.meta.get("omega", typical))
+        runs.append(PrecessingRun(run.name, "BAM", run.q, run.chi1, run.chi2, omega, np.eye(3), f, h))
     return sorted(runs, key=lambda run: run.name)

@@ -67,8 +67,8 @@ def build(data: Path, out: Path, config: RemnantConfig | None = None) -> Path:
     Returns
     -------
     Path of `remnants.npz`: arrays over runs `name, code, q, chi1 (N, 3), chi2 (N, 3), omega, mass, spin, spin_z, kick, luminosity,
-    eccentricity, aligned, cluster`; NaN where a catalogue has no value. `omega` is the orbital frequency, rad / M, to which the spins
-    belong; of these the RIT catalogue's have x from the second to the first body, the SXS table's no known x.
+    eccentricity, aligned, cluster`; NaN where a catalogue has no value. `omega` is the orbital frequency, rad / M, to which the
+    spins belong; x of the RIT catalogue's runs is along the separation then, of the SXS table's nothing is known.
 
     Raises
     ------
@@ -148,7 +148,12 @@ def _read_rit(path: Path) -> dict[str, np.ndarray]:
     names = {f"chi{b}{a}": f"relaxed-chi{b}{a}" for b in "12" for a in "xyz"}
     names |= {f"{v}{a}": f"relaxed-{v}hat{a}" for v in ("LN", "n") for a in "xyz"}
     names |= {"mass1": "relaxed-mass1", "mass2": "relaxed-mass2", "massf": "final-mass", "spin": "final-chi"}
-    names |= {"frequency": "freq-start-22", "kick": "final-kick", "luminosity": "peak-luminosity-ergs-per-sec", "eccentricity": "eccentricity"}
+    names |= {
+        "frequency": "freq-start-22",
+        "kick": "final-kick",
+        "luminosity": "peak-luminosity-ergs-per-sec",
+        "eccentricity": "eccentricity",
+    }
     t = _columns(path, names, "simulation_name")
     frame = _frame(_vectors(t, "LN"), _vectors(t, "n"))
     luminosity = np.where(t["luminosity"] > 0, t["luminosity"] / LUMINOSITY_UNIT, np.nan)

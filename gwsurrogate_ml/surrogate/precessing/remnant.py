@@ -22,9 +22,10 @@ from gwsurrogate_ml.waveform.spline import hermite
 LIGHT = 299792.458
 """km/s."""
 ACROSS = -3.4, -1.1
-"""Orbital angular momentum across the orbit's axis, which is the waveform's here, in units of eta x times S and delta Sigma: such
-that the total one less what is radiated is constant before -2200 M. Post-Newtonian theory, with the instantaneous normal, has -3 and
--1 along the motion."""
+"""Orbital angular momentum across the orbit's axis, which is the waveform's here, in units of eta x times S and delta Sigma.
+
+Such that the total one and what is radiated are constant together before -2200 M, in the median of 100 binaries. Post-Newtonian
+theory, whose axis is the instantaneous normal, has -3 and -1 along the motion."""
 MASS_ERROR, SPIN_ERROR = 4.6e-4, 2.0e-3
 KICK_ERROR = 20.0, 0.15
 """km/s, and a share of the kick that these spins give at the best orbital phase. All of these: 90 % of simulations lie within 1.645
@@ -153,16 +154,9 @@ def binding(q: float, omega: float, spins: np.ndarray) -> tuple[float, np.ndarra
         3.0: -675 / 64 + (34445 / 576 - 205 / 96 * np.pi**2) * eta - 155 / 96 * eta**2 - 35 / 5184 * eta**3,
         3.5: (135 / 4 - 367 / 4 * eta + 29 / 12 * eta**2) * s + (27 / 4 - 39 * eta + 5 / 12 * eta**2) * o,
     }
-    along = {
-        0.0: 1.0,
-        1.0: 3 / 2 + eta / 6,
-        1.5: -35 / 6 * s - 5 / 2 * o,
-        2.0: 27 / 8 - 19 / 8 * eta + eta**2 / 24,
-        2.5: (-77 / 8 + 427 / 72 * eta) * s + (-21 / 8 + 35 / 12 * eta) * o,
-        3.0: 135 / 16 + (-6889 / 144 + 41 / 24 * np.pi**2) * eta + 31 / 24 * eta**2 + 7 / 1296 * eta**3,
-    }
     momentum = total.copy()
-    momentum[2] += eta / np.sqrt(x) * sum(c * x**k for k, c in along.items())
+    # Term by term from dE = omega dJ along circular orbits
+    momentum[2] += eta / np.sqrt(x) * sum((1 + k) / (1 - 2 * k) * c * x**k for k, c in energy.items())
     momentum[:2] += eta * x * (ACROSS[0] * total[:2] + ACROSS[1] * other[:2])
     return -0.5 * eta * x * sum(c * x**k for k, c in energy.items()), momentum
 
