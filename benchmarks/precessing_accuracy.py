@@ -8,8 +8,8 @@ total masses of 70 and 120, four inclinations, optimised over time, one orbital-
 the first time of NRSur7dq2, 4500 M before the peak. The peers, SEOBNRv5PHM, IMRPhenomTPHM and IMRPhenomXPHM-SpinTaylor, are
 compared on the first binaries. The ablation takes parts of the model away: the antisymmetric modes; the learned rates of frame and
 spins, for post-Newtonian ones; the change of the spins in the co-precessing frame, so that what is learned sees those of the
-reference time, turned by the orbital phase; everything learned for precession, which leaves post-Newtonian precession of the aligned
-model. Writes benchmarks/results/precessing_accuracy.json and .md.
+reference time, turned by the orbital phase; everything learned for precession, which leaves post-Newtonian precession of the
+aligned model. Writes benchmarks/results/precessing_accuracy.json and .md.
 """
 
 from __future__ import annotations

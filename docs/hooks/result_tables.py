@@ -283,9 +283,9 @@ def loud() -> str:
     return table(head, rows)
 
 
-def precessing_accuracy() -> str:
-    """The precessing surrogate and its peers against NRSur7dq2."""
-    path = RESULTS / "precessing_accuracy.md"
+def written(name: str) -> str:
+    """A table that a benchmark has written itself."""
+    path = RESULTS / f"{name}.md"
     return path.read_text(encoding="utf-8") if path.exists() else missing(path.name)
 
 
@@ -305,5 +305,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "planted": planted,
     "trigger-time": trigger_time,
     "loud": loud,
-    "precessing_accuracy": precessing_accuracy,
+    "precessing_accuracy": lambda: written("precessing_accuracy"),
+    "precessing_remnant": lambda: written("precessing_remnant"),
+    "precessing_nr": lambda: written("precessing_nr"),
 }
