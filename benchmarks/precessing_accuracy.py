@@ -192,7 +192,7 @@ def spins_of_the_reference(model: Any) -> Callable[[], None]:
 ABLATION = {
     "nrphm without antisymmetric modes": without_antisymmetric,
     "post-Newtonian frame and spins": post_newtonian_frame,
-    "spins of the reference time": spins_of_the_reference,
+    "spins constant in the co-precessing frame": spins_of_the_reference,
     "nothing learned": nothing_learned,
 }
 
