@@ -16,6 +16,7 @@ from data_prep import (
     nr_training,
     nrsur7dq2,
     nrsur7dq2_aligned,
+    precessing_nr,
     precessing_truth,
     remnants,
     seobnrv5phm,
@@ -83,6 +84,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--n", type=int, default=200)
     command.add_argument("--seed", type=int, default=101)
     command.add_argument("--with-eob", type=int, default=50, help="how many of them with SEOBNRv5PHM too")
+    command = commands.add_parser("precessing-nr", help="SEOBNRv5PHM at the precessing simulations' parameters (needs `make nr`)")
+    command.add_argument("--data", type=Path, default=DATA)
+    command.add_argument("--out", type=Path, required=True, help="an .npz file")
+    command.add_argument("--q-max", type=float, default=2.0)
+    command.add_argument("--chi-max", type=float, default=0.8)
     command = commands.add_parser("remnants", help="cleaned table of remnants from the SXS and RIT catalogues")
     command.add_argument("--data", type=Path, default=DATA)
     command.add_argument("--out", type=Path, required=True)
@@ -119,6 +125,8 @@ def main(arguments: list[str] | None = None) -> None:
         nrsur7dq2_aligned.generate(given.out, nrsur7dq2_aligned.AlignedSet(n=given.n, seed=given.seed), given.workers)
     elif given.command == "precessing-truth":
         precessing_truth.generate(given.out, given.n, given.seed, given.with_eob)
+    elif given.command == "precessing-nr":
+        precessing_nr.generate(given.data, given.out, given.q_max, given.chi_max)
     elif given.command == "remnants":
         config = remnants.RemnantConfig(missing_eccentricity=given.missing_eccentricity)
         remnants.build(given.data, given.out, config)

@@ -62,7 +62,7 @@ def read_gatech_polarizations(path: Path, total_mass: float = 60.0, distance: fl
 
 @dataclass(frozen=True)
 class FrequencyDomainRun:
-    """psi4 of one precessing simulation in its coprecessing frame, over frequency `f` (cycles per M).
+    """Strain of one precessing simulation in its coprecessing frame, over frequency `f` (cycles per M); the source calls it psi4's.
 
     `amplitude` and `phase_derivative` (d phase / d f, in M) by mode; `angles` (n_f, 3) are the frame's alpha, beta and
     gamma as the source stores them; everything by mode, since grids differ. The heavier body spins; its in-plane

@@ -66,8 +66,9 @@ def build(data: Path, out: Path, config: RemnantConfig | None = None) -> Path:
 
     Returns
     -------
-    Path of `remnants.npz`: arrays over runs `name, code, q, chi1 (N, 3), chi2 (N, 3), mass, spin, spin_z, kick, luminosity,
-    eccentricity, aligned, cluster`; NaN where a catalogue has no value
+    Path of `remnants.npz`: arrays over runs `name, code, q, chi1 (N, 3), chi2 (N, 3), omega, mass, spin, spin_z, kick, luminosity,
+    eccentricity, aligned, cluster`; NaN where a catalogue has no value. `omega` is the orbital frequency, rad / M, to which the
+    spins belong; x of the RIT catalogue's runs is along the separation then, of the SXS table's nothing is known.
 
     Raises
     ------
@@ -135,7 +136,8 @@ def _read_sxs(path: Path) -> dict[str, np.ndarray]:
         "mass": t["massf"] / (t["mass1"] + t["mass2"]),
         "spin": np.linalg.norm(_vectors(t, "chif"), axis=1),
         "spin_z": t["chifz"],
-        "kick": nothing,
+        "omega": nothing,
+        "kick": nothing.copy(),
         "luminosity": nothing.copy(),
         "eccentricity": t["eccentricity"],
     }
@@ -146,7 +148,12 @@ def _read_rit(path: Path) -> dict[str, np.ndarray]:
     names = {f"chi{b}{a}": f"relaxed-chi{b}{a}" for b in "12" for a in "xyz"}
     names |= {f"{v}{a}": f"relaxed-{v}hat{a}" for v in ("LN", "n") for a in "xyz"}
     names |= {"mass1": "relaxed-mass1", "mass2": "relaxed-mass2", "massf": "final-mass", "spin": "final-chi"}
-    names |= {"kick": "final-kick", "luminosity": "peak-luminosity-ergs-per-sec", "eccentricity": "eccentricity"}
+    names |= {
+        "frequency": "freq-start-22",
+        "kick": "final-kick",
+        "luminosity": "peak-luminosity-ergs-per-sec",
+        "eccentricity": "eccentricity",
+    }
     t = _columns(path, names, "simulation_name")
     frame = _frame(_vectors(t, "LN"), _vectors(t, "n"))
     luminosity = np.where(t["luminosity"] > 0, t["luminosity"] / LUMINOSITY_UNIT, np.nan)
@@ -160,6 +167,7 @@ def _read_rit(path: Path) -> dict[str, np.ndarray]:
         "mass": t["massf"] / (t["mass1"] + t["mass2"]),
         "spin": np.abs(t["spin"]),
         "spin_z": t["spin"],
+        "omega": np.where(t["frequency"] > 0, np.pi * t["frequency"], np.nan),
         "kick": np.where(_may_be_zero(t) | (t["kick"] > 0), t["kick"], np.nan),
         "luminosity": luminosity,
         "eccentricity": t["eccentricity"],

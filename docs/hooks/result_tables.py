@@ -311,15 +311,9 @@ def low_mass_speed(model: str) -> str:
     return table(["chirp mass", "q", "samples", "here [ms]", "IMRPhenomTHM [ms]", "times faster"], rows)
 
 
-def precessing_accuracy() -> str:
-    """The precessing surrogate and its peers against NRSur7dq2."""
-    path = RESULTS / "precessing_accuracy.md"
-    return path.read_text(encoding="utf-8") if path.exists() else missing(path.name)
-
-
-def aligned_accuracy() -> str:
-    """The aligned surrogate with and without stage 3 against NRSur7dq2."""
-    path = RESULTS / "aligned_accuracy.md"
+def written(name: str) -> str:
+    """A table that a benchmark has written itself."""
+    path = RESULTS / f"{name}.md"
     return path.read_text(encoding="utf-8") if path.exists() else missing(path.name)
 
 
@@ -339,10 +333,13 @@ TABLES: dict[str, Callable[[], str]] = {
     "planted": planted,
     "trigger-time": trigger_time,
     "loud": loud,
-    "aligned_accuracy": aligned_accuracy,
-    "precessing_accuracy": precessing_accuracy,
+    "aligned_accuracy": lambda: written("aligned_accuracy"),
     "low-mass-nrhm": lambda: low_mass("nrhm"),
     "low-mass-nr22": lambda: low_mass("nr22"),
     "low-mass-speed-nrhm": lambda: low_mass_speed("nrhm"),
     "low-mass-speed-nr22": lambda: low_mass_speed("nr22"),
+    "precessing_accuracy": lambda: written("precessing_accuracy"),
+    "precessing_error": lambda: written("precessing_error"),
+    "precessing_remnant": lambda: written("precessing_remnant"),
+    "precessing_nr": lambda: written("precessing_nr"),
 }

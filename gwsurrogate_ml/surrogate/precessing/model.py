@@ -17,6 +17,7 @@ from gwsurrogate_ml.surrogate.model import Surrogate
 from gwsurrogate_ml.surrogate.precessing import compiled, rotation
 from gwsurrogate_ml.surrogate.precessing.coorbital import MODES
 from gwsurrogate_ml.surrogate.precessing.modes import SEEN, Evolved, PrecessingModes
+from gwsurrogate_ml.surrogate.precessing.remnant import PrecessingRemnant, remnant
 from gwsurrogate_ml.waveform.conditioning import start_taper
 from gwsurrogate_ml.waveform.lal import spins_in_orbit
 from gwsurrogate_ml.waveform.model import Grid, WaveformModel
@@ -111,6 +112,46 @@ class PrecessingSurrogate(WaveformModel):
     def error_estimate(self, q: float, chi1: Any, chi2: Any, **unknown: object) -> ErrorEstimate:
         """What the model expects its own error to be for one binary: `PrecessingModes.error_estimate`."""
         return self.mode_model.error_estimate(q, chi1, chi2, **unknown)
+
+    def remnant(
+        self,
+        q: float,
+        chi1: Any,
+        chi2: Any,
+        t_ref: float | None = None,
+        *,
+        omega_ref: float | None = None,
+        f_ref: float | None = None,
+        total_mass: float | None = None,
+        **unknown: object,
+    ) -> PrecessingRemnant:
+        """Mass, spin and velocity of the black hole that one binary leaves, vectors in the frame of the reference.
+
+        Without a reference the recoil of spins in the plane is a distribution: that is `load_remnant`'s.
+
+        Parameters
+        ----------
+        q, chi1, chi2, t_ref, omega_ref, f_ref, total_mass
+            as in `__call__`
+
+        Returns
+        -------
+        PrecessingRemnant
+
+        Raises
+        ------
+        DomainError, ConfigError
+            as `__call__`
+
+        Examples
+        --------
+        >>> from gwsurrogate_ml import load_surrogate
+        >>> hole = load_surrogate("nrphm").remnant(1.0, [0.7, 0.0, 0.0], [-0.7, 0.0, 0.0], t_ref=-100.0)
+        >>> round(hole.mass, 2), round(hole.spin, 2), bool(abs(hole.velocity[2]) > 0.99 * hole.kick > 500)
+        (0.95, 0.68, True)
+        """
+        one = self.mode_model.one(q, chi1, chi2, unknown)
+        return remnant(self.mode_model, *one, self.mode_model.reference(*one, t_ref, omega_ref, f_ref, total_mass))
 
     def _from(self, binary: Binaries, f_min: float, f_ref: float, theta_jn: float, phase: float, room: float = 0.0) -> _Seen:
         """One binary and where it is seen from: from a cycle before its (2,2) mode passes `f_min` on, or so early that all orders

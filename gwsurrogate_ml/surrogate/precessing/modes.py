@@ -264,7 +264,7 @@ class PrecessingModes:
         values = polynomials.table(rates.monomials, np.full(AZIMUTHS, q), spins).mean(axis=0)
         size = int(rates.monomials.first[1])
         omega = rates.coefficients[:last, 0, :size] @ values[:size]
-        gate, first = self._gate(chi1, chi2), int(np.argmax(self.known >= 1.0))
+        gate, first = self.gate(chi1, chi2), int(np.argmax(self.known >= 1.0))
         if gate > 0.0 or omega_ref <= omega[first + 2]:
             first, along = self.n_long, (q, float(chi1[2]), float(chi2[2]))
             base, _, share = self._base(along, gate, first, 0.0)
@@ -325,7 +325,7 @@ class PrecessingModes:
         value, bound = np.exp((1 - share) * near + share * beyond).tolist()
         return ErrorEstimate(value, bound, {})
 
-    def _gate(self, chi1: np.ndarray, chi2: np.ndarray) -> float:
+    def gate(self, chi1: np.ndarray, chi2: np.ndarray) -> float:
         """Share of the aligned model where both are known, by the spins at the reference time."""
         flat = max(math.hypot(chi1[0], chi1[1]), math.hypot(chi2[0], chi2[1])) / ALIGNED_WIDTH
         return (1.0 - flat**2) ** 3 if flat < 1.0 else 0.0
@@ -348,7 +348,7 @@ class PrecessingModes:
         """The binary from `t_first` (M) or the reference time on, whichever is earlier."""
         start = max(int(np.searchsorted(self.nodes, min(t_ref, t_first), side="right")) - MARGIN, 0)
         start = min(start, len(self.nodes) - MARGIN)
-        gate, along = self._gate(chi1, chi2), (q, float(chi1[2]), float(chi2[2]))
+        gate, along = self.gate(chi1, chi2), (q, float(chi1[2]), float(chi2[2]))
         r, p = self.tables.at(q)
         part = dynamics.Rates(
             r.times[start:], r.monomials, r.coefficients[start:], r.known[start:], r.forward[start:], r.backward[start:]
