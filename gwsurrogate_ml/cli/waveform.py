@@ -12,7 +12,6 @@ import typer
 from gwsurrogate_ml.cli.options import Json
 from gwsurrogate_ml.errors import ConfigError
 
-
 ALIGNED = ("chi_1", "chi_2")
 PRECESSING = ("a_1", "a_2", "tilt_1", "tilt_2", "phi_12", "phi_jl")
 
@@ -57,7 +56,9 @@ def waveform(
     phi_12: Annotated[float | None, typer.Option("--phi-12", help="Azimuth between the spins in rad.")] = None,
     phi_jl: Annotated[float | None, typer.Option("--phi-jl", help="Azimuth of the orbital about the total one in rad.")] = None,
     luminosity_distance: Annotated[float, typer.Option("--luminosity-distance", help="In Mpc.")] = 410.0,
-    theta_jn: Annotated[float, typer.Option("--theta-jn", help="Angle from the total angular momentum to the line of sight in rad.")] = 0.0,
+    theta_jn: Annotated[
+        float, typer.Option("--theta-jn", help="Angle of the total angular momentum to the line of sight in rad.")
+    ] = 0.0,
     phase: Annotated[float, typer.Option("--phase", help="Orbital phase in rad: at the peak, or at --f-ref.")] = 0.0,
     f_min: Annotated[float, typer.Option("--f-min", help="Starting frequency of the (2,2) mode in Hz.")] = 20.0,
     f_ref: Annotated[

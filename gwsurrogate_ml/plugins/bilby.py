@@ -32,9 +32,7 @@ class _Source:
     def __init__(self, model: WaveformModel) -> None:
         self.model = model
 
-    def _answer(
-        self, frequencies: np.ndarray, p: dict[str, float], arguments: Mapping[str, Any]
-    ) -> dict[str, np.ndarray] | None:
+    def _answer(self, frequencies: np.ndarray, p: dict[str, float], arguments: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
         try:
             grid = Grid(
                 round(1 / float(frequencies[1] - frequencies[0]), 9),
@@ -82,7 +80,7 @@ class BilbySource(_Source):
     ) -> dict[str, np.ndarray] | None:
         """Plus and cross polarization (n_f,), 1/Hz, at the frequencies (n_f,) Hz, or None: see `source_model`.
 
-        bilby drops parameters that a source does not name: magnitudes and tilts, which its conversion gives, are named to be checked.
+        bilby drops parameters that a source does not name: magnitudes and tilts, which its conversion gives, are checked here.
         """
         if _in_plane(a_1, tilt_1) or _in_plane(a_2, tilt_2):
             raise ConfigError(

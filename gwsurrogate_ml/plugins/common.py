@@ -204,7 +204,7 @@ def series(
 
 
 def length(surrogate: Model, keywords: dict[str, Any]) -> float:
-    """Seconds from the first sample of a waveform, its taper included, to the end of its ringdown; `keywords` as for `transforms`."""
+    """Seconds from the first sample of a waveform, its taper included, to the end of its ringdown; `keywords` as `transforms`."""
     if isinstance(surrogate, PrecessingSurrogate):
         return surrogate.length(**{name: keywords[name] for name in ("mass_1", "mass_2", "spin_1", "spin_2", "f_min", "f_ref")})
     binary = {name: keywords[name] for name in ("mass_1", "mass_2", "chi_1", "chi_2", "f_min")}

@@ -11,9 +11,10 @@ IMRPhenomT and THM; those of IMRPhenomXAS, XHM, D and HM differ by constants, wh
 zero, the epoch is
 ``-1 / delta_f``, and a `delta_f` too coarse for the signal gives the samples of its transform all the same.
 
-`GWSML_NRPHM` takes spins of any direction at `f_ref`, with z along the orbital angular momentum and x from the lighter to the heavier
-body there: those of IMRPhenomTPHM with the same `f_ref`. Here `f_ref` = 0 means `f_lower`, as in LAL. Series begin a cycle before the
-(2,2) mode passes `f_lower`, with a taper; transforms hold modes of higher m from `f_lower` on as far as ``1 / delta_f`` has room.
+`GWSML_NRPHM` takes spins of any direction at `f_ref`, with z along the orbital angular momentum and x from the lighter to the
+heavier body there: those of IMRPhenomTPHM with the same `f_ref`. Here `f_ref` = 0 means `f_lower`, as in LAL. Series begin a
+cycle before the (2,2) mode passes `f_lower`, with a taper; transforms hold modes of higher m from `f_lower` on as far as
+``1 / delta_f`` has room.
 """
 
 from __future__ import annotations

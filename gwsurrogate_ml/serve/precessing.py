@@ -37,8 +37,8 @@ def _row(i: int) -> Iterator[None]:
 class PrecessingModes(ServedModel):
     """Modes of binaries: `parameters` (N, 7), columns `MODE_COLUMNS`, and `times` (n,) in M, to `modes` (N, n_modes, n, 2).
 
-    Spins belong to the time `t_ref` (M), and so does the frame; `lm` holds m of both signs. The last axis is real and imaginary part
-    of r h_lm / M. `in_range` (N,) is false in the soft margin of the domain.
+    Spins belong to the time `t_ref` (M), and so does the frame; `lm` holds m of both signs. The last axis is real and imaginary
+    part of r h_lm / M. `in_range` (N,) is false in the soft margin of the domain.
 
     Examples
     --------

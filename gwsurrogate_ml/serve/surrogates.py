@@ -113,7 +113,7 @@ class SurrogatePolarizations(ServedModel):
 
 
 def on_one_grid(call: Call, found: list[tuple[int, np.ndarray, np.ndarray]], rate: float) -> dict[str, np.ndarray]:
-    """`h_plus` and `h_cross` (N, n) and `start_time` (1,) of waveforms given by the number of their first sample and both series."""
+    """`h_plus` and `h_cross` (N, n) and `start_time` (1,) of waveforms given by the number of their first sample and series."""
     first = min(at for at, *_ in found)
     last = max(at + len(plus) for at, plus, _ in found)
     call.require_room(16.0 * len(found) * (last - first))

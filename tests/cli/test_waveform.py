@@ -36,7 +36,22 @@ def test_files_hold_the_polarizations_of_the_surrogate(tmp_path: Path) -> None:
     assert sorted(p.name for p in out.iterdir()) == ["config.json", "waveform.hdf5", "waveform.png"]
 
 
-TILTED = ["--mass-1", "39", "--mass-2", "26", "--a-1", "0.6", "--a-2", "0.4", "--tilt-1", "1.0", "--tilt-2", "0.7", "--phi-12", "0.3"]
+TILTED = [
+    "--mass-1",
+    "39",
+    "--mass-2",
+    "26",
+    "--a-1",
+    "0.6",
+    "--a-2",
+    "0.4",
+    "--tilt-1",
+    "1.0",
+    "--tilt-2",
+    "0.7",
+    "--phi-12",
+    "0.3",
+]
 
 
 def test_tilted_spins_are_those_of_the_precessing_surrogate_at_the_reference_frequency(tmp_path: Path) -> None:

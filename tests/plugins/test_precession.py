@@ -1,7 +1,7 @@
 """The precessing surrogate through pycbc, gwsignal and bilby, beside LAL's models through the same calls at the same parameters.
 
-Against IMRPhenomTPHM, which as the surrogate has orbital phase and spins at `f_ref` in time, nothing is free but a few milliseconds of
-shift: both polarizations have to agree in sign, rotation and phase. IMRPhenomXPHM fixes the phase of the transform at `f_ref`: one
+Against IMRPhenomTPHM, which as the surrogate has orbital phase and spins at `f_ref` in time, nothing is free but a few milliseconds
+of shift: both polarizations have to agree in sign, rotation and phase. IMRPhenomXPHM fixes the phase of the transform there: one
 phase is free, which has to be that between LAL's own two models.
 """
 
@@ -79,8 +79,9 @@ def test_the_comparison_sees_a_wrong_angle_or_reference(wrong: dict[str, float])
 
 
 def test_spins_and_observer_turned_about_the_orbital_axis_see_the_same_orbit_at_another_phase() -> None:
-    """With the azimuths of spins and observer (pi/2 - phase) turned by an angle, what is left is an orbital phase that much earlier:
-    h_plus - i h_cross, from above all of one sign of m, turns by twice the angle, but for how the dynamics depend on the phase."""
+    """With the azimuths of spins and observer (pi/2 - phase) turned by an angle, what is left is an orbital phase that much
+    earlier: h_plus - i h_cross, from above all of one sign of m, turns by twice the angle, but for how the dynamics depend on
+    the phase."""
     angle, angles = 0.9, {"inclination": 0.4, "coa_phase": 2.0}
     c, s = np.cos(angle), np.sin(angle)
     turned: dict[str, float] = {}
@@ -173,9 +174,7 @@ def generator() -> Any:
 
 def test_gwsignal_gives_what_pycbc_gives(generator: Any) -> None:
     assert generator.metadata["type"] == "precessing_spin"
-    for h, k in zip(
-        gwsignal.GenerateTDWaveform(signal(), generator), td(NAME, inclination=1.2, coa_phase=2.0), strict=True
-    ):
+    for h, k in zip(gwsignal.GenerateTDWaveform(signal(), generator), td(NAME, inclination=1.2, coa_phase=2.0), strict=True):
         assert h.t0.value == pytest.approx(float(k.start_time))
         np.testing.assert_allclose(h.value, k.numpy(), atol=1e-5 * np.abs(k.numpy()).max())
     kilograms = signal(mass1=(38 * u.solMass).to(u.kg), inclination=np.degrees(1.2) * u.deg)
@@ -214,9 +213,7 @@ def generators() -> dict[str, Any]:
     return {
         "own": bilby.gw.WaveformGenerator(**grid, **own),
         "gwsignal": GWSignalWaveformGenerator(**grid, waveform_arguments=WAVEFORM | {"waveform_approximant": NAME}),
-        "lal": bilby.gw.WaveformGenerator(
-            **grid, **lal, waveform_arguments=WAVEFORM | {"waveform_approximant": "IMRPhenomTPHM"}
-        ),
+        "lal": bilby.gw.WaveformGenerator(**grid, **lal, waveform_arguments=WAVEFORM | {"waveform_approximant": "IMRPhenomTPHM"}),
     }
 
 

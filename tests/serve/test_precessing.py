@@ -128,9 +128,7 @@ def test_work_ends_at_the_deadline_and_long_answers_are_refused_before_they_are_
     modes, polarizations = serve_model("nrphm")
     with pytest.raises(RequestError, match="time-out"):
         modes.infer(
-            modes.call(
-                {"parameters": np.array([SPINS]), "times": np.zeros(1)}, {"t_ref": -900.0}, deadline=time.monotonic() - 1.0
-            )
+            modes.call({"parameters": np.array([SPINS]), "times": np.zeros(1)}, {"t_ref": -900.0}, deadline=time.monotonic() - 1.0)
         )
     with pytest.raises(RequestError, match="answer would take"):
         polarizations.infer(polarizations.call({"parameters": np.array([BINARY] * 300)}, {}, max_bytes=1e6))
