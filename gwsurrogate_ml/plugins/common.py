@@ -18,7 +18,8 @@ from gwsurrogate_ml.surrogate.model import Surrogate
 from gwsurrogate_ml.surrogate.precessing.model import TOP, PrecessingSurrogate
 
 Model = Surrogate | PrecessingSurrogate
-Spin = tuple[float, float, float]
+Spin = tuple[float, ...]
+"""Three components."""
 
 PREFIX = "GWSML_"
 """An approximant's name, as peers see it, is this and a shipped surrogate's name in capitals."""
