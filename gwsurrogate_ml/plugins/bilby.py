@@ -1,25 +1,66 @@
-"""A surrogate as bilby's frequency-domain source model."""
+"""A waveform model, ours or another, as bilby's frequency-domain source model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
+from gwsurrogate_ml.arguments import positive
+from gwsurrogate_ml.binaries import ALIGNED
 from gwsurrogate_ml.errors import ConfigError, DomainError
-from gwsurrogate_ml.waveform.model import Grid, WaveformModel, transforms
+from gwsurrogate_ml.surrogate.precessing.model import PrecessingSurrogate
+from gwsurrogate_ml.waveform.lal import spins_in_orbit
+from gwsurrogate_ml.waveform.model import Grid, WaveformModel, binary_of, transforms
+
+F_MIN, F_REF = 20.0, 50.0
+"""bilby's own defaults, Hz."""
+FLAT = 1e-6
+"""Component of a spin in the orbital plane that is the rounding of its angles."""
 
 
-class BilbySource:
-    """A waveform model called as bilby calls its source models; pickled with the model, for bilby's pools.
+def _in_plane(a: float | None, tilt: float | None) -> bool:
+    """Whether a spin given by magnitude and tilt (rad) has a component in the orbital plane."""
+    return a is not None and tilt is not None and abs(a * math.sin(tilt)) > FLAT
+
+
+class _Source:
+    """What the sources share: bilby's grid, and what is done with binaries beyond the model."""
+
+    def __init__(self, model: WaveformModel) -> None:
+        self.model = model
+
+    def _answer(self, frequencies: np.ndarray, p: dict[str, float], arguments: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
+        try:
+            grid = Grid(
+                round(1 / float(frequencies[1] - frequencies[0]), 9),
+                2 * float(frequencies[-1]),
+                float(arguments.get("minimum_frequency", F_MIN)),
+            )
+            plus, cross = self._transforms(p, grid, arguments)
+        except DomainError:
+            if arguments.get("catch_waveform_errors"):
+                return None
+            raise
+        if len(plus) != len(frequencies):
+            raise ConfigError(
+                f"the model gives {len(plus)} frequencies, bilby asks for {len(frequencies)}: use a regular array from 0"
+            )
+        return {"plus": plus, "cross": cross}
+
+    def _transforms(self, p: dict[str, float], grid: Grid, arguments: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        return transforms(self.model, p, grid)
+
+
+class BilbySource(_Source):
+    """A waveform model of aligned spins called as bilby calls its source models; pickled with the model, for bilby's pools.
 
     Parameters
     ----------
     model : WaveformModel
     """
-
-    def __init__(self, model: WaveformModel) -> None:
-        self.model = model
 
     def frequency_domain_source(
         self,
@@ -31,9 +72,21 @@ class BilbySource:
         luminosity_distance: float,
         theta_jn: float,
         phase: float,
-        **waveform_arguments: object,
+        a_1: float | None = None,
+        tilt_1: float | None = None,
+        a_2: float | None = None,
+        tilt_2: float | None = None,
+        **waveform_arguments: Any,
     ) -> dict[str, np.ndarray] | None:
-        """Plus and cross polarization (n_f,), 1/Hz, at the frequencies (n_f,) Hz, or None: see `source_model`."""
+        """Plus and cross polarization (n_f,), 1/Hz, at the frequencies (n_f,) Hz, or None: see `source_model`.
+
+        bilby drops parameters that a source does not name: magnitudes and tilts, which its conversion gives, are checked here.
+        """
+        if _in_plane(a_1, tilt_1) or _in_plane(a_2, tilt_2):
+            raise ConfigError(
+                f"a_1 = {a_1}, tilt_1 = {tilt_1}, a_2 = {a_2}, tilt_2 = {tilt_2}: {self.model.name} knows spins along the orbital "
+                "angular momentum alone, and these have components in the orbital plane: take a precessing model, such as 'nrphm'"
+            )
         parameters = {
             "mass_1": mass_1,
             "mass_2": mass_2,
@@ -43,29 +96,82 @@ class BilbySource:
             "theta_jn": theta_jn,
             "phase": phase,
         }
-        try:
-            grid = Grid(
-                round(1 / float(frequency_array[1] - frequency_array[0]), 9),
-                2 * float(frequency_array[-1]),
-                float(waveform_arguments.get("minimum_frequency", 20.0)),  # type: ignore[arg-type]
-            )
-            plus, cross = transforms(self.model, parameters, grid)
-        except DomainError:
-            if waveform_arguments.get("catch_waveform_errors"):
-                return None
-            raise
-        if len(plus) != len(frequency_array):
-            raise ConfigError(
-                f"the model gives {len(plus)} frequencies, bilby asks for {len(frequency_array)}: use a regular array from 0"
-            )
-        return {"plus": plus, "cross": cross}
+        return self._answer(frequency_array, parameters, waveform_arguments)
+
+
+class PrecessingBilbySource(_Source):
+    """A waveform model of any spins called as bilby calls its source models; pickled with the model, for bilby's pools.
+
+    Parameters
+    ----------
+    model : WaveformModel
+    """
+
+    def frequency_domain_source(
+        self,
+        frequency_array: np.ndarray,
+        mass_1: float,
+        mass_2: float,
+        luminosity_distance: float,
+        a_1: float,
+        tilt_1: float,
+        phi_12: float,
+        a_2: float,
+        tilt_2: float,
+        phi_jl: float,
+        theta_jn: float,
+        phase: float,
+        **waveform_arguments: Any,
+    ) -> dict[str, np.ndarray] | None:
+        """Plus and cross polarization (n_f,), 1/Hz, at the frequencies (n_f,) Hz, or None: see `source_model`."""
+        parameters = {
+            "mass_1": mass_1,
+            "mass_2": mass_2,
+            "luminosity_distance": luminosity_distance,
+            "a_1": a_1,
+            "tilt_1": tilt_1,
+            "phi_12": phi_12,
+            "a_2": a_2,
+            "tilt_2": tilt_2,
+            "phi_jl": phi_jl,
+            "theta_jn": theta_jn,
+            "phase": phase,
+        }
+        return self._answer(frequency_array, parameters, waveform_arguments)
+
+    def _transforms(self, p: dict[str, float], grid: Grid, arguments: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        f_ref = positive(arguments.get("reference_frequency", F_REF), "reference_frequency", "Hz")
+        if not isinstance(self.model, PrecessingSurrogate):
+            if f_ref != grid.f_min:
+                raise ConfigError(
+                    f"reference_frequency is {f_ref:g} Hz: {self.model.name} takes spins at minimum_frequency, "
+                    f"{grid.f_min:g} Hz, here; give both alike, or take bilby's own source"
+                )
+            return transforms(self.model, p, grid)
+        for name, value in p.items():
+            if not math.isfinite(value):
+                raise DomainError(f"{name} is {value}: give a finite number")
+        if not p["mass_1"] >= p["mass_2"] > 0:
+            raise DomainError(f"mass_1 = {p['mass_1']:g}, mass_2 = {p['mass_2']:g}: give the heavier first, both above zero")
+        if not p["luminosity_distance"] > 0:
+            raise DomainError(f"luminosity_distance is {p['luminosity_distance']:g}: give a number above zero in Mpc")
+        iota, spin_1, spin_2 = spins_in_orbit(binary_of(p, self.model.space), p["theta_jn"], f_ref, p["phase"])
+        return self.model.frequency_domain_polarizations(
+            **{name: p[name] for name in ("mass_1", "mass_2", "luminosity_distance", "phase")},
+            inclination=iota,
+            spin_1=spin_1,
+            spin_2=spin_2,
+            f_ref=f_ref,
+            **grid._asdict(),
+        )
 
 
 def source_model(model: WaveformModel) -> Callable[..., dict[str, np.ndarray] | None]:
     """Function for ``bilby.gw.WaveformGenerator(frequency_domain_source_model=...)``, with all the modes of the model.
 
     The generator's ``waveform_arguments`` may hold `minimum_frequency` (Hz, default 20) and `catch_waveform_errors` (default False:
-    binaries beyond the model end the run; True: they have likelihood 0, as with bilby's own models). Use
+    binaries beyond the model end the run; True: they have likelihood 0, as with bilby's own models), for a precessing model also
+    `reference_frequency` (Hz, default 50 as in bilby), to which spins, `theta_jn` and `phase` belong. Use
     `bilby.gw.conversion.convert_to_lal_binary_black_hole_parameters` as its parameter conversion to sample in chirp
     mass and mass ratio. bilby's phase marginalization holds for the (2,2) mode alone: not with a model of several.
 
@@ -77,8 +183,10 @@ def source_model(model: WaveformModel) -> Callable[..., dict[str, np.ndarray] | 
     Returns
     -------
     callable
-        of (frequency_array, mass_1, mass_2, chi_1, chi_2, luminosity_distance, theta_jn, phase), giving {"plus",
-        "cross"}; it can be pickled, as a pool of processes asks for
+        of (frequency_array, mass_1, mass_2, chi_1, chi_2, luminosity_distance, theta_jn, phase), and of magnitudes and tilts that
+        have to say the same, as bilby's conversion gives them; of a precessing model of
+        (frequency_array, mass_1, mass_2, luminosity_distance, a_1, tilt_1, phi_12, a_2, tilt_2, phi_jl, theta_jn, phase), giving
+        {"plus", "cross"}; it can be pickled, as a pool of processes asks for
 
     Examples
     --------
@@ -87,5 +195,6 @@ def source_model(model: WaveformModel) -> Callable[..., dict[str, np.ndarray] | 
     >>> bool(np.allclose(h["cross"], -1j * h["plus"]))
     True
     """
-    # A method, since bilby reads the parameters' names from functions and methods alone, and a closure cannot be pickled.
-    return BilbySource(model).frequency_domain_source
+    # Methods, since bilby reads the parameters' names from functions and methods alone, and a closure cannot be pickled.
+    source = BilbySource if model.space == ALIGNED else PrecessingBilbySource
+    return source(model).frequency_domain_source

@@ -13,15 +13,24 @@ import numpy as np
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import MTSUN_SI
 from gwsurrogate_ml.errors import ConfigError, DomainError, NoWaveformError
-from gwsurrogate_ml.surrogate.load import load_aligned
+from gwsurrogate_ml.surrogate.load import load_surrogate
 from gwsurrogate_ml.surrogate.model import Surrogate
+from gwsurrogate_ml.surrogate.precessing.model import TOP, PrecessingSurrogate
+
+Model = Surrogate | PrecessingSurrogate
+Spin = tuple[float, ...]
+"""Three components."""
 
 PREFIX = "GWSML_"
 """An approximant's name, as peers see it, is this and a shipped surrogate's name in capitals."""
+TAPER = 0.4 / 0.9
+"""Seconds that the transforms of aligned models begin before `f_min`, where they reach so far."""
+END = 0.13
+"""Frequency for each m, times the total mass, below which a mode's ringdown lies."""
 
 
 @cache
-def model(approximant: str) -> Surrogate:
+def model(approximant: str) -> Model:
     """The surrogate behind an approximant's name, loaded once.
 
     Raises
@@ -40,16 +49,19 @@ def model(approximant: str) -> Surrogate:
         raise ConfigError(f"{approximant!r} is no approximant of this package: their names begin with {PREFIX}")
     name = approximant.removeprefix(PREFIX).lower()
     artifacts.resolve(artifacts.SHIPPED / name, "surrogate")
-    return load_aligned(artifacts.SHIPPED / name)
+    return load_surrogate(artifacts.SHIPPED / name)
 
 
-def heavier_first(mass1: float, mass2: float, spin1: float, spin2: float) -> tuple[float, float, float, float]:
+def heavier_first(mass1: float, mass2: float, spin1: Spin, spin2: Spin) -> tuple[float, float, Spin, Spin]:
     """Masses and spins with the heavier body first: the order of the arguments has no meaning, as in LAL's Phenom models.
+
+    Azimuths of spins and the phase stay, as there: the separation then points to the heavier body, whichever is named first
+    (LAL's SpinTaylor models have it point to the one that is named first).
 
     Examples
     --------
-    >>> heavier_first(20.0, 30.0, 0.1, -0.2)
-    (30.0, 20.0, -0.2, 0.1)
+    >>> heavier_first(20.0, 30.0, (0.0, 0.3, 0.1), (0.0, 0.0, -0.2))
+    (30.0, 20.0, (0.0, 0.0, -0.2), (0.0, 0.3, 0.1))
     """
     return (mass2, mass1, spin2, spin1) if mass1 < mass2 else (mass1, mass2, spin1, spin2)
 
@@ -148,14 +160,18 @@ def choose_modes(wanted: Iterable[tuple[int, int]], surrogate: Surrogate) -> lis
 
 
 def keywords(
-    surrogate: Surrogate,
-    binary: tuple[float, float, float, float],
+    surrogate: Model,
+    masses: tuple[float, float],
+    spins: tuple[Spin, Spin],
     place: tuple[float, float, float],
     f_min: float,
     f_ref: float,
     modes: Iterable[tuple[int, int]] | None,
 ) -> dict[str, Any]:
-    """Keywords of `Surrogate.strain`, but for the grid, from two masses and spins in either order and a distance, angles and modes.
+    """Keywords of the surrogate's `strain`, but for the grid, from two bodies in either order and a distance, angles and modes.
+
+    Spins of aligned models have been checked to lie along the orbit. A precessing one takes them at `f_ref`, and `f_ref` = 0 for
+    `f_min`; it sums all its modes.
 
     Raises
     ------
@@ -163,24 +179,59 @@ def keywords(
         see `require_place` and `choose_modes`
     """
     require_place(*place)
-    names = ("mass_1", "mass_2", "chi_1", "chi_2", "luminosity_distance", "theta_jn", "phase", "f_min")
-    found: dict[str, Any] = dict(zip(names, (*heavier_first(*binary), *place, f_min), strict=True))
-    if f_ref:
-        found["f_ref"] = f_ref
-    return found if modes is None else found | {"modes": choose_modes(modes, surrogate)}
+    distance, inclination, phase = place
+    m_1, m_2, s_1, s_2 = heavier_first(*masses, *spins)
+    found: dict[str, Any] = {"mass_1": m_1, "mass_2": m_2, "luminosity_distance": distance, "phase": phase, "f_min": f_min}
+    if isinstance(surrogate, Surrogate):
+        found |= {"chi_1": s_1[2], "chi_2": s_2[2], "theta_jn": inclination}
+        if f_ref:
+            found["f_ref"] = f_ref
+        return found if modes is None else found | {"modes": choose_modes(modes, surrogate)}
+    for name, mass in (("mass_1", m_1), ("mass_2", m_2)):
+        if not (math.isfinite(mass) and mass > 0):
+            raise DomainError(f"{name} is {mass}: give a positive number of solar masses")
+    if modes is not None:
+        raise ConfigError(f"modes {list(modes)} are asked for: {surrogate.name} sums all its modes, leave the choice out")
+    return found | {"spin_1": s_1, "spin_2": s_2, "inclination": inclination, "f_ref": f_ref or f_min}
 
 
-def fourier_grid(delta_f: float, f_max: float, total_mass: float, highest_m: int, signal: float) -> tuple[float, int, float]:
+def series(
+    surrogate: Model, keywords: dict[str, Any], sampling_frequency: float, taper: bool = False
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """First time (s from the peak) and both polarizations (n,); series of a precessing model always rise by a taper."""
+    if isinstance(surrogate, Surrogate):
+        return surrogate.strain(**keywords, sampling_frequency=sampling_frequency, taper=taper)
+    return surrogate.strain(**keywords, sampling_frequency=sampling_frequency)
+
+
+def length(surrogate: Model, keywords: dict[str, Any]) -> float:
+    """Seconds from the first sample of a waveform, its taper included, to the end of its ringdown; `keywords` as `transforms`."""
+    if isinstance(surrogate, PrecessingSurrogate):
+        return surrogate.length(**{name: keywords[name] for name in ("mass_1", "mass_2", "spin_1", "spin_2", "f_min", "f_ref")})
+    binary = {name: keywords[name] for name in ("mass_1", "mass_2", "chi_1", "chi_2", "f_min")}
+    total = keywords["mass_1"] + keywords["mass_2"]
+    taper = max(TAPER, 1.0 / keywords["f_min"])
+    before = min(surrogate.time_before_peak(**binary) + taper, -surrogate.t_min * total * MTSUN_SI)
+    return before + surrogate.ringdown(total)
+
+
+def highest_frequency(surrogate: Model, keywords: dict[str, Any]) -> float:
+    """Frequency (Hz) that holds the ringdown of all modes summed, its tail included; `keywords` as for `transforms`."""
+    if isinstance(surrogate, PrecessingSurrogate):
+        highest_m = TOP
+    else:
+        highest_m = max(m for _, m in keywords.get("modes") or surrogate.modes)
+    return END * highest_m / ((keywords["mass_1"] + keywords["mass_2"]) * MTSUN_SI)
+
+
+def fourier_grid(delta_f: float, needed: float, signal: float) -> tuple[float, int, float]:
     """Sampling frequency, thinning and duration of a segment whose Fourier transform holds every multiple of `delta_f`.
 
     Parameters
     ----------
     delta_f : float, Hz
-    f_max : float, Hz
-        highest frequency wanted
-    total_mass : float, s
-    highest_m : int
-        of the modes summed: the band must hold their ringdown, else it would be folded back below `f_max`
+    needed : float, Hz
+        highest frequency wanted, or in the signal: what lies above would be folded back
     signal : float, s
         time the segment must hold
 
@@ -195,12 +246,11 @@ def fourier_grid(delta_f: float, f_max: float, total_mass: float, highest_m: int
 
     Examples
     --------
-    >>> fourier_grid(0.25, 1024.0, 65 * 4.925e-6, 2, 0.8)
+    >>> fourier_grid(0.25, 1024.0, 0.8)
     (2048.0, 1, 4.0)
-    >>> fourier_grid(1.0, 256.0, 65 * 4.925e-6, 2, 1.8)
+    >>> fourier_grid(1.0, 812.0, 1.8)
     (2048.0, 2, 2.0)
     """
-    needed = max(f_max, 0.13 * highest_m / total_mass)
     bins = 1
     while bins * delta_f < needed * (1 - 1e-9):
         bins *= 2
@@ -210,14 +260,14 @@ def fourier_grid(delta_f: float, f_max: float, total_mass: float, highest_m: int
     return 2 * bins * delta_f, thinning, thinning / delta_f
 
 
-def transforms(surrogate: Surrogate, keywords: dict[str, Any], delta_f: float, f_final: float) -> tuple[np.ndarray, np.ndarray]:
+def transforms(surrogate: Model, keywords: dict[str, Any], delta_f: float, f_final: float) -> tuple[np.ndarray, np.ndarray]:
     """Fourier transforms of plus and cross at multiples of `delta_f`, as LAL's frequency-domain models give them.
 
     Parameters
     ----------
-    surrogate : Surrogate
+    surrogate : Surrogate or PrecessingSurrogate
     keywords : dict
-        of `Surrogate.frequency_domain_polarizations`, but for the segment
+        of its `frequency_domain_polarizations`, but for the segment
     delta_f : float, Hz
     f_final : float, Hz
         highest frequency; 0 for all of the ringdown
@@ -227,11 +277,8 @@ def transforms(surrogate: Surrogate, keywords: dict[str, Any], delta_f: float, f
     h_plus, h_cross : (2^k + 1,) complex128, 1/Hz
         the last bin at or above `f_final`; zero below `f_min` and above `f_final`; the peak at the start of ``1 / delta_f``
     """
-    masses = {name: keywords[name] for name in ("mass_1", "mass_2", "chi_1", "chi_2", "f_min")}
-    unit = (keywords["mass_1"] + keywords["mass_2"]) * MTSUN_SI
-    signal = surrogate.time_before_peak(**masses) + 0.5 + surrogate.t_max * unit
-    highest_m = max(m for _, m in keywords.get("modes") or surrogate.modes)
-    sampling_frequency, thinning, duration = fourier_grid(delta_f, f_final, unit, highest_m, signal)
+    needed = max(f_final, highest_frequency(surrogate, keywords))
+    sampling_frequency, thinning, duration = fourier_grid(delta_f, needed, length(surrogate, keywords) + 0.06)
     both = surrogate.frequency_domain_polarizations(**keywords, sampling_frequency=sampling_frequency, duration=duration)
     bins = round(0.5 * sampling_frequency / delta_f)
     first, last = int(np.ceil(keywords["f_min"] / delta_f - 1e-6)), bins

@@ -21,9 +21,11 @@ from gwpy.frequencyseries import FrequencySeries
 from gwpy.timeseries import TimeSeries
 from lalsimulation.gwsignal.core.waveform import CompactBinaryCoalescenceGenerator
 
-from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI
+from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, ModeKey
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.plugins import common
+from gwsurrogate_ml.surrogate.model import Surrogate
+from gwsurrogate_ml.surrogate.precessing.model import PrecessingSurrogate
 
 _IN_PLANE = ("spin1x", "spin1y", "spin2x", "spin2y")
 _ECCENTRIC = ("eccentricity", "meanPerAno")
@@ -44,12 +46,18 @@ def _nodes(p: dict[str, u.Quantity]) -> float:
     return float(p["longAscNodes"].to_value(u.rad)) if "longAscNodes" in p else 0.0
 
 
+def _times(first: float, last: float, step: float) -> np.ndarray:
+    """Multiples of `step` from `first` to `last`."""
+    return np.arange(int(np.ceil(first / step)), int(np.floor(last / step)) + 1) * step
+
+
 class Generator(CompactBinaryCoalescenceGenerator):
     """A shipped surrogate as a gwsignal generator; use a subclass, which names the approximant.
 
     Parameters are gwsignal's, with units; see the module for conventions. Masses come as `mass1` and `mass2` in either order,
-    spins as `spin1z` and `spin2z`. Polarizations in time start where the (2,2) mode passes `f22_start`, or with ``condition =
-    1`` up to 0.45 s before it with a taper; Fourier transforms are always tapered so.
+    spins of aligned models as `spin1z` and `spin2z`. Polarizations in time start where the (2,2) mode passes `f22_start`, or with
+    ``condition = 1`` up to 0.45 s before it with a taper; Fourier transforms are always tapered so. Those of the precessing model
+    always start a cycle before it, with a taper.
 
     Raises
     ------
@@ -57,10 +65,11 @@ class Generator(CompactBinaryCoalescenceGenerator):
         a DomainError: parameters beyond the model's domain, or `f22_start` below what it reaches; bilby catches it where its
         `catch_waveform_errors` is set
     ConfigError
-        spins in the plane, eccentricity, tides, modes that the model lacks, or a parameter of another name
+        spins in the plane of an aligned model, eccentricity, tides, modes that the model lacks, or a parameter of another name
     """
 
     approximant = ""
+    spins = "aligned_spin"
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__()
@@ -73,7 +82,7 @@ class Generator(CompactBinaryCoalescenceGenerator):
     def metadata(self) -> dict[str, Any]:
         """What gwsignal and bilby ask about the model."""
         return {
-            "type": "aligned_spin",
+            "type": self.spins,
             "f_ref_spin": True,
             "modes": True,
             "polarizations": True,
@@ -89,8 +98,7 @@ class Generator(CompactBinaryCoalescenceGenerator):
         """Plus and cross polarization, gwpy TimeSeries of strain, epoch relative to the peak."""
         surrogate, keywords, p = self._checked(parameters)
         step = p["deltaT"].to_value(u.s)
-        taper = bool(parameters.get("condition", 0))
-        start, plus, cross = surrogate.strain(**keywords, sampling_frequency=1.0 / step, taper=taper)
+        start, plus, cross = common.series(surrogate, keywords, 1.0 / step, bool(parameters.get("condition", 0)))
         plus, cross = common.turned(plus, cross, _nodes(p))
         return TimeSeries(plus, t0=start, dt=step, name="hplus"), TimeSeries(cross, t0=start, dt=step, name="hcross")
 
@@ -116,18 +124,36 @@ class Generator(CompactBinaryCoalescenceGenerator):
         if _nodes(p):
             raise ConfigError(f"longAscNodes = {_nodes(p)}: it turns polarizations, modes know nothing of it; set it to 0")
         step = p["deltaT"].to_value(u.s)
+        scale = (keywords["mass_1"] + keywords["mass_2"]) * MTSUN_SI / (keywords["luminosity_distance"] * MPC_SECONDS)
+        made = self._precessing if isinstance(surrogate, PrecessingSurrogate) else self._aligned
+        times, modes = made(surrogate, keywords, step)
+        return {key: TimeSeries(scale * h, t0=times[0], dt=step, name=f"h_{key[0]}_{key[1]}") for key, h in modes.items()}
+
+    @staticmethod
+    def _aligned(surrogate: Surrogate, keywords: dict[str, Any], step: float) -> tuple[np.ndarray, dict[ModeKey, np.ndarray]]:
+        """Times in s from the peak, in steps of `step`, and modes r h / M of both signs of m."""
         binary = {name: keywords[name] for name in ("mass_1", "mass_2", "chi_1", "chi_2")}
         unit = (keywords["mass_1"] + keywords["mass_2"]) * MTSUN_SI
-        first = int(np.ceil(-surrogate.time_before_peak(**binary, f_min=keywords["f_min"]) / step))
-        times = np.arange(first, int(np.floor(surrogate.t_max * unit / step)) + 1) * step
+        times = _times(-surrogate.time_before_peak(**binary, f_min=keywords["f_min"]), surrogate.t_max * unit, step)
         modes = surrogate(keywords["mass_1"] / keywords["mass_2"], keywords["chi_1"], keywords["chi_2"], times / unit)
         turn = surrogate.orbital_phase(**binary, frequency=keywords["f_ref"]) if "f_ref" in keywords else 0.0
-        scale = unit / (keywords["luminosity_distance"] * MPC_SECONDS)
-        return {
-            (l, m): TimeSeries(scale * np.exp(1j * m * turn) * modes[l, m], t0=times[0], dt=step, name=f"h_{l}_{m}")
-            for l, positive in keywords.get("modes", modes)
-            for m in (positive, -positive)
-        }
+        chosen = [(l, sign * m) for l, m in keywords.get("modes", modes) for sign in (1, -1)]
+        return times, {(l, m): np.exp(1j * m * turn) * modes[l, m] for l, m in chosen}
+
+    @staticmethod
+    def _precessing(
+        surrogate: PrecessingSurrogate, keywords: dict[str, Any], step: float
+    ) -> tuple[np.ndarray, dict[ModeKey, np.ndarray]]:
+        """As `_aligned`."""
+        total = keywords["mass_1"] + keywords["mass_2"]
+        unit = total * MTSUN_SI
+        end = surrogate.t_max * unit
+        times = _times(end - common.length(surrogate, keywords), end, step)
+        spins = keywords["spin_1"], keywords["spin_2"]
+        modes = surrogate(
+            keywords["mass_1"] / keywords["mass_2"], *spins, times=times / unit, f_ref=keywords["f_ref"], total_mass=total
+        )
+        return times, {key: modes[key] for key in modes}
 
     def _checked(self, parameters: dict[str, Any]) -> tuple[Any, dict[str, Any], dict[str, u.Quantity]]:
         """The surrogate, its keywords but for the grid, and gwsignal's parameters with their defaults."""
@@ -139,13 +165,16 @@ class Generator(CompactBinaryCoalescenceGenerator):
         self.parameter_check(units_sys="Cosmo", **{k: v for k, v in parameters.items() if k != "ModeArray"})
         p = self.waveform_dict
         values = {name: float(p[name].value) for name in _FIXED if name in p}
-        common.refuse(values, _IN_PLANE, "spins lie along the orbital angular momentum only, set it to 0")
+        if isinstance(surrogate, Surrogate):
+            why = f"{self.approximant} has spins along the orbital angular momentum only, set it to 0 or take GWSML_NRPHM"
+            common.refuse(values, _IN_PLANE, why)
         common.refuse(values, _ECCENTRIC, "the orbit is circular, set it to 0")
         common.refuse(values, _MATTER, "the model is for black holes, leave it out")
         place = (p["distance"].to_value(u.Mpc), p["inclination"].to_value(u.rad), p["phi_ref"].to_value(u.rad))
         f_min, f_ref = (p[name].to_value(u.Hz) for name in ("f22_start", "f22_ref"))
-        binary = (p["mass1"].to_value(u.solMass), p["mass2"].to_value(u.solMass), float(p["spin1z"]), float(p["spin2z"]))
-        return surrogate, common.keywords(surrogate, binary, place, f_min, f_ref, modes), p
+        masses = p["mass1"].to_value(u.solMass), p["mass2"].to_value(u.solMass)
+        spin_1, spin_2 = (tuple(float(p.get(f"spin{i}{axis}", 0.0)) for axis in "xyz") for i in (1, 2))
+        return surrogate, common.keywords(surrogate, masses, (spin_1, spin_2), place, f_min, f_ref, modes), p
 
 
 class NR22(Generator):
@@ -160,7 +189,14 @@ class NRHM(Generator):
     approximant = "GWSML_NRHM"
 
 
-GENERATORS: dict[str, type[Generator]] = {cls.approximant: cls for cls in (NR22, NRHM)}
+class NRPHM(Generator):
+    """The precessing surrogate, `nrphm`."""
+
+    approximant = "GWSML_NRPHM"
+    spins = "precessing_spin"
+
+
+GENERATORS: dict[str, type[Generator]] = {cls.approximant: cls for cls in (NR22, NRHM, NRPHM)}
 """Approximant names to generators: what the entry points name, for `register`."""
 
 

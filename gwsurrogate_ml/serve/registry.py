@@ -14,9 +14,14 @@ from gwsurrogate_ml.serve.surrogates import SurrogateModes, SurrogatePolarizatio
 
 
 def _surrogates(folder: Path) -> list[ServedModel]:
-    from gwsurrogate_ml.surrogate.load import load_aligned
+    from gwsurrogate_ml.surrogate.load import load_surrogate
+    from gwsurrogate_ml.surrogate.precessing.model import PrecessingSurrogate
 
-    surrogate = load_aligned(folder)
+    surrogate = load_surrogate(folder)
+    if isinstance(surrogate, PrecessingSurrogate):
+        from gwsurrogate_ml.serve.precessing import PrecessingModes, PrecessingPolarizations
+
+        return [PrecessingModes(surrogate), PrecessingPolarizations(surrogate)]
     return [SurrogateModes(surrogate), SurrogatePolarizations(surrogate)]
 
 

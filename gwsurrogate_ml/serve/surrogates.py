@@ -109,11 +109,16 @@ class SurrogatePolarizations(ServedModel):
             call.require_room(16.0 * len(binaries) * max(longest * rate, 1.0))  # before anything so long is made
             start, plus, cross = self.surrogate.strain(**row, f_min=f_min, sampling_frequency=rate)
             found.append((round(start * rate), plus, cross))
-        first = min(at for at, *_ in found)
-        last = max(at + len(plus) for at, plus, _ in found)
-        call.require_room(16.0 * len(found) * (last - first))
-        out = np.zeros((2, len(found), last - first))
-        for i, (at, plus, cross) in enumerate(found):
-            part = slice(at - first, at - first + len(plus))
-            out[0, i, part], out[1, i, part] = plus, cross
-        return {"h_plus": out[0], "h_cross": out[1], "start_time": np.array([first / rate])}
+        return on_one_grid(call, found, rate)
+
+
+def on_one_grid(call: Call, found: list[tuple[int, np.ndarray, np.ndarray]], rate: float) -> dict[str, np.ndarray]:
+    """`h_plus` and `h_cross` (N, n) and `start_time` (1,) of waveforms given by the number of their first sample and series."""
+    first = min(at for at, *_ in found)
+    last = max(at + len(plus) for at, plus, _ in found)
+    call.require_room(16.0 * len(found) * (last - first))
+    out = np.zeros((2, len(found), last - first))
+    for i, (at, plus, cross) in enumerate(found):
+        part = slice(at - first, at - first + len(plus))
+        out[0, i, part], out[1, i, part] = plus, cross
+    return {"h_plus": out[0], "h_cross": out[1], "start_time": np.array([first / rate])}

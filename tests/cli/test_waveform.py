@@ -36,6 +36,74 @@ def test_files_hold_the_polarizations_of_the_surrogate(tmp_path: Path) -> None:
     assert sorted(p.name for p in out.iterdir()) == ["config.json", "waveform.hdf5", "waveform.png"]
 
 
+TILTED = [
+    "--mass-1",
+    "39",
+    "--mass-2",
+    "26",
+    "--a-1",
+    "0.6",
+    "--a-2",
+    "0.4",
+    "--tilt-1",
+    "1.0",
+    "--tilt-2",
+    "0.7",
+    "--phi-12",
+    "0.3",
+]
+
+
+def test_tilted_spins_are_those_of_the_precessing_surrogate_at_the_reference_frequency(tmp_path: Path) -> None:
+    out = tmp_path / "wave"
+    words = ["--phi-jl", "1.0", "--theta-jn", "0.8", "--phase", "1.2", "--f-ref", "30", "--sampling-frequency", "4096", "--json"]
+    result = CliRunner().invoke(app, ["waveform", *TILTED, *words, "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    expected = gw.load_surrogate("nrphm").polarizations(
+        mass_1=39, mass_2=26, a_1=0.6, a_2=0.4, tilt_1=1.0, tilt_2=0.7, phi_12=0.3, phi_jl=1.0, luminosity_distance=410,
+        theta_jn=0.8, phase=1.2, f_min=20, f_ref=30, sampling_frequency=4096,
+    )  # fmt: skip
+    for name, series in zip(("hp", "hc"), expected, strict=True):
+        read = TimeSeries.read(out / "waveform.hdf5", path=name, format="hdf5")
+        np.testing.assert_allclose(read.value, series.value, atol=1e-5 * np.abs(series.value).max())
+        assert read.t0 == series.t0
+    config = json.loads((out / "config.json").read_text())
+    assert config["surrogate"]["name"] == "nrphm"
+    assert (config["parameters"]["tilt_1"], config["parameters"]["f_ref"]) == (1.0, 30)
+    assert sorted(p.name for p in out.iterdir()) == ["config.json", "waveform.hdf5", "waveform.png"]
+
+
+def test_aligned_spins_are_taken_by_the_precessing_surrogate_too(tmp_path: Path) -> None:
+    words = ["waveform", *BINARY, "--f-ref", "30", "--theta-jn", "0.4"]
+    peaks = []
+    for name in ("nrhm", "nrphm"):
+        result = CliRunner().invoke(app, [*words, "--surrogate", name, "--json", "--out", str(tmp_path / name)])
+        assert result.exit_code == 0, result.output
+        peaks.append(json.loads(result.stdout)["peak_strain"])
+    assert peaks[0] == pytest.approx(peaks[1], rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([*TILTED, "--chi-1", "0.2"], ("--chi-1", "--a-1")),
+        ([*TILTED, "--surrogate", "nrhm"], ("--a-1", "nrphm")),
+        ([*TILTED[:4], "--tilt-1", "0.3"], ("--tilt-1", "nrphm")),
+        ([*TILTED[:4], "--a-2", "0.3", "--tilt-1", "0.3"], ("--tilt-1", "--a-1")),
+        ([*TILTED, "--a-1", "0.95"], ("chi1", "0.95", "[0, 0.9]")),
+        ([*TILTED, "--mass-2", "15"], ("q", "[1, 2]")),
+        ([*TILTED, "--f-ref", "600"], ("f_ref", "total masses of")),
+        ([*TILTED, "--f-min", "9"], ("f_ref = 9", "total masses of")),
+    ],
+)
+def test_tilted_spins_are_refused_with_the_way_on(tmp_path: Path, options: list[str], said: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(app, ["waveform", *options, "--out", str(tmp_path / "wave")])
+    assert result.exit_code == 2, result.output
+    assert list(tmp_path.iterdir()) == []
+    for words in said:
+        assert words in result.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -13,7 +13,7 @@ import pytest
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError, NoWaveformError
 from gwsurrogate_ml.plugins import common
 
-GROUPS = ("pycbc.waveform.td", "pycbc.waveform.fd", "gwsignal_models")
+GROUPS = ("pycbc.waveform.td", "pycbc.waveform.fd", "pycbc.waveform.length", "pycbc.waveform.end_freq", "gwsignal_models")
 
 
 def ours(group: str) -> dict[str, object]:
@@ -23,7 +23,7 @@ def ours(group: str) -> dict[str, object]:
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_name_registered_with_a_peer_loads_a_shipped_surrogate(group: str) -> None:
     names = ours(group)
-    assert set(names) == {"GWSML_NR22", "GWSML_NRHM"}
+    assert set(names) == {"GWSML_NR22", "GWSML_NRHM", "GWSML_NRPHM"}
     for name, target in names.items():
         assert callable(target)
         assert common.model(name).info["name"] == name.removeprefix("GWSML_").lower()
@@ -82,17 +82,18 @@ def test_a_spin_in_the_plane_that_is_nan_is_not_taken_for_none() -> None:
 
 def test_a_mass_that_is_nan_is_named_whichever_it_is() -> None:
     nan = float("nan")
-    assert common.heavier_first(nan, 30.0, 0.1, -0.2)[1:] == (30.0, 0.1, -0.2)
-    assert common.heavier_first(30.0, nan, 0.1, -0.2)[:1] == (30.0,)
+    spins = (0.0, 0.0, 0.1), (0.0, 0.0, -0.2)
+    assert common.heavier_first(nan, 30.0, *spins)[1:] == (30.0, *spins)
+    assert common.heavier_first(30.0, nan, *spins)[:1] == (30.0,)
 
 
 @pytest.mark.parametrize("delta_f", [1 / 64, 0.25, 0.3, 2.0])
 @pytest.mark.parametrize("f_max", [0.0, 300.0, 1024.0, 3000.0])
 def test_the_grid_holds_the_signal_the_band_and_every_multiple_of_delta_f(delta_f: float, f_max: float) -> None:
-    total, signal = 65 * 4.9e-6, 1.3
-    rate, thinning, duration = common.fourier_grid(delta_f, f_max, total, 2, signal)
+    signal = 1.3
+    rate, thinning, duration = common.fourier_grid(delta_f, max(f_max, 812.0), signal)
     assert duration >= signal
-    assert rate / 2 >= max(f_max, 0.26 / total) * (1 - 1e-8)
+    assert rate / 2 >= max(f_max, 812.0) * (1 - 1e-8)
     assert duration * delta_f == pytest.approx(thinning)
     samples = duration * rate
     assert samples == pytest.approx(2 ** round(np.log2(samples)))
@@ -106,7 +107,7 @@ def pycbc_call(**changes: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"spin2y": 0.2}, ConfigError, "spin2y = 0.2"),
+        ({"spin2y": 0.2}, ConfigError, "spin2y = 0.2.*GWSML_NRPHM"),
         ({"eccentricity": 0.1}, ConfigError, "eccentricity"),
         ({"lambda2": 300.0}, ConfigError, "lambda2"),
         ({"dchi2": 0.5}, ConfigError, "dchi2"),
@@ -119,6 +120,13 @@ def pycbc_call(**changes: object) -> dict[str, object]:
         ({"mass1": 2000.0, "f_lower": 1.0}, DomainError, "q"),
         ({"spin1z": 1.5}, DomainError, "chi1"),
         ({"mass1": float("nan")}, DomainError, "mass"),
+        ({"approximant": "GWSML_NRPHM", "mass2": 17.0}, DomainError, r"q = .* \[1, 2\]"),
+        ({"approximant": "GWSML_NRPHM", "spin1x": 0.6, "spin1y": 0.7}, DomainError, r"chi1 = .* \[0, 0.9\]"),
+        ({"approximant": "GWSML_NRPHM", "f_lower": 5.0}, DomainError, "total masses of .* and this one has 65"),
+        ({"approximant": "GWSML_NRPHM", "f_ref": 900.0}, DomainError, "f_ref = 900"),
+        ({"approximant": "GWSML_NRPHM", "mode_array": [(2, 2)]}, ConfigError, "all its modes"),
+        ({"approximant": "GWSML_NRPHM", "lambda1": 400.0}, ConfigError, "lambda1"),
+        ({"approximant": "GWSML_NRPHM", "delta_t": 1 / 256}, ConfigError, "sampling_frequency"),
     ],
 )
 def test_pycbc_td_refuses_bad_input_with_the_parameter_named(

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gwsurrogate_ml.cli.analyze.report import CARDS, DESCRIPTIONS, Report, interval, render
+from gwsurrogate_ml.cli.analyze.report import CARDS, DESCRIPTIONS, Report, interval, read_psd_segments, render
 from gwsurrogate_ml.cli.analyze.settings import Settings
 from gwsurrogate_ml.cli.console import ProgressReport, complain, echo_json, stdout
 from gwsurrogate_ml.cli.options import options_named
@@ -153,8 +153,8 @@ def _sample(
 
 
 def summarise(run: Run) -> dict[str, Any]:
-    """The content of summary.json: the matched filter's peaks, the posterior's quantiles, sky areas, diagnostics, flags, and the
-    time given beside the middle of the prior on arrival time.
+    """The content of summary.json: the matched filter's peaks, the posterior's quantiles, sky areas, diagnostics, flags, the
+    time given beside the middle of the prior on arrival time, and how well the noise spectrum is known.
     """
     filtered: dict[str, Any] = {
         name: {"snr": peak.peak_snr, "time": peak.time, "chisq_per_dof": peak.chisq_per_dof}
@@ -168,7 +168,16 @@ def summarise(run: Run) -> dict[str, Any]:
         "inference": {name: found["inference"][name] for name in DIAGNOSTICS},
         "flags": run.result.flags,
         "time": {"given": run.gps, "centre": run.data.gps},
+        "noise_spectrum": _noise_spectrum(run),
     }
+
+
+def _noise_spectrum(run: Run) -> dict[str, Any] | None:
+    """Periodograms behind the detector's spectrum that has fewest, with the report's grade and reading; None where it was given."""
+    if not (fewest := min(run.segment.psd_segments, default=0)):
+        return None
+    grade, reading = read_psd_segments(fewest)
+    return {"periodograms": fewest, "grade": grade, "reading": reading}
 
 
 def _sky(run: Run) -> dict[str, Any]:
@@ -341,6 +350,9 @@ def announce(folder: Path, summary: Mapping[str, Any], as_json: bool) -> None:
         f"{run['n_draws']} draws, sample efficiency {100 * run['sample_efficiency']:.1f} %, "
         f"Pareto k {run['pareto_k']:.2f}, log Bayes factor {run['log_bayes_factor']:.1f}"
     )
+    if spectrum := summary["noise_spectrum"]:
+        said = "" if spectrum["grade"] == "good" else f" {spectrum['reading']}"
+        console.print(f"noise spectrum: {spectrum['periodograms']} periodograms, {spectrum['grade']}.{said}", soft_wrap=True)
     written = [
         "report.html",
         *([PDF] if (folder / PDF).exists() else []),

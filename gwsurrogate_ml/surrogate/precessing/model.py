@@ -32,6 +32,22 @@ TOP = 5
 """Highest order in the orbital phase."""
 
 
+class _Orbit(NamedTuple):
+    """A binary as LAL takes it at a reference: masses (solar masses), angle between orbital angular momentum and line of sight
+    (rad), spins (3,)."""
+
+    mass_1: float
+    mass_2: float
+    inclination: float
+    spin_1: Any
+    spin_2: Any
+
+    @classmethod
+    def of(cls, binary: Binaries, theta_jn: float, f_ref: float, phase: float) -> _Orbit:
+        """The first of some binaries by bilby's angles."""
+        return cls(float(binary.mass_1[0]), float(binary.mass_2[0]), *spins_in_orbit(binary, theta_jn, f_ref, phase))
+
+
 class _Seen(NamedTuple):
     """A binary and the direction it is seen from in the inertial frame; `begin`, the first `cycle` in M; M in s, `unit`."""
 
@@ -153,19 +169,26 @@ class PrecessingSurrogate(WaveformModel):
         one = self.mode_model.one(q, chi1, chi2, unknown)
         return remnant(self.mode_model, *one, self.mode_model.reference(*one, t_ref, omega_ref, f_ref, total_mass))
 
-    def _from(self, binary: Binaries, f_min: float, f_ref: float, theta_jn: float, phase: float, room: float = 0.0) -> _Seen:
+    def _from(self, orbit: _Orbit, f_min: float, f_ref: float, phase: float, room: float = 0.0) -> _Seen:
         """One binary and where it is seen from: from a cycle before its (2,2) mode passes `f_min` on, or so early that all orders
         are there from `f_min` on, as far as `room` (s before the peak) and the model reach."""
-        (m_1,), (m_2,) = binary.mass_1, binary.mass_2
+        m_1, m_2, iota, chi1, chi2 = orbit
         for name, value in (("f_min", f_min), ("f_ref", f_ref), ("mass_1", m_1), ("mass_2", m_2)):
             positive(value, name)
-        iota, chi1, chi2 = spins_in_orbit(binary, theta_jn, f_ref, phase)
         total = float(m_1 + m_2)
         unit = total * MTSUN_SI
         model = self.mode_model
-        one = model.one(float(m_1 / m_2), chi1, chi2, {})
-        t_ref = model.reference(*one, f_ref=f_ref, total_mass=total)
-        t_start = t_ref if f_min == f_ref else model.start(*one, t_ref, math.pi * f_min * unit)
+        one = model.one(m_1 / m_2, chi1, chi2, {})
+        try:
+            t_ref = model.reference(*one, f_ref=f_ref, total_mass=total)
+            t_start = t_ref if f_min == f_ref else model.start(*one, t_ref, math.pi * f_min * unit)
+        except DomainError as error:
+            lowest = min(f_min, f_ref)
+            smallest, largest = self.total_mass_range(one[0], one[1][2], one[2][2], lowest)
+            raise DomainError(
+                f"{error}; at {lowest:g} Hz that are total masses of {smallest[0]:.1f} to {largest[0]:.0f} solar masses with these "
+                f"spins, and this one has {total:g}"
+            ) from error
         cycle = 1.0 / f_min / unit
         begin = t_start - cycle
         if room:
@@ -244,26 +267,111 @@ class PrecessingSurrogate(WaveformModel):
             finite(value, name)
         binary = PRECESSING.binaries(PRECESSING.theta({"chirp_mass": 1.0, "mass_ratio": 1.0} | spins))
         binary = Binaries(np.array([mass_1]), np.array([mass_2]), binary.spin_1, binary.spin_2, binary.phi_jl)
+        f_ref = f_min if f_ref is None else f_ref
+        for name, value in (("f_min", f_min), ("f_ref", f_ref), ("mass_1", mass_1), ("mass_2", mass_2)):
+            positive(value, name)
+        start, *both = self.strain(
+            **_Orbit.of(binary, theta_jn, f_ref, phase)._asdict(),
+            luminosity_distance=luminosity_distance,
+            phase=phase,
+            f_min=f_min,
+            sampling_frequency=sampling_frequency,
+            f_ref=f_ref,
+        )
+        plus, cross = (
+            TimeSeries(x, t0=start, sample_rate=sampling_frequency, name=name) for x, name in zip(both, ("hp", "hc"), strict=True)
+        )
+        return plus, cross
+
+    def strain(
+        self,
+        *,
+        mass_1: float,
+        mass_2: float,
+        inclination: float,
+        spin_1: Any,
+        spin_2: Any,
+        luminosity_distance: float,
+        phase: float,
+        f_min: float,
+        sampling_frequency: float,
+        f_ref: float | None = None,
+    ) -> tuple[float, np.ndarray, np.ndarray]:
+        """Plus and cross polarization of one binary as bare arrays, by LAL's parameters: what `polarizations` wraps.
+
+        Parameters
+        ----------
+        as for `polarizations`, but
+        inclination : float, rad
+            between the orbital angular momentum at `f_ref` and the line of sight
+        spin_1, spin_2 : (3,) float, dimensionless
+            at `f_ref`, z along the orbital angular momentum, x from the lighter to the heavier body
+
+        Returns
+        -------
+        start : float, s
+            time of the first sample; the peak is at 0
+        h_plus, h_cross : (n,) float64, strain
+        """
+        for name, value in (("inclination", inclination), ("phase", phase)):
+            finite(value, name, "rad")
         positive(luminosity_distance, "luminosity_distance")
         positive(sampling_frequency, "sampling_frequency")
-        seen = self._from(binary, f_min, f_min if f_ref is None else f_ref, theta_jn, phase)
+        orbit = _Orbit(mass_1, mass_2, inclination, spin_1, spin_2)
+        seen = self._from(orbit, f_min, f_min if f_ref is None else f_ref, phase)
         PhysicalModes.require_rate(sampling_frequency, TOP * seen.highest / (2 * np.pi), TOP)
         h, first = self._sampled(seen, sampling_frequency)
         h /= luminosity_distance
-        start = first / sampling_frequency
-        made = (TimeSeries(x, t0=start, sample_rate=sampling_frequency, name=name) for x, name in ((h.real, "hp"), (-h.imag, "hc")))
-        plus, cross = made
+        return first / sampling_frequency, h.real.copy(), -h.imag
+
+    def length(self, *, mass_1: float, mass_2: float, spin_1: Any, spin_2: Any, f_min: float, f_ref: float | None = None) -> float:
+        """Seconds from where `strain` begins to the end of the ringdown; parameters as there."""
+        seen = self._from(_Orbit(mass_1, mass_2, 0.0, spin_1, spin_2), f_min, f_min if f_ref is None else f_ref, 0.0)
+        return (self.t_max - seen.begin) * seen.unit
+
+    def frequency_domain_polarizations(
+        self,
+        *,
+        mass_1: float,
+        mass_2: float,
+        inclination: float,
+        spin_1: Any,
+        spin_2: Any,
+        luminosity_distance: float,
+        phase: float,
+        f_min: float,
+        sampling_frequency: float,
+        duration: float,
+        f_ref: float | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Fourier transforms (1/Hz) of plus and cross polarization on an analysis segment, the peak at its start.
+
+        Parameters
+        ----------
+        as for `strain`, and `duration` (s)
+
+        Returns
+        -------
+        h_plus, h_cross : (duration * sampling_frequency / 2 + 1,) complex128
+            all orders from `f_min` on, as far as the segment and the model have room before the peak
+        """
+        for name, value in (("inclination", inclination), ("phase", phase)):
+            finite(value, name, "rad")
+        positive(luminosity_distance, "luminosity_distance")
+        PhysicalModes.n_samples(duration, sampling_frequency)
+        orbit = _Orbit(mass_1, mass_2, inclination, spin_1, spin_2)
+        grid = Grid(duration, sampling_frequency, f_min)
+        plus, cross = self._segment(orbit, grid, f_min if f_ref is None else f_ref, phase) / luminosity_distance
         return plus, cross
 
-    def _segment(self, binary: Binaries, grid: Grid, theta_jn: float, phase: float) -> np.ndarray:
+    def _segment(self, orbit: _Orbit, grid: Grid, f_ref: float, phase: float) -> np.ndarray:
         """h_plus and h_cross (2, n_f) of one binary at 1 Mpc, peak at t = 0 of the periodic segment."""
-        unit = float((binary.mass_1 + binary.mass_2)[0]) * MTSUN_SI
-        seen = self._from(binary, grid.f_min, grid.f_min, theta_jn, phase, grid.duration - 1.01 * self.t_max * unit)
+        total = orbit.mass_1 + orbit.mass_2
+        seen = self._from(orbit, grid.f_min, f_ref, phase, grid.duration - 1.01 * self.t_max * total * MTSUN_SI)
         rate = float(PhysicalModes.rate(grid.sampling_frequency, np.array([2 * seen.highest]), TOP)[0])
         h, first = self._sampled(seen, rate)
         n = round(grid.duration * rate)
         if len(h) > n:
-            total = float((binary.mass_1 + binary.mass_2)[0])
             raise DomainError(
                 f"the signal of total mass {total:g} is {len(h) / rate:.2f} s long from {grid.f_min:g} Hz: the segment of "
                 f"{grid.duration:g} s is too short, take a longer one or a higher f_min"
@@ -275,13 +383,17 @@ class PrecessingSurrogate(WaveformModel):
             row[:] = fft.rfft(series)[: grid.n_f] / rate
         return out
 
+    def _bilby(self, binary: Binaries, grid: Grid, theta_jn: float, phase: float) -> np.ndarray:
+        """`_segment` by bilby's angles at `grid.f_min`."""
+        return self._segment(_Orbit.of(binary, theta_jn, grid.f_min, phase), grid, grid.f_min, phase)
+
     def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `WaveformModel.orders`; spins belong to `f_min`. A Fourier transform over as many phases as there are orders."""
         orders = np.arange(-TOP, TOP + 1)
         phases = 2 * np.pi * np.arange(len(orders)) / len(orders)
         out = np.empty((len(binaries), len(orders), 2, grid.n_f), np.complex128)
         for i in range(len(binaries)):
-            rows = np.stack([self._segment(binaries[i : i + 1], grid, float(theta_jn[i]), float(phase)) for phase in phases])
+            rows = np.stack([self._bilby(binaries[i : i + 1], grid, float(theta_jn[i]), float(phase)) for phase in phases])
             out[i] = (np.fft.fft(rows, axis=0) / len(orders))[orders % len(orders)]
         return orders, out
 
@@ -289,5 +401,5 @@ class PrecessingSurrogate(WaveformModel):
         self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance: np.ndarray
     ) -> np.ndarray:
         """See `WaveformModel.transforms`."""
-        rows = [self._segment(binaries[i : i + 1], grid, float(theta_jn[i]), float(phase[i])) for i in range(len(binaries))]
+        rows = [self._bilby(binaries[i : i + 1], grid, float(theta_jn[i]), float(phase[i])) for i in range(len(binaries))]
         return np.stack(rows) / np.asarray(luminosity_distance)[:, None, None]

@@ -109,12 +109,15 @@ def test_gw150914_is_found_with_its_published_snr_and_chirp_mass(gw150914: tuple
 def test_summary_has_the_documented_layout(gw150914: tuple[Path, Result]) -> None:
     out, result = gw150914
     summary = read(out / "summary.json")
-    assert set(summary) == {"matched_filter", "posterior", "sky", "inference", "flags", "time"}
+    assert set(summary) == {"matched_filter", "posterior", "sky", "inference", "flags", "time", "noise_spectrum"}
     assert 20 < summary["sky"]["area_50"] < summary["sky"]["area_90"] < 600  # deg^2; of H1 and L1 alone, published: some 180
     assert not any("residual" in flag or "segment" in flag for flag in summary["flags"])
     assert 55 < summary["posterior"]["final_mass_source"]["median"] < 70  # published: 62 to 63
     assert 0.55 < summary["posterior"]["final_spin"]["median"] < 0.8  # published: 0.67 to 0.68
     assert set(summary["matched_filter"]) == {"H1", "L1", "network_snr"}
+    spectrum = summary["noise_spectrum"]
+    assert (spectrum["grade"], 8 < spectrum["periodograms"] < 16) == ("bad", True)  # half of 32 s of strain
+    assert f"{spectrum['periodograms']} periodograms" in (out / "report.html").read_text()
     assert set(summary["matched_filter"]["L1"]) == {"snr", "time", "chisq_per_dof"}
     assert all(set(row) == {"median", "lower_90", "upper_90"} for row in summary["posterior"].values())
     assert {"chirp_mass", "mass_1_source", "chi_eff", "luminosity_distance", "ra"} <= set(summary["posterior"])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gwsurrogate_ml.cli.analyze.pipeline import announce
 from gwsurrogate_ml.cli.analyze.report import Report, read_efficiency, read_pareto_k, render
 from gwsurrogate_ml.cli.page import Picture
 from gwsurrogate_ml.cli.witness import report as witness
@@ -155,6 +157,24 @@ def test_a_spectrum_from_a_short_stretch_is_said_to_narrow_the_intervals() -> No
     assert "about 12 % too narrow. Give a longer file" in make(psd_segments=11)
     assert "about 1 % too narrow." in make(psd_segments=124)
     assert "periodograms" not in make()
+
+
+@pytest.mark.parametrize(
+    ("spectrum", "said"),
+    [
+        ({"periodograms": 11, "grade": "bad", "reading": "A short stretch of noise."}, "11 periodograms, bad. A short stretch"),
+        ({"periodograms": 124, "grade": "good", "reading": "Fine."}, "124 periodograms, good.\n"),
+        (None, ""),
+    ],
+)
+def test_the_grade_of_the_spectrum_is_printed_at_the_end(
+    spectrum: dict[str, Any] | None, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rest = {"flags": [], "time": {"given": 1.0, "centre": 1.0}, "sky": {"area_50": 60.0, "area_90": 180.0, "file": None}}
+    announce(tmp_path, SUMMARY | rest | {"noise_spectrum": spectrum}, False)
+    printed = capsys.readouterr().out
+    assert said in printed
+    assert ("noise spectrum" in printed) is (spectrum is not None)
 
 
 def test_flags_stand_first_and_are_escaped() -> None:

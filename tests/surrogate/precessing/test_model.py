@@ -216,9 +216,11 @@ def test_signs_and_angles_are_those_of_imrphenomtphm(sur) -> None:
     rate = 2048.0
     for phase, theta_jn in ((0.3, 0.6), (2.0, 2.2), (4.5, 2.2)):
         binaries = binary_of()
-        seen = sur._from(binaries, 20.0, 20.0, theta_jn, phase)
-        h, first = sur._sampled(seen, rate)
         iota, chi1, chi2 = spins_in_orbit(binaries, theta_jn, 20.0, phase)
+        binary = {"mass_1": float(binaries.mass_1[0]), "mass_2": float(binaries.mass_2[0]), "spin_1": chi1, "spin_2": chi2}
+        place = {"inclination": iota, "phase": phase, "luminosity_distance": 1.0}
+        start, *ours = sur.strain(**binary, **place, f_min=20.0, sampling_frequency=rate)
+        h, first = ours[0] - 1j * ours[1], round(start * rate)
         plus, cross = lalsimulation.SimInspiralChooseTDWaveform(
             float(binaries.mass_1[0]) * lal.MSUN_SI, float(binaries.mass_2[0]) * lal.MSUN_SI, *chi1, *chi2, 1e6 * lal.PC_SI,
             iota, phase, 0.0, 0.0, 0.0, 1 / rate, 20.0, 20.0, None, lalsimulation.IMRPhenomTPHM,
