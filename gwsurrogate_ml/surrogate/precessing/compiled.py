@@ -92,7 +92,9 @@ def harmonics(
     return out
 
 
+@lru_cache(maxsize=8)
 def _knots(model: AlignedModes, q: float, chi1: float, chi2: float) -> aligned_compiled.Knots:
+    # Frequency and modes ask in turn, for phases of one binary too: the networks are most of the time it takes.
     return aligned_compiled.at_knots(
         model.tables, np.array([[q, chi1, chi2]]), *aligned_compiled.coefficients(model.tables, q, chi1, chi2)
     )

@@ -15,6 +15,7 @@ from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.surrogate.aligned.physical import PhysicalModes
 from gwsurrogate_ml.surrogate.model import Surrogate
 from gwsurrogate_ml.surrogate.precessing import compiled, rotation
+from gwsurrogate_ml.surrogate.precessing import orders as by_order
 from gwsurrogate_ml.surrogate.precessing.coorbital import MODES
 from gwsurrogate_ml.surrogate.precessing.modes import SEEN, Evolved, PrecessingModes
 from gwsurrogate_ml.waveform.conditioning import start_taper
@@ -28,6 +29,20 @@ if TYPE_CHECKING:
 
 TOP = 5
 """Highest order in the orbital phase."""
+
+
+EARLY = -4050.0
+"""M before which `orders` does not begin for the sake of the orders above m = 2: before it two passes are needed."""
+
+
+ENOUGH = 3.5
+"""Order of the orbital phase whose ringdown `orders` still samples."""
+
+
+def _turned(spin: np.ndarray, phase: float) -> np.ndarray:
+    """A spin (3,) in a frame that is turned by `phase` about z."""
+    c, s = math.cos(phase), math.sin(phase)
+    return np.array([c * spin[0] + s * spin[1], c * spin[1] - s * spin[0], spin[2]])
 
 
 class _Seen(NamedTuple):
@@ -120,19 +135,29 @@ class PrecessingSurrogate(WaveformModel):
         one = model.one(float(m_1 / m_2), chi1, chi2, {})
         t_ref = model.reference(*one, f_ref=f_ref, total_mass=total)
         t_start = t_ref if f_min == f_ref else model.start(*one, t_ref, math.pi * f_min * unit)
+        begin, cycle = self._begin(t_start, f_min, unit, room, total)
+        return _Seen(model.evolve(*one, t_ref, begin), iota, 0.5 * np.pi - phase, begin, cycle, unit)
+
+    def _begin(
+        self, t_start: float, f_min: float, unit: float, room: float, total: float, early: float = -math.inf
+    ) -> tuple[float, float]:
+        """Where (M) a waveform begins whose (2,2) mode passes `f_min` at `t_start`, and how long it is faded in.
+
+        With `room` it begins so early that all orders are there from `f_min` on, but for that not before `early`.
+        """
         cycle = 1.0 / f_min / unit
         begin = t_start - cycle
         if room:
             # Time to the peak goes with frequency to the power -8/3; the model itself ends at `t_min`.
-            earliest = max(t_start * (TOP / 2) ** (8 / 3), -room / unit, model.t_min)
-            begin = min(begin, earliest)
+            earliest = max(t_start * (TOP / 2) ** (8 / 3), -room / unit, self.t_min)
+            begin = min(begin, max(earliest, early))
             cycle = max(cycle, 0.1 * (t_start - begin))
-        if begin < model.t_min:
+        if begin < self.t_min:
             raise DomainError(
-                f"the waveform of total mass {total:g} is known from {-model.t_min * unit:.2f} s before its peak, a cycle more is "
+                f"the waveform of total mass {total:g} is known from {-self.t_min * unit:.2f} s before its peak, a cycle more is "
                 f"needed to begin at {f_min:g} Hz: raise f_min or the mass"
             )
-        return _Seen(model.evolve(*one, t_ref, begin), iota, 0.5 * np.pi - phase, begin, cycle, unit)
+        return begin, cycle
 
     def _sampled(self, seen: _Seen, sampling_frequency: float) -> tuple[np.ndarray, int]:
         """h_plus - i h_cross (n,) at 1 Mpc, tapered over its first cycle, and the first sample's number from the peak."""
@@ -230,14 +255,34 @@ class PrecessingSurrogate(WaveformModel):
         return out
 
     def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See `WaveformModel.orders`; spins belong to `f_min`. A Fourier transform over as many phases as there are orders."""
-        orders = np.arange(-TOP, TOP + 1)
-        phases = 2 * np.pi * np.arange(len(orders)) / len(orders)
-        out = np.empty((len(binaries), len(orders), 2, grid.n_f), np.complex128)
-        for i in range(len(binaries)):
-            rows = np.stack([self._segment(binaries[i : i + 1], grid, float(theta_jn[i]), float(phase)) for phase in phases])
-            out[i] = (np.fft.fft(rows, axis=0) / len(orders))[orders % len(orders)]
-        return orders, out
+        """See `WaveformModel.orders`; spins belong to `f_min`. Close, not exact: see `precessing.orders`; `transforms` is."""
+        out = np.empty((len(binaries), 2 * TOP + 1, 2, grid.n_f), np.complex128)
+        for i, row in enumerate(out):
+            row[:] = self._by_order(binaries[i : i + 1], grid, float(theta_jn[i]))
+        return np.arange(-TOP, TOP + 1), out
+
+    def _by_order(self, binary: Binaries, grid: Grid, theta_jn: float) -> np.ndarray:
+        """Spectra (2 TOP + 1, 2, n_f) of one binary at 1 Mpc."""
+        (m_1,), (m_2,) = binary.mass_1, binary.mass_2
+        iota, chi1, chi2 = spins_in_orbit(binary, theta_jn, grid.f_min, 0.0)
+        total, model = float(m_1 + m_2), self.mode_model
+        unit = total * MTSUN_SI
+        q, *spins = model.one(float(m_1 / m_2), chi1, chi2, {})
+        t_ref = model.reference(q, *spins, f_ref=grid.f_min, total_mass=total)
+        begin, cycle = self._begin(t_ref, grid.f_min, unit, grid.duration - 1.01 * self.t_max * unit, total, EARLY)
+        turned = [[_turned(spin, phase) for spin in spins] for phase in by_order.PHASES]
+        evolved = [model.evolve(q, *pair, t_ref, begin) for pair in turned]
+        # As coarse as the ringdown of the orders up to m = 3 allows: higher ones hold next to nothing there.
+        highest = ENOUGH * float(evolved[0].rates[:, 4].max()) / unit / np.pi
+        rate = grid.sampling_frequency * 2.0 ** math.ceil(math.log2(highest / grid.sampling_frequency))
+        return by_order.transformed(
+            evolved, self._orders, self._terms, iota, begin, cycle, self.t_max, unit, grid.duration, rate, grid.n_f
+        )
+
+    def quadrupole(self, binaries: Binaries, grid: Grid) -> np.ndarray:
+        """See `WaveformModel.quadrupole`: that of the aligned model with the spins' components along the orbit, for templates."""
+        along = Binaries.aligned(binaries.mass_1, binaries.mass_2, binaries.spin_1[:, 2], binaries.spin_2[:, 2])
+        return self.aligned.quadrupole(along, grid)
 
     def transforms(
         self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance: np.ndarray
