@@ -9,6 +9,7 @@ The likelihood of final draws is then computed anew, without any of that, at the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from scipy.special import ndtr
 
 from gwsurrogate_ml.conventions import EXTRINSIC
 from gwsurrogate_ml.errors import GwsmlError
-from gwsurrogate_ml.inference.extrinsic.orders import OrderPoints, OrdersIntegral
+from gwsurrogate_ml.inference.extrinsic.orders import SKIP, OrderPoints, OrdersIntegral
 from gwsurrogate_ml.inference.extrinsic.points import keep_best, quasi_random
 from gwsurrogate_ml.inference.likelihood.coarse import CoarseBand
 from gwsurrogate_ml.inference.likelihood.detectors import sky_angles
@@ -27,13 +28,17 @@ from gwsurrogate_ml.inference.sampling.sampler import TOO_FEW, Evaluated, EventS
 from gwsurrogate_ml.inference.weights import effective_size, log_sum
 from gwsurrogate_ml.kernels.threads import in_threads
 
-WEAK = 1e-7
-"""Share of a waveform's power below which an order is left out: what noise makes of it in log likelihood is a hundredth at a
+WEAK = 1e-6
+"""Share of a waveform's power below which an order is left out: what noise makes of it in log likelihood is 0.04 at a
 signal-to-noise ratio of 40."""
 COARSER = 2.0
 """Step of the series in units of that of samplers whose series must be exact."""
 LIGHTER = 0.85
 """Chirp mass, in units of the loudest template's, from which on signals fit the nodes of `CoarseBand`."""
+MOST, FAINT = 8, 30.0
+"""Binaries for which points are chosen, and the log of the share of the largest term below which a point is of no use to one."""
+TOGETHER = 8
+"""Binaries whose waveforms are made together."""
 EXACT = 64
 """Draws whose exact likelihoods are computed together."""
 INCLINATIONS = (0.4, 1.1, 2.0, 2.7)
@@ -103,24 +108,28 @@ class OrdersSampler(EventSampler):
         rows = np.repeat(self.found.theta[None], len(INCLINATIONS), axis=0)
         return self.known(np.column_stack([rows, INCLINATIONS]), stage)
 
-    def spectra(self, theta: np.ndarray) -> Spectra:
-        """One binary (n,) against the data, orders that hardly count left out."""
+    def _each(self, theta: np.ndarray) -> Iterator[Spectra]:
+        """Binaries (N, n) against the data, one after the other, orders that hardly count left out."""
         likelihood = self.likelihood
-        binaries = likelihood.space.binaries(theta[None, :-1])
-        orders, spectra = likelihood.model.orders(binaries, likelihood.grid, theta[-1:])
-        h = spectra[0][:, :, self.coarse.nodes]
+        for first in range(0, len(theta), TOGETHER):
+            some = theta[first : first + TOGETHER]
+            orders, spectra = likelihood.model.orders(likelihood.space.binaries(some[:, :-1]), likelihood.grid, some[:, -1])
+            for h in spectra[:, :, :, self.coarse.nodes]:
+                yield self._against(orders, h)
+
+    def _against(self, orders: np.ndarray, h: np.ndarray) -> Spectra:
+        """One binary's orders (n_m, 2, n_nodes) against the data."""
         power = np.einsum("mpf,f->m", h.real**2 + h.imag**2, self.coarse.weight.sum(axis=0))
         kept = power > WEAK * power.sum()
         orders, h = orders[kept], h[kept]
         flat, n_m = h.reshape(-1, h.shape[-1]), len(orders)
-        series = self.coarse.series(flat)
-        n_det = series.shape[1]
-        gram = self.coarse.gram(flat).reshape(n_det, n_m, 2, n_m, 2)
-        return Spectra(orders, series.reshape(n_m, 2, n_det, -1), gram)
+        series, gram = self.coarse.series(flat), self.coarse.gram(flat)
+        return Spectra(orders, series.reshape(n_m, 2, *series.shape[1:]), gram.reshape(-1, n_m, 2, n_m, 2))
 
-    def build_sets(self, known: Known, log2_n: int = 16) -> None:
+    def build_sets(self, known: Known, log2_n: int = 15) -> None:
         """Choose the points that count for a few likely binaries, each at its own inclination."""
-        binaries = [self.spectra(theta) for theta in known[0]]
+        every = -(-len(known[0]) // MOST)
+        binaries = list(self._each(known[0][::every]))
         typical, norms = self._typical(binaries)
         seeds = np.random.SeedSequence([self.seed, 78, len(binaries)]).generate_state(2 * self.n_sets)
         sets, counts = [], []
@@ -130,7 +139,7 @@ class OrdersSampler(EventSampler):
             candidates = self._integral(OrderPoints.of(plain, seed))
             mean = np.zeros(len(plain))
             for orders, series, gram in binaries:
-                terms, _ = candidates.terms(orders, series, gram)
+                terms, *_ = candidates.terms(orders, series, gram, skip=FAINT)
                 if np.isfinite(total := log_sum(terms)):
                     mean += np.exp(terms - plain.log_weight - total)
             if not np.any(mean > 0):
@@ -164,14 +173,14 @@ class OrdersSampler(EventSampler):
         points, start = integral.points, self.likelihood.segment.start_time
         draws.shift[rows], draws.extrinsic[rows] = 0.0, np.nan
         found, chosen = [], []
-        for row in rows:
-            orders, series, gram = self.spectra(draws.theta[row])
-            terms, phases = integral.terms(orders, series, gram, exact=False)
+        for row, binary in zip(rows, self._each(draws.theta[rows]), strict=True):
+            terms, phases, *rest = integral.terms(*binary, skip=SKIP)
             draws.log_likelihood[row] = total = log_sum(terms)
             draws.effective[row] = effective_size(terms) if np.isfinite(total) else 0.0
             if np.isfinite(total):
+                e, *place = integral.draw(terms, *rest, rng)
                 found.append(row)
-                chosen.append(integral.draw(orders, series, gram, terms, phases, rng))
+                chosen.append((e, phases[e] % (2 * np.pi), *place))
         if not found:
             return
         e, phase, distance, log_likelihood, snr = (np.array(column) for column in zip(*chosen, strict=True))

@@ -31,7 +31,7 @@ TOP = 5
 """Highest order in the orbital phase."""
 
 
-EARLY = -4050.0
+EARLY = -3900.0
 """M before which `orders` does not begin for the sake of the orders above m = 2: before it two passes are needed."""
 
 
@@ -82,6 +82,7 @@ class PrecessingSurrogate(WaveformModel):
     """
 
     space = PRECESSING
+    has_samples = True
     modes: tuple[ModeKey, ...] = tuple((l, m) for l, m in SEEN if m > 0)
 
     def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray], aligned: Surrogate) -> None:
@@ -256,13 +257,13 @@ class PrecessingSurrogate(WaveformModel):
 
     def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `WaveformModel.orders`; spins belong to `f_min`. Close, not exact: see `precessing.orders`; `transforms` is."""
-        out = np.empty((len(binaries), 2 * TOP + 1, 2, grid.n_f), np.complex128)
+        out = np.zeros((len(binaries), 2 * TOP + 1, 2, grid.n_f), np.complex128)
         for i, row in enumerate(out):
-            row[:] = self._by_order(binaries[i : i + 1], grid, float(theta_jn[i]))
+            self._by_order(binaries[i : i + 1], grid, float(theta_jn[i]), row)
         return np.arange(-TOP, TOP + 1), out
 
-    def _by_order(self, binary: Binaries, grid: Grid, theta_jn: float) -> np.ndarray:
-        """Spectra (2 TOP + 1, 2, n_f) of one binary at 1 Mpc."""
+    def _by_order(self, binary: Binaries, grid: Grid, theta_jn: float, out: np.ndarray) -> None:
+        """Add spectra of one binary at 1 Mpc to `out` (2 TOP + 1, 2, n_f)."""
         (m_1,), (m_2,) = binary.mass_1, binary.mass_2
         iota, chi1, chi2 = spins_in_orbit(binary, theta_jn, grid.f_min, 0.0)
         total, model = float(m_1 + m_2), self.mode_model
@@ -275,14 +276,15 @@ class PrecessingSurrogate(WaveformModel):
         # As coarse as the ringdown of the orders up to m = 3 allows: higher ones hold next to nothing there.
         highest = ENOUGH * float(evolved[0].rates[:, 4].max()) / unit / np.pi
         rate = grid.sampling_frequency * 2.0 ** math.ceil(math.log2(highest / grid.sampling_frequency))
-        return by_order.transformed(
-            evolved, self._orders, self._terms, iota, begin, cycle, self.t_max, unit, grid.duration, rate, grid.n_f
-        )
+        by_order.transformed(evolved, self._orders, self._terms, iota, begin, cycle, self.t_max, unit, grid.duration, rate, out)
 
     def quadrupole(self, binaries: Binaries, grid: Grid) -> np.ndarray:
         """See `WaveformModel.quadrupole`: that of the aligned model with the spins' components along the orbit, for templates."""
-        along = Binaries.aligned(binaries.mass_1, binaries.mass_2, binaries.spin_1[:, 2], binaries.spin_2[:, 2])
-        return self.aligned.quadrupole(along, grid)
+        return self.aligned.quadrupole(binaries.along_orbit, grid)
+
+    def samples(self, binaries: Binaries, grid: Grid, times: np.ndarray) -> np.ndarray:
+        """See `WaveformModel.samples`, of `quadrupole`."""
+        return self.aligned.samples(binaries.along_orbit, grid, times)
 
     def transforms(
         self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance: np.ndarray

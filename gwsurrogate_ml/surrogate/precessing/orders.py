@@ -30,6 +30,7 @@ NEGLIGIBLE = 3e-4
 """Share of the largest |A_m| below which a part of it is left out."""
 PHASES = np.pi * np.arange(N_PHASES) / N_PHASES
 
+_FOURIER = np.exp(-1j * np.pi / N_PHASES * np.outer(np.arange(-REACH, REACH + 1), np.arange(2 * N_PHASES))) / (2 * N_PHASES)
 _SIGN = np.array([(-1.0) ** l for l, _ in MODES])
 _MIRROR = np.array([MODES.index((l, -m)) for l, m in MODES])
 
@@ -44,20 +45,26 @@ def _seen(
     sign: np.ndarray,
     theta: float,
     phi: float,
+    turn: np.ndarray,
     first: int,
-) -> np.ndarray:
-    """What an observer sees of the symmetric and of the antisymmetric co-orbital modes (under reflection in the orbital plane),
-    order by order: (2, 11, n_t) complex128; before the time number `first` it is zero."""
-    out = np.zeros((2, 11, len(frames)), np.complex128)
-    y = np.empty(orders.size, np.complex128)
+    out: np.ndarray,
+) -> None:
+    """Add ``exp(i m turn)`` times what an observer sees of the co-orbital modes of order m to `out` (2, 11, n_t) complex128: of
+    the symmetric and of the antisymmetric ones (under reflection in the orbital plane), from the time number `first` on."""
+    y, power = np.empty(orders.size, np.complex128), np.empty(11, np.complex128)
     for i in range(first, len(frames)):
         a, b = seen_from(frames[i], theta, phi)
         polynomials(terms, a, b, y)
+        one = complex(np.cos(turn[i]), np.sin(turn[i]))
+        power[5] = 1.0
+        for m in range(1, 6):
+            power[5 + m] = power[4 + m] * one
+            power[5 - m] = power[5 + m].conjugate()
         for k in range(orders.size):
             mirrored = sign[k] * coorbital[i, mirror[k]].conjugate()
-            out[0, orders[k] + 5, i] += 0.5 * (coorbital[i, k] + mirrored) * y[k]
-            out[1, orders[k] + 5, i] += 0.5 * (coorbital[i, k] - mirrored) * y[k]
-    return out
+            seen = 0.5 * power[orders[k] + 5] * y[k]
+            out[0, orders[k] + 5, i] += (coorbital[i, k] + mirrored) * seen
+            out[1, orders[k] + 5, i] += (coorbital[i, k] - mirrored) * seen
 
 
 def slow_parts(
@@ -84,15 +91,15 @@ def slow_parts(
     nodes, times = evolved[0].nodes, evolved[0].times
     states = np.mean([e.states[:, 4] for e in evolved], axis=0)
     rates = np.mean([e.rates[:, 4] for e in evolved], axis=0)
-    m = np.arange(-TOP, TOP + 1)
     by_phase = np.empty((2 * N_PHASES, 2 * TOP + 1, len(times)), np.complex128)
     for k, (e, phase) in enumerate(zip(evolved, PHASES, strict=True)):
         ahead = hermite(nodes, e.states[:, 4] - states, e.rates[:, 4] - rates, times)
-        turn = np.exp(1j * np.outer(m, phase - ahead))
-        even, odd = turn * _seen(e.frames, e.coorbital, orders, terms, _MIRROR, _SIGN, theta, 0.5 * np.pi - phase, place)
-        by_phase[k], by_phase[k + N_PHASES] = even + odd, even - odd
-    parts = np.fft.fft(by_phase, axis=0) / (2 * N_PHASES)
-    return states, rates, np.moveaxis(parts[np.arange(-REACH, REACH + 1)], 0, 1)
+        both = np.zeros((2, 2 * TOP + 1, len(times)), np.complex128)
+        observer = theta, 0.5 * np.pi - phase, phase - ahead
+        _seen(e.frames, e.coorbital, orders, terms, _MIRROR, _SIGN, *observer, place, both)
+        by_phase[k], by_phase[k + N_PHASES] = both[0] + both[1], both[0] - both[1]
+    parts = (_FOURIER @ by_phase.reshape(2 * N_PHASES, -1)).reshape(2 * REACH + 1, *by_phase.shape[1:])
+    return states, rates, np.moveaxis(parts, 0, 1)
 
 
 @njit(nogil=True, fastmath=True)
@@ -160,9 +167,9 @@ def transformed(
     unit: float,
     duration: float,
     rate: float,
-    n_f: int,
-) -> np.ndarray:
-    """Spectra (2 TOP + 1, 2, n_f) complex128 in 1/Hz at 1 Mpc of the orders -TOP to TOP, peak at t = 0 of the periodic segment.
+    out: np.ndarray,
+) -> None:
+    """Add spectra in 1/Hz at 1 Mpc of the orders -TOP to TOP, peak at t = 0 of the periodic segment, to `out` (2 TOP + 1, 2, n_f).
 
     Parameters
     ----------
@@ -171,8 +178,8 @@ def transformed(
         where the waveform begins and ends, and how long it is faded in
     unit : float, s
         of one M
-    duration : float, s; rate : float, Hz; n_f : int
-        of the segment, and how many frequencies are wanted: beyond half the rate they are zero
+    duration : float, s; rate : float, Hz
+        of the segment, and of the series that is transformed: beyond half of it nothing is added
     """
     e, step = evolved[0], 1.0 / rate / unit
     first, last = math.ceil(begin / step), math.floor(end / step)
@@ -198,15 +205,13 @@ def transformed(
         )
     series = np.zeros((2 * TOP + 1, size_of), np.complex128)
     series[:, : h.shape[1] + first], series[:, first:] = h[:, -first:], h[:, :-first]
-    out = np.zeros((2 * TOP + 1, 2, n_f), np.complex128)
-    top = min(n_f, size_of // 2)
+    top = min(out.shape[2], size_of // 2)
     there = np.flatnonzero(np.bincount(total[kept] + TOP, minlength=2 * TOP + 1))
-    spectra = fft(series[there], axis=1) * (unit / MPC_SECONDS / rate)
-    for row, k in zip(spectra, there, strict=True):
+    for row, k in zip(fft(series[there], axis=1), there, strict=True):
         # The order exp(-i k phase) of h is that of exp(i k phase) of its conjugate: both are in h_plus = Re h, h_cross = -Im h.
-        up, down = np.conj(row[-np.arange(top)]), row[:top]
-        out[k, 0, :top] += 0.5 * up
-        out[k, 1, :top] -= 0.5j * up
-        out[2 * TOP - k, 0, :top] += 0.5 * down
-        out[2 * TOP - k, 1, :top] += 0.5j * down
-    return out
+        down = (0.5 * unit / MPC_SECONDS / rate) * row[:top]
+        up = (0.5 * unit / MPC_SECONDS / rate) * np.conj(np.concatenate([row[:1], row[: -top : -1]]))
+        out[k, 0, :top] += up
+        out[k, 1, :top] -= 1j * up
+        out[2 * TOP - k, 0, :top] += down
+        out[2 * TOP - k, 1, :top] += 1j * down
