@@ -112,7 +112,9 @@ def analyze(
             "knows no others; give --from-scratch --prior chirp_mass=LOW,HIGH"
         )
     if higher_modes and surrogate not in (None, "nr22"):
-        raise ConfigError(f"--higher-modes re-weighs posteriors of the (2,2) mode: --surrogate {surrogate} has its modes from the start")
+        raise ConfigError(
+            f"--higher-modes re-weighs posteriors of the (2,2) mode: --surrogate {surrogate} has its modes from the start"
+        )
     taken: set[str] = set()
     for name in names:
         if Path(name).suffix in STRAIN_FILES:

@@ -52,7 +52,9 @@ class CoarseBand:
         )
         turns = np.exp(2j * np.pi * np.outer(f[band], window.times))
         weight, strain = likelihood.weight[:, band], likelihood.strain[:, band]
-        self.data = np.stack([matrix.T @ ((w * d)[:, None] * turns) for w, d in zip(weight, strain, strict=True)]).astype(np.complex64)
+        self.data = np.stack([matrix.T @ ((w * d)[:, None] * turns) for w, d in zip(weight, strain, strict=True)]).astype(
+            np.complex64
+        )
         self.weight = weight @ matrix
 
     def series(self, h: np.ndarray) -> np.ndarray:

@@ -144,9 +144,7 @@ class BinaryPrior(Prior, BaseModel):
         self.to_bilby(gps).to_file(str(path.parent), path.stem)
 
 
-def as_prior(
-    prior: Prior | Mapping[str, Any] | str | Path, gps: float | None = None, model: WaveformModel | None = None
-) -> Prior:
+def as_prior(prior: Prior | Mapping[str, Any] | str | Path, gps: float | None = None, model: WaveformModel | None = None) -> Prior:
     """The prior of an analysis, from whatever states one.
 
     Parameters

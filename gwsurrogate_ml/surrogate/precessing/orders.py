@@ -210,7 +210,7 @@ def transformed(
     for row, k in zip(fft(series[there], axis=1), there, strict=True):
         # The order exp(-i k phase) of h is that of exp(i k phase) of its conjugate: both are in h_plus = Re h, h_cross = -Im h.
         down = (0.5 * unit / MPC_SECONDS / rate) * row[:top]
-        up = (0.5 * unit / MPC_SECONDS / rate) * np.conj(np.concatenate([row[:1], row[: -top : -1]]))
+        up = (0.5 * unit / MPC_SECONDS / rate) * np.conj(np.concatenate([row[:1], row[:-top:-1]]))
         out[k, 0, :top] += up
         out[k, 1, :top] -= 1j * up
         out[2 * TOP - k, 0, :top] += down
