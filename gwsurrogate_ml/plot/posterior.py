@@ -31,7 +31,8 @@ def corner(
     posterior : DataFrame or mapping from parameter to (n,) array
         equally weighted samples
     parameters : sequence of str, optional
-        those shown, in this order, by default masses, spins, distance and inclination; one that is the same in all samples is shown as a line at its value
+        those shown, in this order, by default masses, spins, distance and inclination; one that is the same in all samples is
+        shown as a line at its value
     truths : mapping from parameter to float, optional
         true values, marked where known
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.cli.console import ProgressReport
 from gwsurrogate_ml.cli.options import (
     Cluster,
@@ -57,8 +58,8 @@ def analyze(
         list[str] | None,
         typer.Option(
             "--prior",
-            help="NAME=LOW,HIGH of chirp_mass, mass_ratio, chi, luminosity_distance; spins=isotropic (chi=-A,A: magnitudes below A); or a bilby prior FILE.prior, "
-            "of whose geocent_time only the width counts; with --from-scratch.",
+            help="NAME=LOW,HIGH of chirp_mass, mass_ratio, chi, luminosity_distance; spins=isotropic (chi=-A,A: magnitudes < A); "
+            "or a bilby prior FILE.prior, of whose geocent_time only the width counts; with --from-scratch.",
         ),
     ] = None,
     surrogate: Annotated[
@@ -111,6 +112,8 @@ def analyze(
             f"--surrogate {surrogate} goes with --from-scratch: an estimator was trained with the waveforms of one model, and "
             "knows no others; give --from-scratch --prior chirp_mass=LOW,HIGH"
         )
+    if surrogate is not None and not surrogate.startswith("lal:"):
+        artifacts.resolve(surrogate, "surrogate")
     if higher_modes and surrogate not in (None, "nr22"):
         raise ConfigError(
             f"--higher-modes re-weighs posteriors of the (2,2) mode: --surrogate {surrogate} has its modes from the start"

@@ -1,8 +1,8 @@
 """Where the rounds on an event begin: at the prior, or, where a waveform takes long, at the posterior of its aligned (2,2) part.
 
-That posterior is found in seconds: waveforms are cheap, and orientation and phase are integrated in closed form. Its spins are those
-along the orbit, under the prior that isotropic spins have for them; what lies in the plane is drawn from the prior given the part
-along the orbit. A flow fitted to these draws is a proposal like any other: nothing of the result depends on it but its cost.
+That posterior is found in seconds: waveforms are cheap, and orientation and phase are integrated in closed form. Its spins are
+those along the orbit, under the prior that isotropic spins have for them; what lies in the plane is drawn from the prior given the
+part along the orbit. A flow fitted to these draws is a proposal like any other: nothing of the result depends on it but its cost.
 """
 
 from __future__ import annotations

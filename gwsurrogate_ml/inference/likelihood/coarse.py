@@ -59,7 +59,7 @@ class CoarseBand:
 
     def series(self, h: np.ndarray) -> np.ndarray:
         """<h|d> (N, n_det, n_t) complex64 of transforms at the nodes (N, n)."""
-        rows, (n_det, n, n_t) = np.conj(h).astype(np.complex64), self.data.shape
+        rows, (n_det, _n, n_t) = np.conj(h).astype(np.complex64), self.data.shape
         return np.stack([rows @ self.data[d] for d in range(n_det)], axis=1).reshape(len(h), n_det, n_t)
 
     def gram(self, h: np.ndarray) -> np.ndarray:

@@ -26,8 +26,8 @@ def exactly_weighed(
     -------
     draws, log_weights
     rounds : list of dict
-        nothing where the sampler's likelihoods are exact as they are; else what the step did: `step_efficiency`, effective draws after
-        it over those before; `mean_change` and `rms_change` of the log likelihood, by weight
+        nothing where the sampler's likelihoods are exact as they are; else what the step did: `step_efficiency`, effective draws
+        after it over those before; `mean_change` and `rms_change` of the log likelihood, by weight
     """
     if "log_likelihood" not in sampler.drawn_at_once:
         return draws, log_weights, []

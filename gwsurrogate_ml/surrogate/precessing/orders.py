@@ -2,10 +2,10 @@
 
 With the spins fixed towards the observer, the orbital phase ``phase`` at the reference turns the waveform as
 ``h(t) = sum_m exp(-i m (Phi(t) + phase)) A_m(t; phase)``: were the dynamics averaged over the orbit, A_m would not depend on the
-phase. It does, weakly, because rates and co-orbital modes are polynomials of the spins' components in the frame that turns with the
-orbit. Half a turn reverses the components in the plane: rates of the orbit and the symmetric parts of the modes stay what they
-are, antisymmetric parts reverse their sign. Three phases a third of half a turn apart therefore give six, and these the orders -2 to
-2 of A_m in the phase. What is lost begins with the third order, and what those orders hold beyond `NEGLIGIBLE`.
+phase. It does, weakly, because rates and co-orbital modes are polynomials of the spins' components in the frame that turns with
+the orbit. Half a turn reverses the components in the plane: rates of the orbit and the symmetric parts of the modes stay what they
+are, antisymmetric parts reverse their sign. Three phases a third of half a turn apart therefore give six, and these the orders -2
+to 2 of A_m in the phase. What is lost begins with the third order, and parts below `NEGLIGIBLE`.
 """
 
 from __future__ import annotations
@@ -200,15 +200,15 @@ def transformed(
     size_of = round(duration * rate)
     if h.shape[1] > size_of:
         raise DomainError(
-            f"the signal is {h.shape[1] / rate:.2f} s long from f_min: the segment of {duration:g} s is too short, take a longer one "
-            "or a higher f_min"
+            f"the signal is {h.shape[1] / rate:.2f} s long from f_min: the segment of {duration:g} s is too short, take a longer "
+            "one or a higher f_min"
         )
     series = np.zeros((2 * TOP + 1, size_of), np.complex128)
     series[:, : h.shape[1] + first], series[:, first:] = h[:, -first:], h[:, :-first]
     top = min(out.shape[2], size_of // 2)
     there = np.flatnonzero(np.bincount(total[kept] + TOP, minlength=2 * TOP + 1))
     for row, k in zip(fft(series[there], axis=1), there, strict=True):
-        # The order exp(-i k phase) of h is that of exp(i k phase) of its conjugate: both are in h_plus = Re h, h_cross = -Im h.
+        # The order exp(-i k phase) of h is exp(i k phase) of its conjugate: h_plus = Re h and h_cross = -Im h hold both.
         down = (0.5 * unit / MPC_SECONDS / rate) * row[:top]
         up = (0.5 * unit / MPC_SECONDS / rate) * np.conj(np.concatenate([row[:1], row[:-top:-1]]))
         out[k, 0, :top] += up

@@ -36,7 +36,8 @@ def test_the_evidence_is_that_of_the_exact_likelihood() -> None:
     before = draws.log_likelihood.copy()
     found, log_weights, (entry,) = exactly_weighed(sampler, draws, before.copy(), Steps())
     assert abs(entry["log_evidence"] - 0.5 * 1.1**2) < 0.02  # the approximate one is 0.32
-    assert np.allclose(found.extrinsic[:, 1], exact) and np.all(found.extrinsic[:, 2] == 3.0)
+    assert np.allclose(found.extrinsic[:, 1], exact)
+    assert np.all(found.extrinsic[:, 2] == 3.0)
     assert np.allclose(log_weights - before, found.log_likelihood - before)
     assert 0.9 < entry["step_efficiency"] < 0.93  # exp(-0.3^2)
     assert entry["rms_change"] > 0.2

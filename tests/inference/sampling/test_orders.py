@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from scipy.special import ndtri
 
 from gwsurrogate_ml.inference import BinaryPrior, SegmentLikelihood
