@@ -2,8 +2,8 @@
 
     python benchmarks/precessing_posterior.py --strain FOLDER [--model nrphm] [--n 20000] [--pilot 4096] [--injections 5]
 
-`sample_event` under the model, H1 and L1, 4 s from 20 to 1024 Hz. GW150914 from GWOSC's 32 s files in the folder;
-simulated binaries are drawn from the same prior (chirp mass 25 to 37, mass ratio from 1/2 on, isotropic spins below 0.8), kept where
+`sample_event` under the model, H1 and L1, 4 s from 20 to 1024 Hz. GW150914 from GWOSC's 32 s files in the folder; simulated
+binaries are drawn from the same prior (chirp mass 25 to 37, mass ratio from 1/2 on, isotropic spins below 0.8), kept where
 their optimal signal-to-noise ratio is between 12 and 30, in Gaussian noise of spectra drawn as for training. Of each: sample
 efficiency, Pareto k, evidence, what the exact likelihoods changed, the waveforms that were made, the CPU time, the quantile of each
 true value, and the largest difference of 50 draws' likelihoods to bilby's. Results are kept in a folder one by one: the same

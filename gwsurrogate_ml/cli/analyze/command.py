@@ -127,7 +127,7 @@ def analyze(
         require_browser()
     ranges = parse_prior(prior or []) if from_scratch else {}
     psds = parse_detectors("--psd", psd or [])
-    settings = Settings(estimator, n_draws, seed, duration, f_min, f_max, psds, ranges, higher_modes, surrogate or "nr22")
+    settings = Settings(estimator, n_draws, seed, duration, f_min, f_max, psds, ranges, higher_modes, surrogate or "")
     if events is not None or len(names) > 1:
         from gwsurrogate_ml.cli.analyze.campaign import analyse_many
 

@@ -143,7 +143,7 @@ def _sample(
         from gwsurrogate_ml.inference.prior.binary import of_model
         from gwsurrogate_ml.surrogate.load import load_model
 
-        model = load_model(settings.surrogate)
+        model = load_model(settings.surrogate or "nr22")
         prior = of_model(settings.prior, model)
         require = partial(require_event, prior=prior, model=model)
         data, segment = centred(data, cut, model, prior, settings.seed, require)

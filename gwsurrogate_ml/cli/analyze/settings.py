@@ -29,7 +29,7 @@ class Settings:
     higher_modes : bool
         re-weigh the posterior with all modes of `nrhm`
     surrogate : str
-        waveform model where there is no estimator: a name, a folder, or "lal:APPROXIMANT"
+        waveform model where there is no estimator: a name, a folder, or "lal:APPROXIMANT"; empty: nr22
     """
 
     estimator: str = "bbh-h1l1"
@@ -41,7 +41,7 @@ class Settings:
     psd: Mapping[str, str] = field(default_factory=dict)
     prior: Mapping[str, Any] = field(default_factory=dict)
     higher_modes: bool = False
-    surrogate: str = "nr22"
+    surrogate: str = ""
 
     def options(self) -> list[str]:
         """The settings as command-line options.
@@ -55,7 +55,7 @@ class Settings:
         words = command_words(plain)
         words += [word for name, source in self.psd.items() for word in ("--psd", f"{name}={source}")]
         if self.prior:
-            words += ["--from-scratch", *(["--surrogate", self.surrogate] if self.surrogate != "nr22" else [])]
+            words += ["--from-scratch", *(["--surrogate", self.surrogate] if self.surrogate else [])]
         if self.higher_modes:
             words.append("--higher-modes")
         for name, value in self.prior.items():
@@ -79,7 +79,7 @@ class Settings:
         from gwsurrogate_ml.strain.spectrum import split_kind
 
         estimator, surrogate, psd = self.estimator, self.surrogate, dict(self.psd)
-        if self.prior and not surrogate.startswith("lal:"):
+        if surrogate and not surrogate.startswith("lal:"):
             folder = artifacts.resolve(surrogate, "surrogate")
             surrogate = surrogate if folder.parent == artifacts.SHIPPED else str(folder.absolute())
         if not self.prior:
@@ -109,7 +109,7 @@ class Settings:
         files = {name: path for name, source in self.psd.items() if (path := split_kind(source)[1]).is_file()}
         models = ["remnant", *(["nrhm"] if self.higher_modes else [])]
         if self.prior:
-            models.append(self.surrogate)
+            models.append(self.surrogate or "nr22")
         else:
             from gwsurrogate_ml.inference.config import EstimatorConfig
 
