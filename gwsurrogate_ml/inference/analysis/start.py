@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 from scipy.special import ndtri
 
+from gwsurrogate_ml.errors import DomainError
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import Trigger
 from gwsurrogate_ml.inference.prior.composition import ComposedPrior, Prior
@@ -37,15 +38,25 @@ _DRAWS, _SETS = 8192, 2
 def start(sampler: EventSampler, seed: int, options: SamplingOptions, steps: Steps) -> Mixture:
     """The first draws of an event, and what they were drawn from."""
     plain = PriorProposal(len(sampler.proposed.names))
-    aligned = _aligned_prior(sampler.prior)
-    if not isinstance(sampler, OrdersSampler) or aligned is None:
+    flow = _aligned_flow(sampler, seed, options, steps) if isinstance(sampler, OrdersSampler) else None
+    if flow is None:
         sampler.build_sets(sampler.first_known("first draws"), log2_n=15)
         first = partial(sampler.evaluate, plain.draw(FIRST, seed), "first draws")
         return Mixture([plain], [FIRST], steps("first draws", first, Evaluated, sampler))
-    flow = steps("aligned spins", partial(_flow, sampler, aligned, seed, options), FlowProposal)
     proposals: list[Proposal] = [flow, flow.widened(WIDER), plain]
     counts = [int(share * options.pilot) for share in SHARES]
     return Mixture(proposals, counts, steps("first draws", partial(_first, sampler, proposals, counts, seed), Evaluated, sampler))
+
+
+def _aligned_flow(sampler: OrdersSampler, seed: int, options: SamplingOptions, steps: Steps) -> FlowProposal | None:
+    """The flow, or None: under another prior of spins, or for a signal that nothing aligned resembles."""
+    prior = _aligned_prior(sampler.prior)
+    if prior is None:
+        return None
+    try:
+        return steps("aligned spins", partial(_flow, sampler, prior, seed, options), FlowProposal)
+    except DomainError:
+        return None
 
 
 def _first(sampler: EventSampler, proposals: list[Proposal], counts: list[int], seed: int) -> Evaluated:

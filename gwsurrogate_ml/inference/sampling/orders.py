@@ -174,13 +174,13 @@ class OrdersSampler(EventSampler):
         draws.shift[rows], draws.extrinsic[rows] = 0.0, np.nan
         found, chosen = [], []
         for row, binary in zip(rows, self._each(draws.theta[rows]), strict=True):
-            terms, phases, *rest = integral.terms(*binary, skip=SKIP)
+            terms, phases, matches, powers = integral.terms(*binary, skip=SKIP)
             draws.log_likelihood[row] = total = log_sum(terms)
             draws.effective[row] = effective_size(terms) if np.isfinite(total) else 0.0
             if np.isfinite(total):
-                e, *place = integral.draw(terms, *rest, rng)
+                at, *there = integral.draw(terms, matches, powers, rng)
                 found.append(row)
-                chosen.append((e, phases[e] % (2 * np.pi), *place))
+                chosen.append((at, phases[at] % (2 * np.pi), *there))
         if not found:
             return
         e, phase, distance, log_likelihood, snr = (np.array(column) for column in zip(*chosen, strict=True))

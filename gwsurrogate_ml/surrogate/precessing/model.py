@@ -268,15 +268,19 @@ class PrecessingSurrogate(WaveformModel):
         iota, chi1, chi2 = spins_in_orbit(binary, theta_jn, grid.f_min, 0.0)
         total, model = float(m_1 + m_2), self.mode_model
         unit = total * MTSUN_SI
-        q, *spins = model.one(float(m_1 / m_2), chi1, chi2, {})
-        t_ref = model.reference(q, *spins, f_ref=grid.f_min, total_mass=total)
+        one = q, chi1, chi2 = model.one(float(m_1 / m_2), chi1, chi2, {})
+        t_ref = model.reference(*one, f_ref=grid.f_min, total_mass=total)
         begin, cycle = self._begin(t_ref, grid.f_min, unit, grid.duration - 1.01 * self.t_max * unit, total, EARLY)
-        turned = [[_turned(spin, phase) for spin in spins] for phase in by_order.PHASES]
-        evolved = [model.evolve(q, *pair, t_ref, begin) for pair in turned]
+        evolved = [model.evolve(q, _turned(chi1, p), _turned(chi2, p), t_ref, begin) for p in by_order.PHASES]
         # As coarse as the ringdown of the orders up to m = 3 allows: higher ones hold next to nothing there.
-        highest = ENOUGH * float(evolved[0].rates[:, 4].max()) / unit / np.pi
-        rate = grid.sampling_frequency * 2.0 ** math.ceil(math.log2(highest / grid.sampling_frequency))
-        by_order.transformed(evolved, self._orders, self._terms, iota, begin, cycle, self.t_max, unit, grid.duration, rate, out)
+        least = ENOUGH * float(evolved[0].rates[:, 4].max()) / unit / np.pi * grid.duration
+        n = 2 * (grid.n_f - 1)
+        while n < least:
+            n *= 2
+        while n % 2 == 0 and n // 2 >= least:
+            n //= 2
+        span = begin, cycle, self.t_max, unit, grid.duration, n / grid.duration
+        by_order.transformed(evolved, self._orders, self._terms, iota, *span, out)
 
     def quadrupole(self, binaries: Binaries, grid: Grid) -> np.ndarray:
         """See `WaveformModel.quadrupole`: that of the aligned model with the spins' components along the orbit, for templates."""
