@@ -60,6 +60,11 @@ class Binaries:
         """Whether no spin has a component in the orbital plane."""
         return not (self.spin_1[:, :2].any() or self.spin_2[:, :2].any())
 
+    @property
+    def along_orbit(self) -> Binaries:
+        """The same masses with the spins' components along the orbit alone: what templates are made for."""
+        return Binaries.aligned(self.mass_1, self.mass_2, self.spin_1[:, 2], self.spin_2[:, 2])
+
     def aligned_columns(self, model: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """mass_1, mass_2, chi_1, chi_2, each (N,), for the model called `model`, which knows spins along the orbit alone.
 

@@ -342,4 +342,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "precessing_error": lambda: written("precessing_error"),
     "precessing_remnant": lambda: written("precessing_remnant"),
     "precessing_nr": lambda: written("precessing_nr"),
+    "precessing_posterior": lambda: written("precessing_posterior"),
 }

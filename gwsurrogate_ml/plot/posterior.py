@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DEFAULT_CORNER = ("chirp_mass", "mass_ratio", "chi_1", "chi_2", "luminosity_distance", "theta_jn")
+PRECESSING_CORNER = ("chirp_mass", "mass_ratio", "chi_eff", "chi_p", "a_1", "tilt_1", "luminosity_distance", "theta_jn")
 
 
 def corner(
     posterior: Mapping[str, np.ndarray],
-    parameters: Sequence[str] = DEFAULT_CORNER,
+    parameters: Sequence[str] | None = None,
     truths: Mapping[str, float] | None = None,
 ) -> Figure:
     """One- and two-dimensional marginal posteriors.
@@ -29,8 +30,9 @@ def corner(
     ----------
     posterior : DataFrame or mapping from parameter to (n,) array
         equally weighted samples
-    parameters : sequence of str
-        those shown, in this order; one that is the same in all samples is shown as a line at its value
+    parameters : sequence of str, optional
+        those shown, in this order, by default masses, spins, distance and inclination; one that is the same in all samples is
+        shown as a line at its value
     truths : mapping from parameter to float, optional
         true values, marked where known
 
@@ -50,6 +52,8 @@ def corner(
 
     from gwsurrogate_ml.plot.figure import StyledFigure
 
+    if parameters is None:
+        parameters = DEFAULT_CORNER if "chi_1" in posterior else PRECESSING_CORNER
     samples = _columns(posterior, parameters)
     n = len(parameters)
     with matplotlib.rc_context(RC | {"axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}):

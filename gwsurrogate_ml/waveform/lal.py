@@ -185,13 +185,12 @@ class LalModel(WaveformModel):
         return self._orders, out
 
     def quadrupole(self, binaries: Binaries, grid: Grid) -> np.ndarray:
-        """See `WaveformModel.quadrupole`."""
-        if not self.quadrupole_only:
-            return super().quadrupole(binaries, grid)
+        """See `WaveformModel.quadrupole`, with the spins' components along the orbit: face-on, m = 2 is then all there is."""
         self._check(binaries)
+        along = binaries.along_orbit
         out = np.empty((len(binaries), grid.n_f), dtype=np.complex128)
         for i, row in enumerate(out):
-            with self._refusing(binaries[i : i + 1], grid) as one:
+            with self._refusing(along[i : i + 1], grid) as one:
                 row[:] = self._both(one, grid, 0.0, 0.0)[0]
         return out
 

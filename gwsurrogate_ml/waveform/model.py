@@ -157,11 +157,15 @@ class Quadrupole(QuadrupoleModel):
     """
 
     def __init__(self, model: WaveformModel) -> None:
-        self.model, self.name, self.limits = model, model.name, model.limits
+        self.model, self.name, self.limits, self.has_samples = model, model.name, model.limits, model.has_samples
 
     def quadrupole(self, binaries: Binaries, grid: Grid) -> np.ndarray:
         """That of the model."""
         return self.model.quadrupole(binaries, grid)
+
+    def samples(self, binaries: Binaries, grid: Grid, times: np.ndarray) -> np.ndarray:
+        """Those of the model."""
+        return self.model.samples(binaries, grid, times)
 
 
 def _is_model(model: Any) -> WaveformModel:

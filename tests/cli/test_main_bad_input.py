@@ -160,3 +160,24 @@ def test_out_with_foreign_files_is_refused_before_work(files: FILES, tmp_path: P
     before = files["H1"].read_bytes()
     assert_refused(analyze(files, tmp_path), tmp_path, "--out", "did not write")
     assert files["H1"].read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--surrogate", "nrphm"), ("--surrogate nrphm", "--from-scratch", "trained with")),
+        (("--from-scratch", "--prior", "chirp_mass=25,37", "--surrogate", "nowhere"), ("nowhere",)),
+        (
+            ("--from-scratch", "--prior", "chirp_mass=25,37", "--surrogate", "nrphm", "--higher-modes"),
+            ("--higher-modes", "has its modes"),
+        ),
+        (
+            ("--from-scratch", "--prior", "chirp_mass=25,37", "--prior", "mass_ratio=0.2,1", "--surrogate", "nrphm"),
+            ("mass_ratio", "nrphm", "narrow the prior"),
+        ),
+    ],
+)
+def test_waveform_models_that_cannot_be_used_are_named(
+    files: FILES, tmp_path: Path, options: tuple[str, ...], said: tuple[str, ...]
+) -> None:
+    assert_refused(analyze(files, tmp_path / "out", *options), tmp_path, *said)

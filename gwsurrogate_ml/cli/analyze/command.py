@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.cli.console import ProgressReport
 from gwsurrogate_ml.cli.options import (
     Cluster,
@@ -57,8 +58,16 @@ def analyze(
         list[str] | None,
         typer.Option(
             "--prior",
-            help="NAME=LOW,HIGH of chirp_mass, mass_ratio, chi, luminosity_distance; spins=isotropic; or a bilby prior FILE.prior, "
-            "of whose geocent_time only the width counts; with --from-scratch.",
+            help="NAME=LOW,HIGH of chirp_mass, mass_ratio, chi, luminosity_distance; spins=isotropic (chi=-A,A: magnitudes < A); "
+            "or a bilby prior FILE.prior, of whose geocent_time only the width counts; with --from-scratch.",
+        ),
+    ] = None,
+    surrogate: Annotated[
+        str | None,
+        typer.Option(
+            "--surrogate",
+            help="Waveform model of --from-scratch: nr22 (default), nrhm, nrphm (precession, all modes), a folder, or "
+            "lal:APPROXIMANT, such as lal:IMRPhenomXPHM.",
         ),
     ] = None,
     higher_modes: Annotated[
@@ -98,6 +107,17 @@ def analyze(
         raise ConfigError("--gps goes with --strain: an event's time comes from gwosc.org, or from the file of --events")
     if prior and not from_scratch:
         raise ConfigError("--prior goes with --from-scratch: an estimator has the prior it was trained with")
+    if surrogate is not None and not from_scratch:
+        raise ConfigError(
+            f"--surrogate {surrogate} goes with --from-scratch: an estimator was trained with the waveforms of one model, and "
+            "knows no others; give --from-scratch --prior chirp_mass=LOW,HIGH"
+        )
+    if surrogate is not None and not surrogate.startswith("lal:"):
+        artifacts.resolve(surrogate, "surrogate")
+    if higher_modes and surrogate not in (None, "nr22"):
+        raise ConfigError(
+            f"--higher-modes re-weighs posteriors of the (2,2) mode: --surrogate {surrogate} has its modes from the start"
+        )
     taken: set[str] = set()
     for name in names:
         if Path(name).suffix in STRAIN_FILES:
@@ -107,7 +127,7 @@ def analyze(
         require_browser()
     ranges = parse_prior(prior or []) if from_scratch else {}
     psds = parse_detectors("--psd", psd or [])
-    settings = Settings(estimator, n_draws, seed, duration, f_min, f_max, psds, ranges, higher_modes)
+    settings = Settings(estimator, n_draws, seed, duration, f_min, f_max, psds, ranges, higher_modes, surrogate or "")
     if events is not None or len(names) > 1:
         from gwsurrogate_ml.cli.analyze.campaign import analyse_many
 

@@ -138,14 +138,16 @@ def _sample(
     options: dict[str, Any] = {"n": settings.n_draws, "seed": settings.seed}
     options |= {"progress": progress, "checkpoint": checkpoint}
     if settings.prior:
-        from gwsurrogate_ml.inference import BinaryPrior, sample_event
+        from gwsurrogate_ml.inference import sample_event
         from gwsurrogate_ml.inference.analysis.from_scratch import require_event
+        from gwsurrogate_ml.inference.prior.binary import of_model
+        from gwsurrogate_ml.surrogate.load import load_model
 
-        model = gw.load_surrogate("nr22")  # as `sample_event`: (2, 2) alone
-        prior = BinaryPrior.model_validate(dict(settings.prior))
+        model = load_model(settings.surrogate or "nr22")
+        prior = of_model(settings.prior, model)
         require = partial(require_event, prior=prior, model=model)
         data, segment = centred(data, cut, model, prior, settings.seed, require)
-        return data, segment, sample_event(segment, prior, **options), model
+        return data, segment, sample_event(segment, prior, model=model, **options), model
     with progress.stage("loading the estimator"):
         estimator = gw.load_estimator(settings.estimator)
     data, segment = centred(data, cut, estimator.model, estimator.prior, settings.seed, estimator.require_segment)
@@ -204,6 +206,9 @@ def _source(run: Run, settings: Settings) -> str:
 
 def _modes(run: Run, settings: Settings) -> str:
     """What the waveforms hold."""
+    if settings.prior and not run.model.quadrupole_only:
+        modes = ", ".join(f"({ell},{m})" for ell, m in run.model.modes)
+        return f"the modes {modes} of {run.model.name} (matched filter: its (2,2) mode for spins along the orbit)"
     if not settings.higher_modes:
         return Report.modes
     from gwsurrogate_ml.surrogate.load import load_aligned

@@ -21,6 +21,11 @@ DESCRIPTIONS = {
     "chi_1": ("spin of the heavier body χ₁", ""),
     "chi_2": ("spin of the lighter body χ₂", ""),
     "chi_eff": ("effective spin χ_eff", ""),
+    "chi_p": ("effective precession spin χ_p", ""),
+    "a_1": ("spin magnitude of the heavier body a₁", ""),
+    "a_2": ("spin magnitude of the lighter body a₂", ""),
+    "tilt_1": ("tilt of the heavier body's spin", "rad"),
+    "tilt_2": ("tilt of the lighter body's spin", "rad"),
     "luminosity_distance": ("luminosity distance", "Mpc"),
     "redshift": ("redshift", ""),
     "chirp_mass_source": ("chirp mass, source", "M☉"),
@@ -36,9 +41,9 @@ DESCRIPTIONS = {
     "final_mass_source": ("final mass, source", "M☉"),
     "final_spin": ("final spin", ""),
 }
-HIDDEN = ("phase", "psi")
+HIDDEN = ("phase", "psi", "phi_12", "phi_jl")
 """Left out of the table: angles without a beginning, whose median would mislead."""
-CARDS = ("chirp_mass", "total_mass_source", "luminosity_distance", "chi_eff")
+CARDS = ("chirp_mass", "total_mass_source", "luminosity_distance", "chi_eff", "chi_p")
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ class Settings:
         given, the posterior is learned from nothing, without an estimator
     higher_modes : bool
         re-weigh the posterior with all modes of `nrhm`
+    surrogate : str
+        waveform model where there is no estimator: a name, a folder, or "lal:APPROXIMANT"; empty: nr22
     """
 
     estimator: str = "bbh-h1l1"
@@ -39,6 +41,7 @@ class Settings:
     psd: Mapping[str, str] = field(default_factory=dict)
     prior: Mapping[str, Any] = field(default_factory=dict)
     higher_modes: bool = False
+    surrogate: str = ""
 
     def options(self) -> list[str]:
         """The settings as command-line options.
@@ -48,11 +51,11 @@ class Settings:
         >>> Settings().options()[:4]
         ['--estimator', 'bbh-h1l1', '--n-draws', '50000']
         """
-        plain = {key: value for key, value in asdict(self).items() if key not in ("psd", "prior", "higher_modes")}
+        plain = {key: value for key, value in asdict(self).items() if key not in ("psd", "prior", "higher_modes", "surrogate")}
         words = command_words(plain)
         words += [word for name, source in self.psd.items() for word in ("--psd", f"{name}={source}")]
         if self.prior:
-            words.append("--from-scratch")
+            words += ["--from-scratch", *(["--surrogate", self.surrogate] if self.surrogate else [])]
         if self.higher_modes:
             words.append("--higher-modes")
         for name, value in self.prior.items():
@@ -75,7 +78,10 @@ class Settings:
         """
         from gwsurrogate_ml.strain.spectrum import split_kind
 
-        estimator, psd = self.estimator, dict(self.psd)
+        estimator, surrogate, psd = self.estimator, self.surrogate, dict(self.psd)
+        if surrogate and not surrogate.startswith("lal:"):
+            folder = artifacts.resolve(surrogate, "surrogate")
+            surrogate = surrogate if folder.parent == artifacts.SHIPPED else str(folder.absolute())
         if not self.prior:
             folder = artifacts.resolve(estimator, "estimator")
             estimator = estimator if folder.parent == artifacts.SHIPPED else str(folder.absolute())
@@ -83,7 +89,7 @@ class Settings:
             kind, path = split_kind(source)
             if path.is_file():
                 psd[name] = ":".join(word for word in (kind, str(path.absolute())) if word)
-        return replace(self, estimator=estimator, psd=psd)
+        return replace(self, estimator=estimator, surrogate=surrogate, psd=psd)
 
     def sha256(self) -> dict[str, str]:
         """SHA-256 of the files behind the settings: PSDs, and the cards of the models, which hold that of their weights.
@@ -103,7 +109,7 @@ class Settings:
         files = {name: path for name, source in self.psd.items() if (path := split_kind(source)[1]).is_file()}
         models = ["remnant", *(["nrhm"] if self.higher_modes else [])]
         if self.prior:
-            models.append("nr22")
+            models.append(self.surrogate or "nr22")
         else:
             from gwsurrogate_ml.inference.config import EstimatorConfig
 

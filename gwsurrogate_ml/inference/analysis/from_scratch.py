@@ -20,19 +20,17 @@ from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.inference.analysis.arrival import analysed, require_data
 from gwsurrogate_ml.inference.analysis.conclude import ALONE, conclude, require_signal, require_strain
 from gwsurrogate_ml.inference.analysis.preflight import draws_and_seed, spectrum_flags
+from gwsurrogate_ml.inference.analysis.start import MAX_ROUNDS, start
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import search
 from gwsurrogate_ml.inference.prior.binary import as_prior
 from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.prior.span import require_covered
-from gwsurrogate_ml.inference.proposal.flows import PriorProposal
 from gwsurrogate_ml.inference.sampling.checkpoint import kept_in
-from gwsurrogate_ml.inference.sampling.mixture import Mixture
 from gwsurrogate_ml.inference.sampling.orders import OrdersSampler
 from gwsurrogate_ml.inference.sampling.quadrupole import QuadrupoleSampler
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, learn, settled_draws
-from gwsurrogate_ml.inference.sampling.sampler import Evaluated
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 from gwsurrogate_ml.surrogate.load import load_model
 
@@ -41,9 +39,6 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.strain.data import StrainData
     from gwsurrogate_ml.waveform.model import WaveformModel
 
-FIRST = 8192
-"""Draws of the prior the rounds begin with."""
-MAX_ROUNDS = 25
 HOPELESS = 0.01
 """Efficiency below which the rounds have not found the posterior."""
 
@@ -67,7 +62,8 @@ def sample_event(
     ----------
     data : StrainData or AnalysisSegment
     prior : Prior, mapping, or path of one of bilby's prior files
-        such as a `BinaryPrior`, its ranges by name, a `ComposedPrior` of your own parts, or a bilby PriorDict: see `as_prior`
+        such as a `BinaryPrior`, its ranges by name, a `ComposedPrior` of your own parts, or a bilby PriorDict: see `as_prior`;
+        of precessing models the ranges by name, for spins in any direction (`prior.binary.of_model`), or a `ComposedPrior`
     segment : SegmentConfig, optional
         detectors, duration and band to cut StrainData to; default: all detectors of the data, 4 s, 20 to 1024 Hz, and
         no more than 92 % of the data's Nyquist frequency
@@ -93,9 +89,9 @@ def sample_event(
     started = time.perf_counter()
     options = options or SamplingOptions()
     n, seed = draws_and_seed(n, seed)
-    prior = as_prior(prior, getattr(data, "gps", None))
-    report = progress or (lambda stage, done, total: None)
     model = load_model(surrogate if model is None else model)
+    prior = as_prior(prior, getattr(data, "gps", None), model)
+    report = progress or (lambda stage, done, total: None)
     if prior.names != model.space.names:
         raise ConfigError(
             f"the prior is over {', '.join(prior.names)}, the waveform model {model.name} depends on "
@@ -110,8 +106,6 @@ def sample_event(
     require_signal(found, prior)
     kind = QuadrupoleSampler if model.quadrupole_only else OrdersSampler  # phase and inclination integrated where that is exact
     sampler = kind(likelihood, prior, found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report)
-    sampler.build_sets(sampler.first_known("first draws"), log2_n=15)
-    start = PriorProposal(len(sampler.proposed.names))
     origin = {"estimator": "none: rounds on this event", "surrogate": model.identity, "flags": flags}
     fixed: dict[str, Any] = {
         "identity": origin,
@@ -121,8 +115,7 @@ def sample_event(
         "seed": seed,
     }
     steps = kept_in(checkpoint, segment=cut, probe=found.waveform, **fixed)
-    first = partial(sampler.evaluate, start.draw(FIRST, seed), "first draws")
-    pool = Mixture([start], [FIRST], steps("first draws", first, Evaluated, sampler))
+    pool = start(sampler, seed, options, steps)
     shares, rounds = learn(sampler, pool, 0.0, seed, options, most=MAX_ROUNDS, steps=steps)
     if rounds[-1]["efficiency"] < HOPELESS:
         raise DomainError(

@@ -20,13 +20,13 @@ from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork
 from gwsurrogate_ml.inference.likelihood.window import TAPS, TimeWindow, lagrange
 from gwsurrogate_ml.jit import njit
 
-SKIP = 25.0
-"""A point whose largest possible term lies this far (in log) below the largest so far is skipped."""
+SKIP = 16.0
+"""Log of the share of the largest term below which points of one draw are left out."""
 ANYWHERE = 0.1
 """Share of phases drawn uniformly."""
-REACH = 7.0
+REACH = 6.0
 """Standard deviations of 1 / D on either side of the best one that are integrated."""
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class OrderPoints:
 
 
 @njit(inline="always")
-def _at_point(series, gram, e, left, weights, patterns, z, g):  # type: ignore[no-untyped-def]
-    """Fill Z_m (n_m,) and G_mn (n_m, n_m) of point `e`."""
+def _matches(series, e, left, weights, patterns, z):  # type: ignore[no-untyped-def]
+    """Fill Z_m (n_m,) of point `e`."""
     n_m, n_det = series.shape[0], series.shape[2]
     for m in range(n_m):
         total = 0.0 + 0.0j
@@ -96,19 +96,58 @@ def _at_point(series, gram, e, left, weights, patterns, z, g):  # type: ignore[n
                 cross += w * series[m, 1, d, start + k]
             total += patterns[e, d, 0] * plus + patterns[e, d, 1] * cross
         z[m] = total
-        for n in range(n_m):
-            norm = 0.0 + 0.0j
-            for d in range(n_det):
-                for p in range(2):
-                    for q in range(2):
-                        norm += patterns[e, d, p] * patterns[e, d, q] * gram[d, m, p, n, q]
-            g[m, n] = norm
+
+
+def by_difference(orders: np.ndarray, gram: np.ndarray) -> np.ndarray:
+    """<h|h> as a polynomial of exp(i phase): coefficients (n_det, 3, n_k) complex128 of ``F_+^2``, ``F_+ F_x`` and ``F_x^2``,
+    Re sum_k c_k exp(i k phase), k from 0 on.
+
+    Parameters
+    ----------
+    orders : (n_m,) int
+    gram : (n_det, n_m, 2, n_m, 2) complex128, <S_mp|S_nq>_d
+    """
+    return _differences(orders, gram, int(orders.max() - orders.min()) + 1)
+
+
+@njit(nogil=True)
+def _differences(orders, gram, n_k):  # type: ignore[no-untyped-def]
+    n_det, n_m = gram.shape[:2]
+    out = np.zeros((n_det, 3, n_k), np.complex128)
+    for d in range(n_det):
+        for m in range(n_m):
+            for n in range(n_m):
+                k = orders[n] - orders[m]
+                # The matrix is Hermitian: what lies below its diagonal repeats what lies above.
+                if k < 0:
+                    continue
+                factor = 2.0 if k else 1.0
+                out[d, 0, k] += factor * gram[d, m, 0, n, 0]
+                out[d, 1, k] += factor * (gram[d, m, 0, n, 1] + gram[d, m, 1, n, 0])
+                out[d, 2, k] += factor * gram[d, m, 1, n, 1]
+    return out
 
 
 @njit(inline="always")
-def _phase(z, g, orders, two, kind, place):  # type: ignore[no-untyped-def]
-    """Phase of a point and the log of its prior over its proposal."""
-    size = max(np.sqrt(g[two, two].real), 1e-300)
+def _power(norms, patterns, e, phase):  # type: ignore[no-untyped-def]
+    """<h|h> at 1 Mpc of point `e` at a phase."""
+    n_det, _, n_k = norms.shape
+    turn = complex(np.cos(phase), np.sin(phase))
+    total = 0.0
+    for d in range(n_det):
+        plus, cross = patterns[e, d, 0], patterns[e, d, 1]
+        for which in range(3):
+            value = norms[d, which, n_k - 1]
+            for k in range(n_k - 2, -1, -1):
+                value = value * turn + norms[d, which, k]
+            total += value.real * (plus * plus if which == 0 else (plus * cross if which == 1 else cross * cross))
+    return max(total, 1e-300)
+
+
+@njit(inline="always")
+def _phase(z, power, two, kind, place):  # type: ignore[no-untyped-def]
+    """Phase of a point and the log of its prior over its proposal; `power` is <h|h> of the order m = 2."""
+    size = max(np.sqrt(power), 1e-300)
     sigma = min(0.5 * size / max(abs(z[two]), 1e-300), 1.0)
     centre = 0.5 * np.arctan2(z[two].imag, z[two].real)
     phase = 2 * np.pi * place if kind == 0 else centre + sigma * place + (np.pi if kind == 2 else 0.0)
@@ -123,16 +162,13 @@ def _phase(z, g, orders, two, kind, place):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _match(z, g, orders, phase):  # type: ignore[no-untyped-def]
-    """<h|d> and <h|h> at 1 Mpc at a phase."""
-    match, power = 0.0, 0.0
+def _match(z, orders, phase):  # type: ignore[no-untyped-def]
+    """<h|d> at 1 Mpc at a phase."""
+    match = 0.0
     for m in range(len(z)):
         angle = orders[m] * phase
         match += z[m].real * np.cos(angle) + z[m].imag * np.sin(angle)
-        for n in range(len(z)):
-            turn = (orders[n] - orders[m]) * phase
-            power += g[m, n].real * np.cos(turn) - g[m, n].imag * np.sin(turn)
-    return match, max(power, 1e-300)
+    return match
 
 
 @njit(inline="always")
@@ -169,28 +205,32 @@ def _over_distance(match, power, near, far, log_norm, nodes, weights):  # type: 
 
 
 @njit(nogil=True)
-def _terms(series, gram, packed, orders, two, limits, edges, nodes, node_weights, top_only):  # type: ignore[no-untyped-def]
-    """Log of weight times likelihood of every point (M,), and its phase (M,)."""
+def _terms(series, norms, of_two, packed, orders, two, limits, edges, nodes, node_weights, skip):  # type: ignore[no-untyped-def]
+    """Log of weight times likelihood of every point (M,), its phase, match and power (M,)."""
     left, weights, patterns, kind, place, log_weight, geocentre = packed
     n_m, n_points = series.shape[0], len(log_weight)
-    z, g = np.empty(n_m, np.complex128), np.empty((n_m, n_m), np.complex128)
-    out, phases = np.full(n_points, -np.inf), np.zeros(n_points)
+    z = np.empty(n_m, np.complex128)
+    out, most = np.full(n_points, -np.inf), np.full(n_points, -np.inf)
+    phases, matches, powers = np.zeros(n_points), np.zeros(n_points), np.ones(n_points)
     near, far, log_norm = edges
-    top = -np.inf
     for e in range(n_points):
         if geocentre[e] < limits[0] or geocentre[e] > limits[1]:
             continue
-        _at_point(series, gram, e, left, weights, patterns, z, g)
-        phase, log_ratio = _phase(z, g, orders, two, kind[e], place[e])
-        phases[e] = phase
-        match, power = _match(z, g, orders, phase)
-        base = log_weight[e] + log_ratio
-        most = 0.5 * match * match / power if match > 0 else 0.0
-        if top_only and base + most < top - SKIP:
+        _matches(series, e, left, weights, patterns, z)
+        phase, log_ratio = _phase(z, _power(of_two, patterns, e, 0.0), two, kind[e], place[e])
+        match, power = _match(z, orders, phase), _power(norms, patterns, e, phase)
+        phases[e], matches[e], powers[e] = phase, match, power
+        out[e] = log_weight[e] + log_ratio
+        most[e] = out[e] + (0.5 * match * match / power if match > 0 else 0.0)
+    top = -np.inf
+    # The likeliest first: most others need no integral then.
+    for e in np.argsort(-most):
+        if most[e] < top - skip or most[e] == -np.inf:
+            out[e] = -np.inf
             continue
-        out[e] = base + _over_distance(match, power, near, far, log_norm, nodes, node_weights)
+        out[e] += _over_distance(matches[e], powers[e], near, far, log_norm, nodes, node_weights)
         top = max(top, out[e])
-    return out, phases
+    return out, phases, matches, powers
 
 
 @dataclass(frozen=True)
@@ -225,47 +265,38 @@ class OrdersIntegral:
         near, far = self.distance
         return near, far, float(np.log(3.0 / (far**3 - near**3)))
 
-    def terms(self, orders: np.ndarray, series: np.ndarray, gram: np.ndarray, exact: bool = True) -> tuple[np.ndarray, np.ndarray]:
-        """Log of weight times likelihood of every point (M,), and the phases (M,) that the points have for this binary.
+    def terms(
+        self, orders: np.ndarray, series: np.ndarray, gram: np.ndarray, skip: float = np.inf
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Log of weight times likelihood of every point, and for this binary its phase, <h|d> and <h|h> at 1 Mpc, each (M,).
 
         Parameters
         ----------
         orders : (n_m,) int
-        series : (n_m, 2, n_det, window.size) complex128, <S_mp|d>_d(t) at 1 Mpc
+        series : (n_m, 2, n_det, window.size) complex, <S_mp|d>_d(t) at 1 Mpc
         gram : (n_det, n_m, 2, n_m, 2) complex128, <S_mp|S_nq>_d
-        exact : bool
-            also the points that hardly count
+        skip : float
+            points whose largest possible term lies this far (in log) below the largest are left out
         """
         two = int(np.flatnonzero(orders == 2)[0])
-        return _terms(series, gram, self._packed, orders, two, self.time_limits, self._edges, _NODES, _WEIGHTS, not exact)
+        norms = by_difference(orders, gram)
+        of_two = by_difference(orders[two : two + 1], gram[:, two : two + 1, :, two : two + 1])
+        return _terms(
+            series, norms, of_two, self._packed, orders, two, self.time_limits, self._edges, _NODES, _WEIGHTS, skip
+        )  # fmt: skip
 
     def draw(
-        self,
-        orders: np.ndarray,
-        series: np.ndarray,
-        gram: np.ndarray,
-        terms: np.ndarray,
-        phases: np.ndarray,
-        rng: np.random.Generator,
-    ) -> tuple[int, float, float, float, float]:
-        """Index of a point drawn by its term, its phase, a distance (Mpc) there, log likelihood ratio and optimal SNR."""
+        self, terms: np.ndarray, matches: np.ndarray, powers: np.ndarray, rng: np.random.Generator
+    ) -> tuple[int, float, float, float]:
+        """Index of a point drawn by its term, a distance (Mpc) there, log likelihood ratio and optimal SNR."""
         chance = np.exp(terms - terms.max())
         e = int(np.searchsorted(np.cumsum(chance), rng.random() * chance.sum()))
-        left, weights, patterns, *_ = self._packed
-        z, g = np.empty(len(orders), np.complex128), np.empty((len(orders), len(orders)), np.complex128)
-        _at_point(series, gram, e, left, weights, patterns, z, g)
-        match, power = _match(z, g, orders, phases[e])
+        match, power = matches[e], powers[e]
         low, high = _bounds(match, power, *self.distance)
-        x = np.linspace(np.log(low), np.log(high), 2001)
-        log_density = match * np.exp(x) - 0.5 * power * np.exp(2 * x) - 3 * x
+        x = np.linspace(np.log(low), np.log(high), 1001)
+        inverse = np.exp(x)
+        log_density = match * inverse - 0.5 * power * inverse**2 - 3 * x
         density = np.exp(log_density - log_density.max())
         cumulative = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]))])
-        inverse = np.exp(np.interp(rng.random() * cumulative[-1], cumulative, x))
-        log_likelihood = match * inverse - 0.5 * power * inverse**2
-        return (
-            e,
-            float(phases[e] % (2 * np.pi)),
-            float(1 / inverse),
-            float(log_likelihood),
-            float(np.sqrt(power) * inverse),
-        )
+        w = np.exp(np.interp(rng.random() * cumulative[-1], cumulative, x))
+        return e, float(1 / w), float(match * w - 0.5 * power * w**2), float(np.sqrt(power) * w)

@@ -80,12 +80,17 @@ class SegmentLikelihood:
         -------
         (N,) float64
         """
+        return self.log_ratio_and_power(parameters)[0]
+
+    def log_ratio_and_power(self, parameters: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """As `log_likelihood_ratio`, and <h|h> of the network, each (N,) float64."""
         signals = self.signals(parameters)
-        out = np.zeros(len(signals))
+        match, power = np.zeros(len(signals)), np.zeros(len(signals))
         for d, (weight, strain) in enumerate(zip(self.weight[:, self.band], self.strain[:, self.band], strict=True)):
             signal = signals[:, d, self.band]
-            out += np.real(np.conj(signal) @ (weight * strain)) - 0.5 * (signal.real**2 + signal.imag**2) @ weight
-        return out
+            match += np.real(np.conj(signal) @ (weight * strain))
+            power += (signal.real**2 + signal.imag**2) @ weight
+        return match - 0.5 * power, power
 
     def signals(self, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
         """Strain (N, n_det, n_f) complex128 in 1/Hz of N draws of all parameters, all modes of the model, as bilby's

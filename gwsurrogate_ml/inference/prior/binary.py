@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -15,13 +15,17 @@ from pydantic import (
     model_validator,
 )
 
+from gwsurrogate_ml.binaries import ALIGNED
 from gwsurrogate_ml.errors import ConfigError
-from gwsurrogate_ml.inference.prior.composition import Prior
+from gwsurrogate_ml.inference.prior.composition import ComposedPrior, Prior
 from gwsurrogate_ml.inference.prior.extrinsic import Extrinsic
 from gwsurrogate_ml.inference.prior.from_bilby import densities, read_priors, require_densities, require_same
 from gwsurrogate_ml.inference.prior.masses import ChirpMass, MassRatio
 from gwsurrogate_ml.inference.prior.parts import Part
-from gwsurrogate_ml.inference.prior.spins import AlignedIsotropic, AlignedUniform
+from gwsurrogate_ml.inference.prior.spins import AlignedIsotropic, AlignedUniform, Isotropic
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.waveform.model import WaveformModel
 
 SPINS = {"uniform": AlignedUniform, "isotropic": AlignedIsotropic}
 
@@ -140,7 +144,7 @@ class BinaryPrior(Prior, BaseModel):
         self.to_bilby(gps).to_file(str(path.parent), path.stem)
 
 
-def as_prior(prior: Prior | Mapping[str, Any] | str | Path, gps: float | None = None) -> Prior:
+def as_prior(prior: Prior | Mapping[str, Any] | str | Path, gps: float | None = None, model: WaveformModel | None = None) -> Prior:
     """The prior of an analysis, from whatever states one.
 
     Parameters
@@ -148,6 +152,8 @@ def as_prior(prior: Prior | Mapping[str, Any] | str | Path, gps: float | None = 
     prior : Prior, such as a `BinaryPrior` or a `ComposedPrior`; mapping of a `BinaryPrior`'s fields; or what its `from_bilby` takes
     gps : float, optional, s
         the event's time
+    model : WaveformModel, optional
+        for which fields stand, see `of_model`
 
     Raises
     ------
@@ -167,8 +173,39 @@ def as_prior(prior: Prior | Mapping[str, Any] | str | Path, gps: float | None = 
         )
     fields = isinstance(prior, Mapping) and not any(hasattr(value, "ln_prob") for value in prior.values())
     if isinstance(prior, Mapping) and fields and prior.keys() <= BinaryPrior.model_fields.keys():
-        return validated(prior)
+        return validated(prior) if model is None else of_model(prior, model)
     return BinaryPrior.from_bilby(prior, gps)
+
+
+def of_model(fields: Mapping[str, Any], model: WaveformModel) -> Prior:
+    """The prior that the fields of a `BinaryPrior` stand for under a waveform model.
+
+    Ranges that are not given are those of `BinaryPrior`, as far as the model goes. For precessing models spins have any direction
+    and magnitudes uniform below the upper end of `chi`.
+
+    Raises
+    ------
+    ConfigError
+        unknown fields, impossible ranges, for precessing models a range of `chi` that is no (-a, a)
+
+    Examples
+    --------
+    >>> from gwsurrogate_ml import load_surrogate
+    >>> of_model({"chirp_mass": (25.0, 35.0)}, load_surrogate("nrphm")).names[2:4]
+    ('a_1', 'a_2')
+    """
+    if model.space == ALIGNED:
+        return validated(fields)
+    fields = dict(fields)
+    plain = BinaryPrior()
+    if "mass_ratio" not in fields:
+        fields["mass_ratio"] = (max(plain.mass_ratio[0], model.limits.get("mass_ratio", (0.0, 1.0))[0]), 1.0)
+    if "chi" not in fields:
+        highest = min(plain.chi[1], *(model.limits.get(name, (0.0, 1.0))[1] for name in ("a_1", "a_2")))
+        fields["chi"] = (-highest, highest)
+    given = validated(fields | {"spins": "isotropic"})
+    *masses, _ = given.parts
+    return ComposedPrior((*masses, Isotropic(given.chi[1])), given.luminosity_distance, given.time_half_width)
 
 
 def validated(fields: Mapping[str, Any]) -> BinaryPrior:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import gammainccinv, xlogy
+from scipy.stats import chi
 
 from gwsurrogate_ml.inference.prior.parts import Given, Interval, Part
 
@@ -86,7 +87,12 @@ class AlignedIsotropic(Aligned):
 
 @dataclass(frozen=True)
 class Isotropic(Part):
-    """Spins of any direction, isotropic, their magnitudes uniform in (0, highest): what precessing models take."""
+    """Spins of any direction, isotropic, their magnitudes uniform in (0, highest): what precessing models take.
+
+    The coordinates are two vectors that are N(0, I_3) each: a spin's direction, the azimuths of the two being `phi_jl` and
+    ``phi_jl + phi_12``, and a radius of the distribution of a normal vector's, the magnitude's quantile. They have no seam where an
+    angle begins anew, and none where a spin vanishes or is aligned.
+    """
 
     highest: float = 0.99
     names = ("a_1", "a_2", "tilt_1", "tilt_2", "phi_12", "phi_jl")
@@ -99,3 +105,28 @@ class Isotropic(Part):
         tilts = {name: Sine(name=name) for name in self.names[2:4]}
         azimuths = {name: Uniform(0.0, 2 * np.pi, name=name, boundary="periodic") for name in self.names[4:]}
         return magnitudes | tilts | azimuths
+
+    def to_uniform(self, values: np.ndarray, given: Given) -> np.ndarray:
+        """Cumulative prior (N, 6)."""
+        a, tilt, phi = values[:, :2], values[:, 2:4], values[:, 4:]
+        return np.concatenate([a / self.highest, 0.5 * (1 - np.cos(tilt)), phi / (2 * np.pi)], axis=1)
+
+    def from_uniform(self, u: np.ndarray, given: Given) -> np.ndarray:
+        """Quantiles (N, 6) to magnitudes, tilts and azimuths."""
+        return np.concatenate([self.highest * u[:, :2], np.arccos(1 - 2 * u[:, 2:4]), 2 * np.pi * u[:, 4:]], axis=1)
+
+    def to_normal(self, values: np.ndarray, given: Given) -> np.ndarray:
+        """Both vectors (N, 6)."""
+        radius = chi.ppf(np.minimum(values[:, :2] / self.highest, 1 - 1e-15), 3)
+        tilt, azimuth = values[:, 2:4], values[:, 5:] + np.stack([np.zeros(len(values)), values[:, 4]], axis=1)
+        flat = radius * np.sin(tilt)
+        both = np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), radius * np.cos(tilt)], axis=2)
+        return both.reshape(len(values), 6)
+
+    def from_normal(self, z: np.ndarray, given: Given) -> np.ndarray:
+        """Inverse of `to_normal`."""
+        x, y, along = np.moveaxis(z.reshape(len(z), 2, 3), 2, 0)
+        azimuth = np.arctan2(y, x)
+        phi_12, phi_jl = np.mod(azimuth[:, 1] - azimuth[:, 0], 2 * np.pi), np.mod(azimuth[:, 0], 2 * np.pi)
+        magnitude = self.highest * chi.cdf(np.sqrt(x**2 + y**2 + along**2), 3)
+        return np.column_stack([magnitude, np.arctan2(np.hypot(x, y), along), phi_12, phi_jl])

@@ -43,7 +43,7 @@ def whitened_bands(
 
 
 def derived(parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Masses, effective spin, redshift (astropy's Planck15, as bilby's default) and source-frame masses."""
+    """Masses, effective spins, redshift (astropy's Planck15, as bilby's default) and source-frame masses."""
     from bilby.gw.cosmology import get_cosmology
 
     mass_1, mass_2 = component_masses(parameters["chirp_mass"], parameters["mass_ratio"])
@@ -63,7 +63,17 @@ def derived(parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         "chi_eff": (mass_1 * chi_1 + mass_2 * chi_2) / (mass_1 + mass_2),
         "redshift": redshift,
         **{f"{name}_source": mass / (1 + redshift) for name, mass in source.items()},
+        **_precession(parameters),
     }
+
+
+def _precession(parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The effective precession spin of spins in any direction (Schmidt et al. 2015, arXiv:1408.1810)."""
+    if "a_1" not in parameters:
+        return {}
+    flat_1, flat_2 = (parameters[f"a_{body}"] * np.sin(parameters[f"tilt_{body}"]) for body in (1, 2))
+    q = parameters["mass_ratio"]
+    return {"chi_p": np.maximum(flat_1, q * (4 * q + 3) / (4 + 3 * q) * flat_2)}
 
 
 def _along_orbit(parameters: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

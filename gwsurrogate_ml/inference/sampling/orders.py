@@ -1,30 +1,46 @@
 """The sampler of models with any modes and any spins: inclination proposed with the model's parameters, six integrated.
 
 A draw's waveforms are transformed order by order, its extrinsic parameters are drawn with its likelihood, and nothing large is kept
-of it.
+of it. That integral may be approximate: orders of models whose dynamics depend on the phase are, frequencies are few, times coarse.
+The likelihood of final draws is then computed anew, without any of that, at the extrinsic parameters that were drawn
+(`OrdersSampler.exact`): with the approximate integral Z and likelihood l and the exact one L, a draw of Z/q l/Z counts for
+``Z/q L/l``, whose mean is the evidence whatever l is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.signal import CZT
 from scipy.special import ndtr
 
 from gwsurrogate_ml.conventions import EXTRINSIC
 from gwsurrogate_ml.errors import GwsmlError
-from gwsurrogate_ml.inference.extrinsic.orders import OrderPoints, OrdersIntegral
+from gwsurrogate_ml.inference.extrinsic.orders import SKIP, OrderPoints, OrdersIntegral
 from gwsurrogate_ml.inference.extrinsic.points import keep_best, quasi_random
+from gwsurrogate_ml.inference.likelihood.coarse import CoarseBand
 from gwsurrogate_ml.inference.likelihood.detectors import sky_angles
+from gwsurrogate_ml.inference.likelihood.window import TimeWindow
 from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.sampling.loud import unlike
 from gwsurrogate_ml.inference.sampling.sampler import TOO_FEW, Evaluated, EventSampler, Known, numbered
 from gwsurrogate_ml.inference.weights import effective_size, log_sum
+from gwsurrogate_ml.kernels.threads import in_threads
 
-WEAK = 1e-9
-"""Share of a waveform's power below which an order is left out: what noise makes of it in log likelihood is a thousandth at a
+WEAK = 1e-6
+"""Share of a waveform's power below which an order is left out: what noise makes of it in log likelihood is 0.04 at a
 signal-to-noise ratio of 40."""
+COARSER = 2.0
+"""Step of the series in units of that of samplers whose series must be exact."""
+LIGHTER = 0.85
+"""Chirp mass, in units of the loudest template's, from which on signals fit the nodes of `CoarseBand`."""
+MOST, FAINT = 8, 30.0
+"""Binaries for which points are chosen, and the log of the share of the largest term below which a point is of no use to one."""
+TOGETHER = 8
+"""Binaries whose waveforms are made together."""
+EXACT = 64
+"""Draws whose exact likelihoods are computed together."""
 INCLINATIONS = (0.4, 1.1, 2.0, 2.7)
 """theta_jn (rad) of the loudest template, for the first sets of points."""
 
@@ -66,10 +82,9 @@ class OrdersSampler(EventSampler):
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.sets: list[OrdersIntegral] = []
-        # The window is a small part of the segment: a chirp transform gives its times alone.
-        turn = 2j * np.pi / self.likelihood.segment.duration
-        steps, n = np.exp(turn * self.window.step), int(self.likelihood.band[-1]) + 1
-        self._zoom = CZT(n, self.window.size, steps, np.exp(-turn * self.window.start))
+        w = self.window
+        self.window = TimeWindow(w.start, COARSER * w.step, int(np.ceil(w.size / COARSER)))
+        self.coarse = CoarseBand(self.likelihood, self.window, LIGHTER * float(self.found.theta[0]))
 
     @property
     def proposed(self) -> InclinedPrior:
@@ -93,28 +108,28 @@ class OrdersSampler(EventSampler):
         rows = np.repeat(self.found.theta[None], len(INCLINATIONS), axis=0)
         return self.known(np.column_stack([rows, INCLINATIONS]), stage)
 
-    def spectra(self, theta: np.ndarray) -> Spectra:
-        """One binary (n,) against the data, orders that hardly count left out."""
+    def _each(self, theta: np.ndarray) -> Iterator[Spectra]:
+        """Binaries (N, n) against the data, one after the other, orders that hardly count left out."""
         likelihood = self.likelihood
-        binaries = likelihood.space.binaries(theta[None, :-1])
-        orders, spectra = likelihood.model.orders(binaries, likelihood.grid, theta[-1:])
-        h, weight = spectra[0], likelihood.weight
-        power = np.einsum("mpf,f->m", np.abs(h) ** 2, weight.sum(axis=0))
+        for first in range(0, len(theta), TOGETHER):
+            some = theta[first : first + TOGETHER]
+            orders, spectra = likelihood.model.orders(likelihood.space.binaries(some[:, :-1]), likelihood.grid, some[:, -1])
+            for h in spectra[:, :, :, self.coarse.nodes]:
+                yield self._against(orders, h)
+
+    def _against(self, orders: np.ndarray, h: np.ndarray) -> Spectra:
+        """One binary's orders (n_m, 2, n_nodes) against the data."""
+        power = np.einsum("mpf,f->m", h.real**2 + h.imag**2, self.coarse.weight.sum(axis=0))
         kept = power > WEAK * power.sum()
         orders, h = orders[kept], h[kept]
-        n_det, n = len(weight), self._zoom.n
-        series = np.empty((len(orders), 2, n_det, self.window.size), dtype=np.complex128)
-        gram = np.empty((n_det, len(orders), 2, len(orders), 2), dtype=np.complex128)
-        flat = h.reshape(-1, h.shape[-1])[:, :n]
-        for d in range(n_det):
-            rows = np.conj(flat) * (weight[d] * likelihood.strain[d])[:n]
-            series[:, :, d] = self._zoom(rows).reshape(len(orders), 2, -1)
-            gram[d] = ((np.conj(flat) * weight[d, :n]) @ flat.T).reshape(len(orders), 2, len(orders), 2)
-        return Spectra(orders, series, gram)
+        flat, n_m = h.reshape(-1, h.shape[-1]), len(orders)
+        series, gram = self.coarse.series(flat), self.coarse.gram(flat)
+        return Spectra(orders, series.reshape(n_m, 2, *series.shape[1:]), gram.reshape(-1, n_m, 2, n_m, 2))
 
-    def build_sets(self, known: Known, log2_n: int = 16) -> None:
+    def build_sets(self, known: Known, log2_n: int = 15) -> None:
         """Choose the points that count for a few likely binaries, each at its own inclination."""
-        binaries = [self.spectra(theta) for theta in known[0]]
+        every = -(-len(known[0]) // MOST)
+        binaries = list(self._each(known[0][::every]))
         typical, norms = self._typical(binaries)
         seeds = np.random.SeedSequence([self.seed, 78, len(binaries)]).generate_state(2 * self.n_sets)
         sets, counts = [], []
@@ -124,7 +139,7 @@ class OrdersSampler(EventSampler):
             candidates = self._integral(OrderPoints.of(plain, seed))
             mean = np.zeros(len(plain))
             for orders, series, gram in binaries:
-                terms, _ = candidates.terms(orders, series, gram)
+                terms, *_ = candidates.terms(orders, series, gram, skip=FAINT)
                 if np.isfinite(total := log_sum(terms)):
                     mean += np.exp(terms - plain.log_weight - total)
             if not np.any(mean > 0):
@@ -156,32 +171,49 @@ class OrdersSampler(EventSampler):
         """See `EventSampler.marginal`; the extrinsic parameters of each draw are drawn at once."""
         integral, rng = self.sets[number], np.random.default_rng([self.seed, 79, number, int(rows[0]), len(draws.z)])
         points, start = integral.points, self.likelihood.segment.start_time
-        draws.shift[rows] = 0.0
-        for row in rows:
-            orders, series, gram = self.spectra(draws.theta[row])
-            terms, phases = integral.terms(orders, series, gram, exact=False)
-            total = log_sum(terms)
-            draws.log_likelihood[row], draws.effective[row] = (
-                total,
-                effective_size(terms) if np.isfinite(total) else 0.0,
-            )
-            if not np.isfinite(total):
-                draws.extrinsic[row] = np.nan
-                continue
-            e, phase, distance, log_likelihood, snr = integral.draw(orders, series, gram, terms, phases, rng)
-            time = np.array([start + points.points.geocentre[e]])
-            ra, dec = sky_angles(points.points.direction[e : e + 1], time)
-            place = {
-                "luminosity_distance": distance,
-                "phase": phase,
-                "psi": points.psi[e],
-                "ra": ra[0],
-                "dec": dec[0],
-                "geocent_time": time[0],
-                "log_likelihood": log_likelihood,
-                "network_snr": snr,
-            }
-            draws.extrinsic[row] = [place[name] for name in self.drawn_at_once]
+        draws.shift[rows], draws.extrinsic[rows] = 0.0, np.nan
+        found, chosen = [], []
+        for row, binary in zip(rows, self._each(draws.theta[rows]), strict=True):
+            terms, phases, matches, powers = integral.terms(*binary, skip=SKIP)
+            draws.log_likelihood[row] = total = log_sum(terms)
+            draws.effective[row] = effective_size(terms) if np.isfinite(total) else 0.0
+            if np.isfinite(total):
+                at, *there = integral.draw(terms, matches, powers, rng)
+                found.append(row)
+                chosen.append((at, phases[at] % (2 * np.pi), *there))
+        if not found:
+            return
+        e, phase, distance, log_likelihood, snr = (np.array(column) for column in zip(*chosen, strict=True))
+        time = start + points.points.geocentre[e]
+        ra, dec = sky_angles(points.points.direction[e], time)
+        place = {
+            "luminosity_distance": distance,
+            "phase": phase,
+            "psi": points.psi[e],
+            "ra": ra,
+            "dec": dec,
+            "geocent_time": time,
+            "log_likelihood": log_likelihood,
+            "network_snr": snr,
+        }
+        draws.extrinsic[found] = np.column_stack([place[name] for name in self.drawn_at_once])
+
+    def exact(self, draws: Evaluated, rows: np.ndarray) -> np.ndarray:
+        """See `EventSampler.exact`: at the extrinsic parameters that were drawn, by the model's `transforms`."""
+        out = np.empty((len(rows), 2))
+        blocks = range(0, len(rows), EXACT)
+        done = iter(range(1, len(blocks) + 1))
+
+        def work(which: slice) -> None:
+            for first in blocks[which]:
+                some = rows[first : first + EXACT]
+                table = dict(zip(self.proposed.names, draws.theta[some].T, strict=True))
+                table |= dict(zip(self.drawn_at_once, draws.extrinsic[some].T, strict=True))
+                out[first : first + EXACT] = np.column_stack(self.likelihood.log_ratio_and_power(table))
+                self.progress("exact likelihoods", next(done), len(blocks))
+
+        in_threads(work, len(blocks), block=1)
+        return out
 
     def completed(self, draws: Evaluated, rows: np.ndarray, number: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """See `EventSampler.completed`: what was drawn with the likelihood."""

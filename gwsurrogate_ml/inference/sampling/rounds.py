@@ -18,6 +18,7 @@ from gwsurrogate_ml.errors import DomainError, DomainWarning
 from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.proposal.flows import FlowProposal, Proposal, fit_flow
 from gwsurrogate_ml.inference.sampling.checkpoint import Steps
+from gwsurrogate_ml.inference.sampling.exact import exactly_weighed
 from gwsurrogate_ml.inference.sampling.mixture import Mixture, join
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
 from gwsurrogate_ml.inference.weights import effective_size, resample, summarise
@@ -287,7 +288,8 @@ def settled_draws(
         seed += 1000
         shares, more = learn(sampler, pool, found, seed, options, most=1, steps=steps)
         rounds += [entry | {"proposal": f"repair {attempt}"} for entry in more]
-    return draws, log_weights, rounds
+    draws, log_weights, last = exactly_weighed(sampler, draws, log_weights, steps)
+    return draws, log_weights, rounds + last
 
 
 def split(n: int, shares: np.ndarray) -> list[int]:

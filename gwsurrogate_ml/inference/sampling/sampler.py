@@ -162,6 +162,11 @@ class EventSampler(ABC):
     def completed(self, draws: Evaluated, rows: np.ndarray, number: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Extrinsic parameters of draws of the set `number`, with `log_likelihood` (ratio to noise) and `network_snr` (optimal)."""
 
+    def exact(self, draws: Evaluated, rows: np.ndarray) -> np.ndarray:
+        """Log likelihood ratio and <h|h> (N, 2) of the draws `rows`, nothing approximated, at the extrinsic parameters that were
+        drawn with them: of samplers with parameters that are `drawn_at_once`."""
+        raise NotImplementedError
+
     @abstractmethod
     def tensors(self) -> dict[str, np.ndarray]:
         """What changes as an analysis goes on."""

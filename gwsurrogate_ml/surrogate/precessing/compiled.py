@@ -92,8 +92,14 @@ def harmonics(
     return out
 
 
+@lru_cache(maxsize=8)
+def _knots_from(model: AlignedModes, q: float, chi1: float, chi2: float, start: float) -> aligned_compiled.Knots:
+    # Frequency and modes ask in turn, for phases of one binary too: the networks are most of the time it takes.
+    return model.at_knots(np.array([[q, chi1, chi2]]), start)
+
+
 def _knots(model: AlignedModes, q: float, chi1: float, chi2: float, times: np.ndarray) -> aligned_compiled.Knots:
-    return model.at_knots(np.array([[q, chi1, chi2]]), times.min())
+    return _knots_from(model, q, chi1, chi2, min(float(times.min()), model.t_join))
 
 
 def aligned_phase(model: AlignedModes, q: float, chi1: float, chi2: float, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,6 +15,7 @@ from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.surrogate.aligned.physical import PhysicalModes
 from gwsurrogate_ml.surrogate.model import Surrogate
 from gwsurrogate_ml.surrogate.precessing import compiled, rotation
+from gwsurrogate_ml.surrogate.precessing import orders as by_order
 from gwsurrogate_ml.surrogate.precessing.coorbital import MODES
 from gwsurrogate_ml.surrogate.precessing.modes import SEEN, Evolved, PrecessingModes
 from gwsurrogate_ml.surrogate.precessing.remnant import PrecessingRemnant, remnant
@@ -46,6 +47,18 @@ class _Orbit(NamedTuple):
     def of(cls, binary: Binaries, theta_jn: float, f_ref: float, phase: float) -> _Orbit:
         """The first of some binaries by bilby's angles."""
         return cls(float(binary.mass_1[0]), float(binary.mass_2[0]), *spins_in_orbit(binary, theta_jn, f_ref, phase))
+
+
+EARLY = -3900.0
+"""M before which `orders` does not begin for the sake of the orders above m = 2: before it two passes are needed."""
+ENOUGH = 3.5
+"""Order of the orbital phase whose ringdown `orders` still samples."""
+
+
+def _turned(spin: np.ndarray, phase: float) -> np.ndarray:
+    """A spin (3,) in a frame that is turned by `phase` about z."""
+    c, s = math.cos(phase), math.sin(phase)
+    return np.array([c * spin[0] + s * spin[1], c * spin[1] - s * spin[0], spin[2]])
 
 
 class _Seen(NamedTuple):
@@ -85,6 +98,7 @@ class PrecessingSurrogate(WaveformModel):
     """
 
     space = PRECESSING
+    has_samples = True
     modes: tuple[ModeKey, ...] = tuple((l, m) for l, m in SEEN if m > 0)
 
     def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray], aligned: Surrogate) -> None:
@@ -189,19 +203,29 @@ class PrecessingSurrogate(WaveformModel):
                 f"{error}; at {lowest:g} Hz that are total masses of {smallest[0]:.1f} to {largest[0]:.0f} solar masses with these "
                 f"spins, and this one has {total:g}"
             ) from error
+        begin, cycle = self._begin(t_start, f_min, unit, room, total)
+        return _Seen(model.evolve(*one, t_ref, begin), iota, 0.5 * np.pi - phase, begin, cycle, unit)
+
+    def _begin(
+        self, t_start: float, f_min: float, unit: float, room: float, total: float, early: float = -math.inf
+    ) -> tuple[float, float]:
+        """Where (M) a waveform begins whose (2,2) mode passes `f_min` at `t_start`, and how long it is faded in.
+
+        With `room` it begins so early that all orders are there from `f_min` on, but for that not before `early`.
+        """
         cycle = 1.0 / f_min / unit
         begin = t_start - cycle
         if room:
             # Time to the peak goes with frequency to the power -8/3; of the early inspiral no more than is asked for.
-            earliest = max(t_start * (TOP / 2) ** (8 / 3), -room / unit, model.t_join)
-            begin = min(begin, earliest)
+            earliest = max(t_start * (TOP / 2) ** (8 / 3), -room / unit, self.mode_model.t_join)
+            begin = min(begin, max(earliest, early))
             cycle = max(cycle, 0.1 * (t_start - begin))
-        if begin < model.t_min:
+        if begin < self.t_min:
             raise DomainError(
-                f"the waveform of total mass {total:g} is known from {-model.t_min * unit:.2f} s before its peak, a cycle more is "
+                f"the waveform of total mass {total:g} is known from {-self.t_min * unit:.2f} s before its peak, a cycle more is "
                 f"needed to begin at {f_min:g} Hz: raise f_min or the mass"
             )
-        return _Seen(model.evolve(*one, t_ref, begin), iota, 0.5 * np.pi - phase, begin, cycle, unit)
+        return begin, cycle
 
     def _sampled(self, seen: _Seen, sampling_frequency: float) -> tuple[np.ndarray, int]:
         """h_plus - i h_cross (n,) at 1 Mpc, tapered over its first cycle, and the first sample's number from the peak."""
@@ -388,14 +412,39 @@ class PrecessingSurrogate(WaveformModel):
         return self._segment(_Orbit.of(binary, theta_jn, grid.f_min, phase), grid, grid.f_min, phase)
 
     def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See `WaveformModel.orders`; spins belong to `f_min`. A Fourier transform over as many phases as there are orders."""
-        orders = np.arange(-TOP, TOP + 1)
-        phases = 2 * np.pi * np.arange(len(orders)) / len(orders)
-        out = np.empty((len(binaries), len(orders), 2, grid.n_f), np.complex128)
-        for i in range(len(binaries)):
-            rows = np.stack([self._bilby(binaries[i : i + 1], grid, float(theta_jn[i]), float(phase)) for phase in phases])
-            out[i] = (np.fft.fft(rows, axis=0) / len(orders))[orders % len(orders)]
-        return orders, out
+        """See `WaveformModel.orders`; spins belong to `f_min`. Close, not exact: see `precessing.orders`; `transforms` is."""
+        out = np.zeros((len(binaries), 2 * TOP + 1, 2, grid.n_f), np.complex128)
+        for i, row in enumerate(out):
+            self._by_order(binaries[i : i + 1], grid, float(theta_jn[i]), row)
+        return np.arange(-TOP, TOP + 1), out
+
+    def _by_order(self, binary: Binaries, grid: Grid, theta_jn: float, out: np.ndarray) -> None:
+        """Add spectra of one binary at 1 Mpc to `out` (2 TOP + 1, 2, n_f)."""
+        (m_1,), (m_2,) = binary.mass_1, binary.mass_2
+        iota, chi1, chi2 = spins_in_orbit(binary, theta_jn, grid.f_min, 0.0)
+        total, model = float(m_1 + m_2), self.mode_model
+        unit = total * MTSUN_SI
+        one = q, chi1, chi2 = model.one(float(m_1 / m_2), chi1, chi2, {})
+        t_ref = model.reference(*one, f_ref=grid.f_min, total_mass=total)
+        begin, cycle = self._begin(t_ref, grid.f_min, unit, grid.duration - 1.01 * self.t_max * unit, total, EARLY)
+        evolved = [model.evolve(q, _turned(chi1, p), _turned(chi2, p), t_ref, begin) for p in by_order.PHASES]
+        # As coarse as the ringdown of the orders up to m = 3 allows: higher ones hold next to nothing there.
+        least = ENOUGH * float(evolved[0].rates[:, 4].max()) / unit / np.pi * grid.duration
+        n = 2 * (grid.n_f - 1)
+        while n < least:
+            n *= 2
+        while n % 2 == 0 and n // 2 >= least:
+            n //= 2
+        span = begin, cycle, self.t_max, unit, grid.duration, n / grid.duration
+        by_order.transformed(evolved, self._orders, self._terms, iota, *span, out)
+
+    def quadrupole(self, binaries: Binaries, grid: Grid) -> np.ndarray:
+        """See `WaveformModel.quadrupole`: that of the aligned model with the spins' components along the orbit, for templates."""
+        return self.aligned.quadrupole(binaries.along_orbit, grid)
+
+    def samples(self, binaries: Binaries, grid: Grid, times: np.ndarray) -> np.ndarray:
+        """See `WaveformModel.samples`, of `quadrupole`."""
+        return self.aligned.samples(binaries.along_orbit, grid, times)
 
     def transforms(
         self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance: np.ndarray

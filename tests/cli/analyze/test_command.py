@@ -184,7 +184,7 @@ def test_config_holds_all_that_repeats_the_run(gw150914: tuple[Path, Result]) ->
     assert words[:2] == ["gwsml", "analyze"]
     given = dict(zip(words[2::2], words[3::2], strict=True))
     for name, value in config["settings"].items():
-        if name in ("psd", "prior", "higher_modes"):
+        if name in ("psd", "prior", "higher_modes", "surrogate"):
             assert not value
         else:
             assert type(value)(given[f"--{name.replace('_', '-')}"]) == value
@@ -532,6 +532,10 @@ def test_the_command_that_repeats_an_analysis_keeps_all_digits() -> None:
     words = settings.options()
     assert float(words[words.index("--f-max") + 1]) == settings.f_max
     assert parse_prior([words[words.index("--prior") + 1]]) == settings.prior
+    assert "--surrogate" not in words
+    words = Settings(prior=settings.prior, surrogate="nrphm").options()
+    assert words[words.index("--from-scratch") + 1 :][:2] == ["--surrogate", "nrphm"]
+    assert "nrphm" in Settings(prior=settings.prior, surrogate="nrphm").sha256()
 
 
 def test_the_report_prints_where_there_is_a_browser(demo: Path, tmp_path: Path) -> None:

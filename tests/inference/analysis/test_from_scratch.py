@@ -70,6 +70,31 @@ def test_an_event_from_nothing_has_the_evidence_of_plain_draws_from_the_prior() 
 
 
 @pytest.mark.slow
+def test_a_precessing_event_from_nothing_has_all_its_parameters_and_exact_likelihoods() -> None:
+    config = SegmentConfig(f_max=512.0)
+    rng = np.random.default_rng(6)
+    model = gw.load_surrogate("nrphm")
+    spins = {"a_1": 0.6, "a_2": 0.3, "tilt_1": 1.2, "tilt_2": 0.7, "phi_12": 0.5, "phi_jl": 1.0}
+    truth = {name: value for name, value in TRUTH.items() if name not in ("chi_1", "chi_2")} | spins
+    segment = simulate_segment(truth, model, random_psds(config, rng), config, rng)
+    fields = {"chirp_mass": (26.0, 35.0), "chi": (-0.8, 0.8), "luminosity_distance": (100.0, 3000.0)}
+    options = SamplingOptions(n_sets=2, n_points=512, pilot=600, refine_steps=150, max_rounds=2, on_edge="warn")
+    result = sample_event(segment, fields, model=model, n=400, options=options)
+    assert result.sample_efficiency > 0.03
+    p = result.posterior
+    assert {"a_1", "tilt_2", "phi_jl", "chi_p", "theta_jn"} <= set(p)
+    low, high = p["chirp_mass"].quantile([0.01, 0.99])
+    assert low < truth["chirp_mass"] < high
+    rows = p.iloc[:8]
+    table = {name: rows[name].to_numpy() for name in truth}
+    exact = SegmentLikelihood(segment, model).log_likelihood_ratio(table)
+    np.testing.assert_allclose(rows["log_likelihood_ratio"], exact, atol=1e-6)
+    assert result.meta["rounds"][-1]["proposal"] == "exact likelihoods"
+    assert result.meta["surrogate"]["name"] == "nrphm"
+    assert set(result.meta["bilby_prior"]) == set(truth)
+
+
+@pytest.mark.slow
 def test_noise_and_impossible_settings_are_refused() -> None:
     config = SegmentConfig(f_max=512.0)
     rng = np.random.default_rng(2)

@@ -18,7 +18,7 @@ from gwsurrogate_ml.inference.prior.composition import ComposedPrior
 from gwsurrogate_ml.inference.prior.extrinsic import Extrinsic
 from gwsurrogate_ml.inference.prior.masses import ChirpMass, MassRatio
 from gwsurrogate_ml.inference.prior.parts import Given, Interval, Part
-from gwsurrogate_ml.inference.prior.spins import AlignedIsotropic, AlignedUniform
+from gwsurrogate_ml.inference.prior.spins import AlignedIsotropic, AlignedUniform, Isotropic
 from gwsurrogate_ml.strain.simulate import simulate
 
 
@@ -106,6 +106,22 @@ def test_isotropic_spins_are_projections_of_uniform_magnitudes() -> None:
     projected = rng.uniform(0, 0.9, 20_000) * rng.uniform(-1, 1, 20_000)
     u = AlignedIsotropic(-0.9, 0.9).to_uniform(np.stack([projected, projected], axis=1), {})
     assert stats.kstest(u[:, 0], "uniform").pvalue > 1e-3
+
+
+def test_spins_of_any_direction_are_two_normal_vectors() -> None:
+    part = Isotropic(0.8)
+    rng = np.random.default_rng(2)
+    bilbys = part.to_bilby()
+    values = part.from_uniform(rng.random((20_000, 6)), {})
+    for name, column in zip(part.names, values.T, strict=True):
+        assert stats.kstest(column, bilbys[name].cdf).pvalue > 1e-3
+    z = part.to_normal(values, {})
+    assert min(stats.kstest(column, "norm").pvalue for column in z.T) > 1e-3
+    assert np.abs(np.corrcoef(z.T) - np.eye(6)).max() < 0.03
+    assert np.allclose(part.from_normal(z, {}), values)
+    # The first vector points as the first spin does, seen from the line of sight: no seam where an azimuth passes 2 pi.
+    near = np.array([[0.5, 0.4, 1.0, 1.2, 0.3, 1e-6], [0.5, 0.4, 1.0, 1.2, 0.3, 2 * np.pi - 1e-6]])
+    assert np.allclose(*part.to_normal(near, {}), atol=1e-5)
 
 
 def test_isotropic_spins_keep_their_digits_at_zero_and_at_the_ends() -> None:

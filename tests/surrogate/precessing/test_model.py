@@ -262,17 +262,6 @@ def test_polarizations_are_the_modes_seen_from_the_observer(sur) -> None:
     assert np.abs(found - seen).max() < 1e-3 * np.abs(seen).max()
 
 
-def test_orders_sum_to_the_waveform(sur) -> None:
-    """To what the dynamics themselves depend on the orbital phase."""
-    grid, theta = Grid(4.0, 1024.0, 20.0), np.array([1.1])
-    binaries = binary_of()
-    orders, spectra = sur.orders(binaries, grid, theta)
-    for phase in (0.4, 2.2):
-        summed = np.einsum("m,mpf->pf", np.exp(1j * phase * orders), spectra[0])
-        direct = sur.transforms(binaries, grid, theta, np.array([phase]), np.ones(1))[0]
-        assert np.linalg.norm(summed - direct) < 0.03 * np.linalg.norm(direct)
-
-
 @pytest.mark.slow
 def test_it_is_a_waveform_model_like_others(sur) -> None:
     model = load_model("nrphm")

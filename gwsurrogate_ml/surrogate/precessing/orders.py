@@ -1,0 +1,217 @@
+"""A precessing binary's transforms order by order in the orbital phase, from its dynamics at three phases.
+
+With the spins fixed towards the observer, the orbital phase ``phase`` at the reference turns the waveform as
+``h(t) = sum_m exp(-i m (Phi(t) + phase)) A_m(t; phase)``: were the dynamics averaged over the orbit, A_m would not depend on the
+phase. It does, weakly, because rates and co-orbital modes are polynomials of the spins' components in the frame that turns with
+the orbit. Half a turn reverses the components in the plane: rates of the orbit and the symmetric parts of the modes stay what they
+are, antisymmetric parts reverse their sign. Three phases a third of half a turn apart therefore give six, and these the orders -2
+to 2 of A_m in the phase. What is lost begins with the third order, and parts below `NEGLIGIBLE`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.fft import fft
+
+from gwsurrogate_ml.conventions import MPC_SECONDS
+from gwsurrogate_ml.errors import DomainError
+from gwsurrogate_ml.jit import njit
+from gwsurrogate_ml.surrogate.precessing.coorbital import MODES
+from gwsurrogate_ml.surrogate.precessing.modes import Evolved
+from gwsurrogate_ml.surrogate.precessing.rotation import Terms, polynomials, seen_from
+from gwsurrogate_ml.waveform.conditioning import start_taper
+from gwsurrogate_ml.waveform.spline import hermite, slopes
+
+TOP, N_PHASES, REACH = 5, 3, 2
+"""Highest order; phases that are integrated; highest order of A_m in the phase."""
+NEGLIGIBLE = 3e-4
+"""Share of the largest |A_m| below which a part of it is left out."""
+PHASES = np.pi * np.arange(N_PHASES) / N_PHASES
+
+_FOURIER = np.exp(-1j * np.pi / N_PHASES * np.outer(np.arange(-REACH, REACH + 1), np.arange(2 * N_PHASES))) / (2 * N_PHASES)
+_SIGN = np.array([(-1.0) ** l for l, _ in MODES])
+_MIRROR = np.array([MODES.index((l, -m)) for l, m in MODES])
+
+
+@njit(nogil=True)
+def _seen(
+    frames: np.ndarray,
+    coorbital: np.ndarray,
+    orders: np.ndarray,
+    terms: Terms,
+    mirror: np.ndarray,
+    sign: np.ndarray,
+    theta: float,
+    phi: float,
+    turn: np.ndarray,
+    first: int,
+    out: np.ndarray,
+) -> None:
+    """Add ``exp(i m turn)`` times what an observer sees of the co-orbital modes of order m to `out` (2, 11, n_t) complex128: of
+    the symmetric and of the antisymmetric ones (under reflection in the orbital plane), from the time number `first` on."""
+    y, power = np.empty(orders.size, np.complex128), np.empty(11, np.complex128)
+    for i in range(first, len(frames)):
+        a, b = seen_from(frames[i], theta, phi)
+        polynomials(terms, a, b, y)
+        one = complex(np.cos(turn[i]), np.sin(turn[i]))
+        power[5] = 1.0
+        for m in range(1, 6):
+            power[5 + m] = power[4 + m] * one
+            power[5 - m] = power[5 + m].conjugate()
+        for k in range(orders.size):
+            mirrored = sign[k] * coorbital[i, mirror[k]].conjugate()
+            seen = 0.5 * power[orders[k] + 5] * y[k]
+            out[0, orders[k] + 5, i] += (coorbital[i, k] + mirrored) * seen
+            out[1, orders[k] + 5, i] += (coorbital[i, k] - mirrored) * seen
+
+
+def slow_parts(
+    evolved: list[Evolved], orders: np.ndarray, terms: Terms, theta: float, place: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The orders in the phase of all A_m at the model's times.
+
+    Parameters
+    ----------
+    evolved : one binary, its spins turned back by each of `PHASES`
+    orders, terms : of `MODES`
+    theta : float, rad
+        inclination at the reference
+    place : int
+        first time that is needed
+
+    Returns
+    -------
+    phase, rate : (n_nodes,) float64
+        the orbital phase and its rate at the nodes, means over the phases
+    parts : (2 TOP + 1, 2 REACH + 1, n_t) complex128
+        of order m - TOP, and n - REACH of it
+    """
+    nodes, times = evolved[0].nodes, evolved[0].times
+    states = np.mean([e.states[:, 4] for e in evolved], axis=0)
+    rates = np.mean([e.rates[:, 4] for e in evolved], axis=0)
+    by_phase = np.empty((2 * N_PHASES, 2 * TOP + 1, len(times)), np.complex128)
+    for k, (e, phase) in enumerate(zip(evolved, PHASES, strict=True)):
+        ahead = hermite(nodes, e.states[:, 4] - states, e.rates[:, 4] - rates, times)
+        both = np.zeros((2, 2 * TOP + 1, len(times)), np.complex128)
+        observer = theta, 0.5 * np.pi - phase, phase - ahead
+        _seen(e.frames, e.coorbital, orders, terms, _MIRROR, _SIGN, *observer, place, both)
+        by_phase[k], by_phase[k + N_PHASES] = both[0] + both[1], both[0] - both[1]
+    parts = (_FOURIER @ by_phase.reshape(2 * N_PHASES, -1)).reshape(2 * REACH + 1, *by_phase.shape[1:])
+    return states, rates, np.moveaxis(parts, 0, 1)
+
+
+@njit(nogil=True, fastmath=True)
+def _series(
+    nodes: np.ndarray,
+    phase: np.ndarray,
+    rate: np.ndarray,
+    times: np.ndarray,
+    values: np.ndarray,
+    tilts: np.ndarray,
+    carrier: np.ndarray,
+    target: np.ndarray,
+    start: float,
+    step: float,
+    out: np.ndarray,
+) -> None:
+    """Add ``exp(-i carrier phase) (values)`` at ``start + j step`` (M) to rows `target` of `out` (n_orders, n), part by part;
+    `values`, `tilts` (2 n_parts, n_t) are real and imaginary parts and their slopes."""
+    n = out.shape[1]
+    at = start + step * np.arange(n)
+    angle = hermite(nodes, phase, rate, at)
+    cosine, sine = np.cos(angle), np.sin(angle)
+    turn_real, turn_imaginary = np.empty((6, n)), np.empty((6, n))
+    turn_real[0], turn_imaginary[0] = 1.0, 0.0
+    for m in range(1, 6):
+        turn_real[m] = turn_real[m - 1] * cosine - turn_imaginary[m - 1] * sine
+        turn_imaginary[m] = turn_real[m - 1] * sine + turn_imaginary[m - 1] * cosine
+    for p in range(carrier.size):
+        row, m = out[target[p]], carrier[p]
+        c, sign = turn_real[abs(m)], -1.0 if m > 0 else 1.0
+        s = turn_imaginary[abs(m)]
+        j, i = 0, 0
+        while j < n:
+            while i < times.size - 2 and times[i + 1] <= at[j]:
+                i += 1
+            width = times[i + 1] - times[i]
+            a, b = values[2 * p, i], tilts[2 * p, i]
+            e, f = values[2 * p + 1, i], tilts[2 * p + 1, i]
+            mean, mean_i = (values[2 * p, i + 1] - a) / width, (values[2 * p + 1, i + 1] - e) / width
+            c2 = (3.0 * mean - 2.0 * b - tilts[2 * p, i + 1]) / width
+            c3 = (b + tilts[2 * p, i + 1] - 2.0 * mean) / (width * width)
+            d2 = (3.0 * mean_i - 2.0 * f - tilts[2 * p + 1, i + 1]) / width
+            d3 = (f + tilts[2 * p + 1, i + 1] - 2.0 * mean_i) / (width * width)
+            last = n
+            if i < times.size - 2:
+                last = min(n, int(np.ceil((times[i + 1] - start) / step)))
+                if last <= j:
+                    last = j + 1
+            for k in range(j, last):
+                x = at[k] - times[i]
+                u = a + x * (b + x * (c2 + x * c3))
+                v = e + x * (f + x * (d2 + x * d3))
+                row[k] += complex(u * c[k] - sign * v * s[k], v * c[k] + sign * u * s[k])
+            j = last
+
+
+def transformed(
+    evolved: list[Evolved],
+    orders: np.ndarray,
+    terms: Terms,
+    theta: float,
+    begin: float,
+    cycle: float,
+    end: float,
+    unit: float,
+    duration: float,
+    rate: float,
+    out: np.ndarray,
+) -> None:
+    """Add spectra in 1/Hz at 1 Mpc of the orders -TOP to TOP, peak at t = 0 of the periodic segment, to `out` (2 TOP + 1, 2, n_f).
+
+    Parameters
+    ----------
+    evolved, orders, terms, theta : as for `slow_parts`
+    begin, cycle, end : float, M
+        where the waveform begins and ends, and how long it is faded in
+    unit : float, s
+        of one M
+    duration : float, s; rate : float, Hz
+        of the segment, and of the series that is transformed: beyond half of it nothing is added
+    """
+    e, step = evolved[0], 1.0 / rate / unit
+    first, last = math.ceil(begin / step), math.floor(end / step)
+    place = max(int(np.searchsorted(e.times, first * step, side="right")) - 4, 0)
+    phase, slope, parts = slow_parts(evolved, orders, terms, theta, place)
+    size = np.abs(parts[:, :, place:]).max(axis=2)
+    m, n = np.indices(size.shape)
+    total = (m - TOP) - (n - REACH)
+    kept = (size > NEGLIGIBLE * size.max()) & (np.abs(total) <= TOP)
+    rows = parts[kept][:, place:]
+    values = np.stack([rows.real, rows.imag], axis=1).reshape(2 * len(rows), -1)
+    times = e.times[place:].copy()
+    h = np.zeros((2 * TOP + 1, last - first + 1), np.complex128)
+    given = (times, values, slopes(times, values), (m - TOP)[kept], total[kept] + TOP)
+    _series(e.nodes, phase, slope, *given, first * step, step, h)
+    ramp = max(math.ceil(cycle / step), 1)
+    h[:, :ramp] *= start_taper(np.arange(ramp, dtype=np.float64), 0.0, float(ramp))
+    size_of = round(duration * rate)
+    if h.shape[1] > size_of:
+        raise DomainError(
+            f"the signal is {h.shape[1] / rate:.2f} s long from f_min: the segment of {duration:g} s is too short, take a longer "
+            "one or a higher f_min"
+        )
+    series = np.zeros((2 * TOP + 1, size_of), np.complex128)
+    series[:, : h.shape[1] + first], series[:, first:] = h[:, -first:], h[:, :-first]
+    top = min(out.shape[2], size_of // 2)
+    there = np.flatnonzero(np.bincount(total[kept] + TOP, minlength=2 * TOP + 1))
+    for row, k in zip(fft(series[there], axis=1), there, strict=True):
+        # The order exp(-i k phase) of h is exp(i k phase) of its conjugate: h_plus = Re h and h_cross = -Im h hold both.
+        down = (0.5 * unit / MPC_SECONDS / rate) * row[:top]
+        up = (0.5 * unit / MPC_SECONDS / rate) * np.conj(np.concatenate([row[:1], row[:-top:-1]]))
+        out[k, 0, :top] += up
+        out[k, 1, :top] -= 1j * up
+        out[2 * TOP - k, 0, :top] += down
+        out[2 * TOP - k, 1, :top] += 1j * down
