@@ -18,11 +18,14 @@ import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.inference.analysis.arrival import analysed, require_data
-from gwsurrogate_ml.inference.analysis.conclude import ALONE, conclude, require_signal, require_strain
+from gwsurrogate_ml.inference.analysis.conclude import ALONE, conclude, require_signal, require_strain, templates
+from gwsurrogate_ml.inference.analysis.nuisances import Integration
 from gwsurrogate_ml.inference.analysis.preflight import draws_and_seed, spectrum_flags
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import search
+from gwsurrogate_ml.inference.nuisances.envelope import Calibration
+from gwsurrogate_ml.inference.nuisances.prior import requested
 from gwsurrogate_ml.inference.prior.binary import as_prior
 from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.prior.span import require_covered
@@ -60,6 +63,8 @@ def sample_event(
     progress: Callable[[str, int, int], None] | None = None,
     options: SamplingOptions | None = None,
     checkpoint: str | Path | None = None,
+    calibration: Calibration | None = None,
+    waveform_error: str | tuple[float, float] | None = None,
 ) -> Result:
     """The posterior of an event without a trained estimator: for any prior, band and duration the waveform model covers.
 
@@ -75,7 +80,7 @@ def sample_event(
         a model by its name: a surrogate, also by its folder, or "lal:APPROXIMANT"; precessing ones need a prior over all spins
     model : WaveformModel, optional
         instead of loading `surrogate`; see `load_model`
-    n, seed, progress, options, checkpoint : as for `Estimator.sample`
+    n, seed, progress, options, checkpoint, calibration, waveform_error : as for `Estimator.sample`
 
     Returns
     -------
@@ -93,6 +98,9 @@ def sample_event(
     started = time.perf_counter()
     options = options or SamplingOptions()
     n, seed = draws_and_seed(n, seed)
+    require_data(data)
+    band = data if isinstance(data, AnalysisSegment) else segment or SegmentConfig()
+    asked = requested(data.detectors, (band.f_min, band.f_max), calibration, waveform_error)
     prior = as_prior(prior, getattr(data, "gps", None))
     report = progress or (lambda stage, done, total: None)
     model = load_model(surrogate if model is None else model)
@@ -109,7 +117,8 @@ def sample_event(
     flags = spectrum_flags(likelihood, found)
     require_signal(found, prior)
     kind = QuadrupoleSampler if model.quadrupole_only else OrdersSampler  # phase and inclination integrated where that is exact
-    sampler = kind(likelihood, prior, found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report)
+    errors = Integration.of(asked, likelihood, found)
+    sampler = kind(errors.drawn_from, prior, errors.found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report)
     sampler.build_sets(sampler.first_known("first draws"), log2_n=15)
     start = PriorProposal(len(sampler.proposed.names))
     origin = {"estimator": "none: rounds on this event", "surrogate": model.identity, "flags": flags}
@@ -120,6 +129,7 @@ def sample_event(
         "n": n,
         "seed": seed,
     }
+    fixed |= errors.identity
     steps = kept_in(checkpoint, segment=cut, probe=found.waveform, **fixed)
     first = partial(sampler.evaluate, start.draw(FIRST, seed), "first draws")
     pool = Mixture([start], [FIRST], steps("first draws", first, Evaluated, sampler))
@@ -130,7 +140,8 @@ def sample_event(
             f"around the chirp mass of the loudest template, {found.theta[0]:.1f} solar masses, or look for glitches"
         )
     draws, log_weights, rounds = settled_draws(sampler, pool, shares, rounds, n, seed, options, steps)
-    return conclude(sampler, draws, log_weights, rounds, options, seed, origin, started - steps.spent)
+    result = conclude(sampler, draws, log_weights, rounds, options, seed, origin, started - steps.spent, likelihood)
+    return errors.applied(result, lambda: templates(likelihood, prior), seed, steps, report, started)
 
 
 def require_event(segment: AnalysisSegment, prior: Prior, model: WaveformModel) -> None:
