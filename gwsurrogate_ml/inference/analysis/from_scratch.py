@@ -118,7 +118,9 @@ def sample_event(
     require_signal(found, prior)
     kind = QuadrupoleSampler if model.quadrupole_only else OrdersSampler  # phase and inclination integrated where that is exact
     errors = Integration.of(asked, likelihood, found)
-    sampler = kind(errors.drawn_from, prior, errors.found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report)
+    sampler = kind(
+        errors.drawn_from, prior, errors.found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report
+    )
     sampler.build_sets(sampler.first_known("first draws"), log2_n=15)
     start = PriorProposal(len(sampler.proposed.names))
     origin = {"estimator": "none: rounds on this event", "surrogate": model.identity, "flags": flags}

@@ -92,11 +92,8 @@ class Integration:
         """
         if self.nuisances is None:
             return result
-        done = with_nuisances(
-            result, self.likelihood, self.drawn_from, self.nuisances, seed=seed, steps=steps, progress=progress
-        )
+        done = with_nuisances(result, self.likelihood, self.drawn_from, self.nuisances, seed=seed, steps=steps, progress=progress)
         best = done.posterior.iloc[[int(np.argmax(done.posterior["log_likelihood"]))]]
         data = recalibrated(self.likelihood, self.nuisances, nodes_of(best, self.nuisances)[0])
         checks = examine(data, {name: float(best[name].iloc[0]) for name in parameters_of(best)}, templates())
         return replace(done, seconds=time.perf_counter() - started + steps.spent, meta=done.meta | {"checks": checks})
-

@@ -54,7 +54,9 @@ class CalibrationEnvelope:
         """
         sigmas = finite(amplitude, "the error of the amplitude"), finite(phase, "the error of the phase", "rad")
         if min(sigmas) < 0:
-            raise ConfigError(f"calibration errors are {sigmas[0]:g} and {sigmas[1]:g} rad: give standard deviations, not below zero")
+            raise ConfigError(
+                f"calibration errors are {sigmas[0]:g} and {sigmas[1]:g} rad: give standard deviations, not below zero"
+            )
         n = 4
         zero = np.zeros(n)
         text = f"{sigmas[0]:g} and {sigmas[1]:g} rad at all frequencies"

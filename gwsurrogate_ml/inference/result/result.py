@@ -133,8 +133,7 @@ class Result:
         shown = self.posterior if errors is None else self.posterior.drop(columns=errors.columns)
         quantiles = shown.quantile([0.5, 0.05, 0.95])
         posterior = {
-            name: dict(zip(("median", "lower_90", "upper_90"), map(float, quantiles[name]), strict=True))
-            for name in shown.columns
+            name: dict(zip(("median", "lower_90", "upper_90"), map(float, quantiles[name]), strict=True)) for name in shown.columns
         }
         inference = {name: getattr(self, name) for name in _SCALARS} | {"log_bayes_factor": self.log_bayes_factor}
         return {"posterior": posterior, "inference": inference}
