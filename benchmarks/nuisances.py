@@ -2,12 +2,12 @@
 
     python benchmarks/nuisances.py [--events 150] [--draws 200] [--seed 11]
 
-Signals at a known place and orientation, of mass ratio 0.8 and known spins, of chirp masses 26 to 34, distances uniform in volume, phases and times,
-in H1 and L1 with noise of the estimators' ensemble of spectra (20 to 512 Hz, 4 s); each detector's calibration is drawn from
-splines of 10 nodes with errors of 20 % and 20 degrees. The four parameters are sampled by adaptive importance sampling: under
-the likelihood with the calibration integrated, under that of perfect detectors, and (of the first `--too-narrow` events) with
+Signals at a known place and orientation, of mass ratio 0.8 and known spins, of chirp masses 26 to 34, distances uniform in volume,
+phases and times, in H1 and L1 with noise of the estimators' ensemble of spectra (20 to 512 Hz, 4 s); each detector's calibration is
+drawn from splines of 10 nodes with errors of 20 % and 20 degrees. The four parameters are sampled by adaptive importance sampling:
+under the likelihood with the calibration integrated, under that of perfect detectors, and (of the first `--too-narrow` events) with
 envelopes a third as wide as the errors are. Ranks of the true values give P-P tests; nodes far from their prior are counted as the
-flag counts them. Then integrals of single draws are compared with plain Monte Carlo over the calibration's prior. Writes
+flag counts them. Then integrals of single draws are compared with Monte Carlo of another proposal. Writes
 benchmarks/results/nuisances.json and nuisances.md, and goes on from them.
 """
 
@@ -72,8 +72,8 @@ def width(likelihood: SegmentLikelihood, theta: np.ndarray) -> np.ndarray:
 def sample(log_likelihood: Any, start: np.ndarray, covariance: np.ndarray, draws: int, rng: np.random.Generator) -> tuple:
     """Draws (n, D) with log weights, and what `log_likelihood` gave of the rows `good` of them: adaptive importance sampling.
 
-    Each round's Student's t is fitted to the draws so far, their likelihood to a power at which enough of them count; the last round is
-    the sample.
+    Each round's Student's t is fitted to the draws so far, their likelihood to a power at which enough of them count; the last
+    round is the sample.
     """
     centre, kept, densities, values = start, [], [], []
     for _ in range(ROUNDS):
@@ -174,8 +174,8 @@ def event(number: int, seed: int, draws: int, too_narrow: bool, model: Any) -> d
 def stress(model: Any, seed: int, n: int = 6, samples: int = 200_000) -> list[dict[str, float]]:
     """Integrals of draws with a wrong arrival time, 5 % and 3 degrees, beside Monte Carlo with many draws from a broader density.
 
-    The reference draws nodes from a Student's t of 20 degrees of freedom about the maximum, a tenth wider than the Gaussian, and sums
-    the likelihood over all frequencies: it shares with the integral neither the compressed sums nor the proposal.
+    The reference draws nodes from a Student's t of 20 degrees of freedom about the maximum, a tenth wider than the Gaussian, and
+    sums the likelihood over all frequencies: it shares with the integral neither the compressed sums nor the proposal.
     """
     rng = np.random.default_rng([seed, 1])
     truth = np.array([30.0, 450.0, 1.0, GPS])

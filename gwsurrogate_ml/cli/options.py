@@ -115,8 +115,8 @@ def parse_waveform_error(text: str | None) -> str | tuple[float, float] | None:
         amplitude, phase = (float(word) for word in str(text).split(","))
     except ValueError:
         raise ConfigError(
-            f"--waveform-error {text!r}: write 'surrogate', for the model's own estimate, or AMPLITUDE,PHASE, such as 0.02,0.01 for "
-            "2 % and 0.01 rad"
+            f"--waveform-error {text!r}: write 'surrogate', for the model's own estimate, or AMPLITUDE,PHASE, such as 0.02,0.01 "
+            "for 2 % and 0.01 rad"
         ) from None
     return amplitude, phase
 

@@ -70,8 +70,8 @@ def analyze(
         list[str] | None,
         typer.Option(
             "--calibration",
-            help="DETECTOR=FILE: envelope of calibration errors, which are integrated; once a detector. Seven columns as the LVK's, "
-            "which correct the data; template:FILE for one that corrects the template.",
+            help="DETECTOR=FILE: envelope of calibration errors, which are integrated; once a detector. Seven columns as the "
+            "LVK's, which correct the data; template:FILE for one that corrects the template.",
         ),
     ] = None,
     waveform_error: Annotated[

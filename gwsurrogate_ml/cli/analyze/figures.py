@@ -149,8 +149,8 @@ FIGURES: dict[str, tuple[str, Callable[[Run], Figure], str]] = {
     "calibration": (
         "diagnostics",
         _curves,
-        "Errors of the calibration, and of the waveform where asked for: 90 % bands of what was believed before and of the posterior, "
-        "as factors on the signal.",
+        "Errors of the calibration, and of the waveform where asked for: 90 % bands of what was believed before and of the "
+        "posterior, as factors on the signal.",
     ),
     "weights": (
         "diagnostics",

@@ -10,7 +10,6 @@ from typing import Any
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.cli.options import command_words
 
-
 SPECIAL = ("psd", "prior", "higher_modes", "calibration", "waveform_error")
 """Fields that are no plain option."""
 

@@ -192,8 +192,8 @@ class Estimator:
         calibration : mapping from detector to a file or `CalibrationEnvelope`, optional
             envelopes of calibration errors, which are integrated: see `nuisances.envelope`
         waveform_error : "surrogate" or (amplitude, phase), optional
-            errors of the waveform, the same in all detectors, integrated, too: as wide as the surrogate estimates them, or with these
-            standard deviations, of the amplitude relative, of the phase in rad
+            errors of the waveform, the same in all detectors, integrated, too: as wide as the surrogate estimates them, or with
+            these standard deviations, of the amplitude relative, of the phase in rad
 
         Returns
         -------

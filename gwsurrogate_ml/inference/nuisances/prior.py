@@ -191,6 +191,6 @@ def _waveform(given: Any) -> str | tuple[float, float] | None:
         if 0 <= amplitude < 1 and 0 <= phase < np.pi:
             return amplitude, phase
     raise ConfigError(
-        f"waveform_error is {given!r}: give 'surrogate', for the model's own estimate, or the standard deviations of its amplitude, "
-        "relative, and of its phase, in rad: (0.02, 0.01)"
+        f"waveform_error is {given!r}: give 'surrogate', for the model's own estimate, or the standard deviations of its "
+        "amplitude, relative, and of its phase, in rad: (0.02, 0.01)"
     )

@@ -2,8 +2,8 @@
 
 The posterior of perfectly calibrated detectors is narrower than the one sought, and weights from a narrow to a broad density have
 heavy tails. Where a band of signal-to-noise ratio rho has an amplitude and a phase known to sigma, the data know both only to
-``sqrt(1 / rho^2 + sigma^2)``: as if the noise there were stronger by ``1 + sigma^2 rho^2``. The data, corrected by the median of the
-envelopes, under that noise give a density as broad or broader in all directions. What it is exactly cancels in the weights.
+``sqrt(1 / rho^2 + sigma^2)``: as if the noise there were stronger by ``1 + sigma^2 rho^2``. The data, corrected by the median of
+the envelopes, under that noise give a density as broad or broader in all directions. What it is exactly cancels in the weights.
 """
 
 from __future__ import annotations

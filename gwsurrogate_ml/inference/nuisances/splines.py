@@ -2,7 +2,8 @@
 
 Nodes are equally spaced in log f, the spline is the not-a-knot one (LIGO-T2300140). A factor made of such splines is smooth between
 nodes, so sums over all frequencies of the factor times something rough, ``sum_f u(f) F(f)``, become ``sum_j U_j F(f_j)``: F is
-interpolated by a polynomial through `POINTS` Gauss-Lobatto abscissae of each interval, and U is the rough part summed with its weights.
+interpolated by a polynomial through `POINTS` Gauss-Lobatto abscissae of each interval, and U is the rough part summed with
+its weights.
 """
 
 from __future__ import annotations

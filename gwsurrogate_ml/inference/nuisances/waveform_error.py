@@ -12,9 +12,9 @@ from gwsurrogate_ml.waveform.model import WaveformModel
 def surrogate_width(model: WaveformModel, theta: np.ndarray, splines: Splines, frequencies: np.ndarray, h: np.ndarray) -> float:
     """Standard deviation of amplitude (relative) and phase (rad) alike.
 
-    A model states the mismatch of (2,2) that it expects to numerical relativity in white noise. Curves a and phi on a waveform h have
-    ``(var(a) + var(phi)) / 2`` to lowest order, variances over f with weights |h|^2, what an overall scale, phase and time take away
-    left out. Its mean over the splines' prior is set to what the model states.
+    A model states the mismatch of (2,2) that it expects to numerical relativity in white noise. Curves a and phi on a waveform h
+    have ``(var(a) + var(phi)) / 2`` to lowest order, variances over f with weights |h|^2, less what an overall scale, phase and
+    time take away. Its mean over the splines' prior is set to what the model states.
 
     Parameters
     ----------

@@ -60,8 +60,8 @@ def with_nuisances(
     Returns
     -------
     Result
-        its posterior has a column for each node, and `log_likelihood` is the likelihood there. `sample_efficiency` and `n_draws` are
-        those of the re-weighting, `pareto_k` the larger of both steps
+        its posterior has a column for each node, and `log_likelihood` is the likelihood there. `sample_efficiency` and `n_draws`
+        are those of the re-weighting, `pareto_k` the larger of both steps
     """
     draws = result.posterior
     table = {name: draws[name].to_numpy() for name in parameters_of(draws)}
@@ -166,9 +166,9 @@ def flags(result: Result) -> list[str]:
         o, k, node = np.unravel_index(int(np.argmax(pull)), pull.shape)
         owner = "the waveform" if nuisances.owners[o] == WAVEFORM else nuisances.owners[o]
         out.append(
-            f"calibration far off: at {nuisances.splines.nodes[node]:.0f} Hz the {KINDS[k]} of {owner} lies {pull.max():.1f} standard "
-            "deviations of its prior from it: the envelope is too narrow, or something else in the data is taken for it, such as a "
-            "glitch or a signal that the waveforms do not describe"
+            f"calibration far off: at {nuisances.splines.nodes[node]:.0f} Hz the {KINDS[k]} of {owner} lies {pull.max():.1f} "
+            "standard deviations of its prior from it: the envelope is too narrow, or something else in the data is taken for it, such "
+            "as a glitch or a signal that the waveforms do not describe"
         )
     if (efficiency := result.meta["nuisances"]["efficiency"]) < ROUGH:
         out.append(

@@ -49,8 +49,8 @@ class Result:
         equally weighted draws: the eleven parameters of `conventions.PARAMETERS` (bilby's names and units, masses
         detector-frame) and mass_1, mass_2, total_mass, chi_eff, chirp_mass_source, mass_1_source, mass_2_source,
         total_mass_source, redshift (Planck15), network_snr (optimal), log_likelihood (with the noise term, as bilby
-        reports it) and log_likelihood_ratio; where calibration or waveform errors were integrated, a column for each node of theirs,
-        at which the likelihoods are taken
+        reports it) and log_likelihood_ratio; where calibration or waveform errors were integrated, a column for each node of
+        theirs, at which the likelihoods are taken
     weighted : DataFrame
         all `n_draws` draws of the intrinsic parameters with `log_weight`, `log_likelihood_ratio` (marginal over the
         other seven) and `extrinsic_ess`
