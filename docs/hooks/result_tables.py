@@ -289,6 +289,12 @@ def precessing_accuracy() -> str:
     return path.read_text(encoding="utf-8") if path.exists() else missing(path.name)
 
 
+def nuisances() -> str:
+    """Coverage with calibration errors integrated and left out, and single integrals beside Monte Carlo."""
+    path = RESULTS / "nuisances.md"
+    return path.read_text(encoding="utf-8") if path.exists() else missing(path.name)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "kernels": kernels,
     "kernels-two-threads": lambda: kernels("kernels_two_threads"),
@@ -306,4 +312,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "trigger-time": trigger_time,
     "loud": loud,
     "precessing_accuracy": precessing_accuracy,
+    "nuisances": nuisances,
 }

@@ -5,8 +5,8 @@ With the factor F = A exp(i Theta) of amplitudes (1 + a) and phases, the likelih
 ``w conj(h) d`` and ``w |h|^2``, w = 4 df / S. Its derivatives by a and phi, pointwise, give gradient g and Hessian -H in units x of
 the nodes' prior N(0, 1): ``log of the integral = log L + g M^-1 g / 2 - log det(M) / 2``, M = 1 + H. With H as observed, the data
 in it, that is good to a few hundredths for draws that fit and to some units for those that do not. Newton's steps lead to the
-maximum, and draws x of the Gaussian there carry the weights ``L(x) N(x; 0, 1) / N(x; x0, M^-1)``: their mean is the integral without
-bias, whatever the Gaussian misses, and one of them, chosen by its weight, is a draw of the nodes.
+maximum, and draws x of the Gaussian there carry the weights ``L(x) N(x; 0, 1) / N(x; x0, M^-1)``: their mean is the integral
+without bias, whatever the Gaussian misses, and one of them, chosen by its weight, is a draw of the nodes.
 """
 
 from __future__ import annotations

@@ -167,8 +167,8 @@ def flags(result: Result) -> list[str]:
         owner = "the waveform" if nuisances.owners[o] == WAVEFORM else nuisances.owners[o]
         out.append(
             f"calibration far off: at {nuisances.splines.nodes[node]:.0f} Hz the {KINDS[k]} of {owner} lies {pull.max():.1f} "
-            "standard deviations of its prior from it: the envelope is too narrow, or something else in the data is taken for it, such "
-            "as a glitch or a signal that the waveforms do not describe"
+            "standard deviations of its prior from it: the envelope is too narrow, or something else in the data is taken for it, "
+            "such as a glitch or a signal that the waveforms do not describe"
         )
     if (efficiency := result.meta["nuisances"]["efficiency"]) < ROUGH:
         out.append(
