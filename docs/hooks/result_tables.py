@@ -343,4 +343,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "precessing_remnant": lambda: written("precessing_remnant"),
     "precessing_nr": lambda: written("precessing_nr"),
     "precessing_posterior": lambda: written("precessing_posterior"),
+    "nuisances": lambda: written("nuisances"),
 }

@@ -96,6 +96,31 @@ def parse_detectors(option: str, pairs: Sequence[str]) -> dict[str, str]:
     return values
 
 
+def parse_waveform_error(text: str | None) -> str | tuple[float, float] | None:
+    """What `--waveform-error` asks for: "surrogate", or amplitude and phase.
+
+    Raises
+    ------
+    ConfigError
+        if it is neither
+
+    Examples
+    --------
+    >>> parse_waveform_error("0.02,0.01")
+    (0.02, 0.01)
+    """
+    if text in (None, "", "surrogate"):
+        return text or None
+    try:
+        amplitude, phase = (float(word) for word in str(text).split(","))
+    except ValueError:
+        raise ConfigError(
+            f"--waveform-error {text!r}: write 'surrogate', for the model's own estimate, or AMPLITUDE,PHASE, such as 0.02,0.01 "
+            "for 2 % and 0.01 rad"
+        ) from None
+    return amplitude, phase
+
+
 def parse_prior(words: Sequence[str]) -> dict[str, Any]:
     """Fields of `BinaryPrior` from ``NAME=LOW,HIGH`` words, ``spins=KIND``, and bilby's prior files; later words win.
 

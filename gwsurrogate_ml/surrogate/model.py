@@ -82,6 +82,14 @@ class Surrogate(WaveformModel):
         """What the model expects its own error to be for one binary: `AlignedModes.error_estimate`."""
         return self.mode_model.error_estimate(q, chi1, chi2, **unknown)
 
+    def expected_mismatch(self, binaries: Binaries) -> np.ndarray | None:
+        """As `WaveformModel.expected_mismatch`; None where the model was trained without numerical relativity."""
+        if self.info.get("error_factor_90") is None:
+            return None
+        mass_1, mass_2, chi_1, chi_2 = binaries.aligned_columns(self.name)
+        rows = zip(mass_1 / mass_2, chi_1, chi_2, strict=True)
+        return np.array([self.error_estimate(q=max(float(q), 1.0), chi1=a, chi2=b).mismatch for q, a, b in rows])
+
     def time_before_peak(self, *, mass_1: float, mass_2: float, chi_1: float, chi_2: float, f_min: float) -> float:
         """Seconds from the moment the (2,2) mode passes `f_min` (Hz) to the peak; masses in solar masses (detector frame).
 

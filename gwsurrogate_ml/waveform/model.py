@@ -120,6 +120,10 @@ class WaveformModel(ABC):
         """Seconds that it needs after the peak."""
         return 0.0
 
+    def expected_mismatch(self, binaries: Binaries) -> np.ndarray | None:
+        """Mismatch (N,) of (2,2) to numerical relativity in white noise that the model expects of itself; None: it does not say."""
+        return None
+
 
 def oriented(h: np.ndarray, theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance: np.ndarray) -> np.ndarray:
     """h_plus and h_cross (N, 2, n_f) of (2, +-2) modes from h_plus (N, n_f) face-on at phase 0 and 1 Mpc; angles (N,) rad."""
@@ -166,6 +170,10 @@ class Quadrupole(QuadrupoleModel):
     def samples(self, binaries: Binaries, grid: Grid, times: np.ndarray) -> np.ndarray:
         """Those of the model."""
         return self.model.samples(binaries, grid, times)
+
+    def expected_mismatch(self, binaries: Binaries) -> np.ndarray | None:
+        """That of the model."""
+        return self.model.expected_mismatch(binaries)
 
 
 def _is_model(model: Any) -> WaveformModel:

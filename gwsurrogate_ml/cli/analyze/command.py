@@ -21,6 +21,7 @@ from gwsurrogate_ml.cli.options import (
     Workers,
     parse_detectors,
     parse_prior,
+    parse_waveform_error,
 )
 from gwsurrogate_ml.errors import ConfigError
 
@@ -74,6 +75,21 @@ def analyze(
         bool,
         typer.Option("--higher-modes", help="Re-weigh the posterior with all modes of nrhm in the likelihood: minutes."),
     ] = False,
+    calibration: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--calibration",
+            help="DETECTOR=FILE: envelope of calibration errors, which are integrated; once a detector. Seven columns as the "
+            "LVK's, which correct the data; template:FILE for one that corrects the template.",
+        ),
+    ] = None,
+    waveform_error: Annotated[
+        str | None,
+        typer.Option(
+            "--waveform-error",
+            help="Integrate errors of the waveform: surrogate (its own estimate), or AMPLITUDE,PHASE (relative, rad).",
+        ),
+    ] = None,
     n_draws: Draws = 50_000,
     duration: Duration = 4.0,
     f_min: FMin = 20.0,
@@ -125,9 +141,29 @@ def analyze(
         claim(name, taken, "event")
     if pdf:
         require_browser()
+    envelopes = parse_detectors("--calibration", calibration or [])
+    parse_waveform_error(waveform_error)
+    if higher_modes and (envelopes or waveform_error):
+        raise ConfigError(
+            "--higher-modes re-weighs a posterior of perfect detectors: it does not go with --calibration and --waveform-error; in "
+            "Python `sample_event(..., surrogate='nrhm', calibration=...)` has both"
+        )
     ranges = parse_prior(prior or []) if from_scratch else {}
     psds = parse_detectors("--psd", psd or [])
-    settings = Settings(estimator, n_draws, seed, duration, f_min, f_max, psds, ranges, higher_modes, surrogate or "")
+    settings = Settings(
+        estimator,
+        n_draws,
+        seed,
+        duration,
+        f_min,
+        f_max,
+        psds,
+        ranges,
+        higher_modes,
+        surrogate or "",
+        calibration=envelopes,
+        waveform_error=waveform_error or "",
+    )
     if events is not None or len(names) > 1:
         from gwsurrogate_ml.cli.analyze.campaign import analyse_many
 

@@ -94,6 +94,10 @@ def _residual(run: Run) -> Figure:
     return run.result.plot_residual(run.segment, run.model)
 
 
+def _curves(run: Run) -> Figure:
+    return run.result.plot_curves()
+
+
 def _weights(run: Run) -> Figure:
     return run.result.plot_weights()
 
@@ -142,6 +146,12 @@ FIGURES: dict[str, tuple[str, Callable[[Run], Figure], str]] = {
         "Whitened data less the waveform of highest likelihood, which is drawn over it. Shaded: the tile of time and frequency "
         "that is loudest against the noise elsewhere; dotted: three standard deviations.",
     ),
+    "calibration": (
+        "diagnostics",
+        _curves,
+        "Errors of the calibration, and of the waveform where asked for: 90 % bands of what was believed before and of the "
+        "posterior, as factors on the signal.",
+    ),
     "weights": (
         "diagnostics",
         _weights,
@@ -154,6 +164,8 @@ FIGURES: dict[str, tuple[str, Callable[[Run], Figure], str]] = {
 def pictures(run: Run) -> Iterator[Picture | None]:
     """The report's figures one by one, each rendered when it is asked for; None, and a warning, for one that fails."""
     for name, (section, draw, caption) in FIGURES.items():
+        if name == "calibration" and "nuisances" not in run.result.meta:
+            continue
         extra = " The dashed line is the true signal." if name == "waveform" and run.truths else ""
         try:
             yield Picture(name, png(draw(run)), caption + extra, section)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from gwsurrogate_ml.cli.analyze.report import CARDS, DESCRIPTIONS, Report, interval, read_psd_segments, render
 from gwsurrogate_ml.cli.analyze.settings import Settings
 from gwsurrogate_ml.cli.console import ProgressReport, complain, echo_json, stdout
-from gwsurrogate_ml.cli.options import options_named
+from gwsurrogate_ml.cli.options import options_named, parse_waveform_error
 from gwsurrogate_ml.cli.output import Output, plain, write_json
 from gwsurrogate_ml.errors import ConfigError
 
@@ -127,6 +127,7 @@ def _sample(
     """
     import gwsurrogate_ml as gw
     from gwsurrogate_ml.inference.analysis.arrival import centred
+    from gwsurrogate_ml.inference.nuisances.prior import requested
 
     cut = {
         "duration": settings.duration,
@@ -137,6 +138,9 @@ def _sample(
     }
     options: dict[str, Any] = {"n": settings.n_draws, "seed": settings.seed}
     options |= {"progress": progress, "checkpoint": checkpoint}
+    options |= {"calibration": settings.calibration or None, "waveform_error": parse_waveform_error(settings.waveform_error)}
+    # Before the work: envelopes are read here once more than needed, and errors come at once.
+    requested(data.detectors, (settings.f_min, settings.f_max), options["calibration"], options["waveform_error"])
     if settings.prior:
         from gwsurrogate_ml.inference import sample_event
         from gwsurrogate_ml.inference.analysis.from_scratch import require_event
@@ -168,6 +172,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "posterior": {name: row for name, row in found["posterior"].items() if not name.startswith("log_likelihood")},
         "sky": _sky(run),
         "inference": {name: found["inference"][name] for name in DIAGNOSTICS},
+        **_errors(run.result),
         "flags": run.result.flags,
         "time": {"given": run.gps, "centre": run.data.gps},
         "noise_spectrum": _noise_spectrum(run),
@@ -180,6 +185,20 @@ def _noise_spectrum(run: Run) -> dict[str, Any] | None:
         return None
     grade, reading = read_psd_segments(fewest)
     return {"periodograms": fewest, "grade": grade, "reading": reading}
+
+
+def _errors(result: Result) -> dict[str, Any]:
+    """Calibration and waveform errors that were integrated: their curves, and how well that went."""
+    if (record := result.meta.get("nuisances")) is None:
+        return {}
+    kept = {key: record[key] for key in ("draws", "efficiency", "drawn_from")}
+    return {
+        "nuisances": kept
+        | {
+            "sources": record["prior"]["sources"],
+            "curves": plain({k: {n: x.tolist() for n, x in c.items()} for k, c in result.curves().items()}),
+        }
+    }
 
 
 def _sky(run: Run) -> dict[str, Any]:
@@ -197,6 +216,8 @@ def _source(run: Run, settings: Settings) -> str:
     rounds = run.result.meta["rounds"]
     if settings.higher_modes:
         return "the posterior under the (2,2) mode alone"
+    if "nuisances" in run.result.meta:
+        return "a posterior made broad enough for errors of the calibration or the waveform"
     if settings.prior:
         return "flows fitted to this event"
     if len(rounds) > 1:
@@ -216,6 +237,15 @@ def _modes(run: Run, settings: Settings) -> str:
     name = run.result.meta["waveform"]
     modes = ", ".join(f"({ell},{m})" for ell, m in load_aligned(name).modes)
     return f"the modes {modes} of {name} (matched filter, residual and the figure of the waveform: the (2,2) mode only)"
+
+
+def _calibration(result: Result) -> str:
+    """What is believed of calibration and waveform errors."""
+    record = result.meta.get("nuisances")
+    owners = record["prior"]["owners"] if record else []
+    known = [name for name in owners if name != "waveform"]
+    said = f"calibration errors of {' and '.join(known)} integrated" if known else Report.calibration
+    return said + ("; errors of the waveform integrated" if "waveform" in owners else "")
 
 
 def run_into(
@@ -314,6 +344,7 @@ def run_into(
         largest_weight=largest_share(run.result.log_weights),
         source=_source(run, settings),
         modes=_modes(run, settings),
+        calibration=_calibration(run.result),
         acknowledgement=acknowledgement,
     )
     (output.path / "report.html").write_text(render(report), encoding="utf-8")

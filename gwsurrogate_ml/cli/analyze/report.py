@@ -69,6 +69,7 @@ class Report:
     largest_weight: float | None = None
     source: str = "the proposal"
     modes: str = "the dominant (2,2) mode only"
+    calibration: str = "perfectly calibrated detectors"
     acknowledgement: str = ""
 
 
@@ -229,6 +230,11 @@ def _diagnostics(report: Report, peaks: Sequence[tuple[str, Any]]) -> list[tuple
         ("sample efficiency", f"{100 * efficiency:.1f} %", *read_efficiency(efficiency, n, report.source)),
         ("Pareto k", number(k, 2), *read_pareto_k(k, report.largest_weight)),
     ]
+    if errors := report.summary.get("nuisances"):
+        share = float(errors["efficiency"])
+        grade = "good" if share >= 0.9 else "fair" if share >= 0.3 else "bad"
+        text = "Importance sampling of the errors of calibration and waveform, in the mean over the posterior."
+        rows.append(("integral over errors", f"{100 * share:.1f} %", grade, text))
     if report.extrinsic_ess is not None:
         ess = report.extrinsic_ess
         grade = "good" if ess >= 100 else "fair" if ess >= 20 else "bad"

@@ -10,6 +10,9 @@ from typing import Any
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.cli.options import command_words
 
+SPECIAL = ("psd", "prior", "higher_modes", "surrogate", "calibration", "waveform_error")
+"""Fields that are no plain option."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -30,6 +33,9 @@ class Settings:
         re-weigh the posterior with all modes of `nrhm`
     surrogate : str
         waveform model where there is no estimator: a name, a folder, or "lal:APPROXIMANT"; empty: nr22
+    calibration : mapping from detector to an envelope file, perhaps after "template:"; empty: perfectly calibrated
+    waveform_error : str
+        "surrogate", or its amplitude and phase (rad), "0.02,0.01"; empty: none
     """
 
     estimator: str = "bbh-h1l1"
@@ -42,6 +48,8 @@ class Settings:
     prior: Mapping[str, Any] = field(default_factory=dict)
     higher_modes: bool = False
     surrogate: str = ""
+    calibration: Mapping[str, str] = field(default_factory=dict)
+    waveform_error: str = ""
 
     def options(self) -> list[str]:
         """The settings as command-line options.
@@ -51,9 +59,12 @@ class Settings:
         >>> Settings().options()[:4]
         ['--estimator', 'bbh-h1l1', '--n-draws', '50000']
         """
-        plain = {key: value for key, value in asdict(self).items() if key not in ("psd", "prior", "higher_modes", "surrogate")}
+        plain = {key: value for key, value in asdict(self).items() if key not in SPECIAL}
         words = command_words(plain)
-        words += [word for name, source in self.psd.items() for word in ("--psd", f"{name}={source}")]
+        for option, sources in (("--psd", self.psd), ("--calibration", self.calibration)):
+            words += [word for name, source in sources.items() for word in (option, f"{name}={source}")]
+        if self.waveform_error:
+            words += ["--waveform-error", self.waveform_error]
         if self.prior:
             words += ["--from-scratch", *(["--surrogate", self.surrogate] if self.surrogate else [])]
         if self.higher_modes:
@@ -76,6 +87,7 @@ class Settings:
         >>> Settings(psd={"H1": "aLIGO"}).absolute().psd
         {'H1': 'aLIGO'}
         """
+        from gwsurrogate_ml.inference.nuisances.envelope import split_correction
         from gwsurrogate_ml.strain.spectrum import split_kind
 
         estimator, surrogate, psd = self.estimator, self.surrogate, dict(self.psd)
@@ -89,7 +101,11 @@ class Settings:
             kind, path = split_kind(source)
             if path.is_file():
                 psd[name] = ":".join(word for word in (kind, str(path.absolute())) if word)
-        return replace(self, estimator=estimator, surrogate=surrogate, psd=psd)
+        calibration = {}
+        for name, source in self.calibration.items():
+            kind, path = split_correction(source)
+            calibration[name] = f"{kind}:{path.absolute()}"
+        return replace(self, estimator=estimator, surrogate=surrogate, psd=psd, calibration=calibration)
 
     def sha256(self) -> dict[str, str]:
         """SHA-256 of the files behind the settings: PSDs, and the cards of the models, which hold that of their weights.
@@ -104,9 +120,13 @@ class Settings:
         >>> sorted(Settings(higher_modes=True).sha256())
         ['bbh-h1l1', 'nr22', 'nrhm', 'remnant']
         """
+        from gwsurrogate_ml.inference.nuisances.envelope import split_correction
         from gwsurrogate_ml.strain.spectrum import split_kind
 
         files = {name: path for name, source in self.psd.items() if (path := split_kind(source)[1]).is_file()}
+        for name, source in self.calibration.items():
+            if (path := split_correction(source)[1]).is_file():
+                files[f"calibration {name}"] = path
         models = ["remnant", *(["nrhm"] if self.higher_modes else [])]
         if self.prior:
             models.append(self.surrogate or "nr22")

@@ -86,6 +86,7 @@ def conclude(
     seed: int,
     identity: dict[str, Any],
     started: float,
+    likelihood: SegmentLikelihood | None = None,
 ) -> Result:
     """The result of weighted draws: all eleven parameters, diagnostics, and what repeats the run.
 
@@ -99,6 +100,8 @@ def conclude(
         what made the proposal: for the result's meta
     started : float
         `time.perf_counter()` at the start
+    likelihood : SegmentLikelihood, optional
+        of the data, where the sampler's is a broader one
 
     Raises
     ------
@@ -111,7 +114,8 @@ def conclude(
     check_edges(sampler.prior, draws.theta, log_weights, options)
     size = int(min(max(summary.effective, 100), options.max_posterior))
     posterior = sampler.complete(draws, log_weights, size, seed + 4)
-    segment, found = sampler.likelihood.segment, sampler.found
+    likelihood = sampler.likelihood if likelihood is None else likelihood
+    segment, found, noise = likelihood.segment, sampler.found, likelihood.log_noise_evidence
     meta = identity | {
         "flags": [*segment.flags, *sampler.flags, *identity.get("flags", [])],
         **sampler.prior.record(segment.gps),
@@ -134,7 +138,6 @@ def conclude(
         },
         "versions": artifacts.package_versions("numpy", "scipy", "torch", "zuko", "bilby"),
     }
-    likelihood, noise = sampler.likelihood, sampler.likelihood.log_noise_evidence
     columns = {name: posterior[name] for name in parameters_of(posterior)}
     frame = pd.DataFrame(
         columns
@@ -150,7 +153,7 @@ def conclude(
         | {"log_weight": log_weights, "log_likelihood_ratio": draws.log_likelihood, "extrinsic_ess": draws.effective}
     )
     best = frame.iloc[int(np.argmax(posterior["log_likelihood"]))]
-    checks = examine(likelihood, {name: float(best[name]) for name in columns}, _templates(likelihood, sampler.prior))
+    checks = examine(likelihood, {name: float(best[name]) for name in columns}, templates(likelihood, sampler.prior))
     weights = np.exp(log_weights - log_weights.max())
     n_sets = options.n_sets
     by_set = np.array([log_sum(log_weights[draws.part == k]) - np.log(np.sum(draws.part == k)) for k in range(n_sets)])
@@ -172,7 +175,7 @@ def conclude(
     )
 
 
-def _templates(likelihood: SegmentLikelihood, prior: Prior) -> np.ndarray:
+def templates(likelihood: SegmentLikelihood, prior: Prior) -> np.ndarray:
     """Waveforms spread over the prior, (N_TEMPLATES, n_f), to look for a second signal with."""
     from scipy.stats import qmc
 

@@ -19,11 +19,14 @@ import numpy as np
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError, DomainWarning
 from gwsurrogate_ml.inference.analysis.arrival import analysed, require_data
-from gwsurrogate_ml.inference.analysis.conclude import conclude, other_ways, require_signal, require_strain
+from gwsurrogate_ml.inference.analysis.conclude import conclude, other_ways, require_signal, require_strain, templates
+from gwsurrogate_ml.inference.analysis.nuisances import Integration
 from gwsurrogate_ml.inference.analysis.preflight import draws_and_seed, spectrum_flags
 from gwsurrogate_ml.inference.config import EstimatorConfig
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import Trigger, search
+from gwsurrogate_ml.inference.nuisances.envelope import Calibration
+from gwsurrogate_ml.inference.nuisances.prior import requested
 from gwsurrogate_ml.inference.proposal.flows import network_proposals
 from gwsurrogate_ml.inference.proposal.novelty import Novelty
 from gwsurrogate_ml.inference.proposal.summaries import observe
@@ -167,6 +170,9 @@ class Estimator:
         progress: Callable[[str, int, int], None] | None = None,
         options: SamplingOptions | None = None,
         checkpoint: str | Path | None = None,
+        *,
+        calibration: Calibration | None = None,
+        waveform_error: str | tuple[float, float] | None = None,
     ) -> Result:
         """The posterior of an event by importance sampling.
 
@@ -183,6 +189,11 @@ class Estimator:
         options : SamplingOptions, optional
         checkpoint : path, optional
             folder that keeps what is done (`steps`): the same call goes on from there after a kill, with the same result
+        calibration : mapping from detector to a file or `CalibrationEnvelope`, optional
+            envelopes of calibration errors, which are integrated: see `nuisances.envelope`
+        waveform_error : "surrogate" or (amplitude, phase), optional
+            errors of the waveform, the same in all detectors, integrated, too: as wide as the surrogate estimates them, or with
+            these standard deviations, of the amplitude relative, of the phase in rad
 
         Returns
         -------
@@ -193,9 +204,10 @@ class Estimator:
         DomainError
             other detectors, no signal, or a posterior that the prior on chirp mass cuts off
         ConfigError
-            a segment of other duration or band, or data that end below 350 Hz
+            a segment of other duration or band, or data that end below 350 Hz; no envelope for a detector, or one of another
         DataError
-            data that are not finite, in other units than strain, or of far more noise than their spectrum says
+            data that are not finite, in other units than strain, or of far more noise than their spectrum says; an envelope that is
+            none, or does not cover the band
 
         Notes
         -----
@@ -207,20 +219,25 @@ class Estimator:
         started = time.perf_counter()
         options = options or SamplingOptions()
         n, seed = draws_and_seed(n, seed)
+        require_data(data)
+        wanted = self.config.segment
+        asked = requested(data.detectors, (wanted.f_min, wanted.f_max), calibration, waveform_error)
         segment = self._segment(data, seed, options.centre_time)
         likelihood = SegmentLikelihood(segment, self.model)
         report = progress or (lambda stage, done, total: None)
         found = search(likelihood, self.prior, self._reference, self._band, seed, lambda done, total: report("search", done, total))
         flags = spectrum_flags(likelihood, found)
         self._check_loudness(found)
+        errors = Integration.of(asked, likelihood, found)
+        soft, seen = errors.drawn_from, errors.found
         sampler = QuadrupoleSampler(
-            likelihood, self.prior, found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report
+            soft, self.prior, seen, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report
         )
-        observed = self.observe(likelihood, found)
+        observed = self.observe(soft, seen)
         flags += self.flags(observed)
         for flag in flags:
             warnings.warn(flag, DomainWarning, stacklevel=2)
-        proposals = network_proposals(self.network.distribution(observed), options.widen, found.network_snr)
+        proposals = network_proposals(self.network.distribution(observed), options.widen, seen.network_snr)
         identity = {
             "estimator": self.info["name"],
             "estimator_sha256": self.info.get("weights_sha256"),
@@ -228,9 +245,11 @@ class Estimator:
             "flags": flags,
         }
         fixed = {"identity": identity, "prior": self.prior.model_dump(), "options": options, "n": n, "seed": seed}
+        fixed |= errors.identity
         steps = kept_in(checkpoint, segment=segment, probe=found.waveform, **fixed)
         draws, log_weights, rounds = weigh(sampler, proposals, n, seed, options, steps)
-        return conclude(sampler, draws, log_weights, rounds, options, seed, identity, started - steps.spent)
+        result = conclude(sampler, draws, log_weights, rounds, options, seed, identity, started - steps.spent, likelihood)
+        return errors.applied(result, lambda: templates(likelihood, self.prior), seed, steps, report, started)
 
     def _segment(self, data: StrainData | AnalysisSegment, seed: int, centre: bool) -> AnalysisSegment:
         """What is analysed: the data cut as the estimator was trained, around where the event is."""

@@ -18,12 +18,15 @@ import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.inference.analysis.arrival import analysed, require_data
-from gwsurrogate_ml.inference.analysis.conclude import ALONE, conclude, require_signal, require_strain
+from gwsurrogate_ml.inference.analysis.conclude import ALONE, conclude, require_signal, require_strain, templates
+from gwsurrogate_ml.inference.analysis.nuisances import Integration
 from gwsurrogate_ml.inference.analysis.preflight import draws_and_seed, spectrum_flags
 from gwsurrogate_ml.inference.analysis.start import MAX_ROUNDS, start
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import search
+from gwsurrogate_ml.inference.nuisances.envelope import Calibration
+from gwsurrogate_ml.inference.nuisances.prior import requested
 from gwsurrogate_ml.inference.prior.binary import as_prior
 from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.prior.span import require_covered
@@ -55,6 +58,8 @@ def sample_event(
     progress: Callable[[str, int, int], None] | None = None,
     options: SamplingOptions | None = None,
     checkpoint: str | Path | None = None,
+    calibration: Calibration | None = None,
+    waveform_error: str | tuple[float, float] | None = None,
 ) -> Result:
     """The posterior of an event without a trained estimator: for any prior, band and duration the waveform model covers.
 
@@ -71,7 +76,7 @@ def sample_event(
         a model by its name: a surrogate, also by its folder, or "lal:APPROXIMANT"; precessing ones need a prior over all spins
     model : WaveformModel, optional
         instead of loading `surrogate`; see `load_model`
-    n, seed, progress, options, checkpoint : as for `Estimator.sample`
+    n, seed, progress, options, checkpoint, calibration, waveform_error : as for `Estimator.sample`
 
     Returns
     -------
@@ -89,6 +94,9 @@ def sample_event(
     started = time.perf_counter()
     options = options or SamplingOptions()
     n, seed = draws_and_seed(n, seed)
+    require_data(data)
+    band = data if isinstance(data, AnalysisSegment) else segment or SegmentConfig()
+    asked = requested(data.detectors, (band.f_min, band.f_max), calibration, waveform_error)
     model = load_model(surrogate if model is None else model)
     prior = as_prior(prior, getattr(data, "gps", None), model)
     report = progress or (lambda stage, done, total: None)
@@ -105,7 +113,10 @@ def sample_event(
     flags = spectrum_flags(likelihood, found)
     require_signal(found, prior)
     kind = QuadrupoleSampler if model.quadrupole_only else OrdersSampler  # phase and inclination integrated where that is exact
-    sampler = kind(likelihood, prior, found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report)
+    errors = Integration.of(asked, likelihood, found)
+    sampler = kind(
+        errors.drawn_from, prior, errors.found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report
+    )
     origin = {"estimator": "none: rounds on this event", "surrogate": model.identity, "flags": flags}
     fixed: dict[str, Any] = {
         "identity": origin,
@@ -114,6 +125,7 @@ def sample_event(
         "n": n,
         "seed": seed,
     }
+    fixed |= errors.identity
     steps = kept_in(checkpoint, segment=cut, probe=found.waveform, **fixed)
     pool = start(sampler, seed, options, steps)
     shares, rounds = learn(sampler, pool, 0.0, seed, options, most=MAX_ROUNDS, steps=steps)
@@ -123,7 +135,8 @@ def sample_event(
             f"around the chirp mass of the loudest template, {found.theta[0]:.1f} solar masses, or look for glitches"
         )
     draws, log_weights, rounds = settled_draws(sampler, pool, shares, rounds, n, seed, options, steps)
-    return conclude(sampler, draws, log_weights, rounds, options, seed, origin, started - steps.spent)
+    result = conclude(sampler, draws, log_weights, rounds, options, seed, origin, started - steps.spent, likelihood)
+    return errors.applied(result, lambda: templates(likelihood, prior), seed, steps, report, started)
 
 
 def require_event(segment: AnalysisSegment, prior: Prior, model: WaveformModel) -> None:

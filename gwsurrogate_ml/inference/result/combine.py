@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -39,6 +40,8 @@ def combine(results: Sequence[Result], seed: int = 0) -> Result:
                 raise ConfigError(f"the results differ in {key}: only results of the same data and model combine")
         if abs(other.log_noise_evidence - first.log_noise_evidence) > 1e-6 * abs(first.log_noise_evidence):
             raise ConfigError("the results belong to different data or noise spectra: they cannot be combined")
+    if len({json.dumps(result.meta.get("nuisances", {}).get("prior"), sort_keys=True) for result in results}) > 1:
+        raise ConfigError("the results differ in the calibration or waveform errors integrated: they cannot be combined")
     # Weights are relative to a run's own normalisation: evidence = mean weight. Re-weighted results start from it.
     tables = []
     for result in results:

@@ -21,6 +21,7 @@ from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference.likelihood.detectors import earth_direction
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.result.draws import chosen_draws, model_of, parameters_of, require_same_data
+from gwsurrogate_ml.inference.result.nuisances import require_none
 from gwsurrogate_ml.inference.result.reweight import Progress, offset, under_waveform
 from gwsurrogate_ml.inference.sampling.checkpoint import Arrays, kept_in
 from gwsurrogate_ml.waveform.model import Quadrupole
@@ -124,6 +125,7 @@ def with_higher_modes(
     """
     if "waveform" in result.meta:
         raise ConfigError(f"the result is already under {result.meta['waveform']!r}: pass the one of the (2,2) analysis")
+    require_none(result, "re-weighting to higher modes")
     require_same_data(result, segment)
     from gwsurrogate_ml.surrogate.load import load_aligned
 

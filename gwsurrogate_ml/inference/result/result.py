@@ -49,7 +49,8 @@ class Result:
         equally weighted draws: the eleven parameters of `conventions.PARAMETERS` (bilby's names and units, masses
         detector-frame) and mass_1, mass_2, total_mass, chi_eff, chirp_mass_source, mass_1_source, mass_2_source,
         total_mass_source, redshift (Planck15), network_snr (optimal), log_likelihood (with the noise term, as bilby
-        reports it) and log_likelihood_ratio
+        reports it) and log_likelihood_ratio; where calibration or waveform errors were integrated, a column for each node of
+        theirs, at which the likelihoods are taken
     weighted : DataFrame
         all `n_draws` draws of the intrinsic parameters with `log_weight`, `log_likelihood_ratio` (marginal over the
         other seven) and `extrinsic_ess`
@@ -126,10 +127,13 @@ class Result:
 
     def summary(self) -> dict[str, dict[str, Any]]:
         """The parts "posterior" and "inference" of summary.json: medians and 90 % intervals; diagnostics."""
-        quantiles = self.posterior.quantile([0.5, 0.05, 0.95])
+        from gwsurrogate_ml.inference.result.nuisances import nuisances_of
+
+        errors = nuisances_of(self)
+        shown = self.posterior if errors is None else self.posterior.drop(columns=errors.columns)
+        quantiles = shown.quantile([0.5, 0.05, 0.95])
         posterior = {
-            name: dict(zip(("median", "lower_90", "upper_90"), map(float, quantiles[name]), strict=True))
-            for name in self.posterior.columns
+            name: dict(zip(("median", "lower_90", "upper_90"), map(float, quantiles[name]), strict=True)) for name in shown.columns
         }
         inference = {name: getattr(self, name) for name in _SCALARS} | {"log_bayes_factor": self.log_bayes_factor}
         return {"posterior": posterior, "inference": inference}
@@ -139,9 +143,14 @@ class Result:
         from bilby.gw.result import CBCResult
 
         from gwsurrogate_ml.inference.result.draws import prior_of
+        from gwsurrogate_ml.inference.result.nuisances import nuisances_of, with_bilby
 
         segment = self.meta.get("segment", {})
         prior = prior_of(self) if "prior" in self.meta else None
+        posterior, keys = self.posterior.copy(), list(parameters_of(self.posterior))
+        if (errors := nuisances_of(self)) is not None:
+            prior, posterior = with_bilby(prior, posterior, errors)
+            keys += errors.columns
         detectors: dict[str, dict] = {name: {} for name in segment.get("detectors", [])}
         likelihood = {
             "type": "GravitationalWaveTransient",
@@ -155,10 +164,10 @@ class Result:
             label=label,
             outdir=".",
             sampler="gwsurrogate_ml",
-            search_parameter_keys=list(parameters_of(self.posterior)),
+            search_parameter_keys=keys,
             priors=prior,
-            posterior=self.posterior.copy(),
-            samples=self.posterior[list(parameters_of(self.posterior))].to_numpy(),
+            posterior=posterior,
+            samples=posterior[keys].to_numpy(),
             log_evidence=self.log_evidence,
             log_evidence_err=self.log_evidence_error,
             log_noise_evidence=self.log_noise_evidence,
@@ -264,11 +273,16 @@ class Result:
             by default the surrogate of the analysis
         """
         from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+        from gwsurrogate_ml.inference.nuisances.softened import recalibrated
+        from gwsurrogate_ml.inference.result.nuisances import nodes_of, nuisances_of
         from gwsurrogate_ml.inference.result.residual import best_signal
         from gwsurrogate_ml.plot.residual import residual
 
         likelihood = SegmentLikelihood(segment, model_of(self) if model is None else model)
         row = self.posterior.iloc[int(np.argmax(self.posterior["log_likelihood_ratio"]))]
+        if (errors := nuisances_of(self)) is not None:  # what the best draw says of the calibration
+            likelihood = recalibrated(likelihood, errors, nodes_of(row.to_frame().T, errors)[0])
+            segment = likelihood.segment
         signal, merger = best_signal(likelihood, {name: float(row[name]) for name in parameters_of(self.posterior)})
         left, taken = segment.whitened(likelihood.strain - signal), segment.whitened(signal)
         times = np.arange(left.shape[1]) * segment.duration / left.shape[1]
@@ -280,6 +294,18 @@ class Result:
             dict(zip(names, map(float, merger), strict=True)),
             self.meta.get("checks", {}).get("residual"),
         )
+
+    def curves(self) -> dict[str, dict[str, Any]]:
+        """Posterior and prior of the calibration and waveform errors that were integrated: `nuisances.curves`."""
+        from gwsurrogate_ml.inference.result.nuisances import curves
+
+        return curves(self)
+
+    def plot_curves(self) -> Figure:
+        """The same as a figure: `plot.calibration.curves`."""
+        from gwsurrogate_ml.plot.calibration import curves
+
+        return curves(self.curves())
 
     def plot_weights(self) -> Figure:
         """How evenly the importance weights are spread: `plot.importance_weights`."""

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from gwsurrogate_ml.binaries import ALIGNED, space_of
-from gwsurrogate_ml.errors import DomainError
+from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.prior.from_bilby import read_priors, require_densities
 from gwsurrogate_ml.inference.result.draws import (
@@ -154,8 +154,13 @@ def with_waveform(
     Raises
     ------
     ConfigError
-        if the segment is another one, or the approximant is unknown
+        if the segment is another one, the approximant is unknown, or calibration errors are integrated in the result
     """
+    if "nuisances" in result.meta:
+        raise ConfigError(
+            "calibration or waveform errors are integrated in this result: analyse anew under the other waveform, "
+            "`sample_event(..., surrogate=...)`"
+        )
     require_same_data(result, segment)
     draws = chosen_draws(result, n, seed)
     old = model_of(result)
