@@ -118,8 +118,8 @@ class Inspiral:
         n_modes, n_basis, _ = tensors["higher.basis"].shape
         f, g = higher.combination(parameters, self.modes[1:], n_basis, xp) if n_modes else (terms[:, :0], terms[:, :0])
         both, half = terms @ tensors["higher.polynomial"], n_modes * n_basis
-        found = (both[:, :half] * f + both[:, half:] * g).reshape(-1, n_modes, n_basis)
-        parts = xp.swapaxes(xp.swapaxes(found, 0, 1) @ tensors["higher.basis"], 0, 1).reshape(-1, n_modes, 2, n)
+        found = (both[:, :half] * f + both[:, half:] * g).reshape(len(parameters), n_modes, n_basis)
+        parts = xp.swapaxes(xp.swapaxes(found, 0, 1) @ tensors["higher.basis"], 0, 1).reshape(len(parameters), n_modes, 2, n)
         return phase - phase[:, self.n_early, None], xp.log(envelope) + learned[:, n:], parts * envelope[:, None, None, :]
 
 

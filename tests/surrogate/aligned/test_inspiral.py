@@ -92,12 +92,11 @@ def test_the_join_is_not_seen(sur: Surrogate, row: list[float]) -> None:
     frequency = np.gradient(modes.phase((2, 2)), t)
     rate = np.gradient(frequency, t)[2:-2]
     smooth = np.polynomial.Polynomial.fit(t[2:-2], rate, 3)(t[2:-2])
-    assert np.max(np.abs(rate / smooth - 1)) < 0.03  # 0.02 seen: splines are cubic
+    assert np.max(np.abs(rate / smooth - 1)) < 0.012  # 0.008 seen: the spline is cubic
     for mode in sur.modes:
         amplitude = modes.amplitude(mode)
-        if amplitude.max() > 1e-5:
-            fit = np.polynomial.Polynomial.fit(t, np.log(amplitude), 3)(t)
-            assert np.max(np.abs(np.log(amplitude) - fit)) < (1e-3 if mode != (4, 3) else 0.02)
+        fit = np.polynomial.Polynomial.fit(t, amplitude, 3)(t)
+        assert np.max(np.abs(amplitude - fit)) < 5e-5 * np.max(modes.amplitude((2, 2)))
 
 
 def test_beyond_the_join_both_say_the_same(without: Surrogate) -> None:
@@ -106,7 +105,7 @@ def test_beyond_the_join_both_say_the_same(without: Surrogate) -> None:
     inspiral = Inspiral(*artifacts.load("inspiral", "inspiral"), model.modes)
     phase, log_amplitude, _ = inspiral.rows(ROWS, inspiral.tensors, np)
     k = model.at_knots(ROWS)
-    assert np.max(np.abs(phase[:, inspiral.n_early :] - (k.phase - k.phase[:, :1])[:, : PADS + 1])) < 1e-3
+    assert np.max(np.abs(phase[:, inspiral.n_early :] - (k.phase - k.phase[:, :1])[:, : PADS + 1])) < 2e-3
     assert np.max(np.abs(np.exp(log_amplitude[:, inspiral.n_early :]) / k.amplitude[:, : PADS + 1] - 1)) < 1e-4
 
 
@@ -133,16 +132,18 @@ def test_it_is_seobnrv5hm(sur: Surrogate) -> None:
 
 @pytest.mark.parametrize("t", [-250_000.0, -100_000.0])
 def test_it_chirps_as_post_newtonian_theory_says(sur: Surrogate, t: float) -> None:
-    # TaylorT4 to 2PN: what is left out is of the fifth order in v.
-    times = t + np.linspace(-2000.0, 2000.0, 4001)
-    fit = np.polynomial.Polynomial.fit(times, sur(q=1.3, chi1=0, chi2=0, times=times).phase((2, 2)) / 2, 4)
+    # TaylorT4 to 3.5PN (Buonanno et al. 2009, eq. 3.6), a rearrangement of the series that the baseline does not use.
+    times = t + np.linspace(-2000.0, 2000.0, 16_001)
+    fit = np.polynomial.Polynomial.fit(times, sur(q=1.3, chi1=0, chi2=0, times=times).phase((2, 2)) / 2, 5)
     eta = 1.3 / 2.3**2
     omega, rate = fit.deriv(1)(t), fit.deriv(2)(t)
-    v = omega ** (1 / 3)
-    series = 1 - (743 / 336 + 11 / 4 * eta) * v**2 + 4 * np.pi * v**3
-    series += (34103 / 18144 + 13661 / 2016 * eta + 59 / 18 * eta**2) * v**4
-    series -= (4159 / 672 + 189 / 8 * eta) * np.pi * v**5
-    assert rate / (96 / 5 * eta * v**11) == pytest.approx(series, rel=30 * v**6)
+    v, pi = omega ** (1 / 3), np.pi
+    series = 1 - (743 / 336 + 11 / 4 * eta) * v**2 + 4 * pi * v**3
+    series += (34103 / 18144 + 13661 / 2016 * eta + 59 / 18 * eta**2) * v**4 - (4159 / 672 + 189 / 8 * eta) * pi * v**5
+    third = 16447322263 / 139708800 - 1712 / 105 * np.euler_gamma - 56198689 / 217728 * eta + 541 / 896 * eta**2
+    third += -5605 / 2592 * eta**3 + pi**2 / 48 * (256 + 451 * eta) - 856 / 105 * np.log(16 * v**2)
+    series += third * v**6 + (-4415 / 4032 + 358675 / 6048 * eta + 91495 / 1512 * eta**2) * pi * v**7
+    assert rate / (96 / 5 * eta * v**11) == pytest.approx(series, rel=2e-4)  # 8.5e-5 seen
 
 
 @pytest.mark.parametrize("gradient", [True, False])
@@ -195,7 +196,7 @@ def test_a_batch_may_hold_light_and_heavy_binaries(sur: Surrogate) -> None:
         alone = sur.frequency_domain(mass_1[i], mass_2[i], spin[i], spin[i], **grid)[0]
         assert np.max(np.abs(both[i] - alone)) < 1e-9 * np.max(np.abs(alone))
     series = sur.batch_polarizations(
-        mass_1=mass_1, mass_2=mass_2, chi_1=spin, chi_2=spin, **PLACE, start=-4.0, samples=33_000, sampling_frequency=8192.0
+        mass_1=mass_1, mass_2=mass_2, chi_1=spin, chi_2=spin, **PLACE, start=-4.0, samples=32_800, sampling_frequency=8192.0
     )
     assert np.isfinite(series).all()
     assert (np.abs(series).max(axis=2) > 0).all()
