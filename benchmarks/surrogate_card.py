@@ -289,8 +289,8 @@ these the model is that of stages 1 and 2 to rounding. (2,2), and with it the ph
 
 60 binaries of NRSur7dq2 that training did not see (`benchmarks/aligned_accuracy.py`), aLIGO design from 20 Hz. All modes: mismatch
 of the complex strain over time, azimuth and polarization, at inclinations of 0, 30, 60 and 90 °, without (5,5), which NRSur7dq2 has
-not. Each mode: norm of the difference over the norm of (2,2), at the time and azimuth that bring (2,2) together: what is left of
-(3,3) is mostly the phase of (2,2), times 3/2.
+not. Each mode: norm of the difference over the norm of (2,2), at the time and azimuth that bring (2,2) together: what is left
+counts the error of the phase of (2,2), times m/2, and the ringdown from 20 M on.
 
 <!-- figure: aligned_accuracy.png Held-out binaries below an error at 70 solar masses: dashed without stage 3, solid with it. -->
 """

@@ -52,7 +52,7 @@ def test_higher_modes_are_nrsur7dq2s_on_binaries_that_training_did_not_see(pair:
         largest.append(np.max(errors, axis=(0, 2)))
     # Over |h22| then, up to 10 M after the peak; both peaks at 0, which moves a mode by up to 0.01 of it.
     assert (largest[0] < [0.008, 0.015, 0.008, 0.004, 0.0025]).all()
-    # Of the errors without stage 3; that of (3,3) is mostly the phase of (2,2), times 3/2. Observed: 0.09, 0.55, 0.06, 0.11, 0.08.
+    # Of the errors without stage 3; the phase of (2,2) counts, times m/2. Observed: 0.09, 0.55, 0.06, 0.11, 0.08.
     assert (largest[0] < np.array([0.2, 0.7, 0.2, 0.2, 0.2]) * largest[1]).all()
 
 
