@@ -67,13 +67,13 @@ def sizes(parameters: np.ndarray, m: int) -> np.ndarray:
     return np.hypot(delta, chi_a) if m % 2 else np.ones(len(parameters))
 
 
-def exponents(degree: int) -> list[tuple[int, int, int]]:
+def exponents(degree: int) -> list[tuple[int, ...]]:
     """Powers of the three variables, of total `degree` at most."""
     return [e for e in itertools.product(range(degree + 1), repeat=3) if sum(e) <= degree]
 
 
 @lru_cache
-def exponents_of(n_terms: int) -> list[tuple[int, int, int]]:
+def exponents_of(n_terms: int) -> list[tuple[int, ...]]:
     """The `exponents` that are `n_terms`."""
     degree = next(d for d in itertools.count() if len(exponents(d)) >= n_terms)
     return exponents(degree)
