@@ -87,7 +87,6 @@ def _first_stages(config: SurrogateConfig, out: Path, progress: Progress | None)
     card = {
         "kind": "surrogate",
         "modes": [[2, 2], *config.higher_modes],
-        "inspiral": config.inspiral or None,
         "degree": config.degree,
         "ranges": ranges,
         "times_M": [float(data["times"][0]), float(data["times"][-1])],
@@ -136,6 +135,8 @@ def train_surrogate(config: SurrogateConfig, out: Path, progress: Progress | Non
         if neither `eob` nor `trained` is given, or they do not fit the rest of the configuration
     DataError
         if a training set or the NR table cannot be read
+    ArtifactError
+        if the early inspiral that the configuration names is not one for the set's times and modes
     """
     report = progress or (lambda *_: None)
     begin = time.monotonic()
@@ -150,6 +151,7 @@ def train_surrogate(config: SurrogateConfig, out: Path, progress: Progress | Non
     card = card | {
         "name": config.name,
         "version": config.version,
+        "inspiral": config.inspiral or None,
         "config": config.model_dump(mode="json", exclude=INPUTS),
         "seconds": round(card.get("seconds", 0.0) + time.monotonic() - begin, 1),
     }

@@ -180,8 +180,8 @@ def test_near_the_merger_simulations_replace_the_networks_and_anchors_keep_away_
 
 
 def test_what_cannot_be_trained_on_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="eob"):
-        load_config("nr22")
+    with pytest.raises(ConfigError, match="eob is not set"):
+        train_surrogate(load_config("nr22"), tmp_path / "out")
     with pytest.raises(ConfigError, match="nonsense"):
         load_config("nr22", {"eob": tmp_path, "nonsense": 1})
     with pytest.raises(ConfigError, match="no configuration 'nowhere'"):

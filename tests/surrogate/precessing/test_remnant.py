@@ -128,7 +128,7 @@ def test_sxs_remnants(sur, data_dir) -> None:
     ("change", "kind", "word"),
     [
         ({"t_ref": None}, ConfigError, "no reference"),
-        ({"q": 2.4}, DomainError, "q = 2.4"),
+        ({"q": 6.4}, DomainError, "q = 6.4"),
         ({"chi1": 0.3}, ConfigError, "three components"),
         ({"mass_ratio": 0.5}, ConfigError, "mass_ratio"),
     ],
