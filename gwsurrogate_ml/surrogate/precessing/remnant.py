@@ -138,7 +138,7 @@ def binding(q: float, omega: float, spins: np.ndarray) -> tuple[float, np.ndarra
     --------
     >>> energy, momentum = binding(1.0, 0.015, np.zeros(6))
     >>> round(energy, 5), momentum.round(4).tolist()
-    (-0.00718, [0.0, 0.0, 1.1157])
+    (-0.00717, [0.0, 0.0, 1.1194])
     """
     m_1, m_2 = q / (1 + q), 1 / (1 + q)
     eta, delta, x = m_1 * m_2, m_1 - m_2, omega ** (2 / 3)
