@@ -51,7 +51,7 @@ assert not loaded, loaded
 """
 PYCBC = """
 from pycbc.waveform import td_approximants, fd_approximants, get_td_waveform
-for name in ("GWSML_NR22", "GWSML_NRHM"):
+for name in ("GWSML_NR22", "GWSML_NRHM", "GWSML_NRPHM"):
     assert name in td_approximants() and name in fd_approximants(), name
 hp, hc = get_td_waveform(approximant="GWSML_NRHM", mass1=40, mass2=30, spin1z=0.2, delta_t=1/4096, f_lower=25, distance=400)
 assert 1e-22 < abs(hp).max() < 1e-20, abs(hp).max()
@@ -61,7 +61,7 @@ import inspect
 from importlib.metadata import entry_points
 from lalsimulation.gwsignal import models
 names = {point.name: point.load() for point in entry_points(group="gwsignal_models")}
-assert {"GWSML_NR22", "GWSML_NRHM"} <= set(names)
+assert {"GWSML_NR22", "GWSML_NRHM", "GWSML_NRPHM"} <= set(names)
 if "entry_points" not in inspect.getsource(models):  # lalsimulation before it read entry points
     from gwsurrogate_ml.plugins.gwsignal import register
     register()
