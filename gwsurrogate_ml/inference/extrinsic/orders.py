@@ -65,8 +65,9 @@ class OrderPoints:
     @classmethod
     def from_tensors(cls, tensors: dict[str, np.ndarray]) -> OrderPoints:
         """The inverse of `tensors`."""
-        own = (tensors.pop(name) for name in ("unfolded_psi", "kind", "place"))
-        return cls(ExtrinsicPoints(**tensors), *own)
+        own = ("unfolded_psi", "kind", "place")
+        points = {name: tensor for name, tensor in tensors.items() if name not in own}
+        return cls(ExtrinsicPoints(**points), *(tensors[name] for name in own))
 
     def take(self, index: np.ndarray, log_weight: np.ndarray) -> OrderPoints:
         """The chosen points with new weights."""

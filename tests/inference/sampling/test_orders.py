@@ -190,3 +190,15 @@ def test_the_marginal_likelihood_of_a_precessing_binary_is_plain_monte_carlos(pr
     effective = np.exp(2 * logsumexp(terms) - logsumexp(2 * terms))
     assert effective > 30
     assert abs(logsumexp(closed) - np.log(16) - plain) < 3 / np.sqrt(effective) + 0.1
+
+
+def test_points_come_back_from_a_kept_step() -> None:
+    from gwsurrogate_ml.inference.extrinsic.orders import OrderPoints
+    from gwsurrogate_ml.inference.extrinsic.points import ExtrinsicPoints
+
+    rng = np.random.default_rng(0)
+    plain = ExtrinsicPoints(*(rng.normal(size=shape) for shape in ((7, 2), 7, (7, 3), 7, 7, (7, 2), 7)))
+    points = OrderPoints.of(plain, 3)
+    again = OrderPoints.from_tensors(points.tensors())
+    for name, tensor in points.tensors().items():
+        np.testing.assert_array_equal(again.tensors()[name], tensor)
