@@ -284,8 +284,8 @@ Stage 3 moves (2,1), (3,3), (3,2), (4,4) and (4,3) from SEOBNRv5HM to NRSur7dq2 
 simulations, in its limit of spins along the orbit: fully for mass ratios to 2, spins to 0.8 and from 150 M before the peak to
 20 M after it. Outside it fades, over mass ratios to 3, spins to 0.9, back to 600 M before and on to 42 M after the peak; beyond
 these the model is that of stages 1 and 2 to rounding. Before, NRSur7dq2 is no better: its faint modes are off by the error of its
-own fits, (4,4) by 5 % and (4,3) by 20 % where SEOBNRv5HM and IMRPhenomTHM agree to 1 %. (2,2), and with it the phase of all modes, is
-as stage 2 leaves it.
+own fits, (4,4) by 5 % and (4,3) by 20 % where SEOBNRv5HM and IMRPhenomTHM agree to 1 %. (2,2), and with it the phase of all modes,
+is as stage 2 leaves it.
 
 <!-- table: aligned_accuracy -->
 

@@ -60,7 +60,7 @@ class Integration:
             f, h = likelihood.frequencies[likelihood.band], found.waveform[likelihood.band]
             sigma = surrogate_width(likelihood.model, found.theta, Splines(*band), f, h)
             width = sigma, sigma, f"{likelihood.model.name}'s own estimate"
-        elif asked.waveform is not None:
+        elif asked.waveform is not None and not isinstance(asked.waveform, str):
             amplitude, phase = asked.waveform
             width = float(amplitude), float(phase), "given"
         nuisances = Nuisances.of(segment.detectors, band, asked.calibration, width)

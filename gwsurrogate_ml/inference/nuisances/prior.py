@@ -63,7 +63,7 @@ class Nuisances:
         DataError
             if an envelope does not cover the band
         """
-        splines = Splines(*map(float, band))
+        splines = Splines(float(band[0]), float(band[1]))
         owners, means, sigmas, sources = [], [], [], {}
         for name, envelope in (calibration or {}).items():
             amplitude, amplitude_sigma, phase, phase_sigma = envelope.at(splines.nodes)

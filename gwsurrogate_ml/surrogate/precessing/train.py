@@ -203,7 +203,7 @@ def validate(model: PrecessingModes, data: dict[str, np.ndarray]) -> tuple[dict[
         out = np.empty((2, len(SEEN), len(at)), np.complex128)
         for one, evolved in zip(out, (of_truth, e), strict=True):
             compiled.modes(*evolved, orders, compiled.rotation_table(coorbital.MODES, SEEN), at, one)
-        mismatch.append(uncertainty.mismatch(*out, seen))
+        mismatch.append(uncertainty.mismatch(out[0], out[1], seen))
     found = {"phase_at_peak": phase, "frame_at_peak": frame, "coorbital_modes": relative, "mismatch": mismatch}
     return {"n": len(phase)} | {
         name: {str(p): float(np.percentile(values, p)) for p in (50, 90, 100)} for name, values in found.items()
@@ -236,9 +236,9 @@ def train_precessing(config: PrecessingConfig, out: Path, progress: Progress | N
     folders = config.data, config.validation, config.beyond, config.beyond_validation
     near, near_other, beyond, beyond_other = (read(folder) for folder in folders)
     made, made_other, made_beyond, made_beyond_other = (set_card(folder) for folder in folders)
-    for one, other, where in ((made, made_other, config.data), (made_beyond, made_beyond_other, config.beyond)):
-        if one["seed"] == other["seed"]:
-            raise ConfigError(f"{where} and the set of its validation have one seed: make that with another (--seed)")
+    for one, two, folder in ((made, made_other, config.data), (made_beyond, made_beyond_other, config.beyond)):
+        if one["seed"] == two["seed"]:
+            raise ConfigError(f"{folder} and the set of its validation have one seed: make that with another (--seed)")
     if made["q_max"] < config.q_simulated or made["chi_max"] < config.chi_max:
         raise ConfigError(f"{config.data} reaches to q {made['q_max']}, chi {made['chi_max']}: the configuration asks for more")
     if made_beyond["q_max"] < config.q_max or made_beyond["q_min"] > config.q_simulated:
