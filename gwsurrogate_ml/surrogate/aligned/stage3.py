@@ -146,7 +146,7 @@ def add(
     y = residuals(data, as_doubles, config.degree, modes)
     new = fit(y, data["parameters"], modes, config.stage3_basis, config.stage3_degree)
     metrics: dict[str, Any] = {}
-    sets = {"model": "NRSur7dq2 1.0.6 (arXiv:1705.07089), spins held along the orbit", "set": made}
+    sets: dict[str, Any] = {"model": "NRSur7dq2 1.0.6 (arXiv:1705.07089), spins held along the orbit", "set": made}
     if config.nrsur7dq2_held_out:
         data, sets["held_out"] = read(config.nrsur7dq2_held_out)
         if sets["held_out"]["seed"] == made["seed"]:
