@@ -49,7 +49,7 @@ class CalibrationEnvelope:
 
         Examples
         --------
-        >>> CalibrationEnvelope.constant(0.05, 0.03).at(np.array([100.0]))[1].tolist()
+        >>> CalibrationEnvelope.constant(0.05, 0.03).at(np.array([100.0]))[1].round(12).tolist()
         [0.05]
         """
         sigmas = finite(amplitude, "the error of the amplitude"), finite(phase, "the error of the phase", "rad")

@@ -550,3 +550,27 @@ def test_the_report_prints_where_there_is_a_browser(demo: Path, tmp_path: Path) 
     pages = len(re.findall(rb"/Type\s*/Page\b(?!s)", content))
     assert 4 <= pages <= 10  # observed 7
     assert re.search(rb"/MediaBox\s*\[0 0 59[45]\S* 84[12]", content)  # A4: 595 x 842 points
+
+
+def test_calibration_envelopes_and_waveform_errors_are_words_of_the_command(tmp_path) -> None:
+    path = tmp_path / "H1.txt"
+    path.write_text("20 1 0 0.9 -0.1 1.1 0.1\n")
+    settings = Settings(calibration={"H1": str(path), "L1": f"template:{path}"}, waveform_error="0.02,0.01")
+    words = settings.options()
+    assert words[-6:] == ["--calibration", f"H1={path}", "--calibration", f"L1=template:{path}", "--waveform-error", "0.02,0.01"]
+    assert settings.absolute().calibration == {"H1": f"data:{path}", "L1": f"template:{path}"}
+    assert {"calibration H1", "calibration L1"} <= set(settings.sha256())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--calibration", "H1"], "write DETECTOR=FILE"),
+        (["--waveform-error", "large"], "for the model's own estimate"),
+        (["--higher-modes", "--waveform-error", "surrogate"], "does not go with"),
+    ],
+)
+def test_wrong_calibration_options_are_refused_before_any_work(words, said: str) -> None:
+    result = CliRunner().invoke(app, ["analyze", "GW150914", *words])
+    assert result.exit_code != 0
+    assert said in str(result.exception) + " ".join(result.output.split())
