@@ -53,6 +53,25 @@ def test_code_is_kept_where_it_can_be(module: Callable[[], ModuleType], tmp_path
     assert not caplog.records
 
 
+def test_a_change_anywhere_in_the_package_compiles_anew(module: Callable[[], ModuleType], monkeypatch: pytest.MonkeyPatch) -> None:
+    module().double(21)
+    monkeypatch.setattr(jit, "_stamp", lambda: (jit.Path(jit.__file__).stat().st_mtime + 1.0, 1))
+    again = module().double
+    assert again(21) == 42
+    assert not again.stats.cache_hits
+    assert sum(again.stats.cache_misses.values()) == 1
+
+
+def test_the_stamp_is_of_all_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "part").mkdir()
+    inner = tmp_path / "part" / "inner.py"
+    inner.write_text("x = 1\n")
+    monkeypatch.setattr(jit, "__file__", str(tmp_path / "jit.py"))
+    before = jit._stamp.__wrapped__()
+    inner.write_text("x = 11\n")
+    assert jit._stamp.__wrapped__() != before
+
+
 def test_a_full_disk_is_said_once_and_everything_computes(
     module: Callable[[], ModuleType], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
