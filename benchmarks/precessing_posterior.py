@@ -62,7 +62,10 @@ def difference(result: Result, segment: AnalysisSegment, model: WaveformModel) -
     """Largest difference of the log likelihood of posterior draws to bilby's."""
     grid = Grid(segment.duration, 2 * float(segment.frequencies[-1]), segment.f_min)
 
-    def source(frequencies: np.ndarray, **p: float) -> dict[str, np.ndarray]:
+    def source(
+        frequencies, chirp_mass, mass_ratio, a_1, a_2, tilt_1, tilt_2, phi_12, phi_jl, luminosity_distance, theta_jn, phase, **rest
+    ):
+        p = {name: value for name, value in locals().items() if name not in ("frequencies", "rest", "model", "grid")}
         place = (np.array([p[name]]) for name in ("theta_jn", "phase", "luminosity_distance"))
         plus, cross = model.transforms(model.space.binaries(model.space.theta(p)), grid, *place)[0]
         return {"plus": plus, "cross": cross}

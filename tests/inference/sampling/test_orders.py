@@ -127,7 +127,10 @@ def test_exact_likelihoods_of_precessing_binaries_are_bilbys(precessing) -> None
     )
     grid, model = ours.likelihood.grid, ours.likelihood.model
 
-    def source(frequencies, **p):  # type: ignore[no-untyped-def]
+    def source(
+        frequencies, chirp_mass, mass_ratio, a_1, a_2, tilt_1, tilt_2, phi_12, phi_jl, luminosity_distance, theta_jn, phase, **rest
+    ):  # type: ignore[no-untyped-def]
+        p = {name: value for name, value in locals().items() if name not in ("frequencies", "rest", "model", "grid")}
         place = (np.array([p[name]]) for name in ("theta_jn", "phase", "luminosity_distance"))
         plus, cross = model.transforms(model.space.binaries(model.space.theta(p)), grid, *place)[0]
         return {"plus": plus, "cross": cross}
