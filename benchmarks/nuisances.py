@@ -254,7 +254,7 @@ def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
     out: dict[str, Any] = {"events": len(records), "snr": np.quantile([r["snr"] for r in records], (0.05, 0.5, 0.95)).tolist()}
     for name in ("integrated", "left out", "too narrow"):
         mine = [r[name] for r in records if name in r]
-        if len(mine) < 20:
+        if len(mine) < 10:
             continue
         out[name] = {
             "events": len(mine),

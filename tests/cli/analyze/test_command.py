@@ -184,7 +184,7 @@ def test_config_holds_all_that_repeats_the_run(gw150914: tuple[Path, Result]) ->
     assert words[:2] == ["gwsml", "analyze"]
     given = dict(zip(words[2::2], words[3::2], strict=True))
     for name, value in config["settings"].items():
-        if name in ("psd", "prior", "higher_modes", "surrogate"):
+        if name in ("psd", "prior", "higher_modes", "surrogate", "calibration", "waveform_error"):
             assert not value
         else:
             assert type(value)(given[f"--{name.replace('_', '-')}"]) == value
