@@ -384,7 +384,7 @@ fitted to inspirals of SEOBNRv5HM (`gwsml train inspiral`, one artefact for all 
 model's first knot with the same phase and frequency there; from that knot on the model is what it is without it, to the last digit.
 Only waveforms that begin earlier evaluate it. Chirp masses 5 to 13 from 20 Hz, mass ratios to 8, spins to 0.9, drawn with another
 seed than training's, against whole waveforms of SEOBNRv5HM, advanced LIGO's design (`benchmarks/low_mass.py`); what is left is
-mostly the model's own difference to SEOBNRv5HM near the merger, where it follows numerical relativity:
+almost all stage 2's difference to SEOBNRv5HM near the merger, where it follows numerical relativity:
 
 <!-- table: low-mass-{name} -->
 

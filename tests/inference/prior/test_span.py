@@ -94,7 +94,7 @@ def test_where_more_than_one_thing_is_wrong_the_remedies_mend_all_of_it() -> Non
     durations = [float(x) for x in re.findall(r"at least (\d+) s", message)]
     require_reach(HEAVY, model, float(re.findall(r"at most ([\d.]+) Hz", message)[0]), durations[0])
     require_reach(with_masses(HEAVY, message), model, 11.0, durations[1])
-    far = refusal(BinaryPrior(chirp_mass=(1.0, 3.0)), 20.0, 32.0, model)
+    far = refusal(BinaryPrior(chirp_mass=(0.1, 3.0)), 20.0, 32.0, model)
     low, high = map(float, re.findall(r"within ([\d.]+) to ([\d.]+)", far)[0])
     require_reach(BinaryPrior(chirp_mass=(low, high)), model, 20.0, 32.0)
 
