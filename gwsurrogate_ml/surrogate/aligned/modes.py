@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,12 +13,12 @@ from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError
 from gwsurrogate_ml.kernels.threads import in_threads
 from gwsurrogate_ml.surrogate.aligned import compiled, higher, predictor
 from gwsurrogate_ml.surrogate.aligned.compiled import Knots
-from gwsurrogate_ml.surrogate.aligned.coordinates import features
+from gwsurrogate_ml.surrogate.aligned.coordinates import features, split
 from gwsurrogate_ml.surrogate.aligned.predictor import chebyshev_exponents
 from gwsurrogate_ml.surrogate.aligned.uncertainty import ErrorEstimate, Factor, expected_mismatch, factors
 from gwsurrogate_ml.surrogate.domain import NAMES, check_parameters
 from gwsurrogate_ml.waveform.modes import Modes
-from gwsurrogate_ml.waveform.spline import hermite_torch, slope_matrix
+from gwsurrogate_ml.waveform.spline import slope_matrix
 
 if TYPE_CHECKING:
     import torch
@@ -67,6 +67,29 @@ def _check_tensors(tensors: dict[str, np.ndarray], degree: int, modes: tuple[Mod
             f"the card names {len(modes)} modes, the weights hold {len(tensors['higher.basis']) + 1}: restore the card that came "
             "with them"
         )
+
+
+class TorchKnots(NamedTuple):
+    """N waveforms at the knots in torch: `compiled.Knots` with the parts of all modes.
+
+    Parameters
+    ----------
+    knots : (n,) float64, M
+    phase, phase_slope : (N, n) float64
+        of the (2,2) mode, additive constant arbitrary
+    phase_at_peak, shift : (N, 1) float64
+        the phase there, and where it is (M)
+    parts, part_slopes : (N, n_modes, 2, n) float64
+        real and imaginary parts in the co-orbital frame
+    """
+
+    knots: torch.Tensor
+    phase: torch.Tensor
+    phase_slope: torch.Tensor
+    phase_at_peak: torch.Tensor
+    shift: torch.Tensor
+    parts: torch.Tensor
+    part_slopes: torch.Tensor
 
 
 class AlignedModes:
@@ -153,6 +176,8 @@ class AlignedModes:
         """
         import torch
 
+        from gwsurrogate_ml.waveform import spline_torch
+
         for name, tensor in (("parameters", parameters), ("times", times)):
             if not isinstance(tensor, torch.Tensor) or tensor.is_complex():
                 raise ConfigError(f"{name} is a {type(tensor).__name__}: give a real torch tensor, torch.as_tensor(...)")
@@ -162,29 +187,41 @@ class AlignedModes:
         self.check_times(times.detach().cpu().numpy(), ndim=times.ndim)
         dtype = torch.float64
         inputs = (parameters, times)
-        dual = any(torch.autograd.forward_ad.unpack_dual(x).tangent is not None for x in inputs)
-        wanted = dual or (torch.is_grad_enabled() and any(x.requires_grad for x in inputs))
+        wanted = spline_torch.is_dual(*inputs) or (torch.is_grad_enabled() and any(x.requires_grad for x in inputs))
         if parameters.device.type == "cpu" and not wanted:
             return torch.from_numpy(self._compiled_batch(parameters.detach().to(dtype).numpy(), times.to(dtype).numpy()))
-        tensors, to_slopes = self._on(parameters.device)
-        log_amplitude, phase = predictor.log_amplitude_and_phase(parameters.to(dtype), tensors, self.degree, torch)
-        log_total, centre = log_amplitude, self.tables.centre
-        more = parameters.new_zeros((len(parameters), 0, 2, len(self.knots)))
+        k = self.torch_knots(parameters.to(dtype))
+        at = times.to(dtype).expand(len(parameters), -1) + k.shift
+        phase = spline_torch.hermite(k.knots, k.phase[:, None], k.phase_slope[:, None], at)[:, 0] - k.phase_at_peak
+        orders = torch.as_tensor(self.tables.orders, device=parameters.device)
+        return spline_torch.turned_modes(k.knots, orders, k.parts, k.part_slopes, at, 0.5 * phase)
+
+    def torch_knots(self, parameters: torch.Tensor) -> TorchKnots:
+        """The waveforms of `parameters` (N, 3) float64 at the knots, in torch, differentiable."""
+        import torch
+
+        from gwsurrogate_ml.waveform.spline_torch import hermite
+
+        tensors, to_slopes, higher_basis = self._on(parameters.device)
+        knots, n = tensors["knots"], len(parameters)
+        log_amplitude, phase = predictor.log_amplitude_and_phase(parameters, tensors, self.degree, torch)
+        amplitude = torch.exp(log_amplitude)
+        first, first_slopes = torch.stack([phase, amplitude], 1), torch.stack([phase, amplitude], 1) @ to_slopes
+        nothing = torch.zeros_like(amplitude)
+        parts, slopes = (torch.stack([row, nothing], 1)[:, None] for row in (amplitude, first_slopes[:, 1]))
+        reach = slice(self.tables.centre - predictor.PEAK_REACH - 2, self.tables.centre + predictor.PEAK_REACH + 3)
+        log_total = log_amplitude[:, reach]
         if len(self.modes) > 1:
-            more = higher.coorbital(parameters.to(dtype), tensors, self.degree, self.modes[1:], torch)
-            log_total = 0.5 * torch.log(torch.exp(2.0 * log_amplitude) + (more**2).sum((1, 2)))
-        knots = tensors["knots"]
-        peak = _uphill(log_total.detach(), centre)
+            found = higher.coefficients(parameters, tensors, self.degree, self.modes[1:], torch)
+            found = found * (split(parameters)[0] ** 0.75)[:, :, None]
+            both = torch.einsum("nmb,mbk->nmk", found, higher_basis).reshape(n, -1, 2, 2, len(knots))
+            parts, slopes = torch.cat([parts, both[:, :, 0]], 1), torch.cat([slopes, both[:, :, 1]], 1)
+            log_total = 0.5 * torch.log((parts[..., reach] ** 2).sum((1, 2)))
+        peak = _uphill(log_total.detach(), predictor.PEAK_REACH + 2)
         near = log_total.gather(1, peak + torch.arange(-2, 3, device=peak.device))
-        shift = knots[peak] + predictor.peak_shift(*near.split(1, dim=1))
-        rows = torch.cat([phase[:, None], torch.exp(log_amplitude)[:, None], more.flatten(1, 2)], 1)
-        row_slopes = rows @ to_slopes
-        found = hermite_torch(knots, rows, row_slopes, times.to(dtype).expand(len(parameters), -1) + shift)
-        angle = found[:, :1] - hermite_torch(knots, rows[:, :1], row_slopes[:, :1], shift)
-        orders = torch.as_tensor(self.tables.orders, dtype=dtype, device=angle.device)
-        turn = torch.exp(-0.5j * orders[:, None] * angle)
-        others = torch.complex(found[:, 2::2], found[:, 3::2])
-        return torch.cat([found[:, 1:2].to(others.dtype), others], 1) * turn
+        shift = knots[reach][peak] + predictor.peak_shift(*near.split(1, dim=1))
+        at_peak = hermite(knots, first[:, :1], first_slopes[:, :1], shift)[:, 0]
+        return TorchKnots(knots, phase, first_slopes[:, 0], at_peak, shift, parts, slopes)
 
     def error_estimate(self, q: float, chi1: float, chi2: float, **unknown: object) -> ErrorEstimate:
         """What the model expects its own error to be for one binary; see `uncertainty`.
@@ -273,14 +310,15 @@ class AlignedModes:
             )
 
     @cached_property
-    def _devices(self) -> dict[Any, tuple[dict[str, torch.Tensor], torch.Tensor]]:
+    def _devices(self) -> dict[Any, tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]]:
         return {}
 
-    def _on(self, device: torch.device) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """Tensors and slope matrix on `device`, kept."""
+    def _on(self, device: torch.device) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
+        """Tensors, slope matrix and the higher modes' basis with its slopes (n_modes - 1, n_basis, 4 n_knots) on `device`, kept."""
         import torch
 
         if device not in self._devices:
             tensors = {key: torch.as_tensor(value, dtype=torch.float64, device=device) for key, value in self.tensors.items()}
-            self._devices[device] = tensors, torch.as_tensor(slope_matrix(self.knots).T.copy(), device=device)
+            basis = torch.as_tensor(self.tables.higher_basis, device=device).transpose(1, 2).flatten(2).contiguous()
+            self._devices[device] = tensors, torch.as_tensor(slope_matrix(self.knots).T.copy(), device=device), basis
         return self._devices[device]
