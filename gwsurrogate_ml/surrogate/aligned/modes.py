@@ -223,6 +223,10 @@ class AlignedModes:
         at_peak = hermite(knots, first[:, :1], first_slopes[:, :1], shift)[:, 0]
         return TorchKnots(knots, phase, first_slopes[:, 0], at_peak, shift, parts, slopes)
 
+    def torch_slopes(self, values: torch.Tensor) -> torch.Tensor:
+        """Slopes at the knots of the splines through `values` (..., n)."""
+        return values @ self._on(values.device)[1]
+
     def error_estimate(self, q: float, chi1: float, chi2: float, **unknown: object) -> ErrorEstimate:
         """What the model expects its own error to be for one binary; see `uncertainty`.
 

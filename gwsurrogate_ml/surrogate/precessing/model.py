@@ -22,6 +22,7 @@ from gwsurrogate_ml.waveform.lal import spins_in_orbit
 from gwsurrogate_ml.waveform.model import Grid, WaveformModel
 
 if TYPE_CHECKING:
+    import torch
     from gwpy.timeseries import TimeSeries
 
     from gwsurrogate_ml.waveform.modes import Modes
@@ -69,6 +70,9 @@ class PrecessingSurrogate(WaveformModel):
     space = PRECESSING
     modes: tuple[ModeKey, ...] = tuple((l, m) for l, m in SEEN if m > 0)
 
+    inertial_modes: tuple[ModeKey, ...] = SEEN
+    """Modes that `batch` gives, in its order."""
+
     def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray], aligned: Surrogate) -> None:
         self.mode_model, self.info = PrecessingModes(card, tensors, aligned.mode_model), card
         self.aligned = aligned
@@ -106,6 +110,37 @@ class PrecessingSurrogate(WaveformModel):
     def __call__(self, q: float, chi1: Any, chi2: Any, t_ref: float | None = None, **rest: Any) -> Modes:
         """Modes of one binary in the inertial frame, r h / M in geometric units: `PrecessingModes`."""
         return self.mode_model(q, chi1, chi2, t_ref, **rest)
+
+    def batch(self, parameters: torch.Tensor, times: torch.Tensor, t_ref: Any = None, **reference: Any) -> torch.Tensor:
+        """Modes of many binaries in torch, on the device of `parameters`, differentiable in parameters, times and references.
+
+        Where a spin vanishes altogether, so does its influence on itself: its direction is held, and so is its derivative.
+
+        Parameters
+        ----------
+        parameters : (N, 7) float64 tensor
+            columns q >= 1, and the components of both spins at the reference time, as for one binary: see `PrecessingModes`
+        times : (n,) or (N, n) float64 tensor
+            in M, 0 at each binary's peak
+        t_ref : float or (N,) tensor, M from the peak
+            the reference time; or, by keyword, one of
+        omega_ref : float or (N,) tensor, orbital frequency in rad / M
+        f_ref : float or (N,) tensor, Hz
+            frequency of the (2,2) mode, with `total_mass` in solar masses (detector frame), a float or (N,) tensor
+
+        Returns
+        -------
+        (N, 32, n) complex128 tensor, r h_lm / M in the inertial frame
+            in the order of `inertial_modes`
+
+        Raises
+        ------
+        DomainError, ConfigError
+            as for a single waveform
+        """
+        from gwsurrogate_ml.surrogate.precessing.batch import batch
+
+        return batch(self.mode_model, parameters, times, t_ref, **reference)
 
     def _from(self, binary: Binaries, f_min: float, f_ref: float, theta_jn: float, phase: float, room: float = 0.0) -> _Seen:
         """One binary and where it is seen from: from a cycle before its (2,2) mode passes `f_min` on, or so early that all orders

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -22,6 +22,11 @@ from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
 from gwsurrogate_ml.surrogate.domain import check_ranges
 from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, dynamics, polynomials
 from gwsurrogate_ml.waveform.modes import Modes
+
+if TYPE_CHECKING:
+    import torch
+
+    from gwsurrogate_ml.surrogate.precessing.batch import BatchModes
 
 ALIGNED_WIDTH = 0.2
 """Component of a spin in the plane below which the aligned model has a share."""
@@ -181,8 +186,17 @@ class PrecessingModes:
     def _aligned_modes(self) -> set[ModeKey]:
         return {(l, sign * m) for l, m in self.aligned.modes for sign in (1, -1)}
 
+    @property
+    def coefficients(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Sets of coefficients of the rates and of the modes, which `shares` mixes."""
+        return [(self.rates.coefficients, self.pieces.coefficients)]
+
+    def shares(self, q: Any) -> list[Any]:
+        """Share of each set of `coefficients` for mass ratios `q` (N,), numpy or torch; None: all."""
+        return [None]
+
     @cached_property
-    def _aligned_places(self) -> np.ndarray:
+    def aligned_places(self) -> np.ndarray:
         """Places of (l, m) and (l, -m) among the modes of each of the aligned model's."""
         return np.array([[coorbital.MODES.index((l, m)), coorbital.MODES.index((l, -m))] for l, m in self.aligned.modes])
 
@@ -212,6 +226,17 @@ class PrecessingModes:
             raise DomainError(f"times run from {at.min():g} to {at.max():g} M: the model covers {self.t_min:g} to {self.t_max:g} M")
         return at
 
+    @staticmethod
+    def one_reference(t_ref: Any, omega_ref: Any, f_ref: Any) -> str:
+        """Name of the one reference that is given."""
+        given = [name for name, value in (("t_ref", t_ref), ("omega_ref", omega_ref), ("f_ref", f_ref)) if value is not None]
+        if len(given) != 1:
+            raise ConfigError(
+                f"{' and '.join(given) or 'no reference'} given: precessing spins belong to a time, give one of t_ref (M from the "
+                "peak, negative), omega_ref (rad / M), or f_ref (Hz) with total_mass"
+            )
+        return given[0]
+
     def reference(
         self,
         q: float,
@@ -231,15 +256,10 @@ class PrecessingModes:
         DomainError
             a time outside the model's range, or a frequency that the binary does not pass in it before the peak
         """
-        given = [name for name, value in (("t_ref", t_ref), ("omega_ref", omega_ref), ("f_ref", f_ref)) if value is not None]
-        if len(given) != 1:
-            raise ConfigError(
-                f"{' and '.join(given) or 'no reference'} given: precessing spins belong to a time, give one of t_ref (M from the "
-                "peak, negative), omega_ref (rad / M), or f_ref (Hz) with total_mass"
-            )
-        value = {"t_ref": t_ref, "omega_ref": omega_ref, "f_ref": f_ref}[given[0]]
+        name = self.one_reference(t_ref, omega_ref, f_ref)
+        value = {"t_ref": t_ref, "omega_ref": omega_ref, "f_ref": f_ref}[name]
         if not isinstance(value, int | float | np.number) or not math.isfinite(value):
-            raise ConfigError(f"{given[0]} is {value!r}: give a finite number")
+            raise ConfigError(f"{name} is {value!r}: give a finite number")
         if t_ref is not None:
             if not self.t_min <= t_ref <= 0.0:
                 raise DomainError(
@@ -252,7 +272,7 @@ class PrecessingModes:
             total_mass = positive(total_mass, "total_mass", "solar masses")
             omega_ref = math.pi * f_ref * total_mass * MTSUN_SI
         assert omega_ref is not None
-        return self._time_of(q, chi1, chi2, float(omega_ref), f"{given[0]} = {value:g}")
+        return self._time_of(q, chi1, chi2, float(omega_ref), f"{name} = {value:g}")
 
     def _time_of(self, q: float, chi1: np.ndarray, chi2: np.ndarray, omega_ref: float, said: str) -> float:
         """When the orbital frequency is `omega_ref` (rad / M) if the spins are these then; all frames agree there."""
@@ -274,10 +294,7 @@ class PrecessingModes:
             first, omega = 0, base[:last] + share[:last] * (omega - base[:last])
         omega, nodes = omega[first:], self.nodes[first:last]
         if not omega[0] < omega_ref < omega[-1]:
-            raise DomainError(
-                f"{said} is not passed by this binary between {self.nodes[0]:g} M and the peak, where its orbital frequency runs "
-                f"from {omega[0]:.4g} to {omega[-1]:.4g} rad / M: choose a reference inside"
-            )
+            self.refuse_reference(said, omega[0], omega[-1])
         # The last node below it: what oscillates could pass it before.
         k = min(max(int(np.flatnonzero(omega < omega_ref)[-1]) + 1, 2), len(omega) - 2)
         near = slice(k - 2, k + 2)
@@ -285,6 +302,25 @@ class PrecessingModes:
         x, y = omega[near], nodes[near]
         terms = [y[i] * np.prod([(omega_ref - x[j]) / (x[i] - x[j]) for j in range(4) if j != i]) for i in range(4)]
         return float(np.sum(terms))
+
+    def refuse_reference(self, said: str, lowest: float, highest: float) -> NoReturn:
+        """Raise DomainError for a frequency that a binary does not pass between `lowest` and `highest` (rad / M)."""
+        raise DomainError(
+            f"{said} is not passed by this binary between {self.nodes[0]:g} M and the peak, where its orbital frequency runs "
+            f"from {lowest:.4g} to {highest:.4g} rad / M: choose a reference inside"
+        )
+
+    @cached_property
+    def _devices(self) -> dict[Any, BatchModes]:
+        return {}
+
+    def on(self, device: torch.device) -> BatchModes:
+        """The model in torch on a `device`, kept."""
+        from gwsurrogate_ml.surrogate.precessing.batch import BatchModes
+
+        if device not in self._devices:
+            self._devices[device] = BatchModes(self, device)
+        return self._devices[device]
 
     def start(self, q: float, chi1: np.ndarray, chi2: np.ndarray, t_ref: float, omega: float) -> float:
         """When (M) the orbital frequency passes `omega` (rad / M), for spins that belong to `t_ref`."""
@@ -345,7 +381,7 @@ class PrecessingModes:
         coorbital.modes(pieces, q, at, max(self.n_early - late, 0), modes)
         times, known = self.times[late:], self.known_modes[late:]
         if gate > 0.0 or known[0] < 1.0:
-            compiled.mix_aligned(self.aligned, along, times, known, gate, self._aligned_places, modes)
+            compiled.mix_aligned(self.aligned, along, times, known, gate, self.aligned_places, modes)
             lost = [k for k, mode in enumerate(coorbital.MODES) if mode not in self._aligned_modes]
             modes[:, lost] *= known[:, None]
         frames = at[:, :4] / np.linalg.norm(at[:, :4], axis=1)[:, None]
