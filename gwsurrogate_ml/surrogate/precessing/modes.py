@@ -20,7 +20,7 @@ from gwsurrogate_ml.conventions import MTSUN_SI, ModeKey, require_q
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError
 from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
 from gwsurrogate_ml.surrogate.domain import check_ranges
-from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, dynamics, polynomials
+from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, dynamics, many, polynomials
 from gwsurrogate_ml.waveform.modes import Modes
 
 if TYPE_CHECKING:
@@ -183,8 +183,10 @@ class PrecessingModes:
         return np.array([m for _, m in coorbital.MODES])
 
     @cached_property
-    def _aligned_modes(self) -> set[ModeKey]:
-        return {(l, sign * m) for l, m in self.aligned.modes for sign in (1, -1)}
+    def _lost(self) -> list[int]:
+        """Places of the modes that the aligned model does not have."""
+        there = {(l, sign * m) for l, m in self.aligned.modes for sign in (1, -1)}
+        return [k for k, mode in enumerate(coorbital.MODES) if mode not in there]
 
     @property
     def coefficients(self) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -194,6 +196,11 @@ class PrecessingModes:
     def shares(self, q: Any) -> list[Any]:
         """Share of each set of `coefficients` for mass ratios `q` (N,), numpy or torch; None: all."""
         return [None]
+
+    @cached_property
+    def lane_tables(self) -> many.Tables:
+        """What evolves many binaries at once."""
+        return many.tables(self)
 
     @cached_property
     def aligned_places(self) -> np.ndarray:
@@ -272,9 +279,9 @@ class PrecessingModes:
             total_mass = positive(total_mass, "total_mass", "solar masses")
             omega_ref = math.pi * f_ref * total_mass * MTSUN_SI
         assert omega_ref is not None
-        return self._time_of(q, chi1, chi2, float(omega_ref), f"{name} = {value:g}")
+        return self.time_of(q, chi1, chi2, float(omega_ref), f"{name} = {value:g}")
 
-    def _time_of(self, q: float, chi1: np.ndarray, chi2: np.ndarray, omega_ref: float, said: str) -> float:
+    def time_of(self, q: float, chi1: np.ndarray, chi2: np.ndarray, omega_ref: float, said: str) -> float:
         """When the orbital frequency is `omega_ref` (rad / M) if the spins are these then; all frames agree there."""
         last = int(np.searchsorted(self.nodes, 0.0))
         # The mean over the azimuths of the two spins together: frequency then means the same for every orbital phase, as in LAL's
@@ -288,9 +295,9 @@ class PrecessingModes:
         values = polynomials.table(self.rates.monomials, np.full(AZIMUTHS, q), spins).mean(axis=0)
         size = int(self.rates.monomials.first[1])
         omega = self.rates.coefficients[:last, 0, :size] @ values[:size]
-        gate, first = self._gate(chi1, chi2), int(np.argmax(self.known >= 1.0))
+        gate, first = self.gate(chi1, chi2), int(np.argmax(self.known >= 1.0))
         if gate > 0.0 or omega_ref <= omega[first + 2]:
-            base, _, share = self._base((q, float(chi1[2]), float(chi2[2])), gate, 0, 0.0)
+            base, _, share = self.base((q, float(chi1[2]), float(chi2[2])), gate, 0, 0.0)
             first, omega = 0, base[:last] + share[:last] * (omega - base[:last])
         omega, nodes = omega[first:], self.nodes[first:last]
         if not omega[0] < omega_ref < omega[-1]:
@@ -335,12 +342,12 @@ class PrecessingModes:
         k = int(np.flatnonzero(found < omega)[-1])
         return float(np.interp(omega, found[k : k + 2], e.nodes[k : k + 2]))
 
-    def _gate(self, chi1: np.ndarray, chi2: np.ndarray) -> float:
+    def gate(self, chi1: np.ndarray, chi2: np.ndarray) -> float:
         """Share of the aligned model where both are known, by the spins at the reference time."""
         flat = max(math.hypot(chi1[0], chi1[1]), math.hypot(chi2[0], chi2[1])) / ALIGNED_WIDTH
         return (1.0 - flat**2) ** 3 if flat < 1.0 else 0.0
 
-    def _base(
+    def base(
         self, along: tuple[float, float, float], gate: float, first: int, t_ref: float
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Orbital frequency (n,) of the aligned model at the nodes, from number `first` on, its phase (n,) since `t_ref`, and the
@@ -354,11 +361,18 @@ class PrecessingModes:
             base[first:], advance[first:] = frequency[:-1], phase[:-1] - phase[-1]
         return base, advance, share
 
+    def mix(
+        self, along: tuple[float, float, float], times: np.ndarray, known: np.ndarray, gate: float, modes: np.ndarray
+    ) -> None:
+        """Give the aligned model its share of co-orbital `modes` (n, n_modes); what it does not have goes where nothing is known."""
+        compiled.mix_aligned(self.aligned, along, times, known, gate, self.aligned_places, modes)
+        modes[:, self._lost] *= known[:, None]
+
     def evolve(self, q: float, chi1: np.ndarray, chi2: np.ndarray, t_ref: float, t_first: float) -> Evolved:
         """The binary from `t_first` (M) or the reference time on, whichever is earlier."""
         start = max(int(np.searchsorted(self.nodes, min(t_ref, t_first), side="right")) - MARGIN, 0)
         start = min(start, len(self.nodes) - MARGIN)
-        gate, along = self._gate(chi1, chi2), (q, float(chi1[2]), float(chi2[2]))
+        gate, along = self.gate(chi1, chi2), (q, float(chi1[2]), float(chi2[2]))
         r = self.rates
         part = dynamics.Rates(
             r.times[start:], r.monomials, r.coefficients[start:], r.known[start:], r.forward[start:], r.backward[start:]
@@ -367,7 +381,7 @@ class PrecessingModes:
         states, rates = np.empty((2, len(part.times), dynamics.N_STATE))
         first, weights = dynamics.start_weights(part.times, t_ref)
         for _ in range(1 if start >= self.n_early else 2):
-            base, advance, share = self._base(along, gate, start, t_ref)
+            base, advance, share = self.base(along, gate, start, t_ref)
             given = base[start:], share[start:], gate, gate * advance[start:]
             dynamics.integrate(part, q, state, first, weights, *given, states, rates)
             if start < self.n_early:
@@ -381,8 +395,6 @@ class PrecessingModes:
         coorbital.modes(pieces, q, at, max(self.n_early - late, 0), modes)
         times, known = self.times[late:], self.known_modes[late:]
         if gate > 0.0 or known[0] < 1.0:
-            compiled.mix_aligned(self.aligned, along, times, known, gate, self.aligned_places, modes)
-            lost = [k for k, mode in enumerate(coorbital.MODES) if mode not in self._aligned_modes]
-            modes[:, lost] *= known[:, None]
+            self.mix(along, times, known, gate, modes)
         frames = at[:, :4] / np.linalg.norm(at[:, :4], axis=1)[:, None]
         return Evolved(part.times, states, rates, times, frames, modes)
