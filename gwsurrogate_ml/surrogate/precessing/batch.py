@@ -6,7 +6,6 @@ What `coorbital` and `compiled` do for one binary, with a row for each; `batch_d
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,11 +14,12 @@ import torch
 from gwsurrogate_ml.arguments import positive
 from gwsurrogate_ml.conventions import MTSUN_SI
 from gwsurrogate_ml.errors import ConfigError, DomainError
+from gwsurrogate_ml.kernels.threads import in_threads
 from gwsurrogate_ml.surrogate.domain import check_ranges
-from gwsurrogate_ml.surrogate.precessing import coorbital, wigner_torch
+from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, many, wigner, wigner_torch
 from gwsurrogate_ml.surrogate.precessing.batch_dynamics import BatchDynamics, Dynamics
 from gwsurrogate_ml.waveform.spline import slope_matrix
-from gwsurrogate_ml.waveform.spline_torch import hermite, turned_modes
+from gwsurrogate_ml.waveform.spline_torch import hermite, is_dual, turned_modes
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.surrogate.precessing.modes import PrecessingModes
@@ -51,7 +51,13 @@ class BatchModes(BatchDynamics):
         self.parts = self._tensor(parts.reshape(2 * n_modes, -1))
         self.times, self.known_modes = self._tensor(model.times), self._tensor(model.known_modes)
         self.orders = torch.as_tensor(np.array([m for _, m in coorbital.MODES]), device=device)
-        self.slopes = lru_cache(64)(lambda late: self._tensor(slope_matrix(model.times[late:]).T.copy()))
+        self._slopes: dict[int, torch.Tensor] = {}
+
+    def slopes(self, late: int) -> torch.Tensor:
+        """What turns values at the times from number `late` on into the slopes of their splines, kept."""
+        if late not in self._slopes:
+            self._slopes[late] = self._tensor(slope_matrix(self.model.times[late:]).T.copy())
+        return self._slopes[late]
 
     def modes(self, parameters: torch.Tensor, times: torch.Tensor, t_ref: torch.Tensor) -> torch.Tensor:
         """Modes (N, 32, n) complex128 of `parameters` (N, 7) at `times` (N, n), for reference times `t_ref` (N,)."""
@@ -169,6 +175,22 @@ def reference_times(
     return modes.time_of(parameters, omega, name) if n else omega
 
 
+def compiled_batch(model: PrecessingModes, parameters: np.ndarray, times: np.ndarray, t_ref: np.ndarray) -> np.ndarray:
+    """As `BatchModes.modes`, in compiled code and in NUMBA_NUM_THREADS threads; `times` (n,) or (N, n)."""
+    times = np.ascontiguousarray(np.atleast_2d(times))
+    out = np.empty((len(parameters), len(wigner.INERTIAL), times.shape[1]), np.complex128)
+    earliest = np.broadcast_to(times.min(axis=1, initial=0.0), len(parameters))
+
+    def work(part: slice) -> None:
+        p = np.ascontiguousarray(parameters[part])
+        evolved = many.evolve(model, p[:, 0].copy(), p[:, 1:4].copy(), p[:, 4:].copy(), t_ref[part], earliest[part])
+        for i, e in enumerate(evolved, part.start):
+            compiled.modes(*e, times[i % len(times)], out[i])
+
+    in_threads(work, len(parameters))
+    return out
+
+
 def batch(
     model: PrecessingModes,
     parameters: torch.Tensor,
@@ -184,6 +206,10 @@ def batch(
     modes = model.on(parameters.device)
     p, at = parameters.to(torch.float64), times.to(torch.float64)
     reference = reference_times(modes, p, t_ref, omega_ref, f_ref, total_mass)
+    inputs = (p, at, reference)
+    wanted = is_dual(*inputs) or (torch.is_grad_enabled() and any(x.requires_grad for x in inputs))
+    if p.device.type == "cpu" and len(p) and not wanted:
+        return torch.from_numpy(compiled_batch(model, *(x.detach().numpy() for x in inputs)))
     if not len(p):
-        return torch.zeros(0, len(wigner_torch.wigner.INERTIAL), times.shape[-1], dtype=torch.complex128, device=p.device)
+        return torch.zeros(0, len(wigner.INERTIAL), times.shape[-1], dtype=torch.complex128, device=p.device)
     return modes.modes(p, at.expand(len(p), -1), reference)

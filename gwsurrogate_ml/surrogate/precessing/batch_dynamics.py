@@ -367,5 +367,5 @@ def _post_newtonian(q: torch.Tensor, omega: torch.Tensor, spins: torch.Tensor) -
     rate_1, rate_2 = torch.linalg.cross(omega_1, s1, dim=0), torch.linalg.cross(omega_2, s2, dim=0)
     momentum = eta / v * (1 + v2 * (1.5 + eta / 6 + v2 * (27 / 8 - 19 * eta / 8 + eta**2 / 24)))
     turn = torch.linalg.cross(up, -(rate_1 + rate_2) / momentum, dim=0)
-    turns = [rate / mass - torch.linalg.cross(turn, chi[:, k], dim=0) for k, (rate, mass) in enumerate(zip((rate_1, rate_2), masses))]
+    turns = [rate / masses[k] - torch.linalg.cross(turn, chi[:, k], dim=0) for k, rate in enumerate((rate_1, rate_2))]
     return torch.cat([turn[:2], *turns])

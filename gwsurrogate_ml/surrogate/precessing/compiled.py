@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import NamedTuple
-
 import numpy as np
 
-from gwsurrogate_ml.conventions import ModeKey
 from gwsurrogate_ml.jit import njit
 from gwsurrogate_ml.surrogate.aligned import compiled as aligned_compiled
 from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
-from gwsurrogate_ml.surrogate.precessing import rotation
+from gwsurrogate_ml.surrogate.precessing import wigner
+from gwsurrogate_ml.surrogate.precessing.coorbital import MODES
 from gwsurrogate_ml.surrogate.precessing.rotation import Terms, polynomials, seen_from
 from gwsurrogate_ml.waveform.spline import hermite, slopes
 
-
-class Rotation(NamedTuple):
-    """Which entries of the rotation matrices take which mode to which: `source` and `target` (n,) places of the modes."""
-
-    terms: Terms
-    source: np.ndarray
-    target: np.ndarray
-
-
-@lru_cache
-def rotation_table(modes: tuple[ModeKey, ...], seen: tuple[ModeKey, ...]) -> Rotation:
-    """From co-orbital `modes` to modes `seen` in the inertial frame."""
-    pairs = [(l, m, n) for l, m in modes for k, n in seen if k == l]
-    source = np.array([modes.index((l, m)) for l, m, _ in pairs])
-    target = np.array([seen.index((l, n)) for l, _, n in pairs])
-    return Rotation(rotation.matrix_terms(tuple(pairs)), source, target)
+INERTIAL_PLACES = np.array([wigner.INERTIAL.index(mode) for mode in MODES])
+"""Of the co-orbital modes among those in the inertial frame."""
 
 
 @njit(nogil=True)
@@ -41,36 +24,27 @@ def modes(
     times: np.ndarray,
     frames: np.ndarray,
     coorbital: np.ndarray,
-    orders: np.ndarray,
-    r: Rotation,
     at: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Write the modes in the inertial frame at the times `at` (n,) into `out` (n_seen, n); the first arguments are `Evolved`."""
+    """Write the modes in the inertial frame at the times `at` (n,) into `out` (32, n); the first arguments are `Evolved`."""
     n, n_modes = at.size, coorbital.shape[1]
     phase = hermite(nodes, states[:, 4].copy(), rates[:, 4].copy(), at)
-    frame = np.empty((4, n))
+    frame = np.empty((n, 4))
     for k in range(4):
-        frame[k] = hermite(nodes, states[:, k].copy(), rates[:, k].copy(), at)
+        frame[:, k] = hermite(nodes, states[:, k].copy(), rates[:, k].copy(), at)
     rows = np.empty((2 * n_modes, times.size))
     for k in range(n_modes):
         rows[2 * k], rows[2 * k + 1] = coorbital[:, k].real, coorbital[:, k].imag
     tilts = slopes(times, rows)
-    parts = np.empty((2 * n_modes, n))
-    for k in range(2 * n_modes):
-        parts[k] = hermite(times, rows[k], tilts[k], at)
-    entries = np.empty(r.source.size, np.complex128)
-    turned = np.empty(n_modes, np.complex128)
-    for i in range(n):
-        length = np.sqrt((frame[:, i] ** 2).sum())
-        a, b, c, d = frame[:, i] / length
-        polynomials(r.terms, complex(a, -d), complex(-c, -b), entries)
-        for k in range(n_modes):
-            angle = orders[k] * phase[i]
-            turned[k] = complex(parts[2 * k, i], parts[2 * k + 1, i]) * complex(np.cos(angle), -np.sin(angle))
-        out[:, i] = 0.0
-        for k in range(r.source.size):
-            out[r.target[k], i] += entries[k] * turned[r.source[k]]
+    turned = np.zeros(out.shape, np.complex128)
+    for k in range(n_modes):
+        row = turned[INERTIAL_PLACES[k]]
+        real, imaginary = hermite(times, rows[2 * k], tilts[2 * k], at), hermite(times, rows[2 * k + 1], tilts[2 * k + 1], at)
+        for i in range(n):
+            row[i] = complex(real[i], imaginary[i])
+    wigner.with_phase(turned, wigner.INERTIAL_ORDERS, phase)
+    wigner.turn(wigner.QUARTER, wigner.QUARTER_TRANSPOSED, frame, turned, out)
 
 
 @njit(nogil=True)
@@ -92,15 +66,15 @@ def harmonics(
     return out
 
 
-def _knots(model: AlignedModes, q: float, chi1: float, chi2: float) -> aligned_compiled.Knots:
+def knots(model: AlignedModes, q: float, chi1: float, chi2: float) -> aligned_compiled.Knots:
+    """The aligned model at its knots for one binary."""
     return aligned_compiled.at_knots(
         model.tables, np.array([[q, chi1, chi2]]), *aligned_compiled.coefficients(model.tables, q, chi1, chi2)
     )
 
 
-def aligned_phase(model: AlignedModes, q: float, chi1: float, chi2: float, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Orbital frequency (n,) in rad / M and orbital phase (n,) of the aligned model at `times` (n,) in M."""
-    k = _knots(model, q, chi1, chi2)
+def aligned_phase(model: AlignedModes, k: aligned_compiled.Knots, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Orbital frequency (n,) in rad / M and orbital phase (n,) of one binary at `times` (n,) in M."""
     curve = slopes(model.knots, k.phase_slope[0][None])[0]
     at = times + k.shift[0]
     frequency = hermite(model.knots, k.phase_slope[0], curve, at)
@@ -148,7 +122,7 @@ def _mix(
 
 def mix_aligned(
     model: AlignedModes,
-    binary: tuple[float, float, float],
+    k: aligned_compiled.Knots,
     times: np.ndarray,
     known: np.ndarray,
     gate: float,
@@ -162,7 +136,8 @@ def mix_aligned(
     Parameters
     ----------
     model : AlignedModes
-    binary : q, chi1, chi2 along the orbit
+    k : Knots
+        of one binary
     times : (n,) float64, M, ascending
     known : (n,) float64
         share of what was learned from precessing binaries, and
@@ -172,7 +147,7 @@ def mix_aligned(
         where (l, m) and (l, -m) of each of the aligned model's modes are in `out`; negative ones are left alone
     out : (n, n_modes) complex128
     """
-    _mix(model.tables, _knots(model, *binary), times, known, gate, places, np.array([l % 2 == 1 for l, _ in model.modes]), out)
+    _mix(model.tables, k, times, known, gate, places, np.array([l % 2 == 1 for l, _ in model.modes]), out)
 
 
 @njit(nogil=True, fastmath=True)

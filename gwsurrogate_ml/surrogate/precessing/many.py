@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from gwsurrogate_ml.jit import njit
-from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, dynamics, polynomials
+from gwsurrogate_ml.surrogate.aligned.compiled import Knots
+from gwsurrogate_ml.surrogate.precessing import coorbital, dynamics, polynomials
 from gwsurrogate_ml.surrogate.precessing.polynomials import N_VARIABLES, SCALE_NU, SCALE_SPIN, Monomials
 
 if TYPE_CHECKING:
@@ -74,9 +75,7 @@ def _values(m: Monomials, nu: np.ndarray, y: np.ndarray, turn: np.ndarray, x: np
 
 
 @njit(nogil=True)
-def _sums(
-    table: np.ndarray, rows: np.ndarray, node: int, shares: np.ndarray, of_kind: np.ndarray, out: np.ndarray
-) -> None:
+def _sums(table: np.ndarray, rows: np.ndarray, node: int, shares: np.ndarray, of_kind: np.ndarray, out: np.ndarray) -> None:
     """Polynomials of one kind at one node into their `rows` of `out` (., N)."""
     for s in range(len(table)):
         found = np.dot(table[s, node], of_kind)
@@ -288,14 +287,18 @@ def evolve(
         n = len(part.times)
         state = np.concatenate([np.eye(5, 1).repeat(lanes, 1), chi1[block].T, chi2[block].T])
         base, advance, share = np.zeros((n, lanes)), np.zeros((n, lanes)), np.ones((n, lanes))
-        gates, first, weights = np.zeros(lanes), np.zeros(lanes, np.int64), np.zeros((lanes, 4, 4))
+        first, weights = np.zeros(lanes, np.int64), np.zeros((lanes, 4, 4))
         states, rates = np.ones((2, n, dynamics.N_STATE, lanes))
         shares = np.stack([np.ones(lanes) if x is None else x for x in model.shares(q[block])])
+        gates = np.array([model.gate(chi1[i], chi2[i]) for i in block])
+        mixed_lanes = np.flatnonzero((gates > 0.0) | (part.known[0] < 1.0))
+        along = np.stack([q[block], chi1[block, 2], chi2[block, 2]], 1)[mixed_lanes]
+        knots = model.aligned.at_knots(along) if len(along) else None
+        knots_of = {j: Knots(*(x[k : k + 1] for x in knots)) for k, j in enumerate(mixed_lanes.tolist())} if knots else {}
         for j, i in enumerate(block):
-            gates[j] = gate = model.gate(chi1[i], chi2[i])
-            if gate > 0.0 or part.known[0] < 1.0:
-                along = float(q[i]), float(chi1[i, 2]), float(chi2[i, 2])
-                found_base, found_advance, found_share = model.base(along, gate, offset, float(t_ref[i]))
+            gate = gates[j]
+            if j in knots_of:
+                found_base, found_advance, found_share = model.base(knots_of[j], gate, offset, float(t_ref[i]))
                 base[:, j], advance[:, j], share[:, j] = found_base[offset:], gate * found_advance[offset:], found_share[offset:]
             first[j], weights[j] = dynamics.start_weights(part.times, float(t_ref[i]))
             near = slice(first[j], first[j] + 4)
@@ -317,9 +320,8 @@ def evolve(
         for j, i in enumerate(block):
             begin = starts[i] - offset
             after = int(np.searchsorted(times, part.times[begin] - 1e-9))
-            if gates[j] > 0.0 or known[after] < 1.0:
-                along = float(q[i]), float(chi1[i, 2]), float(chi2[i, 2])
-                model.mix(along, times[after:], known[after:], float(gates[j]), coprecessing[j, after:])
+            if j in knots_of and (gates[j] > 0.0 or known[after] < 1.0):
+                model.mix(knots_of[j], times[after:], known[after:], float(gates[j]), coprecessing[j, after:])
             rows = states[j, begin:], rates[j, begin:]
             found[i] = Evolved(part.times[begin:], *rows, times[after:], frames[j, after:], coprecessing[j, after:])
     return found  # type: ignore[return-value]
@@ -329,4 +331,29 @@ def reference_times(
     model: PrecessingModes, q: np.ndarray, chi1: np.ndarray, chi2: np.ndarray, omega_ref: np.ndarray, said: str
 ) -> np.ndarray:
     """Times (N,) in M at which the orbital frequencies pass `omega_ref` (N,): `PrecessingModes.reference` of each."""
-    return np.array([model.time_of(float(q[i]), chi1[i], chi2[i], float(omega_ref[i]), said) for i in range(len(q))])
+    from gwsurrogate_ml.surrogate.precessing.modes import turned_about_z
+
+    m, last, first = model.rates.monomials, int(np.searchsorted(model.nodes, 0.0)), int(np.argmax(model.known >= 1.0))
+    spins = turned_about_z(chi1, chi2)
+    n, azimuths = spins.shape[:2]
+    values = polynomials.table(m, np.repeat(q, azimuths), spins.reshape(-1, 6)).reshape(n, azimuths, -1).mean(1)
+    size, omega = int(m.first[1]), np.zeros((n, last - first))
+    for share, (rates, _) in zip(model.shares(q), model.coefficients, strict=True):
+        found = values[:, :size] @ rates[first:last, 0, :size].T
+        omega += found if share is None else share[:, None] * found
+    gated = np.array([model.gate(a, b) > 0.0 for a, b in zip(chi1, chi2, strict=True)], bool)
+    usual = ~gated & (omega_ref > omega[:, 2]) & (omega_ref < omega[:, -1])
+    below = omega < omega_ref[:, None]
+    k = np.clip(below.shape[1] - np.argmax(below[:, ::-1], axis=1), 2, below.shape[1] - 2)
+    near = k[:, None] + np.arange(-2, 2)
+    x, y = np.take_along_axis(omega, near, 1), model.nodes[first:last][near]
+    out = np.zeros(n)
+    for i in range(4):
+        term = y[:, i].copy()
+        for j in range(4):
+            if j != i:
+                term *= (omega_ref - x[:, j]) / (x[:, i] - x[:, j])
+        out += term
+    for i in np.flatnonzero(~usual):
+        out[i] = model.time_of(float(q[i]), chi1[i], chi2[i], float(omega_ref[i]), said)
+    return out

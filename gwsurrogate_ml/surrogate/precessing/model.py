@@ -12,9 +12,10 @@ from gwsurrogate_ml.binaries import PRECESSING, Binaries
 from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, ModeKey
 from gwsurrogate_ml.errors import DomainError
 from gwsurrogate_ml.kernels import fft
+from gwsurrogate_ml.kernels.threads import in_threads
 from gwsurrogate_ml.surrogate.aligned.physical import PhysicalModes
 from gwsurrogate_ml.surrogate.model import Surrogate
-from gwsurrogate_ml.surrogate.precessing import compiled, rotation
+from gwsurrogate_ml.surrogate.precessing import compiled, many, rotation, series
 from gwsurrogate_ml.surrogate.precessing.coorbital import MODES
 from gwsurrogate_ml.surrogate.precessing.modes import SEEN, Evolved, PrecessingModes
 from gwsurrogate_ml.waveform.conditioning import start_taper
@@ -31,20 +32,31 @@ TOP = 5
 """Highest order in the orbital phase."""
 
 
-class _Seen(NamedTuple):
-    """A binary and the direction it is seen from in the inertial frame; `begin`, the first `cycle` in M; M in s, `unit`."""
+class _Place(NamedTuple):
+    """A binary at its reference time and the direction it is seen from in the inertial frame; `begin`, the first `cycle` in M;
+    M in s, `unit`."""
 
-    evolved: Evolved
+    q: float
+    chi1: np.ndarray
+    chi2: np.ndarray
+    t_ref: float
     theta: float
     phi: float
     begin: float
     cycle: float
     unit: float
 
+
+class _Seen(NamedTuple):
+    """A binary at its place."""
+
+    evolved: Evolved
+    place: _Place
+
     @property
     def highest(self) -> float:
         """Highest orbital frequency, rad/s."""
-        return float(self.evolved.rates[:, 4].max()) / self.unit
+        return float(self.evolved.rates[:, 4].max()) / self.place.unit
 
 
 class PrecessingSurrogate(WaveformModel):
@@ -142,7 +154,7 @@ class PrecessingSurrogate(WaveformModel):
 
         return batch(self.mode_model, parameters, times, t_ref, **reference)
 
-    def _from(self, binary: Binaries, f_min: float, f_ref: float, theta_jn: float, phase: float, room: float = 0.0) -> _Seen:
+    def _place(self, binary: Binaries, f_min: float, f_ref: float, theta_jn: float, phase: float, room: float = 0.0) -> _Place:
         """One binary and where it is seen from: from a cycle before its (2,2) mode passes `f_min` on, or so early that all orders
         are there from `f_min` on, as far as `room` (s before the peak) and the model reach."""
         (m_1,), (m_2,) = binary.mass_1, binary.mass_2
@@ -167,20 +179,25 @@ class PrecessingSurrogate(WaveformModel):
                 f"the waveform of total mass {total:g} is known from {-model.t_min * unit:.2f} s before its peak, a cycle more is "
                 f"needed to begin at {f_min:g} Hz: raise f_min or the mass"
             )
-        return _Seen(model.evolve(*one, t_ref, begin), iota, 0.5 * np.pi - phase, begin, cycle, unit)
+        return _Place(*one, t_ref, iota, 0.5 * np.pi - phase, begin, cycle, unit)
 
     def _sampled(self, seen: _Seen, sampling_frequency: float) -> tuple[np.ndarray, int]:
         """h_plus - i h_cross (n,) at 1 Mpc, tapered over its first cycle, and the first sample's number from the peak."""
-        e, step = seen.evolved, 1.0 / sampling_frequency / seen.unit
-        first, last = math.ceil(seen.begin / step), math.floor(self.t_max / step)
+        (e, place), step = seen, 1.0 / sampling_frequency / seen.place.unit
+        first, last = math.ceil(place.begin / step), math.floor(self.t_max / step)
         PhysicalModes.require_room(last - first, sampling_frequency)
-        place = max(int(np.searchsorted(e.times, first * step, side="right")) - 4, 0)
-        parts = compiled.harmonics(e.times, e.frames, e.coorbital, self._orders, self._terms, seen.theta, seen.phi, place)
-        out = np.empty(last - first + 1, np.complex128)
-        compiled.observed(e.nodes, e.states, e.rates, e.times, parts, place, first * step, step, out)
-        ramp = max(math.ceil(seen.cycle / step), 1)
+        out = self.observed(e, place.theta, place.phi, first * step, step, last - first + 1)
+        ramp = max(math.ceil(place.cycle / step), 1)
         out[:ramp] *= start_taper(np.arange(ramp, dtype=np.float64), 0.0, float(ramp))
-        return out * (seen.unit / MPC_SECONDS), first
+        return out * (place.unit / MPC_SECONDS), first
+
+    def observed(self, e: Evolved, theta: float, phi: float, start: float, step: float, n: int) -> np.ndarray:
+        """``r (h_plus - i h_cross) / M`` at n times from `start` (M) on, seen from a direction."""
+        place = max(int(np.searchsorted(e.times, start, side="right")) - 4, 0)
+        parts = compiled.harmonics(e.times, e.frames, e.coorbital, self._orders, self._terms, theta, phi, place)
+        out = np.empty(n, np.complex128)
+        compiled.observed(e.nodes, e.states, e.rates, e.times, parts, place, start, step, out)
+        return out
 
     def polarizations(
         self,
@@ -226,16 +243,15 @@ class PrecessingSurrogate(WaveformModel):
         from gwpy.timeseries import TimeSeries
 
         spins = {"a_1": a_1, "a_2": a_2, "tilt_1": tilt_1, "tilt_2": tilt_2, "phi_12": phi_12, "phi_jl": phi_jl}
-        for name in ("a_1", "a_2"):
-            if spins[name] < 0:
-                raise DomainError(f"{name} is {spins[name]:g}: a magnitude is not negative, give a tilt beyond pi / 2 instead")
+        series.require_magnitudes(a_1, a_2)
         for name, value in (spins | {"theta_jn": theta_jn, "phase": phase, "luminosity_distance": luminosity_distance}).items():
             finite(value, name)
         binary = PRECESSING.binaries(PRECESSING.theta({"chirp_mass": 1.0, "mass_ratio": 1.0} | spins))
         binary = Binaries(np.array([mass_1]), np.array([mass_2]), binary.spin_1, binary.spin_2, binary.phi_jl)
         positive(luminosity_distance, "luminosity_distance")
         positive(sampling_frequency, "sampling_frequency")
-        seen = self._from(binary, f_min, f_min if f_ref is None else f_ref, theta_jn, phase)
+        place = self._place(binary, f_min, f_min if f_ref is None else f_ref, theta_jn, phase)
+        seen = _Seen(self.mode_model.evolve(*place[:4], place.begin), place)
         PhysicalModes.require_rate(sampling_frequency, TOP * seen.highest / (2 * np.pi), TOP)
         h, first = self._sampled(seen, sampling_frequency)
         h /= luminosity_distance
@@ -244,24 +260,86 @@ class PrecessingSurrogate(WaveformModel):
         plus, cross = made
         return plus, cross
 
-    def _segment(self, binary: Binaries, grid: Grid, theta_jn: float, phase: float) -> np.ndarray:
+    def batch_polarizations(
+        self,
+        *,
+        mass_1: np.ndarray,
+        mass_2: np.ndarray,
+        a_1: np.ndarray,
+        a_2: np.ndarray,
+        tilt_1: np.ndarray,
+        tilt_2: np.ndarray,
+        phi_12: np.ndarray,
+        phi_jl: np.ndarray,
+        luminosity_distance: np.ndarray,
+        theta_jn: np.ndarray,
+        phase: np.ndarray,
+        f_ref: float,
+        start: float,
+        samples: int,
+        sampling_frequency: float,
+    ) -> np.ndarray:
+        """Plus and cross polarizations of many binaries on one grid of times, in NUMBA_NUM_THREADS threads.
+
+        Parameters
+        ----------
+        mass_1, mass_2, a_1, a_2, tilt_1, tilt_2, phi_12, phi_jl, luminosity_distance, theta_jn, phase : (N,) float, or a number
+            as for `polarizations`
+        f_ref : float, Hz
+            frequency of the (2,2) mode to which spins and phase belong
+        start : float, s
+            time of the first sample, 0 at each binary's peak
+        samples : int
+        sampling_frequency : float, Hz
+
+        Returns
+        -------
+        (N, 2, samples) float64, strain; no taper at the start
+
+        Raises
+        ------
+        DomainError
+            parameters outside the domain, or times that the model does not cover for the lightest or heaviest binary
+        ConfigError
+            as for `polarizations`
+        """
+        binaries = series.binaries(mass_1, mass_2, a_1, a_2, tilt_1, tilt_2, phi_12, phi_jl)
+        place = (luminosity_distance, theta_jn, phase)
+        return series.batch(self, binaries, place, f_ref, start, samples, sampling_frequency)
+
+    def _segment(self, seen: _Seen, grid: Grid) -> np.ndarray:
         """h_plus and h_cross (2, n_f) of one binary at 1 Mpc, peak at t = 0 of the periodic segment."""
-        unit = float((binary.mass_1 + binary.mass_2)[0]) * MTSUN_SI
-        seen = self._from(binary, grid.f_min, grid.f_min, theta_jn, phase, grid.duration - 1.01 * self.t_max * unit)
         rate = float(PhysicalModes.rate(grid.sampling_frequency, np.array([2 * seen.highest]), TOP)[0])
         h, first = self._sampled(seen, rate)
         n = round(grid.duration * rate)
         if len(h) > n:
-            total = float((binary.mass_1 + binary.mass_2)[0])
             raise DomainError(
-                f"the signal of total mass {total:g} is {len(h) / rate:.2f} s long from {grid.f_min:g} Hz: the segment of "
-                f"{grid.duration:g} s is too short, take a longer one or a higher f_min"
+                f"the signal of total mass {seen.place.unit / MTSUN_SI:g} is {len(h) / rate:.2f} s long from {grid.f_min:g} Hz: "
+                f"the segment of {grid.duration:g} s is too short, take a longer one or a higher f_min"
             )
         out = np.empty((2, grid.n_f), np.complex128)
         for row, part in zip(out, (h.real, -h.imag), strict=True):
-            series = np.zeros(n)
-            series[: len(h) + first], series[first:] = part[-first:], part[:-first]
-            row[:] = fft.rfft(series)[: grid.n_f] / rate
+            periodic = np.zeros(n)
+            periodic[: len(h) + first], periodic[first:] = part[-first:], part[:-first]
+            row[:] = fft.rfft(periodic)[: grid.n_f] / rate
+        return out
+
+    def _segments(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, phase: np.ndarray) -> np.ndarray:
+        """h_plus and h_cross (N, 2, n_f) at 1 Mpc, peak at t = 0 of the periodic segment, in NUMBA_NUM_THREADS threads."""
+        out = np.empty((len(binaries), 2, grid.n_f), np.complex128)
+
+        def work(part: slice) -> None:
+            places = []
+            for i in range(part.start, part.stop):
+                one = binaries[i : i + 1]
+                room = grid.duration - 1.01 * self.t_max * float((one.mass_1 + one.mass_2)[0]) * MTSUN_SI
+                places.append(self._place(one, grid.f_min, grid.f_min, float(theta_jn[i]), float(phase[i]), room))
+            given = [np.array([p[k] for p in places]) for k in range(4)]
+            evolved = many.evolve(self.mode_model, *given, np.array([p.begin for p in places]))
+            for i, (e, p) in enumerate(zip(evolved, places, strict=True), part.start):
+                out[i] = self._segment(_Seen(e, p), grid)
+
+        in_threads(work, len(binaries))
         return out
 
     def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -270,7 +348,8 @@ class PrecessingSurrogate(WaveformModel):
         phases = 2 * np.pi * np.arange(len(orders)) / len(orders)
         out = np.empty((len(binaries), len(orders), 2, grid.n_f), np.complex128)
         for i in range(len(binaries)):
-            rows = np.stack([self._segment(binaries[i : i + 1], grid, float(theta_jn[i]), float(phase)) for phase in phases])
+            same = np.full(len(phases), i)
+            rows = self._segments(binaries[same], grid, np.asarray(theta_jn)[same], phases)
             out[i] = (np.fft.fft(rows, axis=0) / len(orders))[orders % len(orders)]
         return orders, out
 
@@ -278,5 +357,4 @@ class PrecessingSurrogate(WaveformModel):
         self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance: np.ndarray
     ) -> np.ndarray:
         """See `WaveformModel.transforms`."""
-        rows = [self._segment(binaries[i : i + 1], grid, float(theta_jn[i]), float(phase[i])) for i in range(len(binaries))]
-        return np.stack(rows) / np.asarray(luminosity_distance)[:, None, None]
+        return self._segments(binaries, grid, theta_jn, phase) / np.asarray(luminosity_distance)[:, None, None]

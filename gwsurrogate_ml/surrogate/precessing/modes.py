@@ -16,11 +16,12 @@ import numpy as np
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.arguments import positive
-from gwsurrogate_ml.conventions import MTSUN_SI, ModeKey, require_q
+from gwsurrogate_ml.conventions import MTSUN_SI, require_q
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError
+from gwsurrogate_ml.surrogate.aligned.compiled import Knots
 from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
 from gwsurrogate_ml.surrogate.domain import check_ranges
-from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, dynamics, many, polynomials
+from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, dynamics, many, polynomials, wigner
 from gwsurrogate_ml.waveform.modes import Modes
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ MARGIN, AZIMUTHS = 6, 16
 """Nodes before the first time that is asked for, so that splines do not depend on it; azimuths of the mean frequency."""
 EARLY_STEP, JOIN = 0.015, 300.0
 """Relative step of the nodes before the known times; M over which what is known there fades in."""
-SEEN: tuple[ModeKey, ...] = (*coorbital.KNOWN, *((5, m) for m in range(-5, 6)))
+SEEN = wigner.INERTIAL
 """Modes in the inertial frame."""
 
 
@@ -91,6 +92,20 @@ def _check(tensors: dict[str, np.ndarray], m: polynomials.Monomials) -> None:
     off = np.abs(places[np.clip(np.searchsorted(places, times - 1e-6), 0, len(places) - 1)] - times)
     if nodes.ndim != 1 or len(nodes) < 16 or not (np.diff(nodes) > 0).all() or not (np.diff(times) > 0).all() or off.max() > 1e-5:
         raise ArtifactError("the weights' nodes or times do not ascend, or do not fit each other: install the model anew")
+
+
+def turned_about_z(chi1: np.ndarray, chi2: np.ndarray) -> np.ndarray:
+    """Spins (N, n_azimuths, 6) of spins (N, 3) turned together about z.
+
+    The mean over them gives a frequency the same meaning for every orbital phase, as in LAL's orbit-averaged models.
+    """
+    angles = 2 * np.pi * np.arange(AZIMUTHS) / AZIMUTHS
+    out = np.zeros((len(chi1), AZIMUTHS, 6))
+    for k, spin in ((0, chi1), (3, chi2)):
+        out[:, :, k] = spin[:, :1] * np.cos(angles) - spin[:, 1:2] * np.sin(angles)
+        out[:, :, k + 1] = spin[:, :1] * np.sin(angles) + spin[:, 1:2] * np.cos(angles)
+        out[:, :, k + 2] = spin[:, 2:]
+    return out
 
 
 class PrecessingModes:
@@ -175,12 +190,8 @@ class PrecessingModes:
         one = self.one(q, chi1, chi2, unknown)
         evolved = self.evolve(*one, self.reference(*one, t_ref, omega_ref, f_ref, total_mass), float(at.min()) if at.size else 0.0)
         out = np.empty((len(SEEN), len(at)), np.complex128)
-        compiled.modes(*evolved, self._orders, self._matrix, at, out)
+        compiled.modes(*evolved, at, out)
         return Modes(at, dict(zip(SEEN, out, strict=True)))
-
-    @cached_property
-    def _orders(self) -> np.ndarray:
-        return np.array([m for _, m in coorbital.MODES])
 
     @cached_property
     def _lost(self) -> list[int]:
@@ -206,10 +217,6 @@ class PrecessingModes:
     def aligned_places(self) -> np.ndarray:
         """Places of (l, m) and (l, -m) among the modes of each of the aligned model's."""
         return np.array([[coorbital.MODES.index((l, m)), coorbital.MODES.index((l, -m))] for l, m in self.aligned.modes])
-
-    @cached_property
-    def _matrix(self) -> compiled.Rotation:
-        return compiled.rotation_table(coorbital.MODES, SEEN)
 
     def one(self, q: float, chi1: Any, chi2: Any, unknown: dict[str, object]) -> tuple[float, np.ndarray, np.ndarray]:
         """Mass ratio and spins (3,) of one binary, checked."""
@@ -284,20 +291,14 @@ class PrecessingModes:
     def time_of(self, q: float, chi1: np.ndarray, chi2: np.ndarray, omega_ref: float, said: str) -> float:
         """When the orbital frequency is `omega_ref` (rad / M) if the spins are these then; all frames agree there."""
         last = int(np.searchsorted(self.nodes, 0.0))
-        # The mean over the azimuths of the two spins together: frequency then means the same for every orbital phase, as in LAL's
-        # orbit-averaged models.
-        angles = 2 * np.pi * np.arange(AZIMUTHS) / AZIMUTHS
-        spins = np.zeros((AZIMUTHS, 6))
-        for k, spin in ((0, chi1), (3, chi2)):
-            spins[:, k] = spin[0] * np.cos(angles) - spin[1] * np.sin(angles)
-            spins[:, k + 1] = spin[0] * np.sin(angles) + spin[1] * np.cos(angles)
-            spins[:, k + 2] = spin[2]
+        spins = turned_about_z(chi1[None], chi2[None])[0]
         values = polynomials.table(self.rates.monomials, np.full(AZIMUTHS, q), spins).mean(axis=0)
         size = int(self.rates.monomials.first[1])
         omega = self.rates.coefficients[:last, 0, :size] @ values[:size]
         gate, first = self.gate(chi1, chi2), int(np.argmax(self.known >= 1.0))
         if gate > 0.0 or omega_ref <= omega[first + 2]:
-            base, _, share = self.base((q, float(chi1[2]), float(chi2[2])), gate, 0, 0.0)
+            k = compiled.knots(self.aligned, q, float(chi1[2]), float(chi2[2]))
+            base, _, share = self.base(k, gate, 0, 0.0)
             first, omega = 0, base[:last] + share[:last] * (omega - base[:last])
         omega, nodes = omega[first:], self.nodes[first:last]
         if not omega[0] < omega_ref < omega[-1]:
@@ -347,25 +348,21 @@ class PrecessingModes:
         flat = max(math.hypot(chi1[0], chi1[1]), math.hypot(chi2[0], chi2[1])) / ALIGNED_WIDTH
         return (1.0 - flat**2) ** 3 if flat < 1.0 else 0.0
 
-    def base(
-        self, along: tuple[float, float, float], gate: float, first: int, t_ref: float
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def base(self, k: Knots | None, gate: float, first: int, t_ref: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Orbital frequency (n,) of the aligned model at the nodes, from number `first` on, its phase (n,) since `t_ref`, and the
-        share (n,) of the polynomials; the first two are zero where the polynomials have all.
+        share (n,) of the polynomials; the first two are zero without `k`, that model at its knots.
         """
         share = self.known * (1.0 - gate)
         base, advance = np.zeros_like(share), np.zeros_like(share)
-        if (share[first:] < 1.0).any():
+        if k is not None:
             at = np.append(self.nodes[first:], t_ref)
-            frequency, phase = compiled.aligned_phase(self.aligned, *along, at)
+            frequency, phase = compiled.aligned_phase(self.aligned, k, at)
             base[first:], advance[first:] = frequency[:-1], phase[:-1] - phase[-1]
         return base, advance, share
 
-    def mix(
-        self, along: tuple[float, float, float], times: np.ndarray, known: np.ndarray, gate: float, modes: np.ndarray
-    ) -> None:
-        """Give the aligned model its share of co-orbital `modes` (n, n_modes); what it does not have goes where nothing is known."""
-        compiled.mix_aligned(self.aligned, along, times, known, gate, self.aligned_places, modes)
+    def mix(self, k: Knots, times: np.ndarray, known: np.ndarray, gate: float, modes: np.ndarray) -> None:
+        """Give the aligned model its share of co-orbital `modes` (n, n_modes); what it lacks goes where nothing is known."""
+        compiled.mix_aligned(self.aligned, k, times, known, gate, self.aligned_places, modes)
         modes[:, self._lost] *= known[:, None]
 
     def evolve(self, q: float, chi1: np.ndarray, chi2: np.ndarray, t_ref: float, t_first: float) -> Evolved:
@@ -380,13 +377,14 @@ class PrecessingModes:
         state = np.concatenate([[1.0, 0.0, 0.0, 0.0, 0.0], chi1, chi2])
         states, rates = np.empty((2, len(part.times), dynamics.N_STATE))
         first, weights = dynamics.start_weights(part.times, t_ref)
+        k = compiled.knots(self.aligned, *along) if gate > 0.0 or part.known[0] < 1.0 else None
         for _ in range(1 if start >= self.n_early else 2):
-            base, advance, share = self.base(along, gate, start, t_ref)
+            base, advance, share = self.base(k, gate, start, t_ref)
             given = base[start:], share[start:], gate, gate * advance[start:]
             dynamics.integrate(part, q, state, first, weights, *given, states, rates)
             if start < self.n_early:
                 # Where simulations begin, whatever time the spins belong to.
-                along = (q, *states[self.n_early - start, [7, 10]].tolist())
+                k = compiled.knots(self.aligned, q, *states[self.n_early - start, [7, 10]].tolist())
         late = int(np.searchsorted(self.times, part.times[0] - 1e-9))
         p = self.pieces
         pieces = p._replace(coefficients=p.coefficients[late:], node=p.node[late:] - start, between=p.between[late:])
@@ -394,7 +392,7 @@ class PrecessingModes:
         modes = np.zeros((len(at), len(coorbital.MODES)), np.complex128)
         coorbital.modes(pieces, q, at, max(self.n_early - late, 0), modes)
         times, known = self.times[late:], self.known_modes[late:]
-        if gate > 0.0 or known[0] < 1.0:
-            self.mix(along, times, known, gate, modes)
+        if k is not None:
+            self.mix(k, times, known, gate, modes)
         frames = at[:, :4] / np.linalg.norm(at[:, :4], axis=1)[:, None]
         return Evolved(part.times, states, rates, times, frames, modes)
