@@ -10,6 +10,7 @@ from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
 from gwsurrogate_ml.surrogate.precessing import wigner
 from gwsurrogate_ml.surrogate.precessing.coorbital import MODES
 from gwsurrogate_ml.surrogate.precessing.rotation import Terms, polynomials, seen_from
+from gwsurrogate_ml.waveform.elementary import sine_cosine
 from gwsurrogate_ml.waveform.spline import hermite, slopes
 
 INERTIAL_PLACES = np.array([wigner.INERTIAL.index(mode) for mode in MODES])
@@ -173,7 +174,9 @@ def observed(
     for j in range(n):
         at[j] = start + step * j
     phase = hermite(nodes, states[:, 4].copy(), rates[:, 4].copy(), at)
-    a, b, c, d = np.empty(rows), np.empty(rows), np.empty(rows), np.empty(rows)
+    sine, cosine = np.empty(n), np.empty(n)
+    sine_cosine(phase, sine, cosine)
+    a, b, c, d, value = np.empty(rows), np.empty(rows), np.empty(rows), np.empty(rows), np.empty(rows)
     k, last = -1, times.size - 2
     for j in range(n):
         i = max(k, first)
@@ -189,18 +192,13 @@ def observed(
                 c[r] = (3.0 * mean - 2.0 * s - tilts[r, i + 1 - first]) / width
                 d[r] = (s + tilts[r, i + 1 - first] - 2.0 * mean) / (width * width)
         x = at[j] - times[k]
-        cosine, sine = np.cos(phase[j]), np.sin(phase[j])
-        middle = 2 * top
-        real = a[middle] + x * (b[middle] + x * (c[middle] + x * d[middle]))
-        imaginary = a[middle + 1] + x * (b[middle + 1] + x * (c[middle + 1] + x * d[middle + 1]))
+        for r in range(rows):
+            value[r] = a[r] + x * (b[r] + x * (c[r] + x * d[r]))
+        real, imaginary = value[2 * top], value[2 * top + 1]
         p, q = 1.0, 0.0
         for m in range(1, top + 1):
-            p, q = p * cosine - q * sine, p * sine + q * cosine
+            p, q = p * cosine[j] - q * sine[j], p * sine[j] + q * cosine[j]
             u, v = 2 * (top + m), 2 * (top - m)
-            up = a[u] + x * (b[u] + x * (c[u] + x * d[u]))
-            up_i = a[u + 1] + x * (b[u + 1] + x * (c[u + 1] + x * d[u + 1]))
-            down = a[v] + x * (b[v] + x * (c[v] + x * d[v]))
-            down_i = a[v + 1] + x * (b[v + 1] + x * (c[v + 1] + x * d[v + 1]))
-            real += (up + down) * p + (up_i - down_i) * q
-            imaginary += (up_i + down_i) * p + (down - up) * q
+            real += (value[u] + value[v]) * p + (value[u + 1] - value[v + 1]) * q
+            imaginary += (value[u + 1] + value[v + 1]) * p + (value[v] - value[u]) * q
         out[j] = complex(real, imaginary)
