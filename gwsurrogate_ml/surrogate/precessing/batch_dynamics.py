@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from gwsurrogate_ml.surrogate.precessing import dynamics
+from gwsurrogate_ml.surrogate.precessing.evolved import ALIGNED_WIDTH, MARGIN
 from gwsurrogate_ml.surrogate.precessing.polynomials import SCALE_LOG_Q, SCALE_SPIN, Monomials
 from gwsurrogate_ml.surrogate.precessing.spins import AZIMUTHS
 from gwsurrogate_ml.waveform.spline_torch import hermite
@@ -96,8 +97,6 @@ class BatchDynamics:
 
     def gate(self, parameters: torch.Tensor) -> torch.Tensor:
         """Share (N,) of the aligned model where both are known."""
-        from gwsurrogate_ml.surrogate.precessing.modes import ALIGNED_WIDTH
-
         flat = torch.maximum(*((parameters[:, k : k + 2] ** 2).sum(1) for k in (1, 4))) / ALIGNED_WIDTH**2
         return torch.where(flat < 1.0, (1.0 - flat) ** 3, torch.zeros_like(flat))
 
@@ -115,8 +114,6 @@ class BatchDynamics:
 
     def evolve(self, parameters: torch.Tensor, t_ref: torch.Tensor, earliest: float) -> Dynamics:
         """Binaries of `parameters` (N, 7) from `earliest` (M) on, which is not after a reference time."""
-        from gwsurrogate_ml.surrogate.precessing.modes import MARGIN
-
         model, n = self.model, len(model_nodes := self.model.nodes)
         start = min(max(int(np.searchsorted(model_nodes, earliest, side="right")) - MARGIN, 0), n - MARGIN)
         gate = self.gate(parameters)

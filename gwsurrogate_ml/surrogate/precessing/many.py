@@ -12,11 +12,12 @@ import numpy as np
 from gwsurrogate_ml.jit import njit
 from gwsurrogate_ml.surrogate.aligned.compiled import Knots
 from gwsurrogate_ml.surrogate.precessing import coorbital, dynamics, polynomials
+from gwsurrogate_ml.surrogate.precessing.evolved import MARGIN, Evolved
 from gwsurrogate_ml.surrogate.precessing.polynomials import N_VARIABLES, SCALE_LOG_Q, SCALE_SPIN, Monomials
 from gwsurrogate_ml.surrogate.precessing.spins import turned_about_z
 
 if TYPE_CHECKING:
-    from gwsurrogate_ml.surrogate.precessing.modes import Evolved, PrecessingModes
+    from gwsurrogate_ml.surrogate.precessing.modes import PrecessingModes
 
 LANES = 32
 """Binaries at a time: their monomials stay in a core's cache."""
@@ -276,8 +277,6 @@ def evolve(
     model: PrecessingModes, q: np.ndarray, chi1: np.ndarray, chi2: np.ndarray, t_ref: np.ndarray, t_first: np.ndarray
 ) -> list[Evolved]:
     """`PrecessingModes.evolve` of each of N binaries: `q`, `t_ref`, `t_first` (N,), spins (N, 3)."""
-    from gwsurrogate_ml.surrogate.precessing.modes import MARGIN, Evolved
-
     starts = np.searchsorted(model.nodes, np.minimum(t_ref, t_first), side="right") - MARGIN
     found: list[Evolved | None] = [None] * len(q)
     for i in np.flatnonzero(starts < model.n_early):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
 from gwsurrogate_ml.surrogate.aligned.uncertainty import ErrorEstimate
 from gwsurrogate_ml.surrogate.domain import check_ranges
 from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, dynamics, many, polynomials, spins, tables, uncertainty, wigner
+from gwsurrogate_ml.surrogate.precessing.evolved import ALIGNED_WIDTH, MARGIN, Evolved
 from gwsurrogate_ml.surrogate.precessing.tables import Tables
 from gwsurrogate_ml.waveform.modes import Modes
 
@@ -32,35 +33,10 @@ if TYPE_CHECKING:
 
     from gwsurrogate_ml.surrogate.precessing.batch import BatchModes
 
-ALIGNED_WIDTH = 0.2
-"""Component of a spin in the plane below which the aligned model has a share."""
-MARGIN = 6
-"""Nodes before the first time that is asked for, so that splines do not depend on it."""
 EARLY_STEP, JOIN = 0.015, 300.0
 """Relative step of the nodes before the known times; M over which what is known there fades in."""
 SEEN = wigner.INERTIAL
 """Modes in the inertial frame."""
-
-
-class Evolved(NamedTuple):
-    """One binary at the model's times: what all outputs are made of.
-
-    Parameters
-    ----------
-    nodes : (n,) float64, M
-    states, rates : (n, 11) float64
-        see `dynamics`
-    times : (n_t,) float64, M
-    frames : (n_t, 4) float64
-    coorbital : (n_t, n_modes) complex128
-    """
-
-    nodes: np.ndarray
-    states: np.ndarray
-    rates: np.ndarray
-    times: np.ndarray
-    frames: np.ndarray
-    coorbital: np.ndarray
 
 
 def _slower(start: float, end: float) -> np.ndarray:

@@ -18,7 +18,8 @@ from gwsurrogate_ml.surrogate.model import Surrogate
 from gwsurrogate_ml.surrogate.precessing import compiled, many, rotation
 from gwsurrogate_ml.surrogate.precessing import orders as by_order
 from gwsurrogate_ml.surrogate.precessing.coorbital import MODES
-from gwsurrogate_ml.surrogate.precessing.modes import Evolved, PrecessingModes
+from gwsurrogate_ml.surrogate.precessing.evolved import Evolved
+from gwsurrogate_ml.surrogate.precessing.modes import PrecessingModes
 from gwsurrogate_ml.surrogate.precessing.orders import TOP
 from gwsurrogate_ml.surrogate.precessing.spins import from_turned_frame
 from gwsurrogate_ml.waveform.conditioning import start_taper
