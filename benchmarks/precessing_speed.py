@@ -1,15 +1,20 @@
-"""Polarization pairs of a precessing binary beside LALSimulation's models, in one run, one thread, in turn.
+"""Polarization pairs of a precessing binary beside LALSimulation's models, in one run, one thread, in turn; and batches.
 
-    OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python benchmarks/precessing_speed.py [--rounds 30]
+    OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=2 python benchmarks/precessing_speed.py [--rounds 30] [--only batches]
 
 65 solar masses from 20 Hz, 4096 Hz, all modes of each model. IMRPhenomXPHM-SpinTaylor is asked for its transforms on 4 s, the
-others for time series. Medians, and ratios of neighbours in time. Writes benchmarks/results/precessing_speed.json and .md.
+others for time series. Medians, and ratios of neighbours in time. Batches: binaries of isotropic spins, CPU time of the process and
+wall time for each, on one and on two threads, A B A B; modes at 4096 times by one call for each and by `batch`, without and with
+gradients; on a busy machine the CPU time says more. Writes benchmarks/results/precessing_speed.json and .md,
+precessing_batches.json and .md.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -61,11 +66,88 @@ def peers() -> dict[str, Callable[[], Any]]:
     return {"nrphm": ours, "IMRPhenomTPHM": in_time("IMRPhenomTPHM"), "IMRPhenomXPHM-SpinTaylor": spin_taylor}
 
 
+def batch_calls(n: int) -> dict[str, tuple[int, Callable[[], Any]]]:
+    """What is timed of batches: for how many binaries, and a call without arguments."""
+    import torch
+
+    torch.set_num_threads(1)
+    surrogate = gw.load_surrogate("nrphm")
+    rng = np.random.default_rng(0)
+    q = rng.uniform(1.0, 2.0, n)
+    angles = {"phi_12": 2 * np.pi * rng.random(n), "phi_jl": 2 * np.pi * rng.random(n), "phase": 2 * np.pi * rng.random(n)}
+    cosines = {name: np.arccos(rng.uniform(-1, 1, n)) for name in ("tilt_1", "tilt_2", "theta_jn")}
+    pairs = {"mass_1": 65 * q / (1 + q), "mass_2": 65 / (1 + q), "a_1": rng.uniform(0, 0.8, n), "a_2": rng.uniform(0, 0.8, n)}
+    pairs |= angles | cosines
+    samples = round(0.95 * RATE)
+    grid = {"luminosity_distance": DISTANCE, "f_ref": LOW, "start": -0.9, "samples": samples, "sampling_frequency": RATE}
+    spins = rng.normal(size=(n, 2, 3))
+    spins *= (0.8 * rng.random((n, 2)) / np.linalg.norm(spins, axis=2))[..., None]
+    every = torch.tensor(np.column_stack([q, spins.reshape(n, 6)]))
+    times = torch.linspace(-3000.0, 90.0, 4096, dtype=torch.float64)
+    few = min(n, 64)
+    parameters = every[:few].clone().requires_grad_()
+    ones = [(float(row[0]), row[1:4].tolist(), row[4:].tolist()) for row in every[:few]]
+    weights = torch.ones(few, len(surrogate.inertial_modes), len(times), dtype=torch.complex128)
+
+    def one_by_one() -> None:
+        for one in ones:
+            surrogate(*one, t_ref=-3000.0, times=times.numpy())
+
+    def forward() -> Any:
+        return surrogate.batch(parameters, times, t_ref=-3000.0)
+
+    return {
+        f"pairs, {samples} samples, `batch_polarizations`": (n, lambda: surrogate.batch_polarizations(**pairs, **grid)),
+        "modes, 4096 times, one call for each": (few, one_by_one),
+        "modes, 4096 times, `batch`": (few, lambda: surrogate.batch(parameters.detach(), times, t_ref=-3000.0)),
+        "modes, 4096 times, `batch`, of which derivatives can be taken": (few, forward),
+        "modes, 4096 times, `batch`, and their derivatives": (few, lambda: forward().backward(weights)),
+    }
+
+
+def batches(n: int, rounds: int) -> None:
+    """Time batches and write the results."""
+    import numba
+
+    calls = batch_calls(n)
+    for _, call in calls.values():
+        call()
+    rows = []
+    for threads in (1, 2):
+        numba.config.NUMBA_NUM_THREADS = threads  # type: ignore[attr-defined]
+        spent: dict[str, list[np.ndarray]] = {name: [] for name in calls}
+        for _ in range(rounds):
+            for name, (_, call) in calls.items():
+                begin = np.array([time.process_time(), time.perf_counter()])
+                call()
+                spent[name].append(np.array([time.process_time(), time.perf_counter()]) - begin)
+        for name, (size, _) in calls.items():
+            cpu, wall = (1e3 * np.median(spent[name], axis=0) / size).tolist()
+            rows.append({"name": name, "binaries": size, "threads": threads, "cpu_ms_each": cpu, "wall_ms_each": wall})
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    lines = ["| what | binaries | threads | CPU time each [ms] | wall time each [ms] |", "| --- | ---: | ---: | ---: | ---: |"]
+    lines += [
+        f"| {r['name']} | {r['binaries']} | {r['threads']} | {r['cpu_ms_each']:.2f} | {r['wall_ms_each']:.2f} |" for r in rows
+    ]
+    folder = Path(__file__).parent / "results"
+    content = {"rounds": rounds, "load": os.getloadavg()[1], "peak_memory_bytes": peak, "rows": rows}
+    content["versions"] = artifacts.package_versions("numpy", "numba", "torch")
+    (folder / "precessing_batches.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    (folder / "precessing_batches.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines), f"\npeak memory of the process: {peak / 1e6:.0f} MB")
+
+
 def main() -> None:
     """Time the models in turn and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--only", choices=["pairs", "batches"], help="one of the two parts; by default both")
+    parser.add_argument("--binaries", type=int, default=1024, help="in a batch of pairs")
     args = parser.parse_args()
+    if args.only != "pairs":
+        batches(args.binaries, max(3, args.rounds // 6))
+    if args.only == "batches":
+        return
     calls = peers()
     for call in calls.values():
         call()

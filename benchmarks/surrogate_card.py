@@ -360,6 +360,13 @@ surrogate = gw.load_surrogate("{name}")
 
 {accuracy(result, name)}
 {STAGE_3 if "nrsur7dq2" in training else ""}
+## Many binaries at once, and derivatives
+
+`surrogate.batch(parameters, times)` takes a torch tensor (N, 3) of q, χ1, χ2 and gives complex modes (N, n_modes, n), on any
+device, differentiable in parameters and times. On a CPU compiled code does it where no derivative is asked for; where one is, the
+splines and the turning modes are compiled both ways, the rest is torch. Second derivatives and forward ones are plain torch.
+`batch_polarizations` gives pairs on one grid of times. How fast: `benchmarks/surrogate_speed.py`.
+
 ## Predicted against true errors
 
 {estimate} Calibrated on half of the parameter clusters and tried on the other half, over 200 random halvings, the true mismatch

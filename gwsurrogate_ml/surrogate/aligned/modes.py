@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,38 +19,11 @@ from gwsurrogate_ml.surrogate.aligned.predictor import chebyshev_exponents
 from gwsurrogate_ml.surrogate.aligned.uncertainty import ErrorEstimate, Factor, expected_mismatch, factors
 from gwsurrogate_ml.surrogate.domain import NAMES, check_parameters
 from gwsurrogate_ml.waveform.modes import Modes
-from gwsurrogate_ml.waveform.spline import hermite_torch, slope_matrix
 
 if TYPE_CHECKING:
     import torch
 
-
-def _uphill(values: torch.Tensor, centre: int) -> torch.Tensor:
-    """Column (N, 1) of the maximum of `values` (N, n) to which the way from column `centre` leads uphill, as `compiled` walks."""
-    reach = predictor.PEAK_REACH
-    steps = values[:, centre - reach : centre + reach + 1].diff(dim=1)
-    right = (steps[:, reach:] > 0).long().cumprod(1).sum(1, keepdim=True)
-    left = (steps[:, :reach] < 0).flip(1).long().cumprod(1).sum(1, keepdim=True)
-    return centre + right - (right == 0) * left
-
-
-class _OnDevice(NamedTuple):
-    """What `batch` needs on one device."""
-
-    tensors: dict[str, torch.Tensor]
-    to_slopes: torch.Tensor
-    early_tensors: dict[str, torch.Tensor]
-    early_to_slopes: torch.Tensor
-    all_knots: torch.Tensor
-
-
-def _moved(part: Any, device: torch.device) -> Any:
-    """Arrays as float64 tensors on `device`."""
-    import torch
-
-    if isinstance(part, dict):
-        return {key: _moved(value, device) for key, value in part.items()}
-    return torch.as_tensor(np.array(part, order="C"), dtype=torch.float64, device=device)
+    from gwsurrogate_ml.surrogate.aligned.batch import BatchKnots
 
 
 def _check_card(card: dict[str, Any]) -> None:
@@ -127,16 +100,16 @@ class AlignedModes:
         _check_tensors(self.tensors, self.degree, self.modes)
         self.knots = self.tensors["knots"]
         self.inspiral = Inspiral(*inspiral, self.modes) if inspiral else None
-        self._all_knots = self.knots
+        self.all_knots = self.knots
         early_basis = None
         if self.inspiral:
             self.inspiral.require_knots(self.knots)
-            self._all_knots = np.concatenate([self.inspiral.knots[: self.inspiral.n_early], self.knots])
+            self.all_knots = np.concatenate([self.inspiral.knots[: self.inspiral.n_early], self.knots])
             early_basis = self.inspiral.tables.higher_basis
         self.tables = compiled.tables(self.tensors, self.degree, self.modes, early_basis)
         # The peak moves by a fraction of an M when stage 2 is added: keep a margin to both ends of the knots.
         self.t_min, self.t_join, self.t_max = (
-            float(t) for t in (self._all_knots[0] + 5.0, self.knots[0] + 5.0, self.knots[-1] - 5.0)
+            float(t) for t in (self.all_knots[0] + 5.0, self.knots[0] + 5.0, self.knots[-1] - 5.0)
         )
 
     @property
@@ -201,6 +174,8 @@ class AlignedModes:
         """
         import torch
 
+        from gwsurrogate_ml.waveform import spline_torch
+
         for name, tensor in (("parameters", parameters), ("times", times)):
             if not isinstance(tensor, torch.Tensor) or tensor.is_complex():
                 raise ConfigError(f"{name} is a {type(tensor).__name__}: give a real torch tensor, torch.as_tensor(...)")
@@ -210,35 +185,10 @@ class AlignedModes:
         self.check_times(times.detach().cpu().numpy(), ndim=times.ndim)
         dtype = torch.float64
         inputs = (parameters, times)
-        dual = any(torch.autograd.forward_ad.unpack_dual(x).tangent is not None for x in inputs)
-        wanted = dual or (torch.is_grad_enabled() and any(x.requires_grad for x in inputs))
+        wanted = spline_torch.is_dual(*inputs) or (torch.is_grad_enabled() and any(x.requires_grad for x in inputs))
         if parameters.device.type == "cpu" and not wanted:
             return torch.from_numpy(self._compiled_batch(parameters.detach().to(dtype).numpy(), times.to(dtype).numpy()))
-        own = self._on(parameters.device)
-        tensors, to_slopes = own.tensors, own.to_slopes
-        log_amplitude, phase = predictor.log_amplitude_and_phase(parameters.to(dtype), tensors, self.degree, torch)
-        log_total, centre = log_amplitude, self.tables.centre
-        more = parameters.new_zeros((len(parameters), 0, 2, len(self.knots)))
-        if len(self.modes) > 1:
-            more = higher.coorbital(parameters.to(dtype), tensors, self.degree, self.modes[1:], torch)
-            log_total = 0.5 * torch.log(torch.exp(2.0 * log_amplitude) + (more**2).sum((1, 2)))
-        knots = tensors["knots"]
-        peak = _uphill(log_total.detach(), centre)
-        near = log_total.gather(1, peak + torch.arange(-2, 3, device=peak.device))
-        shift = knots[peak] + predictor.peak_shift(*near.split(1, dim=1))
-        rows = torch.cat([phase[:, None], torch.exp(log_amplitude)[:, None], more.flatten(1, 2)], 1)
-        row_slopes = rows @ to_slopes
-        at_peak = hermite_torch(knots, rows[:, :1], row_slopes[:, :1], shift)
-        at = times.to(dtype).expand(len(parameters), -1) + shift
-        if self.inspiral and bool((at < knots[0]).any()):
-            early, early_slopes = self._early_rows(self.inspiral, parameters.to(dtype), own, phase[:, :1])
-            knots, rows, row_slopes = own.all_knots, torch.cat([early, rows], 2), torch.cat([early_slopes, row_slopes], 2)
-        found = hermite_torch(knots, rows, row_slopes, at)
-        angle = found[:, :1] - at_peak
-        orders = torch.as_tensor(self.tables.orders, dtype=dtype, device=angle.device)
-        turn = torch.exp(-0.5j * orders[:, None] * angle)
-        others = torch.complex(found[:, 2::2], found[:, 3::2])
-        return torch.cat([found[:, 1:2].to(others.dtype), others], 1) * turn
+        return self.on(parameters.device).modes(parameters.to(dtype), times.to(dtype))
 
     def error_estimate(self, q: float, chi1: float, chi2: float, **unknown: object) -> ErrorEstimate:
         """What the model expects its own error to be for one binary; see `uncertainty`.
@@ -324,7 +274,7 @@ class AlignedModes:
 
     def with_early(self, k: Knots, parameters: np.ndarray) -> Knots:
         """The waveforms `k` of `parameters` (N, 3) with their early inspirals before them, if there are any."""
-        return compiled.extended(k, self._all_knots, self.inspiral.at_knots(parameters)) if self.inspiral else k
+        return compiled.extended(k, self.all_knots, self.inspiral.at_knots(parameters)) if self.inspiral else k
 
     @staticmethod
     def lowest_omega(k: Knots) -> np.ndarray:
@@ -340,27 +290,14 @@ class AlignedModes:
                 f"times run from {times.min():g} to {times.max():g} M: this model covers {self.t_min:g} to {self.t_max:g} M"
             )
 
-    @staticmethod
-    def _early_rows(
-        inspiral: Inspiral, parameters: torch.Tensor, own: _OnDevice, join: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """What `batch` interpolates early, and its slopes, (N, n_rows, n_early); `join` (N, 1) is the phase at the join."""
-        import torch
-
-        phase, log_amplitude, more = inspiral.rows(parameters, own.early_tensors, torch)
-        rows = torch.cat([(phase + join)[:, None], torch.exp(log_amplitude)[:, None], more.flatten(1, 2)], 1)
-        return rows[..., : inspiral.n_early], (rows @ own.early_to_slopes)[..., : inspiral.n_early]
-
     @cached_property
-    def _devices(self) -> dict[Any, _OnDevice]:
+    def _devices(self) -> dict[Any, BatchKnots]:
         return {}
 
-    def _on(self, device: torch.device) -> _OnDevice:
-        """Tensors and slope matrices on `device`, kept."""
+    def on(self, device: torch.device) -> BatchKnots:
+        """The model in torch on a `device`, kept."""
+        from gwsurrogate_ml.surrogate.aligned.batch import BatchKnots
+
         if device not in self._devices:
-            early: tuple[dict[str, np.ndarray], np.ndarray] = ({}, np.zeros((0, 0)))
-            if self.inspiral:
-                early = self.inspiral.tensors, slope_matrix(self.inspiral.knots).T
-            whole = (self.tensors, slope_matrix(self.knots).T, *early, self._all_knots)
-            self._devices[device] = _OnDevice(*(_moved(part, device) for part in whole))
+            self._devices[device] = BatchKnots(self, device)
         return self._devices[device]

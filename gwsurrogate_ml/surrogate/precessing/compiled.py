@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
-from gwsurrogate_ml.conventions import ModeKey
 from gwsurrogate_ml.jit import njit
 from gwsurrogate_ml.surrogate.aligned import compiled as aligned_compiled
 from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
-from gwsurrogate_ml.surrogate.precessing import rotation
+from gwsurrogate_ml.surrogate.precessing import wigner
+from gwsurrogate_ml.surrogate.precessing.coorbital import MODES
 from gwsurrogate_ml.surrogate.precessing.rotation import Terms, polynomials, seen_from
+from gwsurrogate_ml.waveform.elementary import sine_cosine
 from gwsurrogate_ml.waveform.spline import hermite, slopes
 
-
-class Rotation(NamedTuple):
-    """Which entries of the rotation matrices take which mode to which: `source` and `target` (n,) places of the modes."""
-
-    terms: Terms
-    source: np.ndarray
-    target: np.ndarray
-
-
-@lru_cache
-def rotation_table(modes: tuple[ModeKey, ...], seen: tuple[ModeKey, ...]) -> Rotation:
-    """From co-orbital `modes` to modes `seen` in the inertial frame."""
-    pairs = [(l, m, n) for l, m in modes for k, n in seen if k == l]
-    source = np.array([modes.index((l, m)) for l, m, _ in pairs])
-    target = np.array([seen.index((l, n)) for l, _, n in pairs])
-    return Rotation(rotation.matrix_terms(tuple(pairs)), source, target)
+INERTIAL_PLACES = np.array([wigner.INERTIAL.index(mode) for mode in MODES])
+"""Of the co-orbital modes among those in the inertial frame."""
 
 
 @njit(nogil=True)
@@ -41,36 +27,27 @@ def modes(
     times: np.ndarray,
     frames: np.ndarray,
     coorbital: np.ndarray,
-    orders: np.ndarray,
-    r: Rotation,
     at: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Write the modes in the inertial frame at the times `at` (n,) into `out` (n_seen, n); the first arguments are `Evolved`."""
+    """Write the modes in the inertial frame at the times `at` (n,) into `out` (32, n); the first arguments are `Evolved`."""
     n, n_modes = at.size, coorbital.shape[1]
     phase = hermite(nodes, states[:, 4].copy(), rates[:, 4].copy(), at)
-    frame = np.empty((4, n))
+    frame = np.empty((n, 4))
     for k in range(4):
-        frame[k] = hermite(nodes, states[:, k].copy(), rates[:, k].copy(), at)
+        frame[:, k] = hermite(nodes, states[:, k].copy(), rates[:, k].copy(), at)
     rows = np.empty((2 * n_modes, times.size))
     for k in range(n_modes):
         rows[2 * k], rows[2 * k + 1] = coorbital[:, k].real, coorbital[:, k].imag
     tilts = slopes(times, rows)
-    parts = np.empty((2 * n_modes, n))
-    for k in range(2 * n_modes):
-        parts[k] = hermite(times, rows[k], tilts[k], at)
-    entries = np.empty(r.source.size, np.complex128)
-    turned = np.empty(n_modes, np.complex128)
-    for i in range(n):
-        length = np.sqrt((frame[:, i] ** 2).sum())
-        a, b, c, d = frame[:, i] / length
-        polynomials(r.terms, complex(a, -d), complex(-c, -b), entries)
-        for k in range(n_modes):
-            angle = orders[k] * phase[i]
-            turned[k] = complex(parts[2 * k, i], parts[2 * k + 1, i]) * complex(np.cos(angle), -np.sin(angle))
-        out[:, i] = 0.0
-        for k in range(r.source.size):
-            out[r.target[k], i] += entries[k] * turned[r.source[k]]
+    turned = np.zeros(out.shape, np.complex128)
+    for k in range(n_modes):
+        row = turned[INERTIAL_PLACES[k]]
+        real, imaginary = hermite(times, rows[2 * k], tilts[2 * k], at), hermite(times, rows[2 * k + 1], tilts[2 * k + 1], at)
+        for i in range(n):
+            row[i] = complex(real[i], imaginary[i])
+    wigner.with_phase(turned, wigner.INERTIAL_ORDERS, phase)
+    wigner.turn(wigner.QUARTER, wigner.QUARTER_TRANSPOSED, frame, turned, out)
 
 
 @njit(nogil=True)
@@ -94,17 +71,17 @@ def harmonics(
 
 @lru_cache(maxsize=8)
 def _knots_from(model: AlignedModes, q: float, chi1: float, chi2: float, start: float) -> aligned_compiled.Knots:
-    # Frequency and modes ask in turn, for phases of one binary too: the networks are most of the time it takes.
+    # Reference time and dynamics ask in turn, for phases of one binary too: the networks are most of the time it takes.
     return model.at_knots(np.array([[q, chi1, chi2]]), start)
 
 
-def _knots(model: AlignedModes, q: float, chi1: float, chi2: float, times: np.ndarray) -> aligned_compiled.Knots:
-    return _knots_from(model, q, chi1, chi2, min(float(times.min()), model.t_join))
+def knots(model: AlignedModes, q: float, chi1: float, chi2: float, start: float) -> aligned_compiled.Knots:
+    """The aligned model at its knots for one binary, with those of its early inspiral where `start` (M) lies there."""
+    return _knots_from(model, q, chi1, chi2, min(start, model.t_join))
 
 
-def aligned_phase(model: AlignedModes, q: float, chi1: float, chi2: float, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Orbital frequency (n,) in rad / M and orbital phase (n,) of the aligned model at `times` (n,) in M."""
-    k = _knots(model, q, chi1, chi2, times)
+def aligned_phase(k: aligned_compiled.Knots, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Orbital frequency (n,) in rad / M and orbital phase (n,) of one binary at `times` (n,) in M."""
     curve = slopes(k.knots, k.phase_slope[0][None])[0]
     at = times + k.shift[0]
     frequency = hermite(k.knots, k.phase_slope[0], curve, at)
@@ -141,7 +118,7 @@ def _mix(
 
 def mix_aligned(
     model: AlignedModes,
-    binary: tuple[float, float, float],
+    k: aligned_compiled.Knots,
     times: np.ndarray,
     known: np.ndarray,
     gate: float,
@@ -155,7 +132,8 @@ def mix_aligned(
     Parameters
     ----------
     model : AlignedModes
-    binary : q, chi1, chi2 along the orbit
+    k : Knots
+        of one binary
     times : (n,) float64, M, ascending
     known : (n,) float64
         share of what was learned from precessing binaries, and
@@ -165,8 +143,7 @@ def mix_aligned(
         where (l, m) and (l, -m) of each of the aligned model's modes are in `out`; negative ones are left alone
     out : (n, n_modes) complex128
     """
-    k, odd = _knots(model, *binary, times), np.array([l % 2 == 1 for l, _ in model.modes])
-    _mix(model.tables, k, times, known, gate, places, odd, out)
+    _mix(model.tables, k, times, known, gate, places, np.array([l % 2 == 1 for l, _ in model.modes]), out)
 
 
 @njit(nogil=True, fastmath=True)
@@ -192,7 +169,9 @@ def observed(
     for j in range(n):
         at[j] = start + step * j
     phase = hermite(nodes, states[:, 4].copy(), rates[:, 4].copy(), at)
-    a, b, c, d = np.empty(rows), np.empty(rows), np.empty(rows), np.empty(rows)
+    sine, cosine = np.empty(n), np.empty(n)
+    sine_cosine(phase, sine, cosine)
+    a, b, c, d, value = np.empty(rows), np.empty(rows), np.empty(rows), np.empty(rows), np.empty(rows)
     k, last = -1, times.size - 2
     for j in range(n):
         i = max(k, first)
@@ -208,18 +187,13 @@ def observed(
                 c[r] = (3.0 * mean - 2.0 * s - tilts[r, i + 1 - first]) / width
                 d[r] = (s + tilts[r, i + 1 - first] - 2.0 * mean) / (width * width)
         x = at[j] - times[k]
-        cosine, sine = np.cos(phase[j]), np.sin(phase[j])
-        middle = 2 * top
-        real = a[middle] + x * (b[middle] + x * (c[middle] + x * d[middle]))
-        imaginary = a[middle + 1] + x * (b[middle + 1] + x * (c[middle + 1] + x * d[middle + 1]))
+        for r in range(rows):
+            value[r] = a[r] + x * (b[r] + x * (c[r] + x * d[r]))
+        real, imaginary = value[2 * top], value[2 * top + 1]
         p, q = 1.0, 0.0
         for m in range(1, top + 1):
-            p, q = p * cosine - q * sine, p * sine + q * cosine
+            p, q = p * cosine[j] - q * sine[j], p * sine[j] + q * cosine[j]
             u, v = 2 * (top + m), 2 * (top - m)
-            up = a[u] + x * (b[u] + x * (c[u] + x * d[u]))
-            up_i = a[u + 1] + x * (b[u + 1] + x * (c[u + 1] + x * d[u + 1]))
-            down = a[v] + x * (b[v] + x * (c[v] + x * d[v]))
-            down_i = a[v + 1] + x * (b[v + 1] + x * (c[v + 1] + x * d[v + 1]))
-            real += (up + down) * p + (up_i - down_i) * q
-            imaginary += (up_i + down_i) * p + (down - up) * q
+            real += (value[u] + value[v]) * p + (value[u + 1] - value[v + 1]) * q
+            imaginary += (value[u + 1] + value[v + 1]) * p + (value[v] - value[u]) * q
         out[j] = complex(real, imaginary)

@@ -119,7 +119,7 @@ def states_at(p: Pieces, nodes: np.ndarray, states: np.ndarray, rates: np.ndarra
 def modes(p: Pieces, q: float, states: np.ndarray, start: int, out: np.ndarray) -> None:
     """Write the co-orbital modes into `out` (n_t, n_modes) complex128, from the time number `start` on; `states` (n_t, 11)."""
     x, spins = np.empty(7), np.empty(6)
-    every, values = np.empty(len(p.monomials.exponents)), np.empty(len(p.monomials.exponents), np.float32)
+    every, values = np.empty(len(p.monomials.exponents)), np.empty(len(p.monomials.exponents))
     first, coefficients, plus, minus = p.monomials.first, p.coefficients, p.plus, p.minus
     for i in range(start, p.node.size):
         c, s = np.cos(states[i, 4]), np.sin(states[i, 4])
@@ -136,7 +136,7 @@ def modes(p: Pieces, q: float, states: np.ndarray, start: int, out: np.ndarray) 
         for j in range(p.kinds.size):
             kind = p.kinds[j]
             of_kind = values[first[kind] : first[kind + 1]]
-            total = np.float32(0.0)
+            total = 0.0
             for k in range(of_kind.size):
                 total += row[j, k] * of_kind[k]
             out[i, plus[j]] += total * p.unit_plus[j]

@@ -189,6 +189,40 @@ def _normalize(y: np.ndarray, length_1: float, length_2: float) -> None:
 
 
 @njit(nogil=True)
+def collocate(
+    r: Rates,
+    q: float,
+    state: np.ndarray,
+    first: int,
+    start: np.ndarray,
+    base: np.ndarray,
+    share: np.ndarray,
+    gate: float,
+    advance: np.ndarray,
+    out: np.ndarray,
+    rates: np.ndarray,
+) -> None:
+    """As `integrate`, at the four nodes about the reference time alone."""
+    x, values = np.empty(7), np.empty(len(r.monomials.exponents))
+    length_1, length_2 = np.sqrt((state[5:8] ** 2).sum()), np.sqrt((state[8:] ** 2).sum())
+    for j in range(first, first + 4):
+        out[j] = state
+    for _ in range(SWEEPS):
+        for j in range(first, first + 4):
+            _rate(r, j, q, base[j], share[j], out[j], x, values, rates[j])
+        for j in range(4):
+            for c in range(N_STATE):
+                total = state[c]
+                for k in range(4):
+                    total += start[j, k] * (rates[first + k, c] - (gate * base[first + k] if c == 4 else 0.0))
+                out[first + j, c] = total
+            out[first + j, 4] += advance[first + j]
+            _normalize(out[first + j], length_1, length_2)
+    for j in range(first, first + 4):
+        _rate(r, j, q, base[j], share[j], out[j], x, values, rates[j])
+
+
+@njit(nogil=True)
 def integrate(
     r: Rates,
     q: float,
@@ -226,21 +260,7 @@ def integrate(
     n = len(r.times)
     x, values = np.empty(7), np.empty(len(r.monomials.exponents))
     length_1, length_2 = np.sqrt((state[5:8] ** 2).sum()), np.sqrt((state[8:] ** 2).sum())
-    for j in range(first, first + 4):
-        out[j] = state
-    for _ in range(SWEEPS):
-        for j in range(first, first + 4):
-            _rate(r, j, q, base[j], share[j], out[j], x, values, rates[j])
-        for j in range(4):
-            for c in range(N_STATE):
-                total = state[c]
-                for k in range(4):
-                    total += start[j, k] * (rates[first + k, c] - (gate * base[first + k] if c == 4 else 0.0))
-                out[first + j, c] = total
-            out[first + j, 4] += advance[first + j]
-            _normalize(out[first + j], length_1, length_2)
-    for j in range(first, first + 4):
-        _rate(r, j, q, base[j], share[j], out[j], x, values, rates[j])
+    collocate(r, q, state, first, start, base, share, gate, advance, out, rates)
     for i in range(first + 3, n - 1):
         for c in range(N_STATE):
             total = out[i, c]

@@ -2,79 +2,28 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.binaries import PRECESSING, Binaries
-from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, ModeKey
-from gwsurrogate_ml.errors import DomainError
-from gwsurrogate_ml.kernels import fft
+from gwsurrogate_ml.conventions import MTSUN_SI, ModeKey
 from gwsurrogate_ml.surrogate.aligned.physical import PhysicalModes
 from gwsurrogate_ml.surrogate.model import Surrogate
-from gwsurrogate_ml.surrogate.precessing import compiled, rotation
-from gwsurrogate_ml.surrogate.precessing import orders as by_order
-from gwsurrogate_ml.surrogate.precessing.coorbital import MODES
-from gwsurrogate_ml.surrogate.precessing.modes import SEEN, Evolved, PrecessingModes
+from gwsurrogate_ml.surrogate.precessing import series
+from gwsurrogate_ml.surrogate.precessing.modes import SEEN, PrecessingModes
+from gwsurrogate_ml.surrogate.precessing.orders import TOP
+from gwsurrogate_ml.surrogate.precessing.physical import Orbit, PhysicalWaveforms
 from gwsurrogate_ml.surrogate.precessing.remnant import PrecessingRemnant, remnant
-from gwsurrogate_ml.waveform.conditioning import start_taper
-from gwsurrogate_ml.waveform.lal import spins_in_orbit
 from gwsurrogate_ml.waveform.model import Grid, WaveformModel
 
 if TYPE_CHECKING:
+    import torch
     from gwpy.timeseries import TimeSeries
 
     from gwsurrogate_ml.surrogate.aligned.uncertainty import ErrorEstimate
     from gwsurrogate_ml.waveform.modes import Modes
-
-TOP = 5
-"""Highest order in the orbital phase."""
-
-
-class _Orbit(NamedTuple):
-    """A binary as LAL takes it at a reference: masses (solar masses), angle between orbital angular momentum and line of sight
-    (rad), spins (3,)."""
-
-    mass_1: float
-    mass_2: float
-    inclination: float
-    spin_1: Any
-    spin_2: Any
-
-    @classmethod
-    def of(cls, binary: Binaries, theta_jn: float, f_ref: float, phase: float) -> _Orbit:
-        """The first of some binaries by bilby's angles."""
-        return cls(float(binary.mass_1[0]), float(binary.mass_2[0]), *spins_in_orbit(binary, theta_jn, f_ref, phase))
-
-
-EARLY = -3900.0
-"""M before which `orders` does not begin for the sake of the orders above m = 2: before it two passes are needed."""
-ENOUGH = 3.5
-"""Order of the orbital phase whose ringdown `orders` still samples."""
-
-
-def _turned(spin: np.ndarray, phase: float) -> np.ndarray:
-    """A spin (3,) in a frame that is turned by `phase` about z."""
-    c, s = math.cos(phase), math.sin(phase)
-    return np.array([c * spin[0] + s * spin[1], c * spin[1] - s * spin[0], spin[2]])
-
-
-class _Seen(NamedTuple):
-    """A binary and the direction it is seen from in the inertial frame; `begin`, the first `cycle` in M; M in s, `unit`."""
-
-    evolved: Evolved
-    theta: float
-    phi: float
-    begin: float
-    cycle: float
-    unit: float
-
-    @property
-    def highest(self) -> float:
-        """Highest orbital frequency, rad/s."""
-        return float(self.evolved.rates[:, 4].max()) / self.unit
 
 
 class PrecessingSurrogate(WaveformModel):
@@ -100,6 +49,8 @@ class PrecessingSurrogate(WaveformModel):
     space = PRECESSING
     has_samples = True
     modes: tuple[ModeKey, ...] = tuple((l, m) for l, m in SEEN if m > 0)
+    inertial_modes: tuple[ModeKey, ...] = SEEN
+    """Modes that `batch` gives, in its order."""
 
     def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray], aligned: Surrogate) -> None:
         self.mode_model, self.info = PrecessingModes(card, tensors, aligned.mode_model), card
@@ -112,8 +63,7 @@ class PrecessingSurrogate(WaveformModel):
             "a_1": (0.0, float(ranges["chi1"]["hard_max"])),
             "a_2": (0.0, float(ranges["chi2"]["hard_max"])),
         }
-        self._orders = np.array([m for _, m in MODES])
-        self._terms = rotation.harmonic_terms(MODES)
+        self._physical = PhysicalWaveforms(self.mode_model, aligned)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -123,8 +73,7 @@ class PrecessingSurrogate(WaveformModel):
 
     def total_mass_range(self, q: Any, chi1: Any, chi2: Any, f_min: float) -> tuple[np.ndarray, np.ndarray]:
         """That of the aligned model with the spins' components along the orbit, and the cycle that is tapered."""
-        smallest, largest = self.aligned.total_mass_range(q, chi1, chi2, f_min)
-        return 1.02 * smallest, largest
+        return self._physical.total_mass_range(q, chi1, chi2, f_min)
 
     def time_before_peak(self, *, mass_1: float, mass_2: float, chi_1: float, chi_2: float, f_min: float) -> float:
         """That of the aligned model, and the cycle that is tapered."""
@@ -142,6 +91,11 @@ class PrecessingSurrogate(WaveformModel):
     def error_estimate(self, q: float, chi1: Any, chi2: Any, **unknown: object) -> ErrorEstimate:
         """What the model expects its own error to be for one binary: `PrecessingModes.error_estimate`."""
         return self.mode_model.error_estimate(q, chi1, chi2, **unknown)
+
+    def expected_mismatch(self, binaries: Binaries) -> np.ndarray:
+        """As `WaveformModel.expected_mismatch`, but of all modes, to what the model learned from: see `error_estimate`."""
+        rows = zip(binaries.mass_1 / binaries.mass_2, binaries.spin_1, binaries.spin_2, strict=True)
+        return np.array([self.error_estimate(max(float(q), 1.0), chi1, chi2).mismatch for q, chi1, chi2 in rows])
 
     def remnant(
         self,
@@ -183,62 +137,36 @@ class PrecessingSurrogate(WaveformModel):
         one = self.mode_model.one(q, chi1, chi2, unknown)
         return remnant(self.mode_model, *one, self.mode_model.reference(*one, t_ref, omega_ref, f_ref, total_mass))
 
-    def _from(self, orbit: _Orbit, f_min: float, f_ref: float, phase: float, room: float = 0.0) -> _Seen:
-        """One binary and where it is seen from: from a cycle before its (2,2) mode passes `f_min` on, or so early that all orders
-        are there from `f_min` on, as far as `room` (s before the peak) and the model reach."""
-        m_1, m_2, iota, chi1, chi2 = orbit
-        for name, value in (("f_min", f_min), ("f_ref", f_ref), ("mass_1", m_1), ("mass_2", m_2)):
-            positive(value, name)
-        total = float(m_1 + m_2)
-        unit = total * MTSUN_SI
-        model = self.mode_model
-        one = model.one(m_1 / m_2, chi1, chi2, {})
-        try:
-            t_ref = model.reference(*one, f_ref=f_ref, total_mass=total)
-            t_start = t_ref if f_min == f_ref else model.start(*one, t_ref, math.pi * f_min * unit)
-        except DomainError as error:
-            lowest = min(f_min, f_ref)
-            smallest, largest = self.total_mass_range(one[0], one[1][2], one[2][2], lowest)
-            raise DomainError(
-                f"{error}; at {lowest:g} Hz that are total masses of {smallest[0]:.1f} to {largest[0]:.0f} solar masses with these "
-                f"spins, and this one has {total:g}"
-            ) from error
-        begin, cycle = self._begin(t_start, f_min, unit, room, total)
-        return _Seen(model.evolve(*one, t_ref, begin), iota, 0.5 * np.pi - phase, begin, cycle, unit)
+    def batch(self, parameters: torch.Tensor, times: torch.Tensor, t_ref: Any = None, **reference: Any) -> torch.Tensor:
+        """Modes of many binaries in torch, on the device of `parameters`, differentiable in parameters, times and references.
 
-    def _begin(
-        self, t_start: float, f_min: float, unit: float, room: float, total: float, early: float = -math.inf
-    ) -> tuple[float, float]:
-        """Where (M) a waveform begins whose (2,2) mode passes `f_min` at `t_start`, and how long it is faded in.
+        Where a spin vanishes altogether, so does its influence on itself: its direction is held, and so is its derivative.
 
-        With `room` it begins so early that all orders are there from `f_min` on, but for that not before `early`.
+        Parameters
+        ----------
+        parameters : (N, 7) float64 tensor
+            columns q >= 1, and the components of both spins at the reference time, as for one binary: see `PrecessingModes`
+        times : (n,) or (N, n) float64 tensor
+            in M, 0 at each binary's peak
+        t_ref : float or (N,) tensor, M from the peak
+            the reference time; or, by keyword, one of
+        omega_ref : float or (N,) tensor, orbital frequency in rad / M
+        f_ref : float or (N,) tensor, Hz
+            frequency of the (2,2) mode, with `total_mass` in solar masses (detector frame), a float or (N,) tensor
+
+        Returns
+        -------
+        (N, 32, n) complex128 tensor, r h_lm / M in the inertial frame
+            in the order of `inertial_modes`
+
+        Raises
+        ------
+        DomainError, ConfigError
+            as for a single waveform
         """
-        cycle = 1.0 / f_min / unit
-        begin = t_start - cycle
-        if room:
-            # Time to the peak goes with frequency to the power -8/3; of the early inspiral no more than is asked for.
-            earliest = max(t_start * (TOP / 2) ** (8 / 3), -room / unit, self.mode_model.t_join)
-            begin = min(begin, max(earliest, early))
-            cycle = max(cycle, 0.1 * (t_start - begin))
-        if begin < self.t_min:
-            raise DomainError(
-                f"the waveform of total mass {total:g} is known from {-self.t_min * unit:.2f} s before its peak, a cycle more is "
-                f"needed to begin at {f_min:g} Hz: raise f_min or the mass"
-            )
-        return begin, cycle
+        from gwsurrogate_ml.surrogate.precessing.batch import batch
 
-    def _sampled(self, seen: _Seen, sampling_frequency: float) -> tuple[np.ndarray, int]:
-        """h_plus - i h_cross (n,) at 1 Mpc, tapered over its first cycle, and the first sample's number from the peak."""
-        e, step = seen.evolved, 1.0 / sampling_frequency / seen.unit
-        first, last = math.ceil(seen.begin / step), math.floor(self.t_max / step)
-        PhysicalModes.require_room(last - first, sampling_frequency)
-        place = max(int(np.searchsorted(e.times, first * step, side="right")) - 4, 0)
-        parts = compiled.harmonics(e.times, e.frames, e.coorbital, self._orders, self._terms, seen.theta, seen.phi, place)
-        out = np.empty(last - first + 1, np.complex128)
-        compiled.observed(e.nodes, e.states, e.rates, e.times, parts, place, first * step, step, out)
-        ramp = max(math.ceil(seen.cycle / step), 1)
-        out[:ramp] *= start_taper(np.arange(ramp, dtype=np.float64), 0.0, float(ramp))
-        return out * (seen.unit / MPC_SECONDS), first
+        return batch(self.mode_model, parameters, times, t_ref, **reference)
 
     def polarizations(
         self,
@@ -284,9 +212,7 @@ class PrecessingSurrogate(WaveformModel):
         from gwpy.timeseries import TimeSeries
 
         spins = {"a_1": a_1, "a_2": a_2, "tilt_1": tilt_1, "tilt_2": tilt_2, "phi_12": phi_12, "phi_jl": phi_jl}
-        for name in ("a_1", "a_2"):
-            if spins[name] < 0:
-                raise DomainError(f"{name} is {spins[name]:g}: a magnitude is not negative, give a tilt beyond pi / 2 instead")
+        series.require_magnitudes(a_1, a_2)
         for name, value in (spins | {"theta_jn": theta_jn, "phase": phase, "luminosity_distance": luminosity_distance}).items():
             finite(value, name)
         binary = PRECESSING.binaries(PRECESSING.theta({"chirp_mass": 1.0, "mass_ratio": 1.0} | spins))
@@ -295,7 +221,7 @@ class PrecessingSurrogate(WaveformModel):
         for name, value in (("f_min", f_min), ("f_ref", f_ref), ("mass_1", mass_1), ("mass_2", mass_2)):
             positive(value, name)
         start, *both = self.strain(
-            **_Orbit.of(binary, theta_jn, f_ref, phase)._asdict(),
+            **Orbit.of(binary, theta_jn, f_ref, phase)._asdict(),
             luminosity_distance=luminosity_distance,
             phase=phase,
             f_min=f_min,
@@ -341,17 +267,17 @@ class PrecessingSurrogate(WaveformModel):
             finite(value, name, "rad")
         positive(luminosity_distance, "luminosity_distance")
         positive(sampling_frequency, "sampling_frequency")
-        orbit = _Orbit(mass_1, mass_2, inclination, spin_1, spin_2)
-        seen = self._from(orbit, f_min, f_min if f_ref is None else f_ref, phase)
+        orbit = Orbit(mass_1, mass_2, inclination, spin_1, spin_2)
+        seen = self._physical.seen(self._physical.place(orbit, f_min, f_min if f_ref is None else f_ref, phase))
         PhysicalModes.require_rate(sampling_frequency, TOP * seen.highest / (2 * np.pi), TOP)
-        h, first = self._sampled(seen, sampling_frequency)
+        h, first = self._physical.sampled(seen, sampling_frequency)
         h /= luminosity_distance
         return first / sampling_frequency, h.real.copy(), -h.imag
 
     def length(self, *, mass_1: float, mass_2: float, spin_1: Any, spin_2: Any, f_min: float, f_ref: float | None = None) -> float:
         """Seconds from where `strain` begins to the end of the ringdown; parameters as there."""
-        seen = self._from(_Orbit(mass_1, mass_2, 0.0, spin_1, spin_2), f_min, f_min if f_ref is None else f_ref, 0.0)
-        return (self.t_max - seen.begin) * seen.unit
+        place = self._physical.place(Orbit(mass_1, mass_2, 0.0, spin_1, spin_2), f_min, f_min if f_ref is None else f_ref, 0.0)
+        return (self.t_max - place.begin) * place.unit
 
     def frequency_domain_polarizations(
         self,
@@ -383,60 +309,65 @@ class PrecessingSurrogate(WaveformModel):
             finite(value, name, "rad")
         positive(luminosity_distance, "luminosity_distance")
         PhysicalModes.n_samples(duration, sampling_frequency)
-        orbit = _Orbit(mass_1, mass_2, inclination, spin_1, spin_2)
         grid = Grid(duration, sampling_frequency, f_min)
-        plus, cross = self._segment(orbit, grid, f_min if f_ref is None else f_ref, phase) / luminosity_distance
+        orbit = Orbit(mass_1, mass_2, inclination, spin_1, spin_2)
+        place = self._physical.segment_place(orbit, grid, f_min if f_ref is None else f_ref, phase)
+        plus, cross = self._physical.segment(self._physical.seen(place), grid) / luminosity_distance
         return plus, cross
 
-    def _segment(self, orbit: _Orbit, grid: Grid, f_ref: float, phase: float) -> np.ndarray:
-        """h_plus and h_cross (2, n_f) of one binary at 1 Mpc, peak at t = 0 of the periodic segment."""
-        total = orbit.mass_1 + orbit.mass_2
-        seen = self._from(orbit, grid.f_min, f_ref, phase, grid.duration - 1.01 * self.t_max * total * MTSUN_SI)
-        rate = float(PhysicalModes.rate(grid.sampling_frequency, np.array([2 * seen.highest]), TOP)[0])
-        h, first = self._sampled(seen, rate)
-        n = round(grid.duration * rate)
-        if len(h) > n:
-            raise DomainError(
-                f"the signal of total mass {total:g} is {len(h) / rate:.2f} s long from {grid.f_min:g} Hz: the segment of "
-                f"{grid.duration:g} s is too short, take a longer one or a higher f_min"
-            )
-        out = np.empty((2, grid.n_f), np.complex128)
-        for row, part in zip(out, (h.real, -h.imag), strict=True):
-            series = np.zeros(n)
-            series[: len(h) + first], series[first:] = part[-first:], part[:-first]
-            row[:] = fft.rfft(series)[: grid.n_f] / rate
-        return out
+    def batch_polarizations(
+        self,
+        *,
+        mass_1: np.ndarray,
+        mass_2: np.ndarray,
+        a_1: np.ndarray,
+        a_2: np.ndarray,
+        tilt_1: np.ndarray,
+        tilt_2: np.ndarray,
+        phi_12: np.ndarray,
+        phi_jl: np.ndarray,
+        luminosity_distance: np.ndarray,
+        theta_jn: np.ndarray,
+        phase: np.ndarray,
+        f_ref: float,
+        start: float,
+        samples: int,
+        sampling_frequency: float,
+    ) -> np.ndarray:
+        """Plus and cross polarizations of many binaries on one grid of times, in NUMBA_NUM_THREADS threads.
 
-    def _bilby(self, binary: Binaries, grid: Grid, theta_jn: float, phase: float) -> np.ndarray:
-        """`_segment` by bilby's angles at `grid.f_min`."""
-        return self._segment(_Orbit.of(binary, theta_jn, grid.f_min, phase), grid, grid.f_min, phase)
+        Parameters
+        ----------
+        mass_1, mass_2, a_1, a_2, tilt_1, tilt_2, phi_12, phi_jl, luminosity_distance, theta_jn, phase : (N,) float, or a number
+            as for `polarizations`
+        f_ref : float, Hz
+            frequency of the (2,2) mode to which spins and phase belong
+        start : float, s
+            time of the first sample, 0 at each binary's peak
+        samples : int
+        sampling_frequency : float, Hz
+
+        Returns
+        -------
+        (N, 2, samples) float64, strain; no taper at the start
+
+        Raises
+        ------
+        DomainError
+            parameters outside the domain, or times that the model does not cover for the lightest or heaviest binary
+        ConfigError
+            as for `polarizations`
+        """
+        binaries = series.binaries(mass_1, mass_2, a_1, a_2, tilt_1, tilt_2, phi_12, phi_jl)
+        place = (luminosity_distance, theta_jn, phase)
+        return series.batch(self._physical, binaries, place, f_ref, start, samples, sampling_frequency)
 
     def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `WaveformModel.orders`; spins belong to `f_min`. Close, not exact: see `precessing.orders`; `transforms` is."""
         out = np.zeros((len(binaries), 2 * TOP + 1, 2, grid.n_f), np.complex128)
         for i, row in enumerate(out):
-            self._by_order(binaries[i : i + 1], grid, float(theta_jn[i]), row)
+            self._physical.orders(binaries[i : i + 1], grid, float(theta_jn[i]), row)
         return np.arange(-TOP, TOP + 1), out
-
-    def _by_order(self, binary: Binaries, grid: Grid, theta_jn: float, out: np.ndarray) -> None:
-        """Add spectra of one binary at 1 Mpc to `out` (2 TOP + 1, 2, n_f)."""
-        (m_1,), (m_2,) = binary.mass_1, binary.mass_2
-        iota, chi1, chi2 = spins_in_orbit(binary, theta_jn, grid.f_min, 0.0)
-        total, model = float(m_1 + m_2), self.mode_model
-        unit = total * MTSUN_SI
-        one = q, chi1, chi2 = model.one(float(m_1 / m_2), chi1, chi2, {})
-        t_ref = model.reference(*one, f_ref=grid.f_min, total_mass=total)
-        begin, cycle = self._begin(t_ref, grid.f_min, unit, grid.duration - 1.01 * self.t_max * unit, total, EARLY)
-        evolved = [model.evolve(q, _turned(chi1, p), _turned(chi2, p), t_ref, begin) for p in by_order.PHASES]
-        # As coarse as the ringdown of the orders up to m = 3 allows: higher ones hold next to nothing there.
-        least = ENOUGH * float(evolved[0].rates[:, 4].max()) / unit / np.pi * grid.duration
-        n = 2 * (grid.n_f - 1)
-        while n < least:
-            n *= 2
-        while n % 2 == 0 and n // 2 >= least:
-            n //= 2
-        span = begin, cycle, self.t_max, unit, grid.duration, n / grid.duration
-        by_order.transformed(evolved, self._orders, self._terms, iota, *span, out)
 
     def quadrupole(self, binaries: Binaries, grid: Grid) -> np.ndarray:
         """See `WaveformModel.quadrupole`: that of the aligned model with the spins' components along the orbit, for templates."""
@@ -450,5 +381,4 @@ class PrecessingSurrogate(WaveformModel):
         self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance: np.ndarray
     ) -> np.ndarray:
         """See `WaveformModel.transforms`."""
-        rows = [self._bilby(binaries[i : i + 1], grid, float(theta_jn[i]), float(phase[i])) for i in range(len(binaries))]
-        return np.stack(rows) / np.asarray(luminosity_distance)[:, None, None]
+        return self._physical.segments(binaries, grid, theta_jn, phase) / np.asarray(luminosity_distance)[:, None, None]

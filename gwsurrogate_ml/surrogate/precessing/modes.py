@@ -11,68 +11,32 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.arguments import positive
-from gwsurrogate_ml.conventions import MTSUN_SI, ModeKey, require_q
+from gwsurrogate_ml.conventions import MTSUN_SI, require_q
 from gwsurrogate_ml.errors import ConfigError, DomainError
+from gwsurrogate_ml.surrogate.aligned.compiled import Knots
 from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
 from gwsurrogate_ml.surrogate.aligned.uncertainty import ErrorEstimate
 from gwsurrogate_ml.surrogate.domain import check_ranges
-from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, dynamics, polynomials, tables, uncertainty
+from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, dynamics, many, polynomials, spins, tables, uncertainty, wigner
+from gwsurrogate_ml.surrogate.precessing.evolved import ALIGNED_WIDTH, MARGIN, Evolved
 from gwsurrogate_ml.surrogate.precessing.tables import Tables
 from gwsurrogate_ml.waveform.modes import Modes
 
-ALIGNED_WIDTH = 0.2
-"""Component of a spin in the plane below which the aligned model has a share."""
-MARGIN, AZIMUTHS = 6, 16
-"""Nodes before the first time that is asked for, so that splines do not depend on it; azimuths of the mean frequency."""
+if TYPE_CHECKING:
+    import torch
+
+    from gwsurrogate_ml.surrogate.precessing.batch import BatchModes
+
 EARLY_STEP, JOIN = 0.015, 300.0
 """Relative step of the nodes before the known times; M over which what is known there fades in."""
-SEEN: tuple[ModeKey, ...] = (*coorbital.KNOWN, *((5, m) for m in range(-5, 6)))
+SEEN = wigner.INERTIAL
 """Modes in the inertial frame."""
-
-
-class Evolved(NamedTuple):
-    """One binary at the model's times: what all outputs are made of.
-
-    Parameters
-    ----------
-    nodes : (n,) float64, M
-    states, rates : (n, 11) float64
-        see `dynamics`
-    times : (n_t,) float64, M
-    frames : (n_t, 4) float64
-    coorbital : (n_t, n_modes) complex128
-    """
-
-    nodes: np.ndarray
-    states: np.ndarray
-    rates: np.ndarray
-    times: np.ndarray
-    frames: np.ndarray
-    coorbital: np.ndarray
-
-
-def _length(spin: np.ndarray) -> float:
-    """Magnitude of a spin, without the rounding of its components: 0.9 stays within a limit of 0.9."""
-    return round(float(np.linalg.norm(spin)), 9)
-
-
-def _spin(name: str, value: Any) -> np.ndarray:
-    """A spin vector (3,), checked."""
-    try:
-        spin = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ConfigError(f"{name} is {value!r}: give three components, dimensionless") from None
-    if spin.shape != (3,):
-        raise ConfigError(f"{name} has shape {spin.shape}: give three components (x, y, z), dimensionless")
-    if not np.isfinite(spin).all():
-        raise DomainError(f"{name} has components that are not finite: check the values passed")
-    return spin
 
 
 def _slower(start: float, end: float) -> np.ndarray:
@@ -165,25 +129,24 @@ class PrecessingModes:
         one = self.one(q, chi1, chi2, unknown)
         evolved = self.evolve(*one, self.reference(*one, t_ref, omega_ref, f_ref, total_mass), float(at.min()) if at.size else 0.0)
         out = np.empty((len(SEEN), len(at)), np.complex128)
-        compiled.modes(*evolved, self._orders, self._matrix, at, out)
+        compiled.modes(*evolved, at, out)
         return Modes(at, dict(zip(SEEN, out, strict=True)))
 
     @cached_property
-    def _orders(self) -> np.ndarray:
-        return np.array([m for _, m in coorbital.MODES])
+    def _lost(self) -> list[int]:
+        """Places of the modes that the aligned model does not have."""
+        there = {(l, sign * m) for l, m in self.aligned.modes for sign in (1, -1)}
+        return [k for k, mode in enumerate(coorbital.MODES) if mode not in there]
 
     @cached_property
-    def _aligned_modes(self) -> set[ModeKey]:
-        return {(l, sign * m) for l, m in self.aligned.modes for sign in (1, -1)}
+    def lane_tables(self) -> many.Tables:
+        """What evolves many binaries at once."""
+        return many.tables(self)
 
     @cached_property
-    def _aligned_places(self) -> np.ndarray:
+    def aligned_places(self) -> np.ndarray:
         """Places of (l, m) and (l, -m) among the modes of each of the aligned model's."""
         return np.array([[coorbital.MODES.index((l, m)), coorbital.MODES.index((l, -m))] for l, m in self.aligned.modes])
-
-    @cached_property
-    def _matrix(self) -> compiled.Rotation:
-        return compiled.rotation_table(coorbital.MODES, SEEN)
 
     def one(self, q: float, chi1: Any, chi2: Any, unknown: dict[str, object]) -> tuple[float, np.ndarray, np.ndarray]:
         """Mass ratio and spins (3,) of one binary, checked."""
@@ -191,9 +154,9 @@ class PrecessingModes:
             ratio = float(require_q(q, unknown))
         except TypeError:
             raise ConfigError(f"q is {q!r}: this call takes one binary, a number") from None
-        spins = _spin("chi1", chi1), _spin("chi2", chi2)
-        check_ranges({"q": ratio, "chi1": _length(spins[0]), "chi2": _length(spins[1])}, self.info["ranges"])
-        return ratio, *spins
+        both = spins.vector("chi1", chi1), spins.vector("chi2", chi2)
+        check_ranges({"q": ratio, "chi1": spins.length(both[0]), "chi2": spins.length(both[1])}, self.info["ranges"])
+        return ratio, *both
 
     def checked_times(self, times: Any) -> np.ndarray:
         """`times` as float64 (n,), checked."""
@@ -206,6 +169,17 @@ class PrecessingModes:
         if at.size and (at.min() < self.t_min or at.max() > self.t_max):
             raise DomainError(f"times run from {at.min():g} to {at.max():g} M: the model covers {self.t_min:g} to {self.t_max:g} M")
         return at
+
+    @staticmethod
+    def one_reference(t_ref: Any, omega_ref: Any, f_ref: Any) -> str:
+        """Name of the one reference that is given."""
+        given = [name for name, value in (("t_ref", t_ref), ("omega_ref", omega_ref), ("f_ref", f_ref)) if value is not None]
+        if len(given) != 1:
+            raise ConfigError(
+                f"{' and '.join(given) or 'no reference'} given: precessing spins belong to a time, give one of t_ref (M from the "
+                "peak, negative), omega_ref (rad / M), or f_ref (Hz) with total_mass"
+            )
+        return given[0]
 
     def reference(
         self,
@@ -226,15 +200,10 @@ class PrecessingModes:
         DomainError
             a time outside the model's range, or a frequency that the binary does not pass in it before the peak
         """
-        given = [name for name, value in (("t_ref", t_ref), ("omega_ref", omega_ref), ("f_ref", f_ref)) if value is not None]
-        if len(given) != 1:
-            raise ConfigError(
-                f"{' and '.join(given) or 'no reference'} given: precessing spins belong to a time, give one of t_ref (M from the "
-                "peak, negative), omega_ref (rad / M), or f_ref (Hz) with total_mass"
-            )
-        value = {"t_ref": t_ref, "omega_ref": omega_ref, "f_ref": f_ref}[given[0]]
+        name = self.one_reference(t_ref, omega_ref, f_ref)
+        value = {"t_ref": t_ref, "omega_ref": omega_ref, "f_ref": f_ref}[name]
         if not isinstance(value, int | float | np.number) or not math.isfinite(value):
-            raise ConfigError(f"{given[0]} is {value!r}: give a finite number")
+            raise ConfigError(f"{name} is {value!r}: give a finite number")
         if t_ref is not None:
             if not self.t_min <= t_ref <= 0.0:
                 raise DomainError(
@@ -247,37 +216,27 @@ class PrecessingModes:
             total_mass = positive(total_mass, "total_mass", "solar masses")
             omega_ref = math.pi * f_ref * total_mass * MTSUN_SI
         assert omega_ref is not None
-        return self._time_of(q, chi1, chi2, float(omega_ref), f"{given[0]} = {value:g}")
+        return self.time_of(q, chi1, chi2, float(omega_ref), f"{name} = {value:g}")
 
-    def _time_of(self, q: float, chi1: np.ndarray, chi2: np.ndarray, omega_ref: float, said: str) -> float:
+    def time_of(self, q: float, chi1: np.ndarray, chi2: np.ndarray, omega_ref: float, said: str) -> float:
         """When the orbital frequency is `omega_ref` (rad / M) if the spins are these then; all frames agree there."""
         last = int(np.searchsorted(self.nodes, 0.0))
-        # The mean over the azimuths of the two spins together: frequency then means the same for every orbital phase, as in LAL's
-        # orbit-averaged models.
-        angles = 2 * np.pi * np.arange(AZIMUTHS) / AZIMUTHS
-        spins = np.zeros((AZIMUTHS, 6))
-        for k, spin in ((0, chi1), (3, chi2)):
-            spins[:, k] = spin[0] * np.cos(angles) - spin[1] * np.sin(angles)
-            spins[:, k + 1] = spin[0] * np.sin(angles) + spin[1] * np.cos(angles)
-            spins[:, k + 2] = spin[2]
+        turned = spins.turned_about_z(chi1[None], chi2[None])[0]
         rates, _ = self.tables.at(q)
-        values = polynomials.table(rates.monomials, np.full(AZIMUTHS, q), spins).mean(axis=0)
+        values = polynomials.table(rates.monomials, np.full(len(turned), q), turned).mean(axis=0)
         size = int(rates.monomials.first[1])
         omega = rates.coefficients[:last, 0, :size] @ values[:size]
         gate, first = self.gate(chi1, chi2), int(np.argmax(self.known >= 1.0))
         if gate > 0.0 or omega_ref <= omega[first + 2]:
-            first, along = self.n_long, (q, float(chi1[2]), float(chi2[2]))
-            base, _, share = self._base(along, gate, first, 0.0)
-            if omega_ref <= base[first + 2]:
-                first = 0
-                base, _, share = self._base(along, gate, first, 0.0)
+            for first in (self.n_long, 0):
+                k = compiled.knots(self.aligned, q, float(chi1[2]), float(chi2[2]), float(self.nodes[first]))
+                base, _, share = self.base(k, gate, first, 0.0)
+                if omega_ref > base[first + 2]:
+                    break
             omega = base[:last] + share[:last] * (omega - base[:last])
         omega, nodes = omega[first:], self.nodes[first:last]
         if not omega[0] < omega_ref < omega[-1]:
-            raise DomainError(
-                f"{said} is not passed by this binary between {self.nodes[0]:g} M and the peak, where its orbital frequency runs "
-                f"from {omega[0]:.4g} to {omega[-1]:.4g} rad / M: choose a reference inside"
-            )
+            self.refuse_reference(said, omega[0], omega[-1])
         # The last node below it: what oscillates could pass it before.
         k = min(max(int(np.flatnonzero(omega < omega_ref)[-1]) + 1, 2), len(omega) - 2)
         near = slice(k - 2, k + 2)
@@ -285,6 +244,25 @@ class PrecessingModes:
         x, y = omega[near], nodes[near]
         terms = [y[i] * np.prod([(omega_ref - x[j]) / (x[i] - x[j]) for j in range(4) if j != i]) for i in range(4)]
         return float(np.sum(terms))
+
+    def refuse_reference(self, said: str, lowest: float, highest: float) -> NoReturn:
+        """Raise DomainError for a frequency that a binary does not pass between `lowest` and `highest` (rad / M)."""
+        raise DomainError(
+            f"{said} is not passed by this binary between {self.nodes[0]:g} M and the peak, where its orbital frequency runs "
+            f"from {lowest:.4g} to {highest:.4g} rad / M: choose a reference inside"
+        )
+
+    @cached_property
+    def _devices(self) -> dict[Any, BatchModes]:
+        return {}
+
+    def on(self, device: torch.device) -> BatchModes:
+        """The model in torch on a `device`, kept."""
+        from gwsurrogate_ml.surrogate.precessing.batch import BatchModes
+
+        if device not in self._devices:
+            self._devices[device] = BatchModes(self, device)
+        return self._devices[device]
 
     def start(self, q: float, chi1: np.ndarray, chi2: np.ndarray, t_ref: float, omega: float) -> float:
         """When (M) the orbital frequency passes `omega` (rad / M), for spins that belong to `t_ref`."""
@@ -330,19 +308,22 @@ class PrecessingModes:
         flat = max(math.hypot(chi1[0], chi1[1]), math.hypot(chi2[0], chi2[1])) / ALIGNED_WIDTH
         return (1.0 - flat**2) ** 3 if flat < 1.0 else 0.0
 
-    def _base(
-        self, along: tuple[float, float, float], gate: float, first: int, t_ref: float
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def base(self, k: Knots | None, gate: float, first: int, t_ref: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Orbital frequency (n,) of the aligned model at the nodes, from number `first` on, its phase (n,) since `t_ref`, and the
-        share (n,) of the polynomials; the first two are zero where the polynomials have all.
+        share (n,) of the polynomials; the first two are zero without `k`, that model at its knots.
         """
         share = self.known * (1.0 - gate)
         base, advance = np.zeros_like(share), np.zeros_like(share)
-        if (share[first:] < 1.0).any():
+        if k is not None:
             at = np.append(self.nodes[first:], t_ref)
-            frequency, phase = compiled.aligned_phase(self.aligned, *along, at)
+            frequency, phase = compiled.aligned_phase(k, at)
             base[first:], advance[first:] = frequency[:-1], phase[:-1] - phase[-1]
         return base, advance, share
+
+    def mix(self, k: Knots, times: np.ndarray, known: np.ndarray, gate: float, modes: np.ndarray) -> None:
+        """Give the aligned model its share of co-orbital `modes` (n, n_modes); what it lacks goes where nothing is known."""
+        compiled.mix_aligned(self.aligned, k, times, known, gate, self.aligned_places, modes)
+        modes[:, self._lost] *= known[:, None]
 
     def evolve(self, q: float, chi1: np.ndarray, chi2: np.ndarray, t_ref: float, t_first: float) -> Evolved:
         """The binary from `t_first` (M) or the reference time on, whichever is earlier."""
@@ -356,22 +337,22 @@ class PrecessingModes:
         state = np.concatenate([[1.0, 0.0, 0.0, 0.0, 0.0], chi1, chi2])
         states, rates = np.empty((2, len(part.times), dynamics.N_STATE))
         first, weights = dynamics.start_weights(part.times, t_ref)
+        begin = float(part.times[0])
+        k = compiled.knots(self.aligned, *along, begin) if gate > 0.0 or part.known[0] < 1.0 else None
         for _ in range(1 if start >= self.n_early else 2):
-            base, advance, share = self._base(along, gate, start, t_ref)
+            base, advance, share = self.base(k, gate, start, t_ref)
             given = base[start:], share[start:], gate, gate * advance[start:]
             dynamics.integrate(part, q, state, first, weights, *given, states, rates)
             if start < self.n_early:
                 # Where simulations begin, whatever time the spins belong to.
-                along = (q, *states[self.n_early - start, [7, 10]].tolist())
+                k = compiled.knots(self.aligned, q, *states[self.n_early - start, [7, 10]].tolist(), begin)
         late = int(np.searchsorted(self.times, part.times[0] - 1e-9))
         pieces = p._replace(coefficients=p.coefficients[late:], node=p.node[late:] - start, between=p.between[late:])
         at = coorbital.states_at(pieces, part.times, states, rates)
         modes = np.zeros((len(at), len(coorbital.MODES)), np.complex128)
         coorbital.modes(pieces, q, at, max(self.n_early - late, 0), modes)
         times, known = self.times[late:], self.known_modes[late:]
-        if gate > 0.0 or known[0] < 1.0:
-            compiled.mix_aligned(self.aligned, along, times, known, gate, self._aligned_places, modes)
-            lost = [k for k, mode in enumerate(coorbital.MODES) if mode not in self._aligned_modes]
-            modes[:, lost] *= known[:, None]
+        if k is not None:
+            self.mix(k, times, known, gate, modes)
         frames = at[:, :4] / np.linalg.norm(at[:, :4], axis=1)[:, None]
         return Evolved(part.times, states, rates, times, frames, modes)

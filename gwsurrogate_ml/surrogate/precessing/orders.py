@@ -19,7 +19,7 @@ from gwsurrogate_ml.conventions import MPC_SECONDS
 from gwsurrogate_ml.errors import DomainError
 from gwsurrogate_ml.jit import njit
 from gwsurrogate_ml.surrogate.precessing.coorbital import MODES
-from gwsurrogate_ml.surrogate.precessing.modes import Evolved
+from gwsurrogate_ml.surrogate.precessing.evolved import Evolved
 from gwsurrogate_ml.surrogate.precessing.rotation import Terms, polynomials, seen_from
 from gwsurrogate_ml.waveform.conditioning import start_taper
 from gwsurrogate_ml.waveform.spline import hermite, slopes

@@ -14,7 +14,8 @@ import numpy as np
 
 from gwsurrogate_ml.surrogate.precessing import flux
 from gwsurrogate_ml.surrogate.precessing.coorbital import MODES
-from gwsurrogate_ml.surrogate.precessing.modes import MARGIN, Evolved, PrecessingModes
+from gwsurrogate_ml.surrogate.precessing.evolved import MARGIN, Evolved
+from gwsurrogate_ml.surrogate.precessing.modes import PrecessingModes
 from gwsurrogate_ml.surrogate.remnant.model import load_remnant
 from gwsurrogate_ml.surrogate.remnant.physics import superkick_terms
 from gwsurrogate_ml.waveform.spline import hermite

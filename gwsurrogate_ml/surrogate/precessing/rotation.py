@@ -88,25 +88,24 @@ def seen_from(frame: np.ndarray, theta: float, phi: float) -> tuple[complex, com
     return complex(w, z), complex(y, x)
 
 
-@njit(nogil=True)
-def _power(base: complex, n: int) -> complex:
-    """Integer power of a complex number of modulus one."""
-    if n < 0:
-        base, n = base.conjugate(), -n
-    out = complex(1.0, 0.0)
-    for _ in range(n):
-        out *= base
-    return out
+MOST = 10
+"""Highest power of any factor, for l up to 5."""
 
 
 @njit(nogil=True)
 def polynomials(terms: Terms, r_a: complex, r_b: complex, out: np.ndarray) -> None:
     """All entries of `terms` into `out` (n,) complex128."""
-    cosine, sine = abs(r_a), abs(r_b)
-    left = r_a / cosine if cosine > 0 else complex(1.0, 0.0)
-    right = r_b / sine if sine > 0 else complex(1.0, 0.0)
+    cosine, sine = np.ones(MOST + 1), np.ones(MOST + 1)
+    left, right = np.ones(MOST + 1, np.complex128), np.ones(MOST + 1, np.complex128)
+    c, s = abs(r_a), abs(r_b)
+    a = r_a / c if c > 0 else complex(1.0, 0.0)
+    b = r_b / s if s > 0 else complex(1.0, 0.0)
+    for k in range(MOST):
+        cosine[k + 1], sine[k + 1] = cosine[k] * c, sine[k] * s
+        left[k + 1], right[k + 1] = left[k] * a, right[k] * b
     for k in range(terms.left.size):
         total = 0.0
         for j in range(terms.first[k], terms.first[k + 1]):
-            total += terms.factor[j] * cosine ** terms.cosine[j] * sine ** terms.sine[j]
-        out[k] = total * _power(left, terms.left[k]) * _power(right, terms.right[k])
+            total += terms.factor[j] * cosine[terms.cosine[j]] * sine[terms.sine[j]]
+        m, n = terms.left[k], terms.right[k]
+        out[k] = total * (left[m] if m >= 0 else left[-m].conjugate()) * (right[n] if n >= 0 else right[-n].conjugate())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -74,12 +75,21 @@ class Tables:
         modes_beyond = np.zeros_like(tensors["modes"])
         modes_beyond[:, coorbital.beyond()] = tensors["modes_beyond"]
         self.near, self.beyond = pair(tensors["rates"], tensors["modes"]), pair(tensors["rates_beyond"], modes_beyond)
+        self.sets = self.near, self.beyond
         self._mixed = 1.0, self.near
 
     def share(self, q: float) -> float:
         """How much of SEOBNRv5PHM there is at the mass ratio `q`."""
         way = (q - self.q_simulated) / (self.q_beyond - self.q_simulated)
         return 0.5 - 0.5 * math.cos(math.pi * min(max(way, 0.0), 1.0))
+
+    def shares(self, q: Any, xp: Any = np) -> dict[int, Any]:
+        """Share (N,) that each of `sets` has at mass ratios `q` (N,), numpy or torch: of those with any; None stands for all."""
+        way = xp.clip((q - self.q_simulated) / (self.q_beyond - self.q_simulated), 0.0, 1.0)
+        if bool((way == 0.0).all()) or bool((way == 1.0).all()):
+            return {int(len(way) > 0 and bool(way[0])): None}
+        share = 0.5 - 0.5 * xp.cos(math.pi * way)
+        return {0: 1.0 - share, 1: share}
 
     def at(self, q: float) -> Pair:
         """What to integrate and to evaluate for the mass ratio `q`."""

@@ -18,7 +18,8 @@ from gwsurrogate_ml.settings import Strict
 from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
 from gwsurrogate_ml.surrogate.fits.ensemble import Progress
 from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, dynamics, polynomials, uncertainty
-from gwsurrogate_ml.surrogate.precessing.modes import SEEN, Evolved, PrecessingModes
+from gwsurrogate_ml.surrogate.precessing.evolved import Evolved
+from gwsurrogate_ml.surrogate.precessing.modes import SEEN, PrecessingModes
 from gwsurrogate_ml.surrogate.precessing.polynomials import Monomials
 
 ALIGNED_BINARIES = 512

@@ -6,7 +6,7 @@ import lal
 import numpy as np
 import pytest
 
-from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, dynamics, polynomials, rotation
+from gwsurrogate_ml.surrogate.precessing import coorbital, dynamics, polynomials, rotation, wigner
 
 Q, SPINS = 1.7, np.array([0.3, -0.2, 0.4, -0.1, 0.5, -0.6])
 
@@ -121,7 +121,13 @@ def test_halving_the_steps_changes_the_dynamics_little() -> None:
     np.testing.assert_allclose(coarse, fine[::2], atol=3e-6)
 
 
-MODES = tuple((l, m) for l in range(2, 6) for m in range(-l, l + 1))
+MODES = wigner.INERTIAL
+
+
+def turn(frame: np.ndarray, modes: np.ndarray) -> np.ndarray:
+    out = np.empty((len(MODES), 1), complex)
+    wigner.turn(wigner.QUARTER, wigner.QUARTER_TRANSPOSED, frame[None], modes[:, None].copy(), out)
+    return out[:, 0]
 
 
 @pytest.mark.parametrize(("theta", "phi"), [(0.4, 1.1), (2.0, -2.0), (0.0, 0.3), (np.pi, 0.7)])
@@ -137,12 +143,7 @@ def test_rotated_modes_are_what_an_observer_of_the_frame_sees() -> None:
     frame = rng.normal(size=4)
     frame /= np.linalg.norm(frame)
     modes = rng.normal(size=len(MODES)) + 1j * rng.normal(size=len(MODES))
-    table = compiled.rotation_table(MODES, MODES)
-    entries = np.empty(len(table.source), complex)
-    w, x, y, z = frame
-    rotation.polynomials(table.terms, complex(w, -z), complex(-y, -x), entries)
-    turned = np.zeros(len(MODES), complex)
-    np.add.at(turned, table.target, entries * modes[table.source])
+    turned = turn(frame, modes)
     assert np.linalg.norm(turned) == pytest.approx(np.linalg.norm(modes), rel=1e-12)
     seen, plain = np.empty(len(MODES), complex), np.empty(len(MODES), complex)
     terms = rotation.harmonic_terms(MODES)
@@ -153,10 +154,15 @@ def test_rotated_modes_are_what_an_observer_of_the_frame_sees() -> None:
 
 
 def test_a_turn_about_z_is_a_phase_of_each_order() -> None:
-    angle = 0.8
-    table = compiled.rotation_table(((2, 1), (2, 2)), MODES)
-    entries = np.empty(len(table.source), complex)
-    rotation.polynomials(table.terms, complex(np.cos(angle / 2), -np.sin(angle / 2)), 0j, entries)
-    for source, target, entry in zip(table.source, table.target, entries, strict=True):
-        m = (1, 2)[source]
-        assert entry == pytest.approx(np.exp(-1j * m * angle) if MODES[target] == (2, m) else 0.0, abs=1e-14)
+    angle, rng = 0.8, np.random.default_rng(4)
+    modes = rng.normal(size=len(MODES)) + 1j * rng.normal(size=len(MODES))
+    found = turn(np.array([np.cos(angle / 2), 0.0, 0.0, np.sin(angle / 2)]), modes)
+    np.testing.assert_allclose(found, modes * np.exp(-1j * angle * wigner.INERTIAL_ORDERS), atol=1e-13)
+
+
+def test_turning_back_gives_the_modes_again() -> None:
+    rng = np.random.default_rng(5)
+    modes = rng.normal(size=len(MODES)) + 1j * rng.normal(size=len(MODES))
+    for frame in ([1.0, 0, 0, 0], [0, 0, 1.0, 0], [0.1, 0.7, -0.5, 0.5], [0.3, 1e-9, 0, 0.1]):
+        there = turn(np.array(frame), modes)
+        np.testing.assert_allclose(turn(np.array(frame) * [1, -1, -1, -1], there), modes, atol=1e-12)

@@ -1,0 +1,220 @@
+"""The precessing surrogate in physical units: where a binary's waveform begins, its samples, its transforms on a segment."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gwsurrogate_ml.arguments import positive
+from gwsurrogate_ml.binaries import Binaries
+from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI
+from gwsurrogate_ml.errors import DomainError
+from gwsurrogate_ml.kernels import fft
+from gwsurrogate_ml.kernels.threads import in_threads
+from gwsurrogate_ml.surrogate.aligned.physical import PhysicalModes
+from gwsurrogate_ml.surrogate.model import Surrogate
+from gwsurrogate_ml.surrogate.precessing import compiled, many, rotation
+from gwsurrogate_ml.surrogate.precessing import orders as by_order
+from gwsurrogate_ml.surrogate.precessing.coorbital import MODES
+from gwsurrogate_ml.surrogate.precessing.evolved import Evolved
+from gwsurrogate_ml.surrogate.precessing.modes import PrecessingModes
+from gwsurrogate_ml.surrogate.precessing.orders import TOP
+from gwsurrogate_ml.surrogate.precessing.spins import from_turned_frame
+from gwsurrogate_ml.waveform.conditioning import start_taper
+from gwsurrogate_ml.waveform.lal import spins_in_orbit
+from gwsurrogate_ml.waveform.model import Grid
+
+EARLY = -3900.0
+"""M before which `orders` does not begin for the sake of the orders above m = 2: before it two passes are needed."""
+ENOUGH = 3.5
+"""Order of the orbital phase whose ringdown `orders` still samples."""
+
+
+class Orbit(NamedTuple):
+    """A binary as LAL takes it at a reference: masses (solar masses), angle between orbital angular momentum and line of sight
+    (rad), spins (3,)."""
+
+    mass_1: float
+    mass_2: float
+    inclination: float
+    spin_1: Any
+    spin_2: Any
+
+    @classmethod
+    def of(cls, binary: Binaries, theta_jn: float, f_ref: float, phase: float) -> Orbit:
+        """The first of some binaries by bilby's angles."""
+        return cls(float(binary.mass_1[0]), float(binary.mass_2[0]), *spins_in_orbit(binary, theta_jn, f_ref, phase))
+
+
+class Place(NamedTuple):
+    """A binary at its reference time and the direction it is seen from in the inertial frame; `begin`, the first `cycle` in M;
+    M in s, `unit`."""
+
+    q: float
+    chi1: np.ndarray
+    chi2: np.ndarray
+    t_ref: float
+    theta: float
+    phi: float
+    begin: float
+    cycle: float
+    unit: float
+
+
+class Seen(NamedTuple):
+    """A binary at its place."""
+
+    evolved: Evolved
+    place: Place
+
+    @property
+    def highest(self) -> float:
+        """Highest orbital frequency, rad/s."""
+        return float(self.evolved.rates[:, 4].max()) / self.place.unit
+
+
+class PhysicalWaveforms:
+    """Waveforms of a mode model of any spins in SI units.
+
+    Parameters
+    ----------
+    model : PrecessingModes
+    aligned : Surrogate
+        the model of aligned spins that it contains
+    """
+
+    def __init__(self, model: PrecessingModes, aligned: Surrogate) -> None:
+        self.model, self.aligned = model, aligned
+        self._orders = np.array([m for _, m in MODES])
+        self._terms = rotation.harmonic_terms(MODES)
+
+    def total_mass_range(self, q: Any, chi1: Any, chi2: Any, f_min: float) -> tuple[np.ndarray, np.ndarray]:
+        """That of the aligned model with the spins' components along the orbit, and the cycle that is tapered."""
+        smallest, largest = self.aligned.total_mass_range(q, chi1, chi2, f_min)
+        return 1.02 * smallest, largest
+
+    def place(self, orbit: Orbit, f_min: float, f_ref: float, phase: float, room: float = 0.0) -> Place:
+        """One binary and where it is seen from: from a cycle before its (2,2) mode passes `f_min` on, or so early that all orders
+        are there from `f_min` on, as far as `room` (s before the peak) and the model reach."""
+        m_1, m_2, iota, chi1, chi2 = orbit
+        for name, value in (("f_min", f_min), ("f_ref", f_ref), ("mass_1", m_1), ("mass_2", m_2)):
+            positive(value, name)
+        total, model = float(m_1 + m_2), self.model
+        unit = total * MTSUN_SI
+        one = model.one(m_1 / m_2, chi1, chi2, {})
+        try:
+            t_ref = model.reference(*one, f_ref=f_ref, total_mass=total)
+            t_start = t_ref if f_min == f_ref else model.start(*one, t_ref, math.pi * f_min * unit)
+        except DomainError as error:
+            lowest = min(f_min, f_ref)
+            smallest, largest = self.total_mass_range(one[0], one[1][2], one[2][2], lowest)
+            raise DomainError(
+                f"{error}; at {lowest:g} Hz that are total masses of {smallest[0]:.1f} to {largest[0]:.0f} solar masses with these "
+                f"spins, and this one has {total:g}"
+            ) from error
+        begin, cycle = self._begin(t_start, f_min, unit, room, total)
+        return Place(*one, t_ref, iota, 0.5 * np.pi - phase, begin, cycle, unit)
+
+    def seen(self, place: Place) -> Seen:
+        """The binary at its place, evolved."""
+        return Seen(self.model.evolve(place.q, place.chi1, place.chi2, place.t_ref, place.begin), place)
+
+    def _begin(
+        self, t_start: float, f_min: float, unit: float, room: float, total: float, early: float = -math.inf
+    ) -> tuple[float, float]:
+        """Where (M) a waveform begins whose (2,2) mode passes `f_min` at `t_start`, and how long it is faded in.
+
+        With `room` it begins so early that all orders are there from `f_min` on, but for that not before `early`.
+        """
+        cycle = 1.0 / f_min / unit
+        begin = t_start - cycle
+        if room:
+            # Time to the peak goes with frequency to the power -8/3; of the early inspiral no more than is asked for.
+            earliest = max(t_start * (TOP / 2) ** (8 / 3), -room / unit, self.model.t_join)
+            begin = min(begin, max(earliest, early))
+            cycle = max(cycle, 0.1 * (t_start - begin))
+        if begin < self.model.t_min:
+            raise DomainError(
+                f"the waveform of total mass {total:g} is known from {-self.model.t_min * unit:.2f} s before its peak, a cycle "
+                f"more is needed to begin at {f_min:g} Hz: raise f_min or the mass"
+            )
+        return begin, cycle
+
+    def observed(self, e: Evolved, theta: float, phi: float, start: float, step: float, n: int) -> np.ndarray:
+        """``r (h_plus - i h_cross) / M`` at n times from `start` (M) on, seen from a direction."""
+        place = max(int(np.searchsorted(e.times, start, side="right")) - 4, 0)
+        parts = compiled.harmonics(e.times, e.frames, e.coorbital, self._orders, self._terms, theta, phi, place)
+        out = np.empty(n, np.complex128)
+        compiled.observed(e.nodes, e.states, e.rates, e.times, parts, place, start, step, out)
+        return out
+
+    def sampled(self, seen: Seen, sampling_frequency: float) -> tuple[np.ndarray, int]:
+        """h_plus - i h_cross (n,) at 1 Mpc, tapered over its first cycle, and the first sample's number from the peak."""
+        (e, place), step = seen, 1.0 / sampling_frequency / seen.place.unit
+        first, last = math.ceil(place.begin / step), math.floor(self.model.t_max / step)
+        PhysicalModes.require_room(last - first, sampling_frequency)
+        out = self.observed(e, place.theta, place.phi, first * step, step, last - first + 1)
+        ramp = max(math.ceil(place.cycle / step), 1)
+        out[:ramp] *= start_taper(np.arange(ramp, dtype=np.float64), 0.0, float(ramp))
+        return out * (place.unit / MPC_SECONDS), first
+
+    def segment_place(self, orbit: Orbit, grid: Grid, f_ref: float, phase: float) -> Place:
+        """The `place` of a binary whose waveform has all orders on a segment."""
+        room = grid.duration - 1.01 * self.model.t_max * float(orbit.mass_1 + orbit.mass_2) * MTSUN_SI
+        return self.place(orbit, grid.f_min, f_ref, phase, room)
+
+    def segment(self, seen: Seen, grid: Grid) -> np.ndarray:
+        """h_plus and h_cross (2, n_f) of one binary at 1 Mpc, peak at t = 0 of the periodic segment."""
+        rate = float(PhysicalModes.rate(grid.sampling_frequency, np.array([2 * seen.highest]), TOP)[0])
+        h, first = self.sampled(seen, rate)
+        n = round(grid.duration * rate)
+        if len(h) > n:
+            raise DomainError(
+                f"the signal of total mass {seen.place.unit / MTSUN_SI:g} is {len(h) / rate:.2f} s long from {grid.f_min:g} Hz: "
+                f"the segment of {grid.duration:g} s is too short, take a longer one or a higher f_min"
+            )
+        out = np.empty((2, grid.n_f), np.complex128)
+        for row, part in zip(out, (h.real, -h.imag), strict=True):
+            periodic = np.zeros(n)
+            periodic[: len(h) + first], periodic[first:] = part[-first:], part[:-first]
+            row[:] = fft.rfft(periodic)[: grid.n_f] / rate
+        return out
+
+    def segments(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, phase: np.ndarray) -> np.ndarray:
+        """`segment` (N, 2, n_f) of many by bilby's angles at `grid.f_min`, in NUMBA_NUM_THREADS threads."""
+        out = np.empty((len(binaries), 2, grid.n_f), np.complex128)
+
+        def work(part: slice) -> None:
+            places = []
+            for i in range(part.start, part.stop):
+                orbit = Orbit.of(binaries[i : i + 1], float(theta_jn[i]), grid.f_min, float(phase[i]))
+                places.append(self.segment_place(orbit, grid, grid.f_min, float(phase[i])))
+            given = [np.array([p[k] for p in places]) for k in range(4)]
+            evolved = many.evolve(self.model, *given, np.array([p.begin for p in places]))
+            for i, (e, p) in enumerate(zip(evolved, places, strict=True), part.start):
+                out[i] = self.segment(Seen(e, p), grid)
+
+        in_threads(work, len(binaries))
+        return out
+
+    def orders(self, binary: Binaries, grid: Grid, theta_jn: float, out: np.ndarray) -> None:
+        """Add spectra of one binary at 1 Mpc by order in the orbital phase to `out` (2 TOP + 1, 2, n_f)."""
+        (m_1,), (m_2,) = binary.mass_1, binary.mass_2
+        iota, chi1, chi2 = spins_in_orbit(binary, theta_jn, grid.f_min, 0.0)
+        total, model = float(m_1 + m_2), self.model
+        unit = total * MTSUN_SI
+        one = q, chi1, chi2 = model.one(float(m_1 / m_2), chi1, chi2, {})
+        t_ref = model.reference(*one, f_ref=grid.f_min, total_mass=total)
+        begin, cycle = self._begin(t_ref, grid.f_min, unit, grid.duration - 1.01 * model.t_max * unit, total, EARLY)
+        evolved = [model.evolve(q, from_turned_frame(chi1, p), from_turned_frame(chi2, p), t_ref, begin) for p in by_order.PHASES]
+        # As coarse as the ringdown of the orders up to m = 3 allows: higher ones hold next to nothing there.
+        least = ENOUGH * float(evolved[0].rates[:, 4].max()) / unit / np.pi * grid.duration
+        n = 2 * (grid.n_f - 1)
+        while n < least:
+            n *= 2
+        while n % 2 == 0 and n // 2 >= least:
+            n //= 2
+        span = begin, cycle, model.t_max, unit, grid.duration, n / grid.duration
+        by_order.transformed(evolved, self._orders, self._terms, iota, *span, out)

@@ -1,0 +1,98 @@
+"""Polarizations of many precessing binaries on one grid of times, in SI units."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gwsurrogate_ml.arguments import finite, positive
+from gwsurrogate_ml.binaries import Binaries
+from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI
+from gwsurrogate_ml.errors import ConfigError, DomainError
+from gwsurrogate_ml.kernels.threads import in_threads
+from gwsurrogate_ml.surrogate.aligned.physical import MOST_SAMPLES, PhysicalModes
+from gwsurrogate_ml.surrogate.precessing import many
+from gwsurrogate_ml.surrogate.precessing.orders import TOP
+from gwsurrogate_ml.waveform.lal import spins_in_orbit
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.surrogate.precessing.physical import PhysicalWaveforms
+
+ANGLES = ("tilt_1", "tilt_2", "phi_12", "phi_jl")
+
+
+def require_magnitudes(a_1: Any, a_2: Any) -> None:
+    """Raise DomainError for spin magnitudes below 0."""
+    for name, value in (("a_1", a_1), ("a_2", a_2)):
+        if np.min(value, initial=0.0) < 0:
+            raise DomainError(f"{name} is {np.min(value):g}: a magnitude is not negative, give a tilt beyond pi / 2 instead")
+
+
+def binaries(mass_1: Any, mass_2: Any, a_1: Any, a_2: Any, *angles: Any) -> Binaries:
+    """Binaries of arrays (N,) or numbers by bilby's names, checked; angles as in `ANGLES`."""
+    given = dict(zip(("mass_1", "mass_2", "a_1", "a_2", *ANGLES), (mass_1, mass_2, a_1, a_2, *angles), strict=True))
+    try:
+        shape = np.broadcast_shapes((1,), *(np.shape(x) for x in given.values()))
+    except ValueError:
+        raise ConfigError("masses and spins have different lengths: give arrays (N,) of one length, or numbers") from None
+    if len(shape) != 1:
+        raise ConfigError(f"masses and spins have shape {shape}: give arrays (N,), or numbers")
+    v = {name: PhysicalModes.spread(name, value, shape) for name, value in given.items()}
+    require_magnitudes(v["a_1"], v["a_2"])
+    if len(v["mass_1"]):
+        positive(float(v["mass_2"].min()), "mass_2", "solar masses")
+    azimuths = np.zeros(shape), v["phi_12"]
+    spins = [
+        np.stack([a * np.sin(tilt) * np.cos(azimuth), a * np.sin(tilt) * np.sin(azimuth), a * np.cos(tilt)], 1)
+        for a, tilt, azimuth in zip((v["a_1"], v["a_2"]), (v["tilt_1"], v["tilt_2"]), azimuths, strict=True)
+    ]
+    return Binaries(v["mass_1"], v["mass_2"], *spins, v["phi_jl"])
+
+
+def batch(
+    physical: PhysicalWaveforms,
+    binaries: Binaries,
+    place: tuple[Any, Any, Any],
+    f_ref: float,
+    start: float,
+    samples: int,
+    sampling_frequency: float,
+) -> np.ndarray:
+    """See `PrecessingSurrogate.batch_polarizations`; `place` are luminosity_distance, theta_jn, phase."""
+    for name, value in (("sampling_frequency", sampling_frequency), ("f_ref", f_ref), ("samples", samples)):
+        positive(value, name)
+    if samples != int(samples) or samples > MOST_SAMPLES:
+        raise ConfigError(f"samples is {samples!r}: give a whole number, at most {MOST_SAMPLES}")
+    finite(start, "start", "s from the peak")
+    n, model = int(samples), physical.model
+    distance, theta, phase = (
+        PhysicalModes.spread(name, value, (len(binaries),))
+        for name, value in zip(("luminosity_distance", "theta_jn", "phase"), place, strict=True)
+    )
+    if not (distance > 0).all():
+        raise ConfigError("luminosity_distance is not positive everywhere: give Mpc")
+    units = (binaries.mass_1 + binaries.mass_2) * MTSUN_SI
+    if len(units):
+        model.checked_times(np.outer([start, start + (n - 1) / sampling_frequency], [1 / units.min(), 1 / units.max()]).ravel())
+    out = np.empty((len(binaries), 2, n))
+
+    def work(part: slice) -> None:
+        q = binaries.mass_1[part] / binaries.mass_2[part]
+        iota, chi1, chi2 = np.empty(len(q)), np.empty((len(q), 3)), np.empty((len(q), 3))
+        for j, i in enumerate(range(part.start, part.stop)):
+            iota[j], chi1[j], chi2[j] = spins_in_orbit(binaries[i : i + 1], float(theta[i]), f_ref, float(phase[i]))
+            model.one(float(q[j]), chi1[j], chi2[j], {})
+        t_ref = many.reference_times(model, q, chi1, chi2, math.pi * f_ref * units[part], f"f_ref = {f_ref:g}")
+        first = start / units[part]
+        for j, e in enumerate(many.evolve(model, q, chi1, chi2, t_ref, first)):
+            i = part.start + j
+            PhysicalModes.require_rate(sampling_frequency, TOP * float(e.rates[:, 4].max()) / (2 * np.pi * units[i]), TOP)
+            step = 1.0 / sampling_frequency / units[i]
+            h = physical.observed(e, float(iota[j]), 0.5 * np.pi - float(phase[i]), float(first[j]), step, n)
+            h *= units[i] / (distance[i] * MPC_SECONDS)
+            out[i, 0], out[i, 1] = h.real, -h.imag
+
+    in_threads(work, len(binaries))
+    return out

@@ -1,0 +1,51 @@
+"""Spin vectors: as users give them, and turned about the orbital angular momentum."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gwsurrogate_ml.errors import ConfigError, DomainError
+
+AZIMUTHS = 16
+"""Of the mean frequency."""
+
+
+def length(spin: np.ndarray) -> float:
+    """Magnitude of a spin, without the rounding of its components: 0.9 stays within a limit of 0.9."""
+    return round(float(np.linalg.norm(spin)), 9)
+
+
+def vector(name: str, value: Any) -> np.ndarray:
+    """A spin vector (3,), checked."""
+    try:
+        spin = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{name} is {value!r}: give three components, dimensionless") from None
+    if spin.shape != (3,):
+        raise ConfigError(f"{name} has shape {spin.shape}: give three components (x, y, z), dimensionless")
+    if not np.isfinite(spin).all():
+        raise DomainError(f"{name} has components that are not finite: check the values passed")
+    return spin
+
+
+def from_turned_frame(spin: np.ndarray, phase: float) -> np.ndarray:
+    """A spin (3,) in a frame that is turned by `phase` about z."""
+    c, s = math.cos(phase), math.sin(phase)
+    return np.array([c * spin[0] + s * spin[1], c * spin[1] - s * spin[0], spin[2]])
+
+
+def turned_about_z(chi1: np.ndarray, chi2: np.ndarray) -> np.ndarray:
+    """Spins (N, n_azimuths, 6) of spins (N, 3) turned together about z.
+
+    The mean over them gives a frequency the same meaning for every orbital phase, as in LAL's orbit-averaged models.
+    """
+    angles = 2 * np.pi * np.arange(AZIMUTHS) / AZIMUTHS
+    out = np.zeros((len(chi1), AZIMUTHS, 6))
+    for k, spin in ((0, chi1), (3, chi2)):
+        out[:, :, k] = spin[:, :1] * np.cos(angles) - spin[:, 1:2] * np.sin(angles)
+        out[:, :, k + 1] = spin[:, :1] * np.sin(angles) + spin[:, 1:2] * np.cos(angles)
+        out[:, :, k + 2] = spin[:, 2:]
+    return out
