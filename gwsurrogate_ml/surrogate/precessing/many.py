@@ -40,7 +40,7 @@ class Tables(NamedTuple):
         """Those of some sets, side by side, alone."""
         some = slice(numbers[0], numbers[-1] + 1)
         rates, modes = (tuple(x[some] for x in tables) for tables in (self.rates, self.modes))
-        return self._replace(rates=rates, modes=modes)
+        return self._replace(rates=rates, modes=modes)  # type: ignore[arg-type]
 
 
 def tables(model: PrecessingModes) -> Tables:
