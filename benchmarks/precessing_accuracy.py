@@ -31,6 +31,7 @@ import gwsurrogate_ml as gw
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import MTSUN_SI
 from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, train, uncertainty
+from gwsurrogate_ml.surrogate.precessing.modes import SEEN
 from gwsurrogate_ml.waveform.polarizations import harmonics
 
 MODES = coorbital.KNOWN
@@ -146,13 +147,13 @@ def ours(model: Any, row: np.ndarray, times: np.ndarray) -> dict[tuple[int, int]
 def of_set(data: dict[str, np.ndarray], times: np.ndarray) -> np.ndarray:
     """Inertial modes (N, 21, n) at `times` from a set as `data_prep` writes it, in the frame of its first node."""
     (states, rates), at = train.states(data), train.at_times(data)
-    orders, table = np.array([m for _, m in MODES]), compiled.rotation_table(MODES, MODES)
-    out = np.empty((len(states), len(MODES), len(times)), np.complex128)
+    out = np.empty((len(states), len(SEEN), len(times)), np.complex128)
     for i, one in enumerate(out):
         frames = at[i, :, :4] / np.linalg.norm(at[i, :, :4], axis=1)[:, None]
-        coorbital_modes = np.ascontiguousarray(data["modes"][i].T.astype(np.complex128))
-        compiled.modes(data["nodes"], states[i], rates[i], data["times"], frames, coorbital_modes, orders, table, times, one)
-    return out
+        every = np.zeros((len(data["times"]), len(coorbital.MODES)), np.complex128)
+        every[:, : len(MODES)] = data["modes"][i].T
+        compiled.modes(data["nodes"], states[i], rates[i], data["times"], frames, every, times, one)
+    return out[:, [SEEN.index(mode) for mode in MODES]]
 
 
 def without_antisymmetric(model: Any) -> Callable[[], None]:

@@ -235,7 +235,7 @@ def hermite(knots: torch.Tensor, values: torch.Tensor, slopes: torch.Tensor, tim
     """Splines with `values` and `slopes` (N, R, n_knots) at `times` (N, n): (N, R, n) float64."""
     if knots.device.type != "cpu" or is_dual(values, slopes, times):
         return hermite_torch(knots, values, slopes, times)
-    return _Hermite.apply(knots, values, slopes, times)  # type: ignore[no-any-return, no-untyped-call]
+    return _Hermite.apply(knots, values, slopes, times)
 
 
 def turned_modes(
@@ -258,4 +258,4 @@ def turned_modes(
     """
     if knots.device.type != "cpu" or is_dual(parts, slopes, times, angle):
         return _plain_turned(knots, orders, parts, slopes, times, angle)
-    return _Turned.apply(knots, orders, parts, slopes, times, angle)  # type: ignore[no-any-return, no-untyped-call]
+    return _Turned.apply(knots, orders, parts, slopes, times, angle)

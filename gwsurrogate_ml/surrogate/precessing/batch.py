@@ -66,8 +66,8 @@ class BatchModes(BatchDynamics):
         d = self.evolve(parameters, t_ref, earliest)
         late, coprecessing = self.coorbital(parameters, d)
         nodes = self.nodes[d.start :]
-        slow = (x[:, :5].permute(2, 1, 0).contiguous() for x in (d.states, d.rates))
-        found = hermite(nodes, *slow, times)
+        slow = [x[:, :5].permute(2, 1, 0).contiguous() for x in (d.states, d.rates)]
+        found = hermite(nodes, slow[0], slow[1], times)
         knots = self.times[late:]
         tilts = coprecessing @ self.slopes(late)
         turned = turned_modes(knots, self.orders, coprecessing, tilts, times, found[:, 4])

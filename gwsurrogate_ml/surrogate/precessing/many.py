@@ -39,8 +39,9 @@ class Tables(NamedTuple):
     def of_sets(self, numbers: list[int]) -> Tables:
         """Those of some sets, side by side, alone."""
         some = slice(numbers[0], numbers[-1] + 1)
-        rates, modes = (tuple(x[some] for x in tables) for tables in (self.rates, self.modes))
-        return self._replace(rates=rates, modes=modes)  # type: ignore[arg-type]
+        r, m = self.rates, self.modes
+        rates, modes = (r[0][some], r[1][some], r[2][some], r[3][some]), (m[0][some], m[1][some], m[2][some], m[3][some])
+        return self._replace(rates=rates, modes=modes)
 
 
 def tables(model: PrecessingModes) -> Tables:

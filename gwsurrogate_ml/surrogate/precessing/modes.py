@@ -229,8 +229,8 @@ class PrecessingModes:
         gate, first = self.gate(chi1, chi2), int(np.argmax(self.known >= 1.0))
         if gate > 0.0 or omega_ref <= omega[first + 2]:
             for first in (self.n_long, 0):
-                k = compiled.knots(self.aligned, q, float(chi1[2]), float(chi2[2]), float(self.nodes[first]))
-                base, _, share = self.base(k, gate, first, 0.0)
+                knots = compiled.knots(self.aligned, q, float(chi1[2]), float(chi2[2]), float(self.nodes[first]))
+                base, _, share = self.base(knots, gate, first, 0.0)
                 if omega_ref > base[first + 2]:
                     break
             omega = base[:last] + share[:last] * (omega - base[:last])
@@ -345,7 +345,8 @@ class PrecessingModes:
             dynamics.integrate(part, q, state, first, weights, *given, states, rates)
             if start < self.n_early:
                 # Where simulations begin, whatever time the spins belong to.
-                k = compiled.knots(self.aligned, q, *states[self.n_early - start, [7, 10]].tolist(), begin)
+                z_1, z_2 = states[self.n_early - start, [7, 10]].tolist()
+                k = compiled.knots(self.aligned, q, z_1, z_2, begin)
         late = int(np.searchsorted(self.times, part.times[0] - 1e-9))
         pieces = p._replace(coefficients=p.coefficients[late:], node=p.node[late:] - start, between=p.between[late:])
         at = coorbital.states_at(pieces, part.times, states, rates)

@@ -192,7 +192,7 @@ class PhysicalWaveforms:
                 orbit = Orbit.of(binaries[i : i + 1], float(theta_jn[i]), grid.f_min, float(phase[i]))
                 places.append(self.segment_place(orbit, grid, grid.f_min, float(phase[i])))
             given = [np.array([p[k] for p in places]) for k in range(4)]
-            evolved = many.evolve(self.model, *given, np.array([p.begin for p in places]))
+            evolved = many.evolve(self.model, given[0], given[1], given[2], given[3], np.array([p.begin for p in places]))
             for i, (e, p) in enumerate(zip(evolved, places, strict=True), part.start):
                 out[i] = self.segment(Seen(e, p), grid)
 

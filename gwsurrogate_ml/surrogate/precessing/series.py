@@ -48,7 +48,7 @@ def binaries(mass_1: Any, mass_2: Any, a_1: Any, a_2: Any, *angles: Any) -> Bina
         np.stack([a * np.sin(tilt) * np.cos(azimuth), a * np.sin(tilt) * np.sin(azimuth), a * np.cos(tilt)], 1)
         for a, tilt, azimuth in zip((v["a_1"], v["a_2"]), (v["tilt_1"], v["tilt_2"]), azimuths, strict=True)
     ]
-    return Binaries(v["mass_1"], v["mass_2"], *spins, v["phi_jl"])
+    return Binaries(v["mass_1"], v["mass_2"], spins[0], spins[1], v["phi_jl"])
 
 
 def batch(

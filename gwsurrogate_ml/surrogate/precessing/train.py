@@ -125,7 +125,9 @@ def of_aligned(m: Monomials, aligned: AlignedModes, q: tuple[float, float], chi_
     place[aligned.modes.index((5, 5))] = 0, 1
     for row, binary in zip(values, binaries, strict=True):
         out = np.zeros((len(times), 2), np.complex128)
-        compiled.mix_aligned(aligned, tuple(binary), times, np.zeros(len(times)), 0.0, place, out)
+        q_one, chi1, chi2 = binary.tolist()
+        knots = compiled.knots(aligned, q_one, chi1, chi2, float(times[0]))
+        compiled.mix_aligned(aligned, knots, times, np.zeros(len(times)), 0.0, place, out)
         row[:, 0], row[:, 1] = out[:, 0].real, out[:, 0].imag
     spins = np.zeros((len(binaries), 6))
     spins[:, 2], spins[:, 5] = binaries[:, 1], binaries[:, 2]
@@ -187,7 +189,7 @@ def validate(model: PrecessingModes, data: dict[str, np.ndarray]) -> tuple[dict[
     phase, frame, relative, mismatch = [], [], [], []
     nodes, times, known = data["nodes"], data["times"], len(coorbital.KNOWN)
     peak, at = int(np.argmin(np.abs(nodes))), np.arange(np.ceil(nodes[0]), np.floor(nodes[-1]))
-    orders, seen = np.array([m for _, m in coorbital.MODES]), np.array([m for _, m in SEEN])
+    seen = np.array([m for _, m in SEEN])
     truth_states, truth_rates, truth_at = *states(data), at_times(data)
     for i, row in enumerate(data["parameters"]):
         e = model.evolve(float(row[0]), row[1:4], row[4:], float(nodes[0]), 0.0)
@@ -203,7 +205,7 @@ def validate(model: PrecessingModes, data: dict[str, np.ndarray]) -> tuple[dict[
         of_truth = Evolved(nodes, truth_states[i], truth_rates[i], times, frames, truth)
         out = np.empty((2, len(SEEN), len(at)), np.complex128)
         for one, evolved in zip(out, (of_truth, e), strict=True):
-            compiled.modes(*evolved, orders, compiled.rotation_table(coorbital.MODES, SEEN), at, one)
+            compiled.modes(*evolved, at, one)
         mismatch.append(uncertainty.mismatch(out[0], out[1], seen))
     found = {"phase_at_peak": phase, "frame_at_peak": frame, "coorbital_modes": relative, "mismatch": mismatch}
     return {"n": len(phase)} | {

@@ -117,4 +117,4 @@ def turn(frames: torch.Tensor, modes: torch.Tensor) -> torch.Tensor:
     -------
     (N, 32, n) complex128
     """
-    return _Turn.apply(frames, modes)  # type: ignore[no-any-return, no-untyped-call]
+    return _Turn.apply(frames, modes)
