@@ -339,6 +339,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "low-mass-speed-nrhm": lambda: low_mass_speed("nrhm"),
     "low-mass-speed-nr22": lambda: low_mass_speed("nr22"),
     "precessing_accuracy": lambda: written("precessing_accuracy"),
+    "precessing_batches": lambda: written("precessing_batches"),
     "precessing_error": lambda: written("precessing_error"),
     "precessing_remnant": lambda: written("precessing_remnant"),
     "precessing_nr": lambda: written("precessing_nr"),
