@@ -26,8 +26,8 @@ _said = False
 
 @cache
 def _stamp() -> tuple[float, int]:
-    """Latest change and total size of the package's sources."""
-    found = [path.stat() for path in Path(__file__).parent.rglob("*.py")]
+    """Latest change and total size of the package's sources with compiled functions."""
+    found = [path.stat() for path in Path(__file__).parent.rglob("*.py") if b"jit" in path.read_bytes()]
     return max(x.st_mtime for x in found), sum(x.st_size for x in found)
 
 
@@ -35,7 +35,7 @@ class _Kept(FunctionCache):
     """numba's cache of one function, which does without where its files are unusable.
 
     numba compiles a function anew where its own file has changed. Compiled functions contain those that they call, which may stand
-    in other files: here any change of the package counts.
+    in other files: here a change of any of the package's files with compiled functions counts.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:

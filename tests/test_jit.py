@@ -62,13 +62,16 @@ def test_a_change_anywhere_in_the_package_compiles_anew(module: Callable[[], Mod
     assert sum(again.stats.cache_misses.values()) == 1
 
 
-def test_the_stamp_is_of_all_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stamp_is_of_all_sources_with_compiled_functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "part").mkdir()
     inner = tmp_path / "part" / "inner.py"
-    inner.write_text("x = 1\n")
+    inner.write_text("from numba import njit\n")
+    (tmp_path / "plain.py").write_text("x = 1\n")
     monkeypatch.setattr(jit, "__file__", str(tmp_path / "jit.py"))
     before = jit._stamp.__wrapped__()
-    inner.write_text("x = 11\n")
+    (tmp_path / "plain.py").write_text("x = 11\n")
+    assert jit._stamp.__wrapped__() == before
+    inner.write_text("from numba import njit, prange\n")
     assert jit._stamp.__wrapped__() != before
 
 

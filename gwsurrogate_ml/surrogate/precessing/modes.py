@@ -291,17 +291,16 @@ class PrecessingModes:
         -------
         ErrorEstimate
             expected white-noise mismatch of all modes, averaged over directions, t in [-4500, 100] M, to what the model learned
-            from (NRSur7dq2 to a mass ratio of 2, SEOBNRv5PHM from 2.5 on), and a bound that holds for nine binaries in ten
+            from (NRSur7dq2 to a mass ratio of 2, SEOBNRv5PHM beyond), and a bound that holds for nine binaries in ten
 
         Raises
         ------
         DomainError, ConfigError
             as for a waveform
         """
-        one, share = self.one(q, chi1, chi2, unknown), self.tables.share(float(q))
-        near, beyond = (np.log(uncertainty.expected(self.info["error"][name], *one)) for name in ("near", "beyond"))
-        value, bound = np.exp((1 - share) * near + share * beyond).tolist()
-        return ErrorEstimate(value, bound, {})
+        one = self.one(q, chi1, chi2, unknown)
+        where = "beyond" if self.tables.share(one[0]) > 0.0 else "near"
+        return ErrorEstimate(*uncertainty.expected(self.info["error"][where], *one), {})
 
     def gate(self, chi1: np.ndarray, chi2: np.ndarray) -> float:
         """Share of the aligned model where both are known, by the spins at the reference time."""
