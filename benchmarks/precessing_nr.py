@@ -30,7 +30,7 @@ from data_prep.precessing_nr import MODES, inside, read_all
 from data_prep.precessing_runs import PrecessingRun
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import MTSUN_SI
-from gwsurrogate_ml.surrogate.precessing import compiled, rotation
+from gwsurrogate_ml.surrogate.precessing import wigner
 
 WINDOW = (-370.0, 75.0)
 LATEST, LOWEST, HIGHEST, MASS = 20.0, 2.0, 0.12, 70.0
@@ -42,11 +42,11 @@ GROUPS = {"SpEC": "SXS", "MAYA": "Georgia Tech", "BAM": "BAM"}
 def in_source_frame(frame: np.ndarray, modes: np.ndarray) -> np.ndarray:
     """(2,2) (n,) in the source's frame, from `modes` (5, n) in the reference's, whose axes are the columns of `frame`."""
     x, y, z, w = Rotation.from_matrix(frame).as_quat()
-    table = compiled.rotation_table(MODES, MODES)
-    entries = np.empty(len(table.source), np.complex128)
-    rotation.polynomials(table.terms, complex(w, -z), complex(-y, -x), entries)
-    seen = table.target == MODES.index((2, 2))
-    return np.asarray(entries[seen] @ modes[table.source[seen]])
+    every = np.zeros((len(wigner.INERTIAL), modes.shape[1]), np.complex128)
+    every[[wigner.INERTIAL.index(mode) for mode in MODES]] = modes
+    turned = np.empty_like(every)
+    wigner.turn(wigner.QUARTER, wigner.QUARTER_TRANSPOSED, np.tile([w, x, y, z], (modes.shape[1], 1)), every, turned)
+    return turned[wigner.INERTIAL.index((2, 2))]
 
 
 def over_time(run: PrecessingRun, times: np.ndarray, modes: np.ndarray) -> tuple[float, np.ndarray]:

@@ -172,7 +172,7 @@ def test_out_with_foreign_files_is_refused_before_work(files: FILES, tmp_path: P
             ("--higher-modes", "has its modes"),
         ),
         (
-            ("--from-scratch", "--prior", "chirp_mass=25,37", "--prior", "mass_ratio=0.2,1", "--surrogate", "nrphm"),
+            ("--from-scratch", "--prior", "chirp_mass=25,37", "--prior", "mass_ratio=0.1,1", "--surrogate", "nrphm"),
             ("mass_ratio", "nrphm", "narrow the prior"),
         ),
     ],

@@ -91,9 +91,9 @@ def test_aligned_spins_are_taken_by_the_precessing_surrogate_too(tmp_path: Path)
         ([*TILTED[:4], "--tilt-1", "0.3"], ("--tilt-1", "nrphm")),
         ([*TILTED[:4], "--a-2", "0.3", "--tilt-1", "0.3"], ("--tilt-1", "--a-1")),
         ([*TILTED, "--a-1", "0.95"], ("chi1", "0.95", "[0, 0.9]")),
-        ([*TILTED, "--mass-2", "15"], ("q", "[1, 2]")),
+        ([*TILTED, "--mass-2", "5"], ("q", "[1, 6]")),
         ([*TILTED, "--f-ref", "600"], ("f_ref", "total masses of")),
-        ([*TILTED, "--f-min", "9"], ("f_ref = 9", "total masses of")),
+        ([*TILTED, "--f-min", "3"], ("f_ref = 3", "total masses of")),
     ],
 )
 def test_tilted_spins_are_refused_with_the_way_on(tmp_path: Path, options: list[str], said: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ from data_prep.precessing_nr import inside
 from data_prep.precessing_runs import orbit_frame, read_bam, read_sxs_gatech
 from gwsurrogate_ml.conventions import MTSUN_SI
 from gwsurrogate_ml.errors import DataError
-from gwsurrogate_ml.surrogate.precessing import compiled, rotation
+from gwsurrogate_ml.surrogate.precessing import wigner
 
 TIMES = np.arange(-60.0, 20.0)
 
@@ -87,15 +87,15 @@ def test_ranges_allow_what_simulations_miss_their_targets_by(tmp_path: Path) -> 
 def test_real_runs_are_as_the_surrogate_has_them(data_dir, name: str, worst: float) -> None:
     """One wrong sign, axis or sense of i in the reading, and (2,2) in the source's frame is off by a few times as much."""
     run = next(r for r in read_sxs_gatech(data_dir("nr/sxs_gatech_h22.npz")) if r.name == name)
-    modes, seen = tuple((2, m) for m in range(-2, 3)), np.arange(-390.0, 97.0, 0.5)
-    found = gw.load_surrogate("nrphm")(min(run.q, 2.0), run.chi1, run.chi2, omega_ref=run.omega, times=seen)
-    matrix = compiled.rotation_table(modes, modes)
-    entries = np.empty(len(matrix.source), np.complex128)
+    seen = np.arange(-390.0, 97.0, 0.5)
+    found = gw.load_surrogate("nrphm")(run.q, run.chi1, run.chi2, omega_ref=run.omega, times=seen)
     w = 0.5 * np.sqrt(1 + np.trace(run.frame))
     off = [run.frame[2, 1] - run.frame[1, 2], run.frame[0, 2] - run.frame[2, 0], run.frame[1, 0] - run.frame[0, 1]]
     x, y, z = np.array(off) / (4 * w)
-    rotation.polynomials(matrix.terms, complex(w, -z), complex(-y, -x), entries)
-    h22 = sum(e * found[modes[s]] for e, s, t in zip(entries, matrix.source, matrix.target, strict=True) if modes[t] == (2, 2))
+    modes = np.stack([found[mode] for mode in wigner.INERTIAL])
+    turned = np.empty_like(modes)
+    wigner.turn(wigner.QUARTER, wigner.QUARTER_TRANSPOSED, np.tile([w, x, y, z], (len(seen), 1)), modes, turned)
+    h22 = turned[wigner.INERTIAL.index((2, 2))]
     inside_window = (run.x > -370) & (run.x < 75)
     t, h, model = run.x[inside_window], run.h[inside_window], CubicSpline(seen, h22)
     overlaps = [abs(np.vdot(h, o := model(t + shift))) / np.linalg.norm(h) / np.linalg.norm(o) for shift in np.arange(-20, 20, 0.1)]

@@ -22,6 +22,9 @@ from gwsurrogate_ml.search.coincidence import Background
 GPS, RATE = 1126259462.4, 1024.0
 
 
+CURVES = ("amplitude", "phase", "prior_amplitude", "prior_phase")
+
+
 def figures() -> dict[str, Callable[[Callable[..., Any]], Any]]:
     """By name of a plotting function, how it is called."""
     from gwpy.timeseries import TimeSeries
@@ -52,6 +55,9 @@ def figures() -> dict[str, Callable[[Callable[..., Any]], Any]]:
         "timeline": lambda draw: draw(*rng.normal(size=(2, 64)), np.ones(64), np.zeros(64, bool), 1.0, GPS),
         "before_and_after": lambda draw: draw([{"injected": {"chi_1": 1.4}, **spans}], ("chi_1",)),
         "residual": lambda draw: draw(times, {"H1": wave}, {"H1": wave}, {"H1": GPS}),
+        "curves": lambda draw: draw(
+            {"H1": {"frequency": f, **dict.fromkeys(CURVES, np.stack([-0.1 + 0 * f, 0 * f, 0.1 + 0 * f]))}}
+        ),
         "pp": lambda draw: draw({"posterior": {"chi_1": rng.random(50)}}),
         "tarp": lambda draw: draw({"posterior": ([0.0, 1.0], [0.0, 1.0])}, 50),
         "efficiency": lambda draw: draw(*rng.random((3, 50))),

@@ -244,7 +244,7 @@ def test_bilbys_angles_are_the_spins_that_its_conversion_gives() -> None:
 
 @pytest.mark.parametrize("name", ["own", "gwsignal"])
 @pytest.mark.parametrize(
-    "point", [{"mass_ratio": 0.4}, {"chirp_mass": 8.0}, {"a_1": 0.95}, {"tilt_1": np.nan}, {"luminosity_distance": 0.0}]
+    "point", [{"mass_ratio": 0.1}, {"chirp_mass": 3.0}, {"a_1": 0.95}, {"tilt_1": np.nan}, {"luminosity_distance": 0.0}]
 )
 def test_points_beyond_the_model_are_caught_where_that_is_asked_for(name: str, point: dict[str, float]) -> None:
     from gwsurrogate_ml.errors import DomainError

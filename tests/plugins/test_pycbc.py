@@ -125,7 +125,7 @@ def test_without_f_ref_the_phase_is_that_at_the_peak() -> None:
 
 
 BEYOND: list[dict[str, float]] = [
-    {"mass1": 8.0, "mass2": 6.0},  # begins above f_lower
+    {"mass1": 4.0, "mass2": 3.0},  # begins above f_lower
     {"mass1": 900.0, "mass2": 700.0},  # ends below it
     {"mass1": 90.0, "mass2": 3.0},
     {"spin2z": 0.99},

@@ -84,7 +84,7 @@ def test_modes_are_those_of_the_surrogate_with_both_signs_of_m(client: Inference
 @pytest.mark.parametrize(
     ("place", "value", "said"),
     [
-        (0, 60.0, ("row 1", "q", "[1, 2]")),
+        (0, 200.0, ("row 1", "q", "[1, 6]")),
         (2, 0.95, ("row 1", "chi1", "[0, 0.9]")),
         (2, -0.2, ("row 1", "a_1", "tilt")),
         (4, float("nan"), ("row 1", "tilt_1")),
@@ -106,7 +106,7 @@ def test_a_binary_beyond_the_model_is_a_400_that_names_it(
     ("model", "rows", "parameters", "said"),
     [
         ("nrphm-polarizations", [BINARY], {"f_ref": 600.0}, ("f_ref", "total masses")),
-        ("nrphm-polarizations", [BINARY], {"f_min": 8.0}, ("8 Hz", "smallest total mass")),
+        ("nrphm-polarizations", [BINARY], {"f_min": 2.0}, ("2 Hz", "smallest total mass")),
         ("nrphm-polarizations", [BINARY], {"f_refs": 30.0}, ("f_refs", "f_ref")),
         ("nrphm-polarizations", [BINARY[:7]], {}, ("parameters", "[-1, 11]")),
         ("nrphm-polarizations", [BINARY], {"sampling_frequency": 256.0}, ("sampling_frequency",)),

@@ -9,7 +9,7 @@ from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
 import gwsurrogate_ml as gw
-from gwsurrogate_ml.surrogate.precessing import compiled, flux, remnant, rotation
+from gwsurrogate_ml.surrogate.precessing import flux, remnant, wigner
 
 MODES = tuple((l, m) for l in range(2, flux.L_MAX + 1) for m in range(-l, l + 1))
 Q, CHI_1, CHI_2 = 1.8, np.array([0.5, 0.2, 0.3]), np.array([-0.3, 0.4, -0.2])
@@ -68,13 +68,16 @@ def test_angular_momentum_of_one_turning_mode() -> None:
 def test_fluxes_turn_with_the_source() -> None:
     h, rates, turn = random_modes(2), random_modes(3), Rotation.from_quat([0.3, -0.5, 0.2, 0.7])
     x, y, z, w = turn.as_quat()
-    table = compiled.rotation_table(MODES, MODES)
-    entries = np.empty(len(table.source), np.complex128)
-    rotation.polynomials(table.terms, complex(w, -z), complex(-y, -x), entries)
-    matrix = np.zeros((len(MODES), len(MODES)), complex)
-    matrix[table.target, table.source] = entries
+    assert MODES == wigner.INERTIAL
+
+    def turned(modes: np.ndarray) -> np.ndarray:
+        out = np.empty(modes.T.shape, np.complex128)
+        frames = np.tile([w, x, y, z], (len(modes), 1))
+        wigner.turn(wigner.QUARTER, wigner.QUARTER_TRANSPOSED, frames, np.ascontiguousarray(modes.T), out)
+        return np.ascontiguousarray(out.T)
+
     before = flux.of_modes(flux.couplings(), h, rates)
-    after = flux.of_modes(flux.couplings(), h @ matrix.T, rates @ matrix.T)
+    after = flux.of_modes(flux.couplings(), turned(h), turned(rates))
     np.testing.assert_allclose(after[:, 0], before[:, 0], rtol=1e-12)
     for part in (slice(1, 4), slice(4, 7)):
         np.testing.assert_allclose(after[:, part], turn.apply(before[:, part]), atol=1e-12)
