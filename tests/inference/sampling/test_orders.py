@@ -151,50 +151,6 @@ def test_exact_likelihoods_of_precessing_binaries_are_bilbys(precessing) -> None
         assert abs(ratio - value) < 0.01
 
 
-@pytest.mark.slow
-def test_the_marginal_likelihood_of_a_precessing_binary_is_plain_monte_carlos(precessing) -> None:
-    from scipy.special import logsumexp
-
-    ours, z = precessing
-    likelihood, network = ours.likelihood, ours.likelihood.network
-    rows = np.repeat(z[:1], 16, axis=0)
-    closed = ours.evaluate(rows, "").log_likelihood
-    theta = ours.proposed.from_normal(z[:1])
-    orders, spectra = likelihood.model.orders(likelihood.space.binaries(theta[:, :-1]), likelihood.grid, theta[:, -1])
-    h, rng, n = spectra[0], np.random.default_rng(5), 600_000
-    # All that the integral takes: sky, polarization, time, phase and distance of the prior, half of it in time left and right.
-    low, high = ours.time_limits
-    direction = rng.normal(size=(n, 3))
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    psi, phase = rng.uniform(0, np.pi, n), rng.uniform(0, 2 * np.pi, n)
-    arrival = rng.uniform(low, high, n)[:, None] + network.delays(direction)
-    near, far = ours.prior.luminosity_distance
-    distance = np.cbrt(rng.uniform(near**3, far**3, n))
-    patterns = np.stack(network.patterns(direction, psi), axis=2)
-    match, power = np.zeros(n), np.zeros(n)
-    band, f = likelihood.band, likelihood.frequencies
-    times = np.arange(low - 0.025, high + 0.025, 1 / 16384)
-    turns = np.exp(2j * np.pi * np.outer(f[band], times))
-    kept = np.flatnonzero(np.einsum("mpf,f->m", np.abs(h) ** 2, likelihood.weight.sum(axis=0)) > 0)
-    turned = np.exp(1j * np.outer(orders, phase))
-    for d, (weight, strain) in enumerate(zip(likelihood.weight, likelihood.strain, strict=True)):
-        z_d = (np.conj(h[:, :, band]) * (weight * strain)[band]) @ turns
-        flat = h[:, :, band].reshape(-1, len(band))
-        gram = (np.conj(flat) * weight[band] @ flat.T).reshape(len(orders), 2, len(orders), 2)
-        for p in range(2):
-            for m in kept:
-                series = np.interp(arrival[:, d], times, z_d[m, p].real) + 1j * np.interp(arrival[:, d], times, z_d[m, p].imag)
-                match += patterns[:, d, p] * np.real(np.conj(turned[m]) * series)
-            for q in range(2):
-                both = np.einsum("mn,me,ne->e", gram[:, p, :, q], np.conj(turned), turned, optimize=True)
-                power += patterns[:, d, p] * patterns[:, d, q] * both.real
-    terms = match / distance - 0.5 * power / distance**2
-    plain = logsumexp(terms) - np.log(n)
-    effective = np.exp(2 * logsumexp(terms) - logsumexp(2 * terms))
-    assert effective > 30
-    assert abs(logsumexp(closed) - np.log(16) - plain) < 3 / np.sqrt(effective) + 0.1
-
-
 def test_points_come_back_from_a_kept_step() -> None:
     from gwsurrogate_ml.inference.extrinsic.orders import OrderPoints
     from gwsurrogate_ml.inference.extrinsic.points import ExtrinsicPoints
