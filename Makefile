@@ -20,7 +20,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: $(VENV)/.installed  ## simulated H1+L1 data, shipped weights, a full report in out/demo
 	$(BIN)/gwsml demo --out out/demo
 
-INFERENCE := tests/inference tests/surrogate tests/waveform tests/search
+INFERENCE := tests/inference tests/waveform tests/search
 test-fast: SELECT = -m "not slow and not process"
 test-fast:  ## what takes below two seconds and starts no process: below two minutes on two cores
 test:  ## all tests and doctests
