@@ -122,7 +122,7 @@ def test_too_many_templates_and_too_light_binaries_are_refused(model):
     with pytest.raises(ConfigError, match="more than 3 templates"):
         place(model, BankConfig(**(vars(SMALL) | {"max_templates": 3})))
     with pytest.raises(DomainError, match="total mass"):
-        place(gw.load_surrogate("nr22"), BankConfig(mass_min=8.0, mass_max=50.0))
+        place(gw.load_surrogate("nr22"), BankConfig(mass_min=2.0, mass_max=50.0))
     with pytest.raises(ConfigError, match="unknown noise curve"):
         place(model, BankConfig(**(vars(SMALL) | {"psd": "nonsense"})))
 
