@@ -16,6 +16,7 @@ from gwsurrogate_ml.cli.main import app
 BINARY = ["--mass-1", "36", "--mass-2", "29", "--chi-1", "0.3", "--chi-2", "-0.1"]
 
 
+@pytest.mark.slow
 def test_files_hold_the_polarizations_of_the_surrogate(tmp_path: Path) -> None:
     out = tmp_path / "wave"
     words = ["--theta-jn", "0.4", "--phase", "1.2", "--f-min", "25", "--sampling-frequency", "2048", "--json"]
@@ -73,6 +74,7 @@ def test_tilted_spins_are_those_of_the_precessing_surrogate_at_the_reference_fre
     assert sorted(p.name for p in out.iterdir()) == ["config.json", "waveform.hdf5", "waveform.png"]
 
 
+@pytest.mark.slow
 def test_aligned_spins_are_taken_by_the_precessing_surrogate_too(tmp_path: Path) -> None:
     words = ["waveform", *BINARY, "--f-ref", "30", "--theta-jn", "0.4"]
     peaks = []

@@ -49,6 +49,7 @@ def test_graph_gives_nan_outside_the_domain(exported) -> None:
     assert np.isnan(found[1:]).all()
 
 
+@pytest.mark.slow
 def test_file_says_what_it_is(exported) -> None:
     surrogate, session = exported
     about = json.loads(session.get_modelmeta().custom_metadata_map["gwsurrogate_ml"])

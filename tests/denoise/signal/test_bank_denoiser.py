@@ -84,6 +84,7 @@ def test_noise_gives_nothing(denoiser: BankDenoiser, psd: np.ndarray) -> None:
         assert abs(r.ood) < denoiser.card["ood_threshold"]
 
 
+@pytest.mark.slow
 def test_a_glitch_is_flagged(denoiser: BankDenoiser, psd: np.ndarray) -> None:
     rng = np.random.default_rng(1)
     f = denoiser.frequencies
@@ -169,6 +170,7 @@ def test_the_autoencoder_recovers_signals_and_leaves_noise_alone(psd: np.ndarray
     assert learned.flags(learned.reconstruct(data, psd, calibration.RATE))
 
 
+@pytest.mark.slow
 def test_both_denoisers_agree_on_gw150914(denoiser: BankDenoiser, data_dir) -> None:
     path = data_dir("strain/H-H1_LOSC_4_V2-1126259446-32.hdf5")
     data = gw.StrainData.from_files({"H1": path}, gps=1126259462.4)

@@ -128,6 +128,7 @@ def test_beyond_its_reach_nothing_is_found(data) -> None:
     assert abs(moved.gps - GPS) > 2.0
 
 
+@pytest.mark.slow
 def test_a_segment_that_would_leave_the_data_keeps_them_and_moves_the_prior(data) -> None:
     short = {name: x.crop(end=GPS + 1.9) for name, x in data.series.items()}
     moved, segment = centred(replace(data, series=short, gps=GPS - 0.5), CUT, LalModel(), PRIOR)

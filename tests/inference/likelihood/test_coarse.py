@@ -15,6 +15,7 @@ from gwsurrogate_ml.surrogate.load import load_model
 SNR = 24.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chirp_mass", [26.0, 40.0])
 def test_a_tenth_of_the_frequencies_holds_all_orders(chirp_mass: float) -> None:
     config = SegmentConfig()

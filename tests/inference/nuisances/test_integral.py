@@ -94,6 +94,7 @@ def test_sums_over_few_frequencies_are_those_over_all(likelihood: SegmentLikelih
     assert np.abs(log_ratio(data, signals) - log_ratio(likelihood, shifted)).max() < 1e-6
 
 
+@pytest.mark.slow
 def test_narrow_errors_are_integrated_as_plain_monte_carlo_does(likelihood: SegmentLikelihood, signals) -> None:
     nuisances = of(0.02, 0.02, (0.01, 0.015, ""))
     rng = np.random.default_rng(5)
@@ -121,6 +122,7 @@ def test_integral_does_not_depend_on_its_number_of_draws_in_the_stress_case(like
     assert few.efficiency.min() > 0.99
 
 
+@pytest.mark.slow
 def test_draws_of_the_nodes_follow_the_posterior(likelihood: SegmentLikelihood, signals) -> None:
     # Without a signal the posterior of the nodes is their prior; with one it is the Gaussian of a linear model.
     nuisances = of(0.05, 0.05)

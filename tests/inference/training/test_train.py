@@ -107,6 +107,7 @@ def test_a_prior_beyond_the_surrogate_is_refused_before_work_starts(tmp_path: Pa
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_learning_rate_rises_linearly_and_falls_as_half_a_cosine() -> None:
     import torch
 

@@ -172,6 +172,7 @@ def settings(sets: list[Path], **more: object) -> dict[str, object]:
     return {"trained": "nrhm", "nrsur7dq2": sets[0], "nrsur7dq2_held_out": sets[1], "stage3_degree": 3} | more
 
 
+@pytest.mark.slow
 def test_stage_three_is_learned_on_a_trained_model(sets: list[Path], pair: tuple[Surrogate, Surrogate], tmp_path: Path) -> None:
     folder = train_surrogate(load_config("nrhm", settings(sets)), tmp_path / "one")
     card, tensors = artifacts.load(folder, "surrogate")
@@ -191,6 +192,7 @@ def test_stage_three_is_learned_on_a_trained_model(sets: list[Path], pair: tuple
     np.testing.assert_allclose(np.abs(bigger[4, 4]) / np.abs(before[4, 4]), 1.1, atol=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "error", "word"),
     [

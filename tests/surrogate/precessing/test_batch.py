@@ -67,6 +67,7 @@ def weighted(sur: PrecessingSurrogate, n: int, **reference: float) -> Any:
     return lambda p, t: (sur.batch(p, t, **reference) * weights).real.sum((1, 2))
 
 
+@pytest.mark.slow
 def test_derivatives_are_those_of_differences(sur) -> None:
     p = torch.tensor([PLAIN], dtype=torch.float64, requires_grad=True)
     t = torch.tensor([-300.0, 3.3], dtype=torch.float64, requires_grad=True)
@@ -97,6 +98,7 @@ def test_derivatives_are_finite_where_a_spin_vanishes(sur) -> None:
     assert torch.isfinite(p.grad).all()
 
 
+@pytest.mark.slow
 def test_turning_modes_has_its_derivatives_of_all_orders_also_where_nothing_turns() -> None:
     generator = torch.Generator().manual_seed(0)
     frames = torch.randn(1, 2, 4, dtype=torch.float64, generator=generator)
