@@ -55,6 +55,7 @@ TILTED = [
 ]
 
 
+@pytest.mark.slow
 def test_tilted_spins_are_those_of_the_precessing_surrogate_at_the_reference_frequency(tmp_path: Path) -> None:
     out = tmp_path / "wave"
     words = ["--phi-jl", "1.0", "--theta-jn", "0.8", "--phase", "1.2", "--f-ref", "30", "--sampling-frequency", "4096", "--json"]

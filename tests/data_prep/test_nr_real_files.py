@@ -78,6 +78,7 @@ def test_georgia_tech_runs_weigh_less(verdicts):
     assert weights["MAYA"] < 0.02 * weights["SpEC"]
 
 
+@pytest.mark.slow
 def test_spec_runs_predict_one_another_in_detector_noise(data_dir):
     runs = read_spec_nonspinning(data_dir("nr/spec_nonspinning_h22_eim.h5"))
     assert len(runs) == 22

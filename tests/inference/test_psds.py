@@ -44,12 +44,14 @@ def test_random_spectra_are_of_the_detectors_kind(detector: str, drawn: np.ndarr
     assert low < drawn[CONFIG.detectors.index(detector)] < high
 
 
+@pytest.mark.slow
 def test_the_kinds_differ(drawn: np.ndarray) -> None:
     assert min(drawn[1:]) - drawn[0] > 0.3
     ligo, virgo, kagra = (expected(d) for d in ("H1", "V1", "K1"))
     assert ligo[1] < min(virgo[0], kagra[0])
 
 
+@pytest.mark.slow
 def test_injections_have_each_detectors_noise() -> None:
     config = SegmentConfig(detectors=("H1", "V1"), f_max=512.0)
     rng = np.random.default_rng(1)

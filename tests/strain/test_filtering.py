@@ -147,6 +147,7 @@ def test_the_snr_of_short_data_is_right_to_five_per_cent(seconds: int, options: 
     assert off_source_noise(seconds, **options) == pytest.approx(1.0, abs=0.13)
 
 
+@pytest.mark.slow
 def test_too_few_periodograms_for_an_snr_are_refused_and_the_remedies_work() -> None:
     with pytest.raises(DataError, match=r"H1: 4 usable off-source stretches of 2 s .*, at least 8 .*read a longer file or pass"):
         off_source_noise(10, psd_segment=2.0)

@@ -88,6 +88,7 @@ def test_witnesses_shifted_in_time_change_the_snr_by_less_than_two_per_mille(tra
     assert snr_gain(f, raw, clean, binary_power(f, 30, 30)) == pytest.approx(1.0, abs=0.002)
 
 
+@pytest.mark.slow
 def test_a_cleaner_that_would_do_harm_hands_the_strain_back(held_out: MockData, cleaner: WitnessCleaner) -> None:
     shifted = {name: series.copy() for name, series in held_out.witnesses.items()}
     for series in shifted.values():
@@ -459,6 +460,7 @@ def test_bad_data_are_refused_before_fitting(held_out: MockData, spoil, message:
         WitnessCleaner.fit(*spoil(*cropped(held_out, 0, round(64 * RATE))))
 
 
+@pytest.mark.slow
 def test_gaps_in_training_are_left_out(training: MockData) -> None:
     strain, witnesses = cropped(training, 0, round(256 * RATE))
     strain = strain.copy()

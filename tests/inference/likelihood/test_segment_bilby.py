@@ -254,6 +254,7 @@ def test_reduced_series_equal_the_exact_ones(segment) -> None:
     assert error.max() < 2e-3  # in units of signal-to-noise ratio; observed 3e-4
 
 
+@pytest.mark.slow
 def test_distances_follow_their_conditional() -> None:
     rng = np.random.default_rng(0)
     n, rho, best = 20_000, 9.0, 2600.0

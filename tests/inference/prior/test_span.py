@@ -83,6 +83,7 @@ def test_signals_longer_than_the_segment_are_found_out_and_the_duration_named_ho
         every_shape(prior, model, 20.0, 1.0)
 
 
+@pytest.mark.slow
 def test_where_more_than_one_thing_is_wrong_the_remedies_mend_all_of_it() -> None:
     model = gw.load_surrogate("nr22")
     wide = BinaryPrior(chirp_mass=(3.0, 400.0))

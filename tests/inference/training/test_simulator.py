@@ -46,6 +46,7 @@ def sim(config: EstimatorConfig) -> simulator.Simulator:
     return simulator.Simulator(config, bank, np.random.default_rng(1), holdout=100)
 
 
+@pytest.mark.slow
 def test_bank_and_network_basis_hold_the_power(sim: simulator.Simulator) -> None:
     assert sim.bank.captured > 1 - 1e-6  # observed 1 - 1e-8
     # The basis carries the lines of each PSD: hardly anything is lost.
@@ -153,6 +154,7 @@ def test_polynomials_for_the_norm_follow_the_waveforms(sim: simulator.Simulator)
     assert np.std(np.log(sim.sigma(sim.terms, [1])[:, 0] / exact)) < 0.05
 
 
+@pytest.mark.slow
 def test_new_binaries_take_the_place_of_old_ones(config: EstimatorConfig) -> None:
     bank = simulator.build_bank(LalModel(), config, np.random.default_rng(0))
     sim = simulator.Simulator(config, bank, np.random.default_rng(1), holdout=100)
