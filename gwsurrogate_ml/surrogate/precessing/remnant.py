@@ -29,8 +29,8 @@ Such that the total one and what is radiated are constant together before -2200 
 theory, whose axis is the instantaneous normal, has -3 and -1 along the motion."""
 MASS_ERROR, SPIN_ERROR = 4.6e-4, 2.0e-3
 KICK_ERROR = 20.0, 0.15
-"""km/s, and a share of the kick that these spins give at the best orbital phase. All of these: 90 % of simulations lie within 1.645
-of them (`benchmarks/precessing_remnant.py`)."""
+"""km/s, and a share of the kick that these spins give at the best orbital phase. All of these: 90 % of simulations with mass ratios
+to 2, on which they were set, lie within 1.645 of them (`benchmarks/precessing_remnant.py`)."""
 ROOM = 4
 """Nodes kept before the first time, for splines."""
 
