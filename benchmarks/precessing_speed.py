@@ -78,7 +78,7 @@ def batch_calls(n: int) -> dict[str, tuple[int, Callable[[], Any]]]:
     cosines = {name: np.arccos(rng.uniform(-1, 1, n)) for name in ("tilt_1", "tilt_2", "theta_jn")}
     pairs = {"mass_1": 65 * q / (1 + q), "mass_2": 65 / (1 + q), "a_1": rng.uniform(0, 0.8, n), "a_2": rng.uniform(0, 0.8, n)}
     pairs |= angles | cosines
-    samples = round(0.95 * RATE)
+    samples = round(0.93 * RATE)
     grid = {"luminosity_distance": DISTANCE, "f_ref": LOW, "start": -0.9, "samples": samples, "sampling_frequency": RATE}
     spins = rng.normal(size=(n, 2, 3))
     spins *= (0.8 * rng.random((n, 2)) / np.linalg.norm(spins, axis=2))[..., None]
