@@ -17,7 +17,7 @@ from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.kernels.threads import in_threads
 from gwsurrogate_ml.surrogate.domain import check_ranges
 from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, many, wigner, wigner_torch
-from gwsurrogate_ml.surrogate.precessing.batch_dynamics import BatchDynamics, Dynamics
+from gwsurrogate_ml.surrogate.precessing.batch_dynamics import BatchDynamics, Dynamics, Levels
 from gwsurrogate_ml.waveform.spline import slope_matrix
 from gwsurrogate_ml.waveform.spline_torch import hermite, is_dual, turned_modes
 
@@ -36,8 +36,9 @@ class BatchModes(BatchDynamics):
 
     def __init__(self, model: PrecessingModes, device: torch.device) -> None:
         super().__init__(model, device)
-        (rates, p), kinds = model.tables.near, coorbital.kinds()
-        first = rates.monomials.first
+        (_, p), kinds = model.tables.near, coorbital.kinds()
+        first = p.monomials.first
+        self.of_modes = Levels(p.monomials, device)
         self.pieces = []
         for _, of_modes in model.tables.sets:
             late = of_modes.coefficients[model.n_early :].astype(np.float64)
@@ -88,12 +89,12 @@ class BatchModes(BatchDynamics):
         here = d.states[node]
         middle = 0.5 * (here + d.states[after]) + step * (d.rates[node] - d.rates[after])
         spins = self._spins(torch.where(between, middle, here), 1)
-        values = self.levels(self.variables(q, spins))
+        values = self.of_modes(self.variables(q, spins))
         every: Any = 0.0
         for number, share in model.tables.shares(q, torch).items():
             found = [
                 torch.bmm(table[learned - model.n_early :], values.index_select(0, rows).transpose(0, 1))
-                for table, rows in zip(self.pieces[number], self.levels.of_kind, strict=True)
+                for table, rows in zip(self.pieces[number], self.of_modes.of_kind, strict=True)
             ]
             both = torch.cat(found, 1)
             every = every + (both if share is None else share * both)

@@ -72,7 +72,7 @@ class BatchDynamics:
     def __init__(self, model: PrecessingModes, device: torch.device) -> None:
         self.model, self.device = model, device
         m = model.tables.near[0].monomials
-        self.levels = Levels(m, device)
+        self.of_rates = Levels(m, device)
         # Half sum and half difference of the spins' rates to the rates of each.
         each = np.eye(9)
         each[3:6, 6:] += np.eye(3)
@@ -84,7 +84,7 @@ class BatchDynamics:
             full = np.zeros((len(rates), 9, len(m.exponents)))
             for row, kind in enumerate(dynamics.KINDS):
                 full[:, row, m.first[kind] : m.first[kind + 1]] = rates[:, row, : m.first[kind + 1] - m.first[kind]]
-            self.rates.append(self._tensor(each @ full[:, :, self.levels.order]))
+            self.rates.append(self._tensor(each @ full[:, :, self.of_rates.order]))
         spins = np.zeros((6, 6))
         for k, (plus, minus) in enumerate(((2, 4), (3, 5), (0, 1))):
             spins[plus, 2 * k : 2 * k + 2] = 0.5 / SCALE_SPIN, 0.5 / SCALE_SPIN
@@ -238,7 +238,7 @@ class BatchDynamics:
 
         Before the first known node any finite numbers.
         """
-        values = self.levels(x)
+        values = self.of_rates(x)
         total: Any = 0.0
         if isinstance(node, int):
             place: int | torch.Tensor = max(node - self.model.n_early, 0)
@@ -290,7 +290,7 @@ class BatchDynamics:
         c, s = torch.cos(angles), torch.sin(angles)
         x, y, z = (parameters[:, [k, k + 3]].T[:, None] for k in (1, 2, 3))
         spins = torch.cat([c * x - s * y, s * x + c * y, z.expand(-1, AZIMUTHS, -1)])
-        values = self.levels(self.variables(q, spins)).mean(1)
+        values = self.of_rates(self.variables(q, spins)).mean(1)
         omega: Any = 0.0
         for number, share in model.tables.shares(q, torch).items():
             found = self.rates[number][: last - model.n_early, 0] @ values

@@ -75,6 +75,19 @@ def integral_weights(nodes: np.ndarray, start: float, end: float) -> np.ndarray:
 
 
 @njit(nogil=True)
+def inverse_cubic(values: np.ndarray, times: np.ndarray, value: float) -> float:
+    """When (M) the cubic through four `times` by their `values` (4,) is `value`."""
+    total = 0.0
+    for i in range(4):
+        term = times[i]
+        for j in range(4):
+            if j != i:
+                term *= (value - values[j]) / (values[i] - values[j])
+        total += term
+    return total
+
+
+@njit(nogil=True)
 def start_weights(times: np.ndarray, t_ref: float) -> tuple[int, np.ndarray]:
     """`first` and `start` of `integrate` for a reference time within the nodes `times`."""
     first = min(max(int(np.searchsorted(times, t_ref, side="right")) - 2, 0), len(times) - 4)
@@ -261,21 +274,17 @@ def integrate(
     x, values = np.empty(7), np.empty(len(r.monomials.exponents))
     length_1, length_2 = np.sqrt((state[5:8] ** 2).sum()), np.sqrt((state[8:] ** 2).sum())
     collocate(r, q, state, first, start, base, share, gate, advance, out, rates)
-    for i in range(first + 3, n - 1):
-        for c in range(N_STATE):
-            total = out[i, c]
-            for k in range(4):
-                total += r.forward[i, k] * (rates[i - 3 + k, c] - (gate * base[i - 3 + k] if c == 4 else 0.0))
-            out[i + 1, c] = total
-        out[i + 1, 4] += advance[i + 1] - advance[i]
-        _normalize(out[i + 1], length_1, length_2)
-        _rate(r, i + 1, q, base[i + 1], share[i + 1], out[i + 1], x, values, rates[i + 1])
-    for i in range(first, 0, -1):
-        for c in range(N_STATE):
-            total = out[i, c]
-            for k in range(4):
-                total += r.backward[i, k] * (rates[i + k, c] - (gate * base[i + k] if c == 4 else 0.0))
-            out[i - 1, c] = total
-        out[i - 1, 4] += advance[i - 1] - advance[i]
-        _normalize(out[i - 1], length_1, length_2)
-        _rate(r, i - 1, q, base[i - 1], share[i - 1], out[i - 1], x, values, rates[i - 1])
+    for direction in (1, -1):
+        i, end = (first + 3, n - 1) if direction > 0 else (first, 0)
+        while i != end:
+            weights, lowest = (r.forward[i], i - 3) if direction > 0 else (r.backward[i], i)
+            to = i + direction
+            for c in range(N_STATE):
+                total = out[i, c]
+                for k in range(4):
+                    total += weights[k] * (rates[lowest + k, c] - (gate * base[lowest + k] if c == 4 else 0.0))
+                out[to, c] = total
+            out[to, 4] += advance[to] - advance[i]
+            _normalize(out[to], length_1, length_2)
+            _rate(r, to, q, base[to], share[to], out[to], x, values, rates[to])
+            i = to

@@ -30,7 +30,8 @@ class Tables(NamedTuple):
     `rates` and `modes` hold for each kind (n_sets, n, rows, monomials of the kind); `rate_rows`, `piece_rows` the rows' numbers.
     """
 
-    monomials: Monomials
+    of_rates: Monomials
+    of_modes: Monomials
     rates: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
     rate_rows: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
     modes: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -46,9 +47,9 @@ class Tables(NamedTuple):
 
 def tables(model: PrecessingModes) -> Tables:
     """The tables of a model; modes from the first time on that simulations know."""
-    m, kinds = model.tables.near[0].monomials, (dynamics.KINDS, coorbital.kinds())
+    of_rates, of_modes = (one.monomials for one in model.tables.near)
 
-    def by_kind(every: list[np.ndarray], kind_of: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def by_kind(every: list[np.ndarray], kind_of: np.ndarray, m: Monomials) -> tuple[list[np.ndarray], list[np.ndarray]]:
         rows = [np.flatnonzero(kind_of == kind) for kind in range(4)]
         sizes = np.diff(m.first)
         cut = [
@@ -57,9 +58,10 @@ def tables(model: PrecessingModes) -> Tables:
         ]
         return cut, rows
 
-    rates, rate_rows = by_kind([rates.coefficients for rates, _ in model.tables.sets], kinds[0])
-    modes, piece_rows = by_kind([pieces.coefficients[model.n_early :] for _, pieces in model.tables.sets], kinds[1])
-    return Tables(m, *(tuple(x) for x in (rates, rate_rows, modes, piece_rows)))  # type: ignore[arg-type]
+    rates, rate_rows = by_kind([rates.coefficients for rates, _ in model.tables.sets], dynamics.KINDS, of_rates)
+    pieces = [pieces.coefficients[model.n_early :] for _, pieces in model.tables.sets]
+    modes, piece_rows = by_kind(pieces, coorbital.kinds(), of_modes)
+    return Tables(of_rates, of_modes, *(tuple(x) for x in (rates, rate_rows, modes, piece_rows)))  # type: ignore[arg-type]
 
 
 @njit(nogil=True, fastmath=True)
@@ -111,8 +113,8 @@ def _rates(
 ) -> None:
     """Rates (11, N) of the states `y` (11, N) at a node: `dynamics._rate`."""
     turn, x, values, found = room
-    _values(t.monomials, log_q, y, turn, x, values)
-    first = t.monomials.first
+    _values(t.of_rates, log_q, y, turn, x, values)
+    first = t.of_rates.first
     _sums(t.rates[0], t.rate_rows[0], node, shares, values[first[0] : first[1]], found)
     _sums(t.rates[1], t.rate_rows[1], node, shares, values[first[1] : first[2]], found)
     _sums(t.rates[2], t.rate_rows[2], node, shares, values[first[2] : first[3]], found)
@@ -202,7 +204,7 @@ def integrate(
     lengths = np.empty((2, lanes))
     for j in range(lanes):
         lengths[0, j], lengths[1, j] = np.sqrt((state[5:8, j] ** 2).sum()), np.sqrt((state[8:, j] ** 2).sum())
-    size = len(t.monomials.exponents)
+    size = len(t.of_rates.exponents)
     room = np.empty((2, lanes)), np.empty((N_VARIABLES, lanes)), np.empty((size, lanes)), np.empty((9, lanes))
     new, rate = np.empty((dynamics.N_STATE, lanes)), np.empty((dynamics.N_STATE, lanes))
     low, high = first.min(), first.max()
@@ -244,7 +246,7 @@ def modes(
     """
     lanes = q.size
     log_q = np.log(q) / SCALE_LOG_Q
-    size, first = len(t.monomials.exponents), t.monomials.first
+    size, first = len(t.of_modes.exponents), t.of_modes.first
     turn, x, values = np.empty((2, lanes)), np.empty((N_VARIABLES, lanes)), np.empty((size, lanes))
     found, y = np.empty((p.kinds.size, lanes)), np.empty((dynamics.N_STATE, lanes))
     for i in range(p.node.size):
@@ -257,7 +259,7 @@ def modes(
             for c in range(dynamics.N_STATE):
                 for j in range(lanes):
                     y[c, j] = 0.5 * (y[c, j] + states[k + 1, c, j]) + step * (rates[k, c, j] - rates[k + 1, c, j])
-        _values(t.monomials, log_q, y, turn, x, values)
+        _values(t.of_modes, log_q, y, turn, x, values)
         _sums(t.modes[0], t.piece_rows[0], begin + i, shares, values[first[0] : first[1]], found)
         _sums(t.modes[1], t.piece_rows[1], begin + i, shares, values[first[1] : first[2]], found)
         _sums(t.modes[2], t.piece_rows[2], begin + i, shares, values[first[2] : first[3]], found)
@@ -359,15 +361,11 @@ def reference_times(
     usual = ~gated & (omega_ref > omega[:, 2]) & (omega_ref < omega[:, -1])
     below = omega < omega_ref[:, None]
     k = np.clip(below.shape[1] - np.argmax(below[:, ::-1], axis=1), 2, below.shape[1] - 2)
-    near = k[:, None] + np.arange(-2, 2)
-    x, y = np.take_along_axis(omega, near, 1), model.nodes[first:last][near]
-    out = np.zeros(n)
-    for i in range(4):
-        term = y[:, i].copy()
-        for j in range(4):
-            if j != i:
-                term *= (omega_ref - x[:, j]) / (x[:, i] - x[:, j])
-        out += term
-    for i in np.flatnonzero(~usual):
-        out[i] = model.time_of(float(q[i]), chi1[i], chi2[i], float(omega_ref[i]), said)
+    out, nodes = np.empty(n), model.nodes[first:last]
+    for i in range(n):
+        if usual[i]:
+            near = slice(k[i] - 2, k[i] + 2)
+            out[i] = dynamics.inverse_cubic(omega[i, near], nodes[near], omega_ref[i])
+        else:
+            out[i] = model.time_of(float(q[i]), chi1[i], chi2[i], float(omega_ref[i]), said)
     return out

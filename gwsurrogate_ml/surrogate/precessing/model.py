@@ -220,7 +220,7 @@ class PrecessingSurrogate(WaveformModel):
         f_ref = f_min if f_ref is None else f_ref
         for name, value in (("f_min", f_min), ("f_ref", f_ref), ("mass_1", mass_1), ("mass_2", mass_2)):
             positive(value, name)
-        start, *both = self.strain(
+        start, plus, cross = self.strain(
             **Orbit.of(binary, theta_jn, f_ref, phase)._asdict(),
             luminosity_distance=luminosity_distance,
             phase=phase,
@@ -228,10 +228,8 @@ class PrecessingSurrogate(WaveformModel):
             sampling_frequency=sampling_frequency,
             f_ref=f_ref,
         )
-        plus, cross = (
-            TimeSeries(x, t0=start, sample_rate=sampling_frequency, name=name) for x, name in zip(both, ("hp", "hc"), strict=True)
-        )
-        return plus, cross
+        keywords = {"t0": start, "dt": 1.0 / sampling_frequency, "copy": False}
+        return TimeSeries(plus, name="h_plus", **keywords), TimeSeries(cross, name="h_cross", **keywords)
 
     def strain(
         self,

@@ -61,11 +61,11 @@ class PrecessingModes:
     """
 
     def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray], aligned: AlignedModes) -> None:
-        artifacts.require(card, degree=int, ranges=dict, beyond=dict, error=dict)
+        artifacts.require(card, degree=dict, ranges=dict, beyond=dict, error=dict)
         self.info, self.aligned = card, aligned
         found = {key: np.array(value, dtype=np.float64, order="C") for key, value in tensors.items()}
-        monomials = polynomials.monomials(int(card["degree"]))
-        tables.check(found, monomials)
+        monomials = [polynomials.monomials(*card["degree"][name]) for name in ("rates", "modes")]
+        tables.check(found, *monomials)
         known, times = found["nodes"], found["times"]
         self.t_min, self.t_join, self.t_max = aligned.t_min + 20.0, aligned.t_join + 20.0, float(known[-1])
         # Those from `t_join` on do not depend on how far back the aligned model's early inspiral reaches.
@@ -76,7 +76,7 @@ class PrecessingModes:
         self.nodes, self.times = np.concatenate([early, known]), np.concatenate([early, times])
         self.known = 0.5 - 0.5 * np.cos(np.pi * np.clip((self.nodes - known[0]) / JOIN, 0, 1))
         self.tables = Tables(
-            found, monomials, early, self.known, float(card["beyond"]["q_simulated"]), float(card["beyond"]["q_beyond"])
+            found, *monomials, early, self.known, float(card["beyond"]["q_simulated"]), float(card["beyond"]["q_beyond"])
         )
         self.known_modes = np.interp(self.times, self.nodes, self.known)
 
@@ -239,11 +239,7 @@ class PrecessingModes:
             self.refuse_reference(said, omega[0], omega[-1])
         # The last node below it: what oscillates could pass it before.
         k = min(max(int(np.flatnonzero(omega < omega_ref)[-1]) + 1, 2), len(omega) - 2)
-        near = slice(k - 2, k + 2)
-        # The inverse cubic through four nodes.
-        x, y = omega[near], nodes[near]
-        terms = [y[i] * np.prod([(omega_ref - x[j]) / (x[i] - x[j]) for j in range(4) if j != i]) for i in range(4)]
-        return float(np.sum(terms))
+        return float(dynamics.inverse_cubic(omega[k - 2 : k + 2], nodes[k - 2 : k + 2], omega_ref))
 
     def refuse_reference(self, said: str, lowest: float, highest: float) -> NoReturn:
         """Raise DomainError for a frequency that a binary does not pass between `lowest` and `highest` (rad / M)."""

@@ -48,9 +48,10 @@ class Monomials(NamedTuple):
 
 
 @cache
-def monomials(degree: int) -> Monomials:
-    """The monomials up to a total `degree`."""
-    every = np.array([e for e in product(range(degree + 1), repeat=N_VARIABLES) if sum(e) <= degree])
+def monomials(spins: int, total: int) -> Monomials:
+    """The monomials up to a degree of `spins` in the variables of the spins, and of `total` in all."""
+    of_spins = [e for e in product(range(spins + 1), repeat=N_VARIABLES - 1) if sum(e) <= spins]
+    every = np.array([(k, *e) for e in of_spins for k in range(total + 1 - sum(e))])
     kind = 2 * (every @ ODD_UNDER_EXCHANGE % 2) + every @ ODD_UNDER_REFLECTION % 2
     exponents = every[np.lexsort((every.sum(axis=1), kind))]
     first = np.searchsorted(np.sort(kind), np.arange(5))

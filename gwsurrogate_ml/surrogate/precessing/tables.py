@@ -15,16 +15,17 @@ NAMES = frozenset({"nodes", "times", "rates", "modes", "rates_beyond", "modes_be
 Pair = tuple[dynamics.Rates, coorbital.Pieces]
 
 
-def check(tensors: dict[str, np.ndarray], m: polynomials.Monomials) -> None:
+def check(tensors: dict[str, np.ndarray], of_rates: polynomials.Monomials, of_modes: polynomials.Monomials) -> None:
     """Raise ArtifactError where weights and card do not belong together: compiled code would read beyond them."""
     if missing := sorted(NAMES - set(tensors)):
         raise ArtifactError(f"the weights lack {missing[0]!r}: they are not those of a precessing surrogate, install it anew")
-    nodes, times, most = tensors["nodes"], tensors["times"], int(np.diff(m.first).max())
+    nodes, times = tensors["nodes"], tensors["times"]
+    rates, modes = (int(np.diff(m.first).max()) for m in (of_rates, of_modes))
     shapes = {
-        "rates": (len(nodes), len(dynamics.KINDS), most),
-        "modes": (len(times), len(coorbital.kinds()), most),
-        "rates_beyond": (len(nodes), len(dynamics.KINDS), most),
-        "modes_beyond": (len(times), len(coorbital.beyond()), most),
+        "rates": (len(nodes), len(dynamics.KINDS), rates),
+        "modes": (len(times), len(coorbital.kinds()), modes),
+        "rates_beyond": (len(nodes), len(dynamics.KINDS), rates),
+        "modes_beyond": (len(times), len(coorbital.beyond()), modes),
     }
     for name, shape in shapes.items():
         if tensors[name].shape != shape:
@@ -45,7 +46,7 @@ class Tables:
     ----------
     tensors : dict of arrays
         those of `NAMES`, checked
-    monomials : Monomials
+    of_rates, of_modes : Monomials
     early : (n_early,) float64, M
         times before the first node
     known : (n_early + n,) float64
@@ -57,7 +58,8 @@ class Tables:
     def __init__(
         self,
         tensors: dict[str, np.ndarray],
-        monomials: polynomials.Monomials,
+        of_rates: polynomials.Monomials,
+        of_modes: polynomials.Monomials,
         early: np.ndarray,
         known: np.ndarray,
         q_simulated: float,
@@ -69,8 +71,8 @@ class Tables:
 
         def pair(rates: np.ndarray, modes: np.ndarray) -> Pair:
             rates, modes = (np.concatenate([np.zeros((len(early), *x.shape[1:])), x]) for x in (rates, modes))
-            of_modes = coorbital.table(monomials, modes.astype(np.float32), nodes, times)
-            return dynamics.Rates(nodes, monomials, rates, known, *weights), of_modes
+            pieces = coorbital.table(of_modes, modes.astype(np.float32), nodes, times)
+            return dynamics.Rates(nodes, of_rates, rates, known, *weights), pieces
 
         modes_beyond = np.zeros_like(tensors["modes"])
         modes_beyond[:, coorbital.beyond()] = tensors["modes_beyond"]

@@ -35,7 +35,8 @@ class PrecessingConfig(Strict):
     beyond: Path = Field(description="folder written by `python -m data_prep seobnrv5phm`")
     beyond_validation: Path = Field(description="another such folder, with another seed")
     aligned_model: str = "nrhm"
-    degree: int = Field(default=4, ge=1, le=6)
+    degree_of_rates: tuple[int, int] = Field(default=(3, 6), description="of the polynomials, in the spins and in all")
+    degree_of_modes: tuple[int, int] = (3, 5)
     q_simulated: float = Field(default=2.0, gt=1, description="up to here simulations, from `q_beyond` on SEOBNRv5PHM")
     q_beyond: float = Field(default=2.5, gt=1)
     q_max: float = Field(default=6.0, gt=1)
@@ -93,7 +94,7 @@ def states(data: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 def at_times(data: dict[str, np.ndarray]) -> np.ndarray:
     """States (N, n_t, 11) at the times of the modes, as the model finds them between its nodes."""
-    table = coorbital.table(polynomials.monomials(1), np.zeros((len(data["times"]), 0, 0)), data["nodes"], data["times"])
+    table = coorbital.table(polynomials.monomials(1, 1), np.zeros((len(data["times"]), 0, 0)), data["nodes"], data["times"])
     return np.stack([coorbital.states_at(table, data["nodes"], *row) for row in zip(*states(data), strict=True)])
 
 
@@ -137,27 +138,31 @@ def of_aligned(m: Monomials, aligned: AlignedModes, q: tuple[float, float], chi_
 
 
 def fits(
-    data: dict[str, np.ndarray], aligned: AlignedModes, degree: int, chi_max: float, progress: Progress | None
+    data: dict[str, np.ndarray],
+    aligned: AlignedModes,
+    of_rates: Monomials,
+    of_modes: Monomials,
+    chi_max: float,
+    progress: Progress | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients of the rates (n, 9, n_most) and of all pieces (n_t, n_pieces, n_most) from a set, as `read` gives it.
 
     (5, 5) is from the model of aligned spins.
     """
-    m = polynomials.monomials(degree)
     q, total = data["parameters"][:, 0].copy(), len(data["nodes"]) + len(data["times"])
     rates, modes = [], []
     for i in range(len(data["nodes"])):
-        table = polynomials.table(m, q, data["spins"][:, i].copy())
-        rates.append(fit(m, table, combined(data["rates"][:, i]), dynamics.KINDS))
+        table = polynomials.table(of_rates, q, data["spins"][:, i].copy())
+        rates.append(fit(of_rates, table, combined(data["rates"][:, i]), dynamics.KINDS))
         if progress:
             progress("fits", i, total)
     spins, kinds = spins_at(data), coorbital.kinds()[:-2]
     for i in range(len(data["times"])):
         pieces = coorbital.split(data["modes"][:, :, i : i + 1].astype(np.complex128))[..., 0]
-        modes.append(fit(m, polynomials.table(m, q, spins[:, i].copy()), pieces, kinds))
+        modes.append(fit(of_modes, polynomials.table(of_modes, q, spins[:, i].copy()), pieces, kinds))
         if progress:
             progress("fits", len(data["nodes"]) + i, total)
-    last = of_aligned(m, aligned, (float(q.min()), float(q.max())), chi_max, data["times"])
+    last = of_aligned(of_modes, aligned, (float(q.min()), float(q.max())), chi_max, data["times"])
     return np.stack(rates).astype(np.float32), np.concatenate([np.stack(modes), last], axis=1).astype(np.float32)
 
 
@@ -169,8 +174,9 @@ def tensors(
     progress: Progress | None,
 ) -> dict[str, np.ndarray]:
     """Tensors of the model from both sets and from the model of aligned spins."""
-    rates, modes = fits(near, aligned, config.degree, config.chi_max, progress)
-    rates_beyond, modes_beyond = fits(beyond, aligned, config.degree, config.chi_max, progress)
+    m = polynomials.monomials(*config.degree_of_rates), polynomials.monomials(*config.degree_of_modes)
+    rates, modes = fits(near, aligned, *m, config.chi_max, progress)
+    rates_beyond, modes_beyond = fits(beyond, aligned, *m, config.chi_max, progress)
     return {
         "nodes": near["nodes"],
         "times": near["times"],
@@ -263,7 +269,7 @@ def train_precessing(config: PrecessingConfig, out: Path, progress: Progress | N
         "description": "waveforms of any spins, all modes to l = 4 and (5,5)",
         "aligned_model": config.aligned_model,
         "aligned_weights_sha256": aligned_card["weights_sha256"],
-        "degree": config.degree,
+        "degree": {"rates": config.degree_of_rates, "modes": config.degree_of_modes},
         "error": {},
         "beyond": {"q_simulated": config.q_simulated, "q_beyond": config.q_beyond},
         "ranges": {

@@ -131,7 +131,8 @@ def test_bodies_of_equal_mass_may_be_exchanged(sur) -> None:
 def test_the_spins_of_any_time_describe_the_binary(sur) -> None:
     model = sur.mode_model
     first = model.evolve(Q, CHI_1, CHI_2, -4000.0, -4400.0)
-    for t_ref in (-2500.0, -600.0, -120.0):
+    # So late the nodes are half an orbit apart: of forty isotropic binaries the median is off by 0.0065 rad there.
+    for t_ref, off in ((-2500.0, 3e-3), (-600.0, 3e-3), (-120.0, 8e-3)):
         k = int(np.argmin(np.abs(first.nodes - t_ref)))
         state = first.states[k]
         c, s = np.cos(state[4]), np.sin(state[4])
@@ -142,7 +143,7 @@ def test_the_spins_of_any_time_describe_the_binary(sur) -> None:
         change = np.abs(again.coorbital[-n:][late] - first.coorbital[-n:][late]).max()
         assert change < 2e-3 * np.abs(first.coorbital).max()
         phase = again.states[-n:, 4] - first.states[-n:, 4]
-        assert np.ptp(phase[first.nodes[-n:] < 0]) < 5e-3
+        assert np.ptp(phase[first.nodes[-n:] < 0]) < off
 
 
 def test_modes_do_not_depend_on_the_other_times_asked_for(sur) -> None:
@@ -338,7 +339,10 @@ def test_spins_in_the_plane_are_refused_by_aligned_models() -> None:
 
 
 def test_weights_and_card_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
-    for change, word in (({"degree": 5}, "shape"), ({"aligned_weights_sha256": "0"}, "another nrhm")):
+    for change, word in (
+        ({"degree": {"rates": [3, 4], "modes": [3, 5]}}, "shape"),
+        ({"aligned_weights_sha256": "0"}, "another nrhm"),
+    ):
         folder = tmp_path / word.split()[0]
         shutil.copytree(artifacts.SHIPPED / "nrphm", folder)
         card = json.loads((folder / "card.json").read_text()) | change

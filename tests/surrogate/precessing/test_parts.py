@@ -12,19 +12,23 @@ Q, SPINS = 1.7, np.array([0.3, -0.2, 0.4, -0.1, 0.5, -0.6])
 
 
 def values(q: float, spins: np.ndarray) -> np.ndarray:
-    return polynomials.table(polynomials.monomials(3), np.array([q]), spins[None])[0]
+    return polynomials.table(polynomials.monomials(3, 3), np.array([q]), spins[None])[0]
 
 
 def kind_of_each() -> np.ndarray:
-    return np.repeat(np.arange(4), np.diff(polynomials.monomials(3).first))
+    return np.repeat(np.arange(4), np.diff(polynomials.monomials(3, 3).first))
 
 
 def test_monomials_are_products_of_the_variables() -> None:
-    m = polynomials.monomials(3)
+    m = polynomials.monomials(3, 3)
     x = np.empty(7)
     polynomials.variables(Q, SPINS, x)
     np.testing.assert_allclose(values(Q, SPINS), np.prod(x**m.exponents, axis=1), rtol=1e-13)
     assert len(m.exponents) == 120
+    # More powers of the mass ratio than of the spins: (1 + 6 + 21) times what of it each degree of the spins leaves.
+    m = polynomials.monomials(2, 4)
+    assert len(m.exponents) == 5 + 6 * 4 + 21 * 3
+    assert m.exponents[:, 1:].sum(axis=1).max() == 2 and m.exponents.sum(axis=1).max() == 4
 
 
 def test_reflection_turns_the_sign_of_odd_kinds() -> None:
@@ -85,7 +89,7 @@ def test_a_small_spin_precesses_at_the_geodetic_rate() -> None:
 
 
 def post_newtonian_rates(times: np.ndarray) -> dynamics.Rates:
-    m = polynomials.monomials(1)
+    m = polynomials.monomials(1, 1)
     nothing = np.zeros((len(times), 9, int(np.diff(m.first).max())))
     return dynamics.Rates(times, m, nothing, np.zeros(len(times)), *dynamics.step_weights(times))
 

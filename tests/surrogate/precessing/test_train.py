@@ -67,7 +67,7 @@ def write(folder: Path, data: dict[str, np.ndarray], seed: int, q: tuple[float, 
 
 
 def test_a_planted_polynomial_is_found_and_keeps_its_kinds() -> None:
-    m, rng = polynomials.monomials(2), np.random.default_rng(3)
+    m, rng = polynomials.monomials(2, 2), np.random.default_rng(3)
     q, spins = rng.uniform(1, 2, 200), rng.uniform(-0.5, 0.5, size=(200, 6))
     table, kinds = polynomials.table(m, q, spins), np.array([0, 1, 2, 3])
     planted = [rng.normal(size=m.first[k + 1] - m.first[k]) for k in kinds]
@@ -105,7 +105,7 @@ def test_training_from_sets_to_an_artefact(model, tmp_path) -> None:
         name: write(tmp_path / name, made_by(model, 64 if seed % 2 else 16, (q[0], min(q[1], 6.0)), seed), seed, q)
         for seed, (name, q) in enumerate(names.items(), 1)
     }
-    config = train.PrecessingConfig(name="toy", degree=2, **folders)
+    config = train.PrecessingConfig(name="toy", degree_of_rates=(2, 2), degree_of_modes=(2, 2), **folders)
     found = load_surrogate(train.train_precessing(config, tmp_path / "toy"))
     assert isinstance(found, PrecessingSurrogate)
     for name in ("nrsur7dq2_validation", "seobnrv5phm_validation"):
