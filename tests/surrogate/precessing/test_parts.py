@@ -28,7 +28,8 @@ def test_monomials_are_products_of_the_variables() -> None:
     # More powers of the mass ratio than of the spins: (1 + 6 + 21) times what of it each degree of the spins leaves.
     m = polynomials.monomials(2, 4)
     assert len(m.exponents) == 5 + 6 * 4 + 21 * 3
-    assert m.exponents[:, 1:].sum(axis=1).max() == 2 and m.exponents.sum(axis=1).max() == 4
+    assert m.exponents[:, 1:].sum(axis=1).max() == 2
+    assert m.exponents.sum(axis=1).max() == 4
 
 
 def test_reflection_turns_the_sign_of_odd_kinds() -> None:
