@@ -159,12 +159,12 @@ def of_set(data: dict[str, np.ndarray], times: np.ndarray) -> np.ndarray:
 def without_antisymmetric(model: Any) -> Callable[[], None]:
     """Take the antisymmetric parts away; returns what brings them back."""
     odd = np.array([piece[2] == 1 for piece in coorbital.pieces()])
-    coefficients = model.mode_model.tables.near[1].coefficients
-    kept = coefficients[:, odd].copy()
-    coefficients[:, odd] = 0.0
+    used = model.mode_model.tables.near[1].used
+    kept = used[:, odd].copy()
+    used[:, odd] = 0
 
     def back() -> None:
-        coefficients[:, odd] = kept
+        used[:, odd] = kept
 
     return back
 

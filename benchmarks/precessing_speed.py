@@ -1,12 +1,14 @@
 """Polarization pairs of a precessing binary beside LALSimulation's models, in one run, one thread, in turn; and batches.
 
     OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=2 python benchmarks/precessing_speed.py [--rounds 30] [--only batches]
+        [--nr PYTHON]
 
 65 solar masses from 20 Hz, 4096 Hz, all modes of each model. IMRPhenomXPHM-SpinTaylor is asked for its transforms on 4 s, the
-others for time series. Medians, and ratios of neighbours in time. Batches: binaries of isotropic spins, CPU time of the process and
-wall time for each, on one and on two threads, A B A B; modes at 4096 times by one call for each and by `batch`, without and with
-gradients; on a busy machine the CPU time says more. Writes benchmarks/results/precessing_speed.json and .md,
-precessing_batches.json and .md.
+others for time series; NRSur7dq2 with `--nr`, the interpreter of the environment of `make nr` (.venv-nr/bin/python), in a process
+of its own, for one direction at the same times. Medians, and ratios of neighbours in time. Batches: binaries of isotropic spins,
+CPU time of the process and wall time for each, on one and on two threads, A B A B; modes at 4096 times by one call for each and by
+`batch`, without and with gradients; on a busy machine the CPU time says more. Writes benchmarks/results/precessing_speed.json and
+.md, precessing_batches.json and .md.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import argparse
 import json
 import os
 import resource
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +32,20 @@ from gwsurrogate_ml.waveform.lal import spins_in_orbit
 
 RATE, LOW, DURATION = 4096.0, 20.0, 4.0
 THETA_JN, PHASE, DISTANCE = 0.8, 1.0, 400.0
+NRSUR = """
+import sys, time
+import numpy as np
+from NRSur7dq2 import NRSurrogate7dq2
+model = NRSurrogate7dq2()
+theta, start, n = (float(x) for x in sys.argv[1:4])
+spins = np.array([float(x) for x in sys.argv[4:]]).reshape(2, 3)
+times = start + np.arange(int(n)) / RATE
+for _ in sys.stdin:
+    begin = time.perf_counter()
+    h = model(1.5, *spins, f_ref=LOW, MTot=65.0, distance=DISTANCE, theta=theta, phi=0.6, t=times)
+    print(time.perf_counter() - begin, len(h), flush=True)
+"""
+"""What NRSur7dq2's process does: a waveform for each line."""
 SPINS = {"a_1": 0.6, "a_2": 0.4, "tilt_1": 1.0, "tilt_2": 0.7, "phi_12": 0.3, "phi_jl": 1.0}
 
 
@@ -64,6 +81,29 @@ def peers() -> dict[str, Callable[[], Any]]:
         )
 
     return {"nrphm": ours, "IMRPhenomTPHM": in_time("IMRPhenomTPHM"), "IMRPhenomXPHM-SpinTaylor": spin_taylor}
+
+
+class Nrsur:
+    """NRSur7dq2 in its own environment: each call makes one waveform and gives the seconds that it took there."""
+
+    def __init__(self, python: str) -> None:
+        chirp = {"chirp_mass": (39.0 * 26.0) ** 0.6 / 65.0**0.2, "mass_ratio": 26.0 / 39.0}
+        iota, *spins = spins_in_orbit(PRECESSING.binaries(PRECESSING.theta(chirp | SPINS)), THETA_JN, LOW, PHASE)
+        series = peers()["nrphm"]()[0]
+        start = float(series.t0.value)
+        code = NRSUR.replace("RATE", repr(RATE)).replace("LOW", repr(LOW)).replace("DISTANCE", repr(DISTANCE))
+        numbers = [iota, start, len(series), *spins[0], *spins[1]]
+        self.process = subprocess.Popen(
+            [python, "-c", code, *(repr(float(x)) for x in numbers)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __call__(self) -> float:
+        """Seconds of one waveform."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline().split()[0])
 
 
 def batch_calls(n: int) -> dict[str, tuple[int, Callable[[], Any]]]:
@@ -142,21 +182,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--only", choices=["pairs", "batches"], help="one of the two parts; by default both")
+    parser.add_argument("--nr", help="interpreter of the environment of `make nr`, for NRSur7dq2")
     parser.add_argument("--binaries", type=int, default=1024, help="in a batch of pairs")
     args = parser.parse_args()
     if args.only != "pairs":
         batches(args.binaries, max(3, args.rounds // 6))
     if args.only == "batches":
         return
-    calls = peers()
+    calls = peers() | ({"NRSur7dq2": Nrsur(args.nr)} if args.nr else {})
     for call in calls.values():
         call()
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(args.rounds):
         for name, call in calls.items():
             begin = time.perf_counter()
-            call()
-            seconds[name].append(time.perf_counter() - begin)
+            there = call()
+            seconds[name].append(there if isinstance(call, Nrsur) else time.perf_counter() - begin)
     ours = np.array(seconds["nrphm"])
     rows = {
         name: {"median_ms": 1e3 * float(np.median(x)), "ratio": float(np.median(np.array(x) / ours))} for name, x in seconds.items()

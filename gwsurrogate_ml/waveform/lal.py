@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -48,26 +49,47 @@ def spins_in_orbit(binary: Binaries, theta_jn: float, f_ref: float, phase: float
     spin_1, spin_2 : (3,) float64, dimensionless
         z along the orbital angular momentum, x from the lighter to the heavier body
     """
-    from bilby.gw.conversion import bilby_to_lalsimulation_spins
-    from lal import MSUN_SI
-
     (s_1,), (s_2,) = binary.spin_1, binary.spin_2
     if binary.is_aligned:
         return theta_jn, s_1, s_2
     a_1, a_2 = (max(float(np.linalg.norm(s)), 1e-12) for s in (s_1, s_2))
+    tilts = (float(np.arccos(np.clip(s[2] / a, -1, 1))) for s, a in ((s_1, a_1), (s_2, a_2)))
     phi_12 = float(np.arctan2(s_2[1], s_2[0]) - np.arctan2(s_1[1], s_1[0])) % (2 * np.pi)
-    if abs(phi_12 - np.pi) < OPPOSITE:
+    masses = float(binary.mass_1[0]), float(binary.mass_2[0])
+    return spins_of_angles(*masses, a_1, a_2, *tilts, phi_12, float(binary.phi_jl[0]), theta_jn, f_ref, phase)
+
+
+def spins_of_angles(
+    mass_1: float,
+    mass_2: float,
+    a_1: float,
+    a_2: float,
+    tilt_1: float,
+    tilt_2: float,
+    phi_12: float,
+    phi_jl: float,
+    theta_jn: float,
+    f_ref: float,
+    phase: float,
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """`spins_in_orbit` of one binary by bilby's names, masses in solar masses."""
+    from bilby.gw.conversion import bilby_to_lalsimulation_spins
+    from lal import MSUN_SI
+
+    if a_1 * math.sin(tilt_1) == 0.0 and a_2 * math.sin(tilt_2) == 0.0:
+        return theta_jn, np.array([0.0, 0.0, a_1 * math.cos(tilt_1)]), np.array([0.0, 0.0, a_2 * math.cos(tilt_2)])
+    if abs(phi_12 % (2 * np.pi) - np.pi) < OPPOSITE:
         phi_12 += OPPOSITE
     iota, *vectors = bilby_to_lalsimulation_spins(
         theta_jn=theta_jn,
-        phi_jl=float(binary.phi_jl[0]),
-        tilt_1=float(np.arccos(np.clip(s_1[2] / a_1, -1, 1))),
-        tilt_2=float(np.arccos(np.clip(s_2[2] / a_2, -1, 1))),
+        phi_jl=phi_jl,
+        tilt_1=tilt_1,
+        tilt_2=tilt_2,
         phi_12=phi_12,
         a_1=a_1,
         a_2=a_2,
-        mass_1=float(binary.mass_1[0]) * MSUN_SI,
-        mass_2=float(binary.mass_2[0]) * MSUN_SI,
+        mass_1=mass_1 * MSUN_SI,
+        mass_2=mass_2 * MSUN_SI,
         reference_frequency=f_ref,
         phase=phase,
     )

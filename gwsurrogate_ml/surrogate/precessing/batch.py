@@ -41,7 +41,7 @@ class BatchModes(BatchDynamics):
         self.of_modes = Levels(p.monomials, device)
         self.pieces = []
         for _, of_modes in model.tables.sets:
-            late = of_modes.coefficients[model.n_early :].astype(np.float64)
+            late = coorbital.full(of_modes)[model.n_early :]
             tables = [late[:, kinds == kind, : first[kind + 1] - first[kind]] for kind in range(4)]
             self.pieces.append([self._tensor(table) for table in tables])
         rows = np.concatenate([np.flatnonzero(kinds == kind) for kind in range(4)])

@@ -58,12 +58,15 @@ class Pieces(NamedTuple):
     ----------
     monomials : Monomials
     kinds : (n_pieces,) int64
-    coefficients : (n_t, n_pieces, n_most) float32
-        single precision: their errors are 1e-7 of the modes, and memory is what evaluating them takes
+    coefficients : (n,) float32
+        of one piece after the other, time by time, without those that are zero; single precision: their errors are 1e-7 of the
+        modes, and memory is what evaluating them takes
     node : (n_t,) int64
         the node of the dynamics at the time, or the one before it
     between : (n_t,) bool
         whether the time is in the middle between that node and the next
+    begin, used : (n_t, n_pieces) int64
+        where the coefficients of a piece at a time begin, and how many there are: of the first monomials of its kind
     plus, minus : (n_pieces,) int64
         places of (l, m) and (l, -m) among the modes
     unit_plus, unit_minus : (n_pieces,) complex128
@@ -75,14 +78,23 @@ class Pieces(NamedTuple):
     coefficients: np.ndarray
     node: np.ndarray
     between: np.ndarray
+    begin: np.ndarray
+    used: np.ndarray
     plus: np.ndarray
     minus: np.ndarray
     unit_plus: np.ndarray
     unit_minus: np.ndarray
 
 
+def used(coefficients: np.ndarray) -> np.ndarray:
+    """`Pieces.used` of `coefficients` (n_t, n_pieces, n_most)."""
+    number = np.arange(1, coefficients.shape[-1] + 1)
+    return np.max(np.where(coefficients != 0, number, 0), axis=-1, initial=0)
+
+
 def table(monomials: Monomials, coefficients: np.ndarray, nodes: np.ndarray, times: np.ndarray) -> Pieces:
-    """The pieces at `times`, each of which is one of `nodes` or in the middle between two."""
+    """The pieces at `times`, each of which is one of `nodes` or in the middle between two; coefficients (n_t, n_pieces, n_most)."""
+    n = used(coefficients)
     node = np.searchsorted(nodes, times + 1e-9, side="right") - 1
     rows = pieces()
     unit = np.array([1j**part for *_, part in rows])
@@ -90,9 +102,11 @@ def table(monomials: Monomials, coefficients: np.ndarray, nodes: np.ndarray, tim
     return Pieces(
         monomials,
         kinds(),
-        coefficients,
+        coefficients[np.arange(coefficients.shape[-1]) < n[..., None]].astype(np.float32),
         node,
         np.abs(nodes[node] - times) > 1e-6,
+        np.cumsum(n).reshape(n.shape) - n,
+        n,
         np.array([MODES.index((l, m)) for l, m, *_ in rows]),
         np.array([MODES.index((l, -m)) for l, m, *_ in rows]),
         unit,
@@ -100,13 +114,35 @@ def table(monomials: Monomials, coefficients: np.ndarray, nodes: np.ndarray, tim
     )
 
 
+def full(p: Pieces) -> np.ndarray:
+    """Coefficients (n_t, n_pieces, n_most) float64, with those that are zero."""
+    there = np.arange(np.diff(p.monomials.first).max()) < p.used[..., None]
+    out = np.zeros(there.shape)
+    out[there] = p.coefficients
+    return out
+
+
 @njit(nogil=True)
-def states_at(p: Pieces, nodes: np.ndarray, states: np.ndarray, rates: np.ndarray) -> np.ndarray:
-    """States (n_t, 11) at the times of the modes; between nodes by the cubic through both and their rates."""
-    out = np.empty((p.node.size, states.shape[1]))
-    for i in range(p.node.size):
-        k = p.node[i]
-        if not p.between[i]:
+def unit_frames(states: np.ndarray) -> np.ndarray:
+    """Unit quaternions (n, 4) of `states` (n, 11)."""
+    out = np.empty((len(states), 4))
+    for i in range(len(states)):
+        a, b, c, d = states[i, 0], states[i, 1], states[i, 2], states[i, 3]
+        length = np.sqrt(a * a + b * b + c * c + d * d)
+        out[i, 0], out[i, 1], out[i, 2], out[i, 3] = a / length, b / length, c / length, d / length
+    return out
+
+
+@njit(nogil=True)
+def states_at(node: np.ndarray, between: np.ndarray, nodes: np.ndarray, states: np.ndarray, rates: np.ndarray) -> np.ndarray:
+    """States (n_t, 11) at the times of the modes, `node` and `between` as in `Pieces`.
+
+    Between `nodes` by the cubic through both and their rates.
+    """
+    out = np.empty((node.size, states.shape[1]))
+    for i in range(node.size):
+        k = node[i]
+        if not between[i]:
             out[i] = states[k]
             continue
         step = (nodes[k + 1] - nodes[k]) / 8
@@ -116,28 +152,32 @@ def states_at(p: Pieces, nodes: np.ndarray, states: np.ndarray, rates: np.ndarra
 
 
 @njit(nogil=True, fastmath=True)
-def modes(p: Pieces, q: float, states: np.ndarray, start: int, out: np.ndarray) -> None:
-    """Write the co-orbital modes into `out` (n_t, n_modes) complex128, from the time number `start` on; `states` (n_t, 11)."""
+def modes(p: Pieces, q: float, states: np.ndarray, offset: int, start: int, share: float, out: np.ndarray) -> None:
+    """Add a share of the co-orbital modes to `out` (n, n_modes) complex128; `states` (n, 11) at the times from number `offset` on.
+
+    There are modes from the time number `start` on.
+    """
     x, spins = np.empty(7), np.empty(6)
     every, values = np.empty(len(p.monomials.exponents)), np.empty(len(p.monomials.exponents))
     first, coefficients, plus, minus = p.monomials.first, p.coefficients, p.plus, p.minus
     for i in range(start, p.node.size):
-        c, s = np.cos(states[i, 4]), np.sin(states[i, 4])
+        state, row = states[i - offset], out[i - offset]
+        c, s = np.cos(state[4]), np.sin(state[4])
         for k in (0, 3):
-            spins[k] = c * states[i, 5 + k] + s * states[i, 6 + k]
-            spins[k + 1] = c * states[i, 6 + k] - s * states[i, 5 + k]
-            spins[k + 2] = states[i, 7 + k]
+            spins[k] = c * state[5 + k] + s * state[6 + k]
+            spins[k + 1] = c * state[6 + k] - s * state[5 + k]
+            spins[k + 2] = state[7 + k]
         variables(q, spins, x)
         evaluate(p.monomials, x, every)
         values[:] = every
-        out[i] = 0.0
         # Here and not in a function: calls would take longer than the many thousand short sums.
-        row = coefficients[i]
         for j in range(p.kinds.size):
             kind = p.kinds[j]
-            of_kind = values[first[kind] : first[kind + 1]]
+            of_kind = values[first[kind] : first[kind] + p.used[i, j]]
+            of_piece = coefficients[p.begin[i, j] : p.begin[i, j] + p.used[i, j]]
             total = 0.0
             for k in range(of_kind.size):
-                total += row[j, k] * of_kind[k]
-            out[i, plus[j]] += total * p.unit_plus[j]
-            out[i, minus[j]] += total * p.unit_minus[j]
+                total += of_piece[k] * of_kind[k]
+            total *= share
+            row[plus[j]] += total * p.unit_plus[j]
+            row[minus[j]] += total * p.unit_minus[j]

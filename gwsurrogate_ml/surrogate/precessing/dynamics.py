@@ -19,6 +19,7 @@ import numpy as np
 
 from gwsurrogate_ml.jit import njit
 from gwsurrogate_ml.surrogate.precessing.polynomials import Monomials, evaluate, variables
+from gwsurrogate_ml.surrogate.precessing.spins import AZIMUTHS
 
 KINDS = np.array([0, 3, 3, 3, 3, 0, 1, 1, 2])
 """Of the rates: orbital frequency; x and y of the frame's angular velocity; half sum and half difference of the spins' rates."""
@@ -187,6 +188,28 @@ def _rate(
                 out[j] -= share * y[j]
         else:
             out[5 + k : 8 + k] = 0.0
+
+
+@njit(nogil=True, fastmath=True)
+def mean_frequency(r: Rates, last: int, q: float, chi1: np.ndarray, chi2: np.ndarray) -> np.ndarray:
+    """Orbital frequency (last,) by the polynomials at the first nodes, the mean over the azimuth of the spins (3,) in the orbit.
+
+    It means the same for every orbital phase, as in LAL's orbit-averaged models.
+    """
+    size, out = r.monomials.first[1], np.zeros(last)
+    x, spins, values, mean = np.empty(7), np.empty(6), np.empty(len(r.monomials.exponents)), np.zeros(size)
+    for k in range(AZIMUTHS):
+        c, s = np.cos(2 * np.pi * k / AZIMUTHS), np.sin(2 * np.pi * k / AZIMUTHS)
+        spins[0], spins[1], spins[2] = c * chi1[0] - s * chi1[1], s * chi1[0] + c * chi1[1], chi1[2]
+        spins[3], spins[4], spins[5] = c * chi2[0] - s * chi2[1], s * chi2[0] + c * chi2[1], chi2[2]
+        variables(q, spins, x)
+        evaluate(r.monomials, x, values)
+        for j in range(size):
+            mean[j] += values[j] / AZIMUTHS
+    for i in range(last):
+        for j in range(size):
+            out[i] += r.coefficients[i, 0, j] * mean[j]
+    return out
 
 
 @njit(nogil=True)

@@ -11,10 +11,9 @@ import numpy as np
 
 from gwsurrogate_ml.jit import njit
 from gwsurrogate_ml.surrogate.aligned.compiled import Knots
-from gwsurrogate_ml.surrogate.precessing import coorbital, dynamics, polynomials
+from gwsurrogate_ml.surrogate.precessing import coorbital, dynamics
 from gwsurrogate_ml.surrogate.precessing.evolved import MARGIN, Evolved
 from gwsurrogate_ml.surrogate.precessing.polynomials import N_VARIABLES, SCALE_LOG_Q, SCALE_SPIN, Monomials
-from gwsurrogate_ml.surrogate.precessing.spins import turned_about_z
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.surrogate.precessing.modes import PrecessingModes
@@ -59,7 +58,7 @@ def tables(model: PrecessingModes) -> Tables:
         return cut, rows
 
     rates, rate_rows = by_kind([rates.coefficients for rates, _ in model.tables.sets], dynamics.KINDS, of_rates)
-    pieces = [pieces.coefficients[model.n_early :] for _, pieces in model.tables.sets]
+    pieces = [coorbital.full(pieces)[model.n_early :] for _, pieces in model.tables.sets]
     modes, piece_rows = by_kind(pieces, coorbital.kinds(), of_modes)
     return Tables(of_rates, of_modes, *(tuple(x) for x in (rates, rate_rows, modes, piece_rows)))  # type: ignore[arg-type]
 
@@ -343,29 +342,3 @@ def evolve(
             rows = states[j, begin:], rates[j, begin:]
             found[i] = Evolved(part.times[begin:], *rows, times[after:], frames[j, after:], coprecessing[j, after:])
     return found  # type: ignore[return-value]
-
-
-def reference_times(
-    model: PrecessingModes, q: np.ndarray, chi1: np.ndarray, chi2: np.ndarray, omega_ref: np.ndarray, said: str
-) -> np.ndarray:
-    """Times (N,) in M at which the orbital frequencies pass `omega_ref` (N,): `PrecessingModes.reference` of each."""
-    m, last, first = model.tables.near[0].monomials, int(np.searchsorted(model.nodes, 0.0)), int(np.argmax(model.known >= 1.0))
-    spins = turned_about_z(chi1, chi2)
-    n, azimuths = spins.shape[:2]
-    values = polynomials.table(m, np.repeat(q, azimuths), spins.reshape(-1, 6)).reshape(n, azimuths, -1).mean(1)
-    size, omega = int(m.first[1]), np.zeros((n, last - first))
-    for number, share in model.tables.shares(q).items():
-        found = values[:, :size] @ model.tables.sets[number][0].coefficients[first:last, 0, :size].T
-        omega += found if share is None else share[:, None] * found
-    gated = np.array([model.gate(a, b) > 0.0 for a, b in zip(chi1, chi2, strict=True)], bool)
-    usual = ~gated & (omega_ref > omega[:, 2]) & (omega_ref < omega[:, -1])
-    below = omega < omega_ref[:, None]
-    k = np.clip(below.shape[1] - np.argmax(below[:, ::-1], axis=1), 2, below.shape[1] - 2)
-    out, nodes = np.empty(n), model.nodes[first:last]
-    for i in range(n):
-        if usual[i]:
-            near = slice(k[i] - 2, k[i] + 2)
-            out[i] = dynamics.inverse_cubic(omega[i, near], nodes[near], omega_ref[i])
-        else:
-            out[i] = model.time_of(float(q[i]), chi1[i], chi2[i], float(omega_ref[i]), said)
-    return out

@@ -16,6 +16,7 @@ from gwsurrogate_ml.surrogate.precessing.modes import SEEN, PrecessingModes
 from gwsurrogate_ml.surrogate.precessing.orders import TOP
 from gwsurrogate_ml.surrogate.precessing.physical import Orbit, PhysicalWaveforms
 from gwsurrogate_ml.surrogate.precessing.remnant import PrecessingRemnant, remnant
+from gwsurrogate_ml.waveform.lal import spins_of_angles
 from gwsurrogate_ml.waveform.model import Grid, WaveformModel
 
 if TYPE_CHECKING:
@@ -215,13 +216,16 @@ class PrecessingSurrogate(WaveformModel):
         series.require_magnitudes(a_1, a_2)
         for name, value in (spins | {"theta_jn": theta_jn, "phase": phase, "luminosity_distance": luminosity_distance}).items():
             finite(value, name)
-        binary = PRECESSING.binaries(PRECESSING.theta({"chirp_mass": 1.0, "mass_ratio": 1.0} | spins))
-        binary = Binaries(np.array([mass_1]), np.array([mass_2]), binary.spin_1, binary.spin_2, binary.phi_jl)
         f_ref = f_min if f_ref is None else f_ref
         for name, value in (("f_min", f_min), ("f_ref", f_ref), ("mass_1", mass_1), ("mass_2", mass_2)):
             positive(value, name)
+        inclination, spin_1, spin_2 = spins_of_angles(mass_1, mass_2, **spins, theta_jn=theta_jn, f_ref=f_ref, phase=phase)
         start, plus, cross = self.strain(
-            **Orbit.of(binary, theta_jn, f_ref, phase)._asdict(),
+            mass_1=mass_1,
+            mass_2=mass_2,
+            inclination=inclination,
+            spin_1=spin_1,
+            spin_2=spin_2,
             luminosity_distance=luminosity_distance,
             phase=phase,
             f_min=f_min,

@@ -221,11 +221,7 @@ class PrecessingModes:
     def time_of(self, q: float, chi1: np.ndarray, chi2: np.ndarray, omega_ref: float, said: str) -> float:
         """When the orbital frequency is `omega_ref` (rad / M) if the spins are these then; all frames agree there."""
         last = int(np.searchsorted(self.nodes, 0.0))
-        turned = spins.turned_about_z(chi1[None], chi2[None])[0]
-        rates, _ = self.tables.at(q)
-        values = polynomials.table(rates.monomials, np.full(len(turned), q), turned).mean(axis=0)
-        size = int(rates.monomials.first[1])
-        omega = rates.coefficients[:last, 0, :size] @ values[:size]
+        omega = self.tables.mean_frequency(last, q, chi1, chi2)
         gate, first = self.gate(chi1, chi2), int(np.argmax(self.known >= 1.0))
         if gate > 0.0 or omega_ref <= omega[first + 2]:
             for first in (self.n_long, 0):
@@ -325,7 +321,7 @@ class PrecessingModes:
         start = max(int(np.searchsorted(self.nodes, min(t_ref, t_first), side="right")) - MARGIN, 0)
         start = min(start, len(self.nodes) - MARGIN)
         gate, along = self.gate(chi1, chi2), (q, float(chi1[2]), float(chi2[2]))
-        r, p = self.tables.at(q)
+        r, sets = self.tables.at(q)
         part = dynamics.Rates(
             r.times[start:], r.monomials, r.coefficients[start:], r.known[start:], r.forward[start:], r.backward[start:]
         )
@@ -343,12 +339,13 @@ class PrecessingModes:
                 z_1, z_2 = states[self.n_early - start, [7, 10]].tolist()
                 k = compiled.knots(self.aligned, q, z_1, z_2, begin)
         late = int(np.searchsorted(self.times, part.times[0] - 1e-9))
-        pieces = p._replace(coefficients=p.coefficients[late:], node=p.node[late:] - start, between=p.between[late:])
-        at = coorbital.states_at(pieces, part.times, states, rates)
+        p = sets[0][1]
+        node, between = p.node[late:] - start, p.between[late:]
+        at = coorbital.states_at(node, between, part.times, states, rates)
         modes = np.zeros((len(at), len(coorbital.MODES)), np.complex128)
-        coorbital.modes(pieces, q, at, max(self.n_early - late, 0), modes)
+        for share_of, p in sets:
+            coorbital.modes(p, q, at, late, max(self.n_early, late), share_of, modes)
         times, known = self.times[late:], self.known_modes[late:]
         if k is not None:
             self.mix(k, times, known, gate, modes)
-        frames = at[:, :4] / np.linalg.norm(at[:, :4], axis=1)[:, None]
-        return Evolved(part.times, states, rates, times, frames, modes)
+        return Evolved(part.times, states, rates, times, coorbital.unit_frames(at), modes)

@@ -26,7 +26,7 @@ SCALE_LOG_Q, SCALE_SPIN = np.log(2.0), 0.8
 
 
 class Monomials(NamedTuple):
-    """All monomials up to a degree, those of one kind side by side.
+    """All monomials up to a degree, those of one kind side by side, ascending in the degree of the spins.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def monomials(spins: int, total: int) -> Monomials:
     of_spins = [e for e in product(range(spins + 1), repeat=N_VARIABLES - 1) if sum(e) <= spins]
     every = np.array([(k, *e) for e in of_spins for k in range(total + 1 - sum(e))])
     kind = 2 * (every @ ODD_UNDER_EXCHANGE % 2) + every @ ODD_UNDER_REFLECTION % 2
-    exponents = every[np.lexsort((every.sum(axis=1), kind))]
+    exponents = every[np.lexsort((every.sum(axis=1), every[:, 1:].sum(axis=1), kind))]
     first = np.searchsorted(np.sort(kind), np.arange(5))
     where = {tuple(e): k for k, e in enumerate(exponents.tolist())}
     steps = []
@@ -64,6 +64,11 @@ def monomials(spins: int, total: int) -> Monomials:
         steps.append((k, where[tuple(e)], v))
     target, source, variable = np.array(steps).T
     return Monomials(exponents, first, target, source, variable, where[(0,) * N_VARIABLES])
+
+
+def up_to_spins(m: Monomials, kind: int, spins: int) -> int:
+    """How many monomials of a kind, the first ones, have a degree of at most `spins` in the spins."""
+    return int((m.exponents[m.first[kind] : m.first[kind + 1], 1:].sum(axis=1) <= spins).sum())
 
 
 @njit(nogil=True)

@@ -80,11 +80,11 @@ def batch(
 
     def work(part: slice) -> None:
         q = binaries.mass_1[part] / binaries.mass_2[part]
-        iota, chi1, chi2 = np.empty(len(q)), np.empty((len(q), 3)), np.empty((len(q), 3))
+        (iota, t_ref), (chi1, chi2) = np.empty((2, len(q))), np.empty((2, len(q), 3))
         for j, i in enumerate(range(part.start, part.stop)):
             iota[j], chi1[j], chi2[j] = spins_in_orbit(binaries[i : i + 1], float(theta[i]), f_ref, float(phase[i]))
             model.one(float(q[j]), chi1[j], chi2[j], {})
-        t_ref = many.reference_times(model, q, chi1, chi2, math.pi * f_ref * units[part], f"f_ref = {f_ref:g}")
+            t_ref[j] = model.time_of(float(q[j]), chi1[j], chi2[j], math.pi * f_ref * float(units[i]), f"f_ref = {f_ref:g}")
         first = start / units[part]
         for j, e in enumerate(many.evolve(model, q, chi1, chi2, t_ref, first)):
             i = part.start + j

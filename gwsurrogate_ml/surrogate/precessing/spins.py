@@ -35,17 +35,3 @@ def from_turned_frame(spin: np.ndarray, phase: float) -> np.ndarray:
     """A spin (3,) in a frame that is turned by `phase` about z."""
     c, s = math.cos(phase), math.sin(phase)
     return np.array([c * spin[0] + s * spin[1], c * spin[1] - s * spin[0], spin[2]])
-
-
-def turned_about_z(chi1: np.ndarray, chi2: np.ndarray) -> np.ndarray:
-    """Spins (N, n_azimuths, 6) of spins (N, 3) turned together about z.
-
-    The mean over them gives a frequency the same meaning for every orbital phase, as in LAL's orbit-averaged models.
-    """
-    angles = 2 * np.pi * np.arange(AZIMUTHS) / AZIMUTHS
-    out = np.zeros((len(chi1), AZIMUTHS, 6))
-    for k, spin in ((0, chi1), (3, chi2)):
-        out[:, :, k] = spin[:, :1] * np.cos(angles) - spin[:, 1:2] * np.sin(angles)
-        out[:, :, k + 1] = spin[:, :1] * np.sin(angles) + spin[:, 1:2] * np.cos(angles)
-        out[:, :, k + 2] = spin[:, 2:]
-    return out

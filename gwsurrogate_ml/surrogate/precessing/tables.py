@@ -71,14 +71,14 @@ class Tables:
 
         def pair(rates: np.ndarray, modes: np.ndarray) -> Pair:
             rates, modes = (np.concatenate([np.zeros((len(early), *x.shape[1:])), x]) for x in (rates, modes))
-            pieces = coorbital.table(of_modes, modes.astype(np.float32), nodes, times)
+            pieces = coorbital.table(of_modes, modes, nodes, times)
             return dynamics.Rates(nodes, of_rates, rates, known, *weights), pieces
 
         modes_beyond = np.zeros_like(tensors["modes"])
         modes_beyond[:, coorbital.beyond()] = tensors["modes_beyond"]
         self.near, self.beyond = pair(tensors["rates"], tensors["modes"]), pair(tensors["rates_beyond"], modes_beyond)
         self.sets = self.near, self.beyond
-        self._mixed = 1.0, self.near
+        self._mixed = 1.0, self.near[0]
 
     def share(self, q: float) -> float:
         """How much of SEOBNRv5PHM there is at the mass ratio `q`."""
@@ -93,15 +93,23 @@ class Tables:
         share = 0.5 - 0.5 * xp.cos(math.pi * way)
         return {0: 1.0 - share, 1: share}
 
-    def at(self, q: float) -> Pair:
-        """What to integrate and to evaluate for the mass ratio `q`."""
+    def mean_frequency(self, last: int, q: float, chi1: np.ndarray, chi2: np.ndarray) -> np.ndarray:
+        """Orbital frequency (last,) at the first nodes, averaged over the spins' azimuth: `dynamics.mean_frequency`."""
+        share = self.share(q)
+        parts = [
+            part * dynamics.mean_frequency(rates, last, q, chi1, chi2)
+            for part, (rates, _) in ((1.0 - share, self.near), (share, self.beyond))
+            if part
+        ]
+        return np.asarray(sum(parts[1:], parts[0]))
+
+    def at(self, q: float) -> tuple[dynamics.Rates, list[tuple[float, coorbital.Pieces]]]:
+        """What to integrate for the mass ratio `q`, and what to evaluate: each set's pieces with its share."""
         share = self.share(q)
         if share in (0.0, 1.0):
-            return self.beyond if share else self.near
-        mixed = self._mixed
-        if mixed[0] != q:
-            (rates, pieces), (other, others) = self.near, self.beyond
-            rates = rates._replace(coefficients=(1 - share) * rates.coefficients + share * other.coefficients)
-            of_both = np.float32(1 - share) * pieces.coefficients + np.float32(share) * others.coefficients
-            self._mixed = mixed = q, (rates, pieces._replace(coefficients=of_both))
-        return mixed[1]
+            rates, pieces = self.beyond if share else self.near
+            return rates, [(1.0, pieces)]
+        (rates, pieces), (other, others) = self.sets
+        if self._mixed[0] != q:
+            self._mixed = q, rates._replace(coefficients=(1 - share) * rates.coefficients + share * other.coefficients)
+        return self._mixed[1], [(1.0 - share, pieces), (share, others)]

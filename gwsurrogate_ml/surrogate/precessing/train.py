@@ -23,6 +23,8 @@ from gwsurrogate_ml.surrogate.precessing.modes import SEEN, PrecessingModes
 from gwsurrogate_ml.surrogate.precessing.polynomials import Monomials
 
 ALIGNED_BINARIES = 512
+ENOUGH = 2e-4
+"""Of the modes' norm: what a piece may lose for fewer powers of the spins."""
 
 
 class PrecessingConfig(Strict):
@@ -95,7 +97,8 @@ def states(data: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 def at_times(data: dict[str, np.ndarray]) -> np.ndarray:
     """States (N, n_t, 11) at the times of the modes, as the model finds them between its nodes."""
     table = coorbital.table(polynomials.monomials(1, 1), np.zeros((len(data["times"]), 0, 0)), data["nodes"], data["times"])
-    return np.stack([coorbital.states_at(table, data["nodes"], *row) for row in zip(*states(data), strict=True)])
+    rows = zip(*states(data), strict=True)
+    return np.stack([coorbital.states_at(table.node, table.between, data["nodes"], *row) for row in rows])
 
 
 def spins_at(data: dict[str, np.ndarray]) -> np.ndarray:
@@ -114,6 +117,30 @@ def fit(m: Monomials, table: np.ndarray, values: np.ndarray, kinds: np.ndarray) 
         columns = slice(m.first[kind], m.first[kind + 1])
         found = np.linalg.lstsq(table[:, columns], values[:, of_kind], rcond=1e-10)[0]
         out[of_kind, : len(found)] = found.T
+    return out
+
+
+def fit_pieces(m: Monomials, table: np.ndarray, values: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    """As `fit`, with the fewest powers of the spins that leave each column of `values` its error, to `ENOUGH` of their norm."""
+    enough = (ENOUGH * np.sqrt((values**2).sum(axis=1).mean())) ** 2
+    out = np.zeros((len(kinds), np.diff(m.first).max()))
+    for kind in range(4):
+        of_kind = np.flatnonzero(kinds == kind)
+        left: dict[int, np.ndarray] = {}
+        # From the highest degree in the spins down, for as long as it costs nothing.
+        for spins in range(int(m.exponents[:, 1:].sum(axis=1).max()), -1, -1):
+            size = polynomials.up_to_spins(m, kind, spins)
+            of_table = table[:, m.first[kind] : m.first[kind] + size]
+            found = np.linalg.lstsq(of_table, values[:, of_kind], rcond=1e-10)[0] if size else np.zeros((0, len(of_kind)))
+            error = ((of_table @ found - values[:, of_kind]) ** 2).mean(axis=0)
+            here = np.array([k not in left or error[i] <= left[k] + enough for i, k in enumerate(of_kind.tolist())], bool)
+            for i in np.flatnonzero(here):
+                left.setdefault(int(of_kind[i]), error[i])
+                out[of_kind[i]] = 0.0
+                out[of_kind[i], :size] = found[:, i]
+            of_kind = of_kind[here]
+            if not len(of_kind):
+                break
     return out
 
 
@@ -159,7 +186,7 @@ def fits(
     spins, kinds = spins_at(data), coorbital.kinds()[:-2]
     for i in range(len(data["times"])):
         pieces = coorbital.split(data["modes"][:, :, i : i + 1].astype(np.complex128))[..., 0]
-        modes.append(fit(of_modes, polynomials.table(of_modes, q, spins[:, i].copy()), pieces, kinds))
+        modes.append(fit_pieces(of_modes, polynomials.table(of_modes, q, spins[:, i].copy()), pieces, kinds))
         if progress:
             progress("fits", len(data["nodes"]) + i, total)
     last = of_aligned(of_modes, aligned, (float(q.min()), float(q.max())), chi_max, data["times"])

@@ -67,9 +67,10 @@ def test_beyond_simulations_it_gives_seobnrv5phms_modes(sur) -> None:
 
 def test_mass_ratios_between_simulations_and_what_is_beyond_are_mixed(sur) -> None:
     tables = sur.mode_model.tables
-    assert tables.at(2.0) is tables.near
-    assert tables.at(1.2) is tables.near
-    assert tables.at(2.5) is tables.beyond
+    for q, (rates, pieces) in ((2.0, tables.near), (1.2, tables.near), (2.5, tables.beyond)):
+        assert tables.at(q)[0] is rates
+        assert tables.at(q)[1] == [(1.0, pieces)]
+    assert [share for share, _ in tables.at(2.25)[1]] == pytest.approx([0.5, 0.5])
     middle = 0.5 * (tables.near[0].coefficients + tables.beyond[0].coefficients)
     np.testing.assert_allclose(tables.at(2.25)[0].coefficients, middle, atol=1e-15)
     t = np.linspace(-4000.0, 90.0, 500)

@@ -78,6 +78,19 @@ def test_a_planted_polynomial_is_found_and_keeps_its_kinds() -> None:
         assert not row[len(coefficients) :].any()
 
 
+def test_pieces_take_no_more_powers_of_the_spins_than_they_need() -> None:
+    m, rng = polynomials.monomials(2, 4), np.random.default_rng(3)
+    q, spins = rng.uniform(1, 2, 400), rng.uniform(-0.5, 0.5, size=(400, 6))
+    table, kinds = polynomials.table(m, q, spins), np.array([0, 0, 0, 1])
+    planted = [rng.normal(size=polynomials.up_to_spins(m, kind, degree)) for kind, degree in zip(kinds, (2, 1, 0, 1), strict=True)]
+    values = np.stack([table[:, m.first[k] : m.first[k] + len(c)] @ c for k, c in zip(kinds, planted, strict=True)], axis=1)
+    values[:, 1] += 1e-5 * table[:, m.first[1] - 1]
+    found = train.fit_pieces(m, table, values, kinds)
+    assert coorbital.used(found[None])[0].tolist() == [len(c) for c in planted]
+    for row, coefficients in zip(found, planted, strict=True):
+        np.testing.assert_allclose(row[: len(coefficients)], coefficients, atol=1e-4)
+
+
 def test_rates_of_a_set_are_those_that_the_dynamics_integrates(model) -> None:
     data = made_by(model, 2, (1.0, 2.0), 1)
     states, rates = train.states(data)
