@@ -71,6 +71,8 @@ def precessing_section(part: Report, along: Report) -> list[str]:
     theirs = min(fit["held_out"]["SXS"]["rms"] for fit in part["published"].values())
     one = next(member for member in members if member["constants"] == 1)
     ours = part["retrained"]["held_out"]["SXS"]
+    gain = part["spins to merger"]
+    changes = ", ".join(f"{name} {gain['given'][name]:.1e} and {gain['evolved'][name]:.1e}" for name in gain["given"])
     runs = f"{part['n_test']['SXS']} SXS runs, {part['n_test']['RIT']} RIT runs"
     lines = [
         "",
@@ -87,8 +89,7 @@ def precessing_section(part: Report, along: Report) -> list[str]:
         f"- Shortest within {100 * SLACK:.0f} % of the best (on the training runs): g = `{chosen['formula']}`.",
         f"- One constant, g = `{one['formula']}`, leaves an RMS error of {one['held_out']['SXS']['rms']:.1e} on held-out SXS runs;",
         f"  the best of the published fits {theirs:.1e}; `gw.load_remnant()`, trained anew without them, {ours['rms']:.1e}.",
-        "- Longer formulas stay at that error, as does the model. The likely cause: spins turn between the reference time and",
-        "  merger, and the table of SXS runs does not say at which frequency its spins hold, so that they cannot be carried on.",
+        "- Longer formulas stay at that error, as does the model.",
         "",
         f"Length and constants are those of g; f adds {along['length']} and {along['constants']}.",
         "",
@@ -108,8 +109,10 @@ def precessing_section(part: Report, along: Report) -> list[str]:
         f"Held out: {runs} in {part['clusters']['test']} clusters; {part['n_train']} runs in {part['clusters']['train']} clusters",
         f"for training; {part['clusters']['with aligned runs']} of the held-out clusters hold aligned runs, which f saw. "
         "Published fits saw many of the runs. They",
-        "are given the spins that the formulas are given; parameter estimation evolves spins to merger before it uses such fits,",
-        "which the table of SXS runs does not allow.",
+        "are given the spins that the formulas are given; parameter estimation evolves spins to merger before it uses such fits.",
+        f"On the {gain['n']} RIT runs whose frequency is known that changes little:",
+        changes,
+        "(RMS, as given and evolved to r = 6 M). The table of SXS runs holds no frequency.",
         "",
         "Recoil of precessing binaries has no formula here: along L it goes as the cosine of an angle of the in-plane spins at",
         "merger, which no table holds, and only RIT runs have recoils. `gw.load_remnant()` gives the distribution over that angle.",
