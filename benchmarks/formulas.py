@@ -3,7 +3,7 @@
     pip install "gwsurrogate-ml[formulas]"
     python -m data_prep remnants --out FOLDER
     python benchmarks/formulas.py --runs FOLDER/remnants.npz [--generations 40] [--out benchmarks/results]
-        [--page docs/models/formulas.md]
+    python benchmarks/formulas_card.py  # writes docs/models/formulas.md
 
 Physics is put in first, so that every formula has the test-particle limit and exchange symmetry exactly:
     final spin        chi_f = s + eta f,     s = (m1^2 chi1 + m2^2 chi2) / M^2
@@ -12,6 +12,7 @@ Physics is put in first, so that every formula has the test-particle limit and e
 and f is sought in eta, chi_eff and d = sqrt(1 - 4 eta) chi_a, chi_a = (chi1 - chi2) / 2, by pyoperon (NSGA-II on error and
 length; a fixed number of generations, so that a seed gives the same formulas). The constants of each formula are then
 refined on the quantity itself. One fifth of the clusters of runs is held out from all of this; errors are theirs.
+Spins with components in the plane: `formulas_precessing.py`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import contextlib
 import io
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.surrogate.remnant.train import folds, load_runs
 
 log = logging.getLogger(__name__)
-NAMES = ("eta", "chi_eff", "d")
+NAMES = ("eta", "chi_eff", "d", "u")
+"""Variables by column of the inputs; the last one is of precessing spins only."""
 SYMBOLS = {name: sympy.Symbol(name, real=True) for name in NAMES}
 LUMINOSITY_UNIT = 3.62825e59 / 1e56
 TARGETS = {
@@ -69,8 +71,13 @@ def table(path: Path, target: str) -> dict[str, np.ndarray]:
     }
 
 
+def variables(x: np.ndarray) -> list[sympy.Symbol]:
+    """The symbols of the columns of `x` (N, k)."""
+    return [SYMBOLS[name] for name in NAMES[: x.shape[1]]]
+
+
 def search(x: np.ndarray, y: np.ndarray, generations: int, seed: int) -> list[sympy.Expr]:
-    """Formulas for `y` (N,) in the columns of `x` (N, 3), from short to long, by pyoperon."""
+    """Formulas for `y` (N,) in the columns of `x` (N, k), from short to long, by pyoperon."""
     from pyoperon.sklearn import SymbolicRegressor
 
     regressor = SymbolicRegressor(
@@ -89,7 +96,7 @@ def search(x: np.ndarray, y: np.ndarray, generations: int, seed: int) -> list[sy
         random_state=seed,
     )
     regressor.fit(x, y)
-    names = {f"X{i + 1}": SYMBOLS[name] for i, name in enumerate(NAMES)}
+    names = {f"X{i + 1}": symbol for i, symbol in enumerate(variables(x))}
     front = sorted(regressor.pareto_front_, key=lambda member: member["length"])
     found = []
     for member in front:
@@ -132,7 +139,7 @@ def refine(formula: sympy.Expr, data: dict[str, np.ndarray], weight: np.ndarray)
     shape, symbols, start = parametrise(formula)
     if not symbols:
         return formula
-    function = sympy.lambdify([*SYMBOLS.values(), *symbols], shape, "numpy")
+    function = sympy.lambdify([*variables(data["x"]), *symbols], shape, "numpy")
 
     def residual(c: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
@@ -150,10 +157,14 @@ def refine(formula: sympy.Expr, data: dict[str, np.ndarray], weight: np.ndarray)
 
 def evaluate(formula: sympy.Expr, data: dict[str, np.ndarray]) -> np.ndarray:
     """The quantity (N,) that `formula` predicts; NaN where it is not defined."""
-    function = sympy.lambdify(list(SYMBOLS.values()), formula, "numpy")
+    return data["offset"] + data["factor"] * values(formula, data["x"])
+
+
+def values(formula: sympy.Expr, x: np.ndarray) -> np.ndarray:
+    """f (N,) at the inputs `x` (N, k); NaN where it is not defined."""
+    function = sympy.lambdify(variables(x), formula, "numpy")
     with np.errstate(all="ignore"):
-        f = np.broadcast_to(np.asarray(function(*data["x"].T), dtype=float), data["value"].shape)
-    return data["offset"] + data["factor"] * f
+        return np.broadcast_to(np.asarray(function(*x.T), dtype=float), len(x))
 
 
 def bounded(formula: sympy.Expr, limit: float, n: int = 20_000) -> bool:
@@ -161,10 +172,8 @@ def bounded(formula: sympy.Expr, limit: float, n: int = 20_000) -> bool:
     rng = np.random.default_rng(0)
     q, z1, z2 = 10 ** rng.uniform(0, 4, n), *np.clip(rng.uniform(-1.2, 1.2, (2, n)), -1, 1)
     m1, m2 = q / (1 + q), 1 / (1 + q)
-    function = sympy.lambdify(list(SYMBOLS.values()), formula, "numpy")
-    with np.errstate(all="ignore"):
-        f = np.asarray(function(m1 * m2, m1 * z1 + m2 * z2, (m1 - m2) * 0.5 * (z1 - z2)), dtype=float)
-    return bool(np.all(np.abs(f) < limit))
+    x = np.stack([m1 * m2, m1 * z1 + m2 * z2, (m1 - m2) * 0.5 * (z1 - z2)], axis=1)
+    return bool(np.all(np.abs(values(formula, x)) < limit))
 
 
 def length(formula: sympy.Expr) -> int:
@@ -224,39 +233,70 @@ def front(candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return kept
 
 
+def candidates(
+    train: dict[str, np.ndarray],
+    chosen: np.ndarray,
+    weight: np.ndarray,
+    generations: int,
+    seeds: int,
+    sound: Callable[[sympy.Expr], bool],
+    simple: Sequence[sympy.Expr] = (),
+) -> list[dict[str, Any]]:
+    """Formulas that are `sound`, `simple` ones and those searched for on the rows `chosen`, refined on all training runs."""
+    y = (train["value"] - train["offset"])[chosen] / train["factor"][chosen]
+    raw = list(simple)
+    for seed in range(seeds):
+        found = search(train["x"][chosen], y, generations, seed)
+        log.info("seed %d found %d formulas", seed, len(found))
+        raw += map(normalise, found)
+    out = []
+    for start in raw:
+        formula = refine(start, train, weight)
+        deviation = evaluate(formula, train) - train["value"]
+        if np.all(np.isfinite(deviation)) and sound(formula):
+            out.append(
+                {
+                    "formula": formula,
+                    "length": length(formula),
+                    "constants": len(formula.atoms(sympy.Float)),
+                    "train_rms": weighted_rms(deviation, weight),
+                }
+            )
+    return out
+
+
+def weighted_rms(deviation: np.ndarray, weight: np.ndarray) -> float:
+    """Root mean square in units of the quantity, for runs of the worse catalogue."""
+    return float(np.sqrt(np.mean((deviation * weight) ** 2)) / weight.min())
+
+
+def shown(members: list[dict[str, Any]], test: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Members of a front, simplified, as text, with their errors on held-out runs."""
+    out = []
+    for member in members:
+        short = sympy.simplify(member["formula"])
+        if length(short) < member["length"]:
+            member |= {"formula": short, "length": length(short)}
+        out.append({**member, "formula": str(member["formula"]), "held_out": errors(evaluate(member["formula"], test), test)})
+    return out
+
+
+def weights(train: dict[str, np.ndarray]) -> np.ndarray:
+    """Weights (N,): runs of the better catalogue count more; the scale of the robust loss keeps a few bad ones from ruling."""
+    return np.where(train["code"] == "SXS", 2.0, 1.0) / (0.01 * np.std(train["value"]))
+
+
 def study(path: Path, target: str, generations: int, seeds: int) -> dict[str, Any]:
     """Pareto front and published fits for one target."""
     data = table(path, target)
     held = folds(data["cluster"], 5, seed=1) == 0
     train, test = subset(data, ~held), subset(data, held)
-    y = (train["value"] - train["offset"]) / train["factor"]
-    # Runs of the better catalogue count more; a tenth of the spread keeps a few bad ones from ruling.
-    weight = np.where(train["code"] == "SXS", 2.0, 1.0) / (0.01 * np.std(train["value"]))
-    candidates = []
-    for seed in range(seeds):
-        found = search(train["x"], y, generations, seed)
-        log.info("%s: seed %d found %d formulas", target, seed, len(found))
-        for raw in found:
-            formula = refine(normalise(raw), train, weight)
-            deviation = evaluate(formula, train) - train["value"]
-            if np.all(np.isfinite(deviation)) and bounded(formula, 3 * np.max(np.abs(y))):
-                candidates.append(
-                    {
-                        "formula": formula,
-                        "length": length(formula),
-                        "constants": len(formula.atoms(sympy.Float)),
-                        "train_rms": float(np.sqrt(np.mean((deviation * weight) ** 2)) / weight.min()),
-                    }
-                )
-    members = []
-    for member in front(candidates):
-        short = sympy.simplify(member["formula"])
-        if length(short) < member["length"]:
-            member |= {"formula": short, "length": length(short)}
-        held_out = errors(evaluate(member["formula"], test), test)
-        members.append({**member, "formula": str(member["formula"]), "held_out": held_out})
-    theirs = published(target, train)[RIVAL] - train["value"]
-    rival = float(np.sqrt(np.mean((theirs * weight) ** 2)) / weight.min())
+    weight = weights(train)
+    limit = 3 * np.max(np.abs((train["value"] - train["offset"]) / train["factor"]))
+    log.info(target)
+    found = candidates(train, np.arange(len(train["q"])), weight, generations, seeds, lambda f: bounded(f, limit))
+    members = shown(front(found), test)
+    rival = weighted_rms(published(target, train)[RIVAL] - train["value"], weight)
     chosen = next((i for i, member in enumerate(members) if member["train_rms"] < rival), len(members) - 1)
     fits = {
         name: {"constants": PUBLISHED_CONSTANTS.get(name), "held_out": errors(value, test)}
@@ -273,87 +313,12 @@ def study(path: Path, target: str, generations: int, seeds: int) -> dict[str, An
     }
 
 
-def figure(report: dict[str, Any], path: Path) -> None:
-    """Held-out error against length for each target, published fits as horizontal lines."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    drawn, axes = plt.subplots(1, len(TARGETS), figsize=(13, 4.2), constrained_layout=True)
-    for axis, target in zip(axes, TARGETS, strict=True):
-        part = report["targets"][target]
-        code = "RIT" if target == "peak_luminosity" else "SXS"
-        lengths = [member["length"] for member in part["front"]]
-        axis.plot(lengths, [member["held_out"][code]["rms"] for member in part["front"]], "ko-", label="formulas, RMS")
-        for (name, fit), style in zip(part["published"].items(), ("--", ":", "-.", (0, (5, 1))), strict=False):
-            axis.axhline(fit["held_out"][code]["rms"], color="0.4", ls=style, label=f"{name}, RMS")
-        axis.set(yscale="log", xlabel="length (nodes)", title=f"{target.replace('_', ' ')} ({code}, held out)")
-        axis.legend(fontsize=8)
-    axes[0].set_ylabel("error (dimensionless)")
-    temporary = path.with_suffix(".tmp.png")
-    drawn.savefig(temporary, dpi=110)
-    temporary.replace(path)
-    plt.close(drawn)
-
-
-def page(report: dict[str, Any]) -> str:
-    """The documentation page: the front of each target beside published fits, on held-out runs."""
-    lines = [
-        "# Formulas for the remnant",
-        "",
-        "Short formulas for aligned spins, found by symbolic regression (pyoperon) on cleaned SXS and RIT runs, simplified with",
-        "sympy. `benchmarks/formulas.py` writes this page; errors are those on runs whose whole parameter cluster was held out",
-        f"({report['held_out']}). Published fits are evaluated on",
-        "the same runs, many of which they were made from.",
-        "",
-        f"The shortest that beat {RIVAL} (on the training runs):",
-        "",
-        *(
-            f"- {target.replace('_', ' ')}: {part['form']}, f = `{part['front'][part['chosen']]['formula']}`"
-            for target, part in report["targets"].items()
-        ),
-        "",
-        "- m1 + m2 = 1, eta = m1 m2, chi_eff = m1 chi1 + m2 chi2, d = (m1 - m2) (chi1 - chi2) / 2,",
-        "  s = m1^2 chi1 + m2^2 chi2; spins along the orbital angular momentum.",
-        "- Exchange of the bodies changes none of these, hence no formula.",
-        "- As eta tends to 0: final spin to chi1, final mass to M, luminosity to 0, for every formula.",
-        "- Length counts the nodes of the expression for f. `gw.load_remnant()` is about ten times as accurate, and covers",
-        "  general spins, recoil and errors.",
-        "",
-        "![Error against length](../../benchmarks/results/formulas.png)",
-    ]
-    for target, part in report["targets"].items():
-        code = "RIT" if target == "peak_luminosity" else "SXS"
-        lines += ["", f"## {target.replace('_', ' ').capitalize()}: {part['form']}", ""]
-        lines += [f"| f | length | constants | RMS error, held-out {code} runs | median | largest |", "|---" * 6 + "|"]
-        for member in part["front"]:
-            e = member["held_out"][code]
-            lines.append(
-                f"| `{member['formula']}` | {member['length']} | {member['constants']} | {e['rms']:.1e} | {e['median']:.1e} | "
-                f"{e['max']:.1e} |"
-            )
-        for name, fit in part["published"].items():
-            e = fit["held_out"][code]
-            count = fit["constants"] or ""
-            lines.append(f"| {name} (published) | | {count} | {e['rms']:.1e} | {e['median']:.1e} | {e['max']:.1e} |")
-        lines += ["", f"{part['n_test'][code]} held-out {code} runs, {part['n_train']} for training."]
-    lines += [
-        "",
-        "Published: UIB2016: Jimenez-Forteza et al. (arXiv:1611.00332), peak luminosity Keitel et al. (arXiv:1612.09566);",
-        "HBR2016: Hofmann, Barausse & Rezzolla (arXiv:1605.01938); HL2016: Healy & Lousto (arXiv:1610.09713); all from",
-        "lalinference's nrutils.",
-    ]
-    return "\n".join(lines) + "\n"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, required=True, help="remnants.npz of `python -m data_prep remnants`")
     parser.add_argument("--generations", type=int, default=40, help="generations of each search")
     parser.add_argument("--seeds", type=int, default=2, help="independent searches for each target")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    parser.add_argument("--page", type=Path, help="where to write the documentation page")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     report = {
@@ -367,9 +332,6 @@ def main() -> None:
     }
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "formulas.json").write_text(json.dumps(report, indent=1) + "\n")
-    figure(report, arguments.out / "formulas.png")
-    if arguments.page:
-        arguments.page.write_text(page(report))
     for target, part in report["targets"].items():
         print(target, part["form"])
         for member in part["front"]:
