@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gwsurrogate_ml.inference.result import nuisances
+from gwsurrogate_ml.inference.result import glitches, nuisances
 from gwsurrogate_ml.inference.result.residual import GLITCH
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def flags(result: Result) -> list[str]:
             "hardly more than the prior"
         )
     found += cut_off(result.posterior, _bounds(result))
-    found += nuisances.flags(result)
+    found += nuisances.flags(result) + glitches.flags(result)
     checks = result.meta.get("checks", {})
     residual, second, glitch = (checks.get(name) for name in ("residual", "second_signal", "glitch"))
     if glitch and glitch["snr"] ** 2 > GLITCH:

@@ -120,12 +120,6 @@ def summary(result: Result) -> dict[str, Any]:
     return out
 
 
-def require_no_glitch(result: Result, what: str) -> None:
-    """Raise ConfigError if a glitch was integrated, which `what` leaves out."""
-    if "glitch" in result.meta:
-        raise ConfigError(f"a glitch is integrated in this result, {what} leaves it out: analyse anew")
-
-
 def flags(result: Result) -> list[str]:
     """What the integral over glitches says against a result."""
     out = []
