@@ -5,8 +5,8 @@
 FOLDER is the shared data: its strain files give noise off the events, as in benchmarks/flags.py, its table of O3's glitches the
 blips: shape and signal-to-noise ratio (8 to 100) of a random row, a random phase, 0 to 200 ms before the merger in H1. Binaries
 come from the estimator's prior with a network signal-to-noise ratio of 8 to 40. Each is analysed without the blip, with it, and
-with it and ``glitch="H1"``; every fourth also with ``glitch="H1"`` where there is none. Shift: of the median against the analysis without the
-blip, over its standard deviation. Writes benchmarks/results/glitch.json and glitch.md, and goes on from them.
+with it and ``glitch="H1"``; every fourth also with ``glitch="H1"`` where there is none. Shift: of the median against the
+analysis without the blip, over its standard deviation. Writes benchmarks/results/glitch.json and glitch.md, and goes on from them.
 """
 
 from __future__ import annotations

@@ -16,8 +16,7 @@ from scipy.special import logsumexp
 
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.nuisances.glitch_prior import AmplitudePrior, GlitchPrior, unit_white
-from gwsurrogate_ml.inference.sampling.rounds import tempering
-from gwsurrogate_ml.inference.weights import effective_size, resample
+from gwsurrogate_ml.inference.weights import effective_size, resample, tempering
 
 N_POINTS = 1024
 N_SHAPES, N_CENTRES = 128, 256
