@@ -125,7 +125,8 @@ def flags(result: Result) -> list[str]:
         found.append(
             f"glitch: {glitch['detector']} has an excess of signal-to-noise ratio {glitch['snr']:.1f} at {glitch['start']:+.2f} s "
             f"from the merger, {glitch['f_low']:g} to {glitch['f_high']:g} Hz, which no waveform of the model explains: evidence, "
-            "sky position and distance may be off; subtract it, or analyse a segment or band without it"
+            "sky position and distance may be off; subtract it, analyse a segment or band without it, or one near the merger with "
+            f"glitch={glitch['detector']!r} (--glitch {glitch['detector']})"
         )
     if residual and residual["p_value"] < POOR_RESIDUAL:
         found.append(
