@@ -215,7 +215,8 @@ class _Glitches:
         log_integral = np.stack([g.log_integral for g in found])
         both = _either(log_integral)
         present = np.log(rng.random(both.shape)) < log_integral - np.log(2) - both
-        columns, log_likelihood = {}, without.copy()
+        columns: dict[str, np.ndarray] = {}
+        log_likelihood = without.copy()
         for name, window, there, g in zip(self.names, self.windows.values(), present, found, strict=True):
             shapes = np.where(there[:, None], g.shape, self.prior.draw(n, rng))
             values = (
@@ -275,5 +276,5 @@ def _concluded(
     clean = replace(segment, strain=segment.strain - strain_of(likelihood, best, glitches.names)[0])
     row = {name: float(best[name].iloc[0]) for name in parameters_of(best)}
     checks = examine(SegmentLikelihood(clean, likelihood.model), row, templates(likelihood, prior))
-    k = max(out.pareto_k, *(r.pareto_k for r in results))
-    return replace(out, pareto_k=k, meta=out.meta | {"checks": checks})
+    pareto_k = max(out.pareto_k, *(r.pareto_k for r in results))
+    return replace(out, pareto_k=pareto_k, meta=out.meta | {"checks": checks})

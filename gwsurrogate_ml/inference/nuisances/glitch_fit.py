@@ -122,7 +122,7 @@ def _fit(
             gain[left < 1 - ALIKE] = -np.inf
             j = int(np.argmax(gain))
             if gain.flat[j] > best[0]:
-                best = float(gain.flat[j]), (i, t_h, *np.unravel_index(j, gain.shape))
+                best = float(gain.flat[j]), (i, t_h, j // gain.shape[1], j % gain.shape[1])
     i, t_h, s, k = best[1]
     f = likelihood.frequencies[likelihood.band]
     unit = white[i] / sigma[i] * np.exp(-2j * np.pi * f * t_h / rate)
