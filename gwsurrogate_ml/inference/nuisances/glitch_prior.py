@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,12 +96,6 @@ class GlitchPrior:
         of_kind = np.stack([of_component[self.kind == k].sum(axis=0) for k in range(len(self.variances))])
         shares = (of_kind / of_kind.sum(axis=0))[:, :, None] * self.amplitude_shares[:, None]
         return np.ascontiguousarray(shares.transpose(1, 0, 2).reshape(len(shapes), -1))
-
-    @cached_property
-    def marginal(self) -> AmplitudePrior:
-        """The amplitudes of all kinds together."""
-        of_kind = np.array([self.shares[self.kind == k].sum() for k in range(len(self.variances))])
-        return AmplitudePrior((of_kind[:, None] * self.amplitude_shares).ravel()[None], self.variances.ravel())
 
 
 @dataclass(frozen=True, eq=False)
