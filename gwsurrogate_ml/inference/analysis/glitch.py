@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -270,7 +270,7 @@ def _concluded(
         log_evidence_error=float(np.mean([r.log_evidence_error for r in results])),
         extrinsic_ess=float(np.mean([r.extrinsic_ess for r in results])),
     )
-    meta = {"glitch": {"detectors": about, "drawn_from": drawn_from}}
+    meta = {"glitch": {"detectors": about, "drawn_from": drawn_from}, "seed": seed, "options": asdict(options)}
     out = reweighted(base, new, weighed.log_weights, meta, seed + 6)
     best = out.posterior.iloc[[int(np.argmax(out.posterior["log_likelihood"]))]]
     clean = replace(segment, strain=segment.strain - strain_of(likelihood, best, glitches.names)[0])
