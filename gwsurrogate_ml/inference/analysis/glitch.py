@@ -31,7 +31,7 @@ from gwsurrogate_ml.inference.result.residual import examine
 from gwsurrogate_ml.inference.result.reweight import reweighted
 from gwsurrogate_ml.inference.sampling.checkpoint import clear
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, check_edges
-from gwsurrogate_ml.inference.weights import effective_size, log_sum, mixture_log_density, resample
+from gwsurrogate_ml.inference.weights import effective_size, log_sum, mixture_log_density, resample, summarise
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ def sample_with_glitch(
     -------
     Result
         its posterior has the columns of `COLUMNS` of each glitch, `log_likelihood` is the likelihood there; `sample_efficiency`
-        and `n_draws` are those of the re-weighting. ``meta["glitch"]`` holds the log Bayes factor and the probability of a glitch
+        and `n_draws` are those of the re-weighting. ``meta["glitch"]`` holds the log Bayes factor and the probability of a glitch,
+        and the log Bayes factor of a signal against noise that may have the same glitch
 
     Raises
     ------
@@ -176,6 +177,12 @@ class _Glitches:
             weighed = self.weigh(runs, points, rng, most=PROBE)
             likely = few.iloc[resample(weighed.log_weights, RESIDUALS, rng)]
         return points, weighed
+
+    def alone(self, rng: np.random.Generator) -> float:
+        """Log likelihood ratio of the data without a signal, the glitches integrated, to noise."""
+        data = self.likelihood.strain[None]
+        points = [choose_points(self.likelihood, d, self.prior, window, data, rng) for d, window in self.windows.items()]
+        return float(sum(_either(p(data, rng).log_integral)[0] for p in points))
 
     def weigh(
         self,
@@ -259,7 +266,7 @@ def _concluded(
         about[name] = {
             "window": [segment.start_time + t for t in window],
             "log_bayes_factor": log_sum(others + weighed.log_integral[k]) - log_sum(others),
-            "probability": float(weights @ np.exp(weighed.log_integral[k] - np.logaddexp(0.0, weighed.log_integral[k]))),
+            "probability": min(float(weights @ np.exp(-np.logaddexp(0.0, -weighed.log_integral[k]))), 1.0),
             "effective_points": float(weights @ weighed.effective[k]),
         }
     drawn_from = [{name: getattr(r, name) for name in ("n_draws", "sample_efficiency", "pareto_k")} for r in results]
@@ -270,7 +277,10 @@ def _concluded(
         log_evidence_error=float(np.mean([r.log_evidence_error for r in results])),
         extrinsic_ess=float(np.mean([r.extrinsic_ess for r in results])),
     )
-    meta = {"glitch": {"detectors": about, "drawn_from": drawn_from}, "seed": seed, "options": asdict(options)}
+    # Of the signal, beside noise that may have the same glitches: against noise alone a glitch would pass for one.
+    signal = summarise(weighed.log_weights).log_evidence - glitches.alone(np.random.default_rng([seed, 74]))
+    about_all = {"detectors": about, "drawn_from": drawn_from, "signal_log_bayes_factor": signal}
+    meta = {"glitch": about_all, "seed": seed, "options": asdict(options)}
     out = reweighted(base, new, weighed.log_weights, meta, seed + 6)
     best = out.posterior.iloc[[int(np.argmax(out.posterior["log_likelihood"]))]]
     clean = replace(segment, strain=segment.strain - strain_of(likelihood, best, glitches.names)[0])

@@ -21,6 +21,8 @@ COLUMNS = ("snr", "phase", "time", "frequency", "bandwidth")
 gbw."""
 DRAWS = 300
 """Draws behind a band."""
+UNSURE = 3.0
+"""Log Bayes factor of a signal, against a glitch alone, below which a flag is raised."""
 FEW_POINTS = 20
 """Effective points of the integral, posterior mean, below which a flag is raised."""
 
@@ -129,4 +131,6 @@ def flags(result: Result) -> list[str]:
                 f"rough integral over {name}'s glitch: {points:.0f} effective points a draw; intervals and its probability "
                 "are rough: analyse anew with another seed and compare"
             )
+    if (signal := result.meta.get("glitch", {}).get("signal_log_bayes_factor", np.inf)) < UNSURE:
+        out.append(f"no signal: the log Bayes factor against noise with a glitch is {signal:.1f}; all there is may be the glitch")
     return out

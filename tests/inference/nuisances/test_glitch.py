@@ -140,6 +140,7 @@ def test_posterior_with_a_glitch(spoiled: SegmentLikelihood, clean: SegmentLikel
     p, about = result.posterior, summary(result)["H1"]
     assert about["probability"] > 0.999
     assert about["log_bayes_factor"] > 50
+    assert 50 < result.meta["glitch"]["signal_log_bayes_factor"] < result.log_bayes_factor - 50
     assert np.quantile(p[column("H1", "snr")], 0.001) < SNR < np.quantile(p[column("H1", "snr")], 0.999)
     assert abs(about["time"]["median"] - spoiled.segment.start_time - at) < 1e-3
     # The columns say what the likelihood was taken of: signal and glitch in the true data.
