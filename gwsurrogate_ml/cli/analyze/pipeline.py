@@ -130,7 +130,7 @@ def _sample(
     from gwsurrogate_ml.inference.nuisances.glitch_prior import requested_glitches
     from gwsurrogate_ml.inference.nuisances.prior import requested
 
-    cut = {
+    cut: dict[str, Any] = {
         "duration": settings.duration,
         "f_min": settings.f_min,
         "f_max": settings.f_max,
