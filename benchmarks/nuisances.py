@@ -33,8 +33,7 @@ from gwsurrogate_ml.inference.nuisances.integral import Integrated, NuisanceInte
 from gwsurrogate_ml.inference.nuisances.prior import Nuisances
 from gwsurrogate_ml.inference.nuisances.softened import softened
 from gwsurrogate_ml.inference.result.nuisances import FAR, log_ratio
-from gwsurrogate_ml.inference.sampling.rounds import tempering
-from gwsurrogate_ml.inference.weights import effective_size
+from gwsurrogate_ml.inference.weights import effective_size, tempering
 
 GPS = 1187008882.4
 AMPLITUDE, PHASE = 0.2, float(np.radians(20.0))

@@ -11,6 +11,7 @@ from pathlib import Path
 from data_prep import (
     eob,
     eob_at_nr,
+    glitches,
     inspiral,
     inspiral_truth,
     nr_training,
@@ -98,6 +99,9 @@ def _parser() -> argparse.ArgumentParser:
         default=remnants.RemnantConfig.missing_eccentricity,
         help="what becomes of runs whose eccentricity is not known",
     )
+    command = commands.add_parser("glitch-prior", help="the shipped prior on glitches from a table of real ones")
+    command.add_argument("--data", type=Path, default=DATA)
+    command.add_argument("--out", type=Path, required=True, help="a .json file")
     return parser
 
 
@@ -130,6 +134,8 @@ def main(arguments: list[str] | None = None) -> None:
     elif given.command == "remnants":
         config = remnants.RemnantConfig(missing_eccentricity=given.missing_eccentricity)
         remnants.build(given.data, given.out, config)
+    elif given.command == "glitch-prior":
+        glitches.build(given.data, given.out)
     else:
         sources = [_source(given)] if given.kind else settings.sources or [Source("tables", str(given.data))]
         beside = settings.nr_folder

@@ -121,6 +121,32 @@ def parse_waveform_error(text: str | None) -> str | tuple[float, float] | None:
     return amplitude, phase
 
 
+def parse_glitch(words: Sequence[str]) -> dict[str, float | None]:
+    """GPS time of each detector's glitch, None where it is not given, from the words of `--glitch`.
+
+    Raises
+    ------
+    ConfigError
+        if a time is no number, or a detector comes twice
+
+    Examples
+    --------
+    >>> parse_glitch(["H1", "L1=1126259462.3"])
+    {'H1': None, 'L1': 1126259462.3}
+    """
+    out: dict[str, float | None] = {}
+    for word in words:
+        detector, equals, text = word.partition("=")
+        require_capitals("--glitch", detector)
+        if detector in out:
+            raise ConfigError(f"--glitch names {detector} twice: one glitch a detector is integrated")
+        try:
+            out[detector] = float(text) if equals else None
+        except ValueError:
+            raise ConfigError(f"--glitch {word!r}: write DETECTOR, or DETECTOR=TIME with a GPS time in s") from None
+    return out
+
+
 def parse_prior(words: Sequence[str]) -> dict[str, Any]:
     """Fields of `BinaryPrior` from ``NAME=LOW,HIGH`` words, ``spins=KIND``, and bilby's prior files; later words win.
 

@@ -20,6 +20,7 @@ from gwsurrogate_ml.cli.options import (
     Seed,
     Workers,
     parse_detectors,
+    parse_glitch,
     parse_prior,
     parse_waveform_error,
 )
@@ -90,6 +91,14 @@ def analyze(
             help="Integrate errors of the waveform: surrogate (its own estimate), or AMPLITUDE,PHASE (relative, rad).",
         ),
     ] = None,
+    glitch: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--glitch",
+            help="DETECTOR, or DETECTOR=GPS: integrate a glitch there, within 0.5 s before the merger or about that time; not in "
+            "all detectors. The event must be within 0.1 s of its time.",
+        ),
+    ] = None,
     n_draws: Draws = 50_000,
     duration: Duration = 4.0,
     f_min: FMin = 20.0,
@@ -143,6 +152,11 @@ def analyze(
         require_browser()
     envelopes = parse_detectors("--calibration", calibration or [])
     parse_waveform_error(waveform_error)
+    if parse_glitch(glitch or []) and (higher_modes or envelopes or waveform_error):
+        raise ConfigError(
+            "--glitch does not go with --higher-modes, --calibration or --waveform-error, which know of no glitch: leave out one; "
+            "with higher modes: --from-scratch --surrogate nrhm"
+        )
     if higher_modes and (envelopes or waveform_error):
         raise ConfigError(
             "--higher-modes re-weighs a posterior of perfect detectors: it does not go with --calibration and --waveform-error; in "
@@ -163,6 +177,7 @@ def analyze(
         surrogate or "",
         calibration=envelopes,
         waveform_error=waveform_error or "",
+        glitch=tuple(glitch or ()),
     )
     if events is not None or len(names) > 1:
         from gwsurrogate_ml.cli.analyze.campaign import analyse_many

@@ -98,6 +98,13 @@ def _curves(run: Run) -> Figure:
     return run.result.plot_curves()
 
 
+def _glitch(run: Run) -> Figure:
+    from gwsurrogate_ml.inference.result.glitches import bands
+    from gwsurrogate_ml.plot.glitch import glitches
+
+    return glitches(bands(run.result, run.segment, run.model), run.data.gps)
+
+
 def _weights(run: Run) -> Figure:
     return run.result.plot_weights()
 
@@ -152,6 +159,11 @@ FIGURES: dict[str, tuple[str, Callable[[Run], Figure], str]] = {
         "Errors of the calibration, and of the waveform where asked for: 90 % bands of what was believed before and of the "
         "posterior, as factors on the signal.",
     ),
+    "glitch": (
+        "diagnostics",
+        _glitch,
+        "Whitened data less the median signal, and the glitch: median and 90 % band, draws without one included.",
+    ),
     "weights": (
         "diagnostics",
         _weights,
@@ -164,7 +176,7 @@ FIGURES: dict[str, tuple[str, Callable[[Run], Figure], str]] = {
 def pictures(run: Run) -> Iterator[Picture | None]:
     """The report's figures one by one, each rendered when it is asked for; None, and a warning, for one that fails."""
     for name, (section, draw, caption) in FIGURES.items():
-        if name == "calibration" and "nuisances" not in run.result.meta:
+        if (needed := {"calibration": "nuisances", "glitch": "glitch"}.get(name)) and needed not in run.result.meta:
             continue
         extra = " The dashed line is the true signal." if name == "waveform" and run.truths else ""
         try:

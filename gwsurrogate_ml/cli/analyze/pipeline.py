@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from gwsurrogate_ml.cli.analyze.report import CARDS, DESCRIPTIONS, Report, interval, read_psd_segments, render
 from gwsurrogate_ml.cli.analyze.settings import Settings
 from gwsurrogate_ml.cli.console import ProgressReport, complain, echo_json, stdout
-from gwsurrogate_ml.cli.options import options_named, parse_waveform_error
+from gwsurrogate_ml.cli.options import options_named, parse_glitch, parse_waveform_error
 from gwsurrogate_ml.cli.output import Output, plain, write_json
 from gwsurrogate_ml.errors import ConfigError
 
@@ -127,9 +127,10 @@ def _sample(
     """
     import gwsurrogate_ml as gw
     from gwsurrogate_ml.inference.analysis.arrival import centred
+    from gwsurrogate_ml.inference.nuisances.glitch_prior import requested_glitches
     from gwsurrogate_ml.inference.nuisances.prior import requested
 
-    cut = {
+    cut: dict[str, Any] = {
         "duration": settings.duration,
         "f_min": settings.f_min,
         "f_max": settings.f_max,
@@ -139,6 +140,8 @@ def _sample(
     options: dict[str, Any] = {"n": settings.n_draws, "seed": settings.seed}
     options |= {"progress": progress, "checkpoint": checkpoint}
     options |= {"calibration": settings.calibration or None, "waveform_error": parse_waveform_error(settings.waveform_error)}
+    if glitch := parse_glitch(settings.glitch):
+        options["glitch"] = requested_glitches(glitch, data.detectors)
     # Before the work: envelopes are read here once more than needed, and errors come at once.
     requested(data.detectors, (settings.f_min, settings.f_max), options["calibration"], options["waveform_error"])
     if settings.prior:
@@ -150,11 +153,19 @@ def _sample(
         model = load_model(settings.surrogate or "nr22")
         prior = of_model(settings.prior, model)
         require = partial(require_event, prior=prior, model=model)
-        data, segment = centred(data, cut, model, prior, settings.seed, require)
+        if glitch:  # it may be louder than the signal: the time is taken as given
+            segment = data.segment(**cut)
+            require(segment)
+        else:
+            data, segment = centred(data, cut, model, prior, settings.seed, require)
         return data, segment, sample_event(segment, prior, model=model, **options), model
     with progress.stage("loading the estimator"):
         estimator = gw.load_estimator(settings.estimator)
-    data, segment = centred(data, cut, estimator.model, estimator.prior, settings.seed, estimator.require_segment)
+    if glitch:
+        segment = data.segment(**cut)
+        estimator.require_segment(segment)
+    else:
+        data, segment = centred(data, cut, estimator.model, estimator.prior, settings.seed, estimator.require_segment)
     return data, segment, estimator.sample(segment, **options), estimator.model
 
 
@@ -188,7 +199,11 @@ def _noise_spectrum(run: Run) -> dict[str, Any] | None:
 
 
 def _errors(result: Result) -> dict[str, Any]:
-    """Calibration and waveform errors that were integrated: their curves, and how well that went."""
+    """Calibration and waveform errors, or glitches, that were integrated: what they are, and how well that went."""
+    if "glitch" in result.meta:
+        from gwsurrogate_ml.inference.result.glitches import summary
+
+        return {"glitch": summary(result)}
     if (record := result.meta.get("nuisances")) is None:
         return {}
     kept = {key: record[key] for key in ("draws", "efficiency", "drawn_from")}
@@ -218,6 +233,8 @@ def _source(run: Run, settings: Settings) -> str:
         return "the posterior under the (2,2) mode alone"
     if "nuisances" in run.result.meta:
         return "a posterior made broad enough for errors of the calibration or the waveform"
+    if "glitch" in run.result.meta:
+        return "posteriors of the data less one glitch each"
     if settings.prior:
         return "flows fitted to this event"
     if len(rounds) > 1:
@@ -241,6 +258,8 @@ def _modes(run: Run, settings: Settings) -> str:
 
 def _calibration(result: Result) -> str:
     """What is believed of calibration and waveform errors."""
+    if "glitch" in result.meta:
+        return f"{Report.calibration}; a glitch in {' and '.join(result.meta['glitch']['detectors'])} integrated"
     record = result.meta.get("nuisances")
     owners = record["prior"]["owners"] if record else []
     known = [name for name in owners if name != "waveform"]

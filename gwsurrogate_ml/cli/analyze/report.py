@@ -235,6 +235,11 @@ def _diagnostics(report: Report, peaks: Sequence[tuple[str, Any]]) -> list[tuple
         grade = "good" if share >= 0.9 else "fair" if share >= 0.3 else "bad"
         text = "Importance sampling of the errors of calibration and waveform, in the mean over the posterior."
         rows.append(("integral over errors", f"{100 * share:.1f} %", grade, text))
+    for name, found in report.summary.get("glitch", {}).items():
+        points = float(found["effective_points"])
+        grade = "good" if points >= 100 else "fair" if points >= 20 else "bad"
+        bayes = f"log Bayes factor {found['log_bayes_factor']:.1f}; {points:,.0f} effective points behind its integral"
+        rows.append((f"glitch in {name}", f"probability {found['probability']:.2g}", grade, f"At even odds before; {bayes}."))
     if report.extrinsic_ess is not None:
         ess = report.extrinsic_ess
         grade = "good" if ess >= 100 else "fair" if ess >= 20 else "bad"

@@ -10,7 +10,7 @@ from typing import Any
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.cli.options import command_words
 
-SPECIAL = ("psd", "prior", "higher_modes", "surrogate", "calibration", "waveform_error")
+SPECIAL = ("psd", "prior", "higher_modes", "surrogate", "calibration", "waveform_error", "glitch")
 """Fields that are no plain option."""
 
 
@@ -36,6 +36,8 @@ class Settings:
     calibration : mapping from detector to an envelope file, perhaps after "template:"; empty: perfectly calibrated
     waveform_error : str
         "surrogate", or its amplitude and phase (rad), "0.02,0.01"; empty: none
+    glitch : tuple of str
+        detectors whose glitch near the merger is integrated, "H1", or "H1=TIME" with its GPS time
     """
 
     estimator: str = "bbh-h1l1"
@@ -50,6 +52,7 @@ class Settings:
     surrogate: str = ""
     calibration: Mapping[str, str] = field(default_factory=dict)
     waveform_error: str = ""
+    glitch: tuple[str, ...] = ()
 
     def options(self) -> list[str]:
         """The settings as command-line options.
@@ -65,6 +68,7 @@ class Settings:
             words += [word for name, source in sources.items() for word in (option, f"{name}={source}")]
         if self.waveform_error:
             words += ["--waveform-error", self.waveform_error]
+        words += [word for text in self.glitch for word in ("--glitch", text)]
         if self.prior:
             words += ["--from-scratch", *(["--surrogate", self.surrogate] if self.surrogate else [])]
         if self.higher_modes:

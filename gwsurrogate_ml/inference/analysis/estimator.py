@@ -20,12 +20,14 @@ from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError, DomainWarning
 from gwsurrogate_ml.inference.analysis.arrival import analysed, require_data
 from gwsurrogate_ml.inference.analysis.conclude import conclude, other_ways, require_signal, require_strain, templates
+from gwsurrogate_ml.inference.analysis.glitch import require_alone, sample_with_glitch
 from gwsurrogate_ml.inference.analysis.nuisances import Integration
 from gwsurrogate_ml.inference.analysis.preflight import draws_and_seed, spectrum_flags
 from gwsurrogate_ml.inference.config import EstimatorConfig
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import Trigger, search
 from gwsurrogate_ml.inference.nuisances.envelope import Calibration
+from gwsurrogate_ml.inference.nuisances.glitch_prior import Glitch
 from gwsurrogate_ml.inference.nuisances.prior import requested
 from gwsurrogate_ml.inference.proposal.flows import network_proposals
 from gwsurrogate_ml.inference.proposal.novelty import Novelty
@@ -173,6 +175,7 @@ class Estimator:
         *,
         calibration: Calibration | None = None,
         waveform_error: str | tuple[float, float] | None = None,
+        glitch: Glitch | None = None,
     ) -> Result:
         """The posterior of an event by importance sampling.
 
@@ -194,6 +197,9 @@ class Estimator:
         waveform_error : "surrogate" or (amplitude, phase), optional
             errors of the waveform, the same in all detectors, integrated, too: as wide as the surrogate estimates them, or with
             these standard deviations, of the amplitude relative, of the phase in rad
+        glitch : str, sequence of str, or mapping from detector to GPS time or None; optional
+            detectors, not all, that may have a glitch near the merger, which is integrated: see `analysis.glitch`. The event must
+            then lie where it is said to, to within the prior on its time
 
         Returns
         -------
@@ -204,7 +210,8 @@ class Estimator:
         DomainError
             other detectors, no signal, or a posterior that the prior on chirp mass cuts off
         ConfigError
-            a segment of other duration or band, or data that end below 350 Hz; no envelope for a detector, or one of another
+            a segment of other duration or band, or data that end below 350 Hz; no envelope for a detector, or one of another;
+            a glitch in a detector that is not there, or at a time that is not
         DataError
             data that are not finite, in other units than strain, or of far more noise than their spectrum says; an envelope that is
             none, or does not cover the band
@@ -222,6 +229,10 @@ class Estimator:
         require_data(data)
         wanted = self.config.segment
         asked = requested(data.detectors, (wanted.f_min, wanted.f_max), calibration, waveform_error)
+        if glitch is not None:
+            require_alone(asked)
+            segment = self._segment(data, seed, False)
+            return sample_with_glitch(self.sample, segment, self.model, self.prior, glitch, n, seed, progress, options, checkpoint)
         segment = self._segment(data, seed, options.centre_time)
         likelihood = SegmentLikelihood(segment, self.model)
         report = progress or (lambda stage, done, total: None)

@@ -19,6 +19,7 @@ import numpy as np
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.inference.analysis.arrival import analysed, require_data
 from gwsurrogate_ml.inference.analysis.conclude import ALONE, conclude, require_signal, require_strain, templates
+from gwsurrogate_ml.inference.analysis.glitch import require_alone, sample_with_glitch
 from gwsurrogate_ml.inference.analysis.nuisances import Integration
 from gwsurrogate_ml.inference.analysis.preflight import draws_and_seed, spectrum_flags
 from gwsurrogate_ml.inference.analysis.start import MAX_ROUNDS, start
@@ -26,6 +27,7 @@ from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import search
 from gwsurrogate_ml.inference.nuisances.envelope import Calibration
+from gwsurrogate_ml.inference.nuisances.glitch_prior import Glitch
 from gwsurrogate_ml.inference.nuisances.prior import requested
 from gwsurrogate_ml.inference.prior.binary import as_prior
 from gwsurrogate_ml.inference.prior.composition import Prior
@@ -60,6 +62,7 @@ def sample_event(
     checkpoint: str | Path | None = None,
     calibration: Calibration | None = None,
     waveform_error: str | tuple[float, float] | None = None,
+    glitch: Glitch | None = None,
 ) -> Result:
     """The posterior of an event without a trained estimator: for any prior, band and duration the waveform model covers.
 
@@ -76,7 +79,7 @@ def sample_event(
         a model by its name: a surrogate, also by its folder, or "lal:APPROXIMANT"; precessing ones need a prior over all spins
     model : WaveformModel, optional
         instead of loading `surrogate`; see `load_model`
-    n, seed, progress, options, checkpoint, calibration, waveform_error : as for `Estimator.sample`
+    n, seed, progress, options, checkpoint, calibration, waveform_error, glitch : as for `Estimator.sample`
 
     Returns
     -------
@@ -105,6 +108,11 @@ def sample_event(
             f"the prior is over {', '.join(prior.names)}, the waveform model {model.name} depends on "
             f"{', '.join(model.space.names)}: give a prior over these, or another model"
         )
+    if glitch is not None:
+        require_alone(asked)
+        cut = _segment(data, segment, model, prior, seed, False)
+        sample = partial(_sample, prior=prior, model=model)
+        return sample_with_glitch(sample, cut, model, prior, glitch, n, seed, progress, options, checkpoint)
     cut = _segment(data, segment, model, prior, seed, options.centre_time)
     likelihood = SegmentLikelihood(cut, model)
     band = np.flatnonzero(likelihood.frequencies >= cut.f_min)
@@ -137,6 +145,12 @@ def sample_event(
     draws, log_weights, rounds = settled_draws(sampler, pool, shares, rounds, n, seed, options, steps)
     result = conclude(sampler, draws, log_weights, rounds, options, seed, origin, started - steps.spent, likelihood)
     return errors.applied(result, lambda: templates(likelihood, prior), seed, steps, report, started)
+
+
+def _sample(
+    segment: AnalysisSegment, n: int, seed: int, progress: Any, options: SamplingOptions, checkpoint: Any, prior: Prior, model: Any
+) -> Result:
+    return sample_event(segment, prior, model=model, n=n, seed=seed, progress=progress, options=options, checkpoint=checkpoint)
 
 
 def require_event(segment: AnalysisSegment, prior: Prior, model: WaveformModel) -> None:

@@ -1,1 +1,1 @@
-"""Calibration errors and errors of the waveform: splines with Gaussian nodes, integrated for each draw of a posterior."""
+"""Calibration errors, errors of the waveform and glitches, integrated for each draw of a posterior."""

@@ -42,6 +42,8 @@ def combine(results: Sequence[Result], seed: int = 0) -> Result:
             raise ConfigError("the results belong to different data or noise spectra: they cannot be combined")
     if len({json.dumps(result.meta.get("nuisances", {}).get("prior"), sort_keys=True) for result in results}) > 1:
         raise ConfigError("the results differ in the calibration or waveform errors integrated: they cannot be combined")
+    if len({tuple(result.meta.get("glitch", {}).get("detectors", ())) for result in results}) > 1:
+        raise ConfigError("the results differ in the detectors whose glitch is integrated: they cannot be combined")
     # Weights are relative to a run's own normalisation: evidence = mean weight. Re-weighted results start from it.
     tables = []
     for result in results:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gwsurrogate_ml.inference.result import nuisances
+from gwsurrogate_ml.inference.result import glitches, nuisances
 from gwsurrogate_ml.inference.result.residual import GLITCH
 
 if TYPE_CHECKING:
@@ -118,14 +118,15 @@ def flags(result: Result) -> list[str]:
             "hardly more than the prior"
         )
     found += cut_off(result.posterior, _bounds(result))
-    found += nuisances.flags(result)
+    found += nuisances.flags(result) + glitches.flags(result)
     checks = result.meta.get("checks", {})
     residual, second, glitch = (checks.get(name) for name in ("residual", "second_signal", "glitch"))
     if glitch and glitch["snr"] ** 2 > GLITCH:
         found.append(
             f"glitch: {glitch['detector']} has an excess of signal-to-noise ratio {glitch['snr']:.1f} at {glitch['start']:+.2f} s "
             f"from the merger, {glitch['f_low']:g} to {glitch['f_high']:g} Hz, which no waveform of the model explains: evidence, "
-            "sky position and distance may be off; subtract it, or analyse a segment or band without it"
+            "sky position and distance may be off; subtract it, analyse a segment or band without it, or one near the merger with "
+            f"glitch={glitch['detector']!r} (--glitch {glitch['detector']})"
         )
     if residual and residual["p_value"] < POOR_RESIDUAL:
         found.append(

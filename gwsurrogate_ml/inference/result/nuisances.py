@@ -121,9 +121,11 @@ def nodes_of(posterior: pd.DataFrame, nuisances: Nuisances) -> np.ndarray:
 
 
 def require_none(result: Result, what: str) -> None:
-    """Raise ConfigError if calibration or waveform errors were integrated, which `what` leaves out."""
+    """Raise ConfigError if calibration or waveform errors, or a glitch, were integrated, which `what` leaves out."""
     if "nuisances" in result.meta:
         raise ConfigError(f"calibration or waveform errors are integrated in this result, {what} leaves them out: analyse anew")
+    if "glitch" in result.meta:
+        raise ConfigError(f"a glitch is integrated in this result, {what} leaves it out: analyse anew")
 
 
 def curves(result: Result) -> dict[str, dict[str, Any]]:

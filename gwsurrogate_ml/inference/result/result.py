@@ -50,7 +50,7 @@ class Result:
         detector-frame) and mass_1, mass_2, total_mass, chi_eff, chirp_mass_source, mass_1_source, mass_2_source,
         total_mass_source, redshift (Planck15), network_snr (optimal), log_likelihood (with the noise term, as bilby
         reports it) and log_likelihood_ratio; where calibration or waveform errors were integrated, a column for each node of
-        theirs, at which the likelihoods are taken
+        theirs, and where a glitch was, columns such as glitch_H1_snr: the likelihoods are taken there
     weighted : DataFrame
         all `n_draws` draws of the intrinsic parameters with `log_weight`, `log_likelihood_ratio` (marginal over the
         other seven) and `extrinsic_ess`
@@ -127,10 +127,11 @@ class Result:
 
     def summary(self) -> dict[str, dict[str, Any]]:
         """The parts "posterior" and "inference" of summary.json: medians and 90 % intervals; diagnostics."""
+        from gwsurrogate_ml.inference.result.glitches import columns_of
         from gwsurrogate_ml.inference.result.nuisances import nuisances_of
 
         errors = nuisances_of(self)
-        shown = self.posterior if errors is None else self.posterior.drop(columns=errors.columns)
+        shown = self.posterior.drop(columns=[*columns_of(self), *(errors.columns if errors else [])])
         quantiles = shown.quantile([0.5, 0.05, 0.95])
         posterior = {
             name: dict(zip(("median", "lower_90", "upper_90"), map(float, quantiles[name]), strict=True)) for name in shown.columns
@@ -274,12 +275,15 @@ class Result:
         """
         from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
         from gwsurrogate_ml.inference.nuisances.softened import recalibrated
+        from gwsurrogate_ml.inference.result.glitches import without_glitch
         from gwsurrogate_ml.inference.result.nuisances import nodes_of, nuisances_of
         from gwsurrogate_ml.inference.result.residual import best_signal
         from gwsurrogate_ml.plot.residual import residual
 
-        likelihood = SegmentLikelihood(segment, model_of(self) if model is None else model)
+        model = model_of(self) if model is None else model
         row = self.posterior.iloc[int(np.argmax(self.posterior["log_likelihood_ratio"]))]
+        segment = without_glitch(self, segment, model, row.to_frame().T)
+        likelihood = SegmentLikelihood(segment, model)
         if (errors := nuisances_of(self)) is not None:  # what the best draw says of the calibration
             likelihood = recalibrated(likelihood, errors, nodes_of(row.to_frame().T, errors)[0])
             segment = likelihood.segment

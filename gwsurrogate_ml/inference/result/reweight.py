@@ -154,11 +154,11 @@ def with_waveform(
     Raises
     ------
     ConfigError
-        if the segment is another one, the approximant is unknown, or calibration errors are integrated in the result
+        if the segment is another one, the approximant is unknown, or calibration errors or a glitch are integrated in the result
     """
-    if "nuisances" in result.meta:
+    if {"nuisances", "glitch"} & result.meta.keys():
         raise ConfigError(
-            "calibration or waveform errors are integrated in this result: analyse anew under the other waveform, "
+            "calibration or waveform errors, or a glitch, are integrated in this result: analyse anew under the other waveform, "
             "`sample_event(..., surrogate=...)`"
         )
     require_same_data(result, segment)

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
 
 from gwsurrogate_ml.errors import DomainError, DomainWarning
 from gwsurrogate_ml.inference.prior.composition import Prior
@@ -21,7 +20,7 @@ from gwsurrogate_ml.inference.sampling.checkpoint import Steps
 from gwsurrogate_ml.inference.sampling.exact import exactly_weighed
 from gwsurrogate_ml.inference.sampling.mixture import Mixture, join
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
-from gwsurrogate_ml.inference.weights import effective_size, resample, summarise
+from gwsurrogate_ml.inference.weights import effective_size, resample, summarise, tempering
 
 EDGE_SHARE = 0.02
 """Outermost share of the range of chirp mass in which a posterior density above `EDGE_DENSITY` of its peak counts as
@@ -204,33 +203,6 @@ def learn(
                 break
             efficiency = now
     return shares, rounds
-
-
-def tempering(log_base: np.ndarray, log_likelihood: np.ndarray, count: float) -> float:
-    """The power in (0, 1] at which weights exp(log_base + power * log_likelihood) have `count` effective draws.
-
-    Examples
-    --------
-    >>> tempering(np.zeros(1000), np.zeros(1000), 100)
-    1.0
-    >>> x = np.random.default_rng(0).normal(size=1000)
-    >>> power = tempering(np.zeros(1000), -500 * x**2, 100)
-    >>> bool(abs(effective_size(-500 * power * x**2) - 100) < 1)
-    True
-    """
-    usable = np.isfinite(log_likelihood)
-    base, likelihood = log_base[usable], log_likelihood[usable]
-    powers = np.geomspace(1.0, 1e-6, 90)
-    effective = np.array([effective_size(base + power * likelihood) for power in powers])
-    enough = np.flatnonzero(effective >= count)
-    # Draws that already resemble the posterior have fewer that count at low powers: take the best there is.
-    if len(enough) == 0:
-        return float(powers[np.argmax(effective)])
-    first = int(enough[0])
-    if first == 0:
-        return 1.0
-    low, high = np.log(powers[first]), np.log(powers[first - 1])
-    return float(np.exp(brentq(lambda x: effective_size(base + np.exp(x) * likelihood) - count, low, high, xtol=1e-4)))
 
 
 def final_draws(

@@ -184,7 +184,7 @@ def test_config_holds_all_that_repeats_the_run(gw150914: tuple[Path, Result]) ->
     assert words[:2] == ["gwsml", "analyze"]
     given = dict(zip(words[2::2], words[3::2], strict=True))
     for name, value in config["settings"].items():
-        if name in ("psd", "prior", "higher_modes", "surrogate", "calibration", "waveform_error"):
+        if name in ("psd", "prior", "higher_modes", "surrogate", "calibration", "waveform_error", "glitch"):
             assert not value
         else:
             assert type(value)(given[f"--{name.replace('_', '-')}"]) == value
@@ -556,6 +556,7 @@ def test_calibration_envelopes_and_waveform_errors_are_words_of_the_command(tmp_
     path = tmp_path / "H1.txt"
     path.write_text("20 1 0 0.9 -0.1 1.1 0.1\n")
     settings = Settings(calibration={"H1": str(path), "L1": f"template:{path}"}, waveform_error="0.02,0.01")
+    assert Settings(glitch=("H1=1126259462.3",)).options()[-2:] == ["--glitch", "H1=1126259462.3"]
     words = settings.options()
     assert words[-6:] == ["--calibration", f"H1={path}", "--calibration", f"L1=template:{path}", "--waveform-error", "0.02,0.01"]
     assert settings.absolute().calibration == {"H1": f"data:{path}", "L1": f"template:{path}"}
@@ -568,6 +569,9 @@ def test_calibration_envelopes_and_waveform_errors_are_words_of_the_command(tmp_
         (["--calibration", "H1"], "write DETECTOR=FILE"),
         (["--waveform-error", "large"], "for the model's own estimate"),
         (["--higher-modes", "--waveform-error", "surrogate"], "does not go with"),
+        (["--glitch", "H1", "--waveform-error", "surrogate"], "--glitch does not go with"),
+        (["--glitch", "H1=soon"], "a GPS time in s"),
+        (["--glitch", "H1", "--glitch", "H1=1126259462.3"], "names H1 twice"),
     ],
 )
 def test_wrong_calibration_options_are_refused_before_any_work(words, said: str) -> None:
