@@ -16,6 +16,8 @@ from gwsurrogate_ml.strain.quality import Mask
 
 PREFIXES = {"GEO600": "G1"}
 """What files call a detector, where bilby's name is another."""
+SITES = {"hanford": "H1", "livingston": "L1", "virgo": "V1", "kagra": "K1"}
+"""Words for detectors in heads of columns."""
 STRAIN = re.compile(r"strain|hoft|\bh_\d+Hz|DER_DATA_H", re.IGNORECASE)
 """Strain of LIGO, KAGRA and GWOSC; Virgo (Hrec_hoft_16384Hz, h_16384Hz); GEO 600."""
 QUALITY = re.compile(r"DQ_?MASK|INJ_?MASK|STATE_?VECTOR|DQ_?VECTOR|DQ_?FLAG|DQ_VETO|IDQ", re.IGNORECASE)
@@ -63,6 +65,19 @@ def owner(*labels: object) -> str | None:
         if found := re.search(r"(?:^|/)(?:([A-Z]\d):|([GHKLV]\d)(?:/|$))", str(label)):
             return found[1] or found[2]
     return None
+
+
+def detector_named(text: str) -> str | None:
+    """The one detector that a word of `text` names, as files write it: a column, or a file.
+
+    Examples
+    --------
+    >>> detector_named("LIGO_Hanford_PSD (1/Hz)"), detector_named("psd-L1.txt"), detector_named("H1L1"), detector_named("psd")
+    ('H1', 'L1', None, None)
+    """
+    found = set(re.findall(r"(?<![A-Za-z0-9])([GHKLV]1)(?![A-Za-z0-9])", text))
+    found |= {short for place, short in SITES.items() if place in text.lower()}
+    return found.pop() if len(found) == 1 else None
 
 
 def require_owner(found: str, path: Path, detector: str, channel: str | None = None) -> None:
