@@ -49,6 +49,35 @@ class Raw:
     masks: tuple[Mask, ...] = ()
 
 
+def named_times(path: Path) -> tuple[float, float] | None:
+    """Start (GPS s) and duration (s) that a file's name gives, as LIGO-T050017 has it: ``H-H1_X-1126259446-32.txt``.
+
+    Examples
+    --------
+    >>> named_times(Path("H-H1_STRAIN-1126259446-32.hdf5")), named_times(Path("x.hdf5"))
+    ((1126259446.0, 32.0), None)
+    """
+    found = re.fullmatch(r"[A-Z]+-\w+-(\d{9,10}(?:\.\d+)?)-(\d+(?:\.\d+)?)\.[\w.]+", path.name)
+    return (float(found[1]), float(found[2])) if found else None
+
+
+def times_of_bare(path: Path, n: int, rate: float | None, start: float | None) -> tuple[float | None, float | None]:
+    """Rate (Hz) and start (GPS s) of `n` samples without times: as given, else as the file's name says; None where unknown."""
+    named = named_times(path)
+    if named and start is None:
+        start = named[0]
+    if named and rate is None and (n / named[1]).is_integer():
+        rate = n / named[1]
+    return rate, start
+
+
+NO_TIMES = (
+    "give them by --sampling-frequency and --start-time (in Python sampling_frequency and start_time of StrainData.from_files), or "
+    "a file that says them, as TimeSeries.write of gwpy makes it"
+)
+"""The remedy for samples without times."""
+
+
 def tidy_rate(rate: float) -> float:
     """Nearest whole rate where `rate` is one up to the rounding of printed times, else `rate` itself (Hz)."""
     return float(round(rate)) if abs(rate - round(rate)) < 1e-4 * rate else rate
@@ -123,9 +152,8 @@ def choose(owners: Mapping[str, str | None], path: Path, detector: str, wanted: 
         return found[0]
     if found:
         raise DataError(
-            f"{detector}: {path.name} has {len(found)} channels that may be its strain ({_listed(found)}); in Python name one by "
-            f"channels={{'{detector}': {found[0]!r}}} of StrainData.from_files, for the command line write it into a file of its "
-            "own (gwpy's TimeSeries.read and write)"
+            f"{detector}: {path.name} has {len(found)} channels that may be its strain ({_listed(found)}); name one by "
+            f"--channel {detector}={found[0]}, in Python by channels={{'{detector}': {found[0]!r}}} of StrainData.from_files"
         )
     others = {of: name for name in _strain(list(owners)) if (of := owners[name])}
     if len(others) == 1:

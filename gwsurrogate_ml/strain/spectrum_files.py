@@ -99,7 +99,7 @@ def choose_spectrum(spectra: Sequence[Spectrum], path: Path, detector: str = "",
     place : str
         label of the spectrum, or a part of its path; empty: not said
     kind : str
-        "asd" or "psd"; empty: not said
+        "asd" or "psd", preferred where there are both; empty: not said
 
     Raises
     ------
@@ -216,8 +216,8 @@ def of_columns(columns: dict[str, np.ndarray], path: Path) -> list[Spectrum]:
             continue
         if kind and (array.dtype.kind not in "fiu" or array.shape != axis.shape or axis.ndim != 1):
             raise DataError(
-                f"{path.name}: {name} is {array.dtype} of shape {array.shape} beside frequencies of {axis.shape}: needed are real "
-                "numbers, one-dimensional and of one length"
+                f"{path.name}: {name} is {array.dtype} of shape {array.shape}, not real numbers, one for each of the frequencies "
+                f"{axis.shape}: write it again, of one length"
             )
         if array.dtype.kind in "fiu" and array.shape == axis.shape and axis.ndim == 1:
             spectra.append(Spectrum(np.asarray(axis, np.float64), np.asarray(array, np.float64), kind, detector, name))

@@ -95,7 +95,7 @@ def given_psd(source: PsdSource, detector: str = "") -> GivenPsd:
     Examples
     --------
     >>> given_psd("AdV").said
-    'AdV, a curve by name, 5 to 10000 Hz'
+    'AdV, a curve by name, 10 to 10000 Hz'
     """
     if isinstance(source, tuple):
         frequencies, psd = (np.asarray(a, np.float64) for a in source)
@@ -174,7 +174,7 @@ def _load_named(source: str, detector: str) -> tuple[np.ndarray, np.ndarray, str
         if path.suffix or len(path.parts) > 1:
             raise DataError(f"no PSD file {path}; check the path")
         raise ConfigError(f"unknown noise curve {source!r}; known: {', '.join(known_curves())} and pycbc's names")
-    spectrum = choose_spectrum(read_spectra(path), path, detector, place, kind)
+    spectrum = choose_spectrum(read_spectra(path), path, detector, place, kind or kind_named(path.name))
     if kind and spectrum.kind not in ("", kind):
         raise DataError(f"{path.name} says that it holds {spectrum.kind.upper()}: give '{spectrum.kind}:{path}', or the path alone")
     frequencies, values, left_out = without_fill(spectrum.frequencies, spectrum.values)
@@ -243,7 +243,10 @@ def _fill(values: np.ndarray) -> int:
         return 0
     run = int(differ[0])
     step = values[0] / values[run]
-    if run < LEAST_FILL and step < WALL:
+    changes = np.flatnonzero(np.diff(values)) + 1
+    inside = np.diff(changes).max(initial=0)
+    # Runs as long elsewhere come from few digits: single precision, or text.
+    if step < WALL and (run < LEAST_FILL or run < 4 * inside):
         return 0
     return run - 1 if 0.1 < step < 10 else run
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.strain.spectrum_files import FORMATS, KINDS, Spectrum, kind_named, of_columns
+from gwsurrogate_ml.strain.tables import column_names
 
 
 def read_text(path: Path) -> list[Spectrum]:
@@ -35,7 +36,7 @@ def read_text(path: Path) -> list[Spectrum]:
         ) from error
     if table is None:
         raise DataError(f"{path.name} is no table: it has no row of numbers; read are {FORMATS}")
-    return _of_table(table, path, _column_names(lines[first - 1] if first else "", delimiter, table.shape[1]))
+    return _of_table(table, path, column_names(lines[first - 1] if first else "", delimiter, table.shape[1]))
 
 
 def _is_row(line: str) -> bool:
@@ -44,18 +45,6 @@ def _is_row(line: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _column_names(head: str, delimiter: str | None, n: int) -> list[str]:
-    """Names of the `n` columns in the line above the first row; empty where it does not name each."""
-    head = head.strip().lstrip("#").strip()
-    for names in (
-        [name.strip() for name in head.split(",")] if delimiter else head.split(),
-        re.split(r"\s{2,}|\t", head),
-    ):
-        if len(names) == n and all(names):
-            return names
-    return []
 
 
 def _of_table(table: np.ndarray, path: Path, names: list[str]) -> list[Spectrum]:
