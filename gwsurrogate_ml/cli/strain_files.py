@@ -22,7 +22,7 @@ Gps = Annotated[
 ]
 Channel = Annotated[
     list[str] | None,
-    typer.Option("--channel", help="DETECTOR=NAME: channel (GWF), dataset (HDF5) or column (text), where several may be the strain."),
+    typer.Option("--channel", help="DETECTOR=NAME: channel (GWF), dataset (HDF5) or column (text), where several may be meant."),
 ]
 SamplingFrequency = Annotated[
     float | None, typer.Option("--sampling-frequency", help="Samples a second (Hz) of files that hold strain without times.")
@@ -69,8 +69,15 @@ class Reading:
         return words
 
 
+PLAIN = Reading()
+"""Files that say all."""
+
+
 def reading(
-    channels: Sequence[str] | None, sampling_frequency: float | None, start_time: float | None, detectors: Sequence[str] | None = None
+    channels: Sequence[str] | None,
+    sampling_frequency: float | None,
+    start_time: float | None,
+    detectors: Sequence[str] | None = None,
 ) -> Reading:
     """What the options say.
 
@@ -83,7 +90,9 @@ def reading(
 
     named = parse_detectors("--channel", channels or [])
     if detectors is not None and (stray := [name for name in named if name not in detectors]):
-        raise ConfigError(f"--channel {stray[0]}={named[stray[0]]}: there is no --strain {stray[0]}=FILE: give it, or leave the channel out")
+        raise ConfigError(
+            f"--channel {stray[0]}={named[stray[0]]}: there is no --strain {stray[0]}=FILE: give it, or leave the channel out"
+        )
     return Reading(named, sampling_frequency, start_time)
 
 

@@ -147,7 +147,10 @@ def choose(owners: Mapping[str, str | None], path: Path, detector: str, wanted: 
         require_owner(owners[wanted] or prefix(detector), path, detector)
         return wanted
     own = _strain([name for name, of in owners.items() if of == prefix(detector)])
-    found = own or _strain([name for name, of in owners.items() if of is None])
+    unowned = [name for name, of in owners.items() if of is None]
+    if len(unowned) < len(owners):  # where names say whose data they are, one that does not must say that it is strain
+        unowned = [name for name in unowned if STRAIN.search(name)]
+    found = own or _strain(unowned)
     if len(found) == 1:
         return found[0]
     if found:

@@ -154,9 +154,9 @@ def _distinct(pool: Sequence[Spectrum]) -> list[Spectrum]:
 def _same(one: Spectrum, other: Spectrum) -> bool:
     if one.frequencies.shape != other.frequencies.shape or not np.array_equal(one.frequencies, other.frequencies):
         return False
-    power = [s.values**2 if s.kind == "asd" else s.values for s in (one, other)]
+    first, second = (s.values**2 if s.kind == "asd" else s.values for s in (one, other))
     same = one.kind == other.kind or {one.kind, other.kind} == set(KINDS)
-    return same and np.allclose(*power, rtol=1e-6, atol=0.0, equal_nan=True)
+    return same and np.allclose(first, second, rtol=1e-6, atol=0.0, equal_nan=True)
 
 
 def _listed(spectra: Sequence[Spectrum]) -> str:

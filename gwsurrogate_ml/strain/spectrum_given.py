@@ -212,7 +212,8 @@ def _kind(given: str, said: str, path: Path, values: np.ndarray) -> tuple[str, s
 def without_fill(frequencies: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
     """A spectrum without what was filled in at its ends, and words on that.
 
-    A plateau that goes over into the curve keeps its last value: pycbc fills with the first one measured.
+    A plateau at low frequencies that goes over into the curve keeps its last value: pycbc fills with the first one measured. One at
+    high frequencies is kept: there curves may be white.
 
     Examples
     --------
@@ -225,7 +226,7 @@ def without_fill(frequencies: np.ndarray, values: np.ndarray) -> tuple[np.ndarra
         return frequencies, values, ""
     first, last = int(good[0]), int(good[-1]) + 1
     inside = values[first:last]
-    low, high = _fill(inside), _fill(inside[::-1])
+    low, high = _fill(inside, low=True), _fill(inside[::-1], low=False)
     if low + high >= inside.size - 1:
         return frequencies, values, ""
     begin, end = first + low, last - high
@@ -236,19 +237,18 @@ def without_fill(frequencies: np.ndarray, values: np.ndarray) -> tuple[np.ndarra
     return (frequencies[begin:end], values[begin:end], said) if parts else (frequencies, values, "")
 
 
-def _fill(values: np.ndarray) -> int:
-    """How many values at the start are filled in."""
+def _fill(values: np.ndarray, *, low: bool) -> int:
+    """How many values at the start are filled in; `low`: it is the end at low frequencies."""
     differ = np.flatnonzero(values != values[0])
     if not differ.size:
         return 0
     run = int(differ[0])
     step = values[0] / values[run]
-    changes = np.flatnonzero(np.diff(values)) + 1
-    inside = np.diff(changes).max(initial=0)
-    # Runs as long elsewhere come from few digits: single precision, or text.
-    if step < WALL and (run < LEAST_FILL or run < 4 * inside):
-        return 0
-    return run - 1 if 0.1 < step < 10 else run
+    if not 0.1 < step < 10:
+        return run if run >= LEAST_FILL or step > WALL else 0
+    # No detector is white at low frequencies. Runs as long elsewhere come from few digits: single precision, or text.
+    inside = np.diff(np.flatnonzero(np.diff(values))).max(initial=0)
+    return run - 1 if low and run >= max(LEAST_FILL, 4 * inside) else 0
 
 
 def per_detector(

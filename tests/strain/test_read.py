@@ -156,7 +156,7 @@ def corrupt(name: str, path: Path, strain: np.ndarray) -> Path:
         ("truncated", "truncated"),
         ("few samples", "4096 samples"),
         ("text as hdf5", "no HDF5 file"),
-        ("other layout", "GWOSC's layout"),
+        ("other layout", "2 channels that may be its strain"),
         ("truncated npz", "truncated"),
         ("complex npz", "not real"),
         ("words", "not a table"),

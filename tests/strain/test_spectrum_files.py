@@ -268,7 +268,7 @@ def test_the_fill_of_pycbcs_xml_is_left_out_and_its_first_measured_value_kept(tm
 
 @pytest.mark.parametrize("digits", ["%.3e", "%.7e"])
 def test_equal_values_that_come_from_few_digits_are_no_fill(tmp_path: Path, digits: str) -> None:
-    np.savetxt(tmp_path / "x.txt", np.stack([F, PSD], 1), fmt=["%.6f", digits])
+    np.savetxt(tmp_path / "x.txt", np.stack([F, PSD], 1), fmt=["%.6f", digits])  # white at high frequencies
     assert load_psd(tmp_path / "x.txt")[0].size == F.size
 
 

@@ -524,7 +524,7 @@ def test_files_of_a_table_may_lie_at_home(tmp_path: Path, monkeypatch: pytest.Mo
     table = tmp_path / "events.csv"
     table.write_text("name,gps,H1,L1\na,1,~/H.hdf5,L.hdf5\n")
     (event,) = read_table(table)
-    assert event.files == {"H1": Path("/home/somebody/H.hdf5"), "L1": tmp_path / "L.hdf5"}
+    assert event.files == {"H1": (Path("/home/somebody/H.hdf5"),), "L1": (tmp_path / "L.hdf5",)}
 
 
 def test_the_command_that_repeats_an_analysis_keeps_all_digits() -> None:
