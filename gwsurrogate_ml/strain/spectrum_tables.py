@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from gwsurrogate_ml.errors import DataError
+from gwsurrogate_ml.strain.channels import SITES
 from gwsurrogate_ml.strain.spectrum_files import FORMATS, KINDS, Spectrum, kind_named, of_columns
 from gwsurrogate_ml.strain.tables import column_names
 
@@ -36,7 +37,8 @@ def read_text(path: Path) -> list[Spectrum]:
         ) from error
     if table is None:
         raise DataError(f"{path.name} is no table: it has no row of numbers; read are {FORMATS}")
-    return _of_table(table, path, column_names(lines[first - 1] if first else "", delimiter, table.shape[1]))
+    head = lines[first - 1] if first else ""
+    return _of_table(table, path, column_names(head, delimiter, table.shape[1]), head)
 
 
 def _is_row(line: str) -> bool:
@@ -47,12 +49,27 @@ def _is_row(line: str) -> bool:
     return True
 
 
-def _of_table(table: np.ndarray, path: Path, names: list[str]) -> list[Spectrum]:
+def _detectors_in(head: str) -> list[str]:
+    """The detectors that a line names, in their order; none where one comes twice.
+
+    Examples
+    --------
+    >>> _detectors_in("# Freq (Hz) LIGO Hanford PSD (1/Hz) LIGO Livingston PSD (1/Hz)")
+    ['H1', 'L1']
+    """
+    words = "|".join(SITES)
+    found = [SITES.get(word.lower(), word) for word in re.findall(rf"\b[GHKLV]1\b|{words}", head, re.IGNORECASE)]
+    return found if len(set(found)) == len(found) else []
+
+
+def _of_table(table: np.ndarray, path: Path, names: list[str], head: str = "") -> list[Spectrum]:
     """Spectra of a table (n, columns), frequency first: two columns; more where they are named; a median with its intervals."""
     if table.shape[1] == 2:
         return [Spectrum(table[:, 0], table[:, 1], kind_named(names[1]) if names else "")]
     if names and table.shape[1] > 2 and (found := of_columns(dict(zip(["frequency", *names[1:]], table.T, strict=True)), path)):
         return found
+    if len(named := _detectors_in(head)) == table.shape[1] - 1 > 1:
+        return of_columns(dict(zip(["frequency", *named], table.T, strict=True)), path)
     if table.shape[1] in (4, 6) and _has_intervals(table):  # BayesWave's: the median, and the ends of its 50 % and 90 % intervals
         return [Spectrum(table[:, 0], table[:, 1])]
     listed = f": {', '.join(repr(name) for name in names)}" if names else ""

@@ -61,16 +61,38 @@ def read_xml(path: Path) -> list[Spectrum]:
 
 def _series(elem: Any) -> Spectrum | None:
     """One series; None for an empty one, which stands for no data of a detector."""
-    import lal.series
     from igwn_ligolw import ligolw
 
-    parsed = getattr(lal.series, f"parse_{elem.Name}")(elem)
-    values = np.asarray(parsed.data.data, np.float64)
+    (array,) = elem.getElementsByTagName(ligolw.Array.tagName)
+    values = np.asarray(array.array[1], np.float64)
     if not values.size:
         return None
+    axis = array.getElementsByTagName(ligolw.Dim.tagName)[0]
+    first = _parameter(elem, "f0")
+    start = _in_hz(_attribute(axis, "Start") or 0.0, axis) if first is None else _in_hz(first.value, first)
+    step = _in_hz(axis.Scale, axis)
+    detector = getattr(_parameter(elem, "instrument"), "value", None) or owner(array.Name)
+    kind = kind_of_unit(str(_attribute(array, "Unit") or "")) or kind_named(array.Name)
+    return Spectrum(start + step * np.arange(values.size), values, kind, detector, detector or array.Name)
+
+
+def _parameter(elem: Any, name: str) -> Any:
+    """A parameter of a series, None where it has none of that name."""
+    from igwn_ligolw import ligolw
+
     try:
-        detector = str(ligolw.Param.get_param(elem, "instrument").value)
-    except ValueError:  # it has no such parameter
-        detector = owner(parsed.name) or ""
-    kind = kind_of_unit(str(parsed.sampleUnits)) or kind_named(parsed.name)
-    return Spectrum(parsed.f0 + parsed.deltaF * np.arange(values.size), values, kind, detector or None, detector or parsed.name)
+        return ligolw.Param.get_param(elem, name)
+    except ValueError:
+        return None
+
+
+def _attribute(elem: Any, name: str) -> Any:
+    return getattr(elem, name) if elem.hasAttribute(name) else None
+
+
+def _in_hz(value: Any, elem: Any) -> float:
+    """A frequency in the unit that its element names; in Hz where it names none."""
+    import lal
+
+    unit = _attribute(elem, "Unit")
+    return float(value) * (1.0 if unit is None else float(lal.Unit(str(unit)) / lal.HertzUnit))

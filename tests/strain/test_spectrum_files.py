@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -270,6 +271,28 @@ def test_the_fill_of_pycbcs_xml_is_left_out_and_its_first_measured_value_kept(tm
 def test_equal_values_that_come_from_few_digits_are_no_fill(tmp_path: Path, digits: str) -> None:
     np.savetxt(tmp_path / "x.txt", np.stack([F, PSD], 1), fmt=["%.6f", digits])  # white at high frequencies
     assert load_psd(tmp_path / "x.txt")[0].size == F.size
+
+
+def test_old_and_spare_xml_is_read(tmp_path: Path) -> None:
+    """Tables of types that are no longer known, no f0, no epoch, kHz."""
+    lal_xml(10.0, False, H1=PSD)(tmp_path / "x.xml")
+    written = (tmp_path / "x.xml").read_text()
+    table = '<Table Name="process:table"><Column Name="process:process_id" Type="ilwd:char"/></Table>'
+    f0, epoch = r"<Param[^>]*f0:param[^>]*>[^<]*</Param>", r"<Time[^>]*>[^<]*</Time>"
+    for pattern, new in (("</LIGO_LW>\\s*$", f"{table}</LIGO_LW>"), (f0, ""), (epoch, "")):
+        changed = re.sub(pattern, new, written)
+        assert changed != written
+        (tmp_path / "y.xml").write_text(changed)
+        frequencies, psd = load_psd(tmp_path / "y.xml", "H1")
+        np.testing.assert_allclose((frequencies, psd), (F, PSD), rtol=1e-12)
+    (tmp_path / "y.xml").write_text(written.replace('Unit="s^-1"', 'Unit="10^3 s^-1"'))
+    np.testing.assert_allclose(load_psd(tmp_path / "y.xml", "H1")[0], 1000 * F, rtol=1e-12)
+
+
+def test_a_fill_that_is_no_one_is_left_out(data_dir) -> None:
+    frequencies, psd = load_psd(data_dir("posteriors/GW150914_H1_psd_4s.txt"), "H1")  # 0.2187 below 16 Hz
+    assert frequencies[0] == 16
+    assert psd.max() < 1e-39
 
 
 def test_a_curve_that_is_flat_stays_whole(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def analyze(
     if sum((bool(names), bool(strain), events is not None)) > 1:
         raise ConfigError("give event names, or --strain and --gps, or --events FILE: only one of these")
     files = parse_strain(strain or [])
-    how = reading(channel, sampling_frequency, start_time, None if events is not None else list(files))
+    how = reading(channel, sampling_frequency, start_time, list(files) or None)
     if not names and not files and events is None:
         raise ConfigError("nothing to analyse: give an event name, or --strain H1=FILE --strain L1=FILE --gps T")
     if files and gps is None:
