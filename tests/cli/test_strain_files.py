@@ -95,9 +95,8 @@ def test_samples_without_times_are_given_them(tmp_path, analysed):
 
 def test_detectors_of_two_rates_are_analysed_at_the_lower(tmp_path, analysed):
     for name, rate in (("H1", 2 * RATE), ("L1", RATE)):
-        TimeSeries(STRAIN[: 16 * rate], t0=START + 4, sample_rate=rate, name=f"{name}:S", channel=f"{name}:S").write(
-            tmp_path / f"{name}.hdf5"
-        )
+        series = TimeSeries(STRAIN[: 16 * rate], t0=START + 4, sample_rate=rate, name=f"{name}:S", channel=f"{name}:S")
+        series.write(tmp_path / f"{name}.hdf5")
     analyze(tmp_path, *(f"--strain={name}={tmp_path / name}.hdf5" for name in ("H1", "L1")), "--gps", START + 8)
     assert analysed[0]["data"].sampling_frequency == RATE
 
