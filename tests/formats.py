@@ -6,8 +6,8 @@ A row is a test with the marker `exchange`, on the test or on one of its paramet
 
 What is exchanged (a part of the table), the format, who writes or reads it elsewhere, and what the test shows: "read" (we read what
 they write), "written" (they read what we write) or "round trip" (both, with nothing lost). A writer in constraints.txt gets its
-version from there; of any other name the version, or the file in backticks ("GWOSC, `scanme.gwf`"). All arguments are literals: the tests are
-parsed, not run.
+version from there; of any other name the version, or the file in backticks ("GWOSC, `scanme.gwf`"). All arguments are literals: the
+tests are parsed, not run.
 """
 
 from __future__ import annotations

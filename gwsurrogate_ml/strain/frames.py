@@ -51,7 +51,9 @@ def read_gwf(path: Path, detector: str, channel: str | None, gps: float | None =
             "python-ldas-tools-framecpp, or give GWOSC's HDF5 file of the same data"
         ) from error
     except Exception as error:
-        raise DataError(f"{detector}: cannot read {path.name}, it is truncated or no frame file ({error})") from error
+        raise DataError(
+            f"{detector}: cannot read {path.name}, it is truncated or no frame file ({error}); copy it again"
+        ) from error
     return pieces
 
 

@@ -122,8 +122,10 @@ def _channel(key: str) -> str:
 
 def _bare(found: Mapping[str, Any], path: Path, detector: str, channel: str | None, rate: float | None, start: float | None) -> Raw:
     """Samples without attributes that say their times."""
-    if not found:
-        raise DataError(f"{detector}: {path.name} holds no series of numbers; give a file of strain, such as one from gwosc.org")
+    spectra = [name for name, item in found.items() if "delta_f" in item.attrs or text(item.attrs.get("xunit", "s")) == "Hz"]
+    if len(spectra) == len(found):
+        what = f"spectra ({', '.join(spectra[:8])}), which --psd takes," if spectra else "no series of numbers"
+        raise DataError(f"{detector}: {path.name} holds {what} and no strain; give a file of strain, such as one from gwosc.org")
     key = choose({name: owner(name) for name in found}, path, detector, channel)
     rate, start = times_of_bare(path, found[key].size, rate, start)
     if rate is None or start is None:

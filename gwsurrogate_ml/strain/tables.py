@@ -134,9 +134,9 @@ def read_numpy(path: Path, detector: str, rate: float | None, start: float | Non
         loaded = np.load(path, allow_pickle=False)
         content = dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else {"strain": loaded}
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{detector}: cannot read {path.name}, it is truncated or no numpy file ({error})") from error
+        raise DataError(f"{detector}: {path.name} is truncated or no numpy file ({error}); copy it again") from error
     except Exception as error:  # zipfile.BadZipFile of a truncated npz
-        raise DataError(f"{detector}: cannot read {path.name}, it is truncated or no npz file ({error})") from error
+        raise DataError(f"{detector}: {path.name} is truncated or no npz file ({error}); copy it again") from error
     if "strain" not in content:
         raise DataError(f"{detector}: {path.name} has no array 'strain' (arrays: {', '.join(content) or 'none'})")
     strain = np.asarray(content["strain"])

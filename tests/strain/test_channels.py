@@ -318,6 +318,14 @@ def test_where_a_file_says_no_times_its_name_may(tmp_path, suffix, write):
         read_strain(tmp_path / f"H-H1_MOCK-{START:.0f}-9.hdf5", "H1", start_time=START + 1)
 
 
+def test_spectra_are_no_strain(tmp_path):
+    import pycbc.types
+
+    pycbc.types.FrequencySeries(np.ones(9), delta_f=0.25).save(str(tmp_path / "x.hdf"))
+    with pytest.raises(DataError, match=r"H1: x.hdf holds spectra \(data\), which --psd takes, and no strain; give a file of"):
+        read_strain(tmp_path / "x.hdf", "H1", sampling_frequency=RATE, start_time=START)
+
+
 def test_real_files_of_three_detectors_agree(data_dir):
     at = 968654552.5
     read = {}
