@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # pycbc 2.11.0: `pycbc.psd.from_xml` takes the first value of a LIGO_LW frequency series for 0 Hz, whatever its f0 says. A spectrum
 # that begins at 20 Hz, as `pycbc_prepare_xml_for_gracedb` itself writes them (from kmin on, with f0 = kmin delta_f), comes back
-# shifted down by 20 Hz, without a word: where the noise falls steeply, at 25 to 40 Hz, it is several times too quiet.
+# shifted down by 20 Hz, without a word: where the noise falls steeply, at 30 Hz, it is four times too quiet.
 # The same file's first column begins at 0 as well (lal.series writes k delta_f there), so reading it by hand goes wrong alike;
 # gwpy 4.1.0 (FrequencySeries.read, format "ligolw") takes f0 and is right.
 # A good engineer would trust the reader of the package whose programs write such files.
 #
-# Output seen: "PSD read over the one written: 0.125 at 30 Hz, 0.247 at 40 Hz, 0.778 at 60 Hz, 0.980 at 100 Hz; gwpy's: 1.000 to 1.000"
+# Output seen: "PSD read over the one written: 0.229 at 30 Hz, 0.431 at 40 Hz, 0.778 at 60 Hz, 0.970 at 100 Hz; gwpy's: 1.000 to 1.000"
 set -euo pipefail
 here=$(mktemp -d)
 trap 'rm -rf "$here"' EXIT

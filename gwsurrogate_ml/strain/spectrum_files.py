@@ -7,46 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from gwsurrogate_ml.errors import DataError
-from gwsurrogate_ml.strain.channels import detector_named, prefix
+from gwsurrogate_ml.strain.channels import prefix
+from gwsurrogate_ml.strain.spectrum_hdf5 import read_hdf5
+from gwsurrogate_ml.strain.spectrum_parts import KINDS, Spectrum
+from gwsurrogate_ml.strain.spectrum_tables import read_numpy, read_text
+from gwsurrogate_ml.strain.spectrum_xml import read_xml
 
-KINDS = ("asd", "psd")
-FORMATS = (
-    "columns of frequency and ASD or PSD, as text, .csv or .npy; .npz with 'frequencies' and 'psd' or 'asd'; HDF5 by pycbc, gwpy "
-    "or PESummary; LIGO_LW XML"
-)
-"""What is read, for messages."""
-FREQUENCY = re.compile(r"(.*[\W_])?(f|fs|freqs?|frequency|frequencies)([\W_].*)?", re.IGNORECASE)
-"""Names of columns of frequencies."""
 HDF5 = (".hdf5", ".h5", ".hdf")
-
-
-@dataclass(frozen=True, eq=False)
-class Spectrum:
-    """One spectrum as a file holds it.
-
-    Attributes
-    ----------
-    frequencies : (n,) Hz
-    values : (n,) real
-    kind : str
-        "asd" or "psd"; "" where the file does not say
-    detector : str or None
-        whose, as files write it; None where the file does not say
-    label : str
-        its place in the file: a path in HDF5, the name of a column; empty where there is but one
-    """
-
-    frequencies: np.ndarray
-    values: np.ndarray
-    kind: str = ""
-    detector: str | None = None
-    label: str = ""
 
 
 def read_spectra(path: Path) -> list[Spectrum]:
@@ -72,10 +44,6 @@ def read_spectra(path: Path) -> list[Spectrum]:
     >>> found.kind, found.values
     ('asd', array([4.e-23, 1.e-23]))
     """
-    from gwsurrogate_ml.strain.spectrum_hdf5 import read_hdf5
-    from gwsurrogate_ml.strain.spectrum_tables import read_numpy, read_text
-    from gwsurrogate_ml.strain.spectrum_xml import read_xml
-
     name = path.name.lower()
     if name.endswith(HDF5):
         return read_hdf5(path)
@@ -162,63 +130,3 @@ def _same(one: Spectrum, other: Spectrum) -> bool:
 def _listed(spectra: Sequence[Spectrum]) -> str:
     names = [s.label or str(s.detector) for s in spectra]
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-
-
-def kind_named(text: str) -> str:
-    """ "asd" or "psd" where `text` says one of them, else "".
-
-    Examples
-    --------
-    >>> kind_named("H1_ASD.txt"), kind_named("H1.txt")
-    ('asd', '')
-    """
-    named = [kind for kind in KINDS if kind in text.lower()]
-    return named[0] if len(named) == 1 else ""
-
-
-def kind_of_unit(unit: str) -> str:
-    """Kind of a spectrum in a unit as gwpy or lal writes it; "" for a unit of neither.
-
-    Examples
-    --------
-    >>> kind_of_unit("strain / Hz(1/2)"), kind_of_unit("1 / Hz"), kind_of_unit("s strain^2"), kind_of_unit("")
-    ('asd', 'psd', 'psd', '')
-    """
-    if re.search(r"1/2|0\.5", unit):
-        return "asd"
-    return "psd" if re.search(r"Hz|strain\^?2", unit) else ""
-
-
-def of_columns(columns: dict[str, np.ndarray], path: Path) -> list[Spectrum]:
-    """Spectra of named columns or arrays: one of them is the frequency, others with as many values are spectra.
-
-    A column says by its name whose it is (``H1``, ``LIGO_Hanford_PSD``) and of which kind; one alone beside the frequency needs to
-    say neither.
-
-    Raises
-    ------
-    DataError
-        if one that is called ASD or PSD is not real numbers, or not as many as there are frequencies
-
-    Examples
-    --------
-    >>> columns = {"freq": np.arange(3.0), "H1_psd": np.ones(3), "note": np.array("O3")}
-    >>> [(s.label, s.kind, s.detector) for s in of_columns(columns, Path("x.npz"))]
-    [('H1_psd', 'psd', 'H1')]
-    """
-    axes = {name: array for name, array in columns.items() if FREQUENCY.fullmatch(name)}
-    rest = {name: array for name, array in columns.items() if name not in axes}
-    spectra = []
-    for name, array in rest.items():
-        kind, detector = kind_named(name), detector_named(name)
-        axis = next((a for n, a in axes.items() if detector_named(n) == detector), next(iter(axes.values()), None))
-        if axis is None or not (kind or detector or len(rest) == 1):
-            continue
-        if kind and (array.dtype.kind not in "fiu" or array.shape != axis.shape or axis.ndim != 1):
-            raise DataError(
-                f"{path.name}: {name} is {array.dtype} of shape {array.shape}, not real numbers, one for each of the frequencies "
-                f"{axis.shape}: write it again, of one length"
-            )
-        if array.dtype.kind in "fiu" and array.shape == axis.shape and axis.ndim == 1:
-            spectra.append(Spectrum(np.asarray(axis, np.float64), np.asarray(array, np.float64), kind, detector, name))
-    return spectra

@@ -12,7 +12,8 @@ import numpy as np
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.strain.channels import detector_named, prefix
 from gwsurrogate_ml.strain.curves import bilby_curve, known_curves, pycbc_curve, pycbc_curves
-from gwsurrogate_ml.strain.spectrum_files import choose_spectrum, kind_named, read_spectra
+from gwsurrogate_ml.strain.spectrum_files import choose_spectrum, read_spectra
+from gwsurrogate_ml.strain.spectrum_parts import kind_named
 
 logger = logging.getLogger(__name__)
 

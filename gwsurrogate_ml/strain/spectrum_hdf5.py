@@ -10,7 +10,7 @@ import numpy as np
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.strain.channels import detector_named, owner
 from gwsurrogate_ml.strain.quality import text
-from gwsurrogate_ml.strain.spectrum_files import FORMATS, Spectrum, kind_named, kind_of_unit, of_columns
+from gwsurrogate_ml.strain.spectrum_parts import FORMATS, Spectrum, kind_named, kind_of_unit, of_columns
 
 if TYPE_CHECKING:
     import h5py

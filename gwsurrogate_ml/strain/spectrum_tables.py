@@ -12,7 +12,7 @@ import numpy as np
 
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.strain.channels import SITES
-from gwsurrogate_ml.strain.spectrum_files import FORMATS, KINDS, Spectrum, kind_named, of_columns
+from gwsurrogate_ml.strain.spectrum_parts import FORMATS, KINDS, Spectrum, kind_named, of_columns
 from gwsurrogate_ml.strain.tables import column_names
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.strain.channels import owner
-from gwsurrogate_ml.strain.spectrum_files import FORMATS, Spectrum, kind_named, kind_of_unit
+from gwsurrogate_ml.strain.spectrum_parts import FORMATS, Spectrum, kind_named, kind_of_unit
 
 SERIES = ("REAL8FrequencySeries", "REAL4FrequencySeries")
 
