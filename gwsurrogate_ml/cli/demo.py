@@ -105,11 +105,11 @@ def true_parameters() -> dict[str, float]:
     }
 
 
-def write_strain(data: StrainData, output: Output) -> dict[str, Path]:
+def write_strain(data: StrainData, output: Output) -> dict[str, tuple[Path]]:
     """Write one HDF5 file a detector into the output folder, readable by `gwsml analyze`; paths by detector."""
     files = {}
     for name, series in data.series.items():
-        files[name] = output.path / f"{name}_simulated.hdf5"
+        files[name] = (output.path / f"{name}_simulated.hdf5",)
         series.name = name
-        series.write(files[name], path="strain", format="hdf5")
+        series.write(*files[name], path="strain", format="hdf5")
     return files

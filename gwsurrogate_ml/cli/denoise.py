@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import typer
 
 from gwsurrogate_ml.cli.options import Json, Seed
+from gwsurrogate_ml.cli.strain_files import PLAIN, Channel, Gps, SamplingFrequency, StartTime, parse_strain, reading
 from gwsurrogate_ml.cli.witness.command import witness
 from gwsurrogate_ml.errors import ConfigError
 
@@ -26,8 +28,13 @@ app.command("witness")(witness)
 @app.command("signal")
 def signal(
     event: Annotated[str | None, typer.Argument(help="Name of an event at GWOSC.")] = None,
-    strain: Annotated[list[str] | None, typer.Option("--strain", help="DETECTOR=FILE; may be repeated.")] = None,
-    gps: Annotated[float | None, typer.Option("--gps", help="Time of the event in GPS s, with --strain.")] = None,
+    strain: Annotated[
+        list[str] | None, typer.Option("--strain", help="DETECTOR=FILE, or a pattern; files of one are joined in time.")
+    ] = None,
+    gps: Gps = None,
+    channel: Channel = None,
+    sampling_frequency: SamplingFrequency = None,
+    start_time: StartTime = None,
     model: Annotated[str | None, typer.Option("--model", help="Shipped name or folder of a denoiser.")] = None,
     out: Annotated[Path, typer.Option("--out", help="Output folder.")] = Path("out/denoise-signal"),
     seed: Seed = 0,
@@ -38,22 +45,28 @@ def signal(
     from gwsurrogate_ml.artifacts import package_versions
     from gwsurrogate_ml.cli.analyze.figures import png
     from gwsurrogate_ml.cli.console import echo_json, stdout
-    from gwsurrogate_ml.cli.options import parse_detectors
-    from gwsurrogate_ml.cli.output import output_folder, write_json
+    from gwsurrogate_ml.cli.output import output_folder, plain, write_json
     from gwsurrogate_ml.denoise.signal.denoiser import DEFAULT
     from gwsurrogate_ml.denoise.signal.event import denoise_event
     from gwsurrogate_ml.denoise.signal.load import load_denoiser
     from gwsurrogate_ml.plot.denoise import reconstruction
+    from gwsurrogate_ml.strain.times import gps_seconds
 
     if (event is None) == (not strain):
         raise ConfigError("give either an event's name, or --strain DETECTOR=FILE with --gps")
     if strain and gps is None:
         raise ConfigError("--gps is missing: say when the event was")
+    files = parse_strain(strain or [])
+    how = reading(channel, sampling_frequency, start_time, list(files))
+    if event is not None and how != PLAIN:
+        raise ConfigError("--channel, --sampling-frequency and --start-time go with --strain: gwosc.org's files need none")
+    at = gps_seconds(gps if files and gps is not None else 0.0, "--gps")
     config = {
         "command": "denoise signal",
         "event": event,
         "strain": strain,
-        "gps": gps,
+        "gps": at if files else None,
+        "reading": plain(asdict(how)),
         "model": model or DEFAULT,
         "seed": seed,
         "versions": package_versions("numpy", "gwpy"),
@@ -63,7 +76,13 @@ def signal(
         if event is not None:
             data = gw.StrainData.from_gwosc(event)
         else:
-            data = gw.StrainData.from_files(parse_detectors("--strain", strain or []), gps=float(gps or 0.0))
+            data = gw.StrainData.from_files(
+                files,
+                gps=at,
+                channels=how.channels,
+                sampling_frequency=how.sampling_frequency,
+                start_time=how.start_time,
+            )
         found = denoise_event(denoiser, data, seed)
         summary = {
             detector: {

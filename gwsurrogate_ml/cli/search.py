@@ -9,12 +9,26 @@ from typing import Annotated, Any
 
 import typer
 
-from gwsurrogate_ml.cli.options import Cluster, Json, Seed, Workers, command_words, parse_detectors
+from gwsurrogate_ml.cli.options import Cluster, Json, Seed, Workers, command_words
+from gwsurrogate_ml.cli.strain_files import (
+    Channel,
+    SamplingFrequency,
+    StartTime,
+    parse_strain,
+    reading,
+    record,
+    strain_words,
+)
 from gwsurrogate_ml.errors import ConfigError
 
 
 def search(
-    strain: Annotated[list[str], typer.Option("--strain", help="DETECTOR=FILE, twice: one file a detector.")],
+    strain: Annotated[
+        list[str], typer.Option("--strain", help="DETECTOR=FILE, or a pattern, of two detectors; files of one are joined in time.")
+    ],
+    channel: Channel = None,
+    sampling_frequency: SamplingFrequency = None,
+    start_time: StartTime = None,
     bank: Annotated[
         Path | None,
         typer.Option(
@@ -47,7 +61,7 @@ def search(
     from contextlib import nullcontext
 
     from gwsurrogate_ml import scale
-    from gwsurrogate_ml.artifacts import package_versions, sha256
+    from gwsurrogate_ml.artifacts import package_versions
     from gwsurrogate_ml.cli.analyze.figures import png
     from gwsurrogate_ml.cli.console import ProgressReport
     from gwsurrogate_ml.cli.output import output_folder, plain, write_json
@@ -57,7 +71,8 @@ def search(
     from gwsurrogate_ml.search.sharing import shared
 
     scale.require(cluster, workers)
-    files = {name: Path(path) for name, path in parse_detectors("--strain", strain).items()}
+    files = parse_strain(strain)
+    how = reading(channel, sampling_frequency, start_time, list(files))
     if len(files) != 2:
         raise ConfigError(f"--strain names {len(files)} detectors: coincidence and time slides need two")
     if bank is None:
@@ -69,15 +84,16 @@ def search(
     else:
         given = {"bank": bank}
     given |= {"f_max": f_max, "threshold": threshold, "slide_step": slide_step, "surrogate": surrogate}
-    words = ["search", *(w for d, p in files.items() for w in ("--strain", f"{d}={p}"))]
+    words = ["search", *strain_words(files), *how.words()]
     words += command_words(given | {"seed": seed, "out": out})
     with output_folder(out, {"command": "search"}) as output, ProgressReport() as progress:
         with progress.stage("reading the strain"):
             from gwsurrogate_ml.strain.detectors import require_known
+            from gwsurrogate_ml.strain.rates import to_lowest_rate
             from gwsurrogate_ml.strain.read import read_strain
 
             require_known(list(files))
-            series = {name: read_strain(path, name) for name, path in files.items()}
+            series = to_lowest_rate({name: read_strain(paths, name, **how.options(name)) for name, paths in files.items()})
         from gwsurrogate_ml.surrogate.load import load_aligned
 
         model = load_aligned(surrogate)
@@ -100,7 +116,7 @@ def search(
         output.config.update(
             {
                 "repeat": shlex.join(["gwsml", *words]),
-                "strain": {name: {"file": str(path), "sha256": sha256(path)} for name, path in files.items()},
+                "strain": {name: record(paths) for name, paths in files.items()},
                 "bank": plain(vars(templates.config)),
                 "settings": plain(vars(config)),
                 "versions": package_versions("numpy", "scipy", "numba", "torch", "gwpy"),

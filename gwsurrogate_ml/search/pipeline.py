@@ -248,7 +248,7 @@ def require_searchable(series: Mapping[str, TimeSeries], f_min: float, config: S
     rates = {name: float(s.sample_rate.value) for name, s in series.items()}
     rate = min(rates.values())
     if max(rates.values()) > rate * (1 + 1e-6):
-        raise ConfigError(f"detectors have different rates ({rates}): resample one of them")
+        raise ConfigError(f"detectors have different rates ({rates}): bring them to the lowest by strain.rates.to_lowest_rate")
     if not f_min < config.f_max <= rate / 2:
         raise ConfigError(
             f"f_max is {config.f_max:g} Hz: it must lie above the bank's f_min ({f_min:g}) and not above Nyquist ({rate / 2:g} Hz)"

@@ -16,6 +16,8 @@ from gwsurrogate_ml.strain.quality import Mask
 
 PREFIXES = {"GEO600": "G1"}
 """What files call a detector, where bilby's name is another."""
+SITES = {"hanford": "H1", "livingston": "L1", "virgo": "V1", "kagra": "K1"}
+"""Words for detectors in heads of columns."""
 STRAIN = re.compile(r"strain|hoft|\bh_\d+Hz|DER_DATA_H", re.IGNORECASE)
 """Strain of LIGO, KAGRA and GWOSC; Virgo (Hrec_hoft_16384Hz, h_16384Hz); GEO 600."""
 QUALITY = re.compile(r"DQ_?MASK|INJ_?MASK|STATE_?VECTOR|DQ_?VECTOR|DQ_?FLAG|DQ_VETO|IDQ", re.IGNORECASE)
@@ -47,6 +49,35 @@ class Raw:
     masks: tuple[Mask, ...] = ()
 
 
+def named_times(path: Path) -> tuple[float, float] | None:
+    """Start (GPS s) and duration (s) that a file's name gives, as LIGO-T050017 has it: ``H-H1_X-1126259446-32.txt``.
+
+    Examples
+    --------
+    >>> named_times(Path("H-H1_STRAIN-1126259446-32.hdf5")), named_times(Path("x.hdf5"))
+    ((1126259446.0, 32.0), None)
+    """
+    found = re.fullmatch(r"[A-Z]+-\w+-(\d{9,10}(?:\.\d+)?)-(\d+(?:\.\d+)?)\.[\w.]+", path.name)
+    return (float(found[1]), float(found[2])) if found else None
+
+
+def times_of_bare(path: Path, n: int, rate: float | None, start: float | None) -> tuple[float | None, float | None]:
+    """Rate (Hz) and start (GPS s) of `n` samples without times: as given, else as the file's name says; None where unknown."""
+    named = named_times(path)
+    if named and start is None:
+        start = named[0]
+    if named and rate is None and (n / named[1]).is_integer():
+        rate = n / named[1]
+    return rate, start
+
+
+NO_TIMES = (
+    "give them by --sampling-frequency and --start-time (in Python sampling_frequency and start_time of StrainData.from_files), or "
+    "a file that says them, as TimeSeries.write of gwpy makes it"
+)
+"""The remedy for samples without times."""
+
+
 def tidy_rate(rate: float) -> float:
     """Nearest whole rate where `rate` is one up to the rounding of printed times, else `rate` itself (Hz)."""
     return float(round(rate)) if abs(rate - round(rate)) < 1e-4 * rate else rate
@@ -63,6 +94,19 @@ def owner(*labels: object) -> str | None:
         if found := re.search(r"(?:^|/)(?:([A-Z]\d):|([GHKLV]\d)(?:/|$))", str(label)):
             return found[1] or found[2]
     return None
+
+
+def detector_named(text: str) -> str | None:
+    """The one detector that a word of `text` names, as files write it: a column, or a file.
+
+    Examples
+    --------
+    >>> detector_named("LIGO_Hanford_PSD (1/Hz)"), detector_named("psd-L1.txt"), detector_named("H1L1"), detector_named("psd")
+    ('H1', 'L1', None, None)
+    """
+    found = set(re.findall(r"(?<![A-Za-z0-9])([GHKLV]1)(?![A-Za-z0-9])", text))
+    found |= {short for place, short in SITES.items() if place in text.lower()}
+    return found.pop() if len(found) == 1 else None
 
 
 def require_owner(found: str, path: Path, detector: str, channel: str | None = None) -> None:
@@ -103,14 +147,16 @@ def choose(owners: Mapping[str, str | None], path: Path, detector: str, wanted: 
         require_owner(owners[wanted] or prefix(detector), path, detector)
         return wanted
     own = _strain([name for name, of in owners.items() if of == prefix(detector)])
-    found = own or _strain([name for name, of in owners.items() if of is None])
+    unowned = [name for name, of in owners.items() if of is None]
+    if len(unowned) < len(owners):  # where names say whose data they are, one that does not must say that it is strain
+        unowned = [name for name in unowned if STRAIN.search(name)]
+    found = own or _strain(unowned)
     if len(found) == 1:
         return found[0]
     if found:
         raise DataError(
-            f"{detector}: {path.name} has {len(found)} channels that may be its strain ({_listed(found)}); in Python name one by "
-            f"channels={{'{detector}': {found[0]!r}}} of StrainData.from_files, for the command line write it into a file of its "
-            "own (gwpy's TimeSeries.read and write)"
+            f"{detector}: {path.name} has {len(found)} channels that may be its strain ({_listed(found)}); name one by "
+            f"--channel {detector}={found[0]}, in Python by channels={{'{detector}': {found[0]!r}}} of StrainData.from_files"
         )
     others = {of: name for name in _strain(list(owners)) if (of := owners[name])}
     if len(others) == 1:

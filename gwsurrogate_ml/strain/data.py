@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,16 +15,14 @@ from gwsurrogate_ml.strain.channels import strain_scale
 from gwsurrogate_ml.strain.detectors import require_known
 from gwsurrogate_ml.strain.gates import require_moving
 from gwsurrogate_ml.strain.quality import Mark
-from gwsurrogate_ml.strain.read import make_series, read_marked
+from gwsurrogate_ml.strain.rates import USABLE, to_lowest_rate
+from gwsurrogate_ml.strain.read import Paths, make_series, read_marked
 from gwsurrogate_ml.strain.segment import AnalysisSegment, make_segment
 from gwsurrogate_ml.strain.spectrum import MIN_OFF_SOURCE, PsdSource, off_source_psd, trim
+from gwsurrogate_ml.strain.times import gps_seconds
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
-
-
-USABLE = 0.92
-"""Share of the Nyquist frequency up to which down-sampled data are trusted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +72,7 @@ class StrainData:
         rates = {name: float(series.sample_rate.value) for name, series in self.series.items()}
         if max(rates.values()) - min(rates.values()) > 1e-6 * max(rates.values()):
             listed = ", ".join(f"{name} {rate:g} Hz" for name, rate in rates.items())
-            raise DataError(f"detectors have different rates ({listed}): read files of one rate, or resample them with gwpy")
+            raise DataError(f"detectors have different rates ({listed}): bring them to the lowest by rates.to_lowest_rate")
         for name, series in self.series.items():
             start = float(series.t0.value)
             end = start + series.size / rates[name]
@@ -97,12 +94,15 @@ class StrainData:
 
     @classmethod
     def from_series(cls, series: Mapping[str, TimeSeries], gps: float, name: str = "") -> StrainData:
-        """From gwpy TimeSeries by detector name (strain, one rate, gaps as NaN) and the event's GPS time in s.
+        """From gwpy TimeSeries by detector name (strain, gaps as NaN) and the event's GPS time in s.
+
+        Series of different rates are brought to the lowest; see `rates`.
 
         Raises
         ------
         DataError
-            if a detector is unknown, a series has a unit other than strain's, rates differ, or `gps` lies outside the data
+            if a detector is unknown, a series has a unit other than strain's, a rate is no whole multiple of the lowest, or `gps`
+            lies outside the data
         ConfigError
             if something is no series
         """
@@ -117,44 +117,47 @@ class StrainData:
                 raise DataError(f"{d}: the series is {s.value.dtype} of shape {s.value.shape}: give real strain (n,)")
             scale = strain_scale(getattr(s, "unit", None), d, "the series")
             clean[d] = make_series(scale * np.asarray(s.value, np.float64), float(s.t0.value), float(s.sample_rate.value), d)
-        return cls(clean, finite(gps, "gps", "GPS s"), name)
+        return cls(to_lowest_rate(clean), gps_seconds(gps), name)
 
     @classmethod
     def from_files(
         cls,
-        files: Mapping[str, str | Path],
-        gps: float,
+        files: Mapping[str, Paths],
+        gps: float | str,
         *,
         name: str = "",
         sampling_frequency: float | None = None,
         start_time: float | None = None,
         channels: Mapping[str, str] | None = None,
     ) -> StrainData:
-        """From one file a detector: HDF5, GWF, text, npy or npz, as the suffix says (see `read.read_strain`).
+        """From the files of each detector: HDF5, GWF, text, npy or npz, as the suffix says (see `read.read_strain`).
+
+        Several files of one detector are joined in time, gaps are NaN; of long series of files the part within `join.NEAR` of the
+        event is kept. Detectors of different rates are brought to the lowest; see `rates`.
 
         Parameters
         ----------
         files : mapping
-            detector name to path
-        gps : float, GPS s
-            time of the event
+            detector name to path, or to a sequence of paths
+        gps : float, GPS s, or str
+            time of the event; also a date in UTC, such as "2015-09-14T09:50:45"
         name : str
             of the event
         sampling_frequency, start_time : float, Hz and GPS s, optional
             where the files hold strain alone
         channels : mapping, optional
-            detector name to channel (GWF) or dataset (HDF5), where the name alone does not tell which is the strain
+            detector name to channel (GWF), dataset (HDF5) or column (text), where the name alone does not tell which is the strain
 
         Raises
         ------
         DataError
-            if a file is missing, empty, truncated, another detector's, in units other than strain's, or given twice, rates
-            differ, or `gps` lies outside the data
+            if a file is missing, empty, truncated, another detector's, in units other than strain's, or given twice, a rate
+            is no whole multiple of the lowest, or `gps` lies outside the data
         ConfigError
             if a suffix is unknown, or a file without times comes without `sampling_frequency` and `start_time`
         """
         require_known(tuple(files))
-        gps = finite(gps, "gps", "GPS s")
+        gps = gps_seconds(gps)
         read = {
             detector: read_marked(
                 path,
@@ -162,11 +165,13 @@ class StrainData:
                 sampling_frequency=sampling_frequency,
                 start_time=start_time,
                 channel=(channels or {}).get(detector),
+                gps=gps,
             )
             for detector, path in files.items()
         }
         series = {detector: found for detector, (found, _) in read.items()}
         _require_distinct(series)
+        series = to_lowest_rate(series)
         return cls(series, gps, name, marks=tuple(mark for _, found in read.values() for mark in found))
 
     @classmethod

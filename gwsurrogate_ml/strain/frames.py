@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING
 
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.strain.channels import Raw, choose, owner, prefix
+from gwsurrogate_ml.strain.join import near
 from gwsurrogate_ml.strain.quality import Mask, bits_of, make_mask
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
 
 
-def read_gwf(path: Path, detector: str, channel: str | None) -> Raw:
-    """The detector's strain channel, or the one named, and all masks of the detector in the file.
+def read_gwf(path: Path, detector: str, channel: str | None, gps: float | None = None) -> list[Raw]:
+    """The detector's strain channel, or the one named, and all masks of the detector: one `Raw` for each run of frames.
+
+    Parameters
+    ----------
+    gps : float, GPS s, optional
+        runs far from it are not read; see `join.near`
 
     Raises
     ------
@@ -28,9 +34,15 @@ def read_gwf(path: Path, detector: str, channel: str | None) -> Raw:
     try:
         owners = {str(name): owner(name) for name in iter_channel_names(str(path))}
         chosen = choose(owners, path, detector, channel)
-        series = _series(path, chosen)
-        masks = tuple(_mask(path, name, detector) for name, of in owners.items() if of == prefix(detector) and bits_of(name))
-        unit = _written_unit(path, chosen) if str(series.unit) == "" else series.unit
+        unit = _written_unit(path, chosen)
+        quality = [name for name, of in owners.items() if of == prefix(detector) and bits_of(name)]
+        runs = frame_runs(path)
+        pieces = []
+        for k in near(runs, gps):
+            series = _series(path, chosen, runs[k])
+            masks = tuple(_mask(path, name, detector, runs[k]) for name in quality)
+            known = unit if str(series.unit) == "" else series.unit
+            pieces.append(Raw(series.value, float(series.t0.value), float(series.sample_rate.value), known, masks))
     except DataError:
         raise
     except ImportError as error:
@@ -39,8 +51,32 @@ def read_gwf(path: Path, detector: str, channel: str | None) -> Raw:
             "python-ldas-tools-framecpp, or give GWOSC's HDF5 file of the same data"
         ) from error
     except Exception as error:
-        raise DataError(f"{detector}: cannot read {path.name}, it is truncated or no frame file ({error})") from error
-    return Raw(series.value, float(series.t0.value), float(series.sample_rate.value), unit, masks)
+        raise DataError(
+            f"{detector}: cannot read {path.name}, it is truncated or no frame file ({error}); copy it again"
+        ) from error
+    return pieces
+
+
+def frame_runs(path: Path) -> list[tuple[float, float]]:
+    """Start and end (GPS s) of each run of frames that follow upon each other: more than one where a frame is missing.
+
+    gwpy (4.1) reads a file with a missing frame as if it were damaged: "I/O error".
+    """
+    import lal
+    import lalframe
+
+    stream = lalframe.FrStreamOpen(str(path.parent), path.name)
+    frames = []
+    for k in range(lalframe.FrFileQueryNFrame(stream.file)):
+        start = float(lalframe.FrFileQueryGTime(lal.LIGOTimeGPS(), stream.file, k))
+        frames.append((start, start + lalframe.FrFileQueryDt(stream.file, k)))
+    runs: list[tuple[float, float]] = []
+    for start, end in sorted(frames):
+        if runs and start <= runs[-1][1] + 1e-6:
+            runs[-1] = (runs[-1][0], max(end, runs[-1][1]))
+        else:
+            runs.append((start, end))
+    return runs
 
 
 def is_whole_frame(path: Path) -> bool:
@@ -56,14 +92,14 @@ def is_whole_frame(path: Path) -> bool:
     return magic == b"IGWD" and (size.to_bytes(8, "little") in tail or size.to_bytes(8, "big") in tail)
 
 
-def _series(path: Path, channel: str) -> TimeSeries:
+def _series(path: Path, channel: str, run: tuple[float, float]) -> TimeSeries:
     from gwpy.timeseries import TimeSeries
 
-    return TimeSeries.read(path, channel, format="gwf")
+    return TimeSeries.read(path, channel, format="gwf", start=run[0], end=run[1])
 
 
-def _mask(path: Path, channel: str, detector: str) -> Mask:
-    series = _series(path, channel)
+def _mask(path: Path, channel: str, detector: str, run: tuple[float, float]) -> Mask:
+    series = _series(path, channel, run)
     names = bits_of(channel, _written_unit(path, channel)) or {}
     return make_mask(series.value, names, float(series.t0.value), float(series.dt.value), f"{detector}: {path.name}")
 

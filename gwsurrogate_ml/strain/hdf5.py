@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwsurrogate_ml.errors import DataError
-from gwsurrogate_ml.strain.channels import Raw, choose, owner, prefix, require_owner, tidy_rate
+from gwsurrogate_ml.strain.channels import NO_TIMES, Raw, choose, owner, prefix, require_owner, tidy_rate, times_of_bare
+from gwsurrogate_ml.strain.join import near
 from gwsurrogate_ml.strain.quality import INJECTION_BITS, Mask, bits_of, make_mask, text
 
 if TYPE_CHECKING:
@@ -20,8 +22,17 @@ GRIDS = {"gwpy": ("x0", "dx"), "pycbc": ("start_time", "delta_t"), "GWOSC": ("Xs
 """Attributes of a dataset that say its start (GPS s) and spacing (s), by who writes them."""
 
 
-def read_hdf5(path: Path, detector: str, channel: str | None, rate: float | None, start: float | None) -> Raw:
-    """The detector's strain, or the dataset named `channel`; `rate` (Hz) and `start` (GPS s) are for bare samples.
+def read_hdf5(
+    path: Path, detector: str, channel: str | None, rate: float | None, start: float | None, gps: float | None = None
+) -> list[Raw]:
+    """The detector's strain, or the dataset named `channel`; several where it comes in pieces, as in MLGWSC-1's files.
+
+    Parameters
+    ----------
+    rate, start : float or None, Hz and GPS s
+        for bare samples
+    gps : float, GPS s, optional
+        pieces far from it are not read; see `join.near`
 
     Raises
     ------
@@ -33,8 +44,8 @@ def read_hdf5(path: Path, detector: str, channel: str | None, rate: float | None
     try:
         with h5py.File(path, "r") as file:
             if GWOSC in file and channel in (None, GWOSC):
-                return _gwosc(file, path, detector)
-            return _dataset(file, path, detector, channel, rate, start)
+                return [_gwosc(file, path, detector)]
+            return _datasets(file, path, detector, channel, rate, start, gps)
     except DataError:
         raise
     except (OSError, RuntimeError, KeyError, ValueError) as error:
@@ -60,31 +71,69 @@ def _gwosc(file: h5py.File, path: Path, detector: str) -> Raw:
     return Raw(values, start, tidy_rate(1.0 / spacing), text(dataset.attrs.get("Yunits", "")), tuple(masks))
 
 
-def _dataset(file: h5py.File, path: Path, detector: str, channel: str | None, rate: float | None, start: float | None) -> Raw:
-    """One dataset among others, as gwpy and pycbc write them, or without attributes."""
+def _datasets(
+    file: h5py.File, path: Path, detector: str, channel: str | None, rate: float | None, start: float | None, gps: float | None
+) -> list[Raw]:
+    """One dataset among others, as gwpy and pycbc write them, or without attributes; or the pieces of one channel."""
     found = _series(file)
     timed = {key: item for key, item in found.items() if _writer(item) is not None}
-    if not timed and (not found or rate is None or start is None):
-        raise DataError(
-            f"{detector}: {path.name} is not in GWOSC's layout, and its datasets ({', '.join(list(found)[:8]) or 'none'}) say no "
-            "times: in Python give sampling_frequency and start_time to StrainData.from_files; the command line needs them in the "
-            "file, as TimeSeries.write of gwpy makes it, or a file from gwosc.org"
-        )
-    owners = {
-        key: owner(key, *(text(item.attrs.get(name, "")) for name in ("name", "channel"))) for key, item in (timed or found).items()
-    }
-    dataset = found[choose(owners, path, detector, channel)]
-    if writer := _writer(dataset):
-        start, spacing = _grid(dataset.attrs, writer, path, detector)
-        rate = tidy_rate(1.0 / spacing)
-    assert rate is not None
-    assert start is not None
+    if not timed:
+        return [_bare(found, path, detector, channel, rate, start)]
+    owners = {key: owner(key, *(text(item.attrs.get(name, "")) for name in ("name", "channel"))) for key, item in timed.items()}
+    if channel in timed:
+        pieces = [str(channel)]
+        require_owner(owners[str(channel)] or prefix(detector), path, detector)
+    else:
+        groups: dict[str, list[str]] = {}
+        for key in timed:
+            groups.setdefault(_channel(key), []).append(key)
+        chosen = choose({name: owners[keys[0]] for name, keys in groups.items()}, path, detector, channel)
+        pieces = groups[chosen]
+    grids = [_grid(timed[key].attrs, str(_writer(timed[key])), path, detector) for key in pieces]
+    spans = [(first, first + step * timed[key].size) for key, (first, step) in zip(pieces, grids, strict=True)]
     masks = tuple(
-        _mask(item, names, start, path, detector)
+        _mask(item, names, spans[0][0], path, detector)
         for key, item in timed.items()
         if owners[key] == prefix(detector) and (names := bits_of(key, item.attrs.get("bits", text(item.attrs.get("unit", "")))))
     )
-    return Raw(_samples(dataset, path, detector), start, rate, text(dataset.attrs.get("unit", "")), masks)
+    return [
+        Raw(
+            _samples(timed[pieces[k]], path, detector),
+            grids[k][0],
+            tidy_rate(1.0 / grids[k][1]),
+            text(timed[pieces[k]].attrs.get("unit", "")),
+            masks,
+        )
+        for k in near(spans, gps)
+    ]
+
+
+def _channel(key: str) -> str:
+    """Name of the channel that a dataset is a piece of: datasets named after their times lie in its group.
+
+    Examples
+    --------
+    >>> _channel("H1/1238205077"), _channel("H1:STRAIN")
+    ('H1', 'H1:STRAIN')
+    """
+    group, _, name = key.rpartition("/")
+    return group if group and re.fullmatch(r"\d+(\.\d+)?", name) else key
+
+
+def _bare(found: Mapping[str, Any], path: Path, detector: str, channel: str | None, rate: float | None, start: float | None) -> Raw:
+    """Samples without attributes that say their times."""
+    spectra = [name for name, item in found.items() if "delta_f" in item.attrs or text(item.attrs.get("xunit", "s")) == "Hz"]
+    if len(spectra) == len(found):
+        what = f"spectra ({', '.join(spectra[:8])}), which --psd takes," if spectra else "no series of numbers"
+        raise DataError(f"{detector}: {path.name} holds {what} and no strain; give a file of strain, such as one from gwosc.org")
+    key = choose({name: owner(name) for name in found}, path, detector, channel)
+    rate, start = times_of_bare(path, found[key].size, rate, start)
+    if rate is None or start is None:
+        raise DataError(
+            f"{detector}: {path.name} is not in GWOSC's layout, and its datasets ({', '.join(list(found)[:8])}) say no "
+            f"times: {NO_TIMES}"
+        )
+    return Raw(_samples(found[key], path, detector), start, rate, text(found[key].attrs.get("unit", "")))
 
 
 def _series(file: h5py.File) -> dict[str, Any]:
@@ -103,6 +152,8 @@ def _series(file: h5py.File) -> dict[str, Any]:
 
 def _writer(dataset: h5py.Dataset) -> str | None:
     """Whose attributes say the times of a dataset; None where none do."""
+    if text(dataset.attrs.get("xunit", "s")) == "Hz":  # a spectrum of gwpy's
+        return None
     return next((name for name, pair in GRIDS.items() if pair[1] in dataset.attrs), None)
 
 

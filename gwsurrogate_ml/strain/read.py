@@ -8,6 +8,7 @@ rule (a span with NaN is not used) covers both. Vetoes that only speak against t
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.strain.channels import Raw, strain_scale
 from gwsurrogate_ml.strain.frames import read_gwf
 from gwsurrogate_ml.strain.hdf5 import read_hdf5
+from gwsurrogate_ml.strain.join import Stretch, joined
 from gwsurrogate_ml.strain.quality import Mark, gaps, marks, sentences
 from gwsurrogate_ml.strain.tables import read_numpy, read_text
 
@@ -30,31 +32,38 @@ HDF5_SUFFIXES = (".hdf5", ".h5", ".hdf")
 TEXT_SUFFIXES = (".txt", ".dat", ".csv", ".txt.gz", ".dat.gz", ".csv.gz")
 
 
+Paths = str | Path | Sequence[str | Path]
+"""One file, or several that are joined in time."""
+
+
 def read_strain(
-    path: str | Path,
+    path: Paths,
     detector: str,
     *,
     sampling_frequency: float | None = None,
     start_time: float | None = None,
     channel: str | None = None,
 ) -> TimeSeries:
-    """Strain of one detector from one file; gaps are NaN and the start time is the file's own.
+    """Strain of one detector from a file, or several joined in time; gaps are NaN and the start time is the data's own.
 
     Parameters
     ----------
-    path : path
-        the suffix names the format: ``.hdf5 .h5 .hdf`` (GWOSC's layout, or datasets by gwpy, by pycbc, or bare), ``.gwf``,
-        ``.txt .dat .csv`` (also ``.gz``; columns GPS time and strain, or strain alone; a row of names above them is passed
-        over), ``.npy`` (shape (n,) strain, or (n, 2) or (2, n) GPS time and strain), ``.npz`` (``strain`` with either
+    path : path, or sequence of paths
+        between files, frames and pieces that do not follow upon each other is a gap, which a warning names. The suffix names
+        the format: ``.hdf5 .h5 .hdf`` (GWOSC's layout, or datasets by gwpy, by pycbc, or bare), ``.gwf``,
+        ``.txt .dat .csv`` (also ``.gz``; columns GPS time and strain, or strain alone; a row of names above them may
+        name more columns), ``.npy`` (shape (n,) strain, or (n, 2) or (2, n) GPS time and strain), ``.npz`` (``strain`` with either
         ``times``, or ``sampling_frequency`` and ``start_time``)
     detector : str
         for messages, to find its channel among several, and checked where the file says whose data it holds
     sampling_frequency : float, Hz, optional
-        needed where the file holds strain alone and its header does not say it; refused where it contradicts the file
+        needed where the file holds strain alone, and neither its header nor its name (``H-H1_X-1126259446-32.txt``) says it;
+        refused where it contradicts the file
     start_time : float, GPS seconds, optional
         as `sampling_frequency`
     channel : str, optional
-        the channel of a GWF file, or the dataset of an HDF5 file, where the name alone does not tell which is the strain
+        the channel of a GWF file, the dataset of an HDF5 file, or the column of a table, where the name alone does not tell which
+        is the strain
 
     Returns
     -------
@@ -89,42 +98,56 @@ def read_strain(
 
 
 def read_marked(
-    path: str | Path,
+    path: Paths,
     detector: str,
     *,
     sampling_frequency: float | None = None,
     start_time: float | None = None,
     channel: str | None = None,
+    gps: float | None = None,
 ) -> tuple[TimeSeries, tuple[Mark, ...]]:
-    """As `read_strain`, with the marks of the data: vetoes that are no gaps, and hardware injections."""
-    if not isinstance(path, (str, Path)):
+    """As `read_strain`, with the marks of the data: vetoes that are no gaps, and hardware injections.
+
+    Of many files or pieces, those far from `gps` (s), where it is given, are left out; see `join.near`.
+    """
+    paths = [path] if isinstance(path, (str, Path)) else list(path) if isinstance(path, Sequence) else [path]
+    if not paths or not all(isinstance(one, (str, Path)) for one in paths):
         raise ConfigError(f"{detector}: {path!r} is no path: give the detector's file")
     if sampling_frequency is not None:
         sampling_frequency = positive(sampling_frequency, f"{detector}: sampling_frequency", "Hz")
     if start_time is not None:
         start_time = finite(start_time, f"{detector}: start_time", "GPS s")
-    path = Path(path)
-    _require_readable(path, detector)
-    raw = _read(path, detector, sampling_frequency, start_time, channel)
-    _require_agreement(path, detector, "sampling_frequency", sampling_frequency, raw.rate, "Hz")
-    _require_agreement(path, detector, "start_time", start_time, raw.start, "s")
+    stretches = []
+    for one in map(Path, paths):
+        _require_readable(one, detector)
+        found = _read(one, detector, sampling_frequency, start_time, channel, gps)
+        _require_agreement(one, detector, "sampling_frequency", sampling_frequency, found[0].rate, "Hz")
+        if len(paths) == len(found) == 1:
+            _require_agreement(one, detector, "start_time", start_time, found[0].start, "s")
+        stretches += [_stretch(raw, one, detector) for raw in found]
+    whole = joined(stretches, detector, gps)
+    return make_series(whole.strain, whole.start, whole.rate, detector), whole.marks
+
+
+def _stretch(raw: Raw, path: Path, detector: str) -> Stretch:
+    """Samples of a file as strain, in which what fails data quality is a gap."""
     strain = strain_scale(raw.unit, detector, path.name) * np.asarray(raw.values, np.float64)
     strain[gaps(raw.masks, raw.start, raw.rate, strain.size)] = np.nan
-    return make_series(strain, raw.start, raw.rate, detector), marks(raw.masks, detector)
+    return Stretch(strain, raw.start, raw.rate, path.name, marks(raw.masks, detector))
 
 
-def _read(path: Path, detector: str, rate: float | None, start: float | None, channel: str | None) -> Raw:
+def _read(path: Path, detector: str, rate: float | None, start: float | None, channel: str | None, gps: float | None) -> list[Raw]:
     name = path.name.lower()
     if name.endswith(HDF5_SUFFIXES):
-        return read_hdf5(path, detector, channel, rate, start)
+        return read_hdf5(path, detector, channel, rate, start, gps)
     if name.endswith(".gwf"):
-        return read_gwf(path, detector, channel)
-    if channel is not None:
-        raise ConfigError(f"{detector}: {path.name} has no channels, {channel!r} is for GWF and HDF5 files: leave it out")
+        return read_gwf(path, detector, channel, gps)
     if name.endswith(TEXT_SUFFIXES):
-        return read_text(path, detector, rate, start)
+        return [read_text(path, detector, channel, rate, start)]
+    if channel is not None:
+        raise ConfigError(f"{detector}: {path.name} has no channels, {channel!r} is for GWF, HDF5 and tables: leave it out")
     if name.endswith((".npy", ".npz")):
-        return read_numpy(path, detector, rate, start)
+        return [read_numpy(path, detector, rate, start)]
     raise ConfigError(
         f"{detector}: unknown suffix of {path.name}; known: {' '.join((*HDF5_SUFFIXES, '.gwf', *TEXT_SUFFIXES, '.npy', '.npz'))}"
     )

@@ -6,21 +6,17 @@ estimate from off-source strain is scaled so that its inverse is right on averag
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
 import numpy as np
 
-from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.kernels import psd as psd_kernels
-from gwsurrogate_ml.strain.curves import bilby_curve, known_curves, pycbc_curve, pycbc_curves
 from gwsurrogate_ml.strain.detectors import interferometer
 from gwsurrogate_ml.strain.gates import MAX_STUCK, gated, stuck_fraction, unfaded
 from gwsurrogate_ml.strain.scatter import inverse_bias, overlap_correlation
-from gwsurrogate_ml.strain.spectrum_files import kind_named, read_spectrum
-
-PsdSource = str | Path | tuple[np.ndarray, np.ndarray]
-"""Name of a curve, path of a file, or (frequencies in Hz, PSD in 1/Hz)."""
+from gwsurrogate_ml.strain.spectrum_given import PsdSource as PsdSource
+from gwsurrogate_ml.strain.spectrum_given import load_psd as load_psd
+from gwsurrogate_ml.strain.spectrum_given import per_detector as per_detector
+from gwsurrogate_ml.strain.spectrum_given import trim as trim
 
 DESIGNS = {"H1": "aLIGO", "L1": "aLIGO", "V1": "AdV", "K1": "KAGRA"}
 """Design curves of the detectors that have taken data together; others' are bilby's own."""
@@ -140,115 +136,6 @@ def off_source_psd(
     return frequencies, psd * inverse_bias(len(chunks), overlap_correlation(samples, stride), overlaps), len(chunks)
 
 
-def load_psd(source: PsdSource) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies (Hz) and one-sided PSD (1/Hz) of a curve, where it is finite and positive.
-
-    Parameters
-    ----------
-    source : str, path, or (frequencies, psd)
-        arrays; or a file of one spectrum (see `spectrum_files.read_spectrum`: text, csv, npy, npz, HDF5 of pycbc or gwpy) that
-        says by its own content, its name or the prefix ``asd:`` or ``psd:`` which it holds; or the name of a curve: one of
-        `curves.ALIASES`, a noise curve of bilby (such as ``aLIGO_ZERO_DET_high_P_asd``) or an analytic PSD of pycbc (such as
-        ``aLIGOZeroDetHighPower``)
-
-    Returns
-    -------
-    frequencies, psd : (n,) float64, frequencies ascending
-
-    Raises
-    ------
-    DataError
-        if the file is missing, cannot be read, holds several spectra, or no values of an ASD or PSD of strain
-    ConfigError
-        if the name is unknown, or a file's name does not say whether it is an ASD or a PSD
-
-    Examples
-    --------
-    >>> frequencies, psd = load_psd("aLIGO")
-    >>> bool(3e-24 < psd[frequencies.searchsorted(100.0)] ** 0.5 < 6e-24)
-    True
-    """
-    if isinstance(source, tuple):
-        frequencies, psd = (np.asarray(a, np.float64) for a in source)
-        label = "the PSD given"
-    elif isinstance(source, (str, Path)):
-        frequencies, psd = _load_named(str(source))
-        label = str(source)
-    else:
-        raise ConfigError(
-            f"a PSD is {source!r:.100}: give the name of a curve, a file, or a tuple (frequencies in Hz, PSD in 1/Hz)"
-        )
-    if frequencies.ndim != 1 or frequencies.shape != psd.shape:
-        raise DataError(f"{label}: frequencies {frequencies.shape} and PSD {psd.shape} must be one-dimensional and of one length")
-    frequencies, psd = trim(frequencies, psd, label)
-    if psd.min() > 1e-30:
-        raise DataError(f"{label}: the smallest value is {psd.min():.2g}, no PSD of strain (1/Hz): is it an ASD? pass its square")
-    return frequencies, psd
-
-
-def trim(frequencies: np.ndarray, psd: np.ndarray, label: str = "") -> tuple[np.ndarray, np.ndarray]:
-    """Drop the ends where the PSD is 0, inf or NaN: curves mark so what they leave out, often the first and last bin.
-
-    Raises
-    ------
-    DataError
-        if such values occur between good ones, or fewer than two ascending frequencies remain
-
-    Examples
-    --------
-    >>> trim(np.array([0.0, 1.0, 2.0, 3.0]), np.array([0.0, 1e-46, 2e-46, np.inf]))
-    (array([1., 2.]), array([1.e-46, 2.e-46]))
-    """
-    good = np.flatnonzero(np.isfinite(frequencies) & np.isfinite(psd) & (psd > 0))
-    if good.size < 2:
-        raise DataError(f"{label}: the PSD needs at least two frequencies where it is positive and finite")
-    inside = slice(good[0], good[-1] + 1)
-    if good.size != good[-1] + 1 - good[0]:
-        hole = int(good[np.flatnonzero(np.diff(good) > 1)[0]]) + 1
-        raise DataError(f"{label}: the PSD is {psd[hole]:g} at {frequencies[hole]:g} Hz, between good values; mend the curve")
-    if np.any(np.diff(frequencies[inside]) <= 0):
-        raise DataError(f"{label}: the PSD's frequencies do not ascend; sort them and drop doubles")
-    return frequencies[inside], psd[inside]
-
-
-def split_kind(source: str) -> tuple[str, Path]:
-    """The prefix of a PSD's file, "asd", "psd" or "", and its path; a curve's name is a path where no file is.
-
-    Examples
-    --------
-    >>> kind, path = split_kind("asd:H1.txt")
-    >>> kind, path.name
-    ('asd', 'H1.txt')
-    """
-    kind, colon, rest = source.partition(":")
-    return (kind.lower(), Path(rest)) if colon and kind.lower() in ("asd", "psd") else ("", Path(source))
-
-
-def _load_named(source: str) -> tuple[np.ndarray, np.ndarray]:
-    kind, path = split_kind(source)
-    if not path.is_file():
-        named = bilby_curve(source)
-        if named is not None:
-            kind, path = "", named
-        elif source in pycbc_curves():
-            return pycbc_curve(source)
-        elif path.suffix or len(path.parts) > 1:
-            raise DataError(f"no PSD file {path}; check the path")
-        else:
-            raise ConfigError(f"unknown noise curve {source!r}; known: {', '.join(known_curves())} and pycbc's names")
-    frequencies, found = read_spectrum(path)
-    said = next(iter(found)) if len(found) == 1 else ""
-    kind = kind or said or kind_named(path.name)
-    if not kind:
-        raise ConfigError(f"{path.name}: an ASD or a PSD? name the file accordingly, or give 'asd:{path}' or 'psd:{path}'")
-    if said not in ("", kind):
-        raise DataError(f"{path.name} says that it holds {said.upper()}: give '{said}:{path}', or the path alone")
-    values = found[kind] if kind in found else found[""]
-    if kind == "asd" and np.any(values > 0) and values[values > 0].min() < 1e-30:
-        raise DataError(f"{path.name}: {values[values > 0].min():.1g} is too small for an ASD: is it a PSD? give 'psd:{path}'")
-    return frequencies, values**2 if kind == "asd" else values
-
-
 def design_curve(detector: str) -> tuple[np.ndarray, np.ndarray]:
     """Frequencies (Hz, from DESIGN_FROM on) and PSD (1/Hz) that a detector is designed for, as `load_psd` returns them.
 
@@ -270,25 +157,6 @@ def design_curve(detector: str) -> tuple[np.ndarray, np.ndarray]:
         frequencies, psd = load_psd((curve.frequency_array, curve.psd_array))
     first = int(frequencies.searchsorted(DESIGN_FROM))
     return frequencies[first:], psd[first:]
-
-
-def per_detector(
-    sources: PsdSource | Mapping[str, PsdSource], detectors: tuple[str, ...]
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Load one PSD a detector from a mapping, or the same for all from a single source.
-
-    Raises
-    ------
-    ConfigError
-        if a mapping leaves out a detector
-    """
-    if isinstance(sources, Mapping):
-        missing = [d for d in detectors if d not in sources]
-        if missing:
-            raise ConfigError(f"no PSD for {', '.join(missing)}; the psd given has {', '.join(sources) or 'none'}")
-        return {d: load_psd(sources[d]) for d in detectors}
-    curve = load_psd(sources)
-    return dict.fromkeys(detectors, curve)
 
 
 def psd_on_grid(

@@ -12,11 +12,33 @@ import numpy as np
 
 from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.strain.channels import Raw, tidy_rate
+from gwsurrogate_ml.strain.channels import (
+    NO_TIMES,
+    STRAIN,
+    Raw,
+    choose,
+    detector_named,
+    owner,
+    prefix,
+    require_owner,
+    tidy_rate,
+    times_of_bare,
+)
+
+TIME = re.compile(r"(gps|time|times|t)([\W_].*)?", re.IGNORECASE)
+"""Names of columns of times."""
 
 
-def read_text(path: Path, detector: str, rate: float | None, start: float | None) -> Raw:
-    """A table of numbers; lines from # on are comments, and one row of column names is passed over."""
+def read_text(path: Path, detector: str, channel: str | None, rate: float | None, start: float | None) -> Raw:
+    """A table of numbers; lines from # on are comments, and one row of column names above it says which is the strain.
+
+    Raises
+    ------
+    DataError
+        if it is no such table, or its strain is not to be told
+    ConfigError
+        if nothing says the times
+    """
     opener = gzip.open if path.name.endswith(".gz") else open
     try:
         with opener(path, "rt", encoding="utf-8-sig") as file:
@@ -29,7 +51,11 @@ def read_text(path: Path, detector: str, rate: float | None, start: float | None
             skipped = rows[0][0] + 1 if head else 0
             table = np.loadtxt(file, comments="#", delimiter=delimiter, ndmin=2, skiprows=skipped)
     except (OSError, ValueError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise DataError(f"{detector}: {path.name} is not a table of numbers ({error})") from error
+        raise DataError(
+            f"{detector}: {path.name} is not a table of numbers, or truncated ({error}); write or copy it again"
+        ) from error
+    above = rows[0][1] if head else (header.splitlines() or [""])[-1]
+    table = _columns_of(table, column_names(above, delimiter, table.shape[1]), path, detector, channel)
     if table.shape[1] == 1:
         # GWOSC's text files say both in their header.
         if rate is None and (match := re.search(r"(\d+(?:\.\d+)?) samples per second", header)):
@@ -37,6 +63,43 @@ def read_text(path: Path, detector: str, rate: float | None, start: float | None
         if start is None and (match := re.search(r"starting GPS (\d+(?:\.\d+)?)", header)):
             start = float(match[1])
     return _from_columns(table, path, detector, rate, start)
+
+
+def column_names(head: str, delimiter: str | None, n: int) -> list[str]:
+    """Names of `n` columns in the line above the first row; empty where it does not name each.
+
+    Examples
+    --------
+    >>> column_names("# GPS time (s),H1", ",", 2), column_names("two words  H1", None, 2), column_names("a title", None, 3)
+    (['GPS time (s)', 'H1'], ['two words', 'H1'], [])
+    """
+    head = head.strip().lstrip("#").strip()
+    for names in (
+        [name.strip() for name in head.split(",")] if delimiter else head.split(),
+        re.split(r"\s{2,}|\t", head),
+    ):
+        if len(names) == n and all(names):
+            return names
+    return []
+
+
+def _columns_of(table: np.ndarray, names: list[str], path: Path, detector: str, channel: str | None) -> np.ndarray:
+    """Of a table (n, columns) the times, where it has them, and the detector's strain: (n, 2) or (n, 1)."""
+    if not names:
+        if channel is not None:
+            raise ConfigError(f"{detector}: the columns of {path.name} have no names, {channel!r} is none of them: leave it out")
+        return table
+    owners = {name: owner(name) or detector_named(name) for name in names}
+    time = next((k for k, name in enumerate(names) if TIME.fullmatch(name)), None)
+    if time is None and table.shape[1] > 1 and owners[names[0]] is None and not STRAIN.search(names[0]):
+        time = 0
+    strains = {name: owners[name] for k, name in enumerate(names) if k != time}
+    if len(strains) == 1 and channel is None:
+        ((chosen, of),) = strains.items()
+        require_owner(of or prefix(detector), path, detector, chosen)
+    else:
+        chosen = choose(strains, path, detector, channel)
+    return table[:, [names.index(chosen)] if time is None else [time, names.index(chosen)]]
 
 
 def _opening(file: Iterable[str]) -> tuple[str, list[tuple[int, str]]]:
@@ -49,7 +112,7 @@ def _opening(file: Iterable[str]) -> tuple[str, list[tuple[int, str]]]:
             rows.append((number, line))
         if len(rows) == 2:
             break
-    return " ".join(comments), rows
+    return "".join(comments), rows
 
 
 def _is_head(line: str) -> bool:
@@ -71,9 +134,9 @@ def read_numpy(path: Path, detector: str, rate: float | None, start: float | Non
         loaded = np.load(path, allow_pickle=False)
         content = dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else {"strain": loaded}
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{detector}: cannot read {path.name}, it is truncated or no numpy file ({error})") from error
+        raise DataError(f"{detector}: {path.name} is truncated or no numpy file ({error}); copy it again") from error
     except Exception as error:  # zipfile.BadZipFile of a truncated npz
-        raise DataError(f"{detector}: cannot read {path.name}, it is truncated or no npz file ({error})") from error
+        raise DataError(f"{detector}: {path.name} is truncated or no npz file ({error}); copy it again") from error
     if "strain" not in content:
         raise DataError(f"{detector}: {path.name} has no array 'strain' (arrays: {', '.join(content) or 'none'})")
     strain = np.asarray(content["strain"])
@@ -107,15 +170,15 @@ def _from_columns(table: np.ndarray, path: Path, detector: str, rate: float | No
     if table.ndim != 2 or table.shape[1] not in (1, 2) or len(table) < 2:
         raise DataError(f"{detector}: {path.name} holds an array of shape {table.shape}; give (n, 1) strain or (n, 2) time, strain")
     if table.shape[1] == 1:
+        rate, start = times_of_bare(path, len(table), rate, start)
         if rate is None or start is None:
-            raise ConfigError(
-                f"{detector}: {path.name} holds strain without times: in Python give sampling_frequency and start_time to "
-                "StrainData.from_files; the command line needs them in the file, as a column of GPS times or in an npz"
-            )
+            raise ConfigError(f"{detector}: {path.name} holds strain without times: {NO_TIMES}")
         return Raw(table[:, 0], start, rate)
     times = table[:, 0].astype(np.float64)
     found = (len(times) - 1) / (times[-1] - times[0]) if times[-1] > times[0] else np.nan
     # Printed times are rounded: allow a tenth of a sample (and float64's 2e-7 s at GPS 1e9) about the uniform grid.
     if not np.isfinite(found) or np.max(np.abs(times - times[0] - np.arange(len(times)) / found)) > 0.1 / found + 1e-6:
-        raise DataError(f"{detector}: times in {path.name} are not uniformly spaced; resample or fill gaps with NaN strain")
+        raise DataError(
+            f"{detector}: times in {path.name} are not uniformly spaced; fill gaps with NaN strain, or give one file a stretch"
+        )
     return Raw(table[:, 1], float(times[0]), tidy_rate(found))

@@ -118,7 +118,7 @@ def test_a_bare_dataset_is_read_with_the_times_given_and_asks_for_them(tmp_path)
 
     with h5py.File(tmp_path / "x.hdf5", "w") as file:
         file["strain"] = STRAIN
-    with pytest.raises(DataError, match=r"in Python give sampling_frequency and start_time .* TimeSeries.write of gwpy"):
+    with pytest.raises(DataError, match=r"give them by --sampling-frequency and --start-time .* TimeSeries.write of gwpy"):
         read_strain(tmp_path / "x.hdf5", "H1")
     data = StrainData.from_files({"H1": tmp_path / "x.hdf5"}, gps=GPS, sampling_frequency=RATE, start_time=START)
     np.testing.assert_array_equal(data.series["H1"].value, STRAIN)
@@ -215,3 +215,127 @@ def test_noise_that_no_detector_has_is_flagged(detector, asd, flagged):
     # Data in metres beside a curve that is right.
     given = data.segment(f_max=512.0, psd=(np.array([0.0, RATE]), np.full(2, 1e-46))).flags
     assert bool(given) == (asd > 3e-21 and flagged)
+
+
+def times() -> np.ndarray:
+    return START + np.arange(STRAIN.size) / RATE
+
+
+def columns(path: Path, head: str, *more: np.ndarray) -> Path:
+    np.savetxt(path, np.stack(more, 1), delimiter=",", header=head, comments="", fmt="%.18e")
+    return path
+
+
+@pytest.mark.exchange("strain", "csv with a head, a column a detector", "numpy", "read")
+def test_the_head_of_a_table_says_which_column_is_whose(tmp_path):
+    path = columns(tmp_path / "x.csv", "L1,GPS time (s),H1,quality", 2 * STRAIN, times(), STRAIN, np.ones_like(STRAIN))
+    np.testing.assert_array_equal(read_strain(path, "H1").value, STRAIN)
+    np.testing.assert_array_equal(read_strain(path, "L1").value, 2 * STRAIN)
+    assert read_strain(path, "H1").t0.value == START
+    with pytest.raises(DataError, match=r"V1: x.csv holds strain of L1, H1 and no"):
+        read_strain(path, "V1")
+    np.testing.assert_array_equal(read_strain(path, "V1", channel="quality").value, 1.0)
+    with pytest.raises(DataError, match=r"no channel 'raw'; it has L1, H1, quality"):
+        read_strain(path, "H1", channel="raw")
+
+
+def test_one_column_of_another_detector_is_refused(tmp_path):
+    path = columns(tmp_path / "x.csv", "time,L1:STRAIN", times(), STRAIN)
+    with pytest.raises(DataError, match=r"H1: x.csv holds data of L1; give it as L1=x.csv"):
+        read_strain(path, "H1")
+
+
+def test_columns_without_names_cannot_be_chosen_by_name(tmp_path):
+    np.savetxt(tmp_path / "x.txt", np.stack([times(), STRAIN], 1))
+    with pytest.raises(ConfigError, match="have no names"):
+        read_strain(tmp_path / "x.txt", "H1", channel="H1")
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        pytest.param(".hdf", marks=pytest.mark.exchange("strain", "HDF5 by TimeSeries.save", "pycbc", "read")),
+        pytest.param(".npy", marks=pytest.mark.exchange("strain", "npy by TimeSeries.save", "pycbc", "read")),
+        pytest.param(".txt", marks=pytest.mark.exchange("strain", "txt by TimeSeries.save", "pycbc", "read")),
+    ],
+)
+def test_what_pycbc_saves_is_read(tmp_path, suffix):
+    import pycbc.types
+
+    pycbc.types.TimeSeries(STRAIN, delta_t=1 / RATE, epoch=START).save(str(tmp_path / f"x{suffix}"))
+    series = read_strain(tmp_path / f"x{suffix}", "H1")
+    np.testing.assert_array_equal(series.value, STRAIN)
+    assert (series.t0.value, series.sample_rate.value) == (START, RATE)
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        pytest.param(".gwf", marks=pytest.mark.exchange("strain", "GWF by TimeSeriesDict.write", "gwpy", "read")),
+        pytest.param(".hdf5", marks=pytest.mark.exchange("strain", "HDF5 by TimeSeriesDict.write", "gwpy", "read")),
+    ],
+)
+def test_one_file_may_hold_all_detectors(tmp_path, suffix):
+    path = written(tmp_path / f"x{suffix}", "H1:GDS-CALIB_STRAIN", "L1:GDS-CALIB_STRAIN", "V1:Hrec_hoft_16384Hz")
+    data = StrainData.from_files(dict.fromkeys(("H1", "L1", "V1"), path), gps=GPS)
+    for k, series in enumerate(data.series.values()):
+        np.testing.assert_allclose(series.value, 2.0**k * STRAIN, rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        pytest.param(".txt", marks=pytest.mark.exchange("strain", "txt by TimeSeries.write", "gwpy", "read")),
+        pytest.param(".csv", marks=pytest.mark.exchange("strain", "csv by TimeSeries.write", "gwpy", "read")),
+    ],
+)
+def test_tables_by_gwpy_are_read(tmp_path, suffix):
+    from gwpy.timeseries import TimeSeries
+
+    TimeSeries(STRAIN, t0=START, sample_rate=RATE).write(tmp_path / f"x{suffix}")
+    series = read_strain(tmp_path / f"x{suffix}", "H1")
+    np.testing.assert_array_equal(series.value, STRAIN)
+    assert (series.t0.value, series.sample_rate.value) == (START, RATE)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "write"),
+    [
+        (".hdf5", lambda p: h5py.File(p, "w").create_dataset("strain", data=STRAIN).file.close()),
+        (".npy", lambda p: np.save(p, STRAIN)),
+        (".txt", lambda p: np.savetxt(p, STRAIN)),
+    ],
+)
+def test_where_a_file_says_no_times_its_name_may(tmp_path, suffix, write):
+    path = tmp_path / f"H-H1_MOCK-{START:.0f}-8{suffix}"
+    write(path)
+    series = read_strain(path, "H1")
+    assert (series.t0.value, series.sample_rate.value) == (START, RATE)
+    written(tmp_path / f"H-H1_MOCK-{START:.0f}-9.hdf5", "H1:STRAIN")
+    with pytest.raises(ConfigError, match="contradicts"):
+        read_strain(tmp_path / f"H-H1_MOCK-{START:.0f}-9.hdf5", "H1", start_time=START + 1)
+
+
+def test_spectra_are_no_strain(tmp_path):
+    import pycbc.types
+
+    pycbc.types.FrequencySeries(np.ones(9), delta_f=0.25).save(str(tmp_path / "x.hdf"))
+    with pytest.raises(DataError, match=r"H1: x.hdf holds spectra \(data\), which --psd takes, and no strain; give a file of"):
+        read_strain(tmp_path / "x.hdf", "H1", sampling_frequency=RATE, start_time=START)
+
+
+def test_real_files_of_three_detectors_agree(data_dir):
+    at = 968654552.5
+    read = {}
+    for suffix in (".gwf", ".hdf"):
+        path = data_dir(f"formats/HLV-HW100916-968654552-1{suffix}")
+        read[suffix] = StrainData.from_files(dict.fromkeys(("H1", "L1", "V1"), path), gps=at)
+    for detector in ("H1", "L1", "V1"):
+        np.testing.assert_array_equal(read[".gwf"].series[detector].value, read[".hdf"].series[detector].value)
+
+
+def test_real_frames_without_strain_say_what_they_hold(data_dir):
+    with pytest.raises(DataError, match=r"H1: H-H1_O2_llhoft-1216577976-4.gwf holds no strain.*it has H1:"):
+        read_strain(data_dir("formats/H-H1_O2_llhoft-1216577976-4.gwf"), "H1")

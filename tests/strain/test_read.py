@@ -156,7 +156,7 @@ def corrupt(name: str, path: Path, strain: np.ndarray) -> Path:
         ("truncated", "truncated"),
         ("few samples", "4096 samples"),
         ("text as hdf5", "no HDF5 file"),
-        ("other layout", "GWOSC's layout"),
+        ("other layout", "2 channels that may be its strain"),
         ("truncated npz", "truncated"),
         ("complex npz", "not real"),
         ("words", "not a table"),
@@ -233,3 +233,27 @@ def test_detectors_that_files_call_otherwise_are_known(tmp_path, strain):
     np.testing.assert_array_equal(read_strain(path, "GEO600").value, strain)
     with pytest.raises(DataError, match="give it as GEO600="):
         read_strain(path, "H1")
+
+
+@pytest.mark.peer
+@pytest.mark.exchange("strain", "HDF5 of GWOSC", "GWOSC, `H-H1_LOSC_4_V2-1126259446-32.hdf5`", "read")
+def test_gwoscs_file_is_read_as_gwpy_reads_it(data_dir):
+    from gwpy.timeseries import TimeSeries
+
+    path = data_dir("strain/H-H1_LOSC_4_V2-1126259446-32.hdf5")
+    series, by_gwpy = read_strain(path, "H1"), TimeSeries.read(path, format="hdf5.gwosc")
+    np.testing.assert_array_equal(series.value, by_gwpy.value)
+    assert (series.t0, series.sample_rate) == (by_gwpy.t0, by_gwpy.sample_rate)
+
+
+@pytest.mark.peer
+@pytest.mark.exchange("strain", "GWF of GWOSC, with masks", "GWOSC, `scanme.gwf`", "read")
+def test_gwoscs_frame_is_read_as_gwpy_reads_it(data_dir):
+    from gwpy.timeseries import TimeSeries
+
+    path = data_dir("formats/scanme.gwf")
+    series, by_gwpy = read_strain(path, "H1"), TimeSeries.read(path, "H1:GWOSC-16KHZ_R1_STRAIN", format="gwf")
+    good = np.isfinite(series.value)
+    assert good.any()
+    np.testing.assert_array_equal(series.value[good], by_gwpy.value[good])
+    assert (series.t0, series.sample_rate) == (by_gwpy.t0, by_gwpy.sample_rate)

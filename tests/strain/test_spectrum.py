@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.strain.spectrum import load_psd, psd_on_grid
 
 FREQUENCIES = np.linspace(10, 1024, 500)
@@ -32,10 +32,10 @@ def test_files_say_whether_they_are_asd_or_psd(tmp_path, name, prefix, power):
     np.testing.assert_allclose(psd, PSD, rtol=1e-12)
 
 
-def test_a_file_that_does_not_say_is_refused(tmp_path):
-    np.savetxt(tmp_path / "curve.txt", np.stack([FREQUENCIES, PSD], axis=1))
-    with pytest.raises(ConfigError, match="an ASD or a PSD"):
-        load_psd(tmp_path / "curve.txt")
+@pytest.mark.parametrize("power", [1, 0.5])
+def test_where_a_file_does_not_say_its_values_do(tmp_path, power):
+    np.savetxt(tmp_path / "curve.txt", np.stack([FREQUENCIES, PSD**power], axis=1))
+    np.testing.assert_allclose(load_psd(tmp_path / "curve.txt")[1], PSD, rtol=1e-12)
 
 
 @pytest.mark.parametrize(("name", "power", "message"), [("x_asd.txt", 1, "is it a PSD"), ("x_psd.txt", 0.5, "is it an ASD")])

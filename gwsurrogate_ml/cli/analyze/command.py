@@ -24,9 +24,10 @@ from gwsurrogate_ml.cli.options import (
     parse_prior,
     parse_waveform_error,
 )
+from gwsurrogate_ml.cli.strain_files import PLAIN, Channel, Gps, SamplingFrequency, StartTime, parse_strain, reading
 from gwsurrogate_ml.errors import ConfigError
 
-STRAIN_FILES = (".hdf5", ".h5", ".hdf", ".gwf", ".txt", ".dat", ".npy", ".gz")
+STRAIN_FILES = (".hdf5", ".h5", ".hdf", ".gwf", ".txt", ".dat", ".csv", ".npy", ".npz", ".gz")
 """How the name of a file ends that is given in place of an event's."""
 
 
@@ -34,12 +35,18 @@ def analyze(
     event: Annotated[list[str] | None, typer.Argument(help="An event of gwosc.org, such as GW150914, or several.")] = None,
     strain: Annotated[
         list[str] | None,
-        typer.Option("--strain", help="DETECTOR=FILE (GWOSC or gwpy HDF5, GWF, text with times); once a detector."),
+        typer.Option(
+            "--strain",
+            help="DETECTOR=FILE (HDF5, GWF, text, csv, npy, npz), or a pattern; files of one detector are joined.",
+        ),
     ] = None,
-    gps: Annotated[float | None, typer.Option("--gps", help="GPS time of the event in s; with --strain.")] = None,
+    gps: Gps = None,
+    channel: Channel = None,
+    sampling_frequency: SamplingFrequency = None,
+    start_time: StartTime = None,
     events: Annotated[
         Path | None,
-        typer.Option("--events", help="CSV file of many events: columns name, gps, and a strain file a detector (H1, L1)."),
+        typer.Option("--events", help="CSV file of many events: columns name, gps, and strain files a detector (H1, L1), a;b."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -49,7 +56,8 @@ def analyze(
         list[str] | None,
         typer.Option(
             "--psd",
-            help="DETECTOR=FILE (text, csv, npy, npz, HDF5) or DETECTOR=CURVE; default: measured from the strain off the event.",
+            help="DETECTOR=FILE (LIGO_LW XML, HDF5, text, csv, npy, npz), of several spectra DETECTOR=FILE#NAME, or "
+            "DETECTOR=CURVE; default: measured from the strain off the event.",
         ),
     ] = None,
     estimator: Estimator = "bbh-h1l1",
@@ -119,17 +127,22 @@ def analyze(
     from gwsurrogate_ml.cli.analyze.pipeline import announce
     from gwsurrogate_ml.cli.analyze.settings import Settings
     from gwsurrogate_ml.cli.printing import require_browser
+    from gwsurrogate_ml.strain.times import gps_seconds
 
     names = list(event or [])
     if sum((bool(names), bool(strain), events is not None)) > 1:
         raise ConfigError("give event names, or --strain and --gps, or --events FILE: only one of these")
-    files = {name: Path(path) for name, path in sorted(parse_detectors("--strain", strain or []).items())}
+    files = parse_strain(strain or [])
+    how = reading(channel, sampling_frequency, start_time, list(files) or None)
     if not names and not files and events is None:
         raise ConfigError("nothing to analyse: give an event name, or --strain H1=FILE --strain L1=FILE --gps T")
     if files and gps is None:
         raise ConfigError("--strain needs --gps: the event's GPS time in s")
+    if names and how != PLAIN:
+        raise ConfigError("--channel, --sampling-frequency and --start-time go with --strain or --events")
     if not files and gps is not None:
         raise ConfigError("--gps goes with --strain: an event's time comes from gwosc.org, or from the file of --events")
+    at = None if gps is None else gps_seconds(gps, "--gps")
     if prior and not from_scratch:
         raise ConfigError("--prior goes with --from-scratch: an estimator has the prior it was trained with")
     if surrogate is not None and not from_scratch:
@@ -182,14 +195,14 @@ def analyze(
     if events is not None or len(names) > 1:
         from gwsurrogate_ml.cli.analyze.campaign import analyse_many
 
-        many = [Event(name) for name in names] or read_table(events or Path())
+        many = [Event(name) for name in names] or read_table(events or Path(), how)
         where = out or Path("out/events")
         analyse_many(many, settings, where, cluster=cluster, workers=workers, pdf=pdf, as_json=as_json)
         return
     if cluster is not None:
         raise ConfigError("--cluster shares out many events: give several names, or --events FILE")
-    one = Event(names[0]) if names else Event("", gps, files)
-    folder = out or Path("out") / (one.name or f"GPS{gps:.0f}")
+    one = Event(names[0]) if names else Event("", at, files, how)
+    folder = out or Path("out") / (one.name or f"GPS{at:.0f}")
     with ProgressReport() as progress:
         summary = analyse_event(one, settings, folder, progress, pdf=pdf)
     announce(folder, summary, as_json)

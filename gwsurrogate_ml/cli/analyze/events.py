@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,8 +20,10 @@ from gwsurrogate_ml.cli.analyze.settings import Settings
 from gwsurrogate_ml.cli.console import ProgressReport
 from gwsurrogate_ml.cli.options import require_capitals
 from gwsurrogate_ml.cli.output import CONFIG, output_folder, plain
+from gwsurrogate_ml.cli.strain_files import PLAIN, Files, Reading, matching, record, strain_words
 from gwsurrogate_ml.errors import ConfigError, GwsmlError
 from gwsurrogate_ml.inference.sampling.checkpoint import SUFFIX, clear
+from gwsurrogate_ml.strain.times import gps_seconds
 
 UNFINISHED = ".unfinished"
 TABLE = ("events.csv", "events.json")
@@ -40,25 +41,27 @@ class Event:
     name : str
         of gwosc.org's where there are no files; else a title, or empty
     gps : float or None, s
-    files : mapping from detector to path; empty: strain from gwosc.org
+    files : mapping from detector to its paths; empty: strain from gwosc.org
+    how : Reading
+        what the files do not say themselves
     """
 
     name: str = ""
     gps: float | None = None
-    files: Mapping[str, Path] = field(default_factory=dict)
+    files: Files = field(default_factory=dict)
+    how: Reading = PLAIN
 
     def words(self) -> list[str]:
         """The event as words after ``gwsml analyze``.
 
         Examples
         --------
-        >>> Event("", 1126259462.4, {"H1": Path("H.hdf5")}).words()
+        >>> Event("", 1126259462.4, {"H1": (Path("H.hdf5"),)}).words()
         ['--strain', 'H1=H.hdf5', '--gps', '1126259462.4']
         """
         if not self.files:
             return [self.name]
-        named = [word for detector, path in self.files.items() for word in ("--strain", f"{detector}={path}")]
-        return [*named, "--gps", repr(self.gps)]
+        return [*strain_words(self.files), "--gps", repr(self.gps), *self.how.words()]
 
 
 def claim(name: str, taken: set[str], where: str) -> None:
@@ -83,8 +86,11 @@ def claim(name: str, taken: set[str], where: str) -> None:
     taken.add(name)
 
 
-def read_table(path: Path) -> list[Event]:
-    """Events of a CSV file with the columns name and gps, and one a detector with its strain file; paths from the file's folder on.
+def read_table(path: Path, how: Reading = PLAIN) -> list[Event]:
+    """Events of a CSV file with the columns name and gps, and one a detector with its strain files.
+
+    Paths begin at the file's folder. Several files of a detector stand in one field, with ``;`` between them; a time may be a
+    date; `how` is that of all.
 
     Raises
     ------
@@ -120,18 +126,26 @@ def read_table(path: Path) -> list[Event]:
             raise ConfigError(f"{where} has not as many fields as the first line")
         columns = {key.strip(): value.strip() for key, value in row.items()}
         name, gps = columns.pop("name", ""), columns.pop("gps", "")
-        paths = sorted((detector, os.path.expanduser(file)) for detector, file in columns.items() if file)
-        files = {detector: path.parent / file for detector, file in paths}
+        files = {
+            detector: tuple(
+                found
+                for file in given.split(";")
+                if file.strip()
+                for found in matching(path.parent / os.path.expanduser(file.strip()), f"{where}, {detector}")
+            )
+            for detector, given in sorted(columns.items())
+            if given
+        }
         claim(name, taken, where)
         try:
-            time_ = float(gps)
-        except ValueError:
-            time_ = math.nan
-        if not math.isfinite(time_):
-            raise ConfigError(f"{where}: gps is {gps!r}: give the event's GPS time in s in the column `gps`")
+            time_ = gps_seconds(gps)
+        except ConfigError as error:
+            raise ConfigError(
+                f"{where}: gps is {gps!r}: give the event's GPS time in s, or its date in UTC, in the column `gps`"
+            ) from error
         if not files:
             raise ConfigError(f"{where} names no strain file: give one in a column named after each detector, such as H1")
-        events.append(Event(name, time_, files))
+        events.append(Event(name, time_, files, how))
     if not events:
         raise ConfigError(f"--events {path} holds no event: give lines below the heads name, gps, H1, L1")
     return events
@@ -155,7 +169,8 @@ def analyse_event(event: Event, settings: Settings, folder: Path, progress: Prog
     from gwsurrogate_ml.strain.data import StrainData
 
     command = ["analyze", *event.words(), *settings.options(), *(["--pdf"] if pdf else []), "--out", str(folder)]
-    with unfinished(folder) as steps, output_folder(folder, {"command": "analyze"}) as output:
+    head = {"command": "analyze", "reading": plain(asdict(event.how))}
+    with unfinished(folder) as steps, output_folder(folder, head) as output:
         if steps.is_dir() and any(path.suffix == SUFFIX for path in steps.iterdir()):
             progress("taking up an unfinished run", 1, 1)
         with progress.stage("reading the strain"):
@@ -163,19 +178,27 @@ def analyse_event(event: Event, settings: Settings, folder: Path, progress: Prog
             if not files:
                 gps, files = _fetch(event.name, settings.estimator)
             assert gps is not None  # given with the files, or found with the event
-            data = StrainData.from_files(files, gps, name=event.name)
-        public = all("LOSC" in path.name or "GWOSC" in path.name for path in files.values())
+            data = StrainData.from_files(
+                files,
+                gps,
+                name=event.name,
+                channels=event.how.channels,
+                sampling_frequency=event.how.sampling_frequency,
+                start_time=event.how.start_time,
+            )
+        public = all("LOSC" in path.name or "GWOSC" in path.name for paths in files.values() for path in paths)
         note = GWOSC_NOTE if public else ""
         summary = run_into(output, data, settings, command, progress, files=files, acknowledgement=note, checkpoint=steps, pdf=pdf)
     return summary
 
 
-def _fetch(event: str, estimator: str) -> tuple[float, dict[str, Path]]:
+def _fetch(event: str, estimator: str) -> tuple[float, dict[str, tuple[Path, ...]]]:
     """GPS time and strain files of an event, of the detectors that the estimator needs."""
     import gwsurrogate_ml as gw
     from gwsurrogate_ml.strain.gwosc import fetch_event
 
-    return fetch_event(event, tuple(gw.load_estimator(estimator).config.segment.detectors))
+    gps, files = fetch_event(event, tuple(gw.load_estimator(estimator).config.segment.detectors))
+    return gps, {name: (path,) for name, path in files.items()}
 
 
 @dataclass(frozen=True)
@@ -190,14 +213,15 @@ class Task:
 
 def repeats(task: Task) -> bool:
     """Whether the folder of `task` holds the very analysis already: the same settings, versions, and content of all files."""
-    from gwsurrogate_ml.artifacts import package_versions, sha256
+    from gwsurrogate_ml.artifacts import package_versions
 
     try:
         config = json.loads((task.folder / CONFIG).read_text())
         if task.event.files:
             strain = {name: entry["sha256"] for name, entry in config["strain"].items()}
-            same = strain == {name: sha256(path) for name, path in task.event.files.items()}
+            same = strain == {name: record(paths)["sha256"] for name, paths in task.event.files.items()}
             same = same and config["event"]["gps"] == task.event.gps
+            same = same and config.get("reading", plain(asdict(PLAIN))) == plain(asdict(task.event.how))
         else:
             same = config["event"]["name"] == task.event.name
         return bool(
@@ -257,5 +281,8 @@ def tasks_of(events: Sequence[Event], settings: Settings, out: Path, pdf: bool) 
         if there is no such estimator
     """
     place, settings = out.expanduser().absolute(), settings.absolute()
-    found = [replace(event, files={name: path.absolute() for name, path in event.files.items()}) for event in events]
+    found = [
+        replace(event, files={name: tuple(path.absolute() for path in paths) for name, paths in event.files.items()})
+        for event in events
+    ]
     return [Task(event, settings, place / event.name, pdf) for event in found]

@@ -17,6 +17,7 @@ from gwsurrogate_ml.cli.analyze.settings import Settings
 from gwsurrogate_ml.cli.console import ProgressReport, complain, echo_json, stdout
 from gwsurrogate_ml.cli.options import options_named, parse_glitch, parse_waveform_error
 from gwsurrogate_ml.cli.output import Output, plain, write_json
+from gwsurrogate_ml.cli.strain_files import Files, record
 from gwsurrogate_ml.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -274,7 +275,7 @@ def run_into(
     command: Sequence[str],
     progress: ProgressReport,
     *,
-    files: Mapping[str, Path] | None = None,
+    files: Files | None = None,
     truths: Mapping[str, float] | None = None,
     acknowledgement: str = "",
     checkpoint: Path | None = None,
@@ -291,7 +292,7 @@ def run_into(
     command : sequence of str
         words after ``gwsml`` that repeat the run
     progress : callable (stage, done, total)
-    files : mapping from detector to path, optional
+    files : mapping from detector to paths, optional
         where the strain came from; their checksums go into config.json
     truths : mapping from parameter to true value, optional
     acknowledgement : str
@@ -305,15 +306,19 @@ def run_into(
     -------
     dict, the content of summary.json
     """
-    from gwsurrogate_ml.artifacts import package_versions, sha256
+    from gwsurrogate_ml.artifacts import package_versions
     from gwsurrogate_ml.cli.analyze.figures import FIGURES, pictures
     from gwsurrogate_ml.inference.result.flags import largest_share
+    from gwsurrogate_ml.strain.spectrum_given import given_psd
 
     run = analyse(data, settings, progress, truths, checkpoint)
     summary = summarise(run)
     versions = package_versions(*PACKAGES)
     # Files inside the output folder are named relative to it: the folder still has its temporary name.
-    shown = {name: path.name if path.parent == output.path else str(path) for name, path in (files or {}).items()}
+    shown = {
+        name: [path.name if path.parent == output.path else str(path) for path in paths] for name, paths in (files or {}).items()
+    }
+    spectra = {name: given_psd(source, name).said for name, source in settings.psd.items() if name in data.detectors}
     words = shlex.join(["gwsml", *command])
     date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     output.config.update(
@@ -322,7 +327,8 @@ def run_into(
             "date": date,
             "event": {"name": data.name, "gps": data.gps, "detectors": list(data.detectors)},
             "settings": asdict(settings),
-            "strain": {name: {"file": shown[name], "sha256": sha256(path)} for name, path in (files or {}).items()},
+            "strain": {name: record(paths, shown[name]) for name, paths in (files or {}).items()},
+            "psd": spectra,
             "settings_sha256": settings.sha256(),
             "truths": dict(run.truths),
             "inference": plain(run.result.meta | {"flags": summary["flags"]}),
@@ -351,7 +357,8 @@ def run_into(
         command=words,
         provenance={
             "seed": str(settings.seed),
-            **{f"strain {name}": path for name, path in shown.items()},
+            **{f"strain {name}": ", ".join(paths) for name, paths in shown.items()},
+            **{f"noise spectrum {name}": said for name, said in spectra.items()},
             "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
         },
         version=versions["gwsurrogate-ml"],

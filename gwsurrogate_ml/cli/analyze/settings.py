@@ -92,7 +92,7 @@ class Settings:
         {'H1': 'aLIGO'}
         """
         from gwsurrogate_ml.inference.nuisances.envelope import split_correction
-        from gwsurrogate_ml.strain.spectrum import split_kind
+        from gwsurrogate_ml.strain.spectrum_given import split_source
 
         estimator, surrogate, psd = self.estimator, self.surrogate, dict(self.psd)
         if surrogate and not surrogate.startswith("lal:"):
@@ -102,9 +102,9 @@ class Settings:
             folder = artifacts.resolve(estimator, "estimator")
             estimator = estimator if folder.parent == artifacts.SHIPPED else str(folder.absolute())
         for name, source in self.psd.items():
-            kind, path = split_kind(source)
+            kind, path, place = split_source(source)
             if path.is_file():
-                psd[name] = ":".join(word for word in (kind, str(path.absolute())) if word)
+                psd[name] = f"{kind}:" * bool(kind) + str(path.absolute()) + f"#{place}" * bool(place)
         calibration = {}
         for name, source in self.calibration.items():
             kind, path = split_correction(source)
@@ -125,9 +125,9 @@ class Settings:
         ['bbh-h1l1', 'nr22', 'nrhm', 'remnant']
         """
         from gwsurrogate_ml.inference.nuisances.envelope import split_correction
-        from gwsurrogate_ml.strain.spectrum import split_kind
+        from gwsurrogate_ml.strain.spectrum_given import split_source
 
-        files = {name: path for name, source in self.psd.items() if (path := split_kind(source)[1]).is_file()}
+        files = {name: path for name, source in self.psd.items() if (path := split_source(source).path).is_file()}
         for name, source in self.calibration.items():
             if (path := split_correction(source)[1]).is_file():
                 files[f"calibration {name}"] = path

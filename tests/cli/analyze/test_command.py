@@ -524,7 +524,19 @@ def test_files_of_a_table_may_lie_at_home(tmp_path: Path, monkeypatch: pytest.Mo
     table = tmp_path / "events.csv"
     table.write_text("name,gps,H1,L1\na,1,~/H.hdf5,L.hdf5\n")
     (event,) = read_table(table)
-    assert event.files == {"H1": Path("/home/somebody/H.hdf5"), "L1": tmp_path / "L.hdf5"}
+    assert event.files == {"H1": (Path("/home/somebody/H.hdf5"),), "L1": (tmp_path / "L.hdf5",)}
+
+
+def test_how_a_spectrum_was_understood_stands_in_the_report(quick: None, data_dir, tmp_path: Path) -> None:
+    psds = [f"--psd=H1={data_dir('formats/aplus.txt')}", f"--psd=L1={data_dir('formats/gwcelery_psd.xml.gz')}"]
+    out = tmp_path / "out"
+    result = invoke("analyze", *strain_options(data_dir, 1126259446), "--gps", "2015-09-14T09:50:45.4", *psds, "--out", str(out))
+    assert result.exit_code == 0, result.output
+    said = read(out / "config.json")["psd"]
+    assert said["H1"] == "aplus.txt, an ASD by its values (from 2e-24), 5 to 5000 Hz"
+    assert said["L1"] == "gwcelery_psd.xml.gz (L1), a PSD as it says, 0 to 8192 Hz"
+    assert "an ASD by its values" in (out / "report.html").read_text()
+    assert "--gps 1126259462.4" in read(out / "config.json")["repeat"]
 
 
 def test_the_command_that_repeats_an_analysis_keeps_all_digits() -> None:
