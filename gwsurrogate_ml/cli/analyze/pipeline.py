@@ -144,11 +144,11 @@ def _sample(
     if settings.prior:
         from gwsurrogate_ml.inference import sample_event
         from gwsurrogate_ml.inference.analysis.from_scratch import require_event
-        from gwsurrogate_ml.inference.prior.binary import of_model
+        from gwsurrogate_ml.inference.prior.binary import of_file
         from gwsurrogate_ml.surrogate.load import load_model
 
         model = load_model(settings.surrogate or "nr22")
-        prior = of_model(settings.prior, model)
+        prior = of_file(settings.prior, model)
         require = partial(require_event, prior=prior, model=model)
         data, segment = centred(data, cut, model, prior, settings.seed, require)
         return data, segment, sample_event(segment, prior, model=model, **options), model
@@ -218,6 +218,8 @@ def _source(run: Run, settings: Settings) -> str:
         return "the posterior under the (2,2) mode alone"
     if "nuisances" in run.result.meta:
         return "a posterior made broad enough for errors of the calibration or the waveform"
+    if "drawn_from" in run.result.meta:
+        return "the posterior under a prior that is nowhere narrower"
     if settings.prior:
         return "flows fitted to this event"
     if len(rounds) > 1:
