@@ -18,8 +18,8 @@ from pydantic import (
 from gwsurrogate_ml.binaries import ALIGNED, PRECESSING, Space
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference.prior.composition import ComposedPrior, Prior
-from gwsurrogate_ml.inference.prior.extrinsic import Extrinsic
 from gwsurrogate_ml.inference.prior.cover import covering
+from gwsurrogate_ml.inference.prior.extrinsic import Extrinsic
 from gwsurrogate_ml.inference.prior.from_bilby import read_priors, require_same
 from gwsurrogate_ml.inference.prior.masses import ChirpMass, MassRatio
 from gwsurrogate_ml.inference.prior.parts import Part

@@ -1,7 +1,7 @@
 """Densities of bilby's priors with Constraints on what follows from the parameters, such as the component masses.
 
-A Constraint cuts a region out of the product of the densities, and what is left is normalised anew. bilby finds the share that is
-left by chance, to three digits, and leaves Constraints on what it cannot derive without effect; here it comes from a Sobol sequence.
+A Constraint cuts a region out of the product of the densities, and what is left is normalised anew. bilby finds the share that
+is left by chance, to three digits, and gives Constraints on what it cannot derive no effect; here it comes from a Sobol sequence.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def constraints(priors: Mapping[str, Prior], names: Iterable[str]) -> PriorDict:
     known = found.conversion_function(dict.fromkeys(names, 0.5)) if found else {}
     if unknown := [name for name in found if name not in known]:
         raise ConfigError(
-            f"the prior has a Constraint on {unknown[0]}, which does not follow from {', '.join(names)}: leave it out (bilby gives it "
-            "no effect), or cut the draws of the result; masses of the detector frame may be constrained"
+            f"the prior has a Constraint on {unknown[0]}, which does not follow from {', '.join(names)}: leave it out (bilby gives "
+            "it no effect), or cut the draws of the result; masses of the detector frame may be constrained"
         )
     return found
 

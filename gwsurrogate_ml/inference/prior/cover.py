@@ -1,7 +1,7 @@
-"""Any prior of bilby's as an analysis can take it: drawn under parts that are nowhere narrower, and re-weighted at the end, exactly.
+"""Any prior of bilby's as an analysis can take it: drawn under parts that are nowhere narrower, re-weighted at the end, exactly.
 
-An analysis integrates distance, orientation, sky and time under the priors of `extrinsic`, and proposes masses and spins under those
-of `masses` and `spins`. Densities of other shapes over the same ranges cost draws, and nothing else: see `result.reweight.with_prior`.
+An analysis integrates distance, orientation, sky and time under the priors of `extrinsic`, and proposes masses and spins under
+those of `masses` and `spins`. Densities of other shapes cost draws, and nothing else: see `result.reweight.with_prior`.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def covering(
         kind, way = ("precessing", "chi_1, chi_2") if space == ALIGNED else ("aligned", "a_1, a_2, tilt_1, tilt_2, phi_12, phi_jl")
         raise ConfigError(
             f"the prior has {foreign[0]}, a parameter of {kind} spins, which the waveform model does not have: take a model of "
-            f"{kind} spins (surrogate, --surrogate: nr22 and nrhm are of aligned, nrphm and lal:IMRPhenomXPHM of precessing ones), or "
-            f"give priors of {way}"
+            f"{kind} spins (surrogate, --surrogate: nr22 and nrhm are of aligned, nrphm and lal:IMRPhenomXPHM of precessing ones), "
+            f"or give priors of {way}"
         )
     names = (*space.names, *EXTRINSIC)
     require_densities(priors, ["geocent_time"], names)
@@ -108,10 +108,11 @@ def _spins(priors: dict[str, Any]) -> dict[str, Any]:
     if "a_1" in priors:
         highest = max(float(priors[name].maximum) for name in ("a_1", "a_2"))
         if not highest < 1:
-            raise ConfigError(f"the priors on a_1 and a_2 reach {highest:g}: dimensionless spins lie below 1, give Uniform(0, 0.99)")
+            raise ConfigError(f"the priors on a_1 and a_2 reach {highest:g}: spins lie below 1, give Uniform(0, 0.99)")
         return {"chi": (-highest, highest), "spins": "isotropic"}
-    low, high = (float(f(getattr(priors[name], end) for name in ("chi_1", "chi_2"))) for f, end in ((min, "minimum"), (max, "maximum")))
-    if not all(isinstance(priors[name], AlignedSpin) for name in ("chi_1", "chi_2")):
+    both = [priors[name] for name in ("chi_1", "chi_2")]
+    low, high = float(min(prior.minimum for prior in both)), float(max(prior.maximum for prior in both))
+    if not all(isinstance(prior, AlignedSpin) for prior in both):
         return {"chi": (low, high)}
     widest = max(-low, high)
     return {"chi": (-widest, widest), "spins": "isotropic"}

@@ -23,8 +23,8 @@ OFFERED = {
 }
 """What can be analysed where the class of the prior expected does not say it."""
 WAY_ON = (
-    "analyse with a prior that can be and is nowhere narrower, then re-weight: `result.with_prior(priors)` is exact; or sample "
-    "with bilby, on the likelihood of `segment.to_bilby()`"
+    "`sample_event(data, priors)` takes it as it is, drawn under a prior that is nowhere narrower and re-weighted: exact, as "
+    "`result.with_prior(priors)`; or sample with bilby, on the likelihood of `segment.to_bilby()`"
 )
 
 
@@ -77,7 +77,7 @@ def require_densities(priors: Mapping[str, Any], optional: Sequence[str] = (), n
 
 def _require_density(name: str, prior: Prior) -> None:
     """Raise unless `prior` has a density that a draw can be weighed by, without the other parameters, and can be kept."""
-    from bilby.core.prior import Constraint, DeltaFunction, JointPrior, PriorDict
+    from bilby.core.prior import Constraint, DeltaFunction, JointPrior
 
     kind = type(prior).__name__
     if not hasattr(prior, "ln_prob"):

@@ -1,7 +1,7 @@
 """bilby's priors as JSON holds them, and back, to the last digit.
 
-bilby's own encoding of one prior is kept, which holds tables, labels and cosmologies; its `repr`, which earlier results kept, can be
-parsed back for some priors only.
+bilby's own encoding of each prior is kept, which holds tables, labels and cosmologies; its `repr`, which earlier results kept,
+can be parsed back for some priors only.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bilby.core.result import EXTENSIONS, read_in_result, result_file_name
+from bilby.core.result import Result as BilbyResult
 from bilby.core.utils import BilbyJsonEncoder, move_old_file
 from bilby.gw.result import CBCResult
 
@@ -58,13 +59,11 @@ class SavedResult(CBCResult):
         kind = extension if extension in EXTENSIONS else suffix if suffix in EXTENSIONS and extension is None else "json"
         name = name or result_file_name("", self.label, {"h5": "hdf5", "pickle": "pkl"}.get(kind, kind), gzip)
         path = Path(outdir or folder or self.outdir) / name
-        plain = CBCResult.__new__(CBCResult)
-        plain.__dict__.update(self.__dict__)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=path.parent) as room:
                 temporary = Path(room) / name
-                plain.save_to_file(filename=str(temporary), extension=kind, gzip=gzip)
+                _of_binaries(self).save_to_file(filename=str(temporary), extension=kind, gzip=gzip)
                 if os.listdir(room) != [name]:  # bilby leaves a pickle where it fails
                     raise ConfigError(f"{path} cannot be written: bilby cannot save this result as {kind}; give another format")
                 if kind in ("hdf5", "h5"):
@@ -73,6 +72,13 @@ class SavedResult(CBCResult):
                 os.replace(temporary, path)
         except OSError as error:
             raise refusal(path, error) from error
+
+
+def _of_binaries(result: BilbyResult) -> CBCResult:
+    """The same as an object of bilby's own class."""
+    same = CBCResult.__new__(CBCResult)
+    same.__dict__.update(result.__dict__)
+    return same
 
 
 def _mend_prior(path: Path, prior: PriorDict) -> None:
@@ -128,7 +134,10 @@ def _likelihood(meta: dict[str, Any]) -> dict[str, Any]:
     }
     segment = meta.get("segment", {})
     if "f_min" in segment:
-        waveform |= {"minimum_frequency": segment["f_min"], "reference_frequency": meta.get("reference_frequency", segment["f_min"])}
+        waveform |= {
+            "minimum_frequency": segment["f_min"],
+            "reference_frequency": meta.get("reference_frequency", segment["f_min"]),
+        }
         likelihood |= {"f_low": segment["f_min"], "f_start": segment["f_min"]}
     band = {"minimum_frequency": segment.get("f_min")}
     if "f_max" in segment:
@@ -174,7 +183,8 @@ def read(path: str | Path) -> CBCResult:
     Parameters
     ----------
     path : path
-        .json, .hdf5 or .pkl; bilby's own `bilby_result --extension hdf5` loses the prior's class, and this does not
+        .json, .hdf5 or .pkl, which is bound to the versions of scipy and pandas that wrote it; `bilby_result --extension hdf5`
+        loses the prior's class and the result's, and this brings them back
 
     Raises
     ------
@@ -184,7 +194,7 @@ def read(path: str | Path) -> CBCResult:
     from bilby.core.result import FileLoadError
 
     try:
-        result = read_in_result(filename=str(path), result_class=CBCResult)
+        result = _of_binaries(read_in_result(filename=str(path), result_class=CBCResult))
     except (OSError, ValueError, FileLoadError) as error:
         raise DataError(f"{path} is no bilby result ({error}): give a file of `Result.to_bilby().save_to_file`") from error
     meta = settings_of(result)

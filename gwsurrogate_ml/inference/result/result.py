@@ -142,9 +142,9 @@ class Result:
     def to_bilby(self, label: str = "gwsurrogate_ml") -> CBCResult:
         """The same as a bilby `CBCResult`, with prior and meta data.
 
-        Its `save_to_file` writes JSON, HDF5 and pickle whole or not at all, for bilby, PESummary and `result.bilby.read`. Spins belong
-        to its reference frequency, the lower end of the band; so does `phase`, but for the surrogates of aligned spins, where it
-        belongs to the peak.
+        Its `save_to_file` writes JSON, HDF5 and pickle whole or not at all, for bilby, PESummary and `result.bilby.read`. Spins
+        belong to its reference frequency, the lower end of the band; so does `phase`, but for the surrogates of aligned spins,
+        where it belongs to the peak.
         """
         from gwsurrogate_ml.inference.result.bilby import to_bilby
 

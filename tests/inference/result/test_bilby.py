@@ -1,4 +1,4 @@
-"""Our results in bilby's files: JSON, HDF5 and pickle hold the same draws, prior density, detectors and settings, also by bilby_result."""
+"""Our results in bilby's files: JSON, HDF5 and pickle hold the same draws, prior density, detectors and settings."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_files_are_whole_or_not_there(result: Result, tmp_path: Path, monkeypatc
     assert (tmp_path / "r.hdf5.old").is_file()  # as bilby keeps it
     before = path.read_bytes()
     theirs.meta_data["mine"] = [{"a": 1}]  # what bilby's HDF5 cannot hold
-    with pytest.raises(ConfigError, match="r.hdf5 cannot be written: bilby cannot save this result as hdf5"):
+    with pytest.raises(ConfigError, match=r"r.hdf5 cannot be written: bilby cannot save this result as hdf5"):
         theirs.save_to_file(filename=str(path), overwrite=True)
     assert path.read_bytes() == before
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".") or p.suffix == ".pkl"]
