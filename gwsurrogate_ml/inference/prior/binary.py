@@ -20,7 +20,7 @@ from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference.prior.composition import ComposedPrior, Prior
 from gwsurrogate_ml.inference.prior.cover import covering
 from gwsurrogate_ml.inference.prior.extrinsic import Extrinsic
-from gwsurrogate_ml.inference.prior.from_bilby import read_priors, require_same
+from gwsurrogate_ml.inference.prior.from_bilby import read_priors, require_same, within
 from gwsurrogate_ml.inference.prior.masses import ChirpMass, MassRatio
 from gwsurrogate_ml.inference.prior.parts import Part
 from gwsurrogate_ml.inference.prior.spins import AlignedIsotropic, AlignedUniform, Isotropic
@@ -204,7 +204,9 @@ def of_model(fields: Mapping[str, Any], model: WaveformModel) -> Prior:
 
 
 def of_file(fields: Mapping[str, Any], model: WaveformModel) -> Prior:
-    """As `of_model`, where "file" may be among the fields: a prior file of bilby's, whose parameters the other fields replace.
+    """As `of_model`, where "file" may be among the fields: a prior file of bilby's.
+
+    Ranges of masses and distance beside it are the ends of the file's own densities; `chi` and `spins` replace its spins.
 
     Raises
     ------
@@ -221,8 +223,11 @@ def of_file(fields: Mapping[str, Any], model: WaveformModel) -> Prior:
     if {"chi", "spins"} & others.keys():
         given = PriorDict({name: prior for name, prior in given.items() if name not in (*ALIGNED.names[2:], *PRECESSING.names[2:])})
     replaced = {"chi": spins, "spins": spins, "time_half_width": ["geocent_time"]}
-    for field in others:
-        given.update({name: plain[name] for name in replaced.get(field, [field])})
+    for field, value in others.items():
+        if field in replaced:
+            given.update({name: plain[name] for name in replaced[field]})
+        elif field in given:
+            given[field] = within(field, given[field], *value)
     return covering(given, None, model.space, of_fields)
 
 
@@ -266,6 +271,5 @@ def require_inside(prior: Prior, limits: dict[str, tuple[float, float]], model: 
         if name in limits and (low < limits[name][0] - 1e-9 or high > limits[name][1] + 1e-9)
     ]
     if beyond:
-        fields = {"a_1": "chi=-A,A", "a_2": "chi=-A,A", "chi_1": "chi=LOW,HIGH", "chi_2": "chi=LOW,HIGH"}
-        named = next(field for name, field in {"mass_ratio": "mass_ratio=LOW,HIGH", **fields}.items() if name in beyond[0])
-        raise ConfigError(f"{'; '.join(beyond)}: narrow the prior (--prior {named}, also after a file)")
+        option = "mass_ratio=LOW,HIGH" if "mass_ratio" in beyond[0] else "chi=LOW,HIGH"
+        raise ConfigError(f"{'; '.join(beyond)}: narrow the prior (--prior {option}, also after a file)")

@@ -74,8 +74,9 @@ def share(priors: Mapping[str, Prior], found: PriorDict, names: Iterable[str]) -
 
 def cutting(found: PriorDict, priors: Mapping[str, Prior]) -> list[str]:
     """Names of the Constraints `found` that cut off more than some 1e-5 of the densities `priors`."""
-    drawn = points(priors, priors)
-    derived = found.conversion_function(drawn) if found else {}
+    if not found:
+        return []
+    derived = found.conversion_function(points(priors, priors))
     return [name for name in found if not np.all(found[name].prob(derived[name]))]
 
 

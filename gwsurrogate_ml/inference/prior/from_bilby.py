@@ -100,6 +100,23 @@ def _require_density(name: str, prior: Prior) -> None:
     require_kept(name, prior)
 
 
+def within(name: str, prior: Prior, low: float, high: float) -> Prior:
+    """The same density of the parameter `name` between other ends.
+
+    Raises
+    ------
+    ConfigError
+        if it has none, or does not reach them
+    """
+    try:
+        again = type(prior)(**prior.get_instantiation_dict() | {"minimum": low, "maximum": high})
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"the prior on {name} is a {type(prior).__name__}, which has no other ends ({error})") from error
+    if not np.allclose((again.minimum, again.maximum), (low, high), rtol=1e-9):
+        raise ConfigError(f"the prior on {name} reaches from {prior.minimum:g} to {prior.maximum:g}: give a range inside it")
+    return again
+
+
 def require_within(new: Mapping[str, Prior], old: Mapping[str, Prior], remedy: str) -> None:
     """Raise unless the range of each parameter in `new` lies inside that in `old`.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import bilby
 import pytest
-from bilby.core.prior import Constraint, PowerLaw, PriorDict, Sine, Uniform
+from bilby.core.prior import Constraint, Interped, PowerLaw, PriorDict, Sine, Uniform
 from bilby.gw.prior import AlignedSpin, UniformSourceFrame
 
 from gwsurrogate_ml.binaries import ALIGNED, PRECESSING
@@ -16,6 +16,7 @@ from gwsurrogate_ml.cli.options import parse_prior
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior, as_prior, of_file
 from gwsurrogate_ml.inference.prior.composition import ComposedPrior
+from gwsurrogate_ml.inference.prior.from_bilby import within
 from gwsurrogate_ml.inference.prior.span import require_covered
 from gwsurrogate_ml.surrogate.load import load_model
 
@@ -51,13 +52,18 @@ def test_a_file_of_a_real_analysis_is_taken_as_it_is(data_dir) -> None:
 
 def test_a_file_wider_than_the_model_is_refused_with_all_that_is_wider(data_dir) -> None:
     path, model = data_dir(FILE), load_model("nrphm")
-    words = r"mass_ratio \(0.125 to 1\) exceeds what nrphm .*a_1 \(0 to 0.88\) .*a_2 \(0 to 0.88\) .*--prior mass_ratio=LOW,HIGH"
+    words = r"mass_ratio \(0.125 to 1\) exceeds what nrphm covers \(0.166667 to 1\): .*--prior mass_ratio=LOW,HIGH"
     with pytest.raises(ConfigError, match=words):
         require_covered(as_prior(path, GPS, model), model, "nrphm", 20.0, 4.0)
-    settings = Settings(prior=parse_prior([str(path), "mass_ratio=0.17,1", "chi=-0.8,0.8", "chirp_mass=20,45"]), surrogate="nrphm")
-    narrowed = of_file(settings.prior, model)
+    # Ranges beside a file are ends of its own densities; all of its other parameters are within the model.
+    narrowed = of_file(parse_prior([str(path), "mass_ratio=0.17,1", "luminosity_distance=100,3000"]), model)
     require_covered(narrowed, model, "nrphm", 20.0, 4.0)
-    assert narrowed.target["luminosity_distance"] == PriorDict(filename=str(path))["luminosity_distance"]
+    assert narrowed.bounds()["a_1"] == (0.0, 0.88)
+    assert narrowed.target["mass_ratio"] == Uniform(0.17, 1, name="mass_ratio")
+    assert narrowed.target["luminosity_distance"] == UniformSourceFrame(100, 3000, name="luminosity_distance", unit="Mpc")
+    table = Interped([20, 30, 40], [1, 2, 1], name="chirp_mass")
+    with pytest.raises(ConfigError, match="give a range inside it"):
+        within("chirp_mass", table, 10.0, 30.0)
     with pytest.raises(ConfigError, match=r"has a_1, a parameter of precessing spins, .* nrphm and lal:IMRPhenomXPHM"):
         as_prior(path, GPS, load_model("nr22"))
     # Spins of a range in their place: an aligned prior with the file's masses and distance.
