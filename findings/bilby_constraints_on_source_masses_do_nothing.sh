@@ -4,7 +4,7 @@
 # A good engineer would write `mass_1_source = Constraint(5, 10)` beside priors of chirp mass, mass ratio and distance, all that the source
 # frame follows from; `mass_1 = Constraint(...)` in the line above works.
 #
-# Output seen: "drawn with a Constraint on mass_1_source, 5 to 10: 1000 of 1000 heavier, lightest 21.7; on mass_1, 40 to 60: 0 of 1000 outside".
+# Output seen: "drawn with a Constraint on mass_1_source, 5 to 10: 1000 of 1000 heavier, lightest 24.4; on mass_1, 40 to 60: 0 of 1000 outside".
 set -euo pipefail
 here=$(mktemp -d)
 trap 'rm -rf "$here"' EXIT

@@ -4,13 +4,13 @@
 # binaries that the prior excludes are finite, those of all others too small by the share that the Constraints leave.
 # A good engineer would turn results into HDF5 by `bilby_result --extension hdf5` to save room, and re-weight from there.
 #
-# Output seen: "JSON: BBHPriorDict, log prior of an excluded binary -inf, of an allowed one -6.33; HDF5: PriorDict, -7.93 and -6.81;
-# both list the Constraint".
+# Output seen (log densities of an excluded binary and of an allowed one): "json: BBHPriorDict, -inf and -3.08, Constraint listed: True;
+# hdf5: PriorDict, -3.58 and -3.58, Constraint listed: True".
 set -euo pipefail
 here=$(mktemp -d)
 trap 'rm -rf "$here"' EXIT
 python3 -m venv "$here/env"
-"$here/env/bin/pip" install --quiet "bilby[gw]==2.8.2" "numpy==2.3.5" "scipy==1.17.1" "pandas==3.0.0" "h5py==3.16.0" "lalsuite==7.26.16"
+"$here/env/bin/pip" install --quiet "bilby[gw]==2.8.2" "numpy==2.3.5" "scipy==1.17.1" "pandas==3.1.1" "h5py==3.16.0" "lalsuite==7.26.16"
 cat > "$here/look.py" <<'PYTHON'
 import logging
 import sys

@@ -4,12 +4,12 @@
 # in the log says so. `bilby_result --bayes` prints the noise evidence under the name of the Bayes factor.
 # A good engineer would turn a folder of results into HDF5 in a script, look at its status, and delete the JSON files.
 #
-# Output seen: "status 0; r_result.hdf5 is there, and reading it: KeyError; r_result.pkl is there; printed as log_bayes_factor: -3.0, is 2.0".
+# Output seen: "status 0; r_result.hdf5 is there, and reading it: TypeError; r_result.pkl is there; printed as log_bayes_factor: -3.0, is 2.0".
 set -euo pipefail
 here=$(mktemp -d)
 trap 'rm -rf "$here"' EXIT
 python3 -m venv "$here/env"
-"$here/env/bin/pip" install --quiet "bilby==2.8.2" "numpy==2.3.5" "scipy==1.17.1" "pandas==3.0.0" "h5py==3.16.0"
+"$here/env/bin/pip" install --quiet "bilby==2.8.2" "numpy==2.3.5" "scipy==1.17.1" "pandas==3.1.1" "h5py==3.16.0"
 cat > "$here/look.py" <<'PYTHON'
 import re
 import subprocess

@@ -10,7 +10,7 @@ set -euo pipefail
 here=$(mktemp -d)
 trap 'rm -rf "$here"' EXIT
 python3 -m venv "$here/env"
-"$here/env/bin/pip" install --quiet "pesummary==1.8.1" "bilby[gw]==2.8.2" "lalsuite==7.26.16" "numpy==2.3.5" "pandas==3.0.0"
+"$here/env/bin/pip" install --quiet "pesummary==1.8.1" "bilby[gw]==2.8.2" "lalsuite==7.26.16" "numpy==2.3.5" "pandas==3.1.1"
 cat > "$here/look.py" <<'PYTHON'
 import logging
 import sys

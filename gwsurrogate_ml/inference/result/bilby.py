@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 OURS = "gwsurrogate_ml"
 """Key of what only results of this package have among bilby's meta data."""
-_REFUSED = "__prior_dict__"
+MARK = "__prior_dict__"
+"""Key by which bilby knows an encoded prior."""
 
 
 class SavedResult(CBCResult):
@@ -54,6 +55,12 @@ class SavedResult(CBCResult):
         ConfigError
             where it cannot be written
         """
+        if extension not in (None, True, *EXTENSIONS):
+            raise ConfigError(f"extension is {extension!r}: give one of {', '.join(EXTENSIONS)}")
+        if self._priors is None:
+            raise ConfigError(
+                "the result does not say under which prior it was made, without which bilby reads none: use Result.save"
+            )
         folder, name = (None, None) if filename is None else os.path.split(filename)
         suffix = Path(name or "").suffix[1:]
         kind = extension if extension in EXTENSIONS else suffix if suffix in EXTENSIONS and extension is None else "json"
@@ -85,10 +92,11 @@ def _mend_prior(path: Path, prior: PriorDict) -> None:
     """Write the prior of a HDF5 file so that bilby gives it back with its class: it undoes a marked dictionary twice."""
     import h5py
 
-    content = {key: value for key, value in prior._get_json_dict().items() if key != _REFUSED}
+    content = json.loads(json.dumps(prior, cls=BilbyJsonEncoder))["content"]
+    del content[MARK]
     with h5py.File(path, "r+") as file:
         del file["priors"]
-        file["priors"] = json.dumps(content, cls=BilbyJsonEncoder)
+        file["priors"] = json.dumps(content)
 
 
 def to_bilby(result: Result, label: str) -> SavedResult:

@@ -119,6 +119,8 @@ def test_files_are_whole_or_not_there(result: Result, tmp_path: Path, monkeypatc
         theirs.save_to_file(filename=str(path), overwrite=True)
     assert path.read_bytes() == before
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".") or p.suffix == ".pkl"]
+    with pytest.raises(ConfigError, match="extension is 'dat': give one of json, hdf5"):
+        theirs.save_to_file(filename=str(path), extension="dat")
     with pytest.raises(ConfigError, match="cannot be written"):
         theirs.save_to_file(filename=str(path / "r.json"))
 
