@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 OURS = "gwsurrogate_ml"
 """Key of what only results of this package have among bilby's meta data."""
-MARK = "__prior_dict__"
-"""Key by which bilby knows an encoded prior."""
 
 
 class SavedResult(CBCResult):
@@ -92,8 +90,8 @@ def _mend_prior(path: Path, prior: PriorDict) -> None:
     """Write the prior of a HDF5 file so that bilby gives it back with its class: it undoes a marked dictionary twice."""
     import h5py
 
-    content = json.loads(json.dumps(prior, cls=BilbyJsonEncoder))["content"]
-    del content[MARK]
+    content = json.loads(json.dumps(dict(prior), cls=BilbyJsonEncoder))
+    content |= {"__module__": type(prior).__module__, "__name__": type(prior).__name__}
     with h5py.File(path, "r+") as file:
         del file["priors"]
         file["priors"] = json.dumps(content)
