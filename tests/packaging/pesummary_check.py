@@ -22,6 +22,20 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 PINS = ("pesummary==1.8.1", "bilby[gw]==2.8.2")
 F_MIN, DURATION = 30.0, 8.0
+DERIVED = ("*source*", "mass_1", "mass_2", "*total_mass*", "symmetric*", "invert*", "a_*", "spin_*", "tilt*", "cos*", "phi_*")
+DERIVED += (
+    "chi_eff",
+    "chi_p*",
+    "redshift",
+    "comoving*",
+    "H1_*",
+    "L1_*",
+    "network*",
+    "viewing*",
+    "iota",
+    "log_likelihood_*",
+    "delta_*",
+)
 
 MAKE = """
 import json, sys
@@ -136,7 +150,8 @@ def check(folder: Path, env: Path, made: Path) -> dict[str, dict[str, bool]]:
         found[f"bilby, {name}"] = checked(run([str(python), "-W", "ignore", "-c", BILBY, str(path), str(expected), whole], folder))
     pages = ["--webdir", str(folder / "pages"), "--gw", "--no_ligo_skymap"]
     samples = ["--samples", str(files["JSON"]), str(files["HDF5"]), str(turned), "--labels", "json", "hdf5", "turned"]
-    quick = [f"--disable_{what}" for what in ("interactive", "expert", "corner", "comparison")]
+    quick = [f"--disable_{what}" for what in ("interactive", "expert", "corner", "comparison", "remnant")]
+    quick += ["--ignore_parameters", *DERIVED]  # of which there would be hundreds of figures
     run([str(env / "bin" / "summarypages"), *pages, *quick, *samples], folder)
     assert (folder / "pages" / "home.html").is_file()
     meta = folder / "pages" / "samples" / "posterior_samples.h5"
