@@ -128,7 +128,7 @@ def to_bilby(result: Result, label: str) -> SavedResult:
 def _likelihood(meta: dict[str, Any]) -> dict[str, Any]:
     """Data and waveform as bilby has them among its meta data, and under the names that PESummary looks for."""
     waveform: dict[str, Any] = {"waveform_approximant": approximant(meta)}
-    likelihood = {
+    likelihood: dict[str, Any] = {
         "type": "GravitationalWaveTransient",
         "phase_marginalization": False,
         "distance_marginalization": False,
