@@ -8,7 +8,7 @@ export MKL_NUM_THREADS ?= 1
 export NUMBA_NUM_THREADS ?= 2
 
 # wheel-check downloads some gigabytes: every version of Python gets an environment of its own.
-.PHONY: wheel-check demo test test-inference test-others test-fast lint notebooks docs nr surrogate precessing clean
+.PHONY: wheel-check pesummary-check demo test test-inference test-others test-fast lint notebooks docs nr surrogate precessing clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "setting up $(VENV): 5 to 15 minutes and 5 GB, in which pip says nothing"
@@ -48,6 +48,9 @@ docs: $(VENV)/.installed  ## the documentation as a site in out/site; internal l
 
 wheel-check:  ## wheel and sdist, installed without extras for Python 3.11 to 3.13 and used as a new user would
 	$(PYTHON) tests/packaging/wheel_check.py
+
+pesummary-check: $(VENV)/.installed  ## our results in bilby_result and PESummary's summarypages, in an environment of their own (downloads)
+	$(BIN)/python tests/packaging/pesummary_check.py
 
 NR := .venv-nr/bin
 .venv-nr/.installed:

@@ -150,23 +150,26 @@ def parse_glitch(words: Sequence[str]) -> dict[str, float | None]:
 def parse_prior(words: Sequence[str]) -> dict[str, Any]:
     """Fields of `BinaryPrior` from ``NAME=LOW,HIGH`` words, ``spins=KIND``, and bilby's prior files; later words win.
 
+    A file of a prior that has no such fields is named under "file", for `prior.binary.of_file`.
+
     Raises
     ------
     ConfigError
-        if a word is not of that form, the chirp mass is missing, or a range is impossible; see `BinaryPrior.from_bilby`
+        if a word is not of that form, the chirp mass is missing, or a range is impossible; see `as_prior`
 
     Examples
     --------
     >>> parse_prior(["chirp_mass=7,10"])
     {'chirp_mass': (7.0, 10.0)}
     """
-    from gwsurrogate_ml.inference.prior.binary import BinaryPrior, validated
+    from gwsurrogate_ml.inference.prior.binary import BinaryPrior, as_prior, validated
 
     ranges: dict[str, Any] = {}
     for word in words:
         name, _, text = word.partition("=")
         if word.endswith(".prior"):
-            ranges |= dict(BinaryPrior.from_bilby(word))
+            prior = as_prior(word)
+            ranges = dict(prior) if isinstance(prior, BinaryPrior) else {"file": word}
             continue
         if name in ("spins", "time_half_width"):
             ranges[name] = text
@@ -178,10 +181,11 @@ def parse_prior(words: Sequence[str]) -> dict[str, Any]:
         except ValueError:
             raise ConfigError(f"--prior {word!r}: write NAME=LOW,HIGH, such as chirp_mass=7,10") from None
         ranges[name] = (low, high)
-    if "chirp_mass" not in ranges:
+    if not {"chirp_mass", "file"} & ranges.keys():
         raise ConfigError("--from-scratch needs --prior chirp_mass=LOW,HIGH: solar masses, detector frame")
+    file = {name: ranges.pop(name) for name in ("file",) if name in ranges}
     try:
-        prior = validated(ranges)
+        fields = validated(ranges)
     except ConfigError as error:
         raise ConfigError(f"--prior: {error}") from error
-    return {name: getattr(prior, name) for name in ranges}
+    return file | {name: getattr(fields, name) for name in ranges}

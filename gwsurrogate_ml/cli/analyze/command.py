@@ -69,7 +69,7 @@ def analyze(
         typer.Option(
             "--prior",
             help="NAME=LOW,HIGH of chirp_mass, mass_ratio, chi, luminosity_distance; spins=isotropic (chi=-A,A: magnitudes < A); "
-            "or a bilby prior FILE.prior, of whose geocent_time only the width counts; with --from-scratch.",
+            "or a bilby prior FILE.prior, of whose geocent_time only the width counts; later ones win; with --from-scratch.",
         ),
     ] = None,
     surrogate: Annotated[

@@ -148,11 +148,11 @@ def _sample(
     if settings.prior:
         from gwsurrogate_ml.inference import sample_event
         from gwsurrogate_ml.inference.analysis.from_scratch import require_event
-        from gwsurrogate_ml.inference.prior.binary import of_model
+        from gwsurrogate_ml.inference.prior.binary import of_file
         from gwsurrogate_ml.surrogate.load import load_model
 
         model = load_model(settings.surrogate or "nr22")
-        prior = of_model(settings.prior, model)
+        prior = of_file(settings.prior, model)
         require = partial(require_event, prior=prior, model=model)
         if glitch:  # it may be louder than the signal: the time is taken as given
             segment = data.segment(**cut)
@@ -236,6 +236,8 @@ def _source(run: Run, settings: Settings) -> str:
         return "a posterior made broad enough for errors of the calibration or the waveform"
     if "glitch" in run.result.meta:
         return "posteriors of the data less one glitch each"
+    if "drawn_from" in run.result.meta:
+        return "the posterior under a prior that is nowhere narrower"
     if settings.prior:
         return "flows fitted to this event"
     if len(rounds) > 1:

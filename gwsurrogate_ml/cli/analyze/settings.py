@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from gwsurrogate_ml import artifacts
@@ -27,7 +28,7 @@ class Settings:
     duration : float, s
     f_min, f_max : float, Hz
     psd : mapping from detector to a PSD file or the name of a curve; empty: measured from the strain
-    prior : mapping, the fields of a `BinaryPrior`; empty: the estimator and its own
+    prior : mapping, the fields of a `BinaryPrior`, or "file", bilby's, and fields in its place; empty: the estimator and its own
         given, the posterior is learned from nothing, without an estimator
     higher_modes : bool
         re-weigh the posterior with all modes of `nrhm`
@@ -75,7 +76,7 @@ class Settings:
             words.append("--higher-modes")
         for name, value in self.prior.items():
             text = ",".join(map(str, value)) if isinstance(value, tuple) else value
-            words += ["--prior", f"{name}={text}"]
+            words += ["--prior", str(value) if name == "file" else f"{name}={text}"]
         return words
 
     def absolute(self) -> Settings:
@@ -109,10 +110,11 @@ class Settings:
         for name, source in self.calibration.items():
             kind, path = split_correction(source)
             calibration[name] = f"{kind}:{path.absolute()}"
-        return replace(self, estimator=estimator, surrogate=surrogate, psd=psd, calibration=calibration)
+        prior = {name: str(Path(value).absolute()) if name == "file" else value for name, value in self.prior.items()}
+        return replace(self, estimator=estimator, surrogate=surrogate, psd=psd, prior=prior, calibration=calibration)
 
     def sha256(self) -> dict[str, str]:
-        """SHA-256 of the files behind the settings: PSDs, and the cards of the models, which hold that of their weights.
+        """SHA-256 of the files behind the settings: PSDs, a prior, and the cards of the models, which hold that of their weights.
 
         Raises
         ------
@@ -131,6 +133,8 @@ class Settings:
         for name, source in self.calibration.items():
             if (path := split_correction(source)[1]).is_file():
                 files[f"calibration {name}"] = path
+        if "file" in self.prior:
+            files["prior"] = Path(self.prior["file"])
         models = ["remnant", *(["nrhm"] if self.higher_modes else [])]
         if self.prior:
             models.append(self.surrogate or "nr22")

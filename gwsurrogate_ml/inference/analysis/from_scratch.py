@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ from gwsurrogate_ml.inference.nuisances.prior import requested
 from gwsurrogate_ml.inference.prior.binary import as_prior
 from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.prior.span import require_covered
+from gwsurrogate_ml.inference.result.reweight import with_prior
 from gwsurrogate_ml.inference.sampling.checkpoint import kept_in
 from gwsurrogate_ml.inference.sampling.orders import OrdersSampler
 from gwsurrogate_ml.inference.sampling.quadrupole import QuadrupoleSampler
@@ -70,8 +72,8 @@ def sample_event(
     ----------
     data : StrainData or AnalysisSegment
     prior : Prior, mapping, or path of one of bilby's prior files
-        such as a `BinaryPrior`, its ranges by name, a `ComposedPrior` of your own parts, or a bilby PriorDict: see `as_prior`;
-        of precessing models the ranges by name, for spins in any direction (`prior.binary.of_model`), or a `ComposedPrior`
+        such as a `BinaryPrior`, its ranges by name (of precessing models for spins in any direction), a `ComposedPrior` of your own
+        parts, or any densities of bilby's: see `as_prior`
     segment : SegmentConfig, optional
         detectors, duration and band to cut StrainData to; default: all detectors of the data, 4 s, 20 to 1024 Hz, and
         no more than 92 % of the data's Nyquist frequency
@@ -84,11 +86,12 @@ def sample_event(
     Returns
     -------
     Result
+        where a prior of bilby's is none that the analysis proposes from, re-weighted to it from one nowhere narrower
 
     Raises
     ------
     ConfigError
-        impossible settings; a prior of bilby's that cannot be analysed as it is
+        impossible settings; a prior of bilby's with a parameter fixed, missing, or dependent on others
     DataError
         data that are not finite, in other units than strain, or of far more noise than their spectrum says
     DomainError
@@ -144,7 +147,16 @@ def sample_event(
         )
     draws, log_weights, rounds = settled_draws(sampler, pool, shares, rounds, n, seed, options, steps)
     result = conclude(sampler, draws, log_weights, rounds, options, seed, origin, started - steps.spent, likelihood)
-    return errors.applied(result, lambda: templates(likelihood, prior), seed, steps, report, started)
+    return _as_meant(errors.applied(result, lambda: templates(likelihood, prior), seed, steps, report, started), prior, seed)
+
+
+def _as_meant(result: Result, prior: Prior, seed: int) -> Result:
+    """The result under the prior's target, where it has one; `drawn_from` in its meta data says what the draws came from."""
+    if prior.target is None:
+        return result
+    drawn_from = {name: getattr(result, name) for name in ("n_draws", "sample_efficiency", "pareto_k")}
+    done = with_prior(result, prior.target, seed + 6)
+    return replace(done, pareto_k=max(done.pareto_k, result.pareto_k), meta=done.meta | {"drawn_from": drawn_from})
 
 
 def _sample(

@@ -15,11 +15,12 @@ from pydantic import (
     model_validator,
 )
 
-from gwsurrogate_ml.binaries import ALIGNED
+from gwsurrogate_ml.binaries import ALIGNED, PRECESSING, Space
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference.prior.composition import ComposedPrior, Prior
+from gwsurrogate_ml.inference.prior.cover import covering
 from gwsurrogate_ml.inference.prior.extrinsic import Extrinsic
-from gwsurrogate_ml.inference.prior.from_bilby import densities, read_priors, require_densities, require_same
+from gwsurrogate_ml.inference.prior.from_bilby import read_priors, require_same, within
 from gwsurrogate_ml.inference.prior.masses import ChirpMass, MassRatio
 from gwsurrogate_ml.inference.prior.parts import Part
 from gwsurrogate_ml.inference.prior.spins import AlignedIsotropic, AlignedUniform, Isotropic
@@ -119,21 +120,10 @@ class BinaryPrior(Prior, BaseModel):
         True
         """
         given = read_priors(priors)
-        require_densities(densities(given), ["geocent_time"])
-        ranges = {name: (float(prior.minimum), float(prior.maximum)) for name, prior in given.items()}
-        start, end = ranges.get("geocent_time", (-0.1, 0.1))
-        middle = (start + end) / 2
-        if gps is not None and "geocent_time" in given and abs(middle - gps) > 1e-6:
-            raise ConfigError(f"geocent_time has its middle at GPS {middle:.6f}, the event at {gps:.6f}: give both the same")
-        fields: dict[str, Any] = {name: ranges[name] for name in ("chirp_mass", "mass_ratio", "luminosity_distance")}
-        fields |= {
-            "chi": ranges["chi_1"],
-            "time_half_width": round((end - start) / 2, 6),
-        }  # as fine as GPS times in float64
-        if type(given["chi_1"]).__name__ == "AlignedSpin":
-            fields["spins"] = "isotropic"
-        prior = validated(fields)
-        require_same(given, prior.to_bilby(middle))
+        prior = covering(given, gps, ALIGNED, of_fields)
+        if prior.target is not None:
+            require_same(prior.target, prior.to_bilby(0.0))
+        assert isinstance(prior, BinaryPrior)
         return prior
 
     def write_prior_file(self, path: str | Path, gps: float) -> None:
@@ -149,16 +139,23 @@ def as_prior(prior: Prior | Mapping[str, Any] | str | Path, gps: float | None = 
 
     Parameters
     ----------
-    prior : Prior, such as a `BinaryPrior` or a `ComposedPrior`; mapping of a `BinaryPrior`'s fields; or what its `from_bilby` takes
+    prior : Prior, such as a `BinaryPrior` or a `ComposedPrior`; mapping of a `BinaryPrior`'s fields; bilby PriorDict, mapping of
+        parameter to bilby Prior, or path of a prior file: any densities of all parameters, each by itself, and Constraints on
+        masses; without `geocent_time` arrival times have their default width
     gps : float, optional, s
-        the event's time
+        the event's time, which must be the middle of `geocent_time`; default: not checked
     model : WaveformModel, optional
-        for which fields stand, see `of_model`
+        for which fields stand, see `of_model`, and whose parameters bilby's priors must be of
+
+    Returns
+    -------
+    Prior
+        with a `target` where the parts are not what bilby's priors say
 
     Raises
     ------
-    ConfigError
-        unknown fields, impossible ranges; see `BinaryPrior.from_bilby`
+    ConfigError, DomainError
+        unknown fields, impossible ranges; naming each parameter that cannot be analysed so
 
     Examples
     --------
@@ -174,7 +171,7 @@ def as_prior(prior: Prior | Mapping[str, Any] | str | Path, gps: float | None = 
     fields = isinstance(prior, Mapping) and not any(hasattr(value, "ln_prob") for value in prior.values())
     if isinstance(prior, Mapping) and fields and prior.keys() <= BinaryPrior.model_fields.keys():
         return validated(prior) if model is None else of_model(prior, model)
-    return BinaryPrior.from_bilby(prior, gps)
+    return covering(read_priors(prior), gps, None if model is None else model.space, of_fields)
 
 
 def of_model(fields: Mapping[str, Any], model: WaveformModel) -> Prior:
@@ -203,7 +200,42 @@ def of_model(fields: Mapping[str, Any], model: WaveformModel) -> Prior:
     if "chi" not in fields:
         highest = min(plain.chi[1], *(model.limits.get(name, (0.0, 1.0))[1] for name in ("a_1", "a_2")))
         fields["chi"] = (-highest, highest)
-    given = validated(fields | {"spins": "isotropic"})
+    return of_fields(fields, model.space)
+
+
+def of_file(fields: Mapping[str, Any], model: WaveformModel) -> Prior:
+    """As `of_model`, where "file" may be among the fields: a prior file of bilby's.
+
+    Ranges of masses and distance beside it are the ends of the file's own densities; `chi` and `spins` replace its spins.
+
+    Raises
+    ------
+    ConfigError, DomainError
+        see `as_prior`
+    """
+    from bilby.core.prior import PriorDict
+
+    if "file" not in fields:
+        return of_model(fields, model)
+    given, others = read_priors(fields["file"]), {name: value for name, value in fields.items() if name != "file"}
+    plain = of_model(others, model).to_bilby(0.0)
+    spins = [name for name in plain if name in model.space.names[2:]]
+    if {"chi", "spins"} & others.keys():
+        given = PriorDict({name: prior for name, prior in given.items() if name not in (*ALIGNED.names[2:], *PRECESSING.names[2:])})
+    replaced = {"chi": spins, "spins": spins, "time_half_width": ["geocent_time"]}
+    for field, value in others.items():
+        if field in replaced:
+            given.update({name: plain[name] for name in replaced[field]})
+        elif field in given:
+            given[field] = within(field, given[field], *value)
+    return covering(given, None, model.space, of_fields)
+
+
+def of_fields(fields: Mapping[str, Any], space: Space) -> Prior:
+    """The prior of a `BinaryPrior`'s fields in a space; ConfigError as `validated`."""
+    if space == ALIGNED:
+        return validated(fields)
+    given = validated({**fields, "spins": "isotropic"})
     *masses, _ = given.parts
     return ComposedPrior((*masses, Isotropic(given.chi[1])), given.luminosity_distance, given.time_half_width)
 
@@ -233,9 +265,11 @@ def require_inside(prior: Prior, limits: dict[str, tuple[float, float]], model: 
     ConfigError
         naming the parameter and both ranges
     """
-    for name, (low, high) in prior.bounds().items():
-        if name in limits and (low < limits[name][0] - 1e-9 or high > limits[name][1] + 1e-9):
-            raise ConfigError(
-                f"the prior on {name} ({low:g} to {high:g}) exceeds what {model} covers "
-                f"({limits[name][0]:g} to {limits[name][1]:g}): narrow the prior"
-            )
+    beyond = [
+        f"the prior on {name} ({low:g} to {high:g}) exceeds what {model} covers ({limits[name][0]:g} to {limits[name][1]:g})"
+        for name, (low, high) in prior.bounds().items()
+        if name in limits and (low < limits[name][0] - 1e-9 or high > limits[name][1] + 1e-9)
+    ]
+    if beyond:
+        option = "mass_ratio=LOW,HIGH" if "mass_ratio" in beyond[0] else "chi=LOW,HIGH"
+        raise ConfigError(f"{'; '.join(beyond)}: narrow the prior (--prior {option}, also after a file)")

@@ -14,6 +14,7 @@ import numpy as np
 from gwsurrogate_ml.errors import DomainError
 from gwsurrogate_ml.inference.prior.extrinsic import Extrinsic
 from gwsurrogate_ml.inference.prior.parts import Given, Part
+from gwsurrogate_ml.inference.prior.record import written
 
 if TYPE_CHECKING:
     from bilby.core.prior import PriorDict
@@ -30,6 +31,8 @@ class Prior:
     parts : sequence of Part
     luminosity_distance : (low, high) in Mpc, density ~ d^2
     time_half_width : float, s; `geocent_time` is uniform within this of the event's GPS time
+    target : bilby PriorDict, or None
+        the prior that is meant where the parts are not it, but nowhere narrower: a result is re-weighted to it at the end
     """
 
     if TYPE_CHECKING:
@@ -40,6 +43,11 @@ class Prior:
         def luminosity_distance(self) -> tuple[float, float]: ...  # noqa: D102
         @property
         def time_half_width(self) -> float: ...  # noqa: D102
+
+    @property
+    def target(self) -> PriorDict | None:
+        """The prior that is meant, where the parts are another."""
+        return None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -123,8 +131,7 @@ class Prior:
 
     def record(self, gps: float) -> dict[str, Any]:
         """What a result for an event at `gps` (s) keeps of its prior, in its meta data; JSON can hold it."""
-        written = {name: repr(prior) for name, prior in self.to_bilby(gps).items()}
-        return {"prior": {"parts": [type(part).__name__ for part in self.parts]}, "bilby_prior": written}
+        return {"prior": {"parts": [type(part).__name__ for part in self.parts]}, "bilby_prior": written(self.to_bilby(gps))}
 
 
 @dataclass(frozen=True)
@@ -144,6 +151,7 @@ class ComposedPrior(Prior):
     parts: Sequence[Part]
     luminosity_distance: tuple[float, float] = (10.0, 3000.0)
     time_half_width: float = 0.1
+    target: PriorDict | None = None
 
     def __post_init__(self) -> None:
         Extrinsic(self.luminosity_distance, self.time_half_width)

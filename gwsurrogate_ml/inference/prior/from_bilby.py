@@ -8,22 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gwsurrogate_ml.conventions import PARAMETERS, component_masses
+from gwsurrogate_ml.binaries import ALIGNED, PRECESSING
+from gwsurrogate_ml.conventions import EXTRINSIC, PARAMETERS
 from gwsurrogate_ml.errors import ConfigError, DomainError
+from gwsurrogate_ml.inference.prior.constraints import constraints, cutting
+from gwsurrogate_ml.inference.prior.record import require_kept
 
 if TYPE_CHECKING:
     from bilby.core.prior import Prior, PriorDict
 
-COMPONENTS = ("mass_1", "mass_2", "total_mass")
-"""What may have Constraints beside the priors of chirp mass and mass ratio."""
 OFFERED = {
     "luminosity_distance": "PowerLaw(alpha=2), over which the likelihood is integrated",
     "chi_1": "Uniform or AlignedSpin(a_prior=Uniform(0, a)), alike for both spins",
 }
 """What can be analysed where the class of the prior expected does not say it."""
 WAY_ON = (
-    "analyse with a prior that can be and is nowhere narrower, then re-weight: `result.with_prior(priors)` is exact; or sample "
-    "with bilby, on the likelihood of `segment.to_bilby()`"
+    "`sample_event(data, priors)` takes it as it is, drawn under a prior that is nowhere narrower and re-weighted: exact, as "
+    "`result.with_prior(priors)`; or sample with bilby, on the likelihood of `segment.to_bilby()`"
 )
 
 
@@ -47,12 +48,15 @@ def read_priors(source: Mapping[str, Any] | str | Path) -> PriorDict:
 
 
 def densities(priors: PriorDict) -> dict[str, Prior]:
-    """The priors without the Constraints of `COMPONENTS`."""
-    return {name: priors[name] for name in priors if name not in COMPONENTS or name not in priors.constraint_keys}
+    """The priors without Constraints on what is no parameter."""
+    parameters = (*ALIGNED.names, *PRECESSING.names, *EXTRINSIC)
+    return {name: priors[name] for name in priors if name in parameters or name not in priors.constraint_keys}
 
 
 def require_densities(priors: Mapping[str, Any], optional: Sequence[str] = (), names: Sequence[str] = PARAMETERS) -> None:
     """Raise unless there is a density of each of the parameters `names` by itself, but for those in `optional`.
+
+    Constraints on anything else have been left out, see `densities`.
 
     Raises
     ------
@@ -65,7 +69,7 @@ def require_densities(priors: Mapping[str, Any], optional: Sequence[str] = (), n
     unknown = sorted(set(priors) - set(names))
     if missing or unknown:
         said = [f"has no {missing[0]}"] if missing else []
-        said += [f"has {unknown[0]}, which is no parameter of the result"] if unknown else []
+        said += [f"has {unknown[0]}, which is no parameter here"] if unknown else []
         raise ConfigError(f"the prior {' and '.join(said)}: give one for each of {', '.join(names)}")
     for name, prior in priors.items():
         _require_density(name, prior)
@@ -73,7 +77,7 @@ def require_densities(priors: Mapping[str, Any], optional: Sequence[str] = (), n
 
 def _require_density(name: str, prior: Prior) -> None:
     """Raise unless `prior` has a density that a draw can be weighed by, without the other parameters, and can be kept."""
-    from bilby.core.prior import Constraint, DeltaFunction, JointPrior, PriorDict
+    from bilby.core.prior import Constraint, DeltaFunction, JointPrior
 
     kind = type(prior).__name__
     if not hasattr(prior, "ln_prob"):
@@ -93,36 +97,57 @@ def _require_density(name: str, prior: Prior) -> None:
             f"the prior on {name} is a {kind}, which depends on other parameters: give a density of {name} alone, such as a "
             "PowerLaw or a TruncatedGaussian"
         )
-    try:
-        PriorDict({name: repr(prior)})
-    except (AttributeError, NameError, SyntaxError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"the prior on {name} is a {kind} that cannot be written down in the result ({error}): give one with a formula, such "
-            "as a PowerLaw or a TruncatedGaussian"
-        ) from error
+    require_kept(name, prior)
 
 
-def require_same(given: Mapping[str, Prior], expected: Mapping[str, Prior]) -> None:
-    """Raise unless all densities of `given` are those expected, whatever their classes, and its Constraints cut nothing off.
+def within(name: str, prior: Prior, low: float, high: float) -> Prior:
+    """The same density of the parameter `name` between other ends.
 
     Raises
     ------
     ConfigError
-        with all that differs, and what can be done
+        if it has none, or does not reach them
+    """
+    try:
+        again = type(prior)(**prior.get_instantiation_dict() | {"minimum": low, "maximum": high})
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"the prior on {name} is a {type(prior).__name__}, which has no other ends ({error})") from error
+    if not np.allclose((again.minimum, again.maximum), (low, high), rtol=1e-9):
+        raise ConfigError(f"the prior on {name} reaches from {prior.minimum:g} to {prior.maximum:g}: give a range inside it")
+    return again
+
+
+def require_within(new: Mapping[str, Prior], old: Mapping[str, Prior], remedy: str) -> None:
+    """Raise unless the range of each parameter in `new` lies inside that in `old`.
+
+    Raises
+    ------
+    DomainError
+        naming parameter, ranges and `remedy`
+    """
+    for name, prior in new.items():
+        low, high = float(old[name].minimum), float(old[name].maximum)
+        slack = 1e-9 * max(abs(low), abs(high), 1.0)
+        wanted = float(prior.minimum), float(prior.maximum)
+        if wanted[0] < low - slack or wanted[1] > high + slack:
+            raise DomainError(
+                f"the prior on {name} ({wanted[0]:g} to {wanted[1]:g}) is wider than the one the draws come from ({low:g} to "
+                f"{high:g}): nothing is known outside; {remedy}"
+            )
+
+
+def differences(given: Mapping[str, Prior], expected: Mapping[str, Prior]) -> list[str]:
+    """What is not the same in two priors, whatever their classes: densities that differ, and Constraints of `given` that cut.
+
+    Returns
+    -------
+    list of str, a phrase for each
     """
     found = []
-    masses = ([expected[name].minimum, expected[name].maximum] for name in ("chirp_mass", "mass_ratio"))
-    # Both masses are monotonic in either parameter, and so is their sum: the extremes are at the corners.
-    mass_1, mass_2 = component_masses(*np.meshgrid(*masses))
-    components = dict(zip(COMPONENTS, (mass_1, mass_2, mass_1 + mass_2), strict=True))
     for name, prior in given.items():
-        said = f"{name} is {type(prior).__name__} from {prior.minimum:g} to {prior.maximum:g}"
-        if name in components:
-            low, high = components[name].min(), components[name].max()
-            if low < prior.minimum or high > prior.maximum:
-                found.append(f"{said}, which cuts into {low:.4g} to {high:.4g}: leave it out, and cut the draws of the result")
+        if name not in expected:
             continue
-        other = expected[name]
+        said, other = f"{name} is {type(prior).__name__} from {prior.minimum:g} to {prior.maximum:g}", expected[name]
         # The ends of the times are rounded, half a microsecond at most.
         slack = 1e-6 if name == "geocent_time" else 0.0
         same = abs(prior.minimum - other.minimum) <= slack and abs(prior.maximum - other.maximum) <= slack
@@ -130,5 +155,21 @@ def require_same(given: Mapping[str, Prior], expected: Mapping[str, Prior]) -> N
         if not (same and np.allclose(prior.ln_prob(at), other.ln_prob(at), rtol=0, atol=1e-9 + 100 * slack)):
             offered = f"{type(other).__name__} from {other.minimum:g} to {other.maximum:g}"
             found.append(f"{said}, and can be {OFFERED.get(name, offered)}")
-    if found:
+    beside = constraints(given, expected)
+    found += [
+        f"{name} is Constraint from {beside[name].minimum:g} to {beside[name].maximum:g}, which cuts into the prior: leave it out"
+        for name in cutting(beside, expected)
+    ]
+    return found
+
+
+def require_same(given: Mapping[str, Prior], expected: Mapping[str, Prior]) -> None:
+    """Raise unless there are no `differences`.
+
+    Raises
+    ------
+    ConfigError
+        with all that differs, and what can be done
+    """
+    if found := differences(given, expected):
         raise ConfigError(f"the prior cannot be analysed as it is: {'; '.join(found)}. What helps: {WAY_ON}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -87,22 +88,26 @@ def _along_orbit(parameters: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.n
 
 
 def prior_of(result: Result) -> PriorDict:
-    """The prior of a result as a bilby PriorDict.
+    """The prior of a result as a bilby `BBHPriorDict`.
 
     Raises
     ------
     ConfigError
         if the result does not say
     """
-    from bilby.core.prior import PriorDict
+    return prior_in(result.meta)
 
+
+def prior_in(meta: Mapping[str, Any]) -> PriorDict:
+    """The same of a result's meta data."""
     from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+    from gwsurrogate_ml.inference.prior.record import read
 
-    if "bilby_prior" in result.meta:
-        return PriorDict(dict(result.meta["bilby_prior"]))
-    if "prior" not in result.meta or "segment" not in result.meta:
+    if "bilby_prior" in meta:
+        return read(meta["bilby_prior"])
+    if "prior" not in meta or "segment" not in meta:
         raise ConfigError("the result does not say under which prior it was made: it cannot be re-weighted")
-    return BinaryPrior.model_validate(result.meta["prior"]).to_bilby(result.meta["segment"]["gps"])
+    return BinaryPrior.model_validate(meta["prior"]).to_bilby(meta["segment"]["gps"])
 
 
 def require_same_data(result: Result, segment: AnalysisSegment) -> None:
@@ -124,6 +129,11 @@ def require_same_data(result: Result, segment: AnalysisSegment) -> None:
     found = segment.noise_log_likelihood()
     if abs(found - result.log_noise_evidence) > 1e-3 * abs(result.log_noise_evidence):
         raise ConfigError("the data or their noise spectra are not those of the result: pass the segment analysed")
+
+
+def plain(value: Any) -> Any:
+    """A copy that JSON can hold."""
+    return json.loads(json.dumps(value, default=lambda x: x.tolist() if hasattr(x, "tolist") else str(x)))
 
 
 def chosen_draws(result: Result, n: int, seed: int) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -111,7 +112,12 @@ def log_ratio(likelihood: SegmentLikelihood, signals: np.ndarray) -> np.ndarray:
 
 def nuisances_of(result: Result) -> Nuisances | None:
     """What was integrated; None if nothing was."""
-    record = result.meta.get("nuisances")
+    return nuisances_in(result.meta)
+
+
+def nuisances_in(meta: Mapping[str, Any]) -> Nuisances | None:
+    """The same of a result's meta data."""
+    record = meta.get("nuisances")
     return Nuisances.from_record(record["prior"]) if record else None
 
 
@@ -182,9 +188,10 @@ def flags(result: Result) -> list[str]:
 
 def with_bilby(prior: PriorDict | None, posterior: pd.DataFrame, nuisances: Nuisances) -> tuple[PriorDict, pd.DataFrame]:
     """Prior and posterior as bilby has them with calibration: Gaussian nodes, and their frequencies as constants."""
-    from bilby.core.prior import DeltaFunction, Gaussian, PriorDict
+    from bilby.core.prior import DeltaFunction, Gaussian
+    from bilby.gw.prior import BBHPriorDict
 
-    new = PriorDict({} if prior is None else dict(prior))
+    new = BBHPriorDict({} if prior is None else dict(prior))
     constants = {}
     for o, owner in enumerate(nuisances.owners):
         for k, kind in enumerate(KINDS):

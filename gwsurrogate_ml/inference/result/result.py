@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ import pandas as pd
 from gwsurrogate_ml.conventions import PARAMETERS
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.files import whole_file, whole_hdf5
-from gwsurrogate_ml.inference.result.draws import model_of, parameters_of, whitened_bands
+from gwsurrogate_ml.inference.result.draws import model_of, parameters_of, plain, whitened_bands
 
 if TYPE_CHECKING:
     from bilby.gw.result import CBCResult
@@ -77,6 +77,7 @@ class Result:
     extrinsic_ess: float
     seconds: float
     meta: dict[str, Any] = field(default_factory=dict)
+    scalars: ClassVar[tuple[str, ...]] = _SCALARS
 
     @property
     def log_bayes_factor(self) -> float:
@@ -140,46 +141,15 @@ class Result:
         return {"posterior": posterior, "inference": inference}
 
     def to_bilby(self, label: str = "gwsurrogate_ml") -> CBCResult:
-        """The same as a bilby `CBCResult`, with prior and meta data."""
-        from bilby.gw.result import CBCResult
+        """The same as a bilby `CBCResult`, with prior and meta data.
 
-        from gwsurrogate_ml.inference.result.draws import prior_of
-        from gwsurrogate_ml.inference.result.nuisances import nuisances_of, with_bilby
+        Its `save_to_file` writes JSON, HDF5 and pickle whole or not at all, for bilby, PESummary and `result.bilby.read`. Spins
+        belong to its reference frequency, the lower end of the band; so does `phase`, but for the surrogates of aligned spins,
+        where it belongs to the peak.
+        """
+        from gwsurrogate_ml.inference.result.bilby import to_bilby
 
-        segment = self.meta.get("segment", {})
-        prior = prior_of(self) if "prior" in self.meta else None
-        posterior, keys = self.posterior.copy(), list(parameters_of(self.posterior))
-        if (errors := nuisances_of(self)) is not None:
-            prior, posterior = with_bilby(prior, posterior, errors)
-            keys += errors.columns
-        detectors: dict[str, dict] = {name: {} for name in segment.get("detectors", [])}
-        likelihood = {
-            "type": "GravitationalWaveTransient",
-            "interferometers": detectors,
-            "phase_marginalization": False,
-            "distance_marginalization": False,
-            "time_marginalization": False,
-            "waveform_arguments": {"minimum_frequency": segment.get("f_min")},
-        }
-        return CBCResult(
-            label=label,
-            outdir=".",
-            sampler="gwsurrogate_ml",
-            search_parameter_keys=keys,
-            priors=prior,
-            posterior=posterior,
-            samples=posterior[keys].to_numpy(),
-            log_evidence=self.log_evidence,
-            log_evidence_err=self.log_evidence_error,
-            log_noise_evidence=self.log_noise_evidence,
-            log_bayes_factor=self.log_bayes_factor,
-            num_likelihood_evaluations=self.n_draws,
-            sampling_time=self.seconds,
-            meta_data={
-                "likelihood": likelihood,
-                "gwsurrogate_ml": _plain(self.meta | {k: getattr(self, k) for k in (*_SCALARS, "flags")}),
-            },
-        )
+        return to_bilby(self, label)
 
     def save(self, path: str | Path) -> Path:
         """Write to a .json or .h5/.hdf5 file, whole or not at all; `Result.load` reads it.
@@ -196,14 +166,14 @@ class Result:
         if path.suffix == ".json":
             with whole_file(path) as temporary:
                 tables = {k: {c: t[c].tolist() for c in t} for k, t in (("posterior", self.posterior), ("weighted", self.weighted))}
-                temporary.write_text(json.dumps({**scalars, "meta": _plain(self.meta), **tables}))
+                temporary.write_text(json.dumps({**scalars, "meta": plain(self.meta), **tables}))
         else:
             with whole_hdf5(path) as file:
                 for table, frame in (("posterior", self.posterior), ("weighted", self.weighted)):
                     group = file.create_group(table)
                     for column in frame:
                         group.create_dataset(str(column), data=frame[column].to_numpy(), compression="gzip")
-                file.attrs.update(scalars | {"meta": json.dumps(_plain(self.meta))})
+                file.attrs.update(scalars | {"meta": json.dumps(plain(self.meta))})
         return path
 
     @classmethod
@@ -368,8 +338,3 @@ def _stored_hdf5(path: Path) -> _Stored:
     with h5py.File(path) as file:
         tables = {name: pd.DataFrame({key: value[:] for key, value in file[name].items()}) for name in ("posterior", "weighted")}
         return tables, {name: file.attrs[name].item() for name in _SCALARS}, dict(json.loads(file.attrs["meta"]))
-
-
-def _plain(value: Any) -> Any:
-    """JSON-serialisable copy."""
-    return json.loads(json.dumps(value, default=lambda x: x.item() if hasattr(x, "item") else str(x)))

@@ -18,7 +18,9 @@ import pandas as pd
 from gwsurrogate_ml.binaries import ALIGNED, space_of
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-from gwsurrogate_ml.inference.prior.from_bilby import read_priors, require_densities
+from gwsurrogate_ml.inference.prior.constraints import allowed, constraints, log_density, points
+from gwsurrogate_ml.inference.prior.from_bilby import densities, read_priors, require_densities, require_within
+from gwsurrogate_ml.inference.prior.record import written
 from gwsurrogate_ml.inference.result.draws import (
     chosen_draws,
     derived,
@@ -40,7 +42,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def check_prior(new: PriorDict, old: PriorDict) -> None:
-    """Raise unless `new` is a density of each of the eleven parameters by itself that lies inside `old`.
+    """Raise unless `new` is a density of each parameter of `old` by itself that lies inside `old`; both may have Constraints.
 
     Raises
     ------
@@ -49,16 +51,21 @@ def check_prior(new: PriorDict, old: PriorDict) -> None:
     DomainError
         naming a parameter that is fixed, or whose range is wider than the analysis drew from
     """
-    require_densities(new, names=tuple(old))
-    for name in old:
-        low, high = float(old[name].minimum), float(old[name].maximum)
-        slack = 1e-9 * max(abs(low), abs(high), 1.0)
-        wanted = float(new[name].minimum), float(new[name].maximum)
-        if wanted[0] < low - slack or wanted[1] > high + slack:
-            raise DomainError(
-                f"the prior on {name} ({wanted[0]:g} to {wanted[1]:g}) is wider than the one the draws come from "
-                f"({low:g} to {high:g}): nothing is known outside; narrow it, or analyse with a wider estimator"
-            )
+    before = densities(old)
+    require_densities(densities(new), names=tuple(before))
+    within = {name: new[name] for name in before}
+    require_within(within, before, "narrow it, or analyse with a wider estimator")
+    if (beside := constraints(old, before)) and not constraints_kept(new, within, beside):
+        raise DomainError(
+            f"the prior reaches beyond the Constraints on {', '.join(beside)} of the one the draws come from: nothing is known "
+            "there; give the same Constraints"
+        )
+
+
+def constraints_kept(new: PriorDict, within: Mapping[str, Any], beside: PriorDict) -> bool:
+    """Whether all that `new` allows fulfils the Constraints `beside`."""
+    drawn = points(within, within)
+    return bool(np.all(allowed(beside, drawn) | ~allowed(constraints(new, within), drawn)))
 
 
 def with_prior(result: Result, prior: Mapping[str, Any] | str | Path, seed: int = 0) -> Result:
@@ -68,7 +75,8 @@ def with_prior(result: Result, prior: Mapping[str, Any] | str | Path, seed: int 
     ----------
     result : Result
     prior : bilby PriorDict, mapping of parameter to bilby Prior, or path of a prior file
-        for all eleven parameters, nowhere wider than the result's
+        densities of all parameters, nowhere wider than the result's, and Constraints on the masses that follow from them;
+        `geocent_time` may be left out, and is the result's then
     seed : int
 
     Returns
@@ -83,14 +91,15 @@ def with_prior(result: Result, prior: Mapping[str, Any] | str | Path, seed: int 
     """
     new = read_priors(prior)
     old = prior_of(result)
+    if "geocent_time" in old:
+        new.setdefault("geocent_time", old["geocent_time"])
     check_prior(new, old)
     names = parameters_of(result.posterior)
     table = {name: result.posterior[name].to_numpy() for name in names}
-    log_ratio = np.asarray(new.ln_prob(table, axis=0)) - np.asarray(old.ln_prob(table, axis=0))
+    log_ratio = log_density(new, table) - log_density(old, table)
     # A constant range is rounded at its ends: draws there belong to the old prior for certain.
     log_ratio = np.where(np.isnan(log_ratio), -np.inf, log_ratio)
-    meta = {"bilby_prior": {name: repr(new[name]) for name in names}}
-    return reweighted(result, result.posterior, log_ratio, meta | {"reweighted": "prior"}, seed)
+    return reweighted(result, result.posterior, log_ratio, {"bilby_prior": written(new), "reweighted": "prior"}, seed)
 
 
 def reweighted(result: Result, draws: pd.DataFrame, log_ratio: np.ndarray, meta: Mapping[str, Any], seed: int) -> Result:
@@ -183,7 +192,7 @@ def with_waveform(
         if progress:
             progress("waveforms", i + 1, len(draws))
     name = waveform if isinstance(waveform, str) else getattr(waveform, "name", type(waveform).__name__)
-    meta = {"reweighted": "waveform", "waveform": str(name)}
+    meta = {"reweighted": "waveform", "waveform": str(name), "reference_frequency": _reference_frequency(segment, waveform)}
     return under_waveform(result, draws, shifted, log_new - log_old, log_new, power, meta, seed + 1)
 
 
@@ -228,6 +237,15 @@ def responses(segment: AnalysisSegment, waveform: Any) -> Callable[[Mapping[str,
     return response
 
 
+def _reference_frequency(segment: AnalysisSegment, waveform: Any) -> float:
+    """Hz, at which spins are those of the draws."""
+    if isinstance(waveform, WaveformModel):
+        return segment.f_min
+    if isinstance(waveform, str):
+        return max(segment.f_min, 20.0)
+    return float((getattr(waveform, "waveform_arguments", None) or {}).get("reference_frequency", segment.f_min))
+
+
 def _lal(segment: AnalysisSegment, approximant: str) -> Any:
     """bilby's generator of a model of LALSimulation on the segment's frequencies."""
     import bilby
@@ -244,7 +262,7 @@ def _lal(segment: AnalysisSegment, approximant: str) -> Any:
         waveform_arguments={
             "minimum_frequency": segment.f_min,
             "waveform_approximant": approximant,
-            "reference_frequency": max(segment.f_min, 20.0),
+            "reference_frequency": _reference_frequency(segment, approximant),
         },
     )
 
