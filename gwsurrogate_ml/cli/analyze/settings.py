@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.cli.options import command_words
 
-SPECIAL = ("psd", "prior", "higher_modes", "surrogate", "calibration", "waveform_error")
+SPECIAL = ("psd", "prior", "from_scratch", "higher_modes", "surrogate", "calibration", "waveform_error")
 """Fields that are no plain option."""
 
 
@@ -21,14 +20,14 @@ class Settings:
     Attributes
     ----------
     estimator : str
-        shipped name or folder
+        shipped name or folder; empty: what fits the event, or none
     n_draws : int
     seed : int
-    duration : float, s
-    f_min, f_max : float, Hz
+    duration : float, s; f_min, f_max : float, Hz
+        None: the estimator's, or what suits the event
     psd : mapping from detector to a PSD file or the name of a curve; empty: measured from the strain
-    prior : mapping, the fields of a `BinaryPrior`; empty: the estimator and its own
-        given, the posterior is learned from nothing, without an estimator
+    prior : mapping, some fields of a `BinaryPrior`; the others: as the event has it
+        given, the posterior is learned from scratch, without an estimator
     higher_modes : bool
         re-weigh the posterior with all modes of `nrhm`
     surrogate : str
@@ -36,20 +35,23 @@ class Settings:
     calibration : mapping from detector to an envelope file, perhaps after "template:"; empty: perfectly calibrated
     waveform_error : str
         "surrogate", or its amplitude and phase (rad), "0.02,0.01"; empty: none
+    from_scratch : bool
+        no estimator, whatever fits
     """
 
-    estimator: str = "bbh-h1l1"
+    estimator: str = ""
     n_draws: int = 50_000
     seed: int = 0
-    duration: float = 4.0
-    f_min: float = 20.0
-    f_max: float = 1024.0
+    duration: float | None = None
+    f_min: float | None = None
+    f_max: float | None = None
     psd: Mapping[str, str] = field(default_factory=dict)
     prior: Mapping[str, Any] = field(default_factory=dict)
     higher_modes: bool = False
     surrogate: str = ""
     calibration: Mapping[str, str] = field(default_factory=dict)
     waveform_error: str = ""
+    from_scratch: bool = False
 
     def options(self) -> list[str]:
         """The settings as command-line options.
@@ -57,16 +59,18 @@ class Settings:
         Examples
         --------
         >>> Settings().options()[:4]
-        ['--estimator', 'bbh-h1l1', '--n-draws', '50000']
+        ['--n-draws', '50000', '--seed', '0']
         """
-        plain = {key: value for key, value in asdict(self).items() if key not in SPECIAL}
+        plain = {key: value for key, value in asdict(self).items() if key not in SPECIAL and value != ""}
         words = command_words(plain)
         for option, sources in (("--psd", self.psd), ("--calibration", self.calibration)):
             words += [word for name, source in sources.items() for word in (option, f"{name}={source}")]
         if self.waveform_error:
             words += ["--waveform-error", self.waveform_error]
-        if self.prior:
-            words += ["--from-scratch", *(["--surrogate", self.surrogate] if self.surrogate else [])]
+        if self.from_scratch:
+            words.append("--from-scratch")
+        if self.surrogate:
+            words += ["--surrogate", self.surrogate]
         if self.higher_modes:
             words.append("--higher-modes")
         for name, value in self.prior.items():
@@ -94,7 +98,7 @@ class Settings:
         if surrogate and not surrogate.startswith("lal:"):
             folder = artifacts.resolve(surrogate, "surrogate")
             surrogate = surrogate if folder.parent == artifacts.SHIPPED else str(folder.absolute())
-        if not self.prior:
+        if estimator:
             folder = artifacts.resolve(estimator, "estimator")
             estimator = estimator if folder.parent == artifacts.SHIPPED else str(folder.absolute())
         for name, source in self.psd.items():
@@ -117,7 +121,7 @@ class Settings:
 
         Examples
         --------
-        >>> sorted(Settings(higher_modes=True).sha256())
+        >>> sorted(Settings("bbh-h1l1", higher_modes=True).sha256())
         ['bbh-h1l1', 'nr22', 'nrhm', 'remnant']
         """
         from gwsurrogate_ml.inference.nuisances.envelope import split_correction
@@ -128,13 +132,14 @@ class Settings:
             if (path := split_correction(source)[1]).is_file():
                 files[f"calibration {name}"] = path
         models = ["remnant", *(["nrhm"] if self.higher_modes else [])]
-        if self.prior:
-            models.append(self.surrogate or "nr22")
-        else:
-            from gwsurrogate_ml.inference.config import EstimatorConfig
+        if self.estimator:
+            from gwsurrogate_ml.inference.analysis.choice import settings_of
 
-            card = artifacts.resolve(self.estimator, "estimator") / "card.json"
-            models += [self.estimator, EstimatorConfig.model_validate(json.loads(card.read_text())["config"]).surrogate]
+            models += [self.estimator, settings_of(self.estimator).surrogate]
+        else:
+            from gwsurrogate_ml.inference.analysis.choice import SURROGATE, estimators
+
+            models += [SURROGATE, *([self.surrogate] if self.surrogate else []), *(config.name for config in estimators())]
         for name in models:
             if not name.startswith("lal:"):  # fixed by the version of lalsuite
                 files[name] = artifacts.resolve(name, "model") / "card.json"

@@ -1,0 +1,121 @@
+"""Any event: data in, a posterior out, by whatever `choice` finds to suit it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from gwsurrogate_ml.errors import CutOffError
+from gwsurrogate_ml.inference.analysis.arrival import centred
+from gwsurrogate_ml.inference.analysis.choice import Choice, Wanted, choose, from_scratch
+from gwsurrogate_ml.inference.analysis.estimator import load_estimator
+from gwsurrogate_ml.inference.analysis.from_scratch import require_event, sample_event
+from gwsurrogate_ml.inference.prior.binary import of_model
+from gwsurrogate_ml.strain.data import StrainData
+from gwsurrogate_ml.surrogate.load import load_model
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.inference.result.result import Result
+    from gwsurrogate_ml.strain.segment import AnalysisSegment
+    from gwsurrogate_ml.waveform.model import WaveformModel
+
+WIDENINGS = 4
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A posterior and what it was made of.
+
+    Attributes
+    ----------
+    data : StrainData
+        around where the event was found
+    segment : AnalysisSegment
+    result : Result
+        whose meta data hold the choice
+    model : WaveformModel
+    choice : Choice
+    """
+
+    data: StrainData
+    segment: AnalysisSegment
+    result: Result
+    model: WaveformModel
+    choice: Choice
+
+
+def analyze(
+    data: StrainData,
+    wanted: Wanted = Wanted(),  # noqa: B008 (frozen)
+    *,
+    n: int = 50_000,
+    seed: int = 0,
+    told: Callable[[str], None] = lambda reason: None,
+    **options: Any,
+) -> Analysis:
+    """The posterior of the event in `data`, by an estimator or from scratch, as suits it.
+
+    Where an estimator's prior cuts the posterior off, it goes on from scratch; where a prior derived from the data does, with a
+    wider one.
+
+    Parameters
+    ----------
+    data : StrainData
+        of any detectors, one alone included, sampled at any rate
+    wanted : Wanted, optional
+    n, seed, **options : as for `Estimator.sample`
+    told : callable, optional, ``told(reason)``
+        gets each sentence of the choice when it is made
+
+    Returns
+    -------
+    Analysis
+
+    Raises
+    ------
+    DomainError, DataError, ConfigError
+        see `choice.choose`, `Estimator.sample`, `sample_event`
+
+    Examples
+    --------
+    >>> analysis = analyze(StrainData.from_files({"L1": "L.hdf5"}, gps=1240215503.0))   # doctest: +SKIP
+    >>> analysis.choice.reasons[-1]                                                     # doctest: +SKIP
+    'waveforms of nr22, 4 s, 20 to 1024 Hz'
+    """
+    choice = choose(data, wanted)
+    said = 0
+    for attempt in range(WIDENINGS + 1):
+        for reason in choice.reasons[said:]:
+            told(reason)
+        said = len(choice.reasons)
+        try:
+            return _analyzed(data, wanted, choice, {"n": n, "seed": seed} | options)
+        except CutOffError as error:
+            if "chirp_mass" in wanted.prior or wanted.estimator or attempt == WIDENINGS:
+                raise
+            if choice.estimator:
+                reasons = (*choice.reasons, f"from scratch after all: {choice.estimator}'s prior cuts the posterior off")
+                choice = from_scratch(data, wanted, choice.found, reasons)
+            else:
+                choice = choice.widened(data, wanted, error.bound)
+    raise AssertionError("not reached")
+
+
+def _analyzed(data: StrainData, wanted: Wanted, choice: Choice, options: dict[str, Any]) -> Analysis:
+    cut = {"duration": choice.duration, "f_min": choice.f_min, "f_max": choice.f_max, "psd": wanted.psd, "extend": True}
+    if choice.estimator:
+        estimator = load_estimator(choice.estimator)
+        model = estimator.model
+        data = replace(data, series={name: data.series[name] for name in estimator.config.segment.detectors})
+        data, segment = centred(data, cut, model, estimator.prior, options["seed"], estimator.require_segment)
+        result = estimator.sample(segment, **options)
+    else:
+        model = load_model(choice.surrogate)
+        prior = of_model(choice.prior, model)
+        require = partial(require_event, prior=prior, model=model)
+        data, segment = centred(data, cut, model, prior, options["seed"], require)
+        result = sample_event(segment, prior, model=model, **options)
+    result.meta["choice"] = choice.record()
+    return Analysis(data, segment, result, model, choice)
