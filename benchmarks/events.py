@@ -72,16 +72,17 @@ def strain_files(name: str, data: Path, work: Path) -> tuple[float, dict[str, Pa
     return gps, files
 
 
-def run(words: list[str]) -> tuple[int, str]:
-    """Exit status of ``gwsml WORDS`` and what it said on stderr."""
+def run(words: list[str], log: Path) -> tuple[int, str]:
+    """Exit status of ``gwsml WORDS`` and what it said on stderr, which goes into `log` as it comes."""
     from gwsurrogate_ml.cli.main import app
 
-    with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(io.StringIO()):
+    status = 0
+    with log.open("w", buffering=1) as said, contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
         try:
             app(words)
         except SystemExit as end:
-            return int(end.code or 0), said.getvalue()
-    return 0, said.getvalue()
+            status = int(end.code or 0)
+    return status, log.read_text()
 
 
 def row(name: str, folder: Path, status: int, said: str) -> dict[str, Any]:
@@ -163,7 +164,7 @@ def main() -> None:
         words += ["--n-draws", str(arguments.draws), "--out", str(folder)]
         words += ["--from-scratch"] if arguments.from_scratch else []
         cpu, wall = time.process_time(), time.perf_counter()
-        status, said = run(words)
+        status, said = run(words, arguments.work / f"{name}.log")
         seconds = {"cpu_seconds": time.process_time() - cpu, "wall_seconds": time.perf_counter() - wall}
         kept.write_text(json.dumps(row(name, folder, status, said) | seconds, indent=1) + "\n")
         print(kept.read_text(), flush=True)

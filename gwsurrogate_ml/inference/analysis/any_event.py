@@ -13,10 +13,12 @@ from gwsurrogate_ml.inference.analysis.choice import Choice, Wanted, choose, fro
 from gwsurrogate_ml.inference.analysis.estimator import load_estimator
 from gwsurrogate_ml.inference.analysis.from_scratch import require_event, sample_event
 from gwsurrogate_ml.inference.prior.binary import of_model
+from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions
 from gwsurrogate_ml.strain.data import StrainData
 from gwsurrogate_ml.surrogate.load import load_model
 
 if TYPE_CHECKING:
+    from gwsurrogate_ml.inference.prior.composition import Prior
     from gwsurrogate_ml.inference.result.result import Result
     from gwsurrogate_ml.strain.segment import AnalysisSegment
     from gwsurrogate_ml.waveform.model import WaveformModel
@@ -104,18 +106,38 @@ def analyze(
 
 
 def _analyzed(data: StrainData, wanted: Wanted, choice: Choice, options: dict[str, Any]) -> Analysis:
+    sampling = options.get("options") or SamplingOptions()
+    centre = sampling.centre_time  # here, before the segment is cut
+    options = {**options, "options": replace(sampling, centre_time=False)}
     cut = {"duration": choice.duration, "f_min": choice.f_min, "f_max": choice.f_max, "psd": wanted.psd, "extend": True}
     if choice.estimator:
         estimator = load_estimator(choice.estimator)
         model = estimator.model
         data = replace(data, series={name: data.series[name] for name in estimator.config.segment.detectors})
-        data, segment = centred(data, cut, model, estimator.prior, options["seed"], estimator.require_segment)
+        data, segment = _segment(data, cut, model, estimator.prior, options["seed"], estimator.require_segment, centre)
         result = estimator.sample(segment, **options)
     else:
         model = load_model(choice.surrogate)
         prior = of_model(choice.prior, model)
         require = partial(require_event, prior=prior, model=model)
-        data, segment = centred(data, cut, model, prior, options["seed"], require)
+        data, segment = _segment(data, cut, model, prior, options["seed"], require, centre)
         result = sample_event(segment, prior, model=model, **options)
     result.meta["choice"] = choice.record()
     return Analysis(data, segment, result, model, choice)
+
+
+def _segment(
+    data: StrainData,
+    cut: dict[str, Any],
+    model: WaveformModel,
+    prior: Prior,
+    seed: int,
+    require: Callable[[AnalysisSegment], None],
+    centre: bool,
+) -> tuple[StrainData, AnalysisSegment]:
+    """The data about where the event is, and their segment."""
+    if centre:
+        return centred(data, cut, model, prior, seed, require)
+    segment = data.segment(**cut)
+    require(segment)
+    return data, segment

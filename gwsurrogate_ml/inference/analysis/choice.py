@@ -133,6 +133,7 @@ def choose(data: StrainData, wanted: Wanted = Wanted()) -> Choice:
     """
     if wanted.estimator:
         return _named(wanted)
+    _require_possible(data, wanted)
     found = None if "chirp_mass" in wanted.prior else locate(data, load_model(SURROGATE), wanted.psd, wanted.f_min or F_MIN)
     reasons = [] if found is None else [_said(found)]
     if wanted.from_scratch or wanted.prior or wanted.surrogate:
@@ -174,6 +175,13 @@ def _named(wanted: Wanted) -> Choice:
     config = settings_of(wanted.estimator)
     where = (getattr(wanted, name) or getattr(config.segment, name) for name in ("duration", "f_min", "f_max"))
     return Choice(wanted.estimator, config.surrogate, {}, *where, None, (f"the estimator {wanted.estimator}, as asked for",))
+
+
+def _require_possible(data: StrainData, wanted: Wanted) -> None:
+    """Raise before the search where the data hold no segment as it is wanted."""
+    given = {name: value for name in ("duration", "f_min", "f_max", "psd") if (value := getattr(wanted, name)) is not None}
+    if given:
+        data.segment(**{"f_max": min(F_MAX, 0.5 * data.sampling_frequency)} | given)
 
 
 def settings_of(estimator: str) -> EstimatorConfig:

@@ -237,5 +237,6 @@ def require_inside(prior: Prior, limits: dict[str, tuple[float, float]], model: 
         if name in limits and (low < limits[name][0] - 1e-9 or high > limits[name][1] + 1e-9):
             raise ConfigError(
                 f"the prior on {name} ({low:g} to {high:g}) exceeds what {model} covers "
-                f"({limits[name][0]:g} to {limits[name][1]:g}): narrow the prior"
+                f"({limits[name][0]:g} to {limits[name][1]:g}): narrow the prior, or take a model without such limits, "
+                f"lal:{'IMRPhenomXPHM' if 'a_1' in prior.names else 'IMRPhenomXAS'} (--surrogate)"
             )
