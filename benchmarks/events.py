@@ -1,6 +1,6 @@
 """Every event at hand through the bare command, ``gwsml analyze --strain ... --gps ...``: one table.
 
-    python benchmarks/events.py --data FOLDER --work FOLDER [--draws 2000] [--only GW150914 ...] [--from-scratch]
+    python benchmarks/events.py --data FOLDER --work FOLDER [--draws 2000] [--only GW150914 ...] [--from-scratch] [--bare]
 
 FOLDER of --data holds shared data's `strain`: GWOSC's HDF5 files, and .npz files of strain in the frequency domain, from which
 files of strain in time are written into that of --work. An event that is there already is not analysed again. The command runs
@@ -22,6 +22,9 @@ import numpy as np
 from gwpy.timeseries import TimeSeries
 
 from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.cli.analyze import figures
+from gwsurrogate_ml.cli.console import EXIT_INTERRUPTED, EXIT_TERMINATED
+from gwsurrogate_ml.inference.result import skymap
 
 GWOSC = {
     "GW150914": (1126259462.4, "{letter}-{detector}_LOSC_4_V2-1126259446-32.hdf5"),
@@ -147,12 +150,16 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=2000)
     parser.add_argument("--only", nargs="+", choices=PUBLISHED)
     parser.add_argument("--from-scratch", action="store_true", help="even where an estimator fits")
+    parser.add_argument("--bare", action="store_true", help="without figures and sky map, which cost as much as the posterior")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     arguments = parser.parse_args()
 
     import torch
 
     torch.set_num_threads(1)
+    if arguments.bare:
+        skymap.available = lambda: False
+        figures.pictures = lambda run: []
     arguments.work.mkdir(parents=True, exist_ok=True)
     for name in arguments.only or PUBLISHED:
         kept = arguments.work / f"{name}.json"
@@ -165,6 +172,8 @@ def main() -> None:
         words += ["--from-scratch"] if arguments.from_scratch else []
         cpu, wall = time.process_time(), time.perf_counter()
         status, said = run(words, arguments.work / f"{name}.log")
+        if status in (EXIT_INTERRUPTED, EXIT_TERMINATED):
+            raise SystemExit(status)
         seconds = {"cpu_seconds": time.process_time() - cpu, "wall_seconds": time.perf_counter() - wall}
         kept.write_text(json.dumps(row(name, folder, status, said) | seconds, indent=1) + "\n")
         print(kept.read_text(), flush=True)

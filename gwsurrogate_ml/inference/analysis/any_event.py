@@ -11,6 +11,7 @@ from gwsurrogate_ml.errors import CutOffError
 from gwsurrogate_ml.inference.analysis.arrival import centred
 from gwsurrogate_ml.inference.analysis.choice import Choice, Wanted, choose, from_scratch
 from gwsurrogate_ml.inference.analysis.estimator import load_estimator
+from gwsurrogate_ml.inference.analysis.filtered import without_filtered
 from gwsurrogate_ml.inference.analysis.from_scratch import require_event, sample_event
 from gwsurrogate_ml.inference.prior.binary import of_model
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions
@@ -137,7 +138,8 @@ def _segment(
 ) -> tuple[StrainData, AnalysisSegment]:
     """The data about where the event is, and their segment."""
     if centre:
-        return centred(data, cut, model, prior, seed, require)
-    segment = data.segment(**cut)
-    require(segment)
-    return data, segment
+        data, segment = centred(data, cut, model, prior, seed, require)
+    else:
+        segment = data.segment(**cut)
+        require(segment)
+    return data, without_filtered(segment)

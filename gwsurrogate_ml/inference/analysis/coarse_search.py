@@ -17,6 +17,7 @@ from gwsurrogate_ml.conventions import MTSUN_SI
 from gwsurrogate_ml.errors import DataError, DomainError
 from gwsurrogate_ml.inference.analysis.arrival import EARTH, LOUDER, REACH, shared
 from gwsurrogate_ml.inference.analysis.conclude import QUIET, require_strain
+from gwsurrogate_ml.inference.analysis.filtered import without_filtered
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import network_lags, snr_series, total
 from gwsurrogate_ml.strain.data import USABLE
@@ -206,7 +207,7 @@ def _cut(data: StrainData, psd: Any, f_min: float) -> AnalysisSegment:
     reach = min(F_MAX, float(np.floor(USABLE * 0.5 * data.sampling_frequency)))
     for duration, after in CUTS:
         try:
-            return data.segment(duration=duration, post_trigger=after, f_min=f_min, f_max=reach, psd=psd)
+            return without_filtered(data.segment(duration=duration, post_trigger=after, f_min=f_min, f_max=reach, psd=psd))
         except DataError:
             if (duration, after) == CUTS[-1]:
                 raise
