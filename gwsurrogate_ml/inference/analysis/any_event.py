@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gwsurrogate_ml.errors import CutOffError
 from gwsurrogate_ml.inference.analysis.arrival import centred
 from gwsurrogate_ml.inference.analysis.choice import Choice, Wanted, choose, from_scratch
+from gwsurrogate_ml.inference.analysis.comoving import in_comoving_source_frame
 from gwsurrogate_ml.inference.analysis.estimator import load_estimator
 from gwsurrogate_ml.inference.analysis.filtered import without_filtered
 from gwsurrogate_ml.inference.analysis.from_scratch import require_event, sample_event
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.strain.segment import AnalysisSegment
     from gwsurrogate_ml.waveform.model import WaveformModel
 
-WIDENINGS = 4
+WIDENINGS, COMOVING = 4, 7
+"""How often a prior is widened, and what is added to the seed for the weights of the prior on distance."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,8 @@ def _analyzed(data: StrainData, wanted: Wanted, choice: Choice, options: dict[st
         require = partial(require_event, prior=prior, model=model)
         data, segment = _segment(data, cut, model, prior, options["seed"], require, centre)
         result = sample_event(segment, prior, model=model, **options)
+        if choice.comoving:
+            result = in_comoving_source_frame(result, options["seed"] + COMOVING)
     result.meta["choice"] = choice.record()
     return Analysis(data, segment, result, model, choice)
 

@@ -46,6 +46,8 @@ ROOM = 1.2
 WIDEN = 1.5
 """Factor by which that prior is widened where it cuts the posterior off."""
 DISTANCES = (1000.0, 2000.0, 3000.0, 6000.0, 10000.0, 20000.0, 40000.0)
+UNKNOWN = 10000.0
+"""Mpc: farthest distances of the prior; the latter where nothing was searched for."""
 FAR = 2.0
 """The prior on distance reaches beyond this many times the distance from where the loudest template is as loud, face-on."""
 
@@ -86,6 +88,8 @@ class Choice:
         empty: from scratch
     surrogate : str
     prior : mapping, fields of a `BinaryPrior`; empty where there is an estimator
+    comoving : bool
+        distances are uniform in comoving volume and source-frame time, in place of d^2
     duration, f_min, f_max : float, s and Hz
     found : Located
     reasons : tuple of str
@@ -100,6 +104,7 @@ class Choice:
     f_max: float
     found: Located | None
     reasons: tuple[str, ...]
+    comoving: bool = False
 
     def record(self) -> dict[str, Any]:
         """What a result keeps of it; JSON can hold it."""
@@ -164,6 +169,7 @@ def from_scratch(data: StrainData, wanted: Wanted, found: Located | None, reason
         fields.setdefault("chirp_mass", (round(low / ROOM, 2), round(high * ROOM, 2)))
         least = FAR * found.farthest * (high / found.chirp_mass) ** (5 / 6)
         fields.setdefault("luminosity_distance", (10.0, next((d for d in DISTANCES if d > least), DISTANCES[-1])))
+    fields.setdefault("luminosity_distance", (10.0, UNKNOWN))
     low, high = fields.get("chi", (-1.0, 1.0))
     if low == -high:
         fields.setdefault("spins", "isotropic")
@@ -269,6 +275,7 @@ def _scratch(data: StrainData, wanted: Wanted, fields: dict[str, Any], found: Lo
                     f_max=f_max,
                     found=found,
                     reasons=(*reasons, *passed_over, *_settled(chosen, model, duration, f_min, f_max, wanted)),
+                    comoving="luminosity_distance" not in wanted.prior,
                 )
         passed_over.append(f"{LONG} in place of {SURROGATE}: {first}")
     assert first is not None
@@ -281,9 +288,10 @@ def _settled(
     """What was settled on."""
     spins = "aligned, " if model.space == ALIGNED else "in any direction, "
     spins += "isotropic with uniform magnitude" if prior.get("spins", "isotropic") == "isotropic" else "uniform"
+    kind = "~ d^2" if "luminosity_distance" in wanted.prior else "uniform in comoving volume and source-frame time"
     yield (
         f"prior: chirp mass {_masses(prior['chirp_mass'])} solar masses, masses uniform in the components, spins {spins}, distance "
-        f"~ d^2 to {prior['luminosity_distance'][1]:g} Mpc"
+        f"{kind}, to {prior['luminosity_distance'][1]:g} Mpc"
     )
     why = ""
     if wanted.f_min is None and f_min < F_MIN:
