@@ -305,11 +305,12 @@ def run_into(
             "versions": versions,
         }
     )
-    write_json(output.path / "summary.json", summary)
     logging.getLogger("bilby").setLevel(logging.WARNING)
-    write_bilby(run.result.to_bilby(), output.path / "result.json")
-    if run.sky is not None:
-        run.sky.save(output.path / SKY_MAP)
+    with progress.stage("writing the results"):
+        write_json(output.path / "summary.json", summary)
+        write_bilby(run.result.to_bilby(), output.path / "result.json")
+        if run.sky is not None:
+            run.sky.save(output.path / SKY_MAP)
     # After the results, which a figure that cannot be drawn must not cost.
     drawn = []
     for done, picture in enumerate(pictures(run), start=1):

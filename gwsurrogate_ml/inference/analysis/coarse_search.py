@@ -21,6 +21,7 @@ from gwsurrogate_ml.inference.analysis.filtered import without_filtered
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import network_lags, snr_series, total
 from gwsurrogate_ml.strain.data import USABLE
+from gwsurrogate_ml.waveform.model import inspiral_time
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.strain.data import StrainData
@@ -33,8 +34,12 @@ SHAPES = ((0.9, 0.0), (0.9, -0.5), (0.9, 0.5), (0.9, 0.8), (0.4, 0.0), (0.4, 0.5
 """Mass ratios and spins, of both bodies, of its templates."""
 TURN, RATIO, PIVOT = 3.0, 1.08, 40.0
 """Chirp masses lie at most this phase (rad) apart, of the whole inspiral from `PIVOT` Hz, and at most this factor."""
-CUTS = ((16.0, 4.0), (8.0, 3.5), (4.0, 2.0))
-"""Duration and seconds after the time given of the segments that are tried, until the data hold one."""
+CUTS = ((16.0, 4.0, 20.0), (8.0, 3.5, 27.0), (4.0, 2.0, 35.0))
+"""Duration, seconds after the time given, and lowest frequency (Hz) of the segments that are tried, until the data hold one: each
+holds the lightest binary.
+"""
+LONGEST = 1.3
+"""Factor by which spins may lengthen an inspiral, against its leading order."""
 F_MAX = 512.0
 NEAR = 0.1
 """Seconds from the time given within which a signal need not be louder than all else."""
@@ -118,7 +123,10 @@ def locate(data: StrainData, model: WaveformModel, psd: Any = None, f_min: float
     # Shapes that the model does not cover at some mass: the others will find it.
     smallest, largest = model.total_mass_range(1 / theta[:, 1], theta[:, 2], theta[:, 3], segment.f_min)
     sums = theta[:, 0] * (1 + theta[:, 1]) ** 1.2 / theta[:, 1] ** 0.6
-    theta = theta[(sums > 1.001 * smallest) & (sums < 0.999 * largest)]
+    fits = np.array(
+        [LONGEST * inspiral_time({"mass_1": m, "mass_2": m}, segment.f_min) < segment.duration for m in theta[:, 0] * 2**0.2]
+    )
+    theta = theta[(sums > 1.001 * smallest) & (sums < 0.999 * largest) & fits]
     waveforms = np.concatenate([likelihood.waveforms(theta[i : i + _BATCH]) for i in range(0, len(theta), _BATCH)])
     half = min(REACH, data.gps - segment.start_time - 2 * segment.roll_off, segment.start_time + segment.duration - data.gps)
     here, elsewhere = _heard(likelihood, waveforms, data.gps, (NEAR + EARTH, half - EARTH))
@@ -205,10 +213,11 @@ def _about(mass: float, possible: np.ndarray) -> tuple[float, float]:
 def _cut(data: StrainData, psd: Any, f_min: float) -> AnalysisSegment:
     """The longest of the segments that the data hold."""
     reach = min(F_MAX, float(np.floor(USABLE * 0.5 * data.sampling_frequency)))
-    for duration, after in CUTS:
+    for duration, after, lowest in CUTS:
         try:
-            return without_filtered(data.segment(duration=duration, post_trigger=after, f_min=f_min, f_max=reach, psd=psd))
+            start = max(f_min, lowest)
+            return without_filtered(data.segment(duration=duration, post_trigger=after, f_min=start, f_max=reach, psd=psd))
         except DataError:
-            if (duration, after) == CUTS[-1]:
+            if (duration, after, lowest) == CUTS[-1]:
                 raise
     raise AssertionError("not reached")

@@ -17,7 +17,7 @@ from gwsurrogate_ml.inference.prior.binary import BinaryPrior
 from gwsurrogate_ml.waveform.lal import LalModel
 
 TRUTH = {
-    "chirp_mass": 30.0, "mass_ratio": 0.8, "chi_1": 0.1, "chi_2": 0.0, "luminosity_distance": 900.0, "theta_jn": 0.5,
+    "chirp_mass": 30.0, "mass_ratio": 0.8, "chi_1": 0.1, "chi_2": 0.0, "luminosity_distance": 350.0, "theta_jn": 0.5,
     "phase": 1.0, "psi": 0.4, "ra": 1.9, "dec": 0.3, "geocent_time": GPS + 0.01,
 }  # fmt: skip
 
