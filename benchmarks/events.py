@@ -1,6 +1,6 @@
 """Every event at hand through the bare command, ``gwsml analyze --strain ... --gps ...``: one table.
 
-    python benchmarks/events.py --data FOLDER --work FOLDER [--draws 2000] [--only GW150914 ...] [--from-scratch] [--bare]
+    python benchmarks/events.py --data FOLDER --work FOLDER [--draws 2000] [--only GW150914 ...] [--search | --bare]
 
 FOLDER of --data holds shared data's `strain`: GWOSC's HDF5 files, and .npz files of strain in the frequency domain, from which
 files of strain in time are written into that of --work. An event that is there already is not analysed again. The command runs
@@ -24,7 +24,9 @@ from gwpy.timeseries import TimeSeries
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.cli.analyze import figures
 from gwsurrogate_ml.cli.console import EXIT_INTERRUPTED, EXIT_TERMINATED
+from gwsurrogate_ml.errors import GwsmlError
 from gwsurrogate_ml.inference.result import skymap
+from gwsurrogate_ml.strain.data import StrainData
 
 GWOSC = {
     "GW150914": (1126259462.4, "{letter}-{detector}_LOSC_4_V2-1126259446-32.hdf5"),
@@ -94,20 +96,37 @@ def row(name: str, folder: Path, status: int, said: str) -> dict[str, Any]:
         errors = [line for line in said.splitlines() if line.startswith("gwsml: error")]
         return {"event": name, "refused": (errors or said.splitlines())[-1], "status": status}
     summary = json.loads((folder / "summary.json").read_text())
-    choice, run_ = summary["choice"], summary["inference"]
-    return {
-        "event": name,
-        "detectors": list(choice["found"]["snr"]),
-        "estimator": choice["estimator"] or "from scratch",
-        "reasons": choice["reasons"],
-        "segment": [choice[key] for key in ("duration", "f_min", "f_max")],
-        "snr": float(np.linalg.norm(list(choice["found"]["snr"].values()))),
+    run_ = summary["inference"]
+    return chosen(name, summary["choice"]) | {
         **{key: run_[key] for key in ("n_draws", "sample_efficiency", "pareto_k", "log_evidence", "log_evidence_error")},
         "log_bayes_factor": run_["log_bayes_factor"],
         **{key: [summary["posterior"][key][q] for q in ("lower_90", "median", "upper_90")] for key in ("chirp_mass", "chi_eff")},
         "flags": summary["flags"],
         "periodograms": (summary["noise_spectrum"] or {}).get("periodograms", 0),
     }
+
+
+def chosen(name: str, choice: Mapping[str, Any]) -> dict[str, Any]:
+    """What a line of the table says of the choice."""
+    found = choice["found"]
+    return {
+        "event": name,
+        "detectors": list(found["snr"]),
+        "estimator": choice["estimator"] or "from scratch",
+        "reasons": list(choice["reasons"]),
+        "segment": [choice[key] for key in ("duration", "f_min", "f_max")],
+        "search": {"snr": found["snr"], "chirp_mass": found["chirp_mass"], "possible": list(found["possible"])},
+    }
+
+
+def search(name: str, gps: float, files: Mapping[str, Path]) -> dict[str, Any]:
+    """The line of an event that is looked for, and not sampled."""
+    from gwsurrogate_ml.inference.analysis.choice import choose
+
+    try:
+        return chosen(name, choose(StrainData.from_files(files, gps)).record())
+    except GwsmlError as error:
+        return {"event": name, "refused": str(error)}
 
 
 def why(r: Mapping[str, Any]) -> str:
@@ -121,22 +140,30 @@ def why(r: Mapping[str, Any]) -> str:
 def markdown(rows: list[dict[str, Any]]) -> str:
     """The table."""
     lines = [
-        "| event | detectors | analysed by | segment | efficiency | k | log evidence ratio | chirp mass (90 %) | GWTC | chi_eff | "
-        "GWTC | flags | CPU s |",
-        "| --- " * 13 + "|",
+        "| event | detectors | SNR of the search | possible chirp masses | analysed by | segment | efficiency | k | log evidence ratio | "
+        "chirp mass (90 %) | GWTC | chi_eff | GWTC | flags | CPU s |",
+        "| --- " * 15 + "|",
     ]
     for r in rows:
         if "refused" in r:
-            lines.append(f"| {r['event']} | refused: {r['refused']} |" + " |" * 11)
+            lines.append(f"| {r['event']} | refused: {r['refused']} |" + " |" * 13)
             continue
         mass, redshift, spin = PUBLISHED[r["event"]]
+        (duration, f_min, f_max), found = r["segment"], r["search"]
+        snr = np.linalg.norm(list(found["snr"].values()))
+        possible = " to ".join(f"{edge:.3g}" for edge in found["possible"])
+        begin = (
+            f"| {r['event']} | {' '.join(r['detectors'])} | {snr:.1f} | {possible} | {r['estimator']} ({why(r)}) | "
+            f"{duration:g} s, {f_min:g}-{f_max:g} Hz | "
+        )
+        if "chirp_mass" not in r:
+            lines.append(f"{begin}not sampled | | | | {mass * (1 + redshift):.1f} | | {spin:.2f} | | |")
+            continue
         (low, middle, high), (least, chi, most) = r["chirp_mass"], r["chi_eff"]
-        duration, f_min, f_max = r["segment"]
         flags = ", ".join(flag.partition(":")[0] for flag in r["flags"]) or "none"
         lines.append(
-            f"| {r['event']} | {' '.join(r['detectors'])} | {r['estimator']} ({why(r)}) | {duration:g} s, {f_min:g}-{f_max:g} Hz | "
-            f"{r['sample_efficiency']:.0%} | {r['pareto_k']:.2f} | {r['log_bayes_factor']:.1f} ± {r['log_evidence_error']:.2f} | "
-            f"{middle:.2f} ({low:.2f} to {high:.2f}) | {mass * (1 + redshift):.1f} | {chi:.2f} ({least:.2f} to {most:.2f}) | "
+            f"{begin}{r['sample_efficiency']:.0%} | {r['pareto_k']:.2f} | "
+            f"{r['log_bayes_factor']:.1f} ± {r['log_evidence_error']:.2f} | {middle:.2f} ({low:.2f} to {high:.2f}) | {mass * (1 + redshift):.1f} | {chi:.2f} ({least:.2f} to {most:.2f}) | "
             f"{spin:.2f} | {flags} | {r['cpu_seconds']:.0f} |"
         )
     return "\n".join(lines)
@@ -150,6 +177,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=2000)
     parser.add_argument("--only", nargs="+", choices=PUBLISHED)
     parser.add_argument("--from-scratch", action="store_true", help="even where an estimator fits")
+    parser.add_argument("--search", action="store_true", help="only look for the events and choose how to analyse them")
     parser.add_argument("--bare", action="store_true", help="without figures and sky map, which cost as much as the posterior")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     arguments = parser.parse_args()
@@ -162,10 +190,14 @@ def main() -> None:
         figures.pictures = lambda run: []
     arguments.work.mkdir(parents=True, exist_ok=True)
     for name in arguments.only or PUBLISHED:
-        kept = arguments.work / f"{name}.json"
+        kept = arguments.work / f"{name}{'.search' if arguments.search else ''}.json"
         if kept.exists():
             continue
         gps, files = strain_files(name, arguments.data, arguments.work)
+        if arguments.search:
+            kept.write_text(json.dumps(search(name, gps, files), indent=1) + "\n")
+            print(kept.read_text(), flush=True)
+            continue
         folder = arguments.work / name
         words = ["analyze", *(word for d, path in files.items() for word in ("--strain", f"{d}={path}")), "--gps", repr(gps)]
         words += ["--n-draws", str(arguments.draws), "--out", str(folder)]
@@ -177,7 +209,8 @@ def main() -> None:
         seconds = {"cpu_seconds": time.process_time() - cpu, "wall_seconds": time.perf_counter() - wall}
         kept.write_text(json.dumps(row(name, folder, status, said) | seconds, indent=1) + "\n")
         print(kept.read_text(), flush=True)
-    rows = [json.loads(path.read_text()) for name in PUBLISHED if (path := arguments.work / f"{name}.json").exists()]
+    found = [[arguments.work / f"{name}{kind}.json" for kind in ("", ".search")] for name in PUBLISHED]
+    rows = [json.loads(kept[0].read_text()) for paths in found if (kept := [path for path in paths if path.exists()])]
     head = {
         "command": f"python benchmarks/events.py --data FOLDER --work FOLDER --draws {arguments.draws}",
         "versions": artifacts.package_versions("numpy", "torch", "gwsurrogate-ml"),
