@@ -140,8 +140,8 @@ def why(r: Mapping[str, Any]) -> str:
 def markdown(rows: list[dict[str, Any]]) -> str:
     """The table."""
     lines = [
-        "| event | detectors | SNR of the search | possible chirp masses | analysed by | segment | efficiency | k | log evidence ratio | "
-        "chirp mass (90 %) | GWTC | chi_eff | GWTC | flags | CPU s |",
+        "| event | detectors | SNR of the search | possible chirp masses | analysed by | segment | efficiency | k | "
+        "log evidence ratio | chirp mass (90 %) | GWTC | chi_eff | GWTC | flags | CPU s |",
         "| --- " * 15 + "|",
     ]
     for r in rows:
@@ -163,7 +163,9 @@ def markdown(rows: list[dict[str, Any]]) -> str:
         flags = ", ".join(flag.partition(":")[0] for flag in r["flags"]) or "none"
         lines.append(
             f"{begin}{r['sample_efficiency']:.0%} | {r['pareto_k']:.2f} | "
-            f"{r['log_bayes_factor']:.1f} ± {r['log_evidence_error']:.2f} | {middle:.2f} ({low:.2f} to {high:.2f}) | {mass * (1 + redshift):.1f} | {chi:.2f} ({least:.2f} to {most:.2f}) | "
+            f"{r['log_bayes_factor']:.1f} ± {r['log_evidence_error']:.2f} | "
+            f"{middle:.2f} ({low:.2f} to {high:.2f}) | {mass * (1 + redshift):.1f} | "
+            f"{chi:.2f} ({least:.2f} to {most:.2f}) | "
             f"{spin:.2f} | {flags} | {r['cpu_seconds']:.0f} |"
         )
     return "\n".join(lines)
