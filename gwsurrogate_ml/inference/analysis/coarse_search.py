@@ -21,6 +21,7 @@ from gwsurrogate_ml.inference.analysis.filtered import without_filtered
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import network_lags, snr_series, total
 from gwsurrogate_ml.strain.data import USABLE
+from gwsurrogate_ml.strain.spectrum import ROUGH
 from gwsurrogate_ml.waveform.model import inspiral_time
 
 if TYPE_CHECKING:
@@ -211,13 +212,16 @@ def _about(mass: float, possible: np.ndarray) -> tuple[float, float]:
 
 
 def _cut(data: StrainData, psd: Any, f_min: float) -> AnalysisSegment:
-    """The longest of the segments that the data hold."""
+    """The longest of the segments that the data hold, with enough beside it for a noise spectrum that is not rough."""
     reach = min(F_MAX, float(np.floor(USABLE * 0.5 * data.sampling_frequency)))
     for duration, after, lowest in CUTS:
+        last = duration == CUTS[-1][0]
         try:
-            start = max(f_min, lowest)
-            return without_filtered(data.segment(duration=duration, post_trigger=after, f_min=start, f_max=reach, psd=psd))
+            segment = data.segment(duration=duration, post_trigger=after, f_min=max(f_min, lowest), f_max=reach, psd=psd)
         except DataError:
-            if (duration, after, lowest) == CUTS[-1]:
+            if last:
                 raise
+            continue
+        if last or not 0 < min(segment.psd_segments) < ROUGH:
+            return without_filtered(segment)
     raise AssertionError("not reached")
