@@ -237,9 +237,9 @@ def _against(config: EstimatorConfig, data: StrainData, found: Located, wanted: 
         asked = getattr(wanted, name)
         if asked is not None and abs(asked - getattr(segment, name)) > 1e-9:
             yield f"trained for {name} {getattr(segment, name):g} {unit}, {asked:g} was asked for"
-    (low, high), (least, most) = found.possible, prior.chirp_mass
+    (low, high), (least, most) = found.likely, prior.chirp_mass
     if low < least or high > most:
-        yield f"trained for chirp masses {_masses(prior.chirp_mass)}"
+        yield f"trained for chirp masses {_masses(prior.chirp_mass)}, likely are {_masses(found.likely)}"
     if (reach := USABLE * 0.5 * data.sampling_frequency) < LEAST_REACH:
         yield f"needs data up to {LEAST_REACH:g} Hz, these reach {reach:.0f} Hz"
     if found.farthest > prior.luminosity_distance[1]:

@@ -44,8 +44,8 @@ LONGEST = 1.3
 F_MAX = 512.0
 NEAR = 0.1
 """Seconds from the time given within which a signal need not be louder than all else."""
-SPREAD, SHARE = 9.0, 0.06
-"""Squared signal-to-noise ratio by which templates may be quieter than the loudest and still be possible: for noise (its half is in
+POSSIBLE, LIKELY, SHARE = 9.0, 4.0, 0.06
+"""Squared signal-to-noise ratio by which templates may be quieter than the loudest and still be possible, or likely: for noise (half is in
 the log likelihood), and, as a share of the loudest's, for what lies between the templates."""
 GAP = 1.25
 """Ratio of chirp masses over which possible ones still belong together."""
@@ -62,8 +62,8 @@ class Located:
         of arrival at the first detector
     chirp_mass : float
         of the loudest template, solar masses, detector frame
-    possible : (low, high)
-        chirp masses whose templates are about as loud
+    possible, likely : (low, high)
+        chirp masses whose templates are about as loud; and those that hold most of a posterior
     snr : mapping from detector to the loudest template's signal-to-noise ratio
     farthest : float, Mpc
         from where the loudest template would be as loud, overhead of all detectors and face-on
@@ -72,6 +72,7 @@ class Located:
     gps: float
     chirp_mass: float
     possible: tuple[float, float]
+    likely: tuple[float, float]
     snr: Mapping[str, float]
     farthest: float
 
@@ -145,12 +146,15 @@ def locate(data: StrainData, model: WaveformModel, psd: Any = None, f_min: float
             f"{np.sqrt(best.together[at]):.1f} in {', '.join(data.detectors)}, noise alone often reaches {QUIET:g}; check the time "
             "(--gps) and the detectors; for lighter binaries give --prior chirp_mass=LOW,HIGH"
         )
-    loud = best.together.max() - best.together < SPREAD + SHARE * best.together[at]
+    quieter = best.together[at] * (1 - SHARE) - best.together
+    mass = float(theta[at, 0])
+    possible, likely = (_about(mass, np.unique(theta[quieter < spread, 0])) for spread in (POSSIBLE, LIKELY))
     power = likelihood.power(waveforms[at][None])[0]
     return Located(
         gps=float(best.times[at]),
-        chirp_mass=float(theta[at, 0]),
-        possible=_about(float(theta[at, 0]), np.unique(theta[loud, 0])),
+        chirp_mass=mass,
+        possible=possible,
+        likely=likely,
         snr=dict(zip(segment.detectors, np.sqrt(best.squared[:, at]).tolist(), strict=True)),
         farthest=float(np.sqrt(power.sum() / best.together[at])),
     )

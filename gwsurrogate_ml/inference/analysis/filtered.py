@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 HIGHEST = 80.0
 """Hz below which filters are looked for."""
 PER_OCTAVE = 6
-FALL = 4.0
+FALL = 2.0
 """Factor by which the power falls towards low frequencies where there is a filter."""
 CLEAR = 1.5
 """Above this many times the frequency where the spectrum turns, a filter's attenuation is small."""
