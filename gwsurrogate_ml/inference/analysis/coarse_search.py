@@ -45,8 +45,8 @@ F_MAX = 512.0
 NEAR = 0.1
 """Seconds from the time given within which a signal need not be louder than all else."""
 POSSIBLE, LIKELY, SHARE = 9.0, 4.0, 0.06
-"""Squared signal-to-noise ratio by which templates may be quieter than the loudest and still be possible, or likely, for noise (half
-of it is in the log likelihood); and, as a share of the loudest's, for what lies between the templates.
+"""Squared signal-to-noise ratio by which a template may be quieter than the loudest and still be possible, or likely, for noise;
+and, as a share of the loudest's, for what lies between the templates. Half of it is in the log likelihood.
 """
 GAP = 1.25
 """Ratio of chirp masses over which possible ones still belong together."""
