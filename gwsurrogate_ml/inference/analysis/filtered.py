@@ -33,7 +33,7 @@ def without_filtered(segment: AnalysisSegment) -> AnalysisSegment:
     psd, flags = segment.psd, list(segment.flags)
     for d, name in enumerate(segment.detectors):
         measured = any(segment.psd_segments[d : d + 1])
-        if not measured or (start := clear_from(segment.frequencies, segment.psd[d])) <= segment.f_min:
+        if not measured or (start := clear_from(segment.frequencies[segment.mask], segment.psd[d, segment.mask])) == 0.0:
             continue
         psd = psd.copy()
         psd[d, segment.frequencies < start] = np.inf
@@ -45,7 +45,7 @@ def without_filtered(segment: AnalysisSegment) -> AnalysisSegment:
 
 
 def clear_from(frequencies: np.ndarray, psd: np.ndarray) -> float:
-    """Frequency (Hz) from which on no high-pass filter shows in a spectrum (n_f,); 0 where none does.
+    """Frequency (Hz) from which on no high-pass filter shows in a spectrum (n_f,) of the band; 0 where none does.
 
     Examples
     --------
