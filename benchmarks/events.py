@@ -1,129 +1,172 @@
-"""Every event at hand through the estimator (or from scratch where it does not reach): one table, none silently bad.
+"""Every event at hand through the bare command, ``gwsml analyze --strain ... --gps ...``: one table.
 
-    python benchmarks/events.py --data FOLDER [--draws 20000] [--estimator bbh-h1l1] [--estimator3 bbh-h1l1v1] [--only GW150914 ...]
+    python benchmarks/events.py --data FOLDER --work FOLDER [--draws 2000] [--only GW150914 ...] [--search | --bare]
 
-FOLDER holds the strain files of shared data's `strain` (GWOSC's HDF5 files and the .npz files in the frequency domain). Events in
-three detectors go through the three-detector network as well. Writes benchmarks/results/events.json and events.md.
+FOLDER of --data holds shared data's `strain`: GWOSC's HDF5 files, and .npz files of strain in the frequency domain, from which
+files of strain in time are written into that of --work. An event that is there already is not analysed again. The command runs
+within this process, so that seconds count no imports. Writes benchmarks/results/events.json and events.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import time
-import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from gwpy.timeseries import TimeSeries
 
-import gwsurrogate_ml as gw
 from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.cli.analyze import figures
+from gwsurrogate_ml.cli.console import EXIT_INTERRUPTED, EXIT_TERMINATED
 from gwsurrogate_ml.errors import GwsmlError
-from gwsurrogate_ml.inference import BinaryPrior, sample_event
-from gwsurrogate_ml.inference.config import SegmentConfig
+from gwsurrogate_ml.inference.result import skymap
+from gwsurrogate_ml.strain.data import StrainData
+
+GWOSC = {
+    "GW150914": (1126259462.4, "{letter}-{detector}_LOSC_4_V2-1126259446-32.hdf5"),
+    "LVT151012": (1128678900.44, "{letter}-{detector}_LOSC_4_V2-1128678884-32.hdf5"),
+}
+"""GPS time and names of the files of the events in GWOSC's own format, 32 s each."""
+PUBLISHED = {
+    "GW150914": (28.6, 0.09, -0.01),
+    "LVT151012": (15.2, 0.21, 0.05),
+    "GW170608": (7.9, 0.07, 0.03),
+    "GW190421_213856": (31.2, 0.49, -0.06),
+    "GW190503_185404": (30.2, 0.27, -0.03),
+    "GW190512_180714": (14.6, 0.27, 0.03),
+    "GW190513_205428": (21.6, 0.37, 0.11),
+    "GW190527_092055": (24.3, 0.44, 0.11),
+    "GW190620_030421": (38.3, 0.49, 0.33),
+    "GW190630_185205": (24.9, 0.18, 0.10),
+    "GW190720_000836": (8.9, 0.16, 0.18),
+    "GW190731_140936": (29.5, 0.55, 0.06),
+    "GW190910_112807": (34.3, 0.28, 0.02),
+    "GW190925_232845": (15.8, 0.19, 0.11),
+    "GW190929_012149": (35.8, 0.38, 0.01),
+    "GW191103_012549": (8.34, 0.20, 0.21),
+    "GW191204_171526": (8.55, 0.13, 0.16),
+    "GW191222_033537": (33.8, 0.51, -0.04),
+    "GW200208_130117": (27.7, 0.40, -0.07),
+}
+"""Medians of source-frame chirp mass (solar masses), redshift and chi_eff in GWTC-1 (arXiv:1811.12907, table III), GWTC-2
+(arXiv:2010.14527, table VI), for GW190925 GWTC-2.1 (arXiv:2108.01045), and GWTC-3 (arXiv:2111.03606, table IV): the mass shown
+is (1 + z) times the first."""
 
 
-@dataclass(frozen=True)
-class Event:
-    """An event's files; for one beyond the networks' range, the prior and band it is sampled with from scratch."""
-
-    name: str
-    gps: float | None = None
-    files: str | None = None
-    scratch: tuple[BinaryPrior, SegmentConfig] | None = None
-
-
-EVENTS = (
-    Event("GW150914", 1126259462.4, "{letter}-{detector}_LOSC_4_V2-1126259446-32.hdf5"),
-    Event("LVT151012", 1128678900.44, "{letter}-{detector}_LOSC_4_V2-1128678884-32.hdf5"),
-    Event(
-        "GW170608",
-        scratch=(
-            BinaryPrior(chirp_mass=(7.7, 10.0), luminosity_distance=(10.0, 1500.0)),
-            SegmentConfig(f_min=35.0, f_max=500.0),
-        ),
-    ),
-    Event("GW190503_185404"),
-    Event("GW190512_180714"),
-    # H1 was off: no network for L1 and V1 is shipped.
-    Event(
-        "GW190630_185205",
-        scratch=(
-            BinaryPrior(chirp_mass=(20.0, 45.0), luminosity_distance=(10.0, 4000.0)),
-            SegmentConfig(detectors=("L1", "V1"), f_max=430.0),
-        ),
-    ),
-    Event("GW191222_033537"),
-)
-
-
-def load(event: Event, folder: Path) -> gw.StrainData:
-    """The event's strain in all detectors that the files hold."""
-    if event.files is not None and event.gps is not None:
-        paths = {d: folder / event.files.format(letter=d[0], detector=d) for d in ("H1", "L1")}
-        return gw.StrainData.from_files(paths, gps=event.gps)
-    with np.load(folder / f"{event.name}.npz") as stored:
+def strain_files(name: str, data: Path, work: Path) -> tuple[float, dict[str, Path]]:
+    """GPS time and one strain file a detector; those of events in the frequency domain are written into `work`."""
+    if name in GWOSC:
+        gps, pattern = GWOSC[name]
+        return gps, {detector: data / pattern.format(letter=detector[0], detector=detector) for detector in ("H1", "L1")}
+    with np.load(data / f"{name}.npz") as stored:
         frequencies, strain = stored["frequencies"], stored["strain"]
-        names = [f"{letter}1" for letter in str(stored["detector_names"])]
+        detectors = [f"{letter}1" for letter in str(stored["detector_names"])]
         gps = float(stored["tgps"])
-        start = gps - float(stored["tcoarse"])
-    rate = 2 * frequencies[-1]
-    series = {
-        name: TimeSeries(np.fft.irfft(row.astype(np.complex128)) * rate, t0=start, sample_rate=rate)
-        for name, row in zip(names, strain, strict=True)
-    }
-    return gw.StrainData.from_series(series, gps=gps, name=event.name)
+        start, rate = gps - float(stored["tcoarse"]), 2 * float(frequencies[-1])
+    files = {detector: work / f"{name}_{detector}.hdf5" for detector in detectors}
+    for (detector, path), row in zip(files.items(), strain, strict=True):
+        if not path.exists():
+            series = TimeSeries(np.fft.irfft(row.astype(np.complex128)) * rate, t0=start, sample_rate=rate, name=detector)
+            series.write(path, path="strain", format="hdf5")
+    return gps, files
 
 
-def row(name: str, how: str, call: Any) -> dict[str, Any]:
-    """One line of the table: what the result says of itself, or the error."""
-    cpu, wall = time.process_time(), time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+def run(words: list[str], log: Path) -> tuple[int, str]:
+    """Exit status of ``gwsml WORDS`` and what it said on stderr, which goes into `log` as it comes."""
+    from gwsurrogate_ml.cli.main import app
+
+    status = 0
+    with log.open("w", buffering=1) as said, contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
         try:
-            result = call()
-        except GwsmlError as error:
-            return {"event": name, "how": how, "error": str(error)}
-    posterior = result.posterior
+            app(words)
+        except SystemExit as end:
+            status = int(end.code or 0)
+    return status, log.read_text()
+
+
+def row(name: str, folder: Path, status: int, said: str) -> dict[str, Any]:
+    """One line of the table: what the command wrote, or how it refused."""
+    if status:
+        errors = [line for line in said.splitlines() if line.startswith("gwsml: error")]
+        return {"event": name, "refused": (errors or said.splitlines())[-1], "status": status}
+    summary = json.loads((folder / "summary.json").read_text())
+    run_ = summary["inference"]
+    return chosen(name, summary["choice"]) | {
+        **{key: run_[key] for key in ("n_draws", "sample_efficiency", "pareto_k", "log_evidence", "log_evidence_error")},
+        "log_bayes_factor": run_["log_bayes_factor"],
+        **{key: [summary["posterior"][key][q] for q in ("lower_90", "median", "upper_90")] for key in ("chirp_mass", "chi_eff")},
+        "flags": summary["flags"],
+        "periodograms": (summary["noise_spectrum"] or {}).get("periodograms", 0),
+    }
+
+
+def chosen(name: str, choice: Mapping[str, Any]) -> dict[str, Any]:
+    """What a line of the table says of the choice."""
+    found = choice["found"]
     return {
         "event": name,
-        "how": how,
-        "n_draws": result.n_draws,
-        "efficiency": result.sample_efficiency,
-        "pareto_k": result.pareto_k,
-        "extrinsic_ess": result.extrinsic_ess,
-        "log_bayes_factor": result.log_bayes_factor,
-        "log_evidence_error": result.log_evidence_error,
-        "rounds": len(result.meta["rounds"]),
-        **{
-            key: np.quantile(posterior[key], [0.05, 0.5, 0.95]).round(3).tolist()
-            for key in ("chirp_mass", "mass_1_source", "mass_2_source", "chi_eff", "luminosity_distance")
-        },
-        "flags": list(result.flags),
-        "cpu_seconds": time.process_time() - cpu,
-        "wall_seconds": time.perf_counter() - wall,
+        "detectors": list(found["snr"]),
+        "estimator": choice["estimator"] or "from scratch",
+        "reasons": list(choice["reasons"]),
+        "segment": [choice[key] for key in ("duration", "f_min", "f_max")],
+        "search": {"snr": found["snr"], "chirp_mass": found["chirp_mass"], "possible": list(found["possible"])},
     }
+
+
+def search(name: str, gps: float, files: Mapping[str, Path]) -> dict[str, Any]:
+    """The line of an event that is looked for, and not sampled."""
+    from gwsurrogate_ml.inference.analysis.choice import choose
+
+    try:
+        return chosen(name, choose(StrainData.from_files(files, gps)).record())
+    except GwsmlError as error:
+        return {"event": name, "refused": str(error)}
+
+
+def why(r: Mapping[str, Any]) -> str:
+    """The reason of the choice, in short."""
+    for reason in r["reasons"]:
+        if reason.startswith(("the estimator", "from scratch")):
+            return reason.partition(": ")[2]
+    return ""
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
     """The table."""
     lines = [
-        "| event | how | draws | efficiency | Pareto-k | log BF | chirp mass (90 %) | source masses | CPU s | flags |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| event | detectors | SNR of the search | possible chirp masses | analysed by | segment | efficiency | k | "
+        "log evidence ratio | chirp mass (90 %) | GWTC | chi_eff | GWTC | flags | CPU s |",
+        "| --- " * 15 + "|",
     ]
     for r in rows:
-        if "error" in r:
-            lines.append(f"| {r['event']} | {r['how']} | refused: {r['error']} |" + " |" * 7)
+        if "refused" in r:
+            lines.append(f"| {r['event']} | refused: {r['refused']} |" + " |" * 13)
             continue
-        low, middle, high = r["chirp_mass"]
-        flags = "; ".join(r["flags"]) or "none"
+        mass, redshift, spin = PUBLISHED[r["event"]]
+        (duration, f_min, f_max), found = r["segment"], r["search"]
+        snr = np.linalg.norm(list(found["snr"].values()))
+        possible = " to ".join(f"{edge:.3g}" for edge in found["possible"])
+        begin = (
+            f"| {r['event']} | {' '.join(r['detectors'])} | {snr:.1f} | {possible} | {r['estimator']} ({why(r)}) | "
+            f"{duration:g} s, {f_min:g}-{f_max:g} Hz | "
+        )
+        if "chirp_mass" not in r:
+            lines.append(f"{begin}not sampled | | | | {mass * (1 + redshift):.1f} | | {spin:.2f} | | |")
+            continue
+        (low, middle, high), (least, chi, most) = r["chirp_mass"], r["chi_eff"]
+        flags = ", ".join(flag.partition(":")[0] for flag in r["flags"]) or "none"
         lines.append(
-            f"| {r['event']} | {r['how']} | {r['n_draws']:,} | {r['efficiency']:.0%} | {r['pareto_k']:.2f} | "
-            f"{r['log_bayes_factor']:.2f} ± {r['log_evidence_error']:.3f} | {middle:.2f} ({low:.2f} to {high:.2f}) | "
-            f"{r['mass_1_source'][1]:.1f} + {r['mass_2_source'][1]:.1f} | {r['cpu_seconds']:.0f} | {flags} |"
+            f"{begin}{r['sample_efficiency']:.0%} | {r['pareto_k']:.2f} | "
+            f"{r['log_bayes_factor']:.1f} ± {r['log_evidence_error']:.2f} | "
+            f"{middle:.2f} ({low:.2f} to {high:.2f}) | {mass * (1 + redshift):.1f} | "
+            f"{chi:.2f} ({least:.2f} to {most:.2f}) | "
+            f"{spin:.2f} | {flags} | {r['cpu_seconds']:.0f} |"
         )
     return "\n".join(lines)
 
@@ -132,41 +175,54 @@ def main() -> None:
     """Analyse the events and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--draws", type=int, default=20_000)
-    parser.add_argument("--estimator", default="bbh-h1l1")
-    parser.add_argument("--estimator3", default="bbh-h1l1v1")
-    parser.add_argument("--only", nargs="+")
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--draws", type=int, default=2000)
+    parser.add_argument("--only", nargs="+", choices=PUBLISHED)
+    parser.add_argument("--from-scratch", action="store_true", help="even where an estimator fits")
+    parser.add_argument("--search", action="store_true", help="only look for the events and choose how to analyse them")
+    parser.add_argument("--bare", action="store_true", help="without figures and sky map, which cost as much as the posterior")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     arguments = parser.parse_args()
 
     import torch
 
     torch.set_num_threads(1)
-    two = gw.load_estimator(arguments.estimator)
-    three = gw.load_estimator(arguments.estimator3) if arguments.estimator3 in artifacts.available() else None
-    rows: list[dict[str, Any]] = []
-    stem = arguments.out / "events"
-    for event in EVENTS:
-        if arguments.only and event.name not in arguments.only:
+    if arguments.bare:
+        skymap.available = lambda: False
+        figures.pictures = lambda run: []
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    for name in arguments.only or PUBLISHED:
+        kept = arguments.work / f"{name}{'.search' if arguments.search else ''}.json"
+        if kept.exists():
             continue
-        data = load(event, arguments.data)
-        both = data
-        if {"H1", "L1"} < set(data.detectors):
-            both = gw.StrainData.from_series({d: data.series[d] for d in ("H1", "L1")}, gps=data.gps, name=data.name)
-        jobs = [(two.info["name"], lambda d=both: two.sample(d, n=arguments.draws))]
-        if event.scratch is not None:
-            jobs.append(("from scratch", lambda d=data, e=event: sample_event(d, *e.scratch, n=arguments.draws)))
-        elif three is not None and tuple(data.detectors) == three.config.segment.detectors:
-            jobs.append((three.info["name"], lambda d=data: three.sample(d, n=arguments.draws)))
-        for how, job in jobs:
-            rows.append(row(event.name, how, job))
-            print(json.dumps(rows[-1]), flush=True)
-            head = {
-                "command": "python benchmarks/events.py --data FOLDER",
-                "versions": artifacts.package_versions("numpy", "torch"),
-            }
-            stem.with_suffix(".json").write_text(json.dumps({**head, "events": rows}, indent=1) + "\n")
-            stem.with_suffix(".md").write_text(markdown(rows) + "\n")
+        gps, files = strain_files(name, arguments.data, arguments.work)
+        if arguments.search:
+            kept.write_text(json.dumps(search(name, gps, files), indent=1) + "\n")
+            print(kept.read_text(), flush=True)
+            continue
+        folder = arguments.work / name
+        words = ["analyze", *(word for d, path in files.items() for word in ("--strain", f"{d}={path}")), "--gps", repr(gps)]
+        words += ["--n-draws", str(arguments.draws), "--out", str(folder)]
+        words += ["--from-scratch"] if arguments.from_scratch else []
+        cpu, wall = time.process_time(), time.perf_counter()
+        status, said = run(words, arguments.work / f"{name}.log")
+        if status in (EXIT_INTERRUPTED, EXIT_TERMINATED):
+            raise SystemExit(status)
+        seconds = {"cpu_seconds": time.process_time() - cpu, "wall_seconds": time.perf_counter() - wall}
+        kept.write_text(json.dumps(row(name, folder, status, said) | seconds, indent=1) + "\n")
+        print(kept.read_text(), flush=True)
+    found = [[arguments.work / f"{name}{kind}.json" for kind in ("", ".search")] for name in PUBLISHED]
+    rows = [json.loads(kept[0].read_text()) for paths in found if (kept := [path for path in paths if path.exists()])]
+    head = {
+        "command": f"python benchmarks/events.py --data FOLDER --work FOLDER --draws {arguments.draws}",
+        "versions": artifacts.package_versions("numpy", "torch", "gwsurrogate-ml"),
+        "published": {
+            name: dict(zip(("chirp_mass_source", "redshift", "chi_eff"), values, strict=True)) for name, values in PUBLISHED.items()
+        },
+    }
+    stem = arguments.out / "events"
+    stem.with_suffix(".json").write_text(json.dumps({**head, "events": rows}, indent=1) + "\n")
+    stem.with_suffix(".md").write_text(markdown(rows) + "\n")
 
 
 if __name__ == "__main__":

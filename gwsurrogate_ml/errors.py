@@ -11,6 +11,21 @@ class DomainError(GwsmlError, ValueError):
     """A parameter lies beyond the hard limit of what a model was trained for, or is not a number."""
 
 
+class CutOffError(DomainError):
+    """A posterior that its prior on chirp mass cuts off.
+
+    Parameters
+    ----------
+    message : str
+    bound : float, solar masses
+        the end of the prior at which it does
+    """
+
+    def __init__(self, message: str, bound: float) -> None:
+        super().__init__(message)
+        self.bound = bound
+
+
 class NoWaveformError(DomainError, RuntimeError):
     """A binary for which a plug-in has no waveform, in the kind and the words by which bilby and pycbc tell it from a fault."""
 

@@ -346,4 +346,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "precessing_posterior": lambda: written("precessing_posterior"),
     "nuisances": lambda: written("nuisances"),
     "glitch": lambda: written("glitch"),
+    "events": lambda: written("events"),
 }

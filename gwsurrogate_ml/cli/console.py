@@ -176,6 +176,10 @@ class ProgressReport:
             line += f", about {(now - started) * (total - done) / done:.0f} s left"
         self.console.print(line, markup=False, soft_wrap=True)
 
+    def say(self, sentence: str) -> None:
+        """Print a sentence among the progress."""
+        self.console.print(sentence, markup=False, soft_wrap=True)
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """A stage of one step: announced when the block starts, done when it ends."""

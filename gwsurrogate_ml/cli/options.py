@@ -19,25 +19,30 @@ Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON on
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**62, help="Seed of all random numbers.")]
 Draws = Annotated[int, typer.Option("--n-draws", min=100, help="Draws from the network, each weighted exactly.")]
 Estimator = Annotated[str, typer.Option("--estimator", help="A shipped estimator's name, or a folder.")]
-Duration = Annotated[float, typer.Option("--duration", help="Length of the analysed segment in s.")]
-FMin = Annotated[float, typer.Option("--f-min", help="Lower end of the band in Hz.")]
+Duration = Annotated[
+    float | None, typer.Option("--duration", help="Length of the analysed segment in s; default: as the signal needs.")
+]
+FMin = Annotated[float | None, typer.Option("--f-min", help="Lower end of the band in Hz; default: 20, or as the signal needs.")]
 Cluster = Annotated[
     str | None,
     typer.Option("--cluster", help="local, condor, slurm, or the address of a Dask scheduler; default: this process."),
 ]
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes or jobs, with --cluster.")]
-FMax = Annotated[float, typer.Option("--f-max", help="Upper end of the band in Hz.")]
+FMax = Annotated[
+    float | None, typer.Option("--f-max", help="Upper end of the band in Hz; default: 1024, or as far as the data go.")
+]
 
 
 def command_words(values: Mapping[str, Any]) -> list[str]:
-    """Options and their values as words of a command line: numbers with all their digits, so that the command repeats the run.
+    """Options and their values as words of a command line: numbers with all their digits, so that the command repeats the run; None
+    stands for an option that was left out.
 
     Examples
     --------
     >>> command_words({"f_max": 1023.99999, "n_draws": 500})
     ['--f-max', '1023.99999', '--n-draws', '500']
     """
-    return [word for name, value in values.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    return [word for name, value in values.items() if value is not None for word in (f"--{name.replace('_', '-')}", str(value))]
 
 
 def require_capitals(where: str, detector: str) -> None:
@@ -155,7 +160,7 @@ def parse_prior(words: Sequence[str]) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        if a word is not of that form, the chirp mass is missing, or a range is impossible; see `as_prior`
+        if a word is not of that form, or a range is impossible; see `as_prior`
 
     Examples
     --------
@@ -181,8 +186,6 @@ def parse_prior(words: Sequence[str]) -> dict[str, Any]:
         except ValueError:
             raise ConfigError(f"--prior {word!r}: write NAME=LOW,HIGH, such as chirp_mass=7,10") from None
         ranges[name] = (low, high)
-    if not {"chirp_mass", "file"} & ranges.keys():
-        raise ConfigError("--from-scratch needs --prior chirp_mass=LOW,HIGH: solar masses, detector frame")
     file = {name: ranges.pop(name) for name in ("file",) if name in ranges}
     try:
         fields = validated(ranges)

@@ -16,10 +16,10 @@ class SegmentConfig(Strict):
 
     Parameters
     ----------
-    duration : s; f_min, f_max : Hz; detectors : two or three names
+    duration : s; f_min, f_max : Hz; detectors : one name or more
     """
 
-    detectors: tuple[str, ...] = Field(default=("H1", "L1"), min_length=2, max_length=3)
+    detectors: tuple[str, ...] = Field(default=("H1", "L1"), min_length=1)
     duration: float = Field(default=4.0, gt=0)
     f_min: float = Field(default=20.0, gt=0)
     f_max: float = Field(default=1024.0, gt=0)
@@ -150,6 +150,15 @@ class EstimatorConfig(Strict):
     simulator: SimulatorConfig = SimulatorConfig()
     network: NetworkConfig = NetworkConfig()
     training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _check(self) -> EstimatorConfig:
+        if not 2 <= len(self.segment.detectors) <= 3:
+            raise ValueError(
+                f"detectors are {', '.join(self.segment.detectors)}: estimators are trained for two or three, `sample_event` takes "
+                "any number without one"
+            )
+        return self
 
 
 def read_config(source: EstimatorConfig | dict[str, Any] | str | Path) -> EstimatorConfig:

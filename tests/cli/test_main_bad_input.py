@@ -165,7 +165,7 @@ def test_out_with_foreign_files_is_refused_before_work(files: FILES, tmp_path: P
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--surrogate", "nrphm"), ("--surrogate nrphm", "--from-scratch", "trained with")),
+        (("--surrogate", "nrphm", "--estimator", "bbh-h1l1"), ("--surrogate", "--estimator bbh-h1l1", "trained with")),
         (("--from-scratch", "--prior", "chirp_mass=25,37", "--surrogate", "nowhere"), ("nowhere",)),
         (
             ("--from-scratch", "--prior", "chirp_mass=25,37", "--surrogate", "nrphm", "--higher-modes"),

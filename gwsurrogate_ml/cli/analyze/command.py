@@ -13,7 +13,6 @@ from gwsurrogate_ml.cli.options import (
     Cluster,
     Draws,
     Duration,
-    Estimator,
     FMax,
     FMin,
     Json,
@@ -60,23 +59,27 @@ def analyze(
             "DETECTOR=CURVE; default: measured from the strain off the event.",
         ),
     ] = None,
-    estimator: Estimator = "bbh-h1l1",
+    estimator: Annotated[
+        str | None,
+        typer.Option("--estimator", help="A shipped estimator's name, or a folder; default: one that fits the event, or none."),
+    ] = None,
     from_scratch: Annotated[
-        bool, typer.Option("--from-scratch", help="Without an estimator: learn the posterior of this event in rounds.")
+        bool,
+        typer.Option("--from-scratch", help="Without an estimator, even where one fits: the posterior is learned in rounds."),
     ] = False,
     prior: Annotated[
         list[str] | None,
         typer.Option(
             "--prior",
             help="NAME=LOW,HIGH of chirp_mass, mass_ratio, chi, luminosity_distance; spins=isotropic (chi=-A,A: magnitudes < A); "
-            "or a bilby prior FILE.prior, of whose geocent_time only the width counts; later ones win; with --from-scratch.",
+            "or a bilby prior FILE.prior, of whose geocent_time only the width counts; from scratch. Default: from a search.",
         ),
     ] = None,
     surrogate: Annotated[
         str | None,
         typer.Option(
             "--surrogate",
-            help="Waveform model of --from-scratch: nr22 (default), nrhm, nrphm (precession, all modes), a folder, or "
+            help="Waveform model, from scratch: nr22 (default), nrhm, nrphm (precession, all modes), a folder, or "
             "lal:APPROXIMANT, such as lal:IMRPhenomXPHM.",
         ),
     ] = None,
@@ -108,9 +111,9 @@ def analyze(
         ),
     ] = None,
     n_draws: Draws = 50_000,
-    duration: Duration = 4.0,
-    f_min: FMin = 20.0,
-    f_max: FMax = 1024.0,
+    duration: Duration = None,
+    f_min: FMin = None,
+    f_max: FMax = None,
     pdf: Annotated[
         bool, typer.Option("--pdf", help="Also report.pdf, printed by Chromium or Chrome, which must be installed.")
     ] = False,
@@ -120,6 +123,9 @@ def analyze(
     as_json: Json = False,
 ) -> None:
     """Posterior, evidence, matched filter and a report of an event, or of many, from gwosc.org or from files.
+
+    An estimator that fits detectors, masses and band is taken; else the posterior is learned from scratch, with a prior, a segment
+    and a band that follow from a search. It says which, and why.
 
     The same command again goes on where a killed one was. Of many events each gets a folder, and --cluster shares them out.
     """
@@ -143,12 +149,15 @@ def analyze(
     if not files and gps is not None:
         raise ConfigError("--gps goes with --strain: an event's time comes from gwosc.org, or from the file of --events")
     at = None if gps is None else gps_seconds(gps, "--gps")
-    if prior and not from_scratch:
-        raise ConfigError("--prior goes with --from-scratch: an estimator has the prior it was trained with")
-    if surrogate is not None and not from_scratch:
+    alone = [
+        option
+        for option, value in (("--prior", prior), ("--surrogate", surrogate), ("--from-scratch", from_scratch))
+        if value and estimator is not None
+    ]
+    if alone:
         raise ConfigError(
-            f"--surrogate {surrogate} goes with --from-scratch: an estimator was trained with the waveforms of one model, and "
-            "knows no others; give --from-scratch --prior chirp_mass=LOW,HIGH"
+            f"{alone[0]} does not go with --estimator {estimator}, which has the prior and the waveforms it was trained with: "
+            "leave --estimator out"
         )
     if surrogate is not None and not surrogate.startswith("lal:"):
         artifacts.resolve(surrogate, "surrogate")
@@ -175,10 +184,10 @@ def analyze(
             "--higher-modes re-weighs a posterior of perfect detectors: it does not go with --calibration and --waveform-error; in "
             "Python `sample_event(..., surrogate='nrhm', calibration=...)` has both"
         )
-    ranges = parse_prior(prior or []) if from_scratch else {}
+    ranges = parse_prior(prior or [])
     psds = parse_detectors("--psd", psd or [])
     settings = Settings(
-        estimator,
+        estimator or "",
         n_draws,
         seed,
         duration,
@@ -191,6 +200,7 @@ def analyze(
         calibration=envelopes,
         waveform_error=waveform_error or "",
         glitch=tuple(glitch or ()),
+        from_scratch=from_scratch,
     )
     if events is not None or len(names) > 1:
         from gwsurrogate_ml.cli.analyze.campaign import analyse_many

@@ -193,11 +193,11 @@ def analyse_event(event: Event, settings: Settings, folder: Path, progress: Prog
 
 
 def _fetch(event: str, estimator: str) -> tuple[float, dict[str, tuple[Path, ...]]]:
-    """GPS time and strain files of an event, of the detectors that the estimator needs."""
-    import gwsurrogate_ml as gw
+    """GPS time and strain files of an event: of the detectors that the estimator needs, of all where none is named."""
+    from gwsurrogate_ml.inference.analysis.choice import settings_of
     from gwsurrogate_ml.strain.gwosc import fetch_event
 
-    gps, files = fetch_event(event, tuple(gw.load_estimator(estimator).config.segment.detectors))
+    gps, files = fetch_event(event, settings_of(estimator).segment.detectors if estimator else None)
     return gps, {name: (path,) for name, path in files.items()}
 
 
@@ -269,6 +269,9 @@ class _Silent(ProgressReport):
         return self
 
     def __call__(self, stage: str, done: int = 0, total: int = 1) -> None:
+        """Say nothing."""
+
+    def say(self, sentence: str) -> None:
         """Say nothing."""
 
 

@@ -8,7 +8,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,8 @@ from gwsurrogate_ml.cli.strain_files import Files, record
 from gwsurrogate_ml.errors import ConfigError
 
 if TYPE_CHECKING:
+    from gwsurrogate_ml.inference.analysis.any_event import Analysis
+    from gwsurrogate_ml.inference.analysis.choice import Choice
     from gwsurrogate_ml.inference.result.result import Result
     from gwsurrogate_ml.inference.result.skymap import SkyMap
     from gwsurrogate_ml.strain.data import StrainData
@@ -55,7 +56,8 @@ class Run:
     gps : float, GPS s
         the time given
     result : posterior and its diagnostics
-    model : waveform model of the estimator
+    model : waveform model
+    choice : how the event was analysed, and why
     filtered : matched filter with the posterior's waveform of highest likelihood, whose spectra the figures share
     sky : sky map; None without the extra `skymap`
     truths : mapping from parameter to its true value; empty unless the data are simulated
@@ -66,6 +68,7 @@ class Run:
     gps: float
     result: Any
     model: Any
+    choice: Choice
     filtered: MatchedFilterResult
     sky: SkyMap | None = None
     truths: Mapping[str, float] = field(default_factory=dict)
@@ -81,7 +84,8 @@ def analyse(
     """Posterior of `data`, and its matched filter with the posterior's best-fitting waveform."""
     gps = data.gps
     with options_named():
-        data, segment, result, model = _sample(data, settings, progress, checkpoint)
+        analysis = _sample(data, settings, progress, checkpoint)
+    data, segment, result, model = analysis.data, analysis.segment, analysis.result, analysis.model
     if settings.higher_modes:
         n = len(result.posterior)
         result = result.with_higher_modes(segment, n=n, seed=settings.seed, progress=progress, checkpoint=checkpoint)
@@ -96,7 +100,7 @@ def analyse(
             data,
             model,
             best,
-            f_min=settings.f_min,
+            f_min=segment.f_min,
             f_max=reach,
             psd=dict(settings.psd) or None,  # a long filter has no use for spectra under the window of a short segment
             filter_duration=filter_duration(data),
@@ -107,7 +111,7 @@ def analyse(
     if skymap.available():
         with progress.stage("sky map"):
             sky = result.skymap(seed=settings.seed)
-    return Run(data, segment, gps, result, model, filtered, sky, truths or {})
+    return Run(data, segment, gps, result, model, analysis.choice, filtered, sky, truths or {})
 
 
 def filter_duration(data: StrainData, longest: float = 4.0, window: float = 0.1) -> float:
@@ -120,54 +124,34 @@ def filter_duration(data: StrainData, longest: float = 4.0, window: float = 0.1)
     return min(longest, math.floor(8 * (min(rooms) - window) - 1e-3) / 8)
 
 
-def _sample(
-    data: StrainData, settings: Settings, progress: ProgressReport, checkpoint: Path | None
-) -> tuple[StrainData, AnalysisSegment, Result, Any]:
-    """The data around where the event is, their segment, the posterior by the estimator, or from nothing where the settings give a
-    prior, and the waveform model.
-    """
-    import gwsurrogate_ml as gw
-    from gwsurrogate_ml.inference.analysis.arrival import centred
+def _sample(data: StrainData, settings: Settings, progress: ProgressReport, checkpoint: Path | None) -> Analysis:
+    """The posterior, by an estimator or from scratch; what was chosen is said as it is."""
+    from gwsurrogate_ml.inference.analysis.any_event import analyze
+    from gwsurrogate_ml.inference.analysis.choice import F_MAX, F_MIN, Wanted
     from gwsurrogate_ml.inference.nuisances.glitch_prior import requested_glitches
     from gwsurrogate_ml.inference.nuisances.prior import requested
 
-    cut: dict[str, Any] = {
-        "duration": settings.duration,
-        "f_min": settings.f_min,
-        "f_max": settings.f_max,
-        "psd": dict(settings.psd) or None,
-        "extend": True,
+    errors: dict[str, Any] = {
+        "calibration": settings.calibration or None,
+        "waveform_error": parse_waveform_error(settings.waveform_error),
     }
-    options: dict[str, Any] = {"n": settings.n_draws, "seed": settings.seed}
-    options |= {"progress": progress, "checkpoint": checkpoint}
-    options |= {"calibration": settings.calibration or None, "waveform_error": parse_waveform_error(settings.waveform_error)}
-    if glitch := parse_glitch(settings.glitch):
-        options["glitch"] = requested_glitches(glitch, data.detectors)
     # Before the work: envelopes are read here once more than needed, and errors come at once.
-    requested(data.detectors, (settings.f_min, settings.f_max), options["calibration"], options["waveform_error"])
-    if settings.prior:
-        from gwsurrogate_ml.inference import sample_event
-        from gwsurrogate_ml.inference.analysis.from_scratch import require_event
-        from gwsurrogate_ml.inference.prior.binary import of_file
-        from gwsurrogate_ml.surrogate.load import load_model
-
-        model = load_model(settings.surrogate or "nr22")
-        prior = of_file(settings.prior, model)
-        require = partial(require_event, prior=prior, model=model)
-        if glitch:  # it may be louder than the signal: the time is taken as given
-            segment = data.segment(**cut)
-            require(segment)
-        else:
-            data, segment = centred(data, cut, model, prior, settings.seed, require)
-        return data, segment, sample_event(segment, prior, model=model, **options), model
-    with progress.stage("loading the estimator"):
-        estimator = gw.load_estimator(settings.estimator)
-    if glitch:
-        segment = data.segment(**cut)
-        estimator.require_segment(segment)
-    else:
-        data, segment = centred(data, cut, estimator.model, estimator.prior, settings.seed, estimator.require_segment)
-    return data, segment, estimator.sample(segment, **options), estimator.model
+    band = settings.f_min or F_MIN, settings.f_max or min(F_MAX, 0.5 * data.sampling_frequency)
+    requested(data.detectors, band, *errors.values())
+    if glitch := parse_glitch(settings.glitch):
+        errors["glitch"] = requested_glitches(glitch, data.detectors)
+    wanted = Wanted(
+        estimator=settings.estimator,
+        from_scratch=settings.from_scratch,
+        prior=settings.prior,
+        surrogate=settings.surrogate,
+        duration=settings.duration,
+        f_min=settings.f_min,
+        f_max=settings.f_max,
+        psd=dict(settings.psd) or None,
+    )
+    sampling: dict[str, Any] = {"n": settings.n_draws, "seed": settings.seed, "progress": progress, "checkpoint": checkpoint}
+    return analyze(data, wanted, told=progress.say, **sampling, **errors)
 
 
 def summarise(run: Run) -> dict[str, Any]:
@@ -185,6 +169,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "sky": _sky(run),
         "inference": {name: found["inference"][name] for name in DIAGNOSTICS},
         **_errors(run.result),
+        "choice": run.choice.record(),
         "flags": run.result.flags,
         "time": {"given": run.gps, "centre": run.data.gps},
         "noise_spectrum": _noise_spectrum(run),
@@ -238,7 +223,7 @@ def _source(run: Run, settings: Settings) -> str:
         return "posteriors of the data less one glitch each"
     if "drawn_from" in run.result.meta:
         return "the posterior under a prior that is nowhere narrower"
-    if settings.prior:
+    if not run.choice.estimator:
         return "flows fitted to this event"
     if len(rounds) > 1:
         return f"flows fitted to this event (the network alone: {100 * rounds[0]['efficiency']:.1f} %)"
@@ -247,7 +232,7 @@ def _source(run: Run, settings: Settings) -> str:
 
 def _modes(run: Run, settings: Settings) -> str:
     """What the waveforms hold."""
-    if settings.prior and not run.model.quadrupole_only:
+    if not run.choice.estimator and not run.model.quadrupole_only:
         modes = ", ".join(f"({ell},{m})" for ell, m in run.model.modes)
         return f"the modes {modes} of {run.model.name} (matched filter: its (2,2) mode for spins along the orbit)"
     if not settings.higher_modes:
@@ -338,11 +323,12 @@ def run_into(
             "versions": versions,
         }
     )
-    write_json(output.path / "summary.json", summary)
     logging.getLogger("bilby").setLevel(logging.WARNING)
-    run.result.to_bilby().save_to_file(filename=str(output.path / "result.json"), overwrite=True)
-    if run.sky is not None:
-        run.sky.save(output.path / SKY_MAP)
+    with progress.stage("writing the results"):
+        write_json(output.path / "summary.json", summary)
+        run.result.to_bilby().save_to_file(filename=str(output.path / "result.json"), overwrite=True)
+        if run.sky is not None:
+            run.sky.save(output.path / SKY_MAP)
     # After the results, which a figure that cannot be drawn must not cost.
     drawn = []
     for done, picture in enumerate(pictures(run), start=1):
@@ -359,6 +345,7 @@ def run_into(
         command=words,
         provenance={
             "seed": str(settings.seed),
+            "chosen": "; ".join(run.choice.reasons),
             **{f"strain {name}": ", ".join(paths) for name, paths in shown.items()},
             **{f"noise spectrum {name}": said for name, said in spectra.items()},
             "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.cli.options import command_words
 
-SPECIAL = ("psd", "prior", "higher_modes", "surrogate", "calibration", "waveform_error", "glitch")
+SPECIAL = ("psd", "prior", "from_scratch", "higher_modes", "surrogate", "calibration", "waveform_error", "glitch")
 """Fields that are no plain option."""
 
 
@@ -22,14 +21,14 @@ class Settings:
     Attributes
     ----------
     estimator : str
-        shipped name or folder
+        shipped name or folder; empty: what fits the event, or none
     n_draws : int
     seed : int
-    duration : float, s
-    f_min, f_max : float, Hz
+    duration : float, s; f_min, f_max : float, Hz
+        None: the estimator's, or what suits the event
     psd : mapping from detector to a PSD file or the name of a curve; empty: measured from the strain
-    prior : mapping, the fields of a `BinaryPrior`, or "file", bilby's, and fields in its place; empty: the estimator and its own
-        given, the posterior is learned from nothing, without an estimator
+    prior : mapping, some fields of a `BinaryPrior`, or "file", bilby's, and fields in its place; the others: as the event has it
+        given, the posterior is learned from scratch, without an estimator
     higher_modes : bool
         re-weigh the posterior with all modes of `nrhm`
     surrogate : str
@@ -39,14 +38,16 @@ class Settings:
         "surrogate", or its amplitude and phase (rad), "0.02,0.01"; empty: none
     glitch : tuple of str
         detectors whose glitch near the merger is integrated, "H1", or "H1=TIME" with its GPS time
+    from_scratch : bool
+        no estimator, whatever fits
     """
 
-    estimator: str = "bbh-h1l1"
+    estimator: str = ""
     n_draws: int = 50_000
     seed: int = 0
-    duration: float = 4.0
-    f_min: float = 20.0
-    f_max: float = 1024.0
+    duration: float | None = None
+    f_min: float | None = None
+    f_max: float | None = None
     psd: Mapping[str, str] = field(default_factory=dict)
     prior: Mapping[str, Any] = field(default_factory=dict)
     higher_modes: bool = False
@@ -54,6 +55,7 @@ class Settings:
     calibration: Mapping[str, str] = field(default_factory=dict)
     waveform_error: str = ""
     glitch: tuple[str, ...] = ()
+    from_scratch: bool = False
 
     def options(self) -> list[str]:
         """The settings as command-line options.
@@ -61,17 +63,19 @@ class Settings:
         Examples
         --------
         >>> Settings().options()[:4]
-        ['--estimator', 'bbh-h1l1', '--n-draws', '50000']
+        ['--n-draws', '50000', '--seed', '0']
         """
-        plain = {key: value for key, value in asdict(self).items() if key not in SPECIAL}
+        plain = {key: value for key, value in asdict(self).items() if key not in SPECIAL and value != ""}
         words = command_words(plain)
         for option, sources in (("--psd", self.psd), ("--calibration", self.calibration)):
             words += [word for name, source in sources.items() for word in (option, f"{name}={source}")]
         if self.waveform_error:
             words += ["--waveform-error", self.waveform_error]
         words += [word for text in self.glitch for word in ("--glitch", text)]
-        if self.prior:
-            words += ["--from-scratch", *(["--surrogate", self.surrogate] if self.surrogate else [])]
+        if self.from_scratch:
+            words.append("--from-scratch")
+        if self.surrogate:
+            words += ["--surrogate", self.surrogate]
         if self.higher_modes:
             words.append("--higher-modes")
         for name, value in self.prior.items():
@@ -99,7 +103,7 @@ class Settings:
         if surrogate and not surrogate.startswith("lal:"):
             folder = artifacts.resolve(surrogate, "surrogate")
             surrogate = surrogate if folder.parent == artifacts.SHIPPED else str(folder.absolute())
-        if not self.prior:
+        if estimator:
             folder = artifacts.resolve(estimator, "estimator")
             estimator = estimator if folder.parent == artifacts.SHIPPED else str(folder.absolute())
         for name, source in self.psd.items():
@@ -123,7 +127,7 @@ class Settings:
 
         Examples
         --------
-        >>> sorted(Settings(higher_modes=True).sha256())
+        >>> sorted(Settings("bbh-h1l1", higher_modes=True).sha256())
         ['bbh-h1l1', 'nr22', 'nrhm', 'remnant']
         """
         from gwsurrogate_ml.inference.nuisances.envelope import split_correction
@@ -136,13 +140,14 @@ class Settings:
         if "file" in self.prior:
             files["prior"] = Path(self.prior["file"])
         models = ["remnant", *(["nrhm"] if self.higher_modes else [])]
-        if self.prior:
-            models.append(self.surrogate or "nr22")
-        else:
-            from gwsurrogate_ml.inference.config import EstimatorConfig
+        if self.estimator:
+            from gwsurrogate_ml.inference.analysis.choice import settings_of
 
-            card = artifacts.resolve(self.estimator, "estimator") / "card.json"
-            models += [self.estimator, EstimatorConfig.model_validate(json.loads(card.read_text())["config"]).surrogate]
+            models += [self.estimator, settings_of(self.estimator).surrogate]
+        else:
+            from gwsurrogate_ml.inference.analysis.choice import SURROGATE, estimators
+
+            models += [SURROGATE, *([self.surrogate] if self.surrogate else []), *(config.name for config in estimators())]
         for name in models:
             if not name.startswith("lal:"):  # fixed by the version of lalsuite
                 files[name] = artifacts.resolve(name, "model") / "card.json"

@@ -173,8 +173,8 @@ def _arrival(
         segment = at(centre)
         if segment is None:
             return None
-        *_, times, snr = loudest(SegmentLikelihood(segment, model), prior, seed, half_width, combine=_shared)
-        return segment.start_time + float(np.mean(times)), float(_shared(snr**2))
+        *_, times, snr = loudest(SegmentLikelihood(segment, model), prior, seed, half_width, combine=shared)
+        return segment.start_time + float(np.mean(times)), float(shared(snr**2))
 
     here = loudest_about(gps)
     assert here is not None
@@ -204,7 +204,7 @@ def _arrival(
     return centre, centre != gps and abs(time - gps) > max(half_width - EARTH, step / 2)
 
 
-def _shared(squared: np.ndarray) -> np.ndarray:
+def shared(squared: np.ndarray) -> np.ndarray:
     """Sum over detectors of squared signal-to-noise ratios (n_det, ...), each cut at `UNEQUAL` times the largest of the others."""
     if len(squared) < 2:
         return squared.sum(axis=0)
@@ -215,7 +215,7 @@ def _shared(squared: np.ndarray) -> np.ndarray:
 def _loudness(segments: list[AnalysisSegment], prior: Prior, model: WaveformModel, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Arrival times (n,) in GPS s at the first detector, and the largest squared network signal-to-noise ratio at each.
 
-    What one detector alone sees does not count, see `_shared`.
+    What one detector alone sees does not count, see `shared`.
     """
     likelihoods = [SegmentLikelihood(segment, model) for segment in segments]
     rate = 2 * float(likelihoods[0].frequencies[-1])
@@ -229,7 +229,7 @@ def _loudness(segments: list[AnalysisSegment], prior: Prior, model: WaveformMode
             for d, lag in enumerate(lags):
                 if lag:
                     squared[d] = maximum_filter1d(squared[d], 2 * lag + 1, axis=1, mode="constant")
-            np.maximum(part, _shared(squared).max(axis=0), out=part)
+            np.maximum(part, shared(squared).max(axis=0), out=part)
     times, loudness = [], []
     for segment, part in zip(segments, parts, strict=True):
         t = segment.start_time + np.arange(len(part)) / rate

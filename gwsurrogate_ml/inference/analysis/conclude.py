@@ -31,11 +31,6 @@ QUIET = 7.0
 WEAKEST, STRONGEST = 1e-26, 1e-17
 """Amplitude spectral densities (1/sqrt(Hz)) about 100 Hz beyond which data are no strain: wrong units, or whitened."""
 
-ALONE = (
-    "one detector alone does not place a source: give two or three; `strain.filtering.matched_filter` and `gwsml denoise signal` "
-    "work on one"
-)
-
 
 def require_signal(found: Trigger, prior: Prior) -> None:
     """Raise DomainError if the loudest template is no louder than noise often is."""
@@ -67,8 +62,6 @@ def other_ways(given: tuple[str, ...], wanted: tuple[str, ...]) -> str:
         card = json.loads((artifacts.SHIPPED / name / "card.json").read_text(encoding="utf-8"))
         if card["kind"] == "estimator" and set(card["config"]["segment"]["detectors"]) == set(given):
             return f"take the estimator {name!r} (--estimator {name}), which was trained for {', '.join(given)}"
-    if len(given) < 2:
-        return ALONE
     fewer = f"give those of {', '.join(wanted)} alone, or " if set(given) > set(wanted) else ""
     return f"{fewer}analyse them without a trained network (`sample_event`, gwsml analyze --from-scratch)"
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.inference.analysis.arrival import analysed, require_data
-from gwsurrogate_ml.inference.analysis.conclude import ALONE, conclude, require_signal, require_strain, templates
+from gwsurrogate_ml.inference.analysis.conclude import conclude, require_signal, require_strain, templates
 from gwsurrogate_ml.inference.analysis.glitch import require_alone, sample_with_glitch
 from gwsurrogate_ml.inference.analysis.nuisances import Integration
 from gwsurrogate_ml.inference.analysis.preflight import draws_and_seed, spectrum_flags
@@ -95,7 +95,7 @@ def sample_event(
     DataError
         data that are not finite, in other units than strain, or of far more noise than their spectrum says
     DomainError
-        one detector alone, no signal, a prior beyond the waveform model, a posterior cut off by the prior on chirp mass
+        no signal, a prior beyond the waveform model, a posterior cut off by the prior on chirp mass
     """
     started = time.perf_counter()
     options = options or SamplingOptions()
@@ -166,9 +166,7 @@ def _sample(
 
 
 def require_event(segment: AnalysisSegment, prior: Prior, model: WaveformModel) -> None:
-    """Raise unless `sample_event` can analyse the segment under this prior with this model: detectors, ranges, units."""
-    if len(segment.detectors) < 2:
-        raise DomainError(f"the data are of {segment.detectors[0]}: {ALONE}")
+    """Raise unless `sample_event` can analyse the segment under this prior with this model: ranges, units."""
     require_covered(prior, model, model.name, segment.f_min, segment.duration)
     require_strain(segment)
 

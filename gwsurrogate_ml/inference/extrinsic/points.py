@@ -147,6 +147,9 @@ def quasi_random(
 ) -> ExtrinsicPoints:
     """Scrambled Sobol points over the extrinsic prior, concentrated where the data want them.
 
+    One detector alone has the geocentre as the other end of its baseline: that time is drawn uniformly, and orientations, of which
+    its amplitude says little, from their prior.
+
     Parameters
     ----------
     network : DetectorNetwork
@@ -174,7 +177,9 @@ def quasi_random(
 
     u = qmc.Sobol(5, scramble=True, seed=np.random.default_rng(seed)).random_base2(log2_n)
     n, size, travel = len(u), window.size, network.light_travel_time
-    times, log_density = _arrivals(window, np.abs(series[:2]) ** 2, travel, u[:, 0], u[:, 1])
+    heard = np.zeros((2, size))
+    heard[: len(series)] = np.abs(series[:2]) ** 2
+    times, log_density = _arrivals(window, heard, travel, u[:, 0], u[:, 1])
     delay = times[:, 0] - times[:, 1]
     # Acausal pairs, at the rims of causal cells, weigh nothing.
     causal = np.abs(delay) <= travel
@@ -191,7 +196,7 @@ def quasi_random(
     psi, cos_theta = np.pi / 2 * u[:, 3], 2 * u[:, 4] - 1
     amplitude = amplitudes(*network.patterns(direction, psi), cos_theta)
     log_proposal = log_density + log_azimuth
-    if aimed:
+    if aimed and len(series) > 1:
         held = np.clip(times, window.times[TAPS // 2], window.times[-TAPS // 2 - 1])
         at_arrival = np.stack([window.interpolate(row, t) for row, t in zip(series, held.T, strict=True)], axis=1)
         f_plus, f_cross = network.patterns(direction, np.zeros(len(u)))

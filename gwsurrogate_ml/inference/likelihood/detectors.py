@@ -47,17 +47,17 @@ class DetectorNetwork:
 
     @property
     def baseline(self) -> np.ndarray:
-        """Vector from the second to the first detector in light-seconds, (3,)."""
-        return (self.vertices[0] - self.vertices[1]) / C_SI
+        """Vector to the first detector from the second, from the geocentre where there is no second, in light-seconds, (3,)."""
+        return (self.vertices[0] - (self.vertices[1] if len(self.vertices) > 1 else 0.0)) / C_SI
 
     @property
     def light_travel_time(self) -> float:
-        """Seconds light takes between the first two detectors."""
+        """Seconds light takes along the `baseline`."""
         return float(np.linalg.norm(self.baseline))
 
     @property
     def longest_travel_time(self) -> float:
-        """Seconds light takes between the two detectors farthest apart.
+        """Seconds light takes between the two detectors farthest apart; along the `baseline` of one alone.
 
         Examples
         --------
@@ -65,7 +65,7 @@ class DetectorNetwork:
         27.3
         """
         apart = self.vertices[:, None] - self.vertices[None]
-        return float(np.linalg.norm(apart, axis=-1).max() / C_SI)
+        return max(float(np.linalg.norm(apart, axis=-1).max() / C_SI), self.light_travel_time)
 
     def delays(self, direction: np.ndarray) -> np.ndarray:
         """Arrival after the geocentre in s: unit vectors (N, 3) towards the source to (N, n_det)."""
@@ -86,8 +86,8 @@ class DetectorNetwork:
         return contract[0] - contract[1], 2 * contract[2]
 
     def ring_direction(self, delay: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
-        """Unit vectors (N, 3) towards sources that reach the first detector `delay` s after the second, at `azimuth`
-        (rad).
+        """Unit vectors (N, 3) towards sources that reach the first detector `delay` s after the other end of the `baseline`, at
+        `azimuth` (rad).
 
         Isotropic directions have `delay` uniform in +-`light_travel_time` and `azimuth` uniform, independently.
         """

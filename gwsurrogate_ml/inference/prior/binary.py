@@ -272,4 +272,7 @@ def require_inside(prior: Prior, limits: dict[str, tuple[float, float]], model: 
     ]
     if beyond:
         option = "mass_ratio=LOW,HIGH" if "mass_ratio" in beyond[0] else "chi=LOW,HIGH"
-        raise ConfigError(f"{'; '.join(beyond)}: narrow the prior (--prior {option}, also after a file)")
+        raise ConfigError(
+            f"{'; '.join(beyond)}: narrow the prior (--prior {option}, also after a file), or take a model without such limits, "
+            f"lal:{'IMRPhenomXPHM' if 'a_1' in prior.names else 'IMRPhenomXAS'} (--surrogate)"
+        )

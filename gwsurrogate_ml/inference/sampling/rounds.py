@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gwsurrogate_ml.errors import DomainError, DomainWarning
+from gwsurrogate_ml.errors import CutOffError, DomainWarning
 from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.proposal.flows import FlowProposal, Proposal, fit_flow
 from gwsurrogate_ml.inference.sampling.checkpoint import Steps
@@ -328,5 +328,5 @@ def cut_off(prior: Prior, bound: float, options: SamplingOptions) -> None:
         "estimator trained for it, or none (`sample_event`, gwsml analyze --from-scratch)"
     )
     if options.on_edge == "raise":
-        raise DomainError(message)
+        raise CutOffError(message, bound)
     warnings.warn(message, DomainWarning, stacklevel=4)

@@ -207,15 +207,28 @@ def test_report_shows_the_numbers_of_the_summary(gw150914: tuple[Path, Result]) 
 def test_a_prior_that_makes_no_sense_is_refused(data_dir, tmp_path: Path) -> None:
     options = [*strain_options(data_dir, 1128678884), "--gps", "1128678900.44", "--out", str(tmp_path / "out")]
     words = ["analyze", *options, "--from-scratch"]
-    assert_refused(invoke(*words), tmp_path, "--prior chirp_mass=LOW,HIGH")
     assert_refused(invoke(*words, "--prior", "chirp_mass=10,20", "--prior", "spin=0,1"), tmp_path, "spin")
     assert_refused(invoke(*words, "--prior", "chirp_mass=30"), tmp_path, "LOW,HIGH")
-    assert_refused(invoke("analyze", *options, "--prior", "chirp_mass=10,20"), tmp_path, "--from-scratch")
+    both = ["--estimator", "bbh-h1l1", "--prior", "chirp_mass=10,20"]
+    assert_refused(invoke("analyze", *options, *both), tmp_path, "--prior", "leave --estimator out")
 
 
-def test_one_detector_of_two_is_refused(data_dir, tmp_path: Path) -> None:
-    words = ["--gps", "1126259462.4", "--n-draws", DRAWS, "--out", str(tmp_path / "out")]
+def test_an_estimator_that_is_named_needs_its_detectors(data_dir, tmp_path: Path) -> None:
+    words = ["--gps", "1126259462.4", "--n-draws", DRAWS, "--out", str(tmp_path / "out"), "--estimator", "bbh-h1l1"]
     assert_refused(invoke("analyze", *strain_options(data_dir, 1126259446, "H"), *words), tmp_path, "H1", "L1")
+
+
+@pytest.mark.slow
+def test_a_detector_that_no_estimator_knows_is_analysed_from_scratch_and_it_is_said(data_dir, tmp_path: Path) -> None:
+    words = ["--gps", "1126259462.4", "--n-draws", "1000", "--out", str(tmp_path / "out")]
+    result = invoke("analyze", *strain_options(data_dir, 1126259446, "H"), *words)
+    assert result.exit_code == 0, result.output
+    assert "no estimator is trained for H1" in " ".join(result.stderr.split())
+    summary = read(tmp_path / "out" / "summary.json")
+    assert summary["choice"]["estimator"] == ""
+    mass = summary["posterior"]["chirp_mass"]
+    assert mass["lower_90"] < 31.0 < mass["upper_90"]
+    assert "no estimator is trained for H1" in (tmp_path / "out" / "report.html").read_text()
 
 
 @pytest.mark.slow
@@ -225,20 +238,21 @@ def test_a_time_without_signal_is_refused(data_dir, tmp_path: Path) -> None:
     assert_refused(result, tmp_path, "no signal", "GPS")
 
 
-def test_an_event_name_fetches_the_files_of_the_estimators_detectors(
-    data_dir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("options", "wanted"), [(["--estimator", "bbh-h1l1"], ("H1", "L1")), ([], None)])
+def test_an_event_name_fetches_the_files_of_the_estimators_detectors_or_of_all(
+    data_dir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], wanted: tuple[str, ...] | None
 ) -> None:
     asked: list[object] = []
 
-    def fetch(event: str, detectors: tuple[str, ...]) -> tuple[float, dict[str, Path]]:
+    def fetch(event: str, detectors: tuple[str, ...] | None) -> tuple[float, dict[str, Path]]:
         asked.extend([event, detectors])
         names = {"H1": "H-H1", "L1": "L-L1"}
         return 1126259500.0, {k: data_dir(f"strain/{v}_LOSC_4_V2-1126259446-32.hdf5") for k, v in names.items()}
 
     monkeypatch.setattr("gwsurrogate_ml.strain.gwosc.fetch_event", fetch)
     # The time that this fetch gives lies beyond the files, which is found out at once.
-    assert_refused(invoke("analyze", "GW150914", "--out", str(tmp_path / "out")), tmp_path, "H1", "1126259500")
-    assert asked == ["GW150914", ("H1", "L1")]
+    assert_refused(invoke("analyze", "GW150914", *options, "--out", str(tmp_path / "out")), tmp_path, "H1", "1126259500")
+    assert asked == ["GW150914", wanted]
 
 
 def test_demo_recovers_what_it_put_in(demo: Path) -> None:
@@ -487,7 +501,10 @@ def test_a_table_without_the_columns_is_told_which(tmp_path: Path) -> None:
     [
         # An event 0.6 s before the end: no duration of the command line ends earlier, so none is offered.
         (["--gps", "1126259477.4"], ["a longer file, to GPS 1126259479.400", "in Python"]),
-        (["--gps", "1126259462.4", "--duration", "8"], ["duration = 8", "--duration", "--from-scratch"]),
+        (
+            ["--gps", "1126259462.4", "--duration", "8", "--estimator", "bbh-h1l1"],
+            ["duration = 8", "--duration", "--from-scratch"],
+        ),
         (
             ["--gps", "1126259462.4", "--from-scratch", "--prior", "mchirp=20,40"],
             ["'mchirp'", "chirp_mass, mass_ratio"],
@@ -545,8 +562,9 @@ def test_the_command_that_repeats_an_analysis_keeps_all_digits() -> None:
     assert float(words[words.index("--f-max") + 1]) == settings.f_max
     assert parse_prior([words[words.index("--prior") + 1]]) == settings.prior
     assert "--surrogate" not in words
-    words = Settings(prior=settings.prior, surrogate="nrphm").options()
+    words = Settings(prior=settings.prior, surrogate="nrphm", from_scratch=True).options()
     assert words[words.index("--from-scratch") + 1 :][:2] == ["--surrogate", "nrphm"]
+    assert not {"--estimator", "--duration", "--f-min"} & set(words)
     assert "nrphm" in Settings(prior=settings.prior, surrogate="nrphm").sha256()
 
 

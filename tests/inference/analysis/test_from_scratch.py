@@ -149,7 +149,7 @@ def test_strain_in_other_units_and_priors_beyond_the_model_are_refused_with_what
     with pytest.raises(DataError, match="dimensionless strain"):
         sample_event(scaled, PRIOR, model=LalModel(), n=100)
 
-    with pytest.raises(DomainError, match="the data are of H1: one detector"):
+    with pytest.raises(DomainError, match="no signal"):  # one detector is analysed, too
         sample_event(gw.StrainData.from_series({"H1": series["H1"]}, gps=16.0), PRIOR, model=LalModel(), n=100)
 
     model, light = (

@@ -1,0 +1,68 @@
+"""Data that were high-passed before they were given: what lies below holds little noise and as little signal.
+
+Towards low frequencies the noise of every detector rises. Where a spectrum that was measured from the data falls, a filter was
+there, which took from the signal what it took from the noise: a likelihood that knows the noise alone would expect a loud signal
+there and not find it. Such frequencies are left out, by an infinite spectrum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.strain.segment import AnalysisSegment
+
+HIGHEST = 80.0
+"""Hz below which filters are looked for."""
+PER_OCTAVE = 6
+FALL = 2.0
+"""Factor by which the power falls towards low frequencies where there is a filter."""
+CLEAR = 1.5
+"""Above this many times the frequency where the spectrum turns, a filter's attenuation is small."""
+
+
+def without_filtered(segment: AnalysisSegment) -> AnalysisSegment:
+    """The segment with an infinite spectrum wherever the data of a detector were high-passed, and a flag that says so.
+
+    Spectra that were given, not measured from the data, stay as they are.
+    """
+    psd, flags = segment.psd, list(segment.flags)
+    for d, name in enumerate(segment.detectors):
+        measured = any(segment.psd_segments[d : d + 1])
+        if not measured or (start := clear_from(segment.frequencies[segment.mask], segment.psd[d, segment.mask])) == 0.0:
+            continue
+        psd = psd.copy()
+        psd[d, segment.frequencies < start] = np.inf
+        flags.append(
+            f"filtered data: below {start / CLEAR:.0f} Hz {name}'s noise falls towards low frequencies, every detector's rises: "
+            f"the data were high-passed, with the signal in them; {name} is used from {start:.0f} Hz on; give data as recorded"
+        )
+    return segment if psd is segment.psd else replace(segment, psd=psd, flags=tuple(flags))
+
+
+def clear_from(frequencies: np.ndarray, psd: np.ndarray) -> float:
+    """Frequency (Hz) from which on no high-pass filter shows in a spectrum (n_f,) of the band; 0 where none does.
+
+    Examples
+    --------
+    >>> f = np.arange(0.0, 500.0, 0.25)
+    >>> noise = 1e-46 * (1 + (50 / np.maximum(f, 1.0)) ** 8)
+    >>> clear_from(f, noise)
+    0.0
+    >>> 50 < clear_from(f, noise / (1 + (40 / np.maximum(f, 1.0)) ** 12)) < 80
+    True
+    """
+    usable = (psd > 0) & np.isfinite(psd) & (frequencies > 0)
+    if not usable.any() or (low := float(frequencies[usable][0])) >= HIGHEST / 2:
+        return 0.0
+    edges = np.geomspace(low, HIGHEST, round(PER_OCTAVE * np.log2(HIGHEST / low)) + 1)
+    bins = [psd[usable & (frequencies >= a) & (frequencies < b)] for a, b in pairwise(edges)]
+    levels = np.array([np.median(values) if values.size else np.nan for values in bins])
+    top = int(np.nanargmax(levels))
+    if not levels[top] > FALL * levels[0]:
+        return 0.0
+    return float(CLEAR * np.sqrt(edges[top] * edges[top + 1]))

@@ -1,0 +1,44 @@
+"""Data that were high-passed before they were given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.signal import butter, sosfiltfilt
+
+import gwsurrogate_ml as gw
+from gwsurrogate_ml.inference.analysis.filtered import clear_from, without_filtered
+from gwsurrogate_ml.strain.read import make_series
+from gwsurrogate_ml.strain.simulate import simulate
+
+
+@pytest.mark.parametrize("corner", [0.0, 30.0, 45.0])
+def test_a_high_pass_in_one_detector_alone_is_seen_and_what_lies_below_is_left_out(corner: float) -> None:
+    data = simulate(None, detectors=("H1", "V1"), duration=64, sampling_frequency=1024, gps=1126259462.4, seed=5)
+    series = dict(data.series)
+    if corner:
+        h = series["H1"]
+        passed = sosfiltfilt(butter(6, corner, "highpass", fs=1024.0, output="sos"), h.value)
+        series["H1"] = make_series(passed, float(h.t0.value), 1024.0, "H1")
+    segment = gw.StrainData.from_series(series, gps=data.gps).segment(f_max=400.0)
+    found = without_filtered(segment)
+    assert np.array_equal(found.psd[1], segment.psd[1])
+    if not corner:
+        assert found is segment
+        return
+    lost = segment.frequencies[np.isinf(found.psd[0]) & segment.mask]
+    assert corner < lost.max() < 2.2 * corner
+    attenuation = 1 / (1 + (corner / lost.max()) ** 12)  # of the amplitude, twice a Butterworth's of order 6
+    assert attenuation > 0.95
+    assert [flag.partition(":")[0] for flag in found.flags] == ["filtered data"]
+    assert "H1 is used from" in found.flags[0]
+
+
+def test_spectra_that_were_given_are_believed_and_flat_ones_are_no_filters() -> None:
+    data = simulate(None, detectors=("H1",), duration=32, sampling_frequency=1024, gps=1126259462.4, seed=5)
+    frequencies = np.arange(0, 513.0)
+    rising = 1e-46 * (1 + frequencies) ** 4
+    segment = data.segment(f_max=400.0, psd={"H1": (frequencies, rising)})
+    assert without_filtered(segment) is segment
+    assert clear_from(frequencies, np.ones(513)) == 0.0
+    assert clear_from(frequencies, rising) > 0
