@@ -51,6 +51,11 @@ class Proposed(Protocol):
         """Parameters (N, n) of normal scores (N, n)."""
         ...
 
+    def smooth(self, z: np.ndarray) -> np.ndarray:
+        """Coordinates (N, n) of normal scores (N, n) in which the log likelihood is nearly a quadratic form; asked of samplers
+        whose draws are `thinned`."""
+        ...
+
 
 @dataclass
 class Evaluated:
@@ -111,6 +116,8 @@ class EventSampler(ABC):
 
     drawn_at_once: tuple[str, ...] = ()
     """Parameters that `marginal` draws: columns of `Evaluated.extrinsic`."""
+    thinned: bool = False
+    """Whether draws are dear: then those of flows are thinned by a regression on earlier ones."""
 
     def __init__(
         self,
