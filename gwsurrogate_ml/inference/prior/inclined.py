@@ -63,7 +63,8 @@ class InclinedPrior:
         """
         theta = self.prior.from_normal(z[:, :-1])
         q, spins = theta[:, 1], theta[:, 2:]
-        along, plane = [spins[:, 0], spins[:, 1]], []
+        along = [spins[:, 0], spins[:, 1]]
+        plane: list[np.ndarray] = []
         if self._precessing:
             a, tilt, azimuth = spins[:, :2], spins[:, 2:4], np.cumsum(spins[:, :3:-1], axis=1)
             along = list((a * np.cos(tilt)).T)

@@ -73,7 +73,8 @@ class ThinnedProposal:
 
     def draw(self, n: int, seed: int) -> np.ndarray:
         """(n, n_z) float64."""
-        rng, found, there = np.random.default_rng([seed, 7]), [], 0
+        rng, there = np.random.default_rng([seed, 7]), 0
+        found: list[np.ndarray] = []
         while there < n:
             z = self._candidates(_BLOCK, rng)
             kept = z[rng.random(len(z)) < self._chance(self._log_ratio(z))]

@@ -36,7 +36,7 @@ LIGHTER = 0.85
 """Chirp mass, in units of the loudest template's, from which on signals fit the nodes of `CoarseBand`."""
 MOST, FAINT = 8, 30.0
 """Binaries for which points are chosen, and the log of the share of the largest term below which a point is of no use to one."""
-TOGETHER = 8
+TOGETHER = 10
 """Binaries whose waveforms are made together."""
 EXACT = 64
 """Draws whose exact likelihoods are computed together."""
