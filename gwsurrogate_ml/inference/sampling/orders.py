@@ -72,6 +72,10 @@ class OrdersSampler(EventSampler):
         """The prior of the model's parameters and the inclination."""
         return InclinedPrior(self.prior, self.likelihood.grid.f_min)
 
+    def smooth(self, z: np.ndarray) -> np.ndarray:
+        """See `EventSampler.smooth`."""
+        return self.proposed.smooth(z)
+
     def tensors(self) -> dict[str, np.ndarray]:
         """See `EventSampler.tensors`: the points."""
         return {f"{i}.{name}": x for i, s in enumerate(self.sets) for name, x in s.points.tensors().items()}

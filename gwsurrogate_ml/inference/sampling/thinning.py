@@ -22,9 +22,8 @@ def thinned(sampler: EventSampler, pool: Mixture, flow: FlowProposal, seed: int)
     """A proposal from the draws of a pool and a flow fitted to them."""
     draws, log_weights = pool.draws, pool.log_weights(sampler.prior)
     noise = NOISE / np.maximum(draws.effective, 1.0)
-    proposed = sampler.proposed
-    regression = Regression(proposed.smooth(draws.z), draws.log_likelihood, noise, 0.8 * log_weights, seed)
-    broad = pool.proposals[:BROAD]
+    regression = Regression(sampler.smooth(draws.z), draws.log_likelihood, noise, 0.8 * log_weights, seed)
+    broad = [p for p in pool.proposals if not isinstance(p, ThinnedProposal)][:BROAD]
     proposals: list[Proposal] = [flow, flow.widened(WIDER), *broad]
     shares = np.array([*SHARES[:2], *[SHARES[2] / len(broad)] * len(broad)])
-    return ThinnedProposal(proposals, shares, lambda z: regression(proposed.smooth(z)) + sampler.prior.log_normal(z), seed)
+    return ThinnedProposal(proposals, shares, lambda z: regression(sampler.smooth(z)) + sampler.prior.log_normal(z), seed)
