@@ -214,12 +214,12 @@ class PhysicalWaveforms:
         ]
         # A binary's phases side by side: they need the same nodes.
         begin = np.repeat([begin for begin, _ in spans], len(phases))
-        turned = [np.array([from_turned_frame(chi, p) for chi in chis for p in phases]) for chis in (chi1, chi2)]
-        evolved = many.evolve(model, np.repeat(q, len(phases)), *turned, np.repeat(t_ref, len(phases)), begin)
-        for i, (row, (first, cycle)) in enumerate(zip(out, spans, strict=True)):
+        first, second = (np.array([from_turned_frame(chi, p) for chi in chis for p in phases]) for chis in (chi1, chi2))
+        evolved = many.evolve(model, np.repeat(q, len(phases)), first, second, np.repeat(t_ref, len(phases)), begin)
+        for i, (row, (start, cycle)) in enumerate(zip(out, spans, strict=True)):
             of_one = evolved[i * len(phases) : (i + 1) * len(phases)]
             size = self._samples(grid, float(of_one[0].rates[:, 4].max()) / float(unit[i]))
-            span = first, cycle, model.t_max, float(unit[i]), grid.duration, size / grid.duration
+            span = start, cycle, model.t_max, float(unit[i]), grid.duration, size / grid.duration
             by_order.transformed(of_one, self._orders, self._terms, seen[i][0], *span, row)
 
     @staticmethod
