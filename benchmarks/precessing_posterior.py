@@ -103,6 +103,7 @@ def row(
 ) -> dict[str, Any]:
     """What is kept of one event."""
     *rounds, last = result.meta["rounds"]
+    rounds = [entry for entry in rounds if entry["proposal"] != "thinned"]
     pilot = result.meta["options"]["pilot"]
     out: dict[str, Any] = {
         "event": name,

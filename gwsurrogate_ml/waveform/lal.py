@@ -96,6 +96,42 @@ def spins_of_angles(
     return float(iota), np.array(vectors[:3]), np.array(vectors[3:])
 
 
+def angles_of_momentum(
+    iota: float,
+    a_1: float,
+    a_2: float,
+    tilt_1: float,
+    tilt_2: float,
+    phi_12: float,
+    azimuth: float,
+    mass_1: float,
+    mass_2: float,
+    f_ref: float,
+) -> tuple[float, float]:
+    """theta_jn and phi_jl (rad) of one binary: what `spins_in_orbit` undoes.
+
+    Parameters
+    ----------
+    iota : float, rad
+        angle between orbital angular momentum and line of sight
+    a_1, a_2, tilt_1, tilt_2, phi_12 : float
+        of the spins
+    azimuth : float, rad
+        of the first spin about the orbital angular momentum, from where the line of sight is
+    mass_1, mass_2 : float, solar masses; f_ref : float, Hz
+    """
+    from lalsimulation import SimInspiralTransformPrecessingWvf2PE
+
+    first, second = 0.5 * np.pi + azimuth, 0.5 * np.pi + azimuth + phi_12
+    spins = [
+        part
+        for a, tilt, phi in ((a_1, tilt_1, first), (a_2, tilt_2, second))
+        for part in (a * np.sin(tilt) * np.cos(phi), a * np.sin(tilt) * np.sin(phi), a * np.cos(tilt))
+    ]
+    theta_jn, phi_jl, *_ = SimInspiralTransformPrecessingWvf2PE(iota, *spins, mass_1, mass_2, f_ref, 0.0)
+    return float(theta_jn), float(phi_jl) % (2 * np.pi)
+
+
 class LalModel(WaveformModel):
     """Waveforms of a LAL frequency-domain approximant: aligned or precessing, (2,2) alone or with all its modes, as LAL has it.
 

@@ -150,6 +150,8 @@ def conclude(
     weights = np.exp(log_weights - log_weights.max())
     n_sets = options.n_sets
     by_set = np.array([log_sum(log_weights[draws.part == k]) - np.log(np.sum(draws.part == k)) for k in range(n_sets)])
+    # Thinned proposals are known up to a number that was estimated.
+    error = float(np.hypot(summary.log_evidence_error, max((r.get("normalisation_error", 0.0) for r in rounds), default=0.0)))
     scatter = float(np.std(np.exp(by_set - summary.log_evidence), ddof=1) / np.sqrt(n_sets)) if n_sets > 1 else 0.0
     return Result(
         posterior=frame,
@@ -158,7 +160,7 @@ def conclude(
         sample_efficiency=summary.efficiency,
         pareto_k=summary.pareto_k,
         log_evidence=summary.log_evidence + noise,
-        log_evidence_error=max(summary.log_evidence_error, scatter),
+        log_evidence_error=max(error, scatter),
         log_noise_evidence=noise,
         extrinsic_ess=float(np.sum(weights * draws.effective) / np.sum(weights)),
         seconds=time.perf_counter() - started,

@@ -267,24 +267,25 @@ class OrdersIntegral:
         return near, far, float(np.log(3.0 / (far**3 - near**3)))
 
     def terms(
-        self, orders: np.ndarray, series: np.ndarray, gram: np.ndarray, skip: float = np.inf
+        self, orders: np.ndarray, series: np.ndarray, gram: np.ndarray, later: float = 0.0, *, skip: float = np.inf
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Log of weight times likelihood of every point, and for this binary its phase, <h|d> and <h|h> at 1 Mpc, each (M,).
 
         Parameters
         ----------
         orders : (n_m,) int
-        series : (n_m, 2, n_det, window.size) complex, <S_mp|d>_d(t) at 1 Mpc
+        series : (n_m, 2, n_det, window.size) complex, <S_mp|d>_d(t + later) at 1 Mpc
         gram : (n_det, n_m, 2, n_m, 2) complex128, <S_mp|S_nq>_d
+        later : float, s
+            what is to be added to the points' times
         skip : float
             points whose largest possible term lies this far (in log) below the largest are left out
         """
         two = int(np.flatnonzero(orders == 2)[0])
         norms = by_difference(orders, gram)
         of_two = by_difference(orders[two : two + 1], gram[:, two : two + 1, :, two : two + 1])
-        return _terms(
-            series, norms, of_two, self._packed, orders, two, self.time_limits, self._edges, _NODES, _WEIGHTS, skip
-        )  # fmt: skip
+        limits = self.time_limits[0] - later, self.time_limits[1] - later
+        return _terms(series, norms, of_two, self._packed, orders, two, limits, self._edges, _NODES, _WEIGHTS, skip)
 
     def draw(
         self, terms: np.ndarray, matches: np.ndarray, powers: np.ndarray, rng: np.random.Generator

@@ -56,6 +56,11 @@ class CoarseBand:
             np.complex64
         )
         self.weight = weight @ matrix
+        self._f = f[self.nodes]
+
+    def delayed(self, h: np.ndarray, time: float) -> np.ndarray:
+        """Transforms at the nodes (N, n) of the same signals `time` (s) later."""
+        return h * np.exp(-2j * np.pi * time * self._f)
 
     def series(self, h: np.ndarray) -> np.ndarray:
         """<h|d> (N, n_det, n_t) complex64 of transforms at the nodes (N, n)."""

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import ndtr
 
 from gwsurrogate_ml.conventions import EXTRINSIC
 from gwsurrogate_ml.errors import GwsmlError
@@ -22,9 +21,9 @@ from gwsurrogate_ml.inference.extrinsic.points import keep_best, quasi_random
 from gwsurrogate_ml.inference.likelihood.coarse import CoarseBand
 from gwsurrogate_ml.inference.likelihood.detectors import sky_angles
 from gwsurrogate_ml.inference.likelihood.window import TimeWindow
-from gwsurrogate_ml.inference.prior.composition import Prior
+from gwsurrogate_ml.inference.prior.inclined import InclinedPrior
 from gwsurrogate_ml.inference.sampling.loud import unlike
-from gwsurrogate_ml.inference.sampling.sampler import TOO_FEW, Evaluated, EventSampler, Known, numbered
+from gwsurrogate_ml.inference.sampling.sampler import MARGIN, TOO_FEW, Evaluated, EventSampler, Known, numbered
 from gwsurrogate_ml.inference.weights import effective_size, log_sum
 from gwsurrogate_ml.kernels.threads import in_threads
 
@@ -37,7 +36,7 @@ LIGHTER = 0.85
 """Chirp mass, in units of the loudest template's, from which on signals fit the nodes of `CoarseBand`."""
 MOST, FAINT = 8, 30.0
 """Binaries for which points are chosen, and the log of the share of the largest term below which a point is of no use to one."""
-TOGETHER = 8
+TOGETHER = 10
 """Binaries whose waveforms are made together."""
 EXACT = 64
 """Draws whose exact likelihoods are computed together."""
@@ -45,39 +44,21 @@ INCLINATIONS = (0.4, 1.1, 2.0, 2.7)
 """theta_jn (rad) of the loudest template, for the first sets of points."""
 
 
-class InclinedPrior:
-    """The prior of the model's parameters and the inclination, isotropic.
-
-    Parameters
-    ----------
-    prior : Prior
-    """
-
-    def __init__(self, prior: Prior) -> None:
-        self.prior = prior
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Columns of `theta`."""
-        return (*self.prior.names, "theta_jn")
-
-    def from_normal(self, z: np.ndarray) -> np.ndarray:
-        """Parameters (N, n) of normal scores (N, n)."""
-        return np.column_stack([self.prior.from_normal(z[:, :-1]), np.arccos(1 - 2 * ndtr(z[:, -1]))])
-
-
 class Spectra(NamedTuple):
-    """One binary against the data: orders (n_m,), series (n_m, 2, n_det, n_t), Gram matrix (n_det, n_m, 2, n_m, 2)."""
+    """One binary against the data: orders (n_m,), series (n_m, 2, n_det, n_t), Gram matrix (n_det, n_m, 2, n_m, 2), and how much
+    later (s) than the window's times the series are."""
 
     orders: np.ndarray
     series: np.ndarray
     gram: np.ndarray
+    later: float
 
 
 class OrdersSampler(EventSampler):
     """See `EventSampler`, whose arguments it takes. `Known` are the parameters themselves."""
 
     drawn_at_once = (*(name for name in EXTRINSIC if name != "theta_jn"), "log_likelihood", "network_snr")
+    thinned = True
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
@@ -89,7 +70,11 @@ class OrdersSampler(EventSampler):
     @property
     def proposed(self) -> InclinedPrior:
         """The prior of the model's parameters and the inclination."""
-        return InclinedPrior(self.prior)
+        return InclinedPrior(self.prior, self.likelihood.grid.f_min)
+
+    def smooth(self, z: np.ndarray) -> np.ndarray:
+        """See `EventSampler.smooth`."""
+        return self.proposed.smooth(z)
 
     def tensors(self) -> dict[str, np.ndarray]:
         """See `EventSampler.tensors`: the points."""
@@ -123,8 +108,23 @@ class OrdersSampler(EventSampler):
         kept = power > WEAK * power.sum()
         orders, h = orders[kept], h[kept]
         flat, n_m = h.reshape(-1, h.shape[-1]), len(orders)
-        series, gram = self.coarse.series(flat), self.coarse.gram(flat)
-        return Spectra(orders, series.reshape(n_m, 2, *series.shape[1:]), gram.reshape(-1, n_m, 2, n_m, 2))
+        later = self._later(h[orders == 2][0])
+        series, gram = self.coarse.series(self.coarse.delayed(flat, later)), self.coarse.gram(flat)
+        return Spectra(orders, series.reshape(n_m, 2, *series.shape[1:]), gram.reshape(-1, n_m, 2, n_m, 2), later)
+
+    def _later(self, h: np.ndarray) -> float:
+        """By how much (s) the order m = 2 (2, n_nodes) arrives after the loudest template, delays between detectors kept."""
+        norms = self.coarse.weight @ np.sum(np.abs(h) ** 2, axis=0)
+        power = np.sum(np.abs(self.coarse.series(h)) ** 2, axis=0) / norms[:, None]
+        position = np.round((self.found.times - self.window.start) / self.window.step).astype(int)
+        reach = int(0.8 * MARGIN / self.window.step)
+        offsets = np.arange(-reach, reach + 1)
+        rho = np.sum([row[at + offsets] for row, at in zip(power, position, strict=True)], axis=0)
+        top = int(np.clip(np.argmax(rho), 1, len(offsets) - 2))
+        # The parabola through the highest and its neighbours.
+        below, at, above = rho[top - 1 : top + 2]
+        curvature = min(below - 2 * at + above, -1e-300)
+        return float(self.window.step * (offsets[top] + np.clip(0.5 * (below - above) / curvature, -0.5, 0.5)))
 
     def build_sets(self, known: Known, log2_n: int = 15) -> None:
         """Choose the points that count for a few likely binaries, each at its own inclination."""
@@ -138,8 +138,8 @@ class OrdersSampler(EventSampler):
             plain = quasi_random(self.likelihood.network, self.window, typical, norms, self.prior.time_half_width, log2_n, seed)
             candidates = self._integral(OrderPoints.of(plain, seed))
             mean = np.zeros(len(plain))
-            for orders, series, gram in binaries:
-                terms, *_ = candidates.terms(orders, series, gram, skip=FAINT)
+            for binary in binaries:
+                terms, *_ = candidates.terms(*binary, skip=FAINT)
                 if np.isfinite(total := log_sum(terms)):
                     mean += np.exp(terms - plain.log_weight - total)
             if not np.any(mean > 0):
@@ -160,7 +160,7 @@ class OrdersSampler(EventSampler):
     def _typical(binaries: list[Spectra]) -> tuple[np.ndarray, np.ndarray]:
         """Series (n_det, n_t) in units of signal-to-noise ratio, and norms (n_det,), of the order m = 2, means over binaries."""
         squares, norms = 0.0, 0.0
-        for orders, series, gram in binaries:
+        for orders, series, gram, _later in binaries:
             two = int(np.flatnonzero(orders == 2)[0])
             power = np.einsum("dpp->dp", gram[:, two, :, two].real).sum(axis=1)
             squares = squares + np.sum(np.abs(series[two]) ** 2, axis=0) / power[:, None] / len(binaries)
@@ -180,11 +180,12 @@ class OrdersSampler(EventSampler):
             if np.isfinite(total):
                 at, *there = integral.draw(terms, matches, powers, rng)
                 found.append(row)
+                draws.shift[row] = binary.later
                 chosen.append((at, phases[at] % (2 * np.pi), *there))
         if not found:
             return
         e, phase, distance, log_likelihood, snr = (np.array(column) for column in zip(*chosen, strict=True))
-        time = start + points.points.geocentre[e]
+        time = start + points.points.geocentre[e] + draws.shift[found]
         ra, dec = sky_angles(points.points.direction[e], time)
         place = {
             "luminosity_distance": distance,

@@ -20,6 +20,7 @@ from gwsurrogate_ml.inference.sampling.checkpoint import Steps
 from gwsurrogate_ml.inference.sampling.exact import exactly_weighed
 from gwsurrogate_ml.inference.sampling.mixture import Mixture, join
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
+from gwsurrogate_ml.inference.sampling.thinning import WIDER, thinned
 from gwsurrogate_ml.inference.weights import effective_size, resample, summarise, tempering
 
 EDGE_SHARE = 0.02
@@ -31,8 +32,6 @@ FLATTEN = 0.8
 """Power to which the weights are taken that a flow is fitted to: its tails are then between those of the posterior and those of
 the broader proposals that the draws came from.
 """
-WIDER = 1.35
-"""How much wider the base of a quarter of each round's draws is."""
 COUNT = 200
 """Effective draws a flow is fitted to: fewer count only where the likelihood is taken to a power below one."""
 MAX_ROUNDS = 8
@@ -181,17 +180,13 @@ def learn(
             likely = some_likely(log_weights, likelihood, seed + number)
             sampler.build_sets((pool.draws.coefficients[likely], pool.draws.power[likely]))
         power_was = power
-        fit = partial(
-            fit_flow,
-            pool.draws.z,
-            FLATTEN * tempered,
-            seed + 10 * number,
-            steps=options.refine_steps,
-            progress=partial(sampler.progress, "refinement"),
-        )
+        fit = partial(_fitted, sampler, pool, tempered, seed + 10 * number, options)
         flow = steps(f"flow {number}", fit, FlowProposal)
         # A flow fitted to few draws may fall off too early: some come from a wider one.
-        for proposal, count in ((flow, n - n // 4), (flow.widened(WIDER), n // 4)):
+        proposals: list[tuple[Proposal, int]] = [(flow, n - n // 4), (flow.widened(WIDER), n // 4)]
+        if sampler.thinned and power == 1.0:
+            proposals = [(thinned(sampler, pool, flow, seed + 10 * number), n)]
+        for proposal, count in proposals:
             z = proposal.draw(count, seed + 10 * number + len(pool.counts))
             evaluate = partial(sampler.evaluate, z, "refinement pilot")
             pool.add(proposal, steps(f"draws of flow {number}", evaluate, Evaluated, sampler))
@@ -203,6 +198,12 @@ def learn(
                 break
             efficiency = now
     return shares, rounds
+
+
+def _fitted(sampler: EventSampler, pool: Mixture, log_weights: np.ndarray, seed: int, options: SamplingOptions) -> FlowProposal:
+    """A flow fitted to the pool's draws by flattened weights (N,)."""
+    progress = partial(sampler.progress, "refinement")
+    return fit_flow(pool.draws.z, FLATTEN * log_weights, seed, steps=options.refine_steps, progress=progress)
 
 
 def final_draws(
@@ -252,16 +253,29 @@ def settled_draws(
     """
     rounds = list(rounds)
     for attempt in range(1, REPAIRS + 2):
-        draws, log_weights = final_draws(sampler, pool.proposals, shares, n, seed, steps)
+        proposals = pool.proposals
+        if sampler.thinned:
+            log_weights = pool.log_weights(sampler.prior)
+            likely = some_likely(log_weights, pool.draws.log_likelihood, seed)
+            sampler.build_sets((pool.draws.coefficients[likely], pool.draws.power[likely]))
+            fit = partial(_fitted, sampler, pool, log_weights, seed, options)
+            flow = steps(f"last flow {attempt}", fit, FlowProposal)
+            proposals, shares = [last := thinned(sampler, pool, flow, seed)], np.ones(1)
+        draws, log_weights = final_draws(sampler, proposals, shares, n, seed, steps)
         found = effective_size(log_weights) / n
         if attempt > REPAIRS or options.max_rounds == 0 or found > SHORTFALL * rounds[-1]["efficiency"]:
             break
-        pool.join(split(n, shares), draws)
+        if sampler.thinned:
+            pool.add(last, draws)
+        else:
+            pool.join(split(n, shares), draws)
         seed += 1000
         shares, more = learn(sampler, pool, found, seed, options, most=1, steps=steps)
         rounds += [entry | {"proposal": f"repair {attempt}"} for entry in more]
-    draws, log_weights, last = exactly_weighed(sampler, draws, log_weights, steps)
-    return draws, log_weights, rounds + last
+    if sampler.thinned:
+        rounds.append(_round("thinned", found, log_weights) | {"normalisation_error": last.relative_error})
+    draws, log_weights, exact = exactly_weighed(sampler, draws, log_weights, steps)
+    return draws, log_weights, rounds + exact
 
 
 def split(n: int, shares: np.ndarray) -> list[int]:

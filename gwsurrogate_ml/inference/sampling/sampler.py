@@ -111,6 +111,8 @@ class EventSampler(ABC):
 
     drawn_at_once: tuple[str, ...] = ()
     """Parameters that `marginal` draws: columns of `Evaluated.extrinsic`."""
+    thinned: bool = False
+    """Whether draws are dear: then those of flows are thinned by a regression on earlier ones."""
 
     def __init__(
         self,
@@ -165,6 +167,11 @@ class EventSampler(ABC):
     def exact(self, draws: Evaluated, rows: np.ndarray) -> np.ndarray:
         """Log likelihood ratio and <h|h> (N, 2) of the draws `rows`, nothing approximated, at the extrinsic parameters that were
         drawn with them: of samplers with parameters that are `drawn_at_once`."""
+        raise NotImplementedError
+
+    def smooth(self, z: np.ndarray) -> np.ndarray:
+        """Coordinates (N, n) of normal scores (N, n) in which the log likelihood is nearly a quadratic form: of samplers whose
+        draws are `thinned`."""
         raise NotImplementedError
 
     @abstractmethod

@@ -69,7 +69,7 @@ def harmonics(
     return out
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=256)
 def _knots_from(model: AlignedModes, q: float, chi1: float, chi2: float, start: float) -> aligned_compiled.Knots:
     # Reference time and dynamics ask in turn, for phases of one binary too: the networks are most of the time it takes.
     return model.at_knots(np.array([[q, chi1, chi2]]), start)

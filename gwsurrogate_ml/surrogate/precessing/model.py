@@ -367,8 +367,8 @@ class PrecessingSurrogate(WaveformModel):
     def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `WaveformModel.orders`; spins belong to `f_min`. Close, not exact: see `precessing.orders`; `transforms` is."""
         out = np.zeros((len(binaries), 2 * TOP + 1, 2, grid.n_f), np.complex128)
-        for i, row in enumerate(out):
-            self._physical.orders(binaries[i : i + 1], grid, float(theta_jn[i]), row)
+        if len(binaries):
+            self._physical.orders(binaries, grid, np.asarray(theta_jn, np.float64), out)
         return np.arange(-TOP, TOP + 1), out
 
     def quadrupole(self, binaries: Binaries, grid: Grid) -> np.ndarray:

@@ -199,22 +199,37 @@ class PhysicalWaveforms:
         in_threads(work, len(binaries))
         return out
 
-    def orders(self, binary: Binaries, grid: Grid, theta_jn: float, out: np.ndarray) -> None:
-        """Add spectra of one binary at 1 Mpc by order in the orbital phase to `out` (2 TOP + 1, 2, n_f)."""
-        (m_1,), (m_2,) = binary.mass_1, binary.mass_2
-        iota, chi1, chi2 = spins_in_orbit(binary, theta_jn, grid.f_min, 0.0)
-        total, model = float(m_1 + m_2), self.model
+    def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, out: np.ndarray) -> None:
+        """Add spectra of binaries at 1 Mpc by order in the orbital phase to `out` (N, 2 TOP + 1, 2, n_f)."""
+        model, n, phases = self.model, len(binaries), by_order.PHASES
+        seen = [spins_in_orbit(binaries[i : i + 1], float(theta_jn[i]), grid.f_min, 0.0) for i in range(n)]
+        total = binaries.mass_1 + binaries.mass_2
+        ones = [model.one(float(binaries.mass_1[i] / binaries.mass_2[i]), *seen[i][1:], {}) for i in range(n)]
+        q, chi1, chi2 = (np.array(column) for column in zip(*ones, strict=True))
         unit = total * MTSUN_SI
-        one = q, chi1, chi2 = model.one(float(m_1 / m_2), chi1, chi2, {})
-        t_ref = model.reference(*one, f_ref=grid.f_min, total_mass=total)
-        begin, cycle = self._begin(t_ref, grid.f_min, unit, grid.duration - 1.01 * model.t_max * unit, total, EARLY)
-        evolved = [model.evolve(q, from_turned_frame(chi1, p), from_turned_frame(chi2, p), t_ref, begin) for p in by_order.PHASES]
-        # As coarse as the ringdown of the orders up to m = 3 allows: higher ones hold next to nothing there.
-        least = ENOUGH * float(evolved[0].rates[:, 4].max()) / unit / np.pi * grid.duration
+        t_ref = many.reference_times(model, q, chi1, chi2, np.pi * grid.f_min * unit, f"f_ref = {grid.f_min:g}")
+        spans = [
+            self._begin(float(t), grid.f_min, float(u), grid.duration - 1.01 * model.t_max * float(u), float(m), EARLY)
+            for t, u, m in zip(t_ref, unit, total, strict=True)
+        ]
+        # A binary's phases side by side: they need the same nodes.
+        begin = np.repeat([begin for begin, _ in spans], len(phases))
+        first, second = (np.array([from_turned_frame(chi, p) for chi in chis for p in phases]) for chis in (chi1, chi2))
+        evolved = many.evolve(model, np.repeat(q, len(phases)), first, second, np.repeat(t_ref, len(phases)), begin)
+        for i, (row, (start, cycle)) in enumerate(zip(out, spans, strict=True)):
+            of_one = evolved[i * len(phases) : (i + 1) * len(phases)]
+            size = self._samples(grid, float(of_one[0].rates[:, 4].max()) / float(unit[i]))
+            span = start, cycle, model.t_max, float(unit[i]), grid.duration, size / grid.duration
+            by_order.transformed(of_one, self._orders, self._terms, seen[i][0], *span, row)
+
+    @staticmethod
+    def _samples(grid: Grid, highest: float) -> int:
+        """Samples of a segment, as few as the ringdown of the orders up to m = 3 allows (higher ones hold next to nothing there),
+        where the orbital frequency rises to `highest` (rad/s)."""
+        least = ENOUGH * highest / np.pi * grid.duration
         n = 2 * (grid.n_f - 1)
         while n < least:
             n *= 2
         while n % 2 == 0 and n // 2 >= least:
             n //= 2
-        span = begin, cycle, model.t_max, unit, grid.duration, n / grid.duration
-        by_order.transformed(evolved, self._orders, self._terms, iota, *span, out)
+        return n

@@ -1,0 +1,100 @@
+"""A regression of the log likelihood on weighted draws: a quadratic form, and a Gaussian process on what it leaves."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+MOST, LEARNED = 3000, 600
+"""Draws that are interpolated, and of these the ones by which length scales are chosen."""
+DEPTH = 16.0
+"""Draws whose log likelihood lies this far below the largest are left out: nothing counts there."""
+_STEPS, _BLOCK = 40, 4096
+_ROUGHEST, _RIDGE = 0.02, 1.0
+"""Least variance of the noise of a draw, and the penalty on the quadratic form's coefficients in whitened coordinates."""
+
+
+def _quadratic(x: np.ndarray) -> np.ndarray:
+    """1, x_i and x_i x_j, (N, terms)."""
+    i, j = np.triu_indices(x.shape[1])
+    return np.concatenate([np.ones((len(x), 1)), x, x[:, i] * x[:, j]], axis=1)
+
+
+class Regression:
+    """Log likelihood at any place from draws about it.
+
+    Parameters
+    ----------
+    places : (N, n) float64
+        coordinates in which it is smooth
+    log_likelihood : (N,) float64; -inf where there is none
+    noise : (N,) float64
+        variance of the error of each
+    log_weights : (N,) float64
+        importance weights of the draws, by which coordinates are whitened
+    seed : int
+    """
+
+    def __init__(
+        self, places: np.ndarray, log_likelihood: np.ndarray, noise: np.ndarray, log_weights: np.ndarray, seed: int
+    ) -> None:
+        weights = np.exp(log_weights - log_weights.max())
+        weights /= weights.sum()
+        self._mean = weights @ places
+        covariance = (places - self._mean).T @ ((places - self._mean) * weights[:, None])
+        root = np.linalg.cholesky(covariance + np.diag(1e-8 * np.diag(covariance) + 1e-16))
+        self._white = np.linalg.inv(root).T
+        rng = np.random.default_rng([seed, 8])
+        rows = np.flatnonzero(log_likelihood > log_likelihood.max() - DEPTH)
+        if len(rows) > MOST:
+            # The nearer the posterior the likelier, but some from all over.
+            share = np.sqrt(weights[rows])
+            share = 0.8 * share / share.sum() + 0.2 / len(rows)
+            rows = rng.choice(rows, MOST, replace=False, p=share)
+        x, y = self._whitened(places[rows]), log_likelihood[rows]
+        # What lies low need not be hit as well.
+        depth = np.clip((y.max() - y) / DEPTH, 0.0, 1.0)
+        variance = np.maximum(noise[rows], _ROUGHEST) + depth**2
+        a = _quadratic(x.numpy())
+        scaled = a / variance[:, None]
+        self._form = np.linalg.solve(a.T @ scaled + _RIDGE * np.eye(a.shape[1]), scaled.T @ y)
+        rest = torch.from_numpy(y - a @ self._form)
+        self._x, errors = x, torch.from_numpy(variance)
+        some = torch.from_numpy(rng.permutation(len(rows))[:LEARNED])
+        self._log_scales = self._learned(x[some], rest[some], errors[some])
+        with torch.no_grad():
+            factor = torch.linalg.cholesky(self._kernel(x, x, self._log_scales) + torch.diag(errors))
+            self._factors = torch.cholesky_solve(rest[:, None], factor)[:, 0]
+
+    def _whitened(self, places: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy((places - self._mean) @ self._white)
+
+    @staticmethod
+    def _kernel(a: torch.Tensor, b: torch.Tensor, log_scales: torch.Tensor) -> torch.Tensor:
+        """Squared exponential; `log_scales` are those of the lengths and, last, of the amplitude."""
+        a, b = a * torch.exp(-log_scales[:-1]), b * torch.exp(-log_scales[:-1])
+        square = (a * a).sum(1)[:, None] + (b * b).sum(1)[None] - 2 * a @ b.T
+        return torch.exp(2 * log_scales[-1] - 0.5 * square.clamp(min=0.0))
+
+    @classmethod
+    def _learned(cls, x: torch.Tensor, y: torch.Tensor, errors: torch.Tensor) -> torch.Tensor:
+        """Scales of the largest marginal likelihood."""
+        scales = torch.full((x.shape[1] + 1,), float(np.log(3.0)), dtype=torch.float64)
+        scales[-1] = float(np.log(max(float(y.std()), 1e-3)))
+        scales.requires_grad_(True)
+        optimiser = torch.optim.Adam([scales], lr=0.1)
+        for _ in range(_STEPS):
+            optimiser.zero_grad()
+            factor = torch.linalg.cholesky(cls._kernel(x, x, scales) + torch.diag(errors))
+            solved = torch.cholesky_solve(y[:, None], factor)[:, 0]
+            loss = 0.5 * (y @ solved) + factor.diagonal().log().sum()
+            loss.backward()
+            optimiser.step()
+        return scales.detach()
+
+    @torch.no_grad()
+    def __call__(self, places: np.ndarray) -> np.ndarray:
+        """Log likelihood (N,) float64 at `places` (N, n)."""
+        x = self._whitened(places)
+        parts = [self._kernel(some, self._x, self._log_scales) @ self._factors for some in x.split(_BLOCK)]
+        return _quadratic(x.numpy()) @ self._form + torch.cat(parts).numpy()

@@ -1,0 +1,93 @@
+"""Draws of a mixture of proposals, thinned by what a regression on earlier draws says that each will count for.
+
+Waveforms are dear and proposals are cheap: most of what a proposal has wrong shows in a regression of the log likelihood on
+the draws so far. Of many draws of the mixture m each is kept with the chance ``a = clip(exp(g - log m) / c, floor, 1)``, g that
+density: the draws that are kept have the density ``m a / A``, A the mean of a over the mixture, and whatever the regression has
+wrong is in their weights, as with any proposal. Only A, a number, is estimated: of so many draws that its error is known and small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy.special import logsumexp
+
+from gwsurrogate_ml.inference.proposal.flows import Proposal
+
+KEPT, FLOOR = 0.3, 0.05
+"""Mean chance that a draw is kept, and the least chance in units of it: no weight is larger than the inverse of the latter times
+what it would be without thinning."""
+CANDIDATES = 20_000
+"""Draws by which the chance is scaled and its mean estimated."""
+_BLOCK = 4096
+
+
+class ThinnedProposal:
+    """A mixture of proposals times the chance that a draw of it is kept.
+
+    Parameters
+    ----------
+    proposals : sequence of Proposal; shares : (n,) float64, sum 1
+        the mixture
+    log_target : callable
+        the log posterior density (N,) at normal scores (N, n_z), as far as it is known, up to a constant
+    seed : int
+        of the draws by which the chance is scaled
+
+    Attributes
+    ----------
+    log_mean : float
+        log A
+    relative_error : float
+        standard error of A over A
+    """
+
+    def __init__(
+        self, proposals: Sequence[Proposal], shares: np.ndarray, log_target: Callable[[np.ndarray], np.ndarray], seed: int
+    ) -> None:
+        self.proposals, self.shares, self.log_target = proposals, shares, log_target
+        log_ratio = self._log_ratio(self._candidates(CANDIDATES, np.random.default_rng([seed, 6])))
+        low, high = log_ratio.min() - 1.0, log_ratio.max() + np.log(1 / KEPT)
+        self._log_scale, self.log_mean = 0.0, 0.0
+        self._last: tuple[np.ndarray, np.ndarray] | None = None
+        for _ in range(50):
+            self._log_scale = 0.5 * (low + high)
+            low, high = (self._log_scale, high) if self._chance(log_ratio).mean() > KEPT else (low, self._log_scale)
+        chance = self._chance(log_ratio)
+        self.log_mean = float(np.log(chance.mean()))
+        self.relative_error = float(chance.std() / chance.mean() / np.sqrt(len(chance)))
+
+    def _chance(self, log_ratio: np.ndarray) -> np.ndarray:
+        return np.clip(np.exp(np.minimum(log_ratio - self._log_scale, 0.0)), FLOOR * KEPT, 1.0)
+
+    def _log_mixture(self, z: np.ndarray) -> np.ndarray:
+        return logsumexp([p.log_density(z) for p in self.proposals], axis=0, b=self.shares[:, None])
+
+    def _log_ratio(self, z: np.ndarray) -> np.ndarray:
+        return self.log_target(z) - self._log_mixture(z)
+
+    def _candidates(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        counts = rng.multinomial(n, self.shares)
+        return np.concatenate([p.draw(int(c), int(rng.integers(2**31))) for p, c in zip(self.proposals, counts, strict=True) if c])
+
+    def draw(self, n: int, seed: int) -> np.ndarray:
+        """(n, n_z) float64."""
+        rng, there = np.random.default_rng([seed, 7]), 0
+        found: list[np.ndarray] = []
+        while there < n:
+            z = self._candidates(_BLOCK, rng)
+            kept = z[rng.random(len(z)) < self._chance(self._log_ratio(z))]
+            found.append(kept)
+            there += len(kept)
+        # Candidates of a block come proposal by proposal: which of the last block are taken must not depend on that.
+        found[-1] = rng.permutation(found[-1])
+        return np.concatenate(found)[:n]
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """(n,) float64."""
+        # Kept: a pool of draws asks for the same ones several times.
+        if self._last is None or self._last[0] is not z:
+            log_mixture = self._log_mixture(z)
+            self._last = z, log_mixture + np.log(self._chance(self.log_target(z) - log_mixture)) - self.log_mean
+        return self._last[1]

@@ -1,0 +1,29 @@
+"""What dear draws come from: the flow fitted to the draws so far and broader proposals, thinned by a regression on these draws."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gwsurrogate_ml.inference.proposal.flows import FlowProposal, Proposal
+from gwsurrogate_ml.inference.proposal.regression import Regression
+from gwsurrogate_ml.inference.proposal.thinned import ThinnedProposal
+from gwsurrogate_ml.inference.sampling.mixture import BROAD, Mixture
+from gwsurrogate_ml.inference.sampling.sampler import EventSampler
+
+WIDER = 1.35
+"""How much wider the base of a share of each round's draws is."""
+SHARES = (0.7, 0.2, 0.1)
+"""Of the flow, of a wider one, and of the broadest proposals together: they bound the largest weights."""
+NOISE = 4.0
+"""Variance of a log likelihood times its effective extrinsic points: above one, because few points are not even seen to be few."""
+
+
+def thinned(sampler: EventSampler, pool: Mixture, flow: FlowProposal, seed: int) -> ThinnedProposal:
+    """A proposal from the draws of a pool and a flow fitted to them."""
+    draws, log_weights = pool.draws, pool.log_weights(sampler.prior)
+    noise = NOISE / np.maximum(draws.effective, 1.0)
+    regression = Regression(sampler.smooth(draws.z), draws.log_likelihood, noise, 0.8 * log_weights, seed)
+    broad = [p for p in pool.proposals if not isinstance(p, ThinnedProposal)][:BROAD]
+    proposals: list[Proposal] = [flow, flow.widened(WIDER), *broad]
+    shares = np.array([*SHARES[:2], *[SHARES[2] / len(broad)] * len(broad)])
+    return ThinnedProposal(proposals, shares, lambda z: regression(sampler.smooth(z)) + sampler.prior.log_normal(z), seed)

@@ -1,0 +1,72 @@
+"""Thinned proposals have the density that they say, and regressions find what draws say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+
+from gwsurrogate_ml.inference.proposal.flows import PriorProposal
+from gwsurrogate_ml.inference.proposal.regression import Regression
+from gwsurrogate_ml.inference.proposal.thinned import FLOOR, KEPT, ThinnedProposal
+from gwsurrogate_ml.inference.weights import effective_size
+
+CENTRE, COVARIANCE = np.array([0.8, -0.3]), np.array([[0.3, 0.2], [0.2, 0.4]])
+TARGET = multivariate_normal(CENTRE, COVARIANCE)
+
+
+class Shifted(PriorProposal):
+    """A unit normal about (1, 1)."""
+
+    def draw(self, n: int, seed: int) -> np.ndarray:
+        return super().draw(n, seed) + 1.0
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        return super().log_density(z - 1.0)
+
+
+@pytest.fixture(scope="module")
+def proposal() -> ThinnedProposal:
+    # What it is thinned by is wrong by a tilt and a constant.
+    return ThinnedProposal(
+        [PriorProposal(2), Shifted(2)], np.array([0.6, 0.4]), lambda z: TARGET.logpdf(z) + 0.4 * z[:, 0] + 7.0, 1
+    )
+
+
+def test_weights_of_thinned_draws_give_the_integral(proposal) -> None:
+    z = proposal.draw(20_000, 3)
+    log_weights = TARGET.logpdf(z) - proposal.log_density(z)
+    weights = np.exp(log_weights)
+    assert abs(weights.mean() - 1) < 4 * np.hypot(weights.std() / np.sqrt(len(z)), proposal.relative_error)
+    np.testing.assert_allclose(np.average(z, axis=0, weights=weights), CENTRE, atol=0.03)
+    np.testing.assert_allclose(np.cov(z.T, aweights=weights), COVARIANCE, atol=0.03)
+    mixture = np.concatenate([PriorProposal(2).draw(12_000, 1), Shifted(2).draw(8000, 2)])
+    plain = TARGET.logpdf(mixture) - np.logaddexp(
+        np.log(0.6) + PriorProposal(2).log_density(mixture), np.log(0.4) + Shifted(2).log_density(mixture)
+    )
+    assert effective_size(log_weights) > 0.85 * len(z) > 1.5 * effective_size(plain)
+
+
+def test_nothing_is_lost_where_the_target_is_said_to_be_small(proposal) -> None:
+    far = np.array([[-4.0, 4.0]])
+    base = np.logaddexp(np.log(0.6) + PriorProposal(2).log_density(far), np.log(0.4) + Shifted(2).log_density(far))
+    assert TARGET.logpdf(far) < -40
+    assert proposal.log_density(far)[0] == pytest.approx(base[0] + np.log(FLOOR * KEPT) - proposal.log_mean)
+    assert proposal.log_mean == pytest.approx(np.log(KEPT), abs=0.01)
+
+
+def test_a_regression_finds_a_noisy_surface() -> None:
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(1500, 3)) * [1.0, 0.1, 10.0] + [0.0, 5.0, 0.0]
+
+    def surface(z: np.ndarray) -> np.ndarray:
+        x = (z - [0.0, 5.0, 0.0]) / [1.0, 0.1, 10.0]
+        return -0.5 * np.sum(x**2, axis=1) + np.sin(1.5 * x[:, 0]) * x[:, 1] + 40.0
+
+    noisy = surface(z) + 0.1 * rng.normal(size=1500)
+    noisy[:20] = -np.inf
+    log_weights = np.where(np.isfinite(noisy), surface(z), -np.inf)
+    found = Regression(z, noisy, np.full(1500, 0.01), log_weights, 1)
+    other = rng.normal(size=(500, 3)) * [0.7, 0.07, 7.0] + [0.0, 5.0, 0.0]
+    error = found(other) - surface(other)
+    assert np.sqrt(np.mean(error**2)) < 0.1
