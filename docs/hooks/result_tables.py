@@ -345,4 +345,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "precessing_nr": lambda: written("precessing_nr"),
     "precessing_posterior": lambda: written("precessing_posterior"),
     "nuisances": lambda: written("nuisances"),
+    "witness_units": lambda: written("witness_units"),
 }

@@ -30,7 +30,7 @@ def read_gwf(path: Path, detector: str, channel: str | None) -> Raw:
         chosen = choose(owners, path, detector, channel)
         series = _series(path, chosen)
         masks = tuple(_mask(path, name, detector) for name, of in owners.items() if of == prefix(detector) and bits_of(name))
-        unit = _written_unit(path, chosen) if str(series.unit) == "" else series.unit
+        unit = written_unit(path, chosen) if str(series.unit) == "" else series.unit
     except DataError:
         raise
     except ImportError as error:
@@ -64,11 +64,11 @@ def _series(path: Path, channel: str) -> TimeSeries:
 
 def _mask(path: Path, channel: str, detector: str) -> Mask:
     series = _series(path, channel)
-    names = bits_of(channel, _written_unit(path, channel)) or {}
+    names = bits_of(channel, written_unit(path, channel)) or {}
     return make_mask(series.value, names, float(series.t0.value), float(series.dt.value), f"{detector}: {path.name}")
 
 
-def _written_unit(path: Path, channel: str) -> str:
+def written_unit(path: Path, channel: str) -> str:
     """The channel's unit as the file has it: what LAL cannot parse, such as counts, or names of bits, gwpy sees as no unit."""
     import lalframe
 
