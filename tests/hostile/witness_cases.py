@@ -23,7 +23,7 @@ def made(values: np.ndarray, name: str, unit: str = "") -> TimeSeries:
     from gwpy.timeseries import TimeSeries
 
     series = TimeSeries(values, t0=START, sample_rate=RATE, name=name)
-    series.override_unit(unit or None)
+    series.override_unit(unit or None, parse_strict="silent")
     return series
 
 

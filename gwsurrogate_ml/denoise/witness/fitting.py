@@ -14,6 +14,7 @@ from gwsurrogate_ml.denoise.witness.band_filters import (
     EDGE,
     MIN_AVERAGES,
     REFUSE,
+    WHITENER_HALF,
     Sample,
     eroded,
     filters,
@@ -116,7 +117,7 @@ def fit(
     edge = max((motion_edge(channels[f.channels[0]], rate) for f in tried if f.kind in ("sine", "cosine")), default=0.0)
     smoothing = smoothing_filter(rate, edge)
     reach = smoothing.size // 2
-    shortest = 2 * reach / rate + MIN_AVERAGES * min(resolutions) / (1 - held_back)
+    shortest = 2 * reach / rate + 2 * WHITENER_HALF + MIN_AVERAGES * min(resolutions) / (1 - held_back)
     if strain.size < shortest * rate:
         raise DataError(
             f"{strain.size / rate:g} s of data are too short to fit filters of {min(resolutions):g} s, which takes {shortest:.1f} "
@@ -125,7 +126,8 @@ def fit(
     white = whitener(strain, rate, (bands[0][0], bands[-1][1]))
     x = through(evaluate(tried, channels, smoothing), white)
     d = through(strain, white)[reach : strain.size - reach]
-    ok = eroded(usable, reach)
+    ok, half = np.zeros(d.size, bool), white.size // 2
+    ok[half : d.size - half] = eroded(usable, reach + half)
     cut = round((1.0 - held_back) * d.size)
     scatterers: list[dict[str, Any]] = []
     if features is None and slow:

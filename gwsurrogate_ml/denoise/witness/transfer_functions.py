@@ -17,6 +17,8 @@ ENTRY, STAY = 25.0, 2.0
 """A feature enters for this much summed excess of K coherence, at frequencies where it exceeds STAY (Akaike) and 3 sigma."""
 HANN_AVERAGES = 1.06
 """Independent averages per disjoint segment that Hann segments overlapping by half are worth: 18/17 of each."""
+FAINT = 1e-7
+"""Where a feature has less than this share of its largest power it is not used: the filter would be huge there, and leak."""
 _BATCH = 1 << 22
 
 
@@ -84,6 +86,7 @@ def choose(spectra: np.ndarray, averages: float, delta_f: float, allowed: np.nda
     needed = max(STAY, 1.0 + 3.0 / np.sqrt(max(1.0, 0.5 * width)))
     used = np.zeros((n_bins, k), bool)
     scale = np.einsum("faa->fa", spectra).real
+    audible = allowed[:, None] & (scale[:, :k] > FAINT * np.max(scale[:, :k], axis=0, where=allowed[:, None], initial=0.0))
     for _ in range(k):
         own = np.einsum("faa->fa", rest).real
         # Nothing is left of a feature that others span already.
@@ -92,7 +95,7 @@ def choose(spectra: np.ndarray, averages: float, delta_f: float, allowed: np.nda
             coherence = np.where(alive, np.abs(rest[:, :k, k]) ** 2 / (own[:, :k] * own[:, k:]), 0.0)
         excess = averages * np.minimum(coherence, 1.0)
         smooth = np.stack([np.convolve(excess[:, j], kernel, "same") / weight for j in range(k)], axis=1)
-        good = (smooth > needed) & ~used & allowed[:, None] & alive
+        good = (smooth > needed) & ~used & audible & alive
         gain = np.sum(np.where(good, averages * -np.log1p(-np.minimum(coherence, 1 - 1e-12)) - 1.0, 0.0), axis=0)
         gain[used.any(axis=0)] = -np.inf
         best = int(np.argmax(gain))
