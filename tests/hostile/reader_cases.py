@@ -108,7 +108,6 @@ for name, filename, make in SPECTRA:
         lambda r, f=filename, m=make: [*strain(r), "--gps", GPS, "--psd", f"H1={m(r.inside / f)}", "--psd", "L1=aLIGO"], filename,
     )  # fmt: skip
 for name, words, said in (
-    ("a PSD for a third detector", lambda r: ["--psd", "H1=aLIGO", "--psd", "L1=aLIGO", "--psd", "X9=aLIGO"], "X9"),
     ("a PSD twice", lambda r: ["--psd", "H1=aLIGO", "--psd", "H1=aLIGO"], "H1"),
     ("a PSD that is a folder", lambda r: ["--psd", f"H1={r.inside}", "--psd", "L1=aLIGO"], "in"),
 ):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gwsurrogate_ml.arguments import finite
 from gwsurrogate_ml.denoise.witness import fir, gain_tracking, pursuit
 from gwsurrogate_ml.denoise.witness.band_filters import (
     EDGE,
@@ -55,7 +56,7 @@ def check_bands(bands: Sequence[tuple[float, float]], sampling_frequency: float)
     ConfigError
         if there is none, or one is empty, overlaps the one before, or reaches the Nyquist frequency
     """
-    pairs = tuple((float(low), float(high)) for low, high in bands)
+    pairs = tuple((finite(low, "a band's low end", "Hz"), finite(high, "a band's high end", "Hz")) for low, high in bands)
     if not pairs:
         raise ConfigError("no band given: name at least one, such as (10, 200)")
     for i, (low, high) in enumerate(pairs):

@@ -212,9 +212,9 @@ class PrecessingSurrogate(WaveformModel):
         from gwpy.timeseries import TimeSeries
 
         spins = {"a_1": a_1, "a_2": a_2, "tilt_1": tilt_1, "tilt_2": tilt_2, "phi_12": phi_12, "phi_jl": phi_jl}
-        series.require_magnitudes(a_1, a_2)
         for name, value in (spins | {"theta_jn": theta_jn, "phase": phase, "luminosity_distance": luminosity_distance}).items():
             finite(value, name)
+        series.require_magnitudes(a_1, a_2)
         binary = PRECESSING.binaries(PRECESSING.theta({"chirp_mass": 1.0, "mass_ratio": 1.0} | spins))
         binary = Binaries(np.array([mass_1]), np.array([mass_2]), binary.spin_1, binary.spin_2, binary.phi_jl)
         f_ref = f_min if f_ref is None else f_ref
