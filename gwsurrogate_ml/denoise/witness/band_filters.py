@@ -19,6 +19,10 @@ REFUSE = 0.997
 REFITS = 1
 """Fits to the residual after the first: the window's leakage shortens long responses, these lengthen them again."""
 MIN_AVERAGES = 12
+LOUD = 3e-3
+"""Share of a feature's largest power."""
+STEEPEST = 3.0
+"""Largest transfer function of fringes in units of its typical size."""
 WHITENER_HALF = 1.0
 """Half-length of the filter behind which all is fitted, s."""
 
@@ -67,18 +71,30 @@ def eroded(usable: np.ndarray, reach: int) -> np.ndarray:
 
 
 def filters(
-    x: np.ndarray, d: np.ndarray, ok: np.ndarray, n_segment: int, rate: float, bands: Sequence[tuple[float, float]]
+    x: np.ndarray,
+    d: np.ndarray,
+    ok: np.ndarray,
+    n_segment: int,
+    rate: float,
+    bands: Sequence[tuple[float, float]],
+    fringes: Sequence[bool],
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Taps (k, n_segment + 1) over all bands, where each feature is used (n_bins from 0 Hz, k), and averages."""
+    """Taps (k, n_segment + 1) over all bands, where each feature is used (n_bins from 0 Hz, k), and averages.
+
+    A feature that is loud for moments alone has few averages, by which chance is judged; fringes are so by nature, and count in
+    full where they are LOUD.
+    """
     delta_f = rate / n_segment
     bins = slice(max(1, int((bands[0][0] - EDGE) / delta_f)), min(n_segment // 2, int((bands[-1][1] + EDGE) / delta_f) + 2))
     frequencies = np.arange(bins.start, bins.stop) * delta_f
     allowed = np.any([(frequencies > low - EDGE) & (frequencies < high + EDGE) for low, high in bands], axis=0)
-    spectra, averages = transfer_functions.cross_spectra(x, d, n_segment, bins, ok)
+    spectra, averages, own = transfer_functions.cross_spectra(x, d, n_segment, bins, ok)
     if averages < MIN_AVERAGES:
         raise DataError(f"gaps leave {averages:.0f} stretches of {n_segment / rate:g} s: read a span with fewer gaps")
-    used = transfer_functions.choose(spectra, averages, delta_f, allowed)
-    transfer = transfer_functions.solve(spectra, used)
+    power = np.einsum("faa->fa", spectra).real[:, :-1]
+    loud = power > LOUD * np.max(power, axis=0, where=allowed[:, None], initial=0.0)
+    used = transfer_functions.choose(spectra, np.where(loud & np.asarray(fringes, bool), averages, own), delta_f, allowed)
+    transfer = _bounded(transfer_functions.solve(spectra, used), power, fringes)
     taps = transfer_functions.to_taps(transfer, bins, n_segment)
     half = n_segment // 2
     active = np.flatnonzero(used.any(axis=0))
@@ -86,12 +102,56 @@ def filters(
         residual = d.copy()
         residual[half : d.size - half] -= fir.apply_valid(x[active], taps[active])
         inner = slice(half, d.size - half)
-        again, _ = transfer_functions.cross_spectra(x[active][:, inner], residual[inner], n_segment, bins, ok[inner])
+        again, *_ = transfer_functions.cross_spectra(x[active][:, inner], residual[inner], n_segment, bins, ok[inner])
         transfer[:, active] += transfer_functions.solve(again, used[:, active])
+        transfer = _bounded(transfer, power, fringes)
         taps = transfer_functions.to_taps(transfer, bins, n_segment)
     full = np.zeros((bins.stop, used.shape[1]), bool)
     full[bins] = used
     return taps, full, averages
+
+
+def filters_of_all(
+    x: np.ndarray,
+    d: np.ndarray,
+    ok: np.ndarray,
+    n_segment: int,
+    n_shortest: int,
+    rate: float,
+    bands: Sequence[tuple[float, float]],
+    fringes: Sequence[bool],
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """As `filters`, but those of fringes with `n_shortest` samples: bursts are short, and light couples smoothly.
+
+    Long filters are then fitted to what fringes leave. Where a fringe is used the second value is its share of a long average.
+    """
+    fringe = np.asarray(fringes, bool)
+    if n_segment == n_shortest or not fringe.any():
+        return filters(x, d, ok, n_segment, rate, bands, fringes)
+    short, used_short, many = filters(x, d, ok, n_shortest, rate, bands, fringes)
+    half, middle = n_shortest // 2, n_segment // 2
+    rest = d.copy()
+    rest[half : d.size - half] -= fir.apply_valid(x[fringe], short[fringe])
+    long, used_long, averages = filters(x[~fringe], rest, ok, n_segment, rate, bands, [False] * int((~fringe).sum()))
+    taps, used = np.zeros((len(x), n_segment + 1)), np.zeros((used_long.shape[0], len(x)))
+    taps[~fringe] = long
+    taps[fringe, middle - half : middle + half + 1] = short[fringe]
+    used[:, ~fringe] = used_long
+    nearest = np.minimum(np.round(np.arange(len(used)) * n_shortest / n_segment).astype(int), len(used_short) - 1)
+    used[:, fringe] = used_short[nearest][:, fringe] * averages / many
+    return taps, used, averages
+
+
+def _bounded(transfer: np.ndarray, power: np.ndarray, fringes: Sequence[bool]) -> np.ndarray:
+    """Transfer functions (n_bins, k), those of fringes nowhere above a few times their typical size.
+
+    Light couples smoothly; where hardly a fringe was fast enough the noise alone would say how.
+    """
+    size = np.abs(transfer)
+    weight = np.where(size > 0, power, 0.0)
+    typical = np.sqrt(np.sum(size**2 * weight, axis=0) / np.maximum(weight.sum(axis=0), 1e-300))
+    most = np.where(fringes, STEEPEST * typical, np.inf)
+    return transfer * np.minimum(1.0, np.divide(most, size, out=np.ones_like(size), where=size > 0))
 
 
 def held_back_power(

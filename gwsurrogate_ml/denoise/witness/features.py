@@ -34,6 +34,7 @@ class Feature:
     kind : "linear", "product", "sine" or "cosine"
     channels : one name, or fast and slow for a product
     wavenumber : float, rad per unit of the channel (sine and cosine alone)
+    phase : float, rad, at zero of the channel (sine and cosine alone)
 
     Examples
     --------
@@ -44,6 +45,7 @@ class Feature:
     kind: Kind
     channels: tuple[str, ...]
     wavenumber: float = 0.0
+    phase: float = 0.0
 
     def __str__(self) -> str:
         if self.kind in ("linear", "product"):
@@ -52,12 +54,12 @@ class Feature:
 
     def card(self) -> dict[str, Any]:
         """What a model card records."""
-        return {"kind": self.kind, "channels": list(self.channels), "wavenumber": self.wavenumber}
+        return {"kind": self.kind, "channels": list(self.channels), "wavenumber": self.wavenumber, "phase": self.phase}
 
     @classmethod
     def of_card(cls, entry: Mapping[str, Any]) -> Feature:
         """A feature from `card`."""
-        return cls(entry["kind"], tuple(entry["channels"]), float(entry["wavenumber"]))
+        return cls(entry["kind"], tuple(entry["channels"]), float(entry["wavenumber"]), float(entry.get("phase", 0.0)))
 
 
 def evaluate(features: Sequence[Feature], channels: Mapping[str, np.ndarray], smoothing: np.ndarray) -> np.ndarray:
@@ -86,7 +88,7 @@ def evaluate(features: Sequence[Feature], channels: Mapping[str, np.ndarray], sm
         else:
             if name not in smooth:
                 smooth[name] = convolve_valid(channels[name], smoothing)
-            phase = feature.wavenumber * smooth[name]
+            phase = feature.wavenumber * smooth[name] + feature.phase
             row[:] = np.sin(phase) if feature.kind == "sine" else np.cos(phase)
     return out
 

@@ -18,7 +18,7 @@ from gwsurrogate_ml.denoise.witness.band_filters import (
     WHITENER_HALF,
     Sample,
     eroded,
-    filters,
+    filters_of_all,
     held_back_power,
     through,
     whitener,
@@ -130,11 +130,11 @@ def fit(
     ok, half = np.zeros(d.size, bool), white.size // 2
     ok[half : d.size - half] = eroded(usable, reach + half)
     cut = round((1.0 - held_back) * d.size)
+    n_shortest = 2 * round(0.5 * min(resolutions) * rate)
     scatterers: list[dict[str, Any]] = []
     if features is None and slow:
         progress("looking for scattered light", 0, 1)
         motions = [Motion(name, data.units.get(name, ""), channels[name], motion_edge(channels[name], rate)) for name in slow]
-        n_shortest = 2 * round(0.5 * min(resolutions) * rate)
         sines, edge, scatterers = pursuit.scattered(Sample(d, ok, cut, rate, white), x, motions, n_shortest, bands)
         smoothing = smoothing_filter(rate, edge)
         if sines:
@@ -143,10 +143,10 @@ def fit(
 
     lengths = [2 * round(0.5 * r * rate) for r in resolutions if d.size * (1 - held_back) >= MIN_AVERAGES * r * rate]
     power, tried_taps = np.ones((len(lengths), len(bands))), []
-    total = 2 * len(lengths)
+    total, fringes = 2 * len(lengths), [feature.kind in ("sine", "cosine") for feature in tried]
     for i, n_segment in enumerate(lengths):
         progress("fitting", i, total)
-        taps, _, _ = filters(x[:, :cut], d[:cut], ok[:cut], n_segment, rate, bands)
+        taps, _, _ = filters_of_all(x[:, :cut], d[:cut], ok[:cut], n_segment, n_shortest, rate, bands, fringes)
         power[i] = held_back_power(x[:, cut:], d[cut:], ok[cut:], taps, rate, bands)
         tried_taps.append(taps)
     best = np.argmin(power, axis=0)
@@ -170,7 +170,7 @@ def fit(
         n_segment = lengths[best[j]]
         progress("fitting", len(lengths) + int(best[j]), total)
         if n_segment not in done:
-            done[n_segment] = filters(x, d, ok, n_segment, rate, bands)
+            done[n_segment] = filters_of_all(x, d, ok, n_segment, n_shortest, rate, bands, fringes)
         taps, used, averages = done[n_segment]
         joined[int(helps[:j].sum())] = banded(taps, wide[j], n_taps, rate)
         record[-1]["followed"] = bool(next(followed))

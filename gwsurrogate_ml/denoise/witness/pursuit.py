@@ -47,7 +47,7 @@ def scattered(
     one dict a motion, for the card: what was looked for, what was found, what was accepted
     """
     rate, band = sample.rate, (bands[0][0], bands[-1][1])
-    rest, _ = _without(sample, linear, n_segment, bands)
+    rest, _ = _without(sample, linear, n_segment, bands, fringes=False)
     records = {motion.name: _record(motion, rate, band) for motion in motions}
     features: list[Feature] = []
     edges: list[float] = []
@@ -67,17 +67,18 @@ def scattered(
         motion = max(waiting, key=lambda m: _height(peaks[m.name]))
         peak = peaks.pop(motion.name)
         assert peak is not None
-        k, edge = scattering.refined(_first(motion, rest), weights, rate, band, peak)
-        phase = k * motion.smooth(rate, edge)
+        k, offset, edge = scattering.refined(_first(motion, rest), weights, rate, band, peak)
+        phase = k * motion.smooth(rate, edge) + offset
         pair = through(np.stack([np.sin(phase), np.cos(phase)]), sample.whitener)
-        after, powers = _without(rest, pair, n_segment, bands)
+        after, powers = _without(rest, pair, n_segment, bands, fringes=True)
         helps = bool(powers.min() < REFUSE)
         records[motion.name]["found"].append(_entry(motion, peak, k, powers, helps))
         if not helps:
             waiting.remove(motion)
             continue
         rest = after
-        features += [Feature("sine", (motion.name,), k), Feature("cosine", (motion.name,), k)]
+        # The sine in its phase: where fringes are few, sine and cosine cannot be told apart, and one has to do.
+        features += [Feature("sine", (motion.name,), k, offset), Feature("cosine", (motion.name,), k, offset)]
         edges.append(edge)
         accepted[motion.name].append(k)
         lags[motion.name] = peak.lag
@@ -99,11 +100,11 @@ def _first(motion: Motion, sample: Sample) -> Motion:
 
 
 def _without(
-    sample: Sample, features: np.ndarray, n_segment: int, bands: Sequence[tuple[float, float]]
+    sample: Sample, features: np.ndarray, n_segment: int, bands: Sequence[tuple[float, float]], *, fringes: bool
 ) -> tuple[Sample, np.ndarray]:
     """What filters of the features, fitted to the part not held back, leave of the strain; and the held-back power by band."""
-    cut = sample.cut
-    taps, _, _ = filters(features[:, :cut], sample.strain[:cut], sample.usable[:cut], n_segment, sample.rate, bands)
+    cut, kind = sample.cut, [fringes] * len(features)
+    taps, _, _ = filters(features[:, :cut], sample.strain[:cut], sample.usable[:cut], n_segment, sample.rate, bands, kind)
     powers = held_back_power(features[:, cut:], sample.strain[cut:], sample.usable[cut:], taps, sample.rate, bands)
     half = taps.shape[1] // 2
     active = np.abs(taps).max(axis=1) > 0

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -90,9 +91,8 @@ class Motion:
         return None if scale is None else 4.0 * np.pi / LASER * scale
 
     def smooth(self, rate: float, edge: float | None = None) -> np.ndarray:
-        """(n,) float64, smoothed, its mean taken off."""
-        out = convolve_valid(self.values, smoothing_filter(rate, self.edge if edge is None else edge))
-        return np.asarray(out - out.mean())
+        """(n,) float64, smoothed."""
+        return convolve_valid(self.values, smoothing_filter(rate, self.edge if edge is None else edge))
 
 
 def over_whitened(strain: np.ndarray, usable: np.ndarray, rate: float, band: tuple[float, float]) -> np.ndarray:
@@ -205,20 +205,33 @@ def strongest(
     return peak if peak.significance >= FREE else None
 
 
-def refined(motion: Motion, weights: np.ndarray, rate: float, band: tuple[float, float], peak: Peak) -> tuple[float, float]:
-    """The wavenumber to a small part of a fringe over the motion's range, and the edge (Hz) of the smoothing that serves best."""
+class Fringes(NamedTuple):
+    """Light that varies as sin(`wavenumber` x + `phase`) of a motion x smoothed above `edge` (Hz)."""
+
+    wavenumber: float
+    phase: float
+    edge: float
+
+
+def refined(motion: Motion, weights: np.ndarray, rate: float, band: tuple[float, float], peak: Peak) -> Fringes:
+    """The wavenumber to a small part of a fringe over the motion's range, the phase, and the smoothing that serves best."""
     stride = max(1, int(rate / (4.0 * band[1])))
     q = np.roll(weights, -round(peak.lag * rate))[::stride]
 
-    def power(x: np.ndarray, k: float) -> float:
-        return float(abs(np.vdot(np.exp(1j * k * x), q)))
+    def total(x: np.ndarray, k: float) -> complex:
+        return complex(np.vdot(np.exp(1j * k * x), q))
 
-    best = (-1.0, peak.wavenumber, motion.edge)
+    def power(x: np.ndarray, k: float) -> float:
+        return abs(total(x, k))
+
+    best = (-1.0, motion.edge)
     for edge in {*EDGES, motion.edge}:
         x = motion.smooth(rate, edge)[::stride]
-        best = max(best, (power(x, peak.wavenumber), peak.wavenumber, edge))
-    x = motion.smooth(rate, best[2])[::stride]
-    k, step = best[1], 0.5 / float(np.ptp(x))
+        best = max(best, (power(x, peak.wavenumber), edge))
+    x = motion.smooth(rate, best[1])[::stride]
+    level = float(x.mean())
+    x -= level
+    k, step = peak.wavenumber, 0.5 / float(np.ptp(x))
     for _ in range(4):
         tried = [power(x, k - step), power(x, k), power(x, k + step)]
         curvature = tried[0] - 2.0 * tried[1] + tried[2]
@@ -227,4 +240,5 @@ def refined(motion: Motion, weights: np.ndarray, rate: float, band: tuple[float,
         else:
             k += step * float(np.sign(tried[2] - tried[0]))
         step *= 0.5
-    return k, best[2]
+    phase = float(np.angle(total(x, k))) + 0.5 * np.pi - k * level
+    return Fringes(k, float(np.angle(np.exp(1j * phase))), best[1])

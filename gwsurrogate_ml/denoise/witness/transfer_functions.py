@@ -33,8 +33,11 @@ def segments(n: int, n_segment: int, usable: np.ndarray | None) -> np.ndarray:
 
 def cross_spectra(
     features: np.ndarray, target: np.ndarray, n_segment: int, bins: slice, usable: np.ndarray | None = None
-) -> tuple[np.ndarray, float]:
+) -> tuple[np.ndarray, float, np.ndarray]:
     """Averaged cross-spectral matrices of features and target, and the number of independent averages.
+
+    A feature that is loud in few segments, such as fringes at their fastest or a channel with glitches, has fewer averages than
+    there are segments: by how much its power scatters beyond that of Gaussian noise.
 
     Parameters
     ----------
@@ -48,11 +51,13 @@ def cross_spectra(
     -------
     (n_bins, k + 1, k + 1) complex128, [f, a, b] = <conj(x_a) x_b>; the target comes last
     float, independent averages K
+    (n_bins, k) float64, those of each feature, at most K
     """
     window = periodic_hann(n_segment)
     starts = segments(target.size, n_segment, usable)
     k = len(features) + 1
     total = np.zeros((bins.stop - bins.start, k, k), np.complex128)
+    fourth = np.zeros((bins.stop - bins.start, k - 1))
     batch = max(1, _BATCH // (k * n_segment))
     for first in range(0, starts.size, batch):
         some = starts[first : first + batch]
@@ -63,16 +68,20 @@ def cross_spectra(
             frames -= frames.mean(axis=1, keepdims=True)
             z[:, :, row] = fft.rfft(frames * window)[:, bins].T
         total += np.conj(z.transpose(0, 2, 1)) @ z
-    return total / max(starts.size, 1), max(1.0, 0.5 * HANN_AVERAGES * starts.size)
+        fourth += np.sum((z[:, :, :-1].real ** 2 + z[:, :, :-1].imag ** 2) ** 2, axis=1)
+    n, averages = max(starts.size, 1), max(1.0, 0.5 * HANN_AVERAGES * starts.size)
+    second = np.einsum("faa->fa", total).real[:, :-1] ** 2
+    gaussian = np.divide(2.0 * second, n * fourth, out=np.ones_like(fourth), where=fourth > 0)
+    return total / n, averages, averages * np.minimum(gaussian, 1.0)
 
 
-def choose(spectra: np.ndarray, averages: float, delta_f: float, allowed: np.ndarray) -> np.ndarray:
+def choose(spectra: np.ndarray, averages: float | np.ndarray, delta_f: float, allowed: np.ndarray) -> np.ndarray:
     """Features used at each frequency, (n_bins, k) bool.
 
     Parameters
     ----------
     spectra : (n_bins, k + 1, k + 1) from `cross_spectra`
-    averages : float, K
+    averages : float or (n_bins, k), K
     delta_f : float, Hz
     allowed : (n_bins,) bool
         frequencies in some band

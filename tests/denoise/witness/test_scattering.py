@@ -116,8 +116,8 @@ def test_a_lag_of_the_channel_is_found_and_the_wavenumber_beside_it() -> None:
     peak = scattering.strongest(motion, weights, RATE, BAND)
     assert peak is not None
     assert peak.lag == pytest.approx(-0.04, abs=0.006)  # the strain comes first
-    k, _ = scattering.refined(motion, weights, RATE, BAND, peak)
-    assert k == pytest.approx(NOMINAL * 1e-6, rel=2e-3)
+    fringes = scattering.refined(motion, weights, RATE, BAND, peak)
+    assert fringes.wavenumber == pytest.approx(NOMINAL * 1e-6, rel=2e-3)
 
 
 def test_a_surface_that_rests_has_no_wavenumbers() -> None:
