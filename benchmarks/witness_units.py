@@ -1,6 +1,6 @@
 """Scattered light witnessed in metres, micrometres, counts, or in no unit at all: how much of it is subtracted, and what is not.
 
-    python benchmarks/witness_units.py [--seeds 3] [--null-seeds 24] [--out benchmarks/results]
+    python benchmarks/witness_units.py [--seeds 2] [--null-seeds 8] [--out benchmarks/results]
 
 A mock of its own, with nothing of `denoise.witness.bench`: the microseism, a drift, and a suspension's swing move a surface by
 several wavelengths; the strain gets K(t) sin(4 pi x / lambda + phi), in one variant with light reflected twice, linear couplings of
@@ -245,8 +245,8 @@ def table(report: dict[str, Any]) -> str:
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--null-seeds", type=int, default=24)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--null-seeds", type=int, default=8)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
