@@ -132,9 +132,11 @@ def fit(
     cut = round((1.0 - held_back) * d.size)
     n_shortest = 2 * round(0.5 * min(resolutions) * rate)
     scatterers: list[dict[str, Any]] = []
-    if features is None and slow:
+    if features is None and slow and usable.any():
         progress("looking for scattered light", 0, 1)
-        motions = [Motion(name, data.units.get(name, ""), channels[name], motion_edge(channels[name], rate)) for name in slow]
+        # A gap is no motion either.
+        rest = {name: np.where(usable, channels[name], np.median(channels[name][usable])) for name in slow}
+        motions = [Motion(name, data.units.get(name, ""), rest[name], motion_edge(channels[name], rate)) for name in slow]
         sines, edge, scatterers = pursuit.scattered(Sample(d, ok, cut, rate, white), x, motions, n_shortest, bands)
         smoothing = smoothing_filter(rate, edge)
         if sines:

@@ -118,7 +118,7 @@ def wavenumbers(motion: np.ndarray, rate: float, band: tuple[float, float]) -> t
     The smallest reaches the band at the fastest moments alone; at the largest most of the time is spent beyond it.
     """
     speed = np.abs(np.gradient(motion)) * rate
-    rms = float(np.sqrt(np.mean(speed**2)))
+    rms = float(np.median(speed)) / 0.6745  # a step is no motion
     if not rms > 0 or not np.isfinite(rms):
         return 0.0, 0.0
     low = 2.0 * np.pi * band[0] / float(np.quantile(speed, 0.999))
@@ -187,6 +187,8 @@ def strongest(
     def best(span: slice, shift: float) -> Peak:
         q = np.roll(weights, -round(shift * rate))
         k, z = significance(x[span], q[span], limits)
+        if not k.size:
+            return Peak(0.0, 0.0, shift)
         needed = np.full(k.size, FREE)
         for value, share in expected:
             needed[np.abs(k - value) <= share * value] = KNOWN
