@@ -132,9 +132,9 @@ def page(result: Mapping[str, Any], measured: Mapping[str, Any] | None) -> str:
 
 | what | value |
 | --- | --- |
-| features | every channel; every fast channel times every slow one (bilinear, as NonSENS); sine and cosine of a slow channel in metres (scattered light), its wavenumber refined |
-| filters | Wiener solutions in closed form, frequency by frequency, of the features with significant partial coherence there |
-| bands by default | {", ".join(f"{low:g} to {high:g} Hz" for low, high in cleaner.DEFAULT_BANDS)}, joined by ramps of {fitting.EDGE:g} Hz |
+| features | every channel; every fast channel times every slow one (bilinear, as NonSENS); sine of a slow channel in any unit (scattered light), its wavenumber and phase found on the data |
+| filters | Wiener solutions in closed form, frequency by frequency, of the features with significant partial coherence there, behind a filter that whitens the strain |
+| bands by default | {", ".join(f"{low:g} to {high:g} Hz" for low, high in cleaner.DEFAULT_BANDS)}, joined by ramps of {fitting.EDGE:g} Hz; outer ramps lie outside |
 | length of the filters | {", ".join(f"{length:g}" for length in fitting.RESOLUTIONS)} s, chosen for each band on held-back data |
 | refused | a band whose power falls by less than {1 - fitting.REFUSE:.1%} on held-back data |
 | passed through, flagged | gaps, stuck, clipped or incredible witnesses within reach of the filters (ramp {stream.RAMP:g} s); bands where power rose by {gain_tracking.OFF - 1:.0%} over the last {gain_tracking.BLOCK / (1 - gain_tracking.KEEP):g} s |
@@ -226,12 +226,19 @@ Wall time of a step on one core of a busy two-core machine: its medians are thos
 {streams(result)}
 Output lags by the delay of the filters, however fast the machine: the limit of SNR for a stream without delay is far lower where light is scattered ({causal["o3_like"]:.3f} against {limits["o3_like"]:.3f}).
 
+## Scattered light in any unit
+
+`benchmarks/witness_units.py`, a mock apart from the one above: a surface moved by the microseism, a drift and a suspension's swing over several wavelengths, two fast channels that
+couple linearly, four slow ones and a fast one that do not. The attainable gain is the log of the power in the band before over that after the truth is subtracted, and includes the linear couplings.
+
+<!-- table: witness_units -->
+
 ## What is weak
 
 - Simulated witnesses only. Couplings here are of the kinds that the features describe; others stay in the strain.
 - A stream follows one gain a band, and only where held-back data say that it helps; filters are otherwise fixed once fitted. A fit to a shorter span reaches less.
 - Streams: set `MKL_NUM_THREADS=1`, threads that wait for one another are far slower.
-- Scattered light needs a channel in metres, slow (below {_slow():g} Hz), and the laser's wavelength within 5 %.
+- Scattered light needs a slow channel (below {_slow():g} Hz) of the surface's position, not of its velocity, that covers its range; couplings that only two channels together explain are not found.
 - Real channels come at other rates: bring them to one (`--rate`, `denoise.witness.channels.at_rate`).
 """
     )

@@ -347,4 +347,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "nuisances": lambda: written("nuisances"),
     "glitch": lambda: written("glitch"),
     "events": lambda: written("events"),
+    "witness_units": lambda: written("witness_units"),
 }

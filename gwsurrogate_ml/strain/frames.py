@@ -34,7 +34,7 @@ def read_gwf(path: Path, detector: str, channel: str | None, gps: float | None =
     try:
         owners = {str(name): owner(name) for name in iter_channel_names(str(path))}
         chosen = choose(owners, path, detector, channel)
-        unit = _written_unit(path, chosen)
+        unit = written_unit(path, chosen)
         quality = [name for name, of in owners.items() if of == prefix(detector) and bits_of(name)]
         runs = frame_runs(path)
         pieces = []
@@ -100,11 +100,11 @@ def _series(path: Path, channel: str, run: tuple[float, float]) -> TimeSeries:
 
 def _mask(path: Path, channel: str, detector: str, run: tuple[float, float]) -> Mask:
     series = _series(path, channel, run)
-    names = bits_of(channel, _written_unit(path, channel)) or {}
+    names = bits_of(channel, written_unit(path, channel)) or {}
     return make_mask(series.value, names, float(series.t0.value), float(series.dt.value), f"{detector}: {path.name}")
 
 
-def _written_unit(path: Path, channel: str) -> str:
+def written_unit(path: Path, channel: str) -> str:
     """The channel's unit as the file has it: what LAL cannot parse, such as counts, or names of bits, gwpy sees as no unit."""
     import lalframe
 

@@ -91,6 +91,7 @@ def witness(
     from gwsurrogate_ml.artifacts import package_versions
     from gwsurrogate_ml.cli.console import ProgressReport, echo_json, stdout
     from gwsurrogate_ml.cli.output import output_folder, write_json
+    from gwsurrogate_ml.denoise.witness.pursuit import told
 
     if (mock is None) == (strain is None):
         raise ConfigError("give either --strain with --witnesses and --channel, or --mock")
@@ -136,6 +137,8 @@ def witness(
         console.print(
             f"{entry['low']:g} to {entry['high']:g} Hz: held-back power {entry['held_back_power']:.3f} of the raw, {done}"
         )
+    for record in job.summary["scattering"]:
+        console.print(told(record), soft_wrap=True)
     share = job.summary["samples"]
     console.print(
         f"{share['subtracted']:.1%} of the samples subtracted, {share['passed_through']:.1%} as they were, "
@@ -179,6 +182,7 @@ def _on_mock(
     summary = {
         "model": cleaner.plan.model,
         "bands": cleaner.card["bands"],
+        "scattering": cleaner.card["scattering"],
         "fit_seconds": seconds,
         "held_out_seeds": seeds,
         "ladder": climbed,
@@ -231,7 +235,7 @@ def _on_files(
         cleaner, own = WitnessCleaner.fit_aligned(data, bands or DEFAULT_BANDS, progress=progress), True
     else:
         frame, own = cleaner.apply(series, read), False
-    summary = {"model": frame.model, "bands": cleaner.card["bands"]}
+    summary = {"model": frame.model, "bands": cleaner.card["bands"], "scattering": cleaner.card.get("scattering", [])}
     return _checked(Job(summary, cleaner, series, read, frame, own_span=own))
 
 

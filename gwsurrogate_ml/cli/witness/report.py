@@ -14,6 +14,7 @@ import numpy as np
 
 from gwsurrogate_ml.cli.output import plain
 from gwsurrogate_ml.cli.page import Picture, page
+from gwsurrogate_ml.denoise.witness.pursuit import told
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.cli.console import ProgressReport
@@ -117,6 +118,9 @@ def ladder_rows(summary: Mapping[str, Any], mock: str | None) -> list[tuple[str,
                 rows.append(("the same, baselines", text, "less than ours", max(others.values()) < score))
             steps = ", ".join(f"{edge}: {value:.3f}" for edge, value in ours["edges"].items())
             rows.append(("step where bands join, power", steps, "1 within some per cent", None))
+    for record in summary.get("scattering", []):
+        name, text = told(record).split(": ", 1)
+        rows.append((f"scattered light, {name}", text, "", None))
     if "injections" in summary:
         entry = summary["injections"]
         gain = f"{entry['snr_before']:.1f} to {entry['snr_after']:.1f}, {entry['snr_gain']:.4f} times"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.strain.frames import is_whole_frame
+from gwsurrogate_ml.strain.frames import is_whole_frame, written_unit
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries, TimeSeriesDict
@@ -237,6 +237,7 @@ def read_channels(
     ConfigError
         if no channel is named
     """
+    from gwpy.detector.units import parse_unit
     from gwpy.timeseries import TimeSeriesDict
 
     paths = [Path(path)] if isinstance(path, str | Path) else [Path(part) for part in path]
@@ -256,6 +257,9 @@ def read_channels(
             raise DataError(f"no channel {', '.join(missing)} in {part.name} (--channel): {_content(part)}")
         try:
             parts.append(TimeSeriesDict.read(part, list(names), format=form))
+            for name, series in parts[-1].items():
+                if form == "gwf" and str(series.unit) == "":  # what LAL cannot parse, such as um, gwpy sees as no unit
+                    series.override_unit(parse_unit(written_unit(part, str(name)), parse_strict="silent"))
         except Exception as error:
             raise DataError(f"cannot read {', '.join(names)} from {part.name}: {error}") from error
     parts.sort(key=lambda channels: float(channels[names[0]].t0.value))

@@ -84,7 +84,8 @@ class WitnessCleaner:
         strain : gwpy TimeSeries
             gaps (NaN) are left out
         witnesses : mapping from channel name to gwpy TimeSeries (a TimeSeriesDict), at the strain's rate
-            a slow channel in metres is also tried as the motion of a light scatterer
+            a slow channel is also tried as the motion of a surface that scatters light, whatever its unit; `scattering` of the
+            card says at which wavenumbers it was tried, found, and accepted
         bands : sequence of (low, high), Hz
             ascending; neighbours may touch
         features : sequence of Feature, optional
@@ -143,6 +144,7 @@ class WitnessCleaner:
             "stuck_after": {key: stuck_after(data.channels[key]) for key in fitted.channels},
             "sampling_frequency": data.sampling_frequency,
             "bands": fitted.bands,
+            "scattering": fitted.scattering,
             "training": {
                 "start_time": data.start_time,
                 "duration": data.strain.size / data.sampling_frequency,

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.kernels.psd import welch
 
 Kind = Literal["linear", "product", "sine", "cosine"]
@@ -35,6 +34,7 @@ class Feature:
     kind : "linear", "product", "sine" or "cosine"
     channels : one name, or fast and slow for a product
     wavenumber : float, rad per unit of the channel (sine and cosine alone)
+    phase : float, rad, at zero of the channel (sine and cosine alone)
 
     Examples
     --------
@@ -45,6 +45,7 @@ class Feature:
     kind: Kind
     channels: tuple[str, ...]
     wavenumber: float = 0.0
+    phase: float = 0.0
 
     def __str__(self) -> str:
         if self.kind in ("linear", "product"):
@@ -53,12 +54,12 @@ class Feature:
 
     def card(self) -> dict[str, Any]:
         """What a model card records."""
-        return {"kind": self.kind, "channels": list(self.channels), "wavenumber": self.wavenumber}
+        return {"kind": self.kind, "channels": list(self.channels), "wavenumber": self.wavenumber, "phase": self.phase}
 
     @classmethod
     def of_card(cls, entry: Mapping[str, Any]) -> Feature:
         """A feature from `card`."""
-        return cls(entry["kind"], tuple(entry["channels"]), float(entry["wavenumber"]))
+        return cls(entry["kind"], tuple(entry["channels"]), float(entry["wavenumber"]), float(entry.get("phase", 0.0)))
 
 
 def evaluate(features: Sequence[Feature], channels: Mapping[str, np.ndarray], smoothing: np.ndarray) -> np.ndarray:
@@ -87,7 +88,7 @@ def evaluate(features: Sequence[Feature], channels: Mapping[str, np.ndarray], sm
         else:
             if name not in smooth:
                 smooth[name] = convolve_valid(channels[name], smoothing)
-            phase = feature.wavenumber * smooth[name]
+            phase = feature.wavenumber * smooth[name] + feature.phase
             row[:] = np.sin(phase) if feature.kind == "sine" else np.cos(phase)
     return out
 
@@ -111,69 +112,35 @@ def smoothing_filter(sampling_frequency: float, edge: float = 0.0) -> np.ndarray
     return np.asarray(firwin(2 * half + 1, cutoff, window=("kaiser", kaiser_beta(STOP_BAND)), fs=sampling_frequency))
 
 
-def candidates(
-    channels: Mapping[str, np.ndarray],
-    units: Mapping[str, str],
-    strain: np.ndarray,
-    sampling_frequency: float,
-    band: tuple[float, float],
-) -> tuple[list[Feature], np.ndarray]:
-    """All features worth trying, and the smoothing filter of the scatterers.
-
-    Every channel; every fast one times every slow one; sine and cosine of 4 pi / wavelength times each slow channel in
-    metres, the factor refined on the data (a few per cent of miscalibration would dephase it).
-
-    Parameters
-    ----------
-    channels : mapping from name to (n,) float64, finite
-    units : mapping from name to unit; "m" marks a motion that may scatter light
-    strain : (n,) float64, finite
-    sampling_frequency : float, Hz
-    band : (low, high), Hz
-    """
-    from scipy.signal import firwin, oaconvolve
-
-    slow, edge = [], 0.0
+def slow_channels(channels: Mapping[str, np.ndarray], sampling_frequency: float) -> list[str]:
+    """Names of the channels (n,) with nearly all their power below SLOW_EDGE."""
+    slow = []
     for name, values in channels.items():
-        f, psd = welch(values, sampling_frequency, min(16.0, values.size / sampling_frequency / 4), average="mean")
-        floor = float(np.median(psd[f > SLOW_EDGE]))  # the sensor's own noise
-        signal = np.maximum(psd - floor, 0.0)
+        f, psd = _spectrum(values, sampling_frequency)
+        signal = np.maximum(psd - float(np.median(psd[f > SLOW_EDGE])), 0.0)  # above the sensor's own noise
         if signal[f > SLOW_EDGE].sum() < 0.05 * signal.sum():
             slow.append(name)
-            if units.get(name) == "m":
-                above = f[(psd > 10.0 * floor) & (f < SLOW_EDGE)]
-                edge = max(edge, float(above.max(initial=0.0)))
+    return slow
+
+
+def motion_edge(values: np.ndarray, sampling_frequency: float) -> float:
+    """Frequency (Hz) up to which a slow channel (n,) is above its sensor's noise."""
+    f, psd = _spectrum(values, sampling_frequency)
+    above = f[(psd > 10.0 * float(np.median(psd[f > SLOW_EDGE]))) & (f < SLOW_EDGE)]
+    return float(above.max(initial=0.0))
+
+
+def _spectrum(values: np.ndarray, sampling_frequency: float) -> tuple[np.ndarray, np.ndarray]:
+    return welch(values, sampling_frequency, min(16.0, values.size / sampling_frequency / 4), average="mean")
+
+
+def candidates(channels: Sequence[str] | Mapping[str, np.ndarray], slow: Sequence[str]) -> list[Feature]:
+    """Every channel, and every fast one times every slow one; `pursuit` looks for the scattered light of the slow ones.
+
+    Examples
+    --------
+    >>> [str(feature) for feature in candidates(["MAINS", "TILT"], ["TILT"])]
+    ['MAINS', 'TILT', 'MAINS x TILT']
+    """
     fast = [name for name in channels if name not in slow]
-    features = [Feature("linear", (name,)) for name in channels]
-    features += [Feature("product", (name, other)) for name in fast for other in slow]
-    smoothing = smoothing_filter(sampling_frequency, edge)
-    motions = [name for name in slow if units.get(name) == "m"]
-    if motions:
-        reach = smoothing.size // 2
-        f, psd = welch(strain, sampling_frequency, 2.0)
-        whitener = firwin(2 * reach + 1, band, fs=sampling_frequency, pass_zero=False)
-        cut = slice(0, min(strain.size, round(256.0 * sampling_frequency)))
-        flat = oaconvolve(strain[cut] / np.sqrt(np.median(psd)), whitener, mode="valid")
-        for name in motions:
-            k = _wavenumber(convolve_valid(channels[name][cut], smoothing), flat)
-            features += [Feature("sine", (name,), k), Feature("cosine", (name,), k)]
-    return features, smoothing
-
-
-def _wavenumber(motion: np.ndarray, strain: np.ndarray, span: float = 0.05) -> float:
-    """The wavenumber within `span` of 4 pi / LASER whose phasor the strain follows best (rad/m)."""
-    nominal, x = 4.0 * np.pi / LASER, motion - motion.mean()
-    spread = float(x.std())
-    if not spread > 0:
-        raise ConfigError("a motion without any variation scatters no light: leave the channel out")
-
-    def power(k: np.ndarray) -> np.ndarray:
-        return np.array([abs(np.vdot(np.exp(1j * value * x), strain)) for value in k])
-
-    step = min(0.3 / spread, span * nominal)
-    grid = np.arange(nominal * (1 - span), nominal * (1 + span) + step, step)
-    for _ in range(3):  # each pass is ten times finer
-        best = grid[int(np.argmax(power(grid)))]
-        grid = best + step * np.linspace(-1.0, 1.0, 21)
-        step *= 0.1
-    return float(best)
+    return [Feature("linear", (name,)) for name in channels] + [Feature("product", (a, b)) for a in fast for b in slow]

@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from gwsurrogate_ml.denoise.witness import fir, gain_tracking, transfer_functions
+from gwsurrogate_ml.arguments import finite
+from gwsurrogate_ml.denoise.witness import fir, gain_tracking, pursuit
+from gwsurrogate_ml.denoise.witness.band_filters import (
+    EDGE,
+    MIN_AVERAGES,
+    REFUSE,
+    WHITENER_HALF,
+    Sample,
+    eroded,
+    filters_of_all,
+    held_back_power,
+    through,
+    whitener,
+)
 from gwsurrogate_ml.denoise.witness.channels import Aligned
-from gwsurrogate_ml.denoise.witness.features import Feature, candidates, evaluate
+from gwsurrogate_ml.denoise.witness.features import Feature, candidates, evaluate, motion_edge, slow_channels, smoothing_filter
+from gwsurrogate_ml.denoise.witness.scattering import Motion
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.kernels.psd import welch
 
 RESOLUTIONS = (1.0, 4.0, 8.0)
 """Lengths of the filters tried, s: short ones average more, long ones resolve resonances."""
-EDGE = 2.0
-"""Neighbouring bands pass into one another over this many Hz."""
-REFUSE = 0.997
-"""A band whose held-back power falls by less than this factor is left alone."""
-REFITS = 1
-"""Fits to the residual after the first: the window's leakage shortens long responses, these lengthen them again."""
-MIN_AVERAGES = 12
 FOLLOW = 0.999
 """A band's gain is followed in a stream where that lowers the held-back power to less than this factor."""
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """Result of `fit`: channels, features, filters (subtracted bands, features, taps), and a record of every band."""
+    """Result of `fit`: channels, features, filters (subtracted bands, features, taps); records of bands and scatterers."""
 
     channels: tuple[str, ...]
     features: tuple[Feature, ...]
     smoothing: np.ndarray
     taps: np.ndarray
     bands: list[dict[str, Any]]
+    scattering: list[dict[str, Any]]
 
 
 def check_bands(bands: Sequence[tuple[float, float]], sampling_frequency: float) -> tuple[tuple[float, float], ...]:
@@ -47,7 +56,7 @@ def check_bands(bands: Sequence[tuple[float, float]], sampling_frequency: float)
     ConfigError
         if there is none, or one is empty, overlaps the one before, or reaches the Nyquist frequency
     """
-    pairs = tuple((float(low), float(high)) for low, high in bands)
+    pairs = tuple((finite(low, "a band's low end", "Hz"), finite(high, "a band's high end", "Hz")) for low, high in bands)
     if not pairs:
         raise ConfigError("no band given: name at least one, such as (10, 200)")
     for i, (low, high) in enumerate(pairs):
@@ -77,6 +86,19 @@ def passband(frequencies: np.ndarray, band: tuple[float, float]) -> np.ndarray:
     return np.asarray(rise(band[0]) - rise(band[1]))
 
 
+def widened(bands: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Bands whose ramps lie outside where no other band touches them: what is asked for is subtracted in full.
+
+    Examples
+    --------
+    >>> widened([(10.0, 50.0), (50.0, 75.0), (76.0, 200.0)])
+    [(9.0, 50.0), (50.0, 75.5), (75.5, 201.0)]
+    """
+    gaps = [np.inf, *(later[0] - earlier[1] for earlier, later in itertools.pairwise(bands)), np.inf]
+    room = [min(0.5 * EDGE, 0.5 * gap) for gap in gaps]
+    return [(low - room[i], high + room[i + 1]) for i, (low, high) in enumerate(bands)]
+
+
 def fit(
     data: Aligned,
     bands: tuple[tuple[float, float], ...],
@@ -90,30 +112,44 @@ def fit(
     usable = np.isfinite(data.strain) & np.all([np.isfinite(c) for c in data.channels.values()], axis=0)
     channels = {name: np.where(usable, values, 0.0) for name, values in data.channels.items()}
     strain = np.where(usable, data.strain, 0.0)
-    whole = (bands[0][0], bands[-1][1])
-    tried, smoothing = candidates(channels, data.units, strain, rate, whole)
-    if features is not None:
-        tried = list(features)
-        _require_known(tried, channels)
+    slow = slow_channels(channels, rate)
+    tried = candidates(channels, slow) if features is None else list(features)
+    _require_known(tried, channels)
+    edge = max((motion_edge(channels[f.channels[0]], rate) for f in tried if f.kind in ("sine", "cosine")), default=0.0)
+    smoothing = smoothing_filter(rate, edge)
     reach = smoothing.size // 2
-    shortest = 2 * reach / rate + MIN_AVERAGES * min(resolutions) / (1 - held_back)
+    shortest = 2 * reach / rate + 2 * WHITENER_HALF + MIN_AVERAGES * min(resolutions) / (1 - held_back)
     if strain.size < shortest * rate:
         raise DataError(
             f"{strain.size / rate:g} s of data are too short to fit filters of {min(resolutions):g} s, which takes {shortest:.1f} "
             "s: read more, and twice that where each half is cleaned with a fit to the other (denoise witness without --model)"
         )
-    x = evaluate(tried, channels, smoothing)
-    d = strain[reach : strain.size - reach]
-    ok = _eroded(usable, reach)
+    white = whitener(strain, rate, (bands[0][0], bands[-1][1]))
+    x = through(evaluate(tried, channels, smoothing), white)
+    d = through(strain, white)[reach : strain.size - reach]
+    ok, half = np.zeros(d.size, bool), white.size // 2
+    ok[half : d.size - half] = eroded(usable, reach + half)
     cut = round((1.0 - held_back) * d.size)
+    n_shortest = 2 * round(0.5 * min(resolutions) * rate)
+    scatterers: list[dict[str, Any]] = []
+    if features is None and slow and usable.any():
+        progress("looking for scattered light", 0, 1)
+        # A gap is no motion either.
+        rest = {name: np.where(usable, channels[name], np.median(channels[name][usable])) for name in slow}
+        motions = [Motion(name, data.units.get(name, ""), rest[name], motion_edge(channels[name], rate)) for name in slow]
+        sines, edge, scatterers = pursuit.scattered(Sample(d, ok, cut, rate, white), x, motions, n_shortest, bands)
+        smoothing = smoothing_filter(rate, edge)
+        if sines:
+            x, tried = np.concatenate([x, through(evaluate(sines, channels, smoothing), white)]), tried + sines
+        progress("looking for scattered light", 1, 1)
 
     lengths = [2 * round(0.5 * r * rate) for r in resolutions if d.size * (1 - held_back) >= MIN_AVERAGES * r * rate]
     power, tried_taps = np.ones((len(lengths), len(bands))), []
-    total = 2 * len(lengths)
+    total, fringes = 2 * len(lengths), [feature.kind in ("sine", "cosine") for feature in tried]
     for i, n_segment in enumerate(lengths):
         progress("fitting", i, total)
-        taps, _, _ = _filters(x[:, :cut], d[:cut], ok[:cut], n_segment, rate, bands)
-        power[i] = _held_back_power(x[:, cut:], d[cut:], ok[cut:], taps, rate, bands)
+        taps, _, _ = filters_of_all(x[:, :cut], d[:cut], ok[:cut], n_segment, n_shortest, rate, bands, fringes)
+        power[i] = held_back_power(x[:, cut:], d[cut:], ok[cut:], taps, rate, bands)
         tried_taps.append(taps)
     best = np.argmin(power, axis=0)
 
@@ -122,7 +158,8 @@ def fit(
     chosen = [lengths[i] for i in best[helps]] or [min(lengths)]
     n_taps = max(chosen) + 1 + 2 * round(rate)
     joined = np.zeros((int(helps.sum()), len(tried), n_taps))
-    own = [banded(tried_taps[best[j]], bands[j], n_taps, rate) for j in np.flatnonzero(helps)]
+    wide = widened(bands)
+    own = [banded(tried_taps[best[j]], wide[j], n_taps, rate) for j in np.flatnonzero(helps)]
     subtracted = [bands[j] for j in np.flatnonzero(helps)]
     followed = iter(_followed(x[:, cut:], d[cut:], ok[cut:], np.array(own), rate, subtracted) if own else ())
     record: list[dict[str, Any]] = []
@@ -135,9 +172,9 @@ def fit(
         n_segment = lengths[best[j]]
         progress("fitting", len(lengths) + int(best[j]), total)
         if n_segment not in done:
-            done[n_segment] = _filters(x, d, ok, n_segment, rate, bands)
+            done[n_segment] = filters_of_all(x, d, ok, n_segment, n_shortest, rate, bands, fringes)
         taps, used, averages = done[n_segment]
-        joined[int(helps[:j].sum())] = banded(taps, band, n_taps, rate)
+        joined[int(helps[:j].sum())] = banded(taps, wide[j], n_taps, rate)
         record[-1]["followed"] = bool(next(followed))
         frequencies = np.arange(used.shape[0]) * rate / n_segment
         inside = (frequencies >= band[0]) & (frequencies <= band[1])
@@ -155,6 +192,7 @@ def fit(
         smoothing,
         joined[:, keep] if keep.size else np.zeros((0, 0, 1)),
         record,
+        scatterers,
     )
 
 
@@ -163,58 +201,6 @@ def _require_known(features: Sequence[Feature], channels: dict[str, np.ndarray])
         for name in feature.channels:
             if name not in channels:
                 raise ConfigError(f"feature {feature} needs channel {name!r}: the witnesses are {sorted(channels)}")
-
-
-def _eroded(usable: np.ndarray, reach: int) -> np.ndarray:
-    """(n - 2 reach,) bool: all usable within reach."""
-    bad = np.concatenate([[0], np.cumsum(~usable)])
-    return np.asarray(bad[2 * reach + 1 :] == bad[: bad.size - 2 * reach - 1])
-
-
-def _filters(
-    x: np.ndarray, d: np.ndarray, ok: np.ndarray, n_segment: int, rate: float, bands: Sequence[tuple[float, float]]
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Taps (k, n_segment + 1) over all bands, where each feature is used (n_bins from 0 Hz, k), and averages."""
-    delta_f = rate / n_segment
-    bins = slice(max(1, int((bands[0][0] - EDGE) / delta_f)), min(n_segment // 2, int((bands[-1][1] + EDGE) / delta_f) + 2))
-    frequencies = np.arange(bins.start, bins.stop) * delta_f
-    allowed = np.any([(frequencies > low - EDGE) & (frequencies < high + EDGE) for low, high in bands], axis=0)
-    spectra, averages = transfer_functions.cross_spectra(x, d, n_segment, bins, ok)
-    if averages < MIN_AVERAGES:
-        raise DataError(f"gaps leave {averages:.0f} stretches of {n_segment / rate:g} s: read a span with fewer gaps")
-    used = transfer_functions.choose(spectra, averages, delta_f, allowed)
-    transfer = transfer_functions.solve(spectra, used)
-    taps = transfer_functions.to_taps(transfer, bins, n_segment)
-    half = n_segment // 2
-    active = np.flatnonzero(used.any(axis=0))
-    for _ in range(REFITS if active.size else 0):
-        residual = d.copy()
-        residual[half : d.size - half] -= fir.apply_valid(x[active], taps[active])
-        inner = slice(half, d.size - half)
-        again, _ = transfer_functions.cross_spectra(x[active][:, inner], residual[inner], n_segment, bins, ok[inner])
-        transfer[:, active] += transfer_functions.solve(again, used[:, active])
-        taps = transfer_functions.to_taps(transfer, bins, n_segment)
-    full = np.zeros((bins.stop, used.shape[1]), bool)
-    full[bins] = used
-    return taps, full, averages
-
-
-def _held_back_power(
-    x: np.ndarray, d: np.ndarray, ok: np.ndarray, taps: np.ndarray, rate: float, bands: Sequence[tuple[float, float]]
-) -> np.ndarray:
-    """Mean over each band of PSD after over PSD before, (n_bands,)."""
-    half = taps.shape[1] // 2
-    if d.size < 2 * half + 4 * rate:
-        return np.ones(len(bands))
-    inner = slice(half, d.size - half)
-    active = np.abs(taps).max(axis=1) > 0
-    if not active.any():
-        return np.ones(len(bands))
-    raw, good = d[inner], ok[inner]
-    clean = np.where(good, raw - fir.apply_valid(x[active], taps[active]), 0.0)
-    f, before = welch(np.where(good, raw, 0.0), rate, 1.0, average="mean")
-    _, after = welch(clean, rate, 1.0, average="mean")
-    return np.array([np.mean((after / before)[(f >= low) & (f <= high)]) for low, high in bands])
 
 
 def _followed(

@@ -138,10 +138,12 @@ def _graph(plan: Filter, scales: np.ndarray, unit: float) -> Any:
     def phase(feature: Feature) -> str:
         """The smoothed motion in radians."""
         name = feature.channels[0]
-        label = f"{name} {feature.wavenumber!r}"
+        label = f"{name} {feature.wavenumber!r} {feature.phase!r}"
         if f"phase {label}" not in made:
             constants[f"wavenumber {label}"] = np.array([feature.wavenumber * size[name]], np.float32)
-            made[f"phase {label}"] = node("Mul", [motion(name), f"wavenumber {label}"], f"phase {label}")
+            constants[f"offset {label}"] = np.array([feature.phase], np.float32)
+            turned = node("Mul", [motion(name), f"wavenumber {label}"], f"turned {label}")
+            made[f"phase {label}"] = node("Add", [turned, f"offset {label}"], f"phase {label}")
         return made[f"phase {label}"]
 
     made: dict[str, str] = {}

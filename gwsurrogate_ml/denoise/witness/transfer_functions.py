@@ -17,6 +17,8 @@ ENTRY, STAY = 25.0, 2.0
 """A feature enters for this much summed excess of K coherence, at frequencies where it exceeds STAY (Akaike) and 3 sigma."""
 HANN_AVERAGES = 1.06
 """Independent averages per disjoint segment that Hann segments overlapping by half are worth: 18/17 of each."""
+FAINT = 1e-7
+"""Where a feature has less than this share of its largest power it is not used: the filter would be huge there, and leak."""
 _BATCH = 1 << 22
 
 
@@ -31,8 +33,11 @@ def segments(n: int, n_segment: int, usable: np.ndarray | None) -> np.ndarray:
 
 def cross_spectra(
     features: np.ndarray, target: np.ndarray, n_segment: int, bins: slice, usable: np.ndarray | None = None
-) -> tuple[np.ndarray, float]:
+) -> tuple[np.ndarray, float, np.ndarray]:
     """Averaged cross-spectral matrices of features and target, and the number of independent averages.
+
+    A feature that is loud in few segments, such as fringes at their fastest or a channel with glitches, has fewer averages than
+    there are segments: by how much its power scatters beyond that of Gaussian noise.
 
     Parameters
     ----------
@@ -46,11 +51,13 @@ def cross_spectra(
     -------
     (n_bins, k + 1, k + 1) complex128, [f, a, b] = <conj(x_a) x_b>; the target comes last
     float, independent averages K
+    (n_bins, k) float64, those of each feature, at most K
     """
     window = periodic_hann(n_segment)
     starts = segments(target.size, n_segment, usable)
     k = len(features) + 1
     total = np.zeros((bins.stop - bins.start, k, k), np.complex128)
+    fourth = np.zeros((bins.stop - bins.start, k - 1))
     batch = max(1, _BATCH // (k * n_segment))
     for first in range(0, starts.size, batch):
         some = starts[first : first + batch]
@@ -61,16 +68,20 @@ def cross_spectra(
             frames -= frames.mean(axis=1, keepdims=True)
             z[:, :, row] = fft.rfft(frames * window)[:, bins].T
         total += np.conj(z.transpose(0, 2, 1)) @ z
-    return total / max(starts.size, 1), max(1.0, 0.5 * HANN_AVERAGES * starts.size)
+        fourth += np.sum((z[:, :, :-1].real ** 2 + z[:, :, :-1].imag ** 2) ** 2, axis=1)
+    n, averages = max(starts.size, 1), max(1.0, 0.5 * HANN_AVERAGES * starts.size)
+    second = np.einsum("faa->fa", total).real[:, :-1] ** 2
+    gaussian = np.divide(2.0 * second, n * fourth, out=np.ones_like(fourth), where=fourth > 0)
+    return total / n, averages, averages * np.minimum(gaussian, 1.0)
 
 
-def choose(spectra: np.ndarray, averages: float, delta_f: float, allowed: np.ndarray) -> np.ndarray:
+def choose(spectra: np.ndarray, averages: float | np.ndarray, delta_f: float, allowed: np.ndarray) -> np.ndarray:
     """Features used at each frequency, (n_bins, k) bool.
 
     Parameters
     ----------
     spectra : (n_bins, k + 1, k + 1) from `cross_spectra`
-    averages : float, K
+    averages : float or (n_bins, k), K
     delta_f : float, Hz
     allowed : (n_bins,) bool
         frequencies in some band
@@ -84,6 +95,7 @@ def choose(spectra: np.ndarray, averages: float, delta_f: float, allowed: np.nda
     needed = max(STAY, 1.0 + 3.0 / np.sqrt(max(1.0, 0.5 * width)))
     used = np.zeros((n_bins, k), bool)
     scale = np.einsum("faa->fa", spectra).real
+    audible = allowed[:, None] & (scale[:, :k] > FAINT * np.max(scale[:, :k], axis=0, where=allowed[:, None], initial=0.0))
     for _ in range(k):
         own = np.einsum("faa->fa", rest).real
         # Nothing is left of a feature that others span already.
@@ -92,7 +104,7 @@ def choose(spectra: np.ndarray, averages: float, delta_f: float, allowed: np.nda
             coherence = np.where(alive, np.abs(rest[:, :k, k]) ** 2 / (own[:, :k] * own[:, k:]), 0.0)
         excess = averages * np.minimum(coherence, 1.0)
         smooth = np.stack([np.convolve(excess[:, j], kernel, "same") / weight for j in range(k)], axis=1)
-        good = (smooth > needed) & ~used & allowed[:, None] & alive
+        good = (smooth > needed) & ~used & audible & alive
         gain = np.sum(np.where(good, averages * -np.log1p(-np.minimum(coherence, 1 - 1e-12)) - 1.0, 0.0), axis=0)
         gain[used.any(axis=0)] = -np.inf
         best = int(np.argmax(gain))

@@ -24,10 +24,12 @@ ANGLES = ("tilt_1", "tilt_2", "phi_12", "phi_jl")
 
 
 def require_magnitudes(a_1: Any, a_2: Any) -> None:
-    """Raise DomainError for spin magnitudes below 0."""
+    """Raise DomainError for spin magnitudes below 0 or above 1."""
     for name, value in (("a_1", a_1), ("a_2", a_2)):
         if np.min(value, initial=0.0) < 0:
             raise DomainError(f"{name} is {np.min(value):g}: a magnitude is not negative, give a tilt beyond pi / 2 instead")
+        if np.max(value, initial=0.0) > 1:
+            raise DomainError(f"{name} is {np.max(value):g}: no black hole spins faster than 1")
 
 
 def binaries(mass_1: Any, mass_2: Any, a_1: Any, a_2: Any, *angles: Any) -> Binaries:

@@ -232,7 +232,7 @@ def test_by_onnx_runtime_it_is_the_same_cleaner(held_out: MockData, cleaner: Wit
 
 def test_a_channel_whose_light_scatters_twice_is_the_same_by_onnx_runtime(cleaner: WitnessCleaner, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    features = (Feature("sine", ("a",), 3.0), Feature("cosine", ("a",), 7.0), Feature("product", ("a", "b")))
+    features = (Feature("sine", ("a",), 3.0, 0.4), Feature("cosine", ("a",), 7.0), Feature("product", ("a", "b")))
     taps = 1e-22 * rng.normal(size=(1, len(features), 33))
     plan = Filter(("a", "b"), features, np.ones(1), taps, np.array([10.0, 10.0]), 256.0, "scattering")
     exported = load_witness_onnx(export_witness_onnx(WitnessCleaner(cleaner.card, plan), tmp_path / "scattering.onnx"))
@@ -451,7 +451,7 @@ def bad_type(strain, witnesses):
         (bad_rate, "sampled at 256 Hz.*--rate 512"),
         (bad_span, "read the whole span"),
         (bad_gap, "'TILT' is a gap for 67%"),
-        (bad_short, r"7.8125 s of data are too short .* takes 18.0 s: read more, and twice that"),
+        (bad_short, r"7.8125 s of data are too short .* takes 20.0 s: read more, and twice that"),
         (bad_type, "give a gwpy TimeSeries"),
     ],
 )

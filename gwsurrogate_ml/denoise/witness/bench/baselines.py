@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gwsurrogate_ml.denoise.witness.channels import align, require_alive
-from gwsurrogate_ml.denoise.witness.features import Feature, candidates, evaluate
+from gwsurrogate_ml.denoise.witness.features import Feature, candidates, evaluate, slow_channels
 from gwsurrogate_ml.denoise.witness.fitting import banded
 from gwsurrogate_ml.denoise.witness.stream import Filter
 from gwsurrogate_ml.kernels import fft
@@ -57,7 +57,7 @@ def _fit(
     data = align(strain, witnesses)
     require_alive(data)
     rate, none = data.sampling_frequency, np.ones(1)
-    tried, _ = candidates(data.channels, {}, data.strain, rate, band)
+    tried = candidates(data.channels, slow_channels(data.channels, rate))
     features: list[Feature] = [feature for feature in tried if feature.kind in kinds]
     x = evaluate(features, data.channels, none)
     x /= (scale := x.std(axis=1, keepdims=True))
