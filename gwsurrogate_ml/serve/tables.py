@@ -58,11 +58,15 @@ def named(model: str, tensors: Sequence[Tensor], inputs: Mapping[str, np.ndarray
 def _table(tensor: Tensor, found: dict[str, np.ndarray]) -> np.ndarray:
     """The rows (n, columns) of `tensor`, whose columns are taken out of `found`."""
     if missing := [name for name in tensor.columns if name not in found]:
-        raise RequestError(400, f"the table lacks {', '.join(missing)}: the columns of {tensor.name!r} are {', '.join(tensor.columns)}")
+        raise RequestError(
+            400, f"the table lacks {', '.join(missing)}: the columns of {tensor.name!r} are {', '.join(tensor.columns)}"
+        )
     columns = {name: vector(found.pop(name)) for name in tensor.columns}
     for name, column in columns.items():
         if column.ndim != 1 or column.dtype.kind not in "fiu":
-            raise RequestError(400, f"column {name!r} is {datatype_of(column)} of shape {list(column.shape)}: give numbers, one a row")
+            raise RequestError(
+                400, f"column {name!r} is {datatype_of(column)} of shape {list(column.shape)}: give numbers, one a row"
+            )
     if len({len(column) for column in columns.values()}) > 1:
         lengths = ", ".join(f"{name} {len(column)}" for name, column in columns.items())
         raise RequestError(400, f"the columns of {tensor.name!r} have different lengths ({lengths}): give one value a row in each")
