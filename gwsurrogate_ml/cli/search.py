@@ -19,8 +19,8 @@ def search(
         Path | None,
         typer.Option(
             "--bank",
-            help="A bank instead of one that is placed: bank.hdf5 of an earlier search, pycbc's HDF5, or LIGO_LW XML. Masses, spins, "
-            "match and --bank-psd are its own.",
+            help="A bank in place of one that is placed: bank.hdf5 of an earlier search, pycbc's HDF5 or LIGO_LW XML. Masses, "
+            "spins, match and --bank-psd are its own.",
         ),
     ] = None,
     mass_min: Annotated[float, typer.Option("--mass-min", help="Lightest component in Msun (detector frame).")] = 16.0,
@@ -29,9 +29,7 @@ def search(
     chi_max: Annotated[float, typer.Option("--chi-max", help="Largest aligned spin.")] = 0.7,
     min_match: Annotated[float, typer.Option("--min-match", help="Smallest match of a binary with the bank.")] = 0.97,
     psd: Annotated[str, typer.Option("--bank-psd", help="Noise curve under which the bank is placed.")] = "aLIGO",
-    f_min: Annotated[
-        float | None, typer.Option("--f-min", help="Lower end of the band in Hz; default 20, or the bank's own.")
-    ] = None,
+    f_min: Annotated[float | None, typer.Option("--f-min", help="Lower end of the band in Hz (20, or the bank's own).")] = None,
     f_max: Annotated[float, typer.Option("--f-max", help="Upper end of the band in Hz.")] = 1024.0,
     threshold: Annotated[float, typer.Option("--threshold", help="Smallest SNR of a trigger.")] = 4.0,
     slide_step: Annotated[float, typer.Option("--slide-step", help="Time slides are multiples of it, in s.")] = 0.2,

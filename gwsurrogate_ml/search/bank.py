@@ -206,9 +206,9 @@ class TemplateBank:
         if (light := np.flatnonzero(total < smallest)).size:
             i = light[np.argmin((total - smallest)[light])]
             raise DomainError(
-                f"{light.size} of {len(self)} templates are too light for {model.name} from {self.config.f_min:g} Hz on, such as number "
-                f"{i} ({m_1[i]:g} + {m_2[i]:g} Msun; the smallest total mass there is {smallest[i]:.1f}): take them out of the bank, or "
-                f"raise --f-min to {self.config.f_min * (smallest / total).max():.1f}"
+                f"{light.size} of {len(self)} templates are too light for {model.name} from {self.config.f_min:g} Hz on, such as "
+                f"number {i} ({m_1[i]:g} + {m_2[i]:g} Msun; the smallest total mass there is {smallest[i]:.1f}): take them out of "
+                f"the bank, or raise --f-min to {self.config.f_min * (smallest / total).max():.1f}"
             )
 
 

@@ -56,8 +56,8 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     columns, attributes = _read_xml(path) if is_xml(path) else _read_hdf5(path)
     if missing := [name for name in ("mass1", "mass2") if name not in columns]:
         raise DataError(
-            f"{path} is no template bank (it has no {' and '.join(missing)}): give the masses of both bodies, in solar masses and the "
-            "detector frame, under these names"
+            f"{path} is no template bank (it has no {' and '.join(missing)}): give the masses of both bodies, in solar masses and "
+            "the detector frame, under these names"
         )
     return columns, attributes
 

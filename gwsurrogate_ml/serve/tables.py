@@ -36,7 +36,8 @@ def named(model: str, tensors: Sequence[Tensor], inputs: Mapping[str, np.ndarray
     Raises
     ------
     RequestError
-        400 for columns that are missing, of different lengths or no numbers, and for an array without a name where a model needs several
+        400 for columns that are missing, of different lengths or no numbers, and for an array without a name where a model
+        needs several
     """
     found = dict(inputs)
     needed = [tensor.name for tensor in tensors if not tensor.optional]

@@ -36,6 +36,14 @@ def analyze(
         typer.Option("--strain", help="DETECTOR=FILE (GWOSC or gwpy HDF5, GWF, text with times); once a detector."),
     ] = None,
     gps: Annotated[float | None, typer.Option("--gps", help="GPS time of the event in s; with --strain.")] = None,
+    alert: Annotated[
+        Path | None,
+        typer.Option(
+            "--alert",
+            help="FILE.json: a public alert (IGWN, format 1.x), in place of --gps: its time, its chirp mass for --from-scratch "
+            "where no --prior gives one, and its sky map, beside which the report puts this analysis.",
+        ),
+    ] = None,
     events: Annotated[
         Path | None,
         typer.Option("--events", help="CSV file of many events: columns name, gps, and a strain file a detector (H1, L1)."),
@@ -106,6 +114,7 @@ def analyze(
 
     The same command again goes on where a killed one was. Of many events each gets a folder, and --cluster shares them out.
     """
+    from gwsurrogate_ml.cli.analyze.alerts import require_alert
     from gwsurrogate_ml.cli.analyze.events import Event, analyse_event, claim, read_table
     from gwsurrogate_ml.cli.analyze.pipeline import announce
     from gwsurrogate_ml.cli.analyze.settings import Settings
@@ -117,6 +126,12 @@ def analyze(
     files = {name: Path(path) for name, path in sorted(parse_detectors("--strain", strain or []).items())}
     if not names and not files and events is None:
         raise ConfigError("nothing to analyse: give an event name, or --strain H1=FILE --strain L1=FILE --gps T")
+    announced = require_alert(alert, files, gps) if alert is not None else None
+    if announced is not None:
+        gps = announced.gps
+        if from_scratch and not any(word.startswith("chirp_mass=") or word.endswith(".prior") for word in prior or []):
+            low, high = announced.chirp_mass()
+            prior = [f"chirp_mass={low:.4g},{high:.4g}", *(prior or [])]
     if files and gps is None:
         raise ConfigError("--strain needs --gps: the event's GPS time in s")
     if not files and gps is not None:
@@ -173,7 +188,7 @@ def analyze(
         return
     if cluster is not None:
         raise ConfigError("--cluster shares out many events: give several names, or --events FILE")
-    one = Event(names[0]) if names else Event("", gps, files)
+    one = Event(names[0]) if names else Event(announced.superevent_id if announced else "", gps, files, alert)
     folder = out or Path("out") / (one.name or f"GPS{gps:.0f}")
     with ProgressReport() as progress:
         summary = analyse_event(one, settings, folder, progress, pdf=pdf)

@@ -41,11 +41,13 @@ class Event:
         of gwosc.org's where there are no files; else a title, or empty
     gps : float or None, s
     files : mapping from detector to path; empty: strain from gwosc.org
+    alert : path of the public alert that gave the time, and beside which the result is put
     """
 
     name: str = ""
     gps: float | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
+    alert: Path | None = None
 
     def words(self) -> list[str]:
         """The event as words after ``gwsml analyze``.
@@ -58,7 +60,7 @@ class Event:
         if not self.files:
             return [self.name]
         named = [word for detector, path in self.files.items() for word in ("--strain", f"{detector}={path}")]
-        return [*named, "--gps", repr(self.gps)]
+        return [*named, *(["--alert", str(self.alert)] if self.alert else ["--gps", repr(self.gps)])]
 
 
 def claim(name: str, taken: set[str], where: str) -> None:
@@ -166,7 +168,18 @@ def analyse_event(event: Event, settings: Settings, folder: Path, progress: Prog
             data = StrainData.from_files(files, gps, name=event.name)
         public = all("LOSC" in path.name or "GWOSC" in path.name for path in files.values())
         note = GWOSC_NOTE if public else ""
-        summary = run_into(output, data, settings, command, progress, files=files, acknowledgement=note, checkpoint=steps, pdf=pdf)
+        summary = run_into(
+            output,
+            data,
+            settings,
+            command,
+            progress,
+            files=files,
+            acknowledgement=note,
+            checkpoint=steps,
+            pdf=pdf,
+            alert=event.alert,
+        )
     return summary
 
 

@@ -12,12 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gwsurrogate_ml.cli.analyze.alerts import ALERT_SKY_MAP
 from gwsurrogate_ml.cli.analyze.report import CARDS, DESCRIPTIONS, Report, interval, read_psd_segments, render
 from gwsurrogate_ml.cli.analyze.settings import Settings
 from gwsurrogate_ml.cli.console import ProgressReport, complain, echo_json, stdout
 from gwsurrogate_ml.cli.options import options_named, parse_waveform_error
 from gwsurrogate_ml.cli.output import Output, plain, write_json
 from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.inference.result.alert import read_alert
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.result.result import Result
@@ -105,7 +107,7 @@ def analyse(
     sky = None
     if skymap.available():
         with progress.stage("sky map"):
-            sky = result.skymap(seed=settings.seed)
+            sky = result.skymap(distances=True, seed=settings.seed)
     return Run(data, segment, gps, result, model, filtered, sky, truths or {})
 
 
@@ -260,6 +262,7 @@ def run_into(
     acknowledgement: str = "",
     checkpoint: Path | None = None,
     pdf: bool = False,
+    alert: Path | None = None,
 ) -> dict[str, Any]:
     """Analyse `data` and write everything into the folder of `output`.
 
@@ -281,6 +284,8 @@ def run_into(
         folder that keeps what is done until the output is whole
     pdf : bool
         print the report, too; where the browser fails, a warning says so
+    alert : Path, optional
+        of a public alert: the summary and the report put it beside the result, its sky map goes into the folder
 
     Returns
     -------
@@ -290,8 +295,11 @@ def run_into(
     from gwsurrogate_ml.cli.analyze.figures import FIGURES, pictures
     from gwsurrogate_ml.inference.result.flags import largest_share
 
+    announced = None if alert is None else read_alert(alert)  # before the work
     run = analyse(data, settings, progress, truths, checkpoint)
     summary = summarise(run)
+    if announced is not None:
+        summary["alert"] = announced.beside(run.sky)
     versions = package_versions(*PACKAGES)
     # Files inside the output folder are named relative to it: the folder still has its temporary name.
     shown = {name: path.name if path.parent == output.path else str(path) for name, path in (files or {}).items()}
@@ -316,6 +324,10 @@ def run_into(
     run.result.to_bilby().save_to_file(filename=str(output.path / "result.json"), overwrite=True)
     if run.sky is not None:
         run.sky.save(output.path / SKY_MAP)
+    if announced is not None:
+        output.config["alert"] = {"file": str(alert), "sha256": sha256(alert)}
+        if announced.sky is not None:
+            announced.sky.save(output.path / ALERT_SKY_MAP)
     # After the results, which a figure that cannot be drawn must not cost.
     drawn = []
     for done, picture in enumerate(pictures(run), start=1):
@@ -382,6 +394,11 @@ def announce(folder: Path, summary: Mapping[str, Any], as_json: bool) -> None:
     if centre != given:
         console.print(f"time: the prior on arrival time is centred on {centre:.1f}, {centre - given:+.2f} s from the time given")
     console.print(f"sky area: {summary['sky']['area_50']:,.0f} deg² (50 %), {summary['sky']['area_90']:,.0f} deg² (90 %)")
+    if theirs := summary.get("alert", {}).get("sky"):
+        console.print(
+            f"alert's sky map: {theirs['area_90']:,.0f} deg² (90 %), in which {100 * theirs['in_region_90']:.0f} % of this map's "
+            f"probability lies; {100 * theirs['overlap']:.0f} % in common"
+        )
     console.print(
         f"{run['n_draws']} draws, sample efficiency {100 * run['sample_efficiency']:.1f} %, "
         f"Pareto k {run['pareto_k']:.2f}, log Bayes factor {run['log_bayes_factor']:.1f}"
@@ -396,6 +413,7 @@ def announce(folder: Path, summary: Mapping[str, Any], as_json: bool) -> None:
         "result.json",
         "config.json",
         *([SKY_MAP] if summary["sky"]["file"] else []),
+        *([ALERT_SKY_MAP] if (folder / ALERT_SKY_MAP).exists() else []),
     ]
     console.print(f"wrote {folder}: {', '.join(written)} and figures", soft_wrap=True)
     if not summary["sky"]["file"]:
