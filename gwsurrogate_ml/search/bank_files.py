@@ -29,7 +29,7 @@ ZERO = {
 }
 """What must be zero where a bank has it."""
 END = 0.65
-"""Times the total mass, a frequency above all ringdowns: 0.13 for each m, up to 5."""
+"""Times the total mass, a frequency above all ringdowns: 0.13 for each m, up to 5; readers take `f_final` for the template's end."""
 KNOWN = (*NAMES, *ZERO, "f_lower")
 
 
@@ -185,7 +185,7 @@ def write_ligolw(path: Path, parameters: np.ndarray, f_min: float) -> None:
         row.mass1, row.mass2, row.spin1z, row.spin2z, row.alpha6 = m_1, m_2, chi_1, chi_2, f_min
         row.mtotal, row.eta = m_1 + m_2, m_1 * m_2 / (m_1 + m_2) ** 2
         row.mchirp = float(chirp_mass_from_components(m_1, m_2))
-        row.f_final = END / ((m_1 + m_2) * MTSUN_SI)  # where pycbc cuts templates off: left at zero, all of them
+        row.f_final = END / ((m_1 + m_2) * MTSUN_SI)
         table.append(row)
     process.set_end_time_now()
     with whole_file(path) as temporary:
