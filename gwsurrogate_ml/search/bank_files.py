@@ -29,7 +29,7 @@ ZERO = {
 }
 """What must be zero where a bank has it."""
 END = 0.65
-"""Times the total mass, a frequency above all ringdowns: 0.13 for each m, up to 5; readers take `f_final` for the template's end."""
+"""Times the total mass, a frequency above all ringdowns: 0.13 for each m, up to 5; `f_final` is read as the template's end."""
 KNOWN = (*NAMES, *ZERO, "f_lower")
 
 
