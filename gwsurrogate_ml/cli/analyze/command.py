@@ -124,9 +124,9 @@ def analyze(
     if sum((bool(names), bool(strain), events is not None)) > 1:
         raise ConfigError("give event names, or --strain and --gps, or --events FILE: only one of these")
     files = {name: Path(path) for name, path in sorted(parse_detectors("--strain", strain or []).items())}
+    announced = require_alert(alert, files, gps) if alert is not None else None
     if not names and not files and events is None:
         raise ConfigError("nothing to analyse: give an event name, or --strain H1=FILE --strain L1=FILE --gps T")
-    announced = require_alert(alert, files, gps) if alert is not None else None
     if announced is not None:
         gps = announced.gps
         if from_scratch and not any(word.startswith("chirp_mass=") or word.endswith(".prior") for word in prior or []):

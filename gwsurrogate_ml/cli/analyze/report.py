@@ -254,13 +254,12 @@ def _diagnostics(report: Report, peaks: Sequence[tuple[str, Any]]) -> list[tuple
     return rows
 
 
-def _alert(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def _alert(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Rows of what this analysis and the alert say of the same; none without an alert."""
     if not (alert := summary.get("alert")):
         return []
-    rows = [
-        ("detectors", " ".join(name for name in summary["matched_filter"] if name != "network_snr"), " ".join(alert["detectors"]))
-    ]
+    named = " ".join(name for name in summary["matched_filter"] if name != "network_snr")
+    rows: list[tuple[str, ...]] = [("detectors", named, " ".join(alert["detectors"]))]
     rows.append(("time [GPS s]", f"{summary['posterior']['geocent_time']['median']:.3f}", f"{alert['gps']:.3f}"))
     if alert["chirp_mass_source"]:
         low, high = alert["chirp_mass_source"]
