@@ -1,7 +1,7 @@
 """Requests and responses of the KServe v2 inference protocol: JSON, with the binary tensor extension.
 
 A body is JSON, or JSON of `Inference-Header-Content-Length` bytes followed by the raw little-endian tensors one after the
-other, in the order of their entries. What is null is as good as left out. Sources: kserve.github.io, open inference protocol;
+other, in the order of their entries. Fields that are null are as good as left out, a model's parameters are not. Sources: kserve.github.io, open inference protocol;
 Triton's extension of it; MLServer's `content_type`, by which clients say how they encoded a tensor.
 """
 
@@ -225,10 +225,10 @@ def _mapping(value: Any, what: str) -> dict[str, Any]:
 
 
 def _parameters(owner: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """The parameters in a request, tensor or output, without those that are null."""
+    """The parameters in a request, tensor or output, without what is none of ours: headers, and a codec that is not set."""
     given = owner.get("parameters")
     found = _mapping({} if given is None else given, what)
-    return {name: value for name, value in found.items() if value is not None and name not in IGNORED}
+    return {name: value for name, value in found.items() if name not in IGNORED and (name, value) != (CODEC, None)}
 
 
 def _refuse_shared_memory(parameters: Mapping[str, Any], what: str) -> None:
