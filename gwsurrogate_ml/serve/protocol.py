@@ -1,8 +1,9 @@
 """Requests and responses of the KServe v2 inference protocol: JSON, with the binary tensor extension.
 
 A body is JSON, or JSON of `Inference-Header-Content-Length` bytes followed by the raw little-endian tensors one after the
-other, in the order of their entries. Fields that are null are as good as left out, a model's parameters are not. Sources: kserve.github.io, open inference protocol;
-Triton's extension of it; MLServer's `content_type`, by which clients say how they encoded a tensor.
+other, in the order of their entries. Fields that are null are as good as left out, a model's parameters are
+not. Sources: kserve.github.io, open inference protocol; Triton's extension of it; MLServer's `content_type`, by which clients
+say how they encoded a tensor.
 """
 
 from __future__ import annotations
