@@ -33,7 +33,8 @@ def search(
         Path | None,
         typer.Option(
             "--bank",
-            help="A bank.hdf5 of an earlier search: masses, spins, match, --bank-psd, --f-min and --seed are its own.",
+            help="A bank in place of one that is placed: bank.hdf5 of an earlier search, pycbc's HDF5 or LIGO_LW XML. Masses, "
+            "spins, match and --bank-psd are its own.",
         ),
     ] = None,
     mass_min: Annotated[float, typer.Option("--mass-min", help="Lightest component in Msun (detector frame).")] = 16.0,
@@ -42,7 +43,7 @@ def search(
     chi_max: Annotated[float, typer.Option("--chi-max", help="Largest aligned spin.")] = 0.7,
     min_match: Annotated[float, typer.Option("--min-match", help="Smallest match of a binary with the bank.")] = 0.97,
     psd: Annotated[str, typer.Option("--bank-psd", help="Noise curve under which the bank is placed.")] = "aLIGO",
-    f_min: Annotated[float, typer.Option("--f-min", help="Lower end of the band in Hz.")] = 20.0,
+    f_min: Annotated[float | None, typer.Option("--f-min", help="Lower end of the band in Hz (20, or the bank's own).")] = None,
     f_max: Annotated[float, typer.Option("--f-max", help="Upper end of the band in Hz.")] = 1024.0,
     threshold: Annotated[float, typer.Option("--threshold", help="Smallest SNR of a trigger.")] = 4.0,
     slide_step: Annotated[float, typer.Option("--slide-step", help="Time slides are multiples of it, in s.")] = 0.2,
@@ -76,16 +77,18 @@ def search(
     if len(files) != 2:
         raise ConfigError(f"--strain names {len(files)} detectors: coincidence and time slides need two")
     if bank is None:
-        wanted = BankConfig(mass_min, mass_max, q_max, chi_max, min_match, f_min, psd, seed=seed)
+        start = 20.0 if f_min is None else f_min
+        wanted = BankConfig(mass_min, mass_max, q_max, chi_max, min_match, start, psd, seed=seed)
     config = SearchConfig(f_max=f_max, threshold=threshold, slide_step=slide_step, n_jobs=jobs)
     if bank is None:
         given: dict[str, Any] = {"mass_min": mass_min, "mass_max": mass_max, "q_max": q_max, "chi_max": chi_max}
-        given |= {"min_match": min_match, "bank_psd": psd, "f_min": f_min}
+        given |= {"min_match": min_match, "bank_psd": psd, "f_min": start}
     else:
-        given = {"bank": bank}
+        given = {"bank": bank} | ({} if f_min is None else {"f_min": f_min})
     given |= {"f_max": f_max, "threshold": threshold, "slide_step": slide_step, "surrogate": surrogate}
     words = ["search", *strain_words(files), *how.words()]
     words += command_words(given | {"seed": seed, "out": out})
+    loaded = None if bank is None else TemplateBank.load(bank, f_min)
     with output_folder(out, {"command": "search"}) as output, ProgressReport() as progress:
         with progress.stage("reading the strain"):
             from gwsurrogate_ml.strain.detectors import require_known
@@ -98,8 +101,9 @@ def search(
 
         model = load_aligned(surrogate)
         checksum = str(model.info["weights_sha256"])
-        loaded = None if bank is None else TemplateBank.load(bank)
-        require_searchable(series, f_min if loaded is None else loaded.config.f_min, config)
+        if loaded is not None:
+            loaded.require_waveforms(model)
+        require_searchable(series, start if loaded is None else loaded.config.f_min, config)
         templates = loaded or cached(model, checksum, wanted, progress=progress)
         # Without a cluster no mapper: threads share the templates within this process.
         with nullcontext() if cluster is None else scale.cluster(cluster, workers) as mapper:
@@ -109,7 +113,8 @@ def search(
             result = run(series, templates, model, config, progress, share)
         result.meta.update({"surrogate": surrogate, "weights_sha256": checksum})
         result.save(output.path / "triggers.hdf5")
-        templates.save(output.path / "bank.hdf5")
+        templates.save(output.path / "bank.hdf5", approximant_of(surrogate))
+        templates.save(output.path / "bank.xml.gz")
         (output.path / "search.png").write_bytes(png(result.plot()))
         summary = result.summary() | {"bank": templates.info.get("coverage")}
         write_json(output.path / "summary.json", summary)
@@ -123,6 +128,22 @@ def search(
             }
         )
     _announce(summary, out, as_json)
+
+
+def approximant_of(surrogate: str) -> str:
+    """pycbc's name of a shipped surrogate; empty for others, which pycbc does not know.
+
+    Examples
+    --------
+    >>> approximant_of("nr22"), approximant_of("out/mine")
+    ('GWSML_NR22', '')
+    """
+    from importlib.metadata import entry_points
+
+    from gwsurrogate_ml.plugins.common import PREFIX
+
+    name = PREFIX + surrogate.upper()
+    return name if name in entry_points(group="pycbc.waveform.fd").names else ""
 
 
 def _announce(summary: dict, out: Path, as_json: bool) -> None:
@@ -149,4 +170,4 @@ def _announce(summary: dict, out: Path, as_json: bool) -> None:
         )
     if not summary["events"]:
         console.print("no coincidence")
-    console.print(f"wrote {out}: triggers.hdf5, bank.hdf5, search.png, summary.json, config.json", soft_wrap=True)
+    console.print(f"wrote {out}: triggers.hdf5, bank.hdf5, bank.xml.gz, search.png, summary.json, config.json", soft_wrap=True)

@@ -19,9 +19,9 @@ import numpy as np
 
 from gwsurrogate_ml.binaries import Binaries
 from gwsurrogate_ml.conventions import chirp_mass_from_components
-from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.files import whole_hdf5
+from gwsurrogate_ml.errors import ConfigError, DataError, DomainError
 from gwsurrogate_ml.kernels import fft
+from gwsurrogate_ml.search import bank_files
 from gwsurrogate_ml.strain.spectrum import load_psd
 from gwsurrogate_ml.waveform.model import Grid, WaveformModel
 
@@ -29,7 +29,8 @@ logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""1 had our names of the columns, 2 has pycbc's."""
 _RATE = 2048.0
 """Hz, of the waveforms while the bank is placed."""
 _F_MAX = 512.0
@@ -99,61 +100,116 @@ class BankConfig:
 
 
 @dataclass(frozen=True)
+class PlacedElsewhere:
+    """What is known of a bank that another program placed, or that begins elsewhere than it was placed for.
+
+    Attributes
+    ----------
+    f_min : float, Hz
+    mass_min : float, Msun
+        of both bodies of the equal-mass binary that is as light as the lightest template: of the same chirp mass
+    source : str, the file's name
+    """
+
+    f_min: float
+    mass_min: float
+    source: str
+
+
+@dataclass(frozen=True)
 class TemplateBank:
     """Binaries whose waveforms are the templates.
 
     Attributes
     ----------
     parameters : float64 (n, 4), mass_1 >= mass_2 (Msun, detector frame), chi_1, chi_2
-    config : BankConfig
+    config : BankConfig, or PlacedElsewhere
     info : dict, how it was made: proposals, and the matches of binaries drawn afterwards (`coverage`)
     """
 
     parameters: np.ndarray
-    config: BankConfig
+    config: BankConfig | PlacedElsewhere
     info: dict[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.parameters)
 
-    def save(self, path: Path) -> None:
-        """Write as HDF5, under a temporary name first."""
+    def save(self, path: Path, approximant: str = "") -> None:
+        """Write a bank that pycbc reads, whole or not at all: in its HDF5, or for a name .xml or .xml.gz in LIGO_LW.
+
+        Parameters
+        ----------
+        path : Path
+            LIGO_LW keeps neither `config` nor `info`, and pycbc reads its numbers in single precision
+        approximant : str
+            pycbc's name of the model, such as GWSML_NR22, which HDF5 files can hold
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_hdf5(path) as file:
-            file.attrs["format_version"] = FORMAT_VERSION
-            file.attrs["config"] = json.dumps(asdict(self.config))
-            file.attrs["info"] = json.dumps(self.info)
-            for name, column in zip(("mass_1", "mass_2", "chi_1", "chi_2"), self.parameters.T, strict=True):
-                file[name] = column
+        if bank_files.is_xml(path):
+            bank_files.write_ligolw(path, self.parameters, self.config.f_min)
+            return
+        ours = {"format_version": FORMAT_VERSION, "info": json.dumps(self.info)}
+        if isinstance(self.config, BankConfig):
+            ours["config"] = json.dumps(asdict(self.config))
+        bank_files.write_hdf5(path, self.parameters, self.config.f_min, approximant, ours)
 
     @classmethod
-    def load(cls, path: Path) -> TemplateBank:
-        """Read what `save` wrote.
+    def load(cls, path: Path, f_min: float | None = None) -> TemplateBank:
+        """Read a bank of this or another program, in pycbc's HDF5 or in LIGO_LW.
+
+        Parameters
+        ----------
+        path : Path
+        f_min : float, Hz, optional
+            where templates are to begin; where left out, where the bank says
 
         Raises
         ------
         DataError
-            if the file is missing, or no bank of this format
+            if the file is missing or no bank of aligned spins
+        ConfigError
+            if neither the bank nor `f_min` says where templates begin, or that is not below 512 Hz
         """
-        import h5py
-
+        columns, attributes = bank_files.read(path)
+        parameters = bank_files.binaries(columns, str(path))
+        config, info = None, {}
         try:
-            with h5py.File(path) as file:
-                if int(file.attrs["format_version"]) != FORMAT_VERSION:
-                    raise DataError(f"{path.name} has bank format {file.attrs['format_version']}: place the bank anew")
-                columns = [np.asarray(file[name], np.float64) for name in ("mass_1", "mass_2", "chi_1", "chi_2")]
-                config = BankConfig(**json.loads(file.attrs["config"]))
-                info = json.loads(file.attrs["info"])
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path} is no template bank ({error}): give a file that `gwsml search` wrote as bank.hdf5") from error
-        if len({column.shape for column in columns}) != 1 or columns[0].ndim != 1:
-            raise DataError(f"{path} holds columns of different lengths: place the bank anew")
-        parameters = np.column_stack(columns)
-        if not len(parameters) or not np.all(np.isfinite(parameters)):
-            raise DataError(f"{path} holds no templates, or values that are not finite: place the bank anew")
-        if not (parameters[:, 1] > 0).all() or (parameters[:, 0] < parameters[:, 1]).any():
-            raise DataError(f"{path} holds templates whose masses are not mass_1 >= mass_2 > 0: place the bank anew")
-        return cls(parameters, config, info)
+            if "format_version" in attributes:
+                if int(attributes["format_version"]) not in (1, FORMAT_VERSION):
+                    raise DataError(f"{path.name} has bank format {attributes['format_version']}: place the bank anew")
+                info = json.loads(attributes["info"])
+                if "config" in attributes:
+                    config = BankConfig(**json.loads(attributes["config"]))
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"{path} is no template bank ({error}): give a file that `gwsml search` or pycbc wrote") from error
+        if config is not None and f_min in (None, config.f_min):
+            return cls(parameters, config, info)
+        start = bank_files.lower_end(columns, f_min, str(path))
+        if not 0 < start < _F_MAX:
+            raise ConfigError(f"{path}: templates from {start:g} Hz: give --f-min above 0 and below {_F_MAX:g} Hz")
+        lightest = float(chirp_mass_from_components(parameters[:, 0], parameters[:, 1]).min())
+        return cls(parameters, PlacedElsewhere(start, lightest * 2**0.2, path.name), info)
+
+    def require_waveforms(self, model: WaveformModel) -> None:
+        """Raise unless `model` has a waveform for each template.
+
+        Raises
+        ------
+        DomainError
+            naming what lies outside its domain, or the lightest template that does
+        """
+        m_1, m_2, chi_1, chi_2 = self.parameters.T
+        total = m_1 + m_2
+        smallest, _ = model.total_mass_range(m_1 / m_2, chi_1, chi_2, self.config.f_min)
+        if (light := np.flatnonzero(total < smallest)).size:
+            i = light[np.argmin((total - smallest)[light])]
+            raise DomainError(
+                f"{light.size} of {len(self)} templates are too light for {model.name} from {self.config.f_min:g} Hz on, such as "
+                f"number {i} ({m_1[i]:g} + {m_2[i]:g} Msun; the smallest total mass there is {smallest[i]:.1f}): take them out of "
+                f"the bank, or raise --f-min to {self.config.f_min * (smallest / total).max():.1f}"
+            )
 
 
 class Matcher:
@@ -211,7 +267,7 @@ class Matcher:
         return np.minimum(np.sqrt(top), 1.0)
 
 
-def segment_duration(config: BankConfig) -> float:
+def segment_duration(config: BankConfig | PlacedElsewhere) -> float:
     """Seconds, a power of two, that hold the lightest binary's waveform from `f_min` on, by its Newtonian length.
 
     Examples

@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gwsurrogate_ml.arguments import finite
-from gwsurrogate_ml.serve.protocol import Parameter, RequestError
+from gwsurrogate_ml.serve.protocol import CODEC, Parameter, RequestError, datatype_of
+from gwsurrogate_ml.serve.tables import named, vector
 
-RESERVED = {"sequence_id", "sequence_start", "sequence_end", "priority", "timeout", "binary_data_output"}
+RESERVED = {"sequence_id", "sequence_start", "sequence_end", "priority", "timeout", "binary_data_output", CODEC}
 
 
 REQUIRED = math.nan
@@ -22,12 +23,16 @@ REQUIRED = math.nan
 
 @dataclass(frozen=True)
 class Tensor:
-    """Name, datatype and shape of an input or output; -1 stands for any size."""
+    """Name, datatype and shape of an input or output; -1 stands for any size.
+
+    `columns` names those of an input of two axes: it may come as a table instead, an input a column.
+    """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
     optional: bool = False
+    columns: tuple[str, ...] = ()
 
     def metadata(self) -> dict[str, Any]:
         """As the protocol lists it."""
@@ -116,6 +121,7 @@ class ServedModel:
             naming the parameter that is no finite number
         """
         known = {tensor.name: tensor for tensor in self.inputs}
+        inputs = named(self.name, self.inputs, inputs)
         for name in inputs:
             if name not in known:
                 raise RequestError(400, f"{self.name} has no input {name!r}: it takes {', '.join(known)}")
@@ -152,7 +158,9 @@ class ServedModel:
 
 
 def _fit(tensor: Tensor, array: np.ndarray) -> np.ndarray:
-    """`array` as the declared type: any real numbers where FP64 is declared."""
+    """`array` as the declared type: any real numbers where FP64 is declared, and a column for a vector."""
+    if len(tensor.shape) == 1:
+        array = vector(array)
     if array.ndim != len(tensor.shape) or any(n not in (-1, m) for n, m in zip(tensor.shape, array.shape, strict=True)):
         raise RequestError(
             400, f"input {tensor.name!r} has shape {list(array.shape)}: give {list(tensor.shape)}, -1 being any size"
@@ -161,4 +169,4 @@ def _fit(tensor: Tensor, array: np.ndarray) -> np.ndarray:
         return array.astype(np.float64)
     if tensor.datatype == "UINT8" and array.dtype == np.uint8:
         return array
-    raise RequestError(400, f"input {tensor.name!r} is {array.dtype}: give {tensor.datatype}")
+    raise RequestError(400, f"input {tensor.name!r} is {datatype_of(array)}: give {tensor.datatype}")

@@ -53,7 +53,10 @@ class PrecessingModes(ServedModel):
     def __init__(self, surrogate: PrecessingSurrogate) -> None:
         self.surrogate = surrogate
         self.name, self.version = surrogate.name, str(surrogate.info.get("version", "1"))
-        self.inputs = (Tensor("parameters", "FP64", (-1, len(MODE_COLUMNS))), Tensor("times", "FP64", (-1,)))
+        self.inputs = (
+            Tensor("parameters", "FP64", (-1, len(MODE_COLUMNS)), columns=MODE_COLUMNS),
+            Tensor("times", "FP64", (-1,)),
+        )
         self.outputs = (
             Tensor("modes", "FP64", (-1, len(SEEN), -1, 2)),
             Tensor("lm", "INT64", (len(SEEN), 2)),
@@ -98,7 +101,7 @@ class PrecessingPolarizations(ServedModel):
         self.surrogate = surrogate
         self.name = f"{surrogate.name}-polarizations"
         self.version = str(surrogate.info.get("version", "1"))
-        self.inputs = (Tensor("parameters", "FP64", (-1, len(BINARY_COLUMNS))),)
+        self.inputs = (Tensor("parameters", "FP64", (-1, len(BINARY_COLUMNS)), columns=BINARY_COLUMNS),)
         self.outputs = (
             Tensor("h_plus", "FP64", (-1, -1)),
             Tensor("h_cross", "FP64", (-1, -1)),

@@ -1,7 +1,9 @@
 """Requests and responses of the KServe v2 inference protocol: JSON, with the binary tensor extension.
 
 A body is JSON, or JSON of `Inference-Header-Content-Length` bytes followed by the raw little-endian tensors one after the
-other, in the order of their entries. Source: kserve.github.io, open inference protocol, and Triton's extension of it.
+other, in the order of their entries. Fields that are null are as good as left out, a model's parameters are
+not. Sources: kserve.github.io, open inference protocol; Triton's extension of it; MLServer's `content_type`, by which clients
+say how they encoded a tensor.
 """
 
 from __future__ import annotations
@@ -26,6 +28,10 @@ ELEMENTS: dict[str, set[type]] = {"b": {bool}, "i": {int}, "u": {int}, "f": {int
 MOST_AXES = 8
 HEADER_LENGTH = "Inference-Header-Content-Length"
 Parameter = str | bool | int | float
+CODEC = "content_type"
+"""MLServer's parameter of requests and tensors: "np", "pd", "str" and others."""
+IGNORED = ("headers",)
+"""Parameters that servers before ours may add for themselves."""
 
 
 class RequestError(Exception):
@@ -47,6 +53,8 @@ class Request:
     outputs : mapping from the name of a wanted output to whether it is wanted in binary; empty: all
     id : str, comes back with the response
     binary : bool, default for outputs
+    codecs : bool
+        whether MLServer's codecs wrote the request, and are to read the answer
     """
 
     inputs: Mapping[str, np.ndarray]
@@ -54,6 +62,7 @@ class Request:
     outputs: Mapping[str, bool] = field(default_factory=dict)
     id: str = ""
     binary: bool = False
+    codecs: bool = False
 
 
 def whole(text: str) -> int | None:
@@ -123,17 +132,21 @@ def decode(body: bytes, header_length: str | None = None) -> Request:
         raise RequestError(400, f"the request is not JSON ({str(error)[:100]})") from error
     if not isinstance(head, dict) or not isinstance(head.get("inputs"), list):
         raise RequestError(400, 'the request lacks "inputs": a list of tensors')
-    parameters = _mapping(head.get("parameters", {}), "parameters")
+    parameters = _parameters(head, "parameters")
     for name, value in parameters.items():
         if not isinstance(value, Parameter):
             raise RequestError(400, f"parameter {name!r} is {_said(value)}: give a number or a word")
+    codecs = CODEC in parameters
     raw, inputs = memoryview(body)[length:], {}
     for entry in head["inputs"]:
         tensor = _mapping(entry, "a tensor of inputs")
         name, shape, datatype = _header(tensor)
         if name in inputs:
             raise RequestError(400, f"input {name!r} comes twice")
-        size = _mapping(tensor.get("parameters", {}), f"parameters of {name!r}").get("binary_data_size")
+        given = _parameters(tensor, f"parameters of {name!r}")
+        _refuse_shared_memory(given, f"input {name!r}")
+        codecs = codecs or CODEC in given
+        size = given.get("binary_data_size")
         if size is None:
             inputs[name] = _from_json(name, shape, datatype, tensor.get("data"))
         else:
@@ -144,11 +157,16 @@ def decode(body: bytes, header_length: str | None = None) -> Request:
         raise RequestError(400, f"{len(raw)} bytes follow the last tensor: check binary_data_size")
     binary = parameters.get("binary_data_output") is True
     outputs = {}
-    for entry in _sequence(head.get("outputs", []), "outputs"):
+    for entry in _sequence(head.get("outputs") or [], "outputs"):
         wanted = _mapping(entry, "an entry of outputs")
-        given = _mapping(wanted.get("parameters", {}), "parameters of an output")
-        outputs[_text(wanted.get("name"), "the name of an output")] = given.get("binary_data", binary) is True
-    return Request(inputs, parameters, outputs, _text(head.get("id") or "", "id"), binary)
+        name = _text(wanted.get("name"), "the name of an output")
+        given = _parameters(wanted, "parameters of an output")
+        _refuse_shared_memory(given, f"output {name!r}")
+        if given.get("classification"):
+            raise RequestError(400, f"output {name!r}: there are no classes here, leave classification out")
+        codecs = codecs or CODEC in given
+        outputs[name] = given.get("binary_data", binary) is True
+    return Request(inputs, parameters, outputs, _text(head.get("id") or "", "id"), binary, codecs)
 
 
 def encode(model: str, version: str, request: Request, outputs: Mapping[str, np.ndarray]) -> tuple[list[bytes], dict[str, str]]:
@@ -168,6 +186,8 @@ def encode(model: str, version: str, request: Request, outputs: Mapping[str, np.
             blobs.append(blob)
         else:
             entry["data"] = _to_json(array)
+            if request.codecs:
+                entry["parameters"] = {CODEC: "str" if entry["datatype"] == "BYTES" else "np"}
         entries.append(entry)
     head: dict[str, Any] = {"model_name": model, "model_version": version, "outputs": entries}
     if request.id:
@@ -203,6 +223,18 @@ def _mapping(value: Any, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RequestError(400, f"{what} is not a JSON object")
     return value
+
+
+def _parameters(owner: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """The parameters in a request, tensor or output, without what is none of ours: headers, and a codec that is not set."""
+    given = owner.get("parameters")
+    found = _mapping({} if given is None else given, what)
+    return {name: value for name, value in found.items() if name not in IGNORED and (name, value) != (CODEC, None)}
+
+
+def _refuse_shared_memory(parameters: Mapping[str, Any], what: str) -> None:
+    if "shared_memory_region" in parameters:
+        raise RequestError(400, f"{what} is in shared memory, which this service does not read: send the data")
 
 
 def _sequence(value: Any, what: str) -> Sequence[Any]:

@@ -94,10 +94,14 @@ def build(service: Service) -> FastAPI:
         version = package_versions()["gwsurrogate-ml"]
         return {"name": "gwsurrogate_ml", "version": version, "extensions": EXTENSIONS}
 
+    # KServe's own client reads the bodies, Triton's the status alone.
     @app.get("/v2/health/live")
+    async def _live() -> dict[str, bool]:
+        return {"live": True}
+
     @app.get("/v2/health/ready")
-    async def _healthy() -> Response:
-        return Response()
+    async def _server_ready() -> dict[str, bool]:
+        return {"ready": True}
 
     @app.post("/v2/repository/index")
     async def _index() -> list[dict[str, str]]:
@@ -117,9 +121,8 @@ def build(service: Service) -> FastAPI:
 
     @app.get("/v2/models/{name}/ready")
     @app.get("/v2/models/{name}/versions/{version}/ready")
-    async def _ready(name: str, version: str | None = None) -> Response:
-        service.model(name, version)
-        return Response()
+    async def _ready(name: str, version: str | None = None) -> dict[str, Any]:
+        return {"name": service.model(name, version).name, "ready": True}
 
     @app.post("/v2/models/{name}/infer")
     @app.post("/v2/models/{name}/versions/{version}/infer")

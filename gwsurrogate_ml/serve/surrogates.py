@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS, MOST_VALUES = 256, 2**20
 """Binaries, and numbers of their modes, that are worked on between two looks at the clock."""
+MODE_COLUMNS = ("q", "chi1", "chi2")
 BINARY_COLUMNS = ("mass_1", "mass_2", "chi_1", "chi_2", "luminosity_distance", "theta_jn", "phase")
 
 
@@ -35,7 +36,7 @@ class SurrogateModes(ServedModel):
         self.surrogate = surrogate
         self.name, self.version = str(surrogate.info["name"]), str(surrogate.info.get("version", "1"))
         n = len(surrogate.modes)
-        self.inputs = (Tensor("parameters", "FP64", (-1, 3)), Tensor("times", "FP64", (-1,)))
+        self.inputs = (Tensor("parameters", "FP64", (-1, 3), columns=MODE_COLUMNS), Tensor("times", "FP64", (-1,)))
         self.outputs = (
             Tensor("modes", "FP64", (-1, n, -1, 2)),
             Tensor("lm", "INT64", (n, 2)),
@@ -59,7 +60,7 @@ class SurrogateModes(ServedModel):
         ranges = self.surrogate.info["ranges"]
         inside = [
             (column >= ranges[name]["min"]) & (column <= ranges[name]["max"])
-            for name, column in zip(("q", "chi1", "chi2"), parameters.T, strict=True)
+            for name, column in zip(MODE_COLUMNS, parameters.T, strict=True)
         ]
         return {
             "modes": modes,
@@ -86,7 +87,7 @@ class SurrogatePolarizations(ServedModel):
         self.surrogate = surrogate
         self.name = f"{surrogate.info['name']}-polarizations"
         self.version = str(surrogate.info.get("version", "1"))
-        self.inputs = (Tensor("parameters", "FP64", (-1, len(BINARY_COLUMNS))),)
+        self.inputs = (Tensor("parameters", "FP64", (-1, len(BINARY_COLUMNS)), columns=BINARY_COLUMNS),)
         self.outputs = (
             Tensor("h_plus", "FP64", (-1, -1)),
             Tensor("h_cross", "FP64", (-1, -1)),

@@ -273,10 +273,10 @@ def bank(room: Room, **changes: Any) -> Any:
 
 for name, changes, error, said in (
     ("another format", {"format_version": 9}, DataError, ("format 9", "anew")),
-    ("a column missing", {"mass_1": None}, DataError, ("no template bank",)),
-    ("a column too short", {"mass_1": np.ones(2)}, DataError, ("bank.hdf5",)),
-    ("a column that is NaN", {"mass_1": np.full(3, NAN)}, DataError, ("finite", "anew")),
-    ("masses that are negative", {"mass_2": np.full(3, -1.0)}, DataError, ("mass",)),
+    ("a column missing", {"mass1": None}, DataError, ("no mass1", "give the masses")),
+    ("a column too short", {"mass1": np.ones(2)}, DataError, ("bank.hdf5",)),
+    ("a column that is NaN", {"mass1": np.full(3, NAN)}, DataError, ("finite", "anew")),
+    ("masses that are negative", {"mass2": np.full(3, -1.0)}, DataError, ("mass",)),
     ("settings that are no JSON", {"config": "{"}, DataError, ("no template bank",)),
     ("settings of another program", {"config": '{"a": 1}'}, DataError, ("no template bank",)),
 ):

@@ -43,6 +43,14 @@ def analyze(
     channel: Channel = None,
     sampling_frequency: SamplingFrequency = None,
     start_time: StartTime = None,
+    alert: Annotated[
+        Path | None,
+        typer.Option(
+            "--alert",
+            help="FILE.json: a public alert (IGWN, format 1.x), in place of --gps: its time, its chirp mass for --from-scratch "
+            "where no --prior gives one, and its sky map, beside which the report puts this analysis.",
+        ),
+    ] = None,
     events: Annotated[
         Path | None,
         typer.Option("--events", help="CSV file of many events: columns name, gps, and strain files a detector (H1, L1), a;b."),
@@ -129,6 +137,7 @@ def analyze(
 
     The same command again goes on where a killed one was. Of many events each gets a folder, and --cluster shares them out.
     """
+    from gwsurrogate_ml.cli.analyze.alerts import require_alert
     from gwsurrogate_ml.cli.analyze.events import Event, analyse_event, claim, read_table
     from gwsurrogate_ml.cli.analyze.pipeline import announce
     from gwsurrogate_ml.cli.analyze.settings import Settings
@@ -140,8 +149,14 @@ def analyze(
         raise ConfigError("give event names, or --strain and --gps, or --events FILE: only one of these")
     files = parse_strain(strain or [])
     how = reading(channel, sampling_frequency, start_time, list(files) or None)
+    announced = require_alert(alert, files, gps) if alert is not None else None
     if not names and not files and events is None:
         raise ConfigError("nothing to analyse: give an event name, or --strain H1=FILE --strain L1=FILE --gps T")
+    if announced is not None:
+        gps = repr(announced.gps)
+        if from_scratch and not any(word.startswith("chirp_mass=") or word.endswith(".prior") for word in prior or []):
+            low, high = announced.chirp_mass()
+            prior = [f"chirp_mass={low:.4g},{high:.4g}", *(prior or [])]
     if files and gps is None:
         raise ConfigError("--strain needs --gps: the event's GPS time in s")
     if names and how != PLAIN:
@@ -211,7 +226,7 @@ def analyze(
         return
     if cluster is not None:
         raise ConfigError("--cluster shares out many events: give several names, or --events FILE")
-    one = Event(names[0]) if names else Event("", at, files, how)
+    one = Event(names[0]) if names else Event(announced.superevent_id if announced else "", at, files, how, alert)
     folder = out or Path("out") / (one.name or f"GPS{at:.0f}")
     with ProgressReport() as progress:
         summary = analyse_event(one, settings, folder, progress, pdf=pdf)

@@ -44,12 +44,14 @@ class Event:
     files : mapping from detector to its paths; empty: strain from gwosc.org
     how : Reading
         what the files do not say themselves
+    alert : path of the public alert that gave the time, and beside which the result is put
     """
 
     name: str = ""
     gps: float | None = None
     files: Files = field(default_factory=dict)
     how: Reading = PLAIN
+    alert: Path | None = None
 
     def words(self) -> list[str]:
         """The event as words after ``gwsml analyze``.
@@ -61,7 +63,8 @@ class Event:
         """
         if not self.files:
             return [self.name]
-        return [*strain_words(self.files), "--gps", repr(self.gps), *self.how.words()]
+        when = ["--alert", str(self.alert)] if self.alert else ["--gps", repr(self.gps)]
+        return [*strain_words(self.files), *when, *self.how.words()]
 
 
 def claim(name: str, taken: set[str], where: str) -> None:
@@ -188,7 +191,18 @@ def analyse_event(event: Event, settings: Settings, folder: Path, progress: Prog
             )
         public = all("LOSC" in path.name or "GWOSC" in path.name for paths in files.values() for path in paths)
         note = GWOSC_NOTE if public else ""
-        summary = run_into(output, data, settings, command, progress, files=files, acknowledgement=note, checkpoint=steps, pdf=pdf)
+        summary = run_into(
+            output,
+            data,
+            settings,
+            command,
+            progress,
+            files=files,
+            acknowledgement=note,
+            checkpoint=steps,
+            pdf=pdf,
+            alert=event.alert,
+        )
     return summary
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gwsurrogate_ml.cli.analyze.alerts import ALERT_SKY_MAP
 from gwsurrogate_ml.cli.analyze.report import CARDS, DESCRIPTIONS, Report, interval, read_psd_segments, render
 from gwsurrogate_ml.cli.analyze.settings import Settings
 from gwsurrogate_ml.cli.console import ProgressReport, complain, echo_json, stdout
@@ -18,6 +19,7 @@ from gwsurrogate_ml.cli.options import options_named, parse_glitch, parse_wavefo
 from gwsurrogate_ml.cli.output import Output, plain, write_json
 from gwsurrogate_ml.cli.strain_files import Files, record
 from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.inference.result.alert import read_alert
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.analysis.any_event import Analysis
@@ -110,7 +112,7 @@ def analyse(
     sky = None
     if skymap.available():
         with progress.stage("sky map"):
-            sky = result.skymap(seed=settings.seed)
+            sky = result.skymap(distances=True, seed=settings.seed)
     return Run(data, segment, gps, result, model, analysis.choice, filtered, sky, truths or {})
 
 
@@ -267,6 +269,7 @@ def run_into(
     acknowledgement: str = "",
     checkpoint: Path | None = None,
     pdf: bool = False,
+    alert: Path | None = None,
 ) -> dict[str, Any]:
     """Analyse `data` and write everything into the folder of `output`.
 
@@ -288,18 +291,23 @@ def run_into(
         folder that keeps what is done until the output is whole
     pdf : bool
         print the report, too; where the browser fails, a warning says so
+    alert : Path, optional
+        of a public alert: the summary and the report put it beside the result, its sky map goes into the folder
 
     Returns
     -------
     dict, the content of summary.json
     """
-    from gwsurrogate_ml.artifacts import package_versions
+    from gwsurrogate_ml.artifacts import package_versions, sha256
     from gwsurrogate_ml.cli.analyze.figures import FIGURES, pictures
     from gwsurrogate_ml.inference.result.flags import largest_share
     from gwsurrogate_ml.strain.spectrum_given import given_psd
 
+    announced = None if alert is None else read_alert(alert)  # before the work
     run = analyse(data, settings, progress, truths, checkpoint)
     summary = summarise(run)
+    if announced is not None:
+        summary["alert"] = announced.beside(run.sky)
     versions = package_versions(*PACKAGES)
     # Files inside the output folder are named relative to it: the folder still has its temporary name.
     shown = {
@@ -329,6 +337,10 @@ def run_into(
         run.result.to_bilby().save_to_file(filename=str(output.path / "result.json"), overwrite=True)
         if run.sky is not None:
             run.sky.save(output.path / SKY_MAP)
+        if announced is not None:
+            output.config["alert"] = {"file": str(alert), "sha256": sha256(alert)}
+            if announced.sky is not None:
+                announced.sky.save(output.path / ALERT_SKY_MAP)
     # After the results, which a figure that cannot be drawn must not cost.
     drawn = []
     for done, picture in enumerate(pictures(run), start=1):
@@ -397,6 +409,11 @@ def announce(folder: Path, summary: Mapping[str, Any], as_json: bool) -> None:
     if centre != given:
         console.print(f"time: the prior on arrival time is centred on {centre:.1f}, {centre - given:+.2f} s from the time given")
     console.print(f"sky area: {summary['sky']['area_50']:,.0f} deg² (50 %), {summary['sky']['area_90']:,.0f} deg² (90 %)")
+    if theirs := summary.get("alert", {}).get("sky"):
+        console.print(
+            f"alert's sky map: {theirs['area_90']:,.0f} deg² (90 %), in which {100 * theirs['in_region_90']:.0f} % of this map's "
+            f"probability lies; {100 * theirs['overlap']:.0f} % in common"
+        )
     console.print(
         f"{run['n_draws']} draws, sample efficiency {100 * run['sample_efficiency']:.1f} %, "
         f"Pareto k {run['pareto_k']:.2f}, log Bayes factor {run['log_bayes_factor']:.1f}"
@@ -411,6 +428,7 @@ def announce(folder: Path, summary: Mapping[str, Any], as_json: bool) -> None:
         "result.json",
         "config.json",
         *([SKY_MAP] if summary["sky"]["file"] else []),
+        *([ALERT_SKY_MAP] if (folder / ALERT_SKY_MAP).exists() else []),
     ]
     console.print(f"wrote {folder}: {', '.join(written)} and figures", soft_wrap=True)
     if not summary["sky"]["file"]:

@@ -259,6 +259,27 @@ def _diagnostics(report: Report, peaks: Sequence[tuple[str, Any]]) -> list[tuple
     return rows
 
 
+def _alert(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Rows of what this analysis and the alert say of the same; none without an alert."""
+    if not (alert := summary.get("alert")):
+        return []
+    named = " ".join(name for name in summary["matched_filter"] if name != "network_snr")
+    rows: list[tuple[str, ...]] = [("detectors", named, " ".join(alert["detectors"]))]
+    rows.append(("time [GPS s]", f"{summary['posterior']['geocent_time']['median']:.3f}", f"{alert['gps']:.3f}"))
+    if alert["chirp_mass_source"]:
+        low, high = alert["chirp_mass_source"]
+        rows.append(("chirp mass, source [M☉]", interval(summary["posterior"]["chirp_mass_source"])[1], f"{low:g} to {high:g}"))
+    if theirs := alert["sky"]:
+        for level in (50, 90):
+            areas = (f"{sky[f'area_{level}']:,.0f}" for sky in (summary["sky"], theirs))
+            rows.append((f"area of the {level} % region [deg²]", *areas))
+        shown = (f"{d[0]:,.0f} ± {d[1]:,.0f}" if d else "none" for d in (theirs["own_distance"], theirs["distance"]))
+        rows.append(("distance [Mpc], mean and standard deviation", *shown))
+        rows.append(("probability in the alert's 90 % region", f"{100 * theirs['in_region_90']:.0f} %", "90 %"))
+        rows.append(("probability that both maps give to the same places", f"{100 * theirs['overlap']:.0f} %", ""))
+    return rows
+
+
 def _moved(time: Mapping[str, float] | None) -> str:
     """By how much the middle of the prior on arrival time was moved from the time given; nothing where it was not."""
     if time is None or time["centre"] == time["given"]:
@@ -283,4 +304,5 @@ def render(report: Report) -> str:
         parameters=_parameters(summary["posterior"], report.truths),
         peaks=peaks,
         diagnostics=_diagnostics(report, peaks),
+        alert=_alert(summary),
     )

@@ -293,7 +293,7 @@ class Result:
         Parameters
         ----------
         distances : bool
-            with the distance along every line of sight; takes several times as long
+            with the distance along every line of sight, as alerts have it
         seed : int
 
         Raises

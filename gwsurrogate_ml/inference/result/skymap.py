@@ -29,6 +29,8 @@ MAX_DRAWS = 2000
 """Draws that the density is estimated from: its cost grows with their square."""
 MAX_CLUSTERS, TRIALS = 12, 1
 FEWEST = 50
+NEAREST = 100
+"""One draw in so many is near a pixel, as far as its distances go."""
 SQUARE_DEGREES = (180.0 / np.pi) ** 2
 
 
@@ -58,12 +60,15 @@ class SkyMap:
 
     table: Table
 
+    def _density(self) -> np.ndarray:
+        return np.asarray(self.table["PROBDENSITY"], np.float64)
+
     def _ranked(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Pixels from the densest on: their order, and their cumulative probability and area (deg^2)."""
         from ligo.skymap import moc
 
         area = moc.uniq2pixarea(self.table["UNIQ"])
-        density = np.asarray(self.table["PROBDENSITY"], np.float64)
+        density = self._density()
         order = np.argsort(-density, kind="stable")
         return order, np.cumsum((density * area)[order]), np.cumsum(area[order]) * SQUARE_DEGREES
 
@@ -82,7 +87,7 @@ class SkyMap:
 
     def density(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
         """Probability per steradian at positions (rad), of the shape of `ra`."""
-        return np.asarray(self.table["PROBDENSITY"], np.float64)[self._pixels(ra, dec)]
+        return self._density()[self._pixels(ra, dec)]
 
     def credible_level(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
         """Probability of the region on whose edge each position (rad) lies: for true positions uniform from 0 to 1."""
@@ -94,15 +99,68 @@ class SkyMap:
     def _pixels(self, ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
         """Rows of the table that hold positions (rad)."""
         from astropy_healpix import lonlat_to_healpix
+
+        top = self._order()
+        radians = np.asarray(ra, np.float64), np.asarray(dec, np.float64)
+        return self._rows(_in_finest_pixels(lonlat_to_healpix, *radians, 1 << top), top)
+
+    def _order(self) -> int:
+        """That of the finest pixels."""
+        from ligo.skymap import moc
+
+        return int(moc.uniq2order(self.table["UNIQ"]).max())
+
+    def _firsts(self, top: int) -> np.ndarray:
+        """The first pixel of order `top`, nested, within each pixel."""
         from ligo.skymap import moc
 
         order, pixel = moc.uniq2nest(self.table["UNIQ"])
-        top = int(order.max())
-        first = pixel.astype(np.int64) << (2 * (top - order.astype(np.int64)))
+        return pixel.astype(np.int64) << (2 * (top - order.astype(np.int64)))
+
+    def _rows(self, pixels: np.ndarray, top: int) -> np.ndarray:
+        """Rows of the table that hold nested pixels of order `top`."""
+        first = self._firsts(top)
         by_first = np.argsort(first)
-        radians = np.asarray(ra, np.float64), np.asarray(dec, np.float64)
-        at = _in_finest_pixels(lonlat_to_healpix, *radians, 1 << top)
-        return by_first[np.searchsorted(first[by_first], at, side="right") - 1]
+        return by_first[np.searchsorted(first[by_first], pixels, side="right") - 1]
+
+    def _together(self, other: SkyMap) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The sky in cells that lie in one pixel of either map: both maps' rows, and the cells' areas (sr)."""
+        top = max(self._order(), other._order())
+        cells = np.union1d(self._firsts(top), other._firsts(top))
+        area = np.diff(np.append(cells, 12 << (2 * top))) * (np.pi / (3 << (2 * top)))
+        return self._rows(cells, top), other._rows(cells, top), area
+
+    @property
+    def distance(self) -> tuple[float, float] | None:
+        """Mean and standard deviation (Mpc) over all directions; None for a map without distances."""
+        if "distmean" in self.table.meta:
+            return float(self.table.meta["distmean"]), float(self.table.meta["diststd"])
+        if "DISTMU" not in self.table.colnames:
+            return None
+        from ligo.skymap import moc
+        from ligo.skymap.distance import parameters_to_marginal_moments
+
+        probability = self._density() * moc.uniq2pixarea(self.table["UNIQ"])
+        mean, scatter = parameters_to_marginal_moments(probability, self.table["DISTMU"], self.table["DISTSIGMA"])
+        return float(mean), float(scatter)
+
+    def overlap(self, other: SkyMap) -> tuple[float, float]:
+        """Probability that both maps give to the same places, from 0 to 1, and 4 pi times the integral of both densities.
+
+        The second is the overlap integral of multi-messenger searches (Ashton et al. 2018, arXiv:1712.05392): 1 for maps that do
+        not inform each other.
+        """
+        mine, theirs, area = self._together(other)
+        p, q = self._density()[mine], other._density()[theirs]
+        return float(np.sum(np.minimum(p, q) * area)), float(4 * np.pi * np.sum(p * q * area))
+
+    def probability_within(self, other: SkyMap, level: float) -> float:
+        """Probability that this map gives to the smallest region that holds `level` of another's."""
+        order, probability, _ = other._ranked()
+        chosen = np.zeros(order.size, bool)
+        chosen[order[: int(np.searchsorted(probability, level)) + 1]] = True
+        mine, theirs, area = self._together(other)
+        return float(np.sum(self._density()[mine] * area * chosen[theirs]))
 
     def on_grid(self, step: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Edges of cells of `step` degrees in ra (-pi to pi) and dec, and the probability (n_ra, n_dec) of each cell."""
@@ -141,13 +199,28 @@ class SkyMap:
         DataError
             if the file is none
         """
+        return cls.read(str(path), str(path))
+
+    @classmethod
+    def read(cls, source: str | io.BytesIO, name: str) -> SkyMap:
+        """As `load`, from a path or the bytes of a file, called `name` in messages."""
         require()
         from ligo.skymap.io import fits
 
         try:
-            return cls(fits.read_sky_map(str(path), moc=True))
-        except (OSError, KeyError, ValueError, TypeError) as error:
-            raise DataError(f"{path} is no sky map that ligo.skymap reads ({error})") from error
+            table = fits.read_sky_map(source, moc=True)
+            found = cls(table)
+            total, area = found._ranked()[1][-1], found._ranked()[2][-1] / SQUARE_DEGREES
+        except Exception as error:  # of astropy, as the damage is
+            raise DataError(f"{name} is no sky map that ligo.skymap reads ({error})") from error
+        density = found._density()
+        if not (density >= 0).all() or not abs(total - 1) < 0.01:
+            raise DataError(f"{name} is no sky map: its probability is {total:.3g} in all, or negative or no number somewhere")
+        if not abs(area / (4 * np.pi) - 1) < 1e-6:
+            raise DataError(
+                f"{name} is no whole sky map: its pixels cover {area / (4 * np.pi):.4g} of the sky, once each is needed"
+            )
+        return found
 
     def plot(self, truth: tuple[float, float] | None = None) -> Figure:
         """The map in Mollweide projection with its 50 % and 90 % regions: `plot.skymap`; `truth` is (ra, dec) in rad."""
@@ -179,7 +252,7 @@ def from_draws(
     ----------
     ra, dec : (n,) float64, rad
     luminosity_distance : (n,) float64, Mpc, optional
-        adds the distance along every line of sight; takes several times as long
+        adds the distance along every line of sight, from the mean and scatter of the nearest draws, all that are given
     max_draws : int
         of more draws, so many are chosen by chance
     seed : int
@@ -204,7 +277,7 @@ def from_draws(
     require()
     from astropy.time import Time
     from astropy.utils.misc import NumpyRNGContext
-    from ligo.skymap.kde import Clustered2DSkyKDE, Clustered2Plus1DSkyKDE
+    from ligo.skymap.kde import Clustered2DSkyKDE
 
     from gwsurrogate_ml.artifacts import package_versions
 
@@ -217,12 +290,15 @@ def from_draws(
     seed = whole(seed, "seed")
     if (different := len(np.unique(points[:, :2], axis=0))) < FEWEST:
         raise DataError(f"{different} different sky positions: a sky map needs {FEWEST}, draw more")
+    every = points
+    points = points[:, :2]
     if len(points) > max_draws:
         points = points[np.sort(np.random.default_rng(seed).choice(len(points), max_draws, replace=False))]
-    kind = Clustered2DSkyKDE if luminosity_distance is None else Clustered2Plus1DSkyKDE
     # numpy's global generator is the one the clustering draws from: it is set, and put back afterwards.
     with NumpyRNGContext(seed % 2**32), _quiet():
-        table = kind(points, max_k=MAX_CLUSTERS, trials=TRIALS).as_healpix()
+        table = Clustered2DSkyKDE(points, max_k=MAX_CLUSTERS, trials=TRIALS).as_healpix()
+    if luminosity_distance is not None:
+        _add_distances(table, *every.T)
     table.meta.update(
         {
             "creator": f"gwsurrogate_ml {package_versions()['gwsurrogate-ml']}",
@@ -232,6 +308,35 @@ def from_draws(
         }
     )
     return SkyMap(table)
+
+
+def _add_distances(table: Table, ra: np.ndarray, dec: np.ndarray, distance: np.ndarray) -> None:
+    """DISTMU, DISTSIGMA and DISTNORM of every pixel, whose distances have the mean and scatter of the draws nearest to its centre.
+
+    The form is that of Singer et al. 2016 (arXiv:1603.07333): r^2 times a Gaussian along each line of sight.
+    """
+    from astropy import units
+    from ligo.skymap import moc
+    from ligo.skymap.distance import moments_to_parameters
+    from scipy.spatial import cKDTree
+
+    theta, phi = moc.uniq2ang(table["UNIQ"])
+    tree = cKDTree(_directions(ra, dec))
+    k = int(np.clip(len(distance) // NEAREST, FEWEST, 10 * FEWEST))
+    _, nearest = tree.query(_directions(phi, 0.5 * np.pi - theta), k)
+    some = distance[nearest]
+    for name, values, unit in zip(
+        ("DISTMU", "DISTSIGMA", "DISTNORM"),
+        moments_to_parameters(some.mean(axis=1), some.std(axis=1)),
+        (units.Mpc, units.Mpc, units.Mpc**-2),
+        strict=True,
+    ):
+        table[name] = values * unit
+
+
+def _directions(ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
+    """Unit vectors (n, 3)."""
+    return np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
 
 
 def _moments(distance: np.ndarray) -> dict[str, float]:
