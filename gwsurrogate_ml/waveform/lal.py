@@ -53,10 +53,10 @@ def spins_in_orbit(binary: Binaries, theta_jn: float, f_ref: float, phase: float
     if binary.is_aligned:
         return theta_jn, s_1, s_2
     a_1, a_2 = (max(float(np.linalg.norm(s)), 1e-12) for s in (s_1, s_2))
-    tilts = (float(np.arccos(np.clip(s[2] / a, -1, 1))) for s, a in ((s_1, a_1), (s_2, a_2)))
+    tilt_1, tilt_2 = (float(np.arccos(np.clip(s[2] / a, -1, 1))) for s, a in ((s_1, a_1), (s_2, a_2)))
     phi_12 = float(np.arctan2(s_2[1], s_2[0]) - np.arctan2(s_1[1], s_1[0])) % (2 * np.pi)
-    masses = float(binary.mass_1[0]), float(binary.mass_2[0])
-    return spins_of_angles(*masses, a_1, a_2, *tilts, phi_12, float(binary.phi_jl[0]), theta_jn, f_ref, phase)
+    m_1, m_2 = float(binary.mass_1[0]), float(binary.mass_2[0])
+    return spins_of_angles(m_1, m_2, a_1, a_2, tilt_1, tilt_2, phi_12, float(binary.phi_jl[0]), theta_jn, f_ref, phase)
 
 
 def spins_of_angles(

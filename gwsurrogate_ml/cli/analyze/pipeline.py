@@ -337,7 +337,7 @@ def run_into(
         run.result.to_bilby().save_to_file(filename=str(output.path / "result.json"), overwrite=True)
         if run.sky is not None:
             run.sky.save(output.path / SKY_MAP)
-        if announced is not None:
+        if alert is not None and announced is not None:
             output.config["alert"] = {"file": str(alert), "sha256": sha256(alert)}
             if announced.sky is not None:
                 announced.sky.save(output.path / ALERT_SKY_MAP)

@@ -181,8 +181,10 @@ def from_scratch(data: StrainData, wanted: Wanted, found: Located | None, reason
 def _named(wanted: Wanted) -> Choice:
     """The estimator that is asked for."""
     config = settings_of(wanted.estimator)
-    where = (getattr(wanted, name) or getattr(config.segment, name) for name in ("duration", "f_min", "f_max"))
-    return Choice(wanted.estimator, config.surrogate, {}, *where, None, (f"the estimator {wanted.estimator}, as asked for",))
+    duration, f_min, f_max = (getattr(wanted, name) or getattr(config.segment, name) for name in ("duration", "f_min", "f_max"))
+    return Choice(
+        wanted.estimator, config.surrogate, {}, duration, f_min, f_max, None, (f"the estimator {wanted.estimator}, as asked for",)
+    )
 
 
 def _require_possible(data: StrainData, wanted: Wanted) -> None:

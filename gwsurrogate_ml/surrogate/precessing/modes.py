@@ -64,8 +64,8 @@ class PrecessingModes:
         artifacts.require(card, degree=dict, ranges=dict, beyond=dict, error=dict)
         self.info, self.aligned = card, aligned
         found = {key: np.array(value, dtype=np.float64, order="C") for key, value in tensors.items()}
-        monomials = [polynomials.monomials(*card["degree"][name]) for name in ("rates", "modes")]
-        tables.check(found, *monomials)
+        of_rates, of_modes = (polynomials.monomials(*card["degree"][name]) for name in ("rates", "modes"))
+        tables.check(found, of_rates, of_modes)
         known, times = found["nodes"], found["times"]
         self.t_min, self.t_join, self.t_max = aligned.t_min + 20.0, aligned.t_join + 20.0, float(known[-1])
         # Those from `t_join` on do not depend on how far back the aligned model's early inspiral reaches.
@@ -75,9 +75,8 @@ class PrecessingModes:
         self.n_long, self.n_early = len(long), len(early)
         self.nodes, self.times = np.concatenate([early, known]), np.concatenate([early, times])
         self.known = 0.5 - 0.5 * np.cos(np.pi * np.clip((self.nodes - known[0]) / JOIN, 0, 1))
-        self.tables = Tables(
-            found, *monomials, early, self.known, float(card["beyond"]["q_simulated"]), float(card["beyond"]["q_beyond"])
-        )
+        ends = (float(card["beyond"][name]) for name in ("q_simulated", "q_beyond"))
+        self.tables = Tables(found, of_rates, of_modes, early, self.known, *ends)
         self.known_modes = np.interp(self.times, self.nodes, self.known)
 
     def __call__(

@@ -207,9 +207,9 @@ class PhysicalWaveforms:
         ones = [model.one(float(binaries.mass_1[i] / binaries.mass_2[i]), *seen[i][1:], {}) for i in range(n)]
         q, chi1, chi2 = (np.array(column) for column in zip(*ones, strict=True))
         unit = total * MTSUN_SI
-        t_ref = many.reference_times(model, q, chi1, chi2, np.pi * grid.f_min * unit, f"f_ref = {grid.f_min:g}")
+        t_ref = [model.reference(*one, f_ref=grid.f_min, total_mass=float(m)) for one, m in zip(ones, total, strict=True)]
         spans = [
-            self._begin(float(t), grid.f_min, float(u), grid.duration - 1.01 * model.t_max * float(u), float(m), EARLY)
+            self._begin(t, grid.f_min, float(u), grid.duration - 1.01 * model.t_max * float(u), float(m), EARLY)
             for t, u, m in zip(t_ref, unit, total, strict=True)
         ]
         # A binary's phases side by side: they need the same nodes.
