@@ -8,6 +8,8 @@ import gwsurrogate_ml as gw
 from gwsurrogate_ml.denoise.witness.bench.mock import preset
 from tests.serve.material import RATE
 
+collect_ignore = ["mlserver_requests.py"]  # needs MLServer, which fits no environment of this package
+
 
 @pytest.fixture(scope="session")
 def cleaner() -> gw.WitnessCleaner:
