@@ -153,7 +153,7 @@ def test_gw150914_is_the_loudest_event_above_all_slides(data_dir, model, bank, t
     repeat = json.loads((tmp_path / "out" / "config.json").read_text())["repeat"]
     assert "--threshold 4.00000001" in repeat
     present = {path.name for path in (tmp_path / "out").iterdir()}
-    assert present == {"triggers.hdf5", "bank.hdf5", "search.png", "summary.json", "config.json"}
+    assert present == {"triggers.hdf5", "bank.hdf5", "bank.xml.gz", "search.png", "summary.json", "config.json"}
 
 
 def test_the_command_names_what_is_wrong(tmp_path):

@@ -117,7 +117,8 @@ def _analyzed(data: StrainData, wanted: Wanted, choice: Choice, options: dict[st
     if choice.estimator:
         estimator = load_estimator(choice.estimator)
         model = estimator.model
-        data = replace(data, series={name: data.series[name] for name in estimator.config.segment.detectors})
+        ordered = [*estimator.config.segment.detectors, *data.series]
+        data = replace(data, series={name: data.series[name] for name in ordered if name in data.series})
         data, segment = _segment(data, cut, model, estimator.prior, options["seed"], estimator.require_segment, centre)
         result = estimator.sample(segment, **options)
     else:

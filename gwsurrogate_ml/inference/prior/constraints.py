@@ -87,9 +87,9 @@ def log_density(priors: Mapping[str, Prior], table: Mapping[str, np.ndarray]) ->
     --------
     >>> from bilby.core.prior import Constraint, Uniform
     >>> priors = {"chirp_mass": Uniform(10, 20), "mass_ratio": Uniform(0.5, 1), "mass_2": Constraint(0, 12)}
-    >>> at = {"chirp_mass": np.array([12.0, 19.0]), "mass_ratio": np.array([0.8, 0.8])}
+    >>> at = {"chirp_mass": np.array([11.0, 19.0]), "mass_ratio": np.array([0.8, 0.8])}
     >>> np.exp(log_density(priors, at)).round(2).tolist()
-    [0.59, 0.0]
+    [0.91, 0.0]
     """
     found = constraints(priors, table)
     out = np.sum([priors[name].ln_prob(column) for name, column in table.items()], axis=0)

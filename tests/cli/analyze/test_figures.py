@@ -14,11 +14,15 @@ from gwsurrogate_ml.cli.analyze.pipeline import Run
 from gwsurrogate_ml.cli.analyze.settings import Settings
 from gwsurrogate_ml.cli.console import ProgressReport
 from gwsurrogate_ml.cli.demo import SIGNAL, true_parameters
+from gwsurrogate_ml.inference.analysis.any_event import Analysis
+from gwsurrogate_ml.inference.analysis.choice import Choice
 from gwsurrogate_ml.inference.result.result import Result
 from gwsurrogate_ml.strain.filtering import matched_filter
 from gwsurrogate_ml.strain.simulate import simulate
 from gwsurrogate_ml.strain.spectrum import load_psd
 from gwsurrogate_ml.waveform.lal import LalModel
+
+CHOICE = Choice("bbh-h1l1", "nr22", {}, 4.0, 20.0, 1024.0, None, ())
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +51,7 @@ def run() -> Run:
     # Noise for what estimates a spectrum from the data; the segment itself is noiseless, with a given one.
     noisy = type(data)({name: data.series[name] + noise.series[name].value for name in data.detectors}, data.gps)
     filtered = matched_filter(noisy, model, truths)
-    return Run(noisy, data.segment(psd="aLIGO"), noisy.gps, result, model, filtered, truths=truths)
+    return Run(noisy, data.segment(psd="aLIGO"), noisy.gps, result, model, CHOICE, filtered, truths=truths)
 
 
 @pytest.mark.slow
@@ -127,10 +131,10 @@ def test_the_noise_is_measured_for_the_segment_and_the_matched_filter_and_not_ag
         def with_remnant(self) -> Sampled:
             return self
 
-        def skymap(self, seed: int) -> None:
+        def skymap(self, **options: object) -> None:
             return None
 
-    monkeypatch.setattr(pipeline, "_sample", lambda data, *_: (data, data.segment(), Sampled(), model))
+    monkeypatch.setattr(pipeline, "_sample", lambda data, *_: Analysis(data, data.segment(), Sampled(), model, CHOICE))
     with ProgressReport() as progress:
         run = pipeline.analyse(data, Settings(), progress)
     FIGURES["whitened"][1](run), FIGURES["q_transform"][1](run)
