@@ -433,7 +433,8 @@ def test_the_report_says_what_was_drawn_from_what_and_how_heavy_the_tail_is(
     weighted = runs[0].result.weighted.assign(log_weight=np.log(np.r_[[250.0], np.ones(len(runs[0].result.weighted) - 1)]))
     meta = runs[0].result.meta | {"rounds": [{"efficiency": 0.103}] * rounds, "waveform": "nrhm"}
     result = replace(runs[0].result, meta=meta, pareto_k=1.05, sample_efficiency=0.735, weighted=weighted)
-    monkeypatch.setattr(pipeline, "analyse", lambda *_: replace(runs[0], result=result))
+    choice = replace(runs[0].choice, estimator="") if "--from-scratch" in options else runs[0].choice
+    monkeypatch.setattr(pipeline, "analyse", lambda *_: replace(runs[0], result=result, choice=choice))
     words = ["analyze", *strain_options(data_dir, 1126259446), "--gps", "1126259462.4", *options]
     done = invoke(*words, "--out", str(tmp_path / "out"))
     assert done.exit_code == 0, done.output
