@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries, TimeSeriesDict
 
 RUN = 32
-"""This many equal samples in a row mean a dead or saturated channel, whatever was seen in training."""
-SHORTEST_RUN = 4
-"""So many never occur by chance in a channel whose samples all differed in training: it is clipped or stuck."""
+"""This many equal samples in a row mean a dead or saturated channel, unless it is a slow one in whole counts."""
+SHORTEST_RUN, SLOW = 4, 10
+"""So many never occur by chance in a channel whose samples all differed in training: it is clipped or stuck. Of a channel in whole
+counts by how much a run is longer than nearly all others then, and by how much more often an end is taken than the value beside it."""
 
 
 @dataclass(frozen=True)
@@ -113,13 +114,43 @@ def require_alive(data: Aligned) -> None:
         good = values[finite]
         if good.max() == good.min():
             raise DataError(f"{name!r} is constant ({good[0]:g}): the channel is dead, leave it out")
-        # A saturated channel is flat at its extremes, but not otherwise.
-        stuck = flat(values, np.full(1, np.nan), np.zeros(1, np.int64))[0]
-        clipped = float(np.mean((good == good.max()) | (good == good.min())))
+        stuck = flat(values, np.full(1, np.nan), np.zeros(1, np.int64), longest_alive(values))[0]
+        clipped = share_clipped(good)
         if stuck.mean() > 0.01 or clipped > 0.01:
             raise DataError(
                 f"{name!r} is stuck or saturated for {max(stuck.mean(), clipped):.1%} of the time: use another span or channel"
             )
+
+
+def share_clipped(values: np.ndarray) -> float:
+    """Share of `values` (n,) at an end that is taken far more often than the value next to it: a channel in whole counts has none.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(size=10000)
+    >>> share_clipped(np.round(5 * x)), bool(share_clipped(np.clip(x, -1, 1)) > 0.3)
+    (0.0, True)
+    """
+    _, counts = np.unique(values, return_counts=True)
+    ends = ((counts[0], counts[1]), (counts[-1], counts[-2]))
+    return float(sum(end for end, beside in ends if end > SLOW * beside) / len(values))
+
+
+def runs(values: np.ndarray) -> np.ndarray:
+    """Lengths of the runs of equal samples in `values` (n,)."""
+    return np.diff(np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1], [True]])))
+
+
+def longest_alive(values: np.ndarray) -> int:
+    """Equal samples in a row from which a channel (n,) is dead: one in whole counts rests at its turning points for long, too.
+
+    Examples
+    --------
+    >>> t = np.arange(65536) / 256
+    >>> longest_alive(np.round(20 * np.sin(t))) > 256
+    True
+    """
+    return int(max(RUN, SLOW * np.quantile(runs(values), 0.95)))
 
 
 def stuck_after(values: np.ndarray) -> int:
@@ -133,8 +164,7 @@ def stuck_after(values: np.ndarray) -> int:
     >>> stuck_after(x), stuck_after(np.repeat(x, 8))
     (4, 16)
     """
-    changes = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1], [True]]))
-    return int(np.clip(2 * np.diff(changes).max(), SHORTEST_RUN, RUN))
+    return int(np.clip(2 * runs(values).max(), SHORTEST_RUN, longest_alive(values)))
 
 
 def flat(

@@ -13,7 +13,7 @@ import gwsurrogate_ml as gw
 from gwsurrogate_ml.denoise.witness.bench.ladder import injected, share_of_signal
 from gwsurrogate_ml.denoise.witness.bench.metrics import binary_power, matched_filter_snr, snr_gain
 from gwsurrogate_ml.denoise.witness.bench.mock import Mock, MockData, preset
-from gwsurrogate_ml.denoise.witness.channels import at_rate, read_channels
+from gwsurrogate_ml.denoise.witness.channels import Aligned, at_rate, read_channels, require_alive
 from gwsurrogate_ml.denoise.witness.cleaner import WitnessCleaner
 from gwsurrogate_ml.denoise.witness.crossfit import clean_own_span
 from gwsurrogate_ml.denoise.witness.features import Feature
@@ -418,6 +418,15 @@ def bad_saturated(strain, witnesses):
     series = witnesses["TILT"].copy()
     np.clip(series.value, -series.value.std(), series.value.std(), out=series.value)
     return strain, witnesses | {"TILT": series}
+
+
+def test_a_slow_channel_in_whole_counts_is_alive_and_one_that_stops_is_not() -> None:
+    t = np.arange(32 * 2048) / 256
+    motion = np.round(20 * np.sin(2 * np.pi * 0.15 * t) + 7 * np.sin(2 * np.pi * 0.21 * t))
+    require_alive(Aligned(np.cos(50 * t), {"STAGE": motion}, {"STAGE": "ct"}, 256.0, 0.0))
+    motion[5000:7000] = motion[5000]
+    with pytest.raises(DataError, match="'STAGE' is stuck"):
+        require_alive(Aligned(np.cos(50 * t), {"STAGE": motion}, {"STAGE": "ct"}, 256.0, 0.0))
 
 
 def bad_rate(strain, witnesses):

@@ -130,7 +130,7 @@ def test_files_bilby_and_curves_hold_the_nodes(result: Result, tmp_path) -> None
 
 def test_what_would_leave_the_errors_out_is_refused(result: Result, segment) -> None:
     for change in (lambda: result.with_higher_modes(segment), lambda: result.with_waveform(segment, "IMRPhenomXAS")):
-        with pytest.raises(ConfigError, match="calibration or waveform errors(, or a glitch,)? are integrated"):
+        with pytest.raises(ConfigError, match=r"calibration or waveform errors(, or a glitch,)? are integrated"):
             change()
     other = replace(result, meta={key: value for key, value in result.meta.items() if key != "nuisances"})
     with pytest.raises(ConfigError, match="differ in the calibration"):
