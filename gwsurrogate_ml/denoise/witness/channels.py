@@ -20,7 +20,7 @@ RUN = 32
 """This many equal samples in a row mean a dead or saturated channel, unless it is a slow one in whole counts."""
 SHORTEST_RUN, SLOW = 4, 10
 """So many never occur by chance in a channel whose samples all differed in training: it is clipped or stuck. Of a channel in whole
-counts by how much a run is longer than nearly all others then, and by how much more often an end is taken than the value beside it."""
+counts by how much a run is longer than nearly all others then, and by how much more often an end is taken than its neighbour."""
 
 
 @dataclass(frozen=True)
