@@ -200,15 +200,15 @@ def settings_of(estimator: str) -> EstimatorConfig:
     Raises
     ------
     ArtifactError
-        unknown name
+        unknown name, or that of another kind of model
 
     Examples
     --------
     >>> settings_of("bbh-h1l1").segment.detectors
     ('H1', 'L1')
     """
-    card = artifacts.resolve(estimator, "estimator") / "card.json"
-    return EstimatorConfig.model_validate(json.loads(card.read_text(encoding="utf-8"))["config"])
+    card, _ = artifacts.load(estimator, "estimator")
+    return EstimatorConfig.model_validate(card["config"])
 
 
 @cache
