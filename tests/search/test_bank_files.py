@@ -34,6 +34,8 @@ def bank() -> TemplateBank:
 
 
 @pytest.mark.parametrize("name", FILES)
+@pytest.mark.exchange("template banks", "HDF5", "PyCBC", "round trip")
+@pytest.mark.exchange("template banks", "LIGO_LW XML", "igwn-ligolw", "round trip")
 def test_our_banks_are_read_by_pycbc_and_come_back(bank: TemplateBank, tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     bank.save(path, "GWSML_NR22")
@@ -83,6 +85,7 @@ def pycbcs_file(path: Path, columns: dict[str, object], parameters: list[str] | 
     return path
 
 
+@pytest.mark.exchange("template banks", "HDF5", "PyCBC", "read")
 def test_pycbcs_banks_are_read(tmp_path: Path) -> None:
     table = WaveformArray(3, names=["mass1", "mass2", "spin1z", "spin2z"])
     table["mass1"], table["mass2"], table["spin1z"], table["spin2z"] = [20, 60, 40], [30, 40, 35], [0.1, 0.2, 0.3], [0.4, 0.5, 0.6]
@@ -216,6 +219,7 @@ def test_pycbcs_own_filter_of_our_bank_finds_gw150914(data_dir, bank: TemplateBa
 
 @pytest.mark.process
 @pytest.mark.slow
+@pytest.mark.exchange("template banks", "HDF5 and XML, by pycbc_inspiral", "PyCBC", "written")
 def test_pycbc_inspiral_finds_gw150914_with_our_bank(data_dir, bank: TemplateBank, tmp_path: Path) -> None:
     """The offline program itself, on both files of the bank."""
     from gwpy.timeseries import TimeSeries

@@ -63,6 +63,7 @@ def expected(times: np.ndarray = TIMES) -> np.ndarray:
     return np.stack([series.real, series.imag], axis=-1)[:, None]
 
 
+@pytest.mark.exchange("clients of the service", "KServe v2 JSON, numpy's codec", "MLServer 1.7.1, recorded", "read")
 def test_arrays_of_numpys_codec_are_answered_in_kind(url: str) -> None:
     assert [entry["shape"] for entry in REQUESTS["arrays"]["inputs"]] == [[2, 3], [4, 1]]  # a vector is a column there
     answer = ask(url, "nr22", REQUESTS["arrays"])
@@ -74,6 +75,7 @@ def test_arrays_of_numpys_codec_are_answered_in_kind(url: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["arrays of other types", "a table and an array"])
+@pytest.mark.exchange("clients of the service", "KServe v2 JSON, pandas' codec", "MLServer 1.7.1, recorded", "read")
 def test_other_types_and_tables_give_the_same_modes(url: str, name: str) -> None:
     times = TIMES if "table" in name else np.array([-100.0, 0.0])
     found = arrays(ask(url, "nr22", REQUESTS[name]))["modes"]
@@ -172,6 +174,7 @@ def test_health_says_so_in_its_body_too(url: str) -> None:
 
 @pytest.mark.process
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.exchange("clients of the service", "KServe v2 JSON", "curl, `serving.md`", "round trip")
 def test_the_documentations_call_of_curl_works(url: str, tmp_path: Path) -> None:
     (command,) = re.findall(r"```sh\n(curl .*?)```", SERVING.read_text(), flags=re.DOTALL)
     command = command.replace("127.0.0.1:8000", url.removeprefix("http://"))

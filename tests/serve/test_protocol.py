@@ -29,6 +29,7 @@ ARRAYS = {
 
 
 @pytest.mark.parametrize("datatype", ARRAYS)
+@pytest.mark.exchange("clients of the service", "KServe v2, binary tensors", "tritonclient", "round trip")
 def test_bodies_made_by_tritonclient_are_read_and_answers_read_by_it(datatype: str) -> None:
     from tritonclient.http import InferenceServerClient, InferInput, InferResult
 

@@ -38,6 +38,7 @@ def require_wider(prior: ComposedPrior) -> None:
         assert parts[name].maximum >= prior.target[name].maximum - 1e-9, name
 
 
+@pytest.mark.exchange("priors", "prior file", "bilby, `4s.prior`", "read")
 def test_a_file_of_a_real_analysis_is_taken_as_it_is(data_dir) -> None:
     path = data_dir(FILE)
     model = load_model("lal:IMRPhenomXPHM")

@@ -67,6 +67,7 @@ def alert(tmp_path: Path, sky: SkyMap | None = None, details: dict[str, Any] | N
     return path
 
 
+@pytest.mark.exchange("alerts and sky maps", "IGWN alert 1.x, JSON", "laid out after igwn-gwalert-schema 1.3", "read")
 def test_an_alert_is_read_whole(tmp_path: Path) -> None:
     found = read_alert(alert(tmp_path, cap(1.5, -1.0, 0.3)))
     assert (found.superevent_id, found.kind, found.pipeline) == ("S150914ab", "PRELIMINARY", "gstlal")
@@ -192,6 +193,7 @@ def test_distances_are_those_of_the_draws_along_each_line_of_sight(drawn: tuple[
 
 @pytest.mark.slow
 @pytest.mark.process
+@pytest.mark.exchange("alerts and sky maps", "multi-order FITS", "ligo.skymap", "written")
 def test_ligo_skymaps_programs_read_our_map(drawn: tuple[SkyMap, dict[str, np.ndarray]], tmp_path: Path) -> None:
     file = drawn[0].save(tmp_path / "sky.fits")
     bins = Path(sys.executable).parent

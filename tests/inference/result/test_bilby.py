@@ -79,6 +79,7 @@ def require_same_prior(found: BBHPriorDict, result: Result) -> None:
 
 
 @pytest.mark.parametrize("extension", EXTENSIONS)
+@pytest.mark.exchange("results", "JSON, HDF5, pickle", "bilby", "round trip")
 def test_all_formats_hold_the_same(result: Result, files: Path, extension: str) -> None:
     path = files / f"r.{extension}"
     found = read_in_result(str(path), result_class=CBCResult)
