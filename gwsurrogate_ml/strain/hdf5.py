@@ -48,7 +48,7 @@ def read_hdf5(
             return _datasets(file, path, detector, channel, rate, start, gps)
     except DataError:
         raise
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{detector}: cannot read {path.name}, it is truncated or no HDF5 file ({error}); download or copy it again"
         ) from error

@@ -121,7 +121,7 @@ def _by_detector(content: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     names = content.get("detector_names", content.get("detectors"))
     if names is None or names.dtype.kind not in "US":
         return content
-    letters = [word.decode() if isinstance(word, bytes) else str(word) for word in np.atleast_1d(names)]
+    letters = [word.decode(errors="replace") if isinstance(word, bytes) else str(word) for word in np.atleast_1d(names)]
     letters = list(letters[0]) if len(letters) == 1 and letters[0].isalpha() else letters
     detectors = [f"{word}1" if len(word) == 1 else word for word in letters]
     apart: dict[str, np.ndarray] = {}

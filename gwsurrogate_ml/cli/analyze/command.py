@@ -201,6 +201,10 @@ def analyze(
         )
     ranges = parse_prior(prior or [])
     psds = parse_detectors("--psd", psd or [])
+    if files and (stray := [name for name in psds if name not in files]):
+        raise ConfigError(
+            f"--psd {stray[0]}={psds[stray[0]]}: there is no --strain {stray[0]}=FILE: give it, or leave the spectrum out"
+        )
     settings = Settings(
         estimator or "",
         n_draws,
@@ -220,6 +224,8 @@ def analyze(
     if events is not None or len(names) > 1:
         from gwsurrogate_ml.cli.analyze.campaign import analyse_many
 
+        if any(time is not None for time in parse_glitch(glitch or []).values()):
+            raise ConfigError("--glitch DETECTOR=GPS is of one event: give DETECTOR alone, or one event")
         many = [Event(name) for name in names] or read_table(events or Path(), how)
         where = out or Path("out/events")
         analyse_many(many, settings, where, cluster=cluster, workers=workers, pdf=pdf, as_json=as_json)

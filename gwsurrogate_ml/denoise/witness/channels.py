@@ -114,7 +114,7 @@ def require_alive(data: Aligned) -> None:
         good = values[finite]
         if good.max() == good.min():
             raise DataError(f"{name!r} is constant ({good[0]:g}): the channel is dead, leave it out")
-        stuck = flat(values, np.full(1, np.nan), np.zeros(1, np.int64), longest_alive(values))[0]
+        stuck = flat(values, np.full(1, np.nan), np.zeros(1, np.int64), longest_alive(good))[0]
         clipped = share_clipped(good)
         if stuck.mean() > 0.01 or clipped > 0.01:
             raise DataError(
@@ -164,6 +164,7 @@ def stuck_after(values: np.ndarray) -> int:
     >>> stuck_after(x), stuck_after(np.repeat(x, 8))
     (4, 16)
     """
+    values = values[np.isfinite(values)]
     return int(np.clip(2 * runs(values).max(), SHORTEST_RUN, longest_alive(values)))
 
 

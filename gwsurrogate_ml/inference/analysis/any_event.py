@@ -14,6 +14,7 @@ from gwsurrogate_ml.inference.analysis.comoving import in_comoving_source_frame
 from gwsurrogate_ml.inference.analysis.estimator import load_estimator
 from gwsurrogate_ml.inference.analysis.filtered import without_filtered
 from gwsurrogate_ml.inference.analysis.from_scratch import require_event, sample_event
+from gwsurrogate_ml.inference.nuisances.glitch_prior import requested_glitches
 from gwsurrogate_ml.inference.prior.binary import of_file
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions
 from gwsurrogate_ml.strain.data import StrainData
@@ -89,7 +90,8 @@ def analyze(
     >>> analysis.choice.reasons[-1]                                                     # doctest: +SKIP
     'waveforms of nr22, 4 s, 20 to 1024 Hz'
     """
-    choice = choose(data, wanted)
+    glitch = options.get("glitch")
+    choice = choose(data, wanted, tuple(requested_glitches(glitch, data.detectors)) if glitch else ())
     said = 0
     for attempt in range(WIDENINGS + 1):
         for reason in choice.reasons[said:]:

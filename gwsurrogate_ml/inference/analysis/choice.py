@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -115,10 +115,13 @@ class Choice:
         low, high = self.prior["chirp_mass"]
         masses = (low / WIDEN, high) if abs(bound - low) < abs(bound - high) else (low, high * WIDEN)
         reasons = (*self.reasons, f"the prior on chirp mass was widened to {_masses(masses)}: {bound:.3g} cut the posterior off")
-        return _scratch(data, wanted, dict(self.prior) | {"chirp_mass": masses}, self.found, reasons)
+        fields = dict(self.prior) | {"chirp_mass": masses}
+        if self.found is not None and "luminosity_distance" not in wanted.prior:
+            fields["luminosity_distance"] = _distances(self.found, masses[1])
+        return _scratch(data, wanted, fields, self.found, reasons)
 
 
-def choose(data: StrainData, wanted: Wanted = Wanted()) -> Choice:
+def choose(data: StrainData, wanted: Wanted = Wanted(), spoiled: tuple[str, ...] = ()) -> Choice:
     """How to analyse the event in `data`.
 
     Parameters
@@ -126,6 +129,8 @@ def choose(data: StrainData, wanted: Wanted = Wanted()) -> Choice:
     data : StrainData
         of any detectors, sampled at any rate
     wanted : Wanted
+    spoiled : tuple of str
+        detectors with a glitch, which the search leaves out
 
     Raises
     ------
@@ -140,7 +145,8 @@ def choose(data: StrainData, wanted: Wanted = Wanted()) -> Choice:
         return _named(wanted)
     _require_possible(data, wanted)
     known = {"chirp_mass", "file"} & wanted.prior.keys()
-    found = None if known else locate(data, load_model(SURROGATE), wanted.psd, wanted.f_min or F_MIN)
+    heard = replace(data, series={name: series for name, series in data.series.items() if name not in spoiled})
+    found = None if known else locate(heard, load_model(SURROGATE), wanted.psd, wanted.f_min or F_MIN)
     reasons = [] if found is None else [_said(found)]
     if wanted.from_scratch or wanted.prior or wanted.surrogate:
         asked = "a prior" if wanted.prior else f"the waveform model {wanted.surrogate}" if wanted.surrogate else "it"
@@ -168,14 +174,19 @@ def from_scratch(data: StrainData, wanted: Wanted, found: Located | None, reason
     if found is not None:
         low, high = found.possible
         fields.setdefault("chirp_mass", (round(low / ROOM, 2), round(high * ROOM, 2)))
-        least = FAR * found.farthest * (high / found.chirp_mass) ** (5 / 6)
-        fields.setdefault("luminosity_distance", (10.0, next((d for d in DISTANCES if d > least), DISTANCES[-1])))
+        fields.setdefault("luminosity_distance", _distances(found, high))
     if "file" not in fields:
         fields.setdefault("luminosity_distance", (10.0, UNKNOWN))
     low, high = fields.get("chi", (-1.0, 1.0))
     if low == -high and "file" not in fields:
         fields.setdefault("spins", "isotropic")
     return _scratch(data, wanted, fields, found, reasons)
+
+
+def _distances(found: Located, high: float) -> tuple[float, float]:
+    """The prior's distances (Mpc), for chirp masses up to `high`."""
+    least = FAR * found.farthest * (high / found.chirp_mass) ** (5 / 6)
+    return 10.0, next((d for d in DISTANCES if d > least), DISTANCES[-1])
 
 
 def _named(wanted: Wanted) -> Choice:

@@ -14,6 +14,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,12 @@ class Alert:
         from astropy.cosmology import Planck15, z_at_value
 
         mean, scatter = distance
+        edges = (0.0, *self.chirp_mass_source, np.inf)
+        if not (all(a < b for a, b in pairwise(edges)) and np.isfinite([mean, scatter]).all() and mean > 0):
+            raise ConfigError(
+                f"the alert of {self.superevent_id} leaves the chirp mass open (source frame, {self.chirp_mass_source[0]:g} to "
+                f"{self.chirp_mass_source[1]:g}, at {mean:g} Mpc): give --prior chirp_mass=LOW,HIGH"
+            )
         (low, high), nearest = self.chirp_mass_source, max(mean - 2 * scatter, 0.1 * mean)
         near, far = (float(z_at_value(Planck15.luminosity_distance, d * units.Mpc).value) for d in (nearest, mean + 2 * scatter))
         return low * (1 + near), high * (1 + far)
@@ -138,7 +145,9 @@ def read_alert(path: str | Path) -> Alert:
             raise DataError(f"{path}: {key} is {content[key]!r}, format 1.x is read: give the alert in that format")
     if missing := [name for name in NEEDED if name not in content]:
         raise DataError(f"{path} is no alert: it lacks {', '.join(missing)}; give a JSON alert of GCN's topic igwn.gwalert")
-    name, kind = str(content["superevent_id"]), str(content["alert_type"]).upper().replace("_", "").replace(" ", "")
+    if not isinstance(content["superevent_id"], str) or not re.fullmatch(r"\w[\w.-]*", content["superevent_id"]):
+        raise DataError(f"{path}: superevent_id is {content['superevent_id']!r}: a name is needed, such as S150914a")
+    name, kind = content["superevent_id"], str(content["alert_type"]).upper().replace("_", "").replace(" ", "")
     if kind == RETRACTION:
         raise DataError(f"{path}: {name} was retracted, there is no event; to analyse it all the same, give an earlier alert")
     if kind not in KINDS:
@@ -180,11 +189,11 @@ def _gps(time: Any, path: Path) -> float:
 
     try:
         moment = datetime.fromisoformat(time)
-    except (ValueError, TypeError) as error:
+        return float(Time(moment if moment.tzinfo else moment.replace(tzinfo=UTC)).gps)
+    except (ValueError, TypeError, OverflowError) as error:
         raise DataError(
             f"{path}: the event's time is {time!r}: a time in ISO 8601 is needed, such as 2015-09-14T09:50:45.4Z"
         ) from error
-    return float(Time(moment if moment.tzinfo else moment.replace(tzinfo=UTC)).gps)
 
 
 def _sky(text: Any, where: str) -> SkyMap | None:

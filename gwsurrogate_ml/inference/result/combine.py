@@ -47,7 +47,7 @@ def combine(results: Sequence[Result], seed: int = 0) -> Result:
     # Weights are relative to a run's own normalisation: evidence = mean weight. Re-weighted results start from it.
     tables = []
     for result in results:
-        shift = result.log_evidence - (log_sum(result.log_weights) - np.log(result.n_draws))
+        shift = result.log_evidence - (log_sum(result.log_weights) - np.log(len(result.weighted)))
         tables.append(result.weighted.assign(log_weight=result.log_weights + shift - result.log_noise_evidence))
     weighted = pd.concat(tables, ignore_index=True)
     log_weights = weighted["log_weight"].to_numpy()

@@ -219,19 +219,6 @@ def test_an_estimator_that_is_named_needs_its_detectors(data_dir, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_a_detector_that_no_estimator_knows_is_analysed_from_scratch_and_it_is_said(data_dir, tmp_path: Path) -> None:
-    words = ["--gps", "1126259462.4", "--n-draws", "1000", "--out", str(tmp_path / "out")]
-    result = invoke("analyze", *strain_options(data_dir, 1126259446, "H"), *words)
-    assert result.exit_code == 0, result.output
-    assert "no estimator is trained for H1" in " ".join(result.stderr.split())
-    summary = read(tmp_path / "out" / "summary.json")
-    assert summary["choice"]["estimator"] == ""
-    mass = summary["posterior"]["chirp_mass"]
-    assert mass["lower_90"] < 31.0 < mass["upper_90"]
-    assert "no estimator is trained for H1" in (tmp_path / "out" / "report.html").read_text()
-
-
-@pytest.mark.slow
 def test_a_time_without_signal_is_refused(data_dir, tmp_path: Path) -> None:
     words = ["--gps", "1126259456.4", "--n-draws", DRAWS, "--out", str(tmp_path / "out")]
     result = invoke("analyze", *strain_options(data_dir, 1126259446), *words)
