@@ -80,7 +80,7 @@ class Regression:
     def _learned(cls, x: torch.Tensor, y: torch.Tensor, errors: torch.Tensor) -> torch.Tensor:
         """Scales of the largest marginal likelihood."""
         scales = torch.full((x.shape[1] + 1,), float(np.log(3.0)), dtype=torch.float64)
-        scales[-1] = float(np.log(max(float(y.std()), 1e-3)))
+        scales[-1] = float(np.log(max(float(y.std(correction=0)), 1e-3)))
         scales.requires_grad_(True)
         optimiser = torch.optim.Adam([scales], lr=0.1)
         for _ in range(_STEPS):

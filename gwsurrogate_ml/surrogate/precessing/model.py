@@ -213,9 +213,13 @@ class PrecessingSurrogate(WaveformModel):
         from gwpy.timeseries import TimeSeries
 
         spins = {"a_1": a_1, "a_2": a_2, "tilt_1": tilt_1, "tilt_2": tilt_2, "phi_12": phi_12, "phi_jl": phi_jl}
-        for name, value in (spins | {"theta_jn": theta_jn, "phase": phase, "luminosity_distance": luminosity_distance}).items():
-            finite(value, name)
-        series.require_magnitudes(a_1, a_2)
+        spins = {name: finite(value, name) for name, value in spins.items()}
+        theta_jn, phase, _ = (
+            finite(theta_jn, "theta_jn"),
+            finite(phase, "phase"),
+            finite(luminosity_distance, "luminosity_distance"),
+        )
+        series.require_magnitudes(spins["a_1"], spins["a_2"])
         f_ref = f_min if f_ref is None else f_ref
         for name, value in (("f_min", f_min), ("f_ref", f_ref), ("mass_1", mass_1), ("mass_2", mass_2)):
             positive(value, name)

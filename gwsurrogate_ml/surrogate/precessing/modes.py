@@ -18,7 +18,7 @@ import numpy as np
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.arguments import positive
 from gwsurrogate_ml.conventions import MTSUN_SI, require_q
-from gwsurrogate_ml.errors import ConfigError, DomainError
+from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError
 from gwsurrogate_ml.surrogate.aligned.compiled import Knots
 from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
 from gwsurrogate_ml.surrogate.aligned.uncertainty import ErrorEstimate
@@ -62,6 +62,13 @@ class PrecessingModes:
 
     def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray], aligned: AlignedModes) -> None:
         artifacts.require(card, degree=dict, ranges=dict, beyond=dict, error=dict)
+        for pair in (card["degree"].get(name) for name in ("rates", "modes")):
+            if (
+                not isinstance(pair, list | tuple)
+                or len(pair) != 2
+                or not all(type(k) is int and 0 <= k <= tables.MOST for k in pair)
+            ):
+                raise ArtifactError(f"a degree in the card is {pair!r}, no pair of whole numbers: restore the card of the weights")
         self.info, self.aligned = card, aligned
         found = {key: np.array(value, dtype=np.float64, order="C") for key, value in tensors.items()}
         of_rates, of_modes = (polynomials.monomials(*card["degree"][name]) for name in ("rates", "modes"))

@@ -12,6 +12,8 @@ from gwsurrogate_ml.surrogate.precessing import coorbital, dynamics, polynomials
 
 NAMES = frozenset({"nodes", "times", "rates", "modes", "rates_beyond", "modes_beyond"})
 """Of the tensors."""
+MOST = 8
+"""Highest degree of polynomials."""
 Pair = tuple[dynamics.Rates, coorbital.Pieces]
 
 
@@ -110,6 +112,7 @@ class Tables:
             rates, pieces = self.beyond if share else self.near
             return rates, [(1.0, pieces)]
         (rates, pieces), (other, others) = self.sets
-        if self._mixed[0] != q:
-            self._mixed = q, rates._replace(coefficients=(1 - share) * rates.coefficients + share * other.coefficients)
-        return self._mixed[1], [(1.0 - share, pieces), (share, others)]
+        mixed = self._mixed  # once: other threads mix, too
+        if mixed[0] != q:
+            self._mixed = mixed = q, rates._replace(coefficients=(1 - share) * rates.coefficients + share * other.coefficients)
+        return mixed[1], [(1.0 - share, pieces), (share, others)]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -21,10 +21,14 @@ from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, dynamics, p
 from gwsurrogate_ml.surrogate.precessing.evolved import Evolved
 from gwsurrogate_ml.surrogate.precessing.modes import SEEN, PrecessingModes
 from gwsurrogate_ml.surrogate.precessing.polynomials import Monomials
+from gwsurrogate_ml.surrogate.precessing.tables import MOST
 
 ALIGNED_BINARIES = 512
 ENOUGH = 2e-4
 """Of the modes' norm: what a piece may lose for fewer powers of the spins."""
+
+
+Degree = Annotated[int, Field(ge=1, le=MOST)]
 
 
 class PrecessingConfig(Strict):
@@ -37,8 +41,8 @@ class PrecessingConfig(Strict):
     beyond: Path = Field(description="folder written by `python -m data_prep seobnrv5phm`")
     beyond_validation: Path = Field(description="another such folder, with another seed")
     aligned_model: str = "nrhm"
-    degree_of_rates: tuple[int, int] = Field(default=(3, 6), description="of the polynomials, in the spins and in all")
-    degree_of_modes: tuple[int, int] = (3, 5)
+    degree_of_rates: tuple[Degree, Degree] = Field(default=(3, 6), description="of the polynomials, in the spins and in all")
+    degree_of_modes: tuple[Degree, Degree] = Field(default=(3, 5), description="the same of the modes")
     q_simulated: float = Field(default=2.0, gt=1, description="up to here simulations, from `q_beyond` on SEOBNRv5PHM")
     q_beyond: float = Field(default=2.5, gt=1)
     q_max: float = Field(default=6.0, gt=1)

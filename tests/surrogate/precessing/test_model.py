@@ -340,11 +340,16 @@ def test_spins_in_the_plane_are_refused_by_aligned_models() -> None:
 
 
 def test_weights_and_card_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
-    for change, word in (
+    changes = (
         ({"degree": {"rates": [3, 4], "modes": [3, 5]}}, "shape"),
+        ({"degree": {"rates": [3, 6], "modes": [3, 6]}}, "shape"),
+        ({"degree": {"rates": [3, 6]}}, "a degree in the card is None"),
+        ({"degree": {"rates": [-1, 6], "modes": [3, 5]}}, "a degree in the card"),
+        ({"degree": 4}, "degree"),
         ({"aligned_weights_sha256": "0"}, "another nrhm"),
-    ):
-        folder = tmp_path / word.split()[0]
+    )
+    for k, (change, word) in enumerate(changes):
+        folder = tmp_path / str(k)
         shutil.copytree(artifacts.SHIPPED / "nrphm", folder)
         card = json.loads((folder / "card.json").read_text()) | change
         (folder / "card.json").write_text(json.dumps(card))
