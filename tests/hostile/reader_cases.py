@@ -65,7 +65,7 @@ SPECTRA: list[tuple[str, str, Maker]] = [
     ("strain in place of a spectrum", "psd.hdf5", hdf5),
     ("GWOSC's strain in place of a spectrum", "psd.hdf5", gwosc),
     ("a template bank", "psd.hdf5", bank),
-    ("two unnamed spectra", "psd.hdf5", lambda p: spectrum(spectrum(p, name="a"), name="b")),
+    ("two unnamed spectra", "psd.hdf5", lambda p: spectrum(spectrum(p, name="a"), np.full(F.size, 4e-46), name="b")),
     ("a spectrum of NaN", "psd.hdf5", lambda p: spectrum(p, np.full(F.size, NAN))),
     ("a spectrum of zeros", "psd.hdf5", lambda p: spectrum(p, np.zeros(F.size))),
     ("a spectrum below zero", "psd.hdf5", lambda p: spectrum(p, np.full(F.size, -1e-46))),
