@@ -23,7 +23,7 @@ demo: $(VENV)/.installed  ## simulated H1+L1 data, shipped weights, a full repor
 INFERENCE := tests/inference tests/waveform tests/search
 test-fast: SELECT = -m "not slow and not process"
 test-fast: INFERENCE += tests/surrogate
-test-fast:  ## what takes below two seconds and starts no process: below two minutes on two cores
+test-fast:  ## what takes below two seconds and starts no process
 test:  ## all tests and doctests
 test test-fast: $(VENV)/.installed  # in two processes of one thread
 	$(MAKE) --jobs=2 SELECT='$(SELECT)' INFERENCE='$(INFERENCE)' $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) test-inference test-others

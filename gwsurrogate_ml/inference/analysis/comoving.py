@@ -15,11 +15,6 @@ def in_comoving_source_frame(result: Result, seed: int) -> Result:
     """The result under bilby's `UniformSourceFrame` (Planck15) in place of its prior on luminosity distance, on the same range.
 
     Efficiency and number of draws are of both steps together; what the first came to is in the meta data, under "drawn_from".
-
-    Examples
-    --------
-    >>> in_comoving_source_frame(sample_event(data, prior), seed=1).meta["bilby_prior"]["luminosity_distance"]  # doctest: +SKIP
-    "UniformSourceFrame(minimum=10.0, maximum=3000.0, cosmology='Planck15', name='luminosity_distance', ...)"
     """
     from bilby.gw.prior import UniformSourceFrame
 
