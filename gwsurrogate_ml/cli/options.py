@@ -71,9 +71,8 @@ def options_named() -> Iterator[None]:
         if not named:
             raise
         options = ", ".join(f"--{word.replace('_', '-')}" for word in named)
-        raise type(error)(
-            f"{error} (options: {options}; an estimator takes those of its training, --from-scratch takes others)"
-        ) from error
+        error.args = (f"{error} (options: {options}; an estimator takes those of its training, --from-scratch takes others)",)
+        raise
 
 
 def parse_detectors(option: str, pairs: Sequence[str]) -> dict[str, str]:
