@@ -33,6 +33,7 @@ def figures() -> dict[str, Callable[[Callable[..., Any]], Any]]:
     noise = TimeSeries(rng.normal(size=8192), t0=GPS - 4, sample_rate=RATE)
     times = GPS + np.arange(-512, 512) / RATE
     wave = np.sin(100 * (times - GPS))
+    bands = np.array([wave - 1, wave, wave + 1])
     f = np.linspace(10, 500, 200)
     spans = {name: {"chi_1": {"lower_90": 1.0, "median": 1.5, "upper_90": 2.0}} for name in ("raw", "cleaned")}
     background = Background(np.sort(rng.uniform(5, 8, 50)), 10, 1000.0)
@@ -43,7 +44,7 @@ def figures() -> dict[str, Callable[[Callable[..., Any]], Any]]:
         "whitened": lambda draw: draw({"H1": noise}, GPS),
         "q_transform": lambda draw: draw({"H1": noise}, GPS, f_max=200.0),
         "snr": lambda draw: draw({"H1": noise}, GPS, {"H1": (GPS, 3.0)}),
-        "waveform_band": lambda draw: draw(times, {"H1": wave}, {"H1": np.array([wave - 1, wave, wave + 1])}, GPS),
+        "waveform_band": lambda draw: draw(times, {"H1": wave}, {"H1": bands}, GPS),
         "polarizations": lambda draw: draw(noise, noise),
         "corner": lambda draw: draw(corner),
         "skymap": lambda draw: draw(*sky, truth=(1.0, 0.0)),
@@ -58,6 +59,7 @@ def figures() -> dict[str, Callable[[Callable[..., Any]], Any]]:
         "curves": lambda draw: draw(
             {"H1": {"frequency": f, **dict.fromkeys(CURVES, np.stack([-0.1 + 0 * f, 0 * f, 0.1 + 0 * f]))}}
         ),
+        "glitches": lambda draw: draw({"H1": {"time": times, "data": wave, "glitch": bands, "probability": 0.9}}, GPS),
         "pp": lambda draw: draw({"posterior": {"chi_1": rng.random(50)}}),
         "tarp": lambda draw: draw({"posterior": ([0.0, 1.0], [0.0, 1.0])}, 50),
         "efficiency": lambda draw: draw(*rng.random((3, 50))),

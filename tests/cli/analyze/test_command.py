@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from gwsurrogate_ml.artifacts import SHIPPED
+from gwsurrogate_ml.artifacts import SHIPPED, load, save
 from gwsurrogate_ml.cli.analyze import pipeline
 from gwsurrogate_ml.cli.analyze.events import read_table, repeats, tasks_of
 from gwsurrogate_ml.cli.analyze.figures import FIGURES, png
@@ -337,8 +337,8 @@ def another_spectrum() -> None:
 
 
 def another_estimator() -> None:
-    card = read(Path("own/card.json"))
-    Path("own/card.json").write_text(json.dumps(card | {"weights_sha256": "of another training"}))
+    card, tensors = load("own", "estimator")
+    save(Path("own"), card, tensors | {"of_another_training": np.zeros(1)})
 
 
 @pytest.mark.parametrize("change", [another_spectrum, another_estimator])
