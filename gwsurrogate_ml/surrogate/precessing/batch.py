@@ -46,11 +46,11 @@ class BatchModes(BatchDynamics):
             self.pieces.append([self._tensor(table) for table in tables])
         rows = np.concatenate([np.flatnonzero(kinds == kind) for kind in range(4)])
         n_modes = len(coorbital.MODES)
-        parts = np.zeros((n_modes, 2, len(rows)))
+        parts = np.zeros((2 * n_modes, len(rows)))
         for k, piece in enumerate(rows):
-            for place, unit in ((p.plus[piece], p.unit_plus[piece]), (p.minus[piece], p.unit_minus[piece])):
-                parts[place, :, k] += unit.real, unit.imag
-        self.parts = self._tensor(parts.reshape(2 * n_modes, -1))
+            parts[p.plus[piece], k] += 1.0
+            parts[p.minus[piece], k] += p.sign[piece]
+        self.parts = self._tensor(parts)
         self.times, self.known_modes = self._tensor(model.times), self._tensor(model.known_modes)
         self.orders = torch.as_tensor(np.array([m for _, m in coorbital.MODES]), device=device)
         self._slopes: dict[int, torch.Tensor] = {}

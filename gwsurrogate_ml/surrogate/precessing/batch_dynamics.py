@@ -44,7 +44,7 @@ class Levels:
             rows = [k for k, target in enumerate(m.target) if degree[target] == d]
             place = {int(index): k for k, index in enumerate(order[-1])}
             source = torch.tensor([place[int(m.source[k])] for k in rows], device=device)
-            self.steps.append((source, torch.as_tensor(m.variable[rows], device=device)))
+            self.steps.append((source, torch.as_tensor(m.variable[rows].astype(np.int64), device=device)))
             order.append(m.target[rows])
         self.order = np.concatenate(order)
         """Place of each row among the `Monomials`."""

@@ -9,9 +9,9 @@ import numpy as np
 from gwsurrogate_ml.jit import njit
 from gwsurrogate_ml.surrogate.aligned import compiled as aligned_compiled
 from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
-from gwsurrogate_ml.surrogate.precessing import wigner
+from gwsurrogate_ml.surrogate.precessing import rotation, wigner
 from gwsurrogate_ml.surrogate.precessing.coorbital import MODES
-from gwsurrogate_ml.surrogate.precessing.rotation import Terms, polynomials, seen_from
+from gwsurrogate_ml.surrogate.precessing.rotation import MOST, Terms, direction, seen_from
 from gwsurrogate_ml.waveform.elementary import sine_cosine
 from gwsurrogate_ml.waveform.spline import hermite, slopes
 
@@ -58,14 +58,19 @@ def harmonics(
     (2 n_orders, n_t), orders from -5 to 5; before the time number `first` they are zero."""
     top = 5
     out = np.zeros((2 * (2 * top + 1), times.size))
-    y = np.empty(orders.size, np.complex128)
+    y, powers, sums, n = np.empty(orders.size), np.empty((2, MOST + 1)), np.empty(2 * top + 1, np.complex128), direction(theta, phi)
     for i in range(first, times.size):
-        a, b = seen_from(frames[i], theta, phi)
-        polynomials(t, a, b, y)
+        a, b = seen_from(frames[i], n)
+        azimuth, factor = rotation.harmonics(t, a, b, powers, y)
+        sums[:] = 0.0
         for k in range(orders.size):
-            value = coorbital[i, k] * y[k]
-            out[2 * (orders[k] + top), i] += value.real
-            out[2 * (orders[k] + top) + 1, i] += value.imag
+            sums[orders[k] + top] += coorbital[i, k] * y[k]
+        for _ in range(top):
+            factor *= azimuth.conjugate()
+        for m in range(2 * top + 1):
+            value = sums[m] * factor
+            out[2 * m, i], out[2 * m + 1, i] = value.real, value.imag
+            factor *= azimuth
     return out
 
 

@@ -68,9 +68,9 @@ class Pieces(NamedTuple):
     begin, used : (n_t, n_pieces) int64
         where the coefficients of a piece at a time begin, and how many there are: of the first monomials of its kind
     plus, minus : (n_pieces,) int64
-        places of (l, m) and (l, -m) among the modes
-    unit_plus, unit_minus : (n_pieces,) complex128
-        what a piece is multiplied by there
+        places of (l, m) and (l, -m) among the real and imaginary parts of the modes, side by side
+    sign : (n_pieces,) float64
+        what a piece is multiplied by at `minus`
     """
 
     monomials: Monomials
@@ -82,8 +82,7 @@ class Pieces(NamedTuple):
     used: np.ndarray
     plus: np.ndarray
     minus: np.ndarray
-    unit_plus: np.ndarray
-    unit_minus: np.ndarray
+    sign: np.ndarray
 
 
 def used(coefficients: np.ndarray) -> np.ndarray:
@@ -97,8 +96,7 @@ def table(monomials: Monomials, coefficients: np.ndarray, nodes: np.ndarray, tim
     n = used(coefficients)
     node = np.searchsorted(nodes, times + 1e-9, side="right") - 1
     rows = pieces()
-    unit = np.array([1j**part for *_, part in rows])
-    mirrored = np.array([(-1) ** (l + odd) * np.conj(1j**part) if m else 0.0 for l, m, odd, part in rows])
+    mirrored = np.array([float((-1) ** (l + odd + part)) if m else 0.0 for l, m, odd, part in rows])
     return Pieces(
         monomials,
         kinds(),
@@ -107,9 +105,8 @@ def table(monomials: Monomials, coefficients: np.ndarray, nodes: np.ndarray, tim
         np.abs(nodes[node] - times) > 1e-6,
         np.cumsum(n).reshape(n.shape) - n,
         n,
-        np.array([MODES.index((l, m)) for l, m, *_ in rows]),
-        np.array([MODES.index((l, -m)) for l, m, *_ in rows]),
-        unit,
+        np.array([2 * MODES.index((l, m)) + part for l, m, _, part in rows]),
+        np.array([2 * MODES.index((l, -m)) + part for l, m, _, part in rows]),
         mirrored,
     )
 
@@ -159,9 +156,9 @@ def modes(p: Pieces, q: float, states: np.ndarray, offset: int, start: int, shar
     """
     x, spins = np.empty(7), np.empty(6)
     every, values = np.empty(len(p.monomials.exponents)), np.empty(len(p.monomials.exponents))
-    first, coefficients, plus, minus = p.monomials.first, p.coefficients, p.plus, p.minus
+    first, coefficients, plus, minus, parts = p.monomials.first, p.coefficients, p.plus, p.minus, out.view(np.float64)
     for i in range(start, p.node.size):
-        state, row = states[i - offset], out[i - offset]
+        state, row = states[i - offset], parts[i - offset]
         c, s = np.cos(state[4]), np.sin(state[4])
         for k in (0, 3):
             spins[k] = c * state[5 + k] + s * state[6 + k]
@@ -179,5 +176,5 @@ def modes(p: Pieces, q: float, states: np.ndarray, offset: int, start: int, shar
             for k in range(of_kind.size):
                 total += of_piece[k] * of_kind[k]
             total *= share
-            row[plus[j]] += total * p.unit_plus[j]
-            row[minus[j]] += total * p.unit_minus[j]
+            row[plus[j]] += total
+            row[minus[j]] += total * p.sign[j]

@@ -24,6 +24,8 @@ from gwsurrogate_ml.surrogate.precessing.spins import AZIMUTHS
 KINDS = np.array([0, 3, 3, 3, 3, 0, 1, 1, 2])
 """Of the rates: orbital frequency; x and y of the frame's angular velocity; half sum and half difference of the spins' rates."""
 N_STATE = 11
+ROOM = 38
+"""Numbers that a rate takes to work in."""
 SWEEPS = 6
 """Of the collocation; each gains a factor of some ten."""
 
@@ -145,29 +147,29 @@ def post_newtonian(q: float, omega: float, spins: np.ndarray, out: np.ndarray) -
 
 @njit(nogil=True, fastmath=True)
 def _rate(
-    r: Rates, i: int, q: float, base: float, share: float, y: np.ndarray, x: np.ndarray, values: np.ndarray, out: np.ndarray
+    r: Rates, i: int, q: float, base: float, share: float, y: np.ndarray, room: np.ndarray, values: np.ndarray, out: np.ndarray
 ) -> None:
-    """Rate (11,) of the state `y` at node `i`; `x`, `values` are room to work in."""
+    """Rate (11,) of the state `y` at node `i`; `room` (`ROOM`,), `values` (n,) are to work in."""
     c, s = np.cos(y[4]), np.sin(y[4])
-    spins = np.empty(6)
+    x, spins, rates, turned, averaged = room[:7], room[7:13], room[13:22], room[22:30], room[30:38]
     for k in (0, 3):
         spins[k], spins[k + 1], spins[k + 2] = c * y[5 + k] + s * y[6 + k], c * y[6 + k] - s * y[5 + k], y[7 + k]
-    rates = np.zeros(9)
+    rates[:] = 0.0
     if r.known[i] > 0:
         variables(q, spins, x)
         evaluate(r.monomials, x, values)
         first, row = r.monomials.first, r.coefficients[i]
         for k in range(9):
             of_kind = values[first[KINDS[k]] : first[KINDS[k] + 1]]
+            total = 0.0
             for j in range(of_kind.size):
-                rates[k] += row[k, j] * of_kind[j]
+                total += row[k, j] * of_kind[j]
+            rates[k] = total
     omega = share * rates[0] + (1 - share) * base
-    turned = np.empty(8)
     turned[:2] = rates[1:3]
     for k in range(3):
         turned[2 + k], turned[5 + k] = rates[3 + k] + rates[6 + k], rates[3 + k] - rates[6 + k]
     if r.known[i] < 1:
-        averaged = np.empty(8)
         post_newtonian(q, omega, spins, averaged)
         for k in range(8):
             turned[k] = r.known[i] * turned[k] + (1 - r.known[i]) * averaged[k]
@@ -191,8 +193,9 @@ def _rate(
 
 
 @njit(nogil=True, fastmath=True)
-def mean_frequency(r: Rates, last: int, q: float, chi1: np.ndarray, chi2: np.ndarray) -> np.ndarray:
-    """Orbital frequency (last,) by the polynomials at the first nodes, the mean over the azimuth of the spins (3,) in the orbit.
+def mean_frequency(r: Rates, first: int, last: int, q: float, chi1: np.ndarray, chi2: np.ndarray) -> np.ndarray:
+    """Orbital frequency (last,) by the polynomials at the first nodes, the mean over the azimuth of the spins (3,) in the orbit;
+    zero before the node number `first`, where coefficients are.
 
     It means the same for every orbital phase, as in LAL's orbit-averaged models.
     """
@@ -206,7 +209,7 @@ def mean_frequency(r: Rates, last: int, q: float, chi1: np.ndarray, chi2: np.nda
         evaluate(r.monomials, x, values)
         for j in range(size):
             mean[j] += values[j] / AZIMUTHS
-    for i in range(last):
+    for i in range(first, last):
         for j in range(size):
             out[i] += r.coefficients[i, 0, j] * mean[j]
     return out
@@ -239,13 +242,13 @@ def collocate(
     rates: np.ndarray,
 ) -> None:
     """As `integrate`, at the four nodes about the reference time alone."""
-    x, values = np.empty(7), np.empty(len(r.monomials.exponents))
+    room, values = np.empty(ROOM), np.empty(len(r.monomials.exponents))
     length_1, length_2 = np.sqrt((state[5:8] ** 2).sum()), np.sqrt((state[8:] ** 2).sum())
     for j in range(first, first + 4):
         out[j] = state
     for _ in range(SWEEPS):
         for j in range(first, first + 4):
-            _rate(r, j, q, base[j], share[j], out[j], x, values, rates[j])
+            _rate(r, j, q, base[j], share[j], out[j], room, values, rates[j])
         for j in range(4):
             for c in range(N_STATE):
                 total = state[c]
@@ -255,7 +258,7 @@ def collocate(
             out[first + j, 4] += advance[first + j]
             _normalize(out[first + j], length_1, length_2)
     for j in range(first, first + 4):
-        _rate(r, j, q, base[j], share[j], out[j], x, values, rates[j])
+        _rate(r, j, q, base[j], share[j], out[j], room, values, rates[j])
 
 
 @njit(nogil=True)
@@ -294,7 +297,7 @@ def integrate(
         the integral of ``gate * base`` from the reference time
     """
     n = len(r.times)
-    x, values = np.empty(7), np.empty(len(r.monomials.exponents))
+    room, values = np.empty(ROOM), np.empty(len(r.monomials.exponents))
     length_1, length_2 = np.sqrt((state[5:8] ** 2).sum()), np.sqrt((state[8:] ** 2).sum())
     collocate(r, q, state, first, start, base, share, gate, advance, out, rates)
     for direction in (1, -1):
@@ -309,5 +312,5 @@ def integrate(
                 out[to, c] = total
             out[to, 4] += advance[to] - advance[i]
             _normalize(out[to], length_1, length_2)
-            _rate(r, to, q, base[to], share[to], out[to], x, values, rates[to])
+            _rate(r, to, q, base[to], share[to], out[to], room, values, rates[to])
             i = to

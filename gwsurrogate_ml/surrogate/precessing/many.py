@@ -245,7 +245,7 @@ def modes(
     """
     lanes = q.size
     log_q = np.log(q) / SCALE_LOG_Q
-    size, first = len(t.of_modes.exponents), t.of_modes.first
+    size, first, parts = len(t.of_modes.exponents), t.of_modes.first, out.view(np.float64)
     turn, x, values = np.empty((2, lanes)), np.empty((N_VARIABLES, lanes)), np.empty((size, lanes))
     found, y = np.empty((p.kinds.size, lanes)), np.empty((dynamics.N_STATE, lanes))
     for i in range(p.node.size):
@@ -267,12 +267,12 @@ def modes(
             length = np.sqrt(y[0, j] ** 2 + y[1, j] ** 2 + y[2, j] ** 2 + y[3, j] ** 2)
             for c in range(4):
                 frames[j, i, c] = y[c, j] / length
-            row = out[j, i]
+            row = parts[j, i]
             row[:] = 0.0
             for piece in range(p.kinds.size):
                 value = found[piece, j]
-                row[p.plus[piece]] += value * p.unit_plus[piece]
-                row[p.minus[piece]] += value * p.unit_minus[piece]
+                row[p.plus[piece]] += value
+                row[p.minus[piece]] += value * p.sign[piece]
 
 
 def evolve(

@@ -27,17 +27,14 @@ class Terms(NamedTuple):
     first : (n + 1,) int64
         where the terms of each entry begin
     factor : (n_terms,) float64
-    cosine, sine : (n_terms,) int64
-    left, right : (n,) int64
-        powers of the phase factors of R_a and R_b
+    cosine, sine : (n_terms,) uint32
+        without a sign, indexing is quicker
     """
 
     first: np.ndarray
     factor: np.ndarray
     cosine: np.ndarray
     sine: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
 
 
 def _entry(l: int, m: int, n: int) -> list[tuple[float, int, int]]:
@@ -56,10 +53,10 @@ def _entry(l: int, m: int, n: int) -> list[tuple[float, int, int]]:
 def _terms(entries: list[tuple[int, int, int]], factors: list[float]) -> Terms:
     rows = [_entry(*entry) for entry in entries]
     flat = [(f * a, c, s) for row, f in zip(rows, factors, strict=True) for a, c, s in row]
-    factor, cosine, sine = (np.array(x) for x in zip(*flat, strict=True))
+    factor, *powers = zip(*flat, strict=True)
+    cosine, sine = np.array(powers, np.uint32)
     first = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
-    left, right = np.array([m + n for _, m, n in entries]), np.array([n - m for _, m, n in entries])
-    return Terms(first, factor, cosine, sine, left, right)
+    return Terms(first, np.array(factor), cosine, sine)
 
 
 @cache
@@ -74,12 +71,15 @@ def matrix_terms(entries: tuple[tuple[int, int, int], ...]) -> Terms:
 
 
 @njit(nogil=True)
-def seen_from(frame: np.ndarray, theta: float, phi: float) -> tuple[complex, complex]:
-    """R_a and R_b of a direction seen from a `frame` (4,), scalar first."""
-    c, s = np.cos(theta / 2), np.sin(theta / 2)
-    # R_n = exp(phi z / 2) exp(theta y / 2)
-    e, f = np.cos(phi / 2), np.sin(phi / 2)
-    n = (e * c, -f * s, e * s, f * c)
+def direction(theta: float, phi: float) -> tuple[float, float, float, float]:
+    """The quaternion R_n, scalar first."""
+    c, s, e, f = np.cos(theta / 2), np.sin(theta / 2), np.cos(phi / 2), np.sin(phi / 2)
+    return e * c, -f * s, e * s, f * c
+
+
+@njit(nogil=True)
+def seen_from(frame: np.ndarray, n: tuple[float, float, float, float]) -> tuple[complex, complex]:
+    """R_a and R_b of a `direction` seen from a `frame` (4,), scalar first."""
     a, b, g, d = frame[0], -frame[1], -frame[2], -frame[3]
     w = a * n[0] - b * n[1] - g * n[2] - d * n[3]
     x = a * n[1] + b * n[0] + g * n[3] - d * n[2]
@@ -93,19 +93,36 @@ MOST = 10
 
 
 @njit(nogil=True)
-def polynomials(terms: Terms, r_a: complex, r_b: complex, out: np.ndarray) -> None:
-    """All entries of `terms` into `out` (n,) complex128."""
-    cosine, sine = np.ones(MOST + 1), np.ones(MOST + 1)
-    left, right = np.ones(MOST + 1, np.complex128), np.ones(MOST + 1, np.complex128)
+def harmonics(terms: Terms, r_a: complex, r_b: complex, powers: np.ndarray, out: np.ndarray) -> tuple[complex, complex]:
+    """Harmonics of spin weight -2: one of order m is ``out first^m second``.
+
+    Parameters
+    ----------
+    terms : Terms
+        `harmonic_terms`
+    r_a, r_b : complex
+        see `seen_from`
+    powers : (2, MOST + 1) float64
+        room to work in
+    out : (n,) float64
+        written
+
+    Returns
+    -------
+    first, second : complex
+        ``exp(i alpha)`` and ``exp(2 i gamma)``
+    """
     c, s = abs(r_a), abs(r_b)
+    # Any phase will do where a modulus vanishes.
     a = r_a / c if c > 0 else complex(1.0, 0.0)
     b = r_b / s if s > 0 else complex(1.0, 0.0)
+    powers[:, 0] = 1.0
     for k in range(MOST):
-        cosine[k + 1], sine[k + 1] = cosine[k] * c, sine[k] * s
-        left[k + 1], right[k + 1] = left[k] * a, right[k] * b
-    for k in range(terms.left.size):
+        powers[0, k + 1], powers[1, k + 1] = powers[0, k] * c, powers[1, k] * s
+    for k in range(out.size):
         total = 0.0
         for j in range(terms.first[k], terms.first[k + 1]):
-            total += terms.factor[j] * cosine[terms.cosine[j]] * sine[terms.sine[j]]
-        m, n = terms.left[k], terms.right[k]
-        out[k] = total * (left[m] if m >= 0 else left[-m].conjugate()) * (right[n] if n >= 0 else right[-n].conjugate())
+            total += terms.factor[j] * powers[0, terms.cosine[j]] * powers[1, terms.sine[j]]
+        out[k] = total
+    both = a * b
+    return a * b.conjugate(), both * both

@@ -67,7 +67,7 @@ class Tables:
         q_simulated: float,
         q_beyond: float,
     ) -> None:
-        self.q_simulated, self.q_beyond = q_simulated, q_beyond
+        self.q_simulated, self.q_beyond, self._first = q_simulated, q_beyond, len(early)
         nodes, times = np.concatenate([early, tensors["nodes"]]), np.concatenate([early, tensors["times"]])
         weights = dynamics.step_weights(nodes)
 
@@ -99,7 +99,7 @@ class Tables:
         """Orbital frequency (last,) at the first nodes, averaged over the spins' azimuth: `dynamics.mean_frequency`."""
         share = self.share(q)
         parts = [
-            part * dynamics.mean_frequency(rates, last, q, chi1, chi2)
+            part * dynamics.mean_frequency(rates, self._first, last, q, chi1, chi2)
             for part, (rates, _) in ((1.0 - share, self.near), (share, self.beyond))
             if part
         ]
