@@ -13,11 +13,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.fft import fft
 
 from gwsurrogate_ml.conventions import MPC_SECONDS
 from gwsurrogate_ml.errors import DomainError
 from gwsurrogate_ml.jit import njit
+from gwsurrogate_ml.kernels.fft import fft
 from gwsurrogate_ml.surrogate.precessing.coorbital import MODES
 from gwsurrogate_ml.surrogate.precessing.evolved import Evolved
 from gwsurrogate_ml.surrogate.precessing.rotation import MOST, Terms, direction, harmonics, seen_from
@@ -155,6 +155,24 @@ def _series(
             j = last
 
 
+@njit(nogil=True)
+def _add_spectra(spectra: np.ndarray, there: np.ndarray, factor: float, out: np.ndarray) -> None:
+    """Add both polarizations of the orders `there` (n,), counted from -TOP, to `out` (2 TOP + 1, 2, n_f): `spectra` (n, n_samples)
+    of ``h_plus - i h_cross``, of all frequencies of a discrete transform."""
+    size = spectra.shape[1]
+    for i in range(there.size):
+        row, k = spectra[i], there[i]
+        # The order exp(-i k phase) of h is exp(i k phase) of its conjugate: h_plus = Re h and h_cross = -Im h hold both.
+        plus, cross, plus_of_other, cross_of_other = out[k, 0], out[k, 1], out[2 * TOP - k, 0], out[2 * TOP - k, 1]
+        for f in range(min(plus.size, size // 2)):
+            up = factor * row[size - f if f else 0].conjugate()
+            down = factor * row[f]
+            plus[f] += up
+            cross[f] += complex(up.imag, -up.real)
+            plus_of_other[f] += down
+            cross_of_other[f] += complex(-down.imag, down.real)
+
+
 def transformed(
     evolved: list[Evolved],
     orders: np.ndarray,
@@ -202,15 +220,7 @@ def transformed(
             f"the signal is {h.shape[1] / rate:.2f} s long from f_min: the segment of {duration:g} s is too short, take a longer "
             "one or a higher f_min"
         )
-    series = np.zeros((2 * TOP + 1, size_of), np.complex128)
-    series[:, : h.shape[1] + first], series[:, first:] = h[:, -first:], h[:, :-first]
-    top = min(out.shape[2], size_of // 2)
     there = np.flatnonzero(np.bincount(total[kept] + TOP, minlength=2 * TOP + 1))
-    for row, k in zip(fft(series[there], axis=1), there, strict=True):
-        # The order exp(-i k phase) of h is exp(i k phase) of its conjugate: h_plus = Re h and h_cross = -Im h hold both.
-        down = (0.5 * unit / MPC_SECONDS / rate) * row[:top]
-        up = (0.5 * unit / MPC_SECONDS / rate) * np.conj(np.concatenate([row[:1], row[:-top:-1]]))
-        out[k, 0, :top] += up
-        out[k, 1, :top] -= 1j * up
-        out[2 * TOP - k, 0, :top] += down
-        out[2 * TOP - k, 1, :top] += 1j * down
+    series = np.zeros((len(there), size_of), np.complex128)
+    series[:, : h.shape[1] + first], series[:, first:] = h[there, -first:], h[there, :-first]
+    _add_spectra(fft(series, axis=1), there, 0.5 * unit / MPC_SECONDS / rate, out)
