@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from gwsurrogate_ml.inference.proposal.adam import Adam
+
 MOST, LEARNED = 3000, 600
 """Draws that are interpolated, and of these the ones by which length scales are chosen."""
 DEPTH = 16.0
@@ -85,14 +87,14 @@ class Regression:
         scales = torch.full((x.shape[1] + 1,), float(np.log(3.0)), dtype=torch.float64)
         scales[-1] = float(np.log(max(float(y.std(correction=0)), 1e-3)))
         scales.requires_grad_(True)
-        optimiser = torch.optim.Adam([scales], lr=0.1)
+        optimiser = Adam([scales])
         for _ in range(_STEPS):
-            optimiser.zero_grad()
+            scales.grad = None
             factor = torch.linalg.cholesky(cls._kernel(x, x, scales) + torch.diag(errors))
             solved = torch.cholesky_solve(y[:, None], factor)[:, 0]
             loss = 0.5 * (y @ solved) + factor.diagonal().log().sum()
             loss.backward()
-            optimiser.step()
+            optimiser.step(0.1)
         return scales.detach()
 
     @torch.no_grad()

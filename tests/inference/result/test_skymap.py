@@ -120,3 +120,20 @@ def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(skymap, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install gwsurrogate-ml\[skymap\]"):
         from_draws(*blob(100, 1))
+
+
+@pytest.mark.peer
+def test_the_density_is_ligo_skymaps() -> None:
+    from astropy.utils.misc import NumpyRNGContext
+    from ligo.skymap.kde import Clustered2DSkyKDE
+
+    ra, dec = (np.concatenate(x) for x in zip(blob(300, 1), (blob(200, 2)[0] + 2.0, blob(200, 2)[1] + 1.0), strict=True))
+    places = np.column_stack([np.append(ra[::5], [0.0, 3.0]), np.append(dec[::5], [1.5, 0.2])])
+    theirs, ours = [], []
+    for kind, found in ((Clustered2DSkyKDE, theirs), (skymap._clustered(), ours)):
+        with NumpyRNGContext(4):
+            kde = kind(np.column_stack([ra, dec]), max_k=4, trials=1)
+        found += [kde.k, kde.bic, kde(places)]
+    assert ours[0] == theirs[0] > 1
+    assert ours[1] == pytest.approx(theirs[1], rel=1e-5)
+    np.testing.assert_allclose(ours[2], theirs[2], rtol=1e-4, atol=1e-6 * theirs[2].max())
