@@ -31,7 +31,9 @@ MAX_DRAWS = 2000
 MAX_CLUSTERS, TRIALS = 12, 1
 FEWEST = 50
 BLOCK = 512
-"""Pixels whose kernels are added up at a time."""
+"""Places whose kernels are added up at a time."""
+FARTHEST = 80.0
+"""Exponent at which a kernel ends, at 1e-35 of its middle: smaller numbers are slow."""
 NEAREST = 100
 """One draw in so many is near a pixel, as far as its distances go."""
 SQUARE_DEGREES = (180.0 / np.pi) ** 2
@@ -314,21 +316,26 @@ def from_draws(
 
 @cache
 def _clustered() -> Any:
-    """ligo.skymap's density estimate, whose kernels torch adds up in single precision: several times faster, and good to 1e-5."""
+    """ligo.skymap's density estimate, whose kernels torch adds up in single precision: several times faster, and good to 1e-5.
+
+    As there, each kernel also counts a turn of longitude to the left and to the right.
+    """
     import torch
     from ligo.skymap.kde import Clustered2DSkyKDE
 
     class Clustered(Clustered2DSkyKDE):  # type: ignore[misc]
         def eval_kdes(self, pts: np.ndarray) -> np.ndarray:
             density = np.zeros(len(pts))
+            places = np.concatenate([np.add(pts, (turn, 0.0)) for turn in (0.0, 2 * np.pi, -2 * np.pi)])
             for weight, kde in zip(self.weights, self.kdes, strict=True):
                 root, middle = np.linalg.cholesky(2 * kde.covariance), kde.dataset.mean(axis=1)[:, None]
-                here, there = (torch.from_numpy(np.linalg.solve(root, x - middle)).float() for x in (pts.T, kde.dataset))
-                sums = [
-                    torch.exp(-((x[:, None] - there[0]).square_() + (y[:, None] - there[1]).square_())).sum(dim=1)
-                    for x, y in zip(*(a.split(BLOCK) for a in here), strict=True)
-                ]
-                density += weight / (np.pi * root[0, 0] * root[1, 1] * kde.n) * torch.cat(sums).double().numpy()
+                here, there = (torch.from_numpy(np.linalg.solve(root, x - middle)).float() for x in (places.T, kde.dataset))
+                sums = []
+                for x, y in zip(*(a.split(BLOCK) for a in here), strict=True):
+                    square = (x[:, None] - there[0]).square_().add_((y[:, None] - there[1]).square_())
+                    sums.append(square.clamp_(max=FARTHEST).neg_().exp_().sum(dim=1))
+                total = torch.cat(sums).double().numpy().reshape(3, -1).sum(axis=0)
+                density += weight / (np.pi * root[0, 0] * root[1, 1] * kde.n) * total
             return density
 
     return Clustered
