@@ -33,12 +33,13 @@ def test_steps_are_torchs_to_the_last_digit() -> None:
         assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_fit_does_not_import_torchs_compiler() -> None:
     code = (
         "import sys, numpy as np; from gwsurrogate_ml.inference.proposal.flows import fit_flow; "
         "fit_flow(np.random.default_rng(0).normal(size=(200, 2)), np.zeros(200), 1, steps=2); "
-        "print('torch._dynamo' in sys.modules, 'sympy' in sys.modules)"
+        "print('torch._dynamo' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "False"]
+    assert done.stdout.split() == ["False"]
