@@ -323,7 +323,7 @@ def _clustered() -> Any:
     import torch
     from ligo.skymap.kde import Clustered2DSkyKDE
 
-    class Clustered(Clustered2DSkyKDE):  # type: ignore[misc]
+    class Clustered(Clustered2DSkyKDE):
         def eval_kdes(self, pts: np.ndarray) -> np.ndarray:
             density = np.zeros(len(pts))
             places = np.concatenate([np.add(pts, (turn, 0.0)) for turn in (0.0, 2 * np.pi, -2 * np.pi)])

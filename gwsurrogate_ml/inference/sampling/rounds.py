@@ -16,6 +16,7 @@ import numpy as np
 from gwsurrogate_ml.errors import CutOffError, DomainWarning
 from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.proposal.flows import FlowProposal, Proposal, fit_flow
+from gwsurrogate_ml.inference.proposal.thinned import ThinnedProposal
 from gwsurrogate_ml.inference.sampling.checkpoint import Steps
 from gwsurrogate_ml.inference.sampling.exact import exactly_weighed
 from gwsurrogate_ml.inference.sampling.mixture import Mixture, join
@@ -253,7 +254,8 @@ def settled_draws(
     """
     rounds = list(rounds)
     for attempt in range(1, REPAIRS + 2):
-        proposals, last = pool.proposals, None
+        proposals = pool.proposals
+        last: ThinnedProposal | None = None
         if sampler.thinned:
             log_weights = pool.log_weights(sampler.prior)
             likely = some_likely(log_weights, pool.draws.log_likelihood, seed)
