@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from gwsurrogate_ml.plot.style import RC
 
@@ -19,9 +20,16 @@ class StyledFigure(Figure):
     a reader's own settings would reach them, and LaTeX where their matplotlibrc asks for it.
     """
 
+    def __init__(self, *arguments: Any, layout: str | None = None, **keywords: Any) -> None:
+        super().__init__(*arguments, layout="none", **keywords)
+        self._unarranged = layout == "constrained"
+
     def draw(self, renderer: Any) -> None:
-        """Draw with `renderer`, as matplotlib's."""
+        """Draw with `renderer`, as matplotlib's; a constrained layout is made before the first time, not twice for each."""
         with matplotlib.rc_context(RC):
+            if self._unarranged:
+                self._unarranged = False
+                ConstrainedLayoutEngine().execute(self)
             super().draw(renderer)
 
     def get_tightbbox(self, renderer: Any = None, *, bbox_extra_artists: Any = None) -> Any:

@@ -38,9 +38,10 @@ RC: Any = {  # Any: matplotlib types the keys as 300 literals
     "text.parse_math": True,
 }
 
+# A script M by its code: for the font of \mathcal matplotlib takes whatever is named "cal" where the program runs.
 _SYMBOLS = {
-    "chirp_mass": (r"$\mathcal{M}$", r"$M_\odot$"),
-    "chirp_mass_source": (r"$\mathcal{M}^{\mathrm{src}}$", r"$M_\odot$"),
+    "chirp_mass": ("$\\mathrm{\u2133}$", r"$M_\odot$"),
+    "chirp_mass_source": ("$\\mathrm{\u2133}^{\\mathrm{src}}$", r"$M_\odot$"),
     "mass_1": (r"$m_1$", r"$M_\odot$"),
     "mass_2": (r"$m_2$", r"$M_\odot$"),
     "mass_1_source": (r"$m_1^{\mathrm{src}}$", r"$M_\odot$"),

@@ -198,17 +198,23 @@ class TemplateBank:
         Raises
         ------
         DomainError
-            naming what lies outside its domain, or the lightest template that does
+            naming what lies outside its domain: of templates too light or too heavy to begin at `f_min`, the lightest or heaviest
         """
         m_1, m_2, chi_1, chi_2 = self.parameters.T
-        total = m_1 + m_2
-        smallest, _ = model.total_mass_range(m_1 / m_2, chi_1, chi_2, self.config.f_min)
-        if (light := np.flatnonzero(total < smallest)).size:
-            i = light[np.argmin((total - smallest)[light])]
+        total, f_min = m_1 + m_2, self.config.f_min
+        smallest, largest = model.total_mass_range(m_1 / m_2, chi_1, chi_2, f_min)
+        for kind, bound, excess, limit, change in (
+            ("light", smallest, smallest / total, "smallest", "raise"),
+            ("heavy", largest, total / largest, "largest", "lower"),
+        ):
+            if not (beyond := excess > 1).any():
+                continue
+            i, factor = int(np.argmax(excess)), float(excess.max())
+            start = f_min * factor if change == "raise" else f_min / factor
             raise DomainError(
-                f"{light.size} of {len(self)} templates are too light for {model.name} from {self.config.f_min:g} Hz on, such as "
-                f"number {i} ({m_1[i]:g} + {m_2[i]:g} Msun; the smallest total mass there is {smallest[i]:.1f}): take them out of "
-                f"the bank, or raise --f-min to {self.config.f_min * (smallest / total).max():.1f}"
+                f"{beyond.sum()} of {len(self)} templates are too {kind} for {model.name} from {f_min:g} Hz on, such as "
+                f"number {i} ({m_1[i]:g} + {m_2[i]:g} Msun; the {limit} total mass there is {bound[i]:.1f}): take them out of "
+                f"the bank, or {change} --f-min to {start:.1f}"
             )
 
 

@@ -227,7 +227,7 @@ def matched_filter(
     template: np.ndarray | WaveformModel,
     parameters: Mapping[str, float] | None = None,
     *,
-    f_min: float = 20.0,
+    f_min: float | Mapping[str, float] = 20.0,
     f_max: float | None = None,
     psd: PsdSource | Mapping[str, PsdSource] | None = None,
     psd_segment: float | None = None,
@@ -248,7 +248,8 @@ def matched_filter(
     parameters : mapping, optional
         for a model: masses (Msun, detector frame) and spins by bilby's names; no others matter
     f_min, f_max : float, Hz
-        band of the filter; f_max is 1024 Hz, or the Nyquist frequency where lower, where left out
+        band of the filter; f_max is 1024 Hz, or the Nyquist frequency where lower, where left out; f_min may be a mapping from
+        each detector to its own
     psd : source, or mapping of detector to source, optional
         see `spectrum.load_psd`; the median Welch PSD (Hann) without the 4 s about the event where left out
     psd_segment : float, s, optional
@@ -277,8 +278,12 @@ def matched_filter(
     """
     rate = data.sampling_frequency
     f_max = min(1024.0, rate / 2) if f_max is None else float(f_max)
-    if not 0 < f_min < f_max <= rate / 2:
-        raise ConfigError(f"f_min={f_min:g} and f_max={f_max:g} Hz: need 0 < f_min < f_max <= Nyquist, {rate / 2:g} Hz")
+    if isinstance(f_min, Mapping) and (missing := [name for name in data.detectors if name not in f_min]):
+        raise ConfigError(f"f_min has no {missing[0]}: give the lowest frequency of each detector, or one number for all")
+    starts = {name: float(f_min[name] if isinstance(f_min, Mapping) else f_min) for name in data.detectors}
+    for start in starts.values():
+        if not 0 < start < f_max <= rate / 2:
+            raise ConfigError(f"f_min={start:g} and f_max={f_max:g} Hz: need 0 < f_min < f_max <= Nyquist, {rate / 2:g} Hz")
     if not window > 0:
         raise ConfigError(f"window={window:g} s: must be positive")
     curves = {} if psd is None else per_detector(psd, data.detectors)
@@ -289,13 +294,14 @@ def matched_filter(
         _require_margin(data, name, series, filter_duration + window, "the matched filter")
         n = series.size
         if n not in templates:
-            templates[n] = _template(template, parameters, n, rate, f_min)
+            templates[n] = _template(template, parameters, n, rate, min(starts.values()))
         curve = curves[name] = curves[name] if name in curves else _off_source(data, name, psd_segment)
+        start = starts[name]
         grid = np.arange(n // 2 + 1) * (rate / n)
         # Coverage is checked here; beyond the band the curve is held, as the truncation needs finite values.
-        psd_on_grid(*curve, grid, f_min=f_min, f_max=f_max, detector=name)
-        smooth = truncation.inverse_spectrum_truncation(np.interp(grid, *curve), rate / n, filter_duration, f_min)
-        result[name] = _filter(data.gps, series, templates[n], smooth, f_min, f_max, filter_duration, window, n_bins)
+        psd_on_grid(*curve, grid, f_min=start, f_max=f_max, detector=name)
+        smooth = truncation.inverse_spectrum_truncation(np.interp(grid, *curve), rate / n, filter_duration, start)
+        result[name] = _filter(data.gps, series, templates[n], smooth, start, f_max, filter_duration, window, n_bins)
     return MatchedFilterResult(data.gps, result, {name: curves[name] for name in result})
 
 

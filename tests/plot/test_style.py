@@ -93,3 +93,19 @@ def test_every_figure_is_drawn_without_latex_where_the_matplotlibrc_asks_for_it(
     done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.strip() == str(sorted(figures()))
+
+
+def test_labels_do_not_take_folders_of_the_readers_for_fonts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from matplotlib.mathtext import MathTextParser
+
+    for font in ("cal", "rm", "it", "bf", "scr"):
+        (tmp_path / font).mkdir()
+    monkeypatch.chdir(tmp_path)
+    parser = MathTextParser("path")
+    with pytest.raises(OSError, match=r"cal|open"):
+        parser.parse(r"$\mathcal{M}$", dpi=71.5)  # what labels keep away from
+    for name in plot.style._SYMBOLS:
+        parser.parse(plot.axis_label(name), dpi=71.5)  # not one of the parser's cache
+    assert not caplog.records  # every sign is in the font

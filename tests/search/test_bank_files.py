@@ -168,6 +168,13 @@ def test_templates_beyond_the_model_are_named_before_any_work(tmp_path: Path) ->
     light = TemplateBank(np.array([[36.0, 29.0, 0, 0], [12.0, 8.0, 0, 0], [3.0, 2.0, 0, 0]]), PlacedElsewhere(20.0, 2.0, "b"))
     with pytest.raises(DomainError, match=r"1 of 3 templates are too light for nr22 .* number 2 \(3 \+ 2 Msun.* raise --f-min to"):
         light.require_waveforms(gw.load_surrogate("nr22"))
+    heavy = TemplateBank(np.array([[36.0, 29.0, 0, 0], [800.0, 700.0, 0, 0], [1500, 600, 0, 0]]), PlacedElsewhere(20.0, 28.0, "b"))
+    with pytest.raises(
+        DomainError, match=r"2 of 3 templates are too heavy for nr22 .* number 2 \(1500 \+ 600 .* lower --f-min to"
+    ) as said:
+        heavy.require_waveforms(gw.load_surrogate("nr22"))
+    start = float(str(said.value).rpartition(" ")[2])
+    TemplateBank(heavy.parameters, PlacedElsewhere(start - 0.1, 28.0, "b")).require_waveforms(gw.load_surrogate("nr22"))
     light.save(tmp_path / "light.hdf5")
     strain = [word for name in ("H1", "L1") for word in ("--strain", f"{name}={tmp_path / 'no.hdf5'}")]
     out = tmp_path / "out"

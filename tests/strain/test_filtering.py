@@ -121,6 +121,17 @@ def test_a_shorter_template_gives_the_same(noise):
     assert short.time == pytest.approx(long.time, abs=1e-6)
 
 
+def test_each_detector_may_have_a_lowest_frequency_of_its_own(noise):
+    data = with_burst(noise, GPS)
+    apart = matched_filter(data, burst(4096), f_min={"H1": 90.0, "L1": 30.0})
+    for name, f_min in (("H1", 90.0), ("L1", 30.0)):
+        alone = matched_filter(data, burst(4096), f_min=f_min).detectors[name]
+        assert (apart.detectors[name].peak_snr, apart.detectors[name].time) == (alone.peak_snr, alone.time)
+    assert apart.detectors["H1"].sigma < 0.99 * matched_filter(data, burst(4096), f_min=30.0).detectors["H1"].sigma
+    with pytest.raises(ConfigError, match="f_min has no L1"):
+        matched_filter(data, burst(4096), f_min={"H1": 90.0})
+
+
 def test_noise_has_unit_variance_in_each_quadrature(noise):
     snr = matched_filter(noise, burst(32 * int(RATE))).detectors["H1"].snr.value
     # The burst decorrelates in about 10 ms: 24 s hold some 2000 values.

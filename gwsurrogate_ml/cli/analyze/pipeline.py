@@ -94,6 +94,7 @@ def analyse(
     with progress.stage("remnant"):
         result = result.with_remnant()
     with progress.stage("matched filter"):
+        from gwsurrogate_ml.inference.analysis.filtered import used_from
         from gwsurrogate_ml.strain.filtering import matched_filter
 
         best = result.posterior.loc[result.posterior["log_likelihood"].idxmax()]
@@ -102,7 +103,7 @@ def analyse(
             data,
             model,
             best,
-            f_min=segment.f_min,
+            f_min=used_from(segment),
             f_max=reach,
             psd=dict(settings.psd) or None,  # a long filter has no use for spectra under the window of a short segment
             filter_duration=filter_duration(data),

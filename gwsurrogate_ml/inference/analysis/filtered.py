@@ -44,6 +44,16 @@ def without_filtered(segment: AnalysisSegment) -> AnalysisSegment:
     return segment if psd is segment.psd else replace(segment, psd=psd, flags=tuple(flags))
 
 
+def used_from(segment: AnalysisSegment) -> dict[str, float]:
+    """Frequency (Hz) from which on each detector is used: the segment's, or where its spectrum ceases to be infinite."""
+    frequencies, psd = segment.frequencies[segment.mask], segment.psd[:, segment.mask]
+    starts = {}
+    for name, row in zip(segment.detectors, psd, strict=True):
+        first = int(np.argmax(np.isfinite(row)))
+        starts[name] = float(frequencies[first]) if first else segment.f_min
+    return starts
+
+
 def clear_from(frequencies: np.ndarray, psd: np.ndarray) -> float:
     """Frequency (Hz) from which on no high-pass filter shows in a spectrum (n_f,) of the band; 0 where none does.
 

@@ -26,7 +26,7 @@ from gwsurrogate_ml.inference.nuisances.glitch_points import GlitchIntegrated, G
 from gwsurrogate_ml.inference.nuisances.glitch_prior import Glitch, GlitchPrior, requested_glitches, windows
 from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.result.draws import parameters_of
-from gwsurrogate_ml.inference.result.glitches import COLUMNS, column, strain_of
+from gwsurrogate_ml.inference.result.glitches import COLUMNS, LOG_ODDS, column, odds, strain_of
 from gwsurrogate_ml.inference.result.residual import examine
 from gwsurrogate_ml.inference.result.reweight import reweighted
 from gwsurrogate_ml.inference.sampling.checkpoint import clear
@@ -224,7 +224,7 @@ class _Glitches:
         present = np.log(rng.random(both.shape)) < log_integral - np.log(2) - both
         columns: dict[str, np.ndarray] = {}
         log_likelihood = without.copy()
-        for name, window, there, g in zip(self.names, self.windows.values(), present, found, strict=True):
+        for name, window, there, log_odds, g in zip(self.names, self.windows.values(), present, log_integral, found, strict=True):
             shapes = np.where(there[:, None], g.shape, self.prior.draw(n, rng))
             values = (
                 np.where(there, np.abs(g.amplitude), 0.0),
@@ -233,7 +233,7 @@ class _Glitches:
                 np.exp(shapes[:, 0]),
                 np.exp(shapes[:, 1]),
             )
-            columns |= {column(name, key): x for key, x in zip(COLUMNS, values, strict=True)}
+            columns |= {column(name, key): x for key, x in zip((*COLUMNS, LOG_ODDS), (*values, log_odds), strict=True)}
             log_likelihood += np.where(there, g.gain, 0.0)
         effective = np.stack([g.effective for g in found])
         return _Weighed(without - density + both.sum(axis=0), log_integral, effective, columns, log_likelihood)
@@ -262,11 +262,9 @@ def _concluded(
     weights = np.exp(weighed.log_weights - log_sum(weighed.log_weights))
     about = {}
     for k, (name, window) in enumerate(zip(glitches.names, glitches.windows.values(), strict=True)):
-        others = weighed.log_weights - _either(weighed.log_integral[k])
         about[name] = {
             "window": [segment.start_time + t for t in window],
-            "log_bayes_factor": log_sum(others + weighed.log_integral[k]) - log_sum(others),
-            "probability": min(float(weights @ np.exp(-np.logaddexp(0.0, -weighed.log_integral[k]))), 1.0),
+            **odds(weighed.log_weights, weighed.log_integral[k]),
             "effective_points": float(weights @ weighed.effective[k]),
         }
     drawn_from = [{name: getattr(r, name) for name in ("n_draws", "sample_efficiency", "pareto_k")} for r in results]

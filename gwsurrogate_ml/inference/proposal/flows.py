@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+from gwsurrogate_ml.inference.proposal.adam import Adam
 from gwsurrogate_ml.inference.proposal.density import unconditional_flow
 from gwsurrogate_ml.inference.weights import effective_size, resample
 
@@ -188,19 +189,20 @@ def fit_flow(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         flow = unconditional_flow(z.shape[1])
-        optimiser = torch.optim.Adam(flow.parameters(), lr=learning_rate)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+        parameters = list(flow.parameters())
+        optimiser = Adam(parameters)
         pool = x[~held][resample(log_weights[~held], steps * batch, rng)]
         pool = pool + noise * rng.normal(size=pool.shape)
         data = torch.from_numpy(pool.astype(np.float32))
         lowest, best = np.inf, None
         for step in range(steps):
             loss = -flow().log_prob(data[step * batch : (step + 1) * batch]).mean()
-            optimiser.zero_grad(set_to_none=True)
+            for parameter in parameters:
+                parameter.grad = None
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(flow.parameters(), 5.0)
-            optimiser.step()
-            schedule.step()
+            torch.nn.utils.clip_grad_norm_(parameters, 5.0)
+            optimiser.step(learning_rate)
+            learning_rate *= (1 + np.cos(np.pi * (step + 1) / steps)) / (1 + np.cos(np.pi * step / steps))
             if step % _CHECK == _CHECK - 1 or step == steps - 1:
                 with torch.no_grad():
                     now = float(-(test_weights * flow().log_prob(test).double()).sum())

@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from gwsurrogate_ml.inference.proposal.adam import Adam
+
 MOST, LEARNED = 3000, 600
 """Draws that are interpolated, and of these the ones by which length scales are chosen."""
 DEPTH = 16.0
 """Draws whose log likelihood lies this far below the largest are left out: nothing counts there."""
+ROOM = 3.0
+"""How far above the largest log likelihood of a draw the regression may go: away from draws a quadratic form knows no end."""
 _STEPS, _BLOCK = 40, 4096
 _ROUGHEST, _RIDGE = 0.02, 1.0
 """Least variance of the noise of a draw, and the penalty on the quadratic form's coefficients in whitened coordinates."""
@@ -52,6 +56,7 @@ class Regression:
             share = 0.8 * share / share.sum() + 0.2 / len(rows)
             rows = rng.choice(rows, MOST, replace=False, p=share)
         x, y = self._whitened(places[rows]), log_likelihood[rows]
+        self._most = float(log_likelihood.max()) + ROOM
         # What lies low need not be hit as well.
         depth = np.clip((y.max() - y) / DEPTH, 0.0, 1.0)
         variance = np.maximum(noise[rows], _ROUGHEST) + depth**2
@@ -82,19 +87,19 @@ class Regression:
         scales = torch.full((x.shape[1] + 1,), float(np.log(3.0)), dtype=torch.float64)
         scales[-1] = float(np.log(max(float(y.std(correction=0)), 1e-3)))
         scales.requires_grad_(True)
-        optimiser = torch.optim.Adam([scales], lr=0.1)
+        optimiser = Adam([scales])
         for _ in range(_STEPS):
-            optimiser.zero_grad()
+            scales.grad = None
             factor = torch.linalg.cholesky(cls._kernel(x, x, scales) + torch.diag(errors))
             solved = torch.cholesky_solve(y[:, None], factor)[:, 0]
             loss = 0.5 * (y @ solved) + factor.diagonal().log().sum()
             loss.backward()
-            optimiser.step()
+            optimiser.step(0.1)
         return scales.detach()
 
     @torch.no_grad()
     def __call__(self, places: np.ndarray) -> np.ndarray:
-        """Log likelihood (N,) float64 at `places` (N, n)."""
+        """Log likelihood (N,) float64 at `places` (N, n), at most `ROOM` above that of any draw."""
         x = self._whitened(places)
         parts = [self._kernel(some, self._x, self._log_scales) @ self._factors for some in x.split(_BLOCK)]
-        return _quadratic(x.numpy()) @ self._form + torch.cat(parts).numpy()
+        return np.minimum(_quadratic(x.numpy()) @ self._form + torch.cat(parts).numpy(), self._most)

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from bilby.core.result import EXTENSIONS, read_in_result, result_file_name
 from bilby.core.result import Result as BilbyResult
 from bilby.core.utils import BilbyJsonEncoder, move_old_file
@@ -68,11 +69,16 @@ class SavedResult(CBCResult):
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=path.parent) as room:
                 temporary = Path(room) / name
-                _of_binaries(self).save_to_file(filename=str(temporary), extension=kind, gzip=gzip)
+                same, plain_json = _of_binaries(self), kind == "json" and not gzip
+                if plain_json:
+                    same.posterior, same.samples = self.posterior.iloc[:0], self.samples[:0]
+                same.save_to_file(filename=str(temporary), extension=kind, gzip=gzip)
                 if os.listdir(room) != [name]:  # bilby leaves a pickle where it fails
                     raise ConfigError(f"{path} cannot be written: bilby cannot save this result as {kind}; give another format")
                 if kind in ("hdf5", "h5"):
                     _mend_prior(temporary, self.priors)
+                if plain_json:
+                    _fill_tables(temporary, self)
                 move_old_file(str(path), overwrite)
                 os.replace(temporary, path)
         except OSError as error:
@@ -95,6 +101,14 @@ def _mend_prior(path: Path, prior: PriorDict) -> None:
     with h5py.File(path, "r+") as file:
         del file["priors"]
         file["priors"] = json.dumps(content)
+
+
+def _fill_tables(path: Path, result: BilbyResult) -> None:
+    """Put the draws into a JSON file that bilby wrote without any: it indents, which takes seconds where there are many numbers."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["posterior"]["content"] = {name: result.posterior[name].tolist() for name in result.posterior}
+    content["samples"]["content"] = np.asarray(result.samples).tolist()
+    path.write_text(json.dumps(content, cls=BilbyJsonEncoder), encoding="utf-8")
 
 
 def to_bilby(result: Result, label: str) -> SavedResult:

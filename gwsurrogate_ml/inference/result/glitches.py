@@ -10,6 +10,7 @@ import pandas as pd
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.nuisances.glitch_prior import unit_strain
+from gwsurrogate_ml.inference.weights import log_sum
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.result.result import Result
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 COLUMNS = ("snr", "phase", "time", "frequency", "bandwidth")
 """A glitch's optimal signal-to-noise ratio (0: there is none, the rest is drawn from its prior), phase (rad), GPS time, f0 (Hz) and
 gbw."""
+LOG_ODDS = "log_odds"
+"""Of a column: the log of the odds that there is a glitch, given the draw's signal, where before the data they are even."""
 DRAWS = 300
 """Draws behind a band."""
 UNSURE = 3.0
@@ -40,7 +43,32 @@ def column(detector: str, name: str) -> str:
 
 def columns_of(result: Result) -> list[str]:
     """All columns of glitches; empty where none was integrated."""
-    return [column(name, key) for name in result.meta.get("glitch", {}).get("detectors", {}) for key in COLUMNS]
+    return [column(name, key) for name in result.meta.get("glitch", {}).get("detectors", {}) for key in (*COLUMNS, LOG_ODDS)]
+
+
+def odds(log_weights: np.ndarray, log_odds: np.ndarray) -> dict[str, float]:
+    """Log Bayes factor and probability of a glitch from weighted draws (N,) and the odds of one in each.
+
+    Examples
+    --------
+    >>> found = odds(np.zeros(2), np.log([3.0, 3.0]))
+    >>> round(found["probability"], 9), round(np.exp(found["log_bayes_factor"]), 9)
+    (0.75, 3.0)
+    """
+    there, absent, total = (
+        log_sum(log_weights + x) for x in (-np.logaddexp(0.0, -log_odds), -np.logaddexp(0.0, log_odds), np.zeros(len(log_odds)))
+    )
+    return {"log_bayes_factor": there - absent, "probability": min(float(np.exp(there - total)), 1.0)}
+
+
+def under_weights(result: Result, log_weights: np.ndarray, log_evidence: float) -> dict[str, Any]:
+    """The glitches' meta data where the posterior's draws get these weights (N,), and the evidence this factor's logarithm."""
+    about = result.meta["glitch"]
+    detectors = {
+        name: found | odds(log_weights, result.posterior[column(name, LOG_ODDS)].to_numpy())
+        for name, found in about["detectors"].items()
+    }
+    return about | {"detectors": detectors, "signal_log_bayes_factor": about["signal_log_bayes_factor"] + log_evidence}
 
 
 def strain_of(likelihood: SegmentLikelihood, posterior: pd.DataFrame, detectors: list[str]) -> np.ndarray:

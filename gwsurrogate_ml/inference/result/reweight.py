@@ -29,6 +29,7 @@ from gwsurrogate_ml.inference.result.draws import (
     prior_of,
     require_same_data,
 )
+from gwsurrogate_ml.inference.result.glitches import under_weights
 from gwsurrogate_ml.inference.weights import resample, summarise
 from gwsurrogate_ml.waveform.model import WaveformModel
 
@@ -112,6 +113,8 @@ def reweighted(result: Result, draws: pd.DataFrame, log_ratio: np.ndarray, meta:
     weighted = draws[[*space_of(draws).names, "log_likelihood_ratio"]].reset_index(drop=True)
     weighted["log_weight"] = log_ratio
     weighted["extrinsic_ess"] = result.extrinsic_ess
+    if "glitch" in result.meta:
+        meta = {"glitch": under_weights(result, log_ratio, summary.log_evidence)} | dict(meta)
     return replace(
         result,
         posterior=draws.iloc[index].reset_index(drop=True),

@@ -11,6 +11,7 @@ import contextlib
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,10 @@ MAX_DRAWS = 2000
 """Draws that the density is estimated from: its cost grows with their square."""
 MAX_CLUSTERS, TRIALS = 12, 1
 FEWEST = 50
+BLOCK = 512
+"""Places whose kernels are added up at a time."""
+FARTHEST = 80.0
+"""Exponent at which a kernel ends, at 1e-35 of its middle: smaller numbers are slow."""
 NEAREST = 100
 """One draw in so many is near a pixel, as far as its distances go."""
 SQUARE_DEGREES = (180.0 / np.pi) ** 2
@@ -277,7 +282,6 @@ def from_draws(
     require()
     from astropy.time import Time
     from astropy.utils.misc import NumpyRNGContext
-    from ligo.skymap.kde import Clustered2DSkyKDE
 
     from gwsurrogate_ml.artifacts import package_versions
 
@@ -296,7 +300,7 @@ def from_draws(
         points = points[np.sort(np.random.default_rng(seed).choice(len(points), max_draws, replace=False))]
     # numpy's global generator is the one the clustering draws from: it is set, and put back afterwards.
     with NumpyRNGContext(seed % 2**32), _quiet():
-        table = Clustered2DSkyKDE(points, max_k=MAX_CLUSTERS, trials=TRIALS).as_healpix()
+        table = _clustered()(points, max_k=MAX_CLUSTERS, trials=TRIALS).as_healpix()
     if luminosity_distance is not None:
         _add_distances(table, *every.T)
     table.meta.update(
@@ -308,6 +312,33 @@ def from_draws(
         }
     )
     return SkyMap(table)
+
+
+@cache
+def _clustered() -> Any:
+    """ligo.skymap's density estimate, whose kernels torch adds up in single precision: several times faster, and good to 1e-5.
+
+    As there, each kernel also counts a turn of longitude to the left and to the right.
+    """
+    import torch
+    from ligo.skymap.kde import Clustered2DSkyKDE
+
+    class Clustered(Clustered2DSkyKDE):
+        def eval_kdes(self, pts: np.ndarray) -> np.ndarray:
+            density = np.zeros(len(pts))
+            places = np.concatenate([np.add(pts, (turn, 0.0)) for turn in (0.0, 2 * np.pi, -2 * np.pi)])
+            for weight, kde in zip(self.weights, self.kdes, strict=True):
+                root, middle = np.linalg.cholesky(2 * kde.covariance), kde.dataset.mean(axis=1)[:, None]
+                here, there = (torch.from_numpy(np.linalg.solve(root, x - middle)).float() for x in (places.T, kde.dataset))
+                sums = []
+                for x, y in zip(*(a.split(BLOCK) for a in here), strict=True):
+                    square = (x[:, None] - there[0]).square_().add_((y[:, None] - there[1]).square_())
+                    sums.append(square.clamp_(max=FARTHEST).neg_().exp_().sum(dim=1))
+                total = torch.cat(sums).double().numpy().reshape(3, -1).sum(axis=0)
+                density += weight / (np.pi * root[0, 0] * root[1, 1] * kde.n) * total
+            return density
+
+    return Clustered
 
 
 def _add_distances(table: Table, ra: np.ndarray, dec: np.ndarray, distance: np.ndarray) -> None:

@@ -16,11 +16,12 @@ import numpy as np
 from gwsurrogate_ml.errors import CutOffError, DomainWarning
 from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.proposal.flows import FlowProposal, Proposal, fit_flow
+from gwsurrogate_ml.inference.proposal.thinned import ThinnedProposal
 from gwsurrogate_ml.inference.sampling.checkpoint import Steps
 from gwsurrogate_ml.inference.sampling.exact import exactly_weighed
 from gwsurrogate_ml.inference.sampling.mixture import Mixture, join
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
-from gwsurrogate_ml.inference.sampling.thinning import WIDER, thinned
+from gwsurrogate_ml.inference.sampling.thinning import WIDER, enough, thinned
 from gwsurrogate_ml.inference.weights import effective_size, resample, summarise, tempering
 
 EDGE_SHARE = 0.02
@@ -184,7 +185,7 @@ def learn(
         flow = steps(f"flow {number}", fit, FlowProposal)
         # A flow fitted to few draws may fall off too early: some come from a wider one.
         proposals: list[tuple[Proposal, int]] = [(flow, n - n // 4), (flow.widened(WIDER), n // 4)]
-        if sampler.thinned and power == 1.0:
+        if sampler.thinned and power == 1.0 and enough(log_weights):
             proposals = [(thinned(sampler, pool, flow, seed + 10 * number), n)]
         for proposal, count in proposals:
             z = proposal.draw(count, seed + 10 * number + len(pool.counts))
@@ -254,25 +255,27 @@ def settled_draws(
     rounds = list(rounds)
     for attempt in range(1, REPAIRS + 2):
         proposals = pool.proposals
+        last: ThinnedProposal | None = None
         if sampler.thinned:
             log_weights = pool.log_weights(sampler.prior)
             likely = some_likely(log_weights, pool.draws.log_likelihood, seed)
             sampler.build_sets((pool.draws.coefficients[likely], pool.draws.power[likely]))
-            fit = partial(_fitted, sampler, pool, log_weights, seed, options)
-            flow = steps(f"last flow {attempt}", fit, FlowProposal)
-            proposals, shares = [last := thinned(sampler, pool, flow, seed)], np.ones(1)
+            if enough(log_weights):
+                fit = partial(_fitted, sampler, pool, log_weights, seed, options)
+                flow = steps(f"last flow {attempt}", fit, FlowProposal)
+                proposals, shares = [last := thinned(sampler, pool, flow, seed)], np.ones(1)
         draws, log_weights = final_draws(sampler, proposals, shares, n, seed, steps)
         found = effective_size(log_weights) / n
         if attempt > REPAIRS or options.max_rounds == 0 or found > SHORTFALL * rounds[-1]["efficiency"]:
             break
-        if sampler.thinned:
+        if last is not None:
             pool.add(last, draws)
         else:
             pool.join(split(n, shares), draws)
         seed += 1000
         shares, more = learn(sampler, pool, found, seed, options, most=1, steps=steps)
         rounds += [entry | {"proposal": f"repair {attempt}"} for entry in more]
-    if sampler.thinned:
+    if last is not None:
         rounds.append(_round("thinned", found, log_weights) | {"normalisation_error": last.relative_error})
     draws, log_weights, exact = exactly_weighed(sampler, draws, log_weights, steps)
     return draws, log_weights, rounds + exact

@@ -9,6 +9,7 @@ from gwsurrogate_ml.inference.proposal.regression import Regression
 from gwsurrogate_ml.inference.proposal.thinned import ThinnedProposal
 from gwsurrogate_ml.inference.sampling.mixture import BROAD, Mixture
 from gwsurrogate_ml.inference.sampling.sampler import EventSampler
+from gwsurrogate_ml.inference.weights import effective_size
 
 WIDER = 1.35
 """How much wider the base of a share of each round's draws is."""
@@ -16,6 +17,20 @@ SHARES = (0.7, 0.2, 0.1)
 """Of the flow, of a wider one, and of the broadest proposals together: they bound the largest weights."""
 NOISE = 4.0
 """Variance of a log likelihood times its effective extrinsic points: above one, because few points are not even seen to be few."""
+
+FEWEST = 40
+"""Effective draws that a regression needs to say which others will count."""
+
+
+def enough(log_weights: np.ndarray) -> bool:
+    """Whether draws of these log weights (N,) are enough for a regression.
+
+    Examples
+    --------
+    >>> enough(np.zeros(100)), enough(np.where(np.arange(100) < 30, 0.0, -50.0))
+    (True, False)
+    """
+    return effective_size(log_weights) >= FEWEST
 
 
 def thinned(sampler: EventSampler, pool: Mixture, flow: FlowProposal, seed: int) -> ThinnedProposal:

@@ -7,7 +7,7 @@ import pytest
 from scipy.signal import butter, sosfiltfilt
 
 import gwsurrogate_ml as gw
-from gwsurrogate_ml.inference.analysis.filtered import clear_from, without_filtered
+from gwsurrogate_ml.inference.analysis.filtered import clear_from, used_from, without_filtered
 from gwsurrogate_ml.strain.read import make_series
 from gwsurrogate_ml.strain.simulate import simulate
 
@@ -25,9 +25,11 @@ def test_a_high_pass_in_one_detector_alone_is_seen_and_what_lies_below_is_left_o
     assert np.array_equal(found.psd[1], segment.psd[1])
     if not corner:
         assert found is segment
+        assert used_from(found) == {"H1": 20.0, "V1": 20.0}
         return
     lost = segment.frequencies[np.isinf(found.psd[0]) & segment.mask]
     assert corner < lost.max() < 2.2 * corner
+    assert used_from(found) == {"H1": lost.max() + 0.25, "V1": 20.0}
     attenuation = 1 / (1 + (corner / lost.max()) ** 12)  # of the amplitude, twice a Butterworth's of order 6
     assert attenuation > 0.95
     assert [flag.partition(":")[0] for flag in found.flags] == ["filtered data"]

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.special import logsumexp
+from bilby.core.prior import PowerLaw, PriorDict
+from scipy.special import log_expit, logsumexp
 from scipy.stats import multivariate_normal
 
 import gwsurrogate_ml as gw
@@ -25,8 +26,8 @@ from gwsurrogate_ml.inference.nuisances.glitch_prior import (
     unit_white,
     windows,
 )
-from gwsurrogate_ml.inference.result.draws import parameters_of
-from gwsurrogate_ml.inference.result.glitches import bands, column, summary
+from gwsurrogate_ml.inference.result.draws import parameters_of, prior_of
+from gwsurrogate_ml.inference.result.glitches import LOG_ODDS, bands, column, odds, summary
 
 CONFIG = SegmentConfig()
 TRUTH = {
@@ -158,8 +159,34 @@ def test_posterior_with_a_glitch(spoiled: SegmentLikelihood, clean: SegmentLikel
     band = bands(result, spoiled.segment, estimator.model)["H1"]
     assert abs(band["time"][np.argmax(np.abs(band["glitch"][1]))] - spoiled.segment.start_time - at) < 0.01
     assert not [name for name in result.summary()["posterior"] if name.startswith("glitch")]
+    check_another_prior(result)
     with pytest.raises(ConfigError, match="glitch"):
         result.with_waveform(spoiled.segment, "IMRPhenomD")
+
+
+def check_another_prior(result) -> None:
+    """What is said of the glitch and of the signal beside it is of the prior in force, not of the one that was sampled under."""
+    near, far = (result.posterior["luminosity_distance"].quantile(q) for q in (0.5, 0.99))
+    new = PriorDict(dict(prior_of(result)) | {"luminosity_distance": PowerLaw(-2, near, far, "luminosity_distance")})
+    again = result.with_prior(new)
+    before, after = result.meta["glitch"], again.meta["glitch"]
+    gain = again.log_evidence - result.log_evidence
+    assert after["signal_log_bayes_factor"] - before["signal_log_bayes_factor"] == pytest.approx(gain)
+    assert abs(gain) > 0.1
+    # The odds of a glitch are those of the binaries that are left.
+    log_odds = again.posterior[column("H1", LOG_ODDS)].to_numpy()
+    mean = logsumexp(log_expit(log_odds)) - logsumexp(log_expit(-log_odds))
+    assert after["detectors"]["H1"]["log_bayes_factor"] == pytest.approx(mean, abs=1.0)
+    assert after["detectors"]["H1"]["log_bayes_factor"] != before["detectors"]["H1"]["log_bayes_factor"]
+
+
+def test_the_odds_of_a_glitch_follow_the_weights() -> None:
+    log_odds = np.log([3.0, 0.5, 100.0])
+    weights = np.array([0.2, 0.5, 0.3])
+    share = weights @ (np.exp(log_odds) / (1 + np.exp(log_odds)))
+    found = odds(np.log(weights) - 700.0, log_odds)
+    assert found["probability"] == pytest.approx(share)
+    assert found["log_bayes_factor"] == pytest.approx(np.log(share / (1 - share)))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from gwsurrogate_ml.inference.proposal.flows import PriorProposal
-from gwsurrogate_ml.inference.proposal.regression import Regression
+from gwsurrogate_ml.inference.proposal.regression import ROOM, Regression
 from gwsurrogate_ml.inference.proposal.thinned import FLOOR, KEPT, ThinnedProposal
 from gwsurrogate_ml.inference.weights import effective_size
 
@@ -70,3 +70,14 @@ def test_a_regression_finds_a_noisy_surface() -> None:
     other = rng.normal(size=(500, 3)) * [0.7, 0.07, 7.0] + [0.0, 5.0, 0.0]
     error = found(other) - surface(other)
     assert np.sqrt(np.mean(error**2)) < 0.1
+
+
+def test_a_regression_does_not_rise_without_end_where_there_are_no_draws() -> None:
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(30, 2))
+    along = z[:, 0] ** 2  # what few draws say: it rises to both sides
+    found = Regression(z, along, np.full(30, 0.01), np.zeros(30), 1)
+    np.testing.assert_allclose(found(z), along, atol=0.3)
+    far = found(np.array([[10.0, 0.0], [-10.0, 0.0]]))
+    assert np.all(far <= along.max() + ROOM)
+    assert np.all(far > along.max())

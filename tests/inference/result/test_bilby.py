@@ -17,7 +17,7 @@ from bilby.gw.result import CBCResult
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.inference import Result
 from gwsurrogate_ml.inference.prior.constraints import log_density
-from gwsurrogate_ml.inference.result.bilby import approximant, read, settings_of
+from gwsurrogate_ml.inference.result.bilby import _of_binaries, approximant, read, settings_of
 from tests.inference.result.test_reweight import TABLE, other_prior, toy
 
 pytestmark = pytest.mark.peer
@@ -87,6 +87,13 @@ def test_all_formats_hold_the_same(result: Result, files: Path, extension: str) 
     require_same(found, result)
     require_same_prior(found.priors, result)
     require_same_prior(read(path).priors, result)
+
+
+def test_json_holds_what_bilby_itself_writes(result: Result, files: Path, tmp_path: Path) -> None:
+    _of_binaries(result.to_bilby()).save_to_file(filename=str(tmp_path / "theirs.json"))
+    theirs, ours = (json.loads(path.read_text()) for path in (tmp_path / "theirs.json", files / "r.json"))
+    assert theirs == ours
+    assert list(theirs) == list(ours)
 
 
 @pytest.mark.slow

@@ -120,3 +120,24 @@ def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(skymap, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install gwsurrogate-ml\[skymap\]"):
         from_draws(*blob(100, 1))
+
+
+@pytest.mark.peer
+def test_the_density_is_ligo_skymaps() -> None:
+    from astropy.utils.misc import NumpyRNGContext
+    from ligo.skymap.kde import Clustered2DSkyKDE
+
+    rng = np.random.default_rng(1)
+    ring = 2 * np.pi * rng.random(400), 0.3 * rng.normal(size=400)  # all around: the seam of longitude counts
+    ra, dec = (np.concatenate(x) for x in zip(ring, blob(100, 2), strict=True))
+    places = np.column_stack([2 * np.pi * rng.random(100), np.arcsin(2 * rng.random(100) - 1)])
+    found = []
+    for most in (1, 4):
+        for kind in (Clustered2DSkyKDE, skymap._clustered()):
+            with NumpyRNGContext(4):
+                kde = kind(np.column_stack([ra, dec]), max_k=most, trials=1)
+            found.append((kde.k, kde.bic, kde(places)))
+    for theirs, ours in (found[:2], found[2:]):
+        assert ours[0] == theirs[0]
+        assert ours[1] == pytest.approx(theirs[1], rel=1e-5)
+        np.testing.assert_allclose(ours[2], theirs[2], rtol=1e-4, atol=1e-6 * theirs[2].max())

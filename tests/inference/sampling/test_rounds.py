@@ -1,0 +1,47 @@
+"""The final draws: thinned where enough is known to thin them by, and of the right evidence either way."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+
+from gwsurrogate_ml.inference.proposal.flows import PriorProposal
+from gwsurrogate_ml.inference.sampling import rounds
+from gwsurrogate_ml.inference.sampling.mixture import Mixture
+from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, settled_draws
+from gwsurrogate_ml.inference.sampling.sampler import Evaluated
+
+
+class Flow(PriorProposal):
+    """In place of a flow that is fitted: the prior."""
+
+    def widened(self, factor: float) -> PriorProposal:
+        return self
+
+
+@pytest.mark.parametrize(("scatter", "thinned"), [(0.5, True), (0.1, False)])
+def test_draws_are_thinned_where_enough_of_the_earlier_ones_count(
+    scatter: float, thinned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "_fitted", lambda *_: Flow(2))
+
+    def evaluate(z: np.ndarray, stage: str) -> Evaluated:
+        log_likelihood, none = -0.5 * np.sum((z / scatter) ** 2, axis=1), np.zeros(len(z))
+        return Evaluated(z, z, z, none, none, none.astype(int), log_likelihood, np.full(len(z), 1000.0), none[:, None])
+
+    prior = SimpleNamespace(log_normal=multivariate_normal(np.zeros(2)).logpdf)
+    sampler = SimpleNamespace(
+        thinned=True, prior=prior, evaluate=evaluate, build_sets=lambda known: None, smooth=lambda z: z, drawn_at_once=()
+    )
+    pool = Mixture([PriorProposal(2)], [600], evaluate(PriorProposal(2).draw(600, 1), ""))
+    before = [{"efficiency": 0.1}]
+    options = SamplingOptions(max_rounds=0)
+    draws, log_weights, found = settled_draws(sampler, pool, np.ones(1), before, 20_000, 3, options)  # type: ignore[arg-type]
+    assert [row["proposal"] for row in found[1:]] == (["thinned"] if thinned else [])
+    weights = np.exp(log_weights)
+    error = weights.std() / np.sqrt(len(weights)) / weights.mean()
+    assert np.log(weights.mean()) == pytest.approx(np.log(scatter**2 / (1 + scatter**2)), abs=5 * error)
+    assert len(draws.z) == 20_000
