@@ -8,7 +8,7 @@ import numpy as np
 from denoise_signal_data import EVENT, FILES, FILTERED, gwosc_file, stretches
 
 import gwsurrogate_ml as gw
-from gwsurrogate_ml.trigger.data import DETECTORS, Stream, stream
+from gwsurrogate_ml.trigger.data import DETECTORS, Stream, stream, whitened_glitches
 
 TRAINING = {
     "GW190421_213856": 8.0,
@@ -55,3 +55,27 @@ def test_noise(data: Path) -> dict[str, list[Stream]]:
         series = gw.StrainData.from_files({detector: gwosc_file(data, detector, gps)}, gps=event).series[detector]
         found[detector].append(stream(series, ((event - 2.0, event + 0.5),)))
     return found
+
+
+def paired_noise(data: Path) -> list[tuple[Stream, Stream]]:
+    """Streams of H1 and L1 at the same time, of the tests' events that have both."""
+    found = {}
+    for (name, detector), (series, event) in stretches(data, TESTS).items():
+        if detector in DETECTORS and name != FILTERED[0]:
+            found[name, detector] = stream(series, ((event - EVENT[0], event + EVENT[1]),))
+    both = [name for name in TESTS if all((name, detector) in found for detector in DETECTORS)]
+    return [(found[name, "H1"], found[name, "L1"]) for name in both]
+
+
+def glitch_rows(data: Path, streams: dict[str, list[Stream]], seed: int, n: int = 1000) -> np.ndarray:
+    """Windows (n, 2, samples) with a glitch of O3's table, at its own SNR, in one detector's noise of the tests."""
+    rng = np.random.default_rng(seed)
+    table = np.genfromtxt(data / "glitches" / "antiglitch_o3.csv", delimiter=",", names=True, dtype=None, encoding="utf-8")
+    rows = table[rng.choice(table.size, n, replace=False)]
+    psds = np.array([streams["L1"][k].psd for k in rng.integers(len(streams["L1"]), size=n)])
+    made = whitened_glitches(np.log(np.stack([rows["f0"], rows["gbw"]], axis=1)), psds, rng)
+    size = made.shape[1]
+    pools = [np.concatenate([one.values[one.usable] for one in streams[name]]) for name in DETECTORS]
+    out = np.array([[pool[a : a + size] for pool, a in zip(pools, rng.integers(0, [p.size - size for p in pools]), strict=True)] for _ in range(n)])
+    out[np.arange(n), rng.integers(2, size=n)] += rows["snr"][:, None].astype(np.float32) * made
+    return out

@@ -9,7 +9,6 @@ import json
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -96,12 +95,13 @@ def nextpnr() -> list[str]:
     raise ConfigError("placement and routing needs nextpnr: pip install gwsurrogate-ml[trigger-route]")
 
 
-def route(text: str, latency: int, seeds: Sequence[int] = (1, 2, 3), target: float = 100.0) -> dict[str, Any]:
+def route(folder: Path, latency: int, seeds: Sequence[int] = (1, 2, 3), target: float = 100.0) -> dict[str, Any]:
     """Post-route estimate on an ECP5-85k, slowest grade.
 
     Parameters
     ----------
-    text : str, Verilog
+    folder : Path
+        where `synthesise` left its netlist
     latency : int, clocks from a sample to its score
     seeds : sequence of int, of the placement
     target : float, MHz, that nextpnr aims at
@@ -115,28 +115,22 @@ def route(text: str, latency: int, seeds: Sequence[int] = (1, 2, 3), target: flo
     Raises
     ------
     ConfigError
-        without yosys or nextpnr, or where the design does not fit
+        without nextpnr, or where the design does not fit
     """
     command = nextpnr()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        synthesise(text, folder)
-        cells: dict[str, int] = {}
-        mhz = []
-        for seed in seeds:
-            options = ["--85k", "--package", "CABGA756", "--speed", "6", "--json", f"{TOP}.json", "--seed", str(seed)]
-            options += ["--freq", f"{target:g}", "--timing-allow-fail", "--report", "report.json", "--textcfg", "out.config"]
-            done = subprocess.run([*command, *options], cwd=folder, capture_output=True, text=True)
-            if done.returncode:
-                said = [line for line in done.stderr.splitlines() if "ERROR" in line] or [done.stderr.strip()[-300:]]
-                raise ConfigError(f"nextpnr failed: {said[-1]}")
-            report = json.loads((folder / "report.json").read_text())
-            mhz.append(float(next(iter(report["fmax"].values()))["achieved"]))
-            used = {key: int(value["used"]) for key, value in report["utilization"].items()}
-            cells = {
-                "lut": used["TRELLIS_COMB"], "ff": used["TRELLIS_FF"],
-                "dsp": used.get("MULT18X18D", 0), "bram": used.get("DP16KD", 0),
-            }  # fmt: skip
+    cells: dict[str, int] = {}
+    mhz = []
+    for seed in seeds:
+        options = ["--85k", "--package", "CABGA756", "--speed", "6", "--json", f"{TOP}.json", "--seed", str(seed)]
+        options += ["--freq", f"{target:g}", "--timing-allow-fail", "--report", "report.json", "--textcfg", "out.config"]
+        done = subprocess.run([*command, *options], cwd=folder, capture_output=True, text=True)
+        if done.returncode:
+            said = [line for line in done.stderr.splitlines() if "ERROR" in line] or [done.stderr.strip()[-300:]]
+            raise ConfigError(f"nextpnr failed: {said[-1]}")
+        report = json.loads((folder / "report.json").read_text())
+        mhz.append(float(next(iter(report["fmax"].values()))["achieved"]))
+        used = {key: int(value["used"]) for key, value in report["utilization"].items()}
+        cells = {"lut": used["TRELLIS_COMB"], "ff": used["TRELLIS_FF"], "dsp": used["MULT18X18D"], "bram": used["DP16KD"]}
     fmax = median(mhz)
     return cells | {
         "mhz": [round(value, 1) for value in mhz],

@@ -184,7 +184,7 @@ def _cxxrtl(folder: Path, program: Path) -> None:
 
     yosys([f"read_verilog {TOP}.v", f"hierarchy -top {TOP}", "proc", "flatten", "opt_clean", "write_cxxrtl -g0 -O6 trigger.cc"], folder)
     include = share() / "include" / "backends" / "cxxrtl" / "runtime"
-    _run(["g++", "-O1", "-std=c++14", f"-I{include}", "driver.cc", "-o", str(program)], folder)
+    _run(["g++", "-O0", "-std=c++14", f"-I{include}", "driver.cc", "-o", str(program)], folder)
 
 
 def _run(command: list[str], folder: Path) -> None:

@@ -1,0 +1,157 @@
+"""The quantised trigger: efficiency at one false alarm an hour in real noise, beside float32, other bits, the search's bank, the autoencoder.
+
+    python benchmarks/trigger.py --part train      # networks of 3 to 8 bits and their float twin, as `gwsml trigger train` does
+    python benchmarks/trigger.py --part networks   # their efficiency
+    python benchmarks/trigger.py --part search     # the matched filter's
+    python benchmarks/trigger.py --part gates      # area, clock and latency on an ECP5-85k, post-route estimates
+
+Background is made of time slides: every detector's noise of the test events is used again and again against the other's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results"
+DATA = Path(os.environ.get("GWSML_DATA", "../shared/data"))
+SNRS = np.arange(5.0, 21.0)
+"""Of both detectors together, in 24 to 480 Hz."""
+BITS = (8, 7, 6, 5, 4, 3)
+BLOCK = 256
+"""Samples of which the loudest score counts once, 0.25 s."""
+SLIDES = 200
+
+
+def store(part: str, content: Any) -> None:
+    path = RESULTS / "trigger.json"
+    found = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(found | {part: content}, indent=1) + "\n")
+
+
+def train(out: Path, noise: Path) -> None:
+    """The shipped trigger and its relatives, from one float network."""
+    import torch
+
+    from gwsurrogate_ml.settings import read, shipped
+    from gwsurrogate_ml.surrogate.load import load_model
+    from gwsurrogate_ml.trigger import train as training
+    from gwsurrogate_ml.trigger.network import TriggerNetwork
+    from gwsurrogate_ml.trigger.settings import TriggerSettings
+
+    settings = read(TriggerSettings, shipped("bbh-trigger") | {"noise": noise})
+    windows = training.make_windows(settings, load_model(settings.surrogate))
+    torch.manual_seed(settings.seed)
+    plain, t = TriggerNetwork(settings.layers), settings.training
+    training.optimise(plain, windows, t.float_steps, t.float_rate, (settings.seed, 2))
+    for bits in BITS:
+        network = training.fixed_twin(plain, windows, bits)
+        losses = training.optimise(network, windows, t.fixed_steps, t.fixed_rate, (settings.seed, 3))
+        own = settings.model_copy(update={"bits": bits, "name": f"bbh-trigger-{bits}"})
+        training.save(own, out / f"bits-{bits}", plain, network, {"fixed": float(np.mean(losses[-100:]))}, 0.0)
+
+
+def injections(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Noise of one event's two detectors (n, 2, samples) and whitened signals of SNR one in it, mergers at the same place."""
+    from trigger_data import DETECTORS, paired_noise
+
+    from gwsurrogate_ml.surrogate.load import load_model
+    from gwsurrogate_ml.trigger import data
+    from gwsurrogate_ml.trigger.settings import RATE, DataSettings
+
+    rng = np.random.default_rng(seed)
+    pairs, size = paired_noise(DATA), round((data.BEFORE + data.AFTER) * RATE)
+    starts = [np.intersect1d(*(pair[d].windows(size) for d in range(2))) for pair in pairs]
+    which = rng.choice(len(pairs), n, p=np.array([s.size for s in starts]) / sum(s.size for s in starts))
+    first = np.array([rng.choice(starts[k]) for k in which])
+    noise = np.array([[pairs[k][d].values[a : a + size] for d in range(2)] for k, a in zip(which, first, strict=True)])
+    psds = np.array([[pairs[k][d].psd for k in which] for d in range(len(DETECTORS))])
+    made, _ = data.signals(load_model("nrhm"), data.draw_binaries(n, DataSettings(), rng), psds, rng)
+    return noise, made
+
+
+def background(score: Any, h: np.ndarray, l: np.ndarray) -> tuple[np.ndarray, float]:
+    """Loudest scores of all blocks of SLIDES time slides, and the time in s."""
+    from gwsurrogate_ml.trigger.settings import RATE
+
+    found, n = [], min(h.size, l.size)
+    for k in range(SLIDES):
+        shift = round((k + 0.5) * l.size / SLIDES)
+        scores = score(np.stack([h[:n], np.roll(l, -shift)[:n]]))
+        found.append(scores[: scores.size // BLOCK * BLOCK].reshape(-1, BLOCK).max(axis=1))
+    loudest = np.concatenate(found)
+    return np.sort(loudest)[::-1], loudest.size * BLOCK / RATE
+
+
+def reach(efficiency: np.ndarray) -> float:
+    """SNR of half the efficiency: distance reach is its inverse."""
+    k = int(np.argmax(efficiency >= 0.5))
+    if k == 0:
+        return float("nan")
+    low, high = efficiency[k - 1 : k + 1]
+    return float(SNRS[k - 1] + (0.5 - low) / (high - low))
+
+
+def networks(models: Path, n: int, seed: int) -> None:
+    """Efficiency of all networks at one false alarm an hour."""
+    from trigger_data import glitch_rows, test_noise
+    from trigger_filter import Filter
+
+    from gwsurrogate_ml.trigger import data
+    from gwsurrogate_ml.trigger.load import load_trigger
+    from gwsurrogate_ml.trigger.settings import RATE
+    from gwsurrogate_ml.trigger.train import EARLY, LATE
+
+    streams = test_noise(DATA)
+    h, l = (np.concatenate([one.values[one.usable] for one in streams[name]]) for name in data.DETECTORS)
+    noise, signals = injections(n, seed)
+    loud = glitch_rows(DATA, streams, seed)
+    merger = round(data.BEFORE * RATE)
+    rows = {}
+    every = {f"{bits} bits": load_trigger(models / f"bits-{bits}") for bits in BITS}
+    filters = {"float32": Filter(next(iter(every.values())).float_twin())}
+    filters |= {name: Filter(one.network) for name, one in every.items()}
+    for name, score in filters.items():
+        loudest, seconds = background(score, h, l)
+        hours = seconds / 3600
+        threshold = float(loudest[int(hours)])  # as many are louder as there are hours
+        near = slice(merger - EARLY - score.reach, merger + LATE - score.reach)
+        found = np.array([[score(x + snr * s)[near].max() > threshold for x, s in zip(noise, signals, strict=True)] for snr in SNRS])
+        efficiency = found.mean(axis=1)
+        rows[name] = {
+            "threshold": threshold,
+            "efficiency": [round(float(e), 4) for e in efficiency],
+            "mean": float(efficiency[(SNRS >= 8) & (SNRS <= 20)].mean()),
+            "snr_half": reach(efficiency),
+            "glitches": float(np.mean([score(x).max() > threshold for x in loud])),
+        }
+        print(name, rows[name], flush=True)
+    store(
+        "networks",
+        {"snr": SNRS.tolist(), "injections": n, "hours": hours, "seconds": {"H1": h.size / RATE, "L1": l.size / RATE}, "rows": rows},
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", choices=("train", "networks", "search", "gates"), required=True)
+    parser.add_argument("--out", type=Path, default=Path("out/trigger-benchmark"))
+    parser.add_argument("--n", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=11)
+    a = parser.parse_args()
+    if a.part == "train":
+        from trigger_data import write_noise
+
+        write_noise(DATA, a.out / "noise")
+        train(a.out, a.out / "noise")
+    elif a.part == "networks":
+        networks(a.out, a.n, a.seed)
+
+
+if __name__ == "__main__":
+    main()
