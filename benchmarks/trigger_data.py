@@ -79,3 +79,10 @@ def glitch_rows(data: Path, streams: dict[str, list[Stream]], seed: int, n: int 
     out = np.array([[pool[a : a + size] for pool, a in zip(pools, rng.integers(0, [p.size - size for p in pools]), strict=True)] for _ in range(n)])
     out[np.arange(n), rng.integers(2, size=n)] += rows["snr"][:, None].astype(np.float32) * made
     return out
+
+
+def paired_series(data: Path) -> list[dict[str, tuple[object, float]]]:
+    """Series of H1 and L1 at the same time and the event's time, of the tests' events that have both."""
+    found = stretches(data, TESTS)
+    names = [name for name in TESTS if name != FILTERED[0] and all((name, detector) in found for detector in DETECTORS)]
+    return [{detector: found[name, detector] for detector in DETECTORS} for name in names]

@@ -207,6 +207,12 @@ def save(
         "name": settings.name,
         "kind": KIND,
         "version": settings.version,
+        "description": f"score of a heavy binary at every sample of whitened strain in {' and '.join(DETECTORS)}, {settings.bits} bits",
+        "ranges": {
+            "mass_1, mass_2": list(settings.data.mass),
+            "q": [1.0, settings.data.q_max],
+            "chi_1, chi_2": [-settings.data.chi, settings.data.chi],
+        },
         "detectors": list(DETECTORS),
         "sampling_frequency": RATE,
         "bits": settings.bits,
