@@ -76,7 +76,8 @@ def glitch_rows(data: Path, streams: dict[str, list[Stream]], seed: int, n: int 
     made = whitened_glitches(np.log(np.stack([rows["f0"], rows["gbw"]], axis=1)), psds, rng)
     size = made.shape[1]
     pools = [np.concatenate([one.values[one.usable] for one in streams[name]]) for name in DETECTORS]
-    out = np.array([[pool[a : a + size] for pool, a in zip(pools, rng.integers(0, [p.size - size for p in pools]), strict=True)] for _ in range(n)])
+    first = rng.integers(0, [p.size - size for p in pools], (n, 2))
+    out = np.array([[pool[a : a + size] for pool, a in zip(pools, row, strict=True)] for row in first])
     out[np.arange(n), rng.integers(2, size=n)] += rows["snr"][:, None].astype(np.float32) * made
     return out
 

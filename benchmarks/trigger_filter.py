@@ -1,5 +1,4 @@
-"""The trigger network on days of strain: the convolutions of `gwsurrogate_ml.trigger` compiled, in float32, which holds the integers of a
-quantised network exactly (asserted before use)."""
+"""The trigger network on days of strain: its convolutions compiled, in float32, which holds a quantised network's integers exactly."""
 
 from __future__ import annotations
 

@@ -51,7 +51,14 @@ def export(
 
     require_da4ml()
     trigger = load_trigger(model)
-    config = {"command": "trigger export", "model": model, "depth": depth, "n": n, "seed": seed, "versions": package_versions("da4ml")}
+    config = {
+        "command": "trigger export",
+        "model": model,
+        "depth": depth,
+        "n": n,
+        "seed": seed,
+        "versions": package_versions("da4ml"),
+    }
     with output_folder(out, config) as output:
         about = write(trigger, output.path, depth, n, seed)
     console = stdout()
@@ -118,7 +125,9 @@ def report(
         echo_json(found)
         return
     console = stdout()
-    console.print(f"{found['model']}: {found['parameters']} parameters, {found['bits']} bits, {found['clocks']} clocks from sample to score")
+    console.print(
+        f"{found['model']}: {found['parameters']} parameters, {found['bits']} bits, {found['clocks']} clocks from sample to score"
+    )
     area = found["synthesis"]
     console.print(f"synthesis for an ECP5: {area['lut']} LUT, {area['ff']} FF, {area['dsp']} DSP, {area['bram']} BRAM")
     if route:

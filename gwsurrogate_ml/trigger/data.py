@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gwsurrogate_ml.binaries import Binaries
-from gwsurrogate_ml.denoise.signal.examples import random_psds
 from gwsurrogate_ml.denoise.signal.noise import FILTER, whitened
 from gwsurrogate_ml.denoise.signal.segment import DURATION, F_HIGH, F_LOW, frequencies, to_series
 from gwsurrogate_ml.errors import DataError
@@ -102,7 +101,9 @@ def read_noise(folder: Path) -> dict[str, list[Stream]]:
         name: [stream(read_strain(path, name)) for path in sorted(Path(folder).glob(f"{name}-*.*"))] for name in DETECTORS
     }
     if missing := [name for name, streams in found.items() if not streams]:
-        raise DataError(f"no strain of {missing[0]} in {folder}: its files are named {missing[0]}-anything, such as {missing[0]}-O3.hdf5")
+        raise DataError(
+            f"no strain of {missing[0]} in {folder}: its files are named {missing[0]}-anything, such as {missing[0]}-O3.hdf5"
+        )
     return found
 
 

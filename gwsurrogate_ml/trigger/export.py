@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from gwsurrogate_ml.arguments import whole
 from gwsurrogate_ml.errors import ConfigError, DataError
@@ -26,7 +29,7 @@ def checked(network: IntegerNetwork, depth: int = 4, n: int = 10_000, seed: int 
     """
     n = whole(n, "n", 100)
     made = design(network, depth)
-    found = rtl.mismatches(made, rtl.test_inputs(network, n, seed), rtl.present(), seed)
+    found = rtl.mismatches(made, rtl.stimulus(network, n, seed), rtl.present(), seed)
     require_exact(found, n)
     return made, found
 
@@ -76,21 +79,19 @@ def verify(trigger: Trigger, folder: Path, n: int = 10_000, seed: int = 0) -> di
     DataError
         if `folder` holds no export, or another model's
     """
-    import tempfile
-
-    import numpy as np
-
     n = whole(n, "n", 100)
     try:
         about = json.loads((folder / ABOUT).read_text())
         text, bits, checksum = (folder / f"{TOP}.v").read_text(), int(about["score_bits"]), about["weights_sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{folder} holds no export of a trigger ({error}): name a folder that `gwsml trigger export` wrote") from error
+        raise DataError(
+            f"{folder} holds no export of a trigger ({error}): name a folder that `gwsml trigger export` wrote"
+        ) from error
     if checksum != trigger.card["weights_sha256"]:
         raise DataError(f"{folder} was exported from other weights than {trigger.card['name']}'s: name its model by --model")
     if not (simulators := rtl.present()):
         raise ConfigError("; or ".join(rtl.missing(name) for name in rtl.SIMULATORS))
-    x = rtl.test_inputs(trigger.network, n, seed)
+    x = rtl.stimulus(trigger.network, n, seed)
     expected = trigger.network(x)
     found = {}
     for name in simulators:
@@ -99,5 +100,7 @@ def verify(trigger: Trigger, folder: Path, n: int = 10_000, seed: int = 0) -> di
             for what, gaps in (("", None), (", gaps", np.random.default_rng(seed))):
                 found[name + what] = int(np.count_nonzero(simulator.scores(trigger.network, x, gaps) != expected))
     if any(found.values()):
-        raise ConfigError(f"the Verilog in {folder} is not that of {trigger.card['name']}: {found} of {n} scores differ; export it anew")
+        raise ConfigError(
+            f"the Verilog in {folder} is not that of {trigger.card['name']}: {found} of {n} scores differ; export it anew"
+        )
     return found

@@ -68,14 +68,14 @@ class Format(NamedTuple):
         --------
         >>> Format(4, 1, True).require(np.array([8]))
         Traceback (most recent call last):
-        gwsurrogate_ml.errors.DataError: the input holds 8, beyond the -8 to 7 of 4 bits: quantise strain by `TriggerNetwork.quantise`
+        gwsurrogate_ml.errors.DataError: the input holds 8, beyond the -8 to 7 of 4 bits: quantise strain by `Format.integers`
         """
         integers = np.asarray(integers)
         if integers.dtype.kind not in "iu":
-            raise DataError(f"the input is {integers.dtype}, not whole numbers: quantise strain by `TriggerNetwork.quantise`")
+            raise DataError(f"the input is {integers.dtype}, not whole numbers: quantise strain by `Format.integers`")
         outside = integers[(integers < self.low) | (integers > self.high)]
         if outside.size:
             raise DataError(
                 f"the input holds {outside.flat[0]}, beyond the {self.low} to {self.high} of {self.bits} bits: "
-                "quantise strain by `TriggerNetwork.quantise`"
+                "quantise strain by `Format.integers`"
             )

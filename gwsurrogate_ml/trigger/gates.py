@@ -34,7 +34,8 @@ def share() -> Path:
     """The folder of yosys' own files, among them its simulator's."""
     require_yosys()
     spec = find_spec("pyosys")
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     return Path(spec.origin).parent / "share"
 
 

@@ -146,7 +146,9 @@ class IntegerNetwork:
             network = cls(layers, Format(**about["input"]), int(about["fraction"]))
             require_chain(network)
         except (KeyError, TypeError, ValueError, ConfigError) as error:
-            raise ArtifactError(f"the trigger network is not whole ({error}): restore the card that came with the weights") from error
+            raise ArtifactError(
+                f"the trigger network is not whole ({error}): restore the card that came with the weights"
+            ) from error
         return network
 
 

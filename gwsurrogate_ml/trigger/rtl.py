@@ -161,7 +161,7 @@ def mismatches(design: Design, x: np.ndarray, simulators: list[str], seed: int =
     return found
 
 
-def test_inputs(network: IntegerNetwork, n: int = 10_000, seed: int = 0) -> np.ndarray:
+def stimulus(network: IntegerNetwork, n: int = 10_000, seed: int = 0) -> np.ndarray:
     """Quantised strain (n_detectors, n): noise, whose first half is that of data and second half fills the whole range."""
     rng = np.random.default_rng(seed)
     form = network.input
@@ -182,7 +182,10 @@ def _verilator(folder: Path, program: Path) -> None:
 def _cxxrtl(folder: Path, program: Path) -> None:
     from gwsurrogate_ml.trigger.gates import share, yosys
 
-    yosys([f"read_verilog {TOP}.v", f"hierarchy -top {TOP}", "proc", "flatten", "opt_clean", "write_cxxrtl -g0 -O6 trigger.cc"], folder)
+    yosys(
+        [f"read_verilog {TOP}.v", f"hierarchy -top {TOP}", "proc", "flatten", "opt_clean", "write_cxxrtl -g0 -O6 trigger.cc"],
+        folder,
+    )
     include = share() / "include" / "backends" / "cxxrtl" / "runtime"
     _run(["g++", "-O0", "-std=c++14", f"-I{include}", "driver.cc", "-o", str(program)], folder)
 

@@ -199,7 +199,12 @@ def _end(losses: list[float]) -> float:
 
 
 def save(
-    settings: TriggerSettings, folder: Path, plain: TriggerNetwork, network: TriggerNetwork, losses: dict[str, float], seconds: float
+    settings: TriggerSettings,
+    folder: Path,
+    plain: TriggerNetwork,
+    network: TriggerNetwork,
+    losses: dict[str, float],
+    seconds: float,
 ) -> Path:
     """Write the artefact: integers, which are the network, and the float twin to compare with."""
     integers = network.integers()
@@ -207,7 +212,7 @@ def save(
         "name": settings.name,
         "kind": KIND,
         "version": settings.version,
-        "description": f"score of a heavy binary at every sample of whitened strain in {' and '.join(DETECTORS)}, {settings.bits} bits",
+        "description": f"scores of heavy binaries in whitened strain of {' and '.join(DETECTORS)}, {settings.bits} bits",
         "ranges": {
             "mass_1, mass_2": list(settings.data.mass),
             "q": [1.0, settings.data.q_max],

@@ -178,7 +178,9 @@ def _text(network: IntegerNetwork, stages: list[Stage]) -> tuple[str, int]:
     library = Path(rtl.__file__).parent / "verilog" / "source"
     used = [path for path in sorted(library.glob("*.v")) if f"{path.stem} #(" in text]
     helpers = [path.read_text().replace("`timescale 1ns / 1ps", "").strip() for path in used]
-    head = f"// {network.n_parameters} parameters, {network.input.bits} bits. Sums and the modules below the line by da4ml (LGPL-3.0).\n"
+    head = (
+        f"// {network.n_parameters} parameters, {network.input.bits} bits. Sums, and modules below the line, by da4ml (LGPL-3.0).\n"
+    )
     return head + text + "\n// ----\n" + "\n\n".join(helpers) + "\n", width
 
 

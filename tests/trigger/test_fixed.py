@@ -33,7 +33,10 @@ def test_strain_that_is_not_finite_is_refused(bad: float) -> None:
         Format(6, 2, True).integers(np.array([0.0, bad]))
 
 
-@pytest.mark.parametrize(("bad", "words"), [(np.array([0.5]), "not whole numbers"), (np.array([32]), "holds 32"), (np.array([-33]), "-33")])
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [(np.array([0.5]), "not whole numbers"), (np.array([32]), "holds 32"), (np.array([-33]), "-33")],
+)
 def test_unquantised_input_is_refused(bad: np.ndarray, words: str) -> None:
     with pytest.raises(DataError, match=words):
         Format(6, 2, True).require(bad)

@@ -101,5 +101,5 @@ def test_what_cannot_be_is_refused() -> None:
         TriggerNetwork((LayerSettings(channels=3, kernel=2),))
     with pytest.raises(ConfigError, match="float32"):
         TriggerNetwork().integers()
-    with pytest.raises(DataError, match="quantise"):
+    with pytest.raises(DataError, match="quantise strain"):
         some(6)[0].integers()(np.zeros((2, 10)))
