@@ -307,14 +307,14 @@ def tables() -> None:
     lines[-1] += f"; {n['injections']} signals" + (f" (matched filter: {bank['injections']})" if bank else "") + " at each SNR."
     (RESULTS / "trigger.md").write_text("\n".join(lines) + "\n")
     lines = [
-        "| additions between registers | clocks | LUT (of 83,640) | share | FF | Fmax, median [MHz] | of seeds [MHz] | latency [ns] |"
+        "| additions between registers | clocks | LUT of 83,640 | share | FF | Fmax, median [MHz] | seeds' [MHz] | latency [ns] |"
     ]
     lines.append("|" + " --- |" * 8)
     for depth, row in routed.items():
         each = ", ".join(f"{x:g}" for x in row["mhz"])
         lines.append(
-            f"| {depth} | {row['clocks']} | {row['lut']:,} | {100 * row['lut_share']:.1f} % | {row['ff']:,} | {row['fmax']:g} | {each} | "
-            f"{row['latency_ns']:g} |"
+            f"| {depth} | {row['clocks']} | {row['lut']:,} | {100 * row['lut_share']:.1f} % | {row['ff']:,} | {row['fmax']:g} "
+            f"| {each} | {row['latency_ns']:g} |"
         )
     (RESULTS / "trigger_gates.md").write_text("\n".join(lines) + "\n")
 

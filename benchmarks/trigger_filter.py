@@ -1,4 +1,4 @@
-"""The trigger network on days of strain: its convolutions compiled, in float32, which holds a quantised network's integers exactly."""
+"""The trigger network on days of strain: its convolutions compiled, in float32, which holds integers of 24 bits exactly."""
 
 from __future__ import annotations
 

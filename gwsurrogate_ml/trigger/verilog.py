@@ -179,7 +179,7 @@ def _text(network: IntegerNetwork, stages: list[Stage]) -> tuple[str, int]:
     used = [path for path in sorted(library.glob("*.v")) if f"{path.stem} #(" in text]
     helpers = [path.read_text().replace("`timescale 1ns / 1ps", "").strip() for path in used]
     head = (
-        f"// {network.n_parameters} parameters, {network.input.bits} bits. Sums, and modules below the line, by da4ml (LGPL-3.0).\n"
+        f"// {network.n_parameters} parameters, {network.input.bits} bits. Sums and what is below the line, by da4ml (LGPL-3.0).\n"
     )
     return head + text + "\n// ----\n" + "\n\n".join(helpers) + "\n", width
 
