@@ -136,7 +136,8 @@ class IntegerNetwork:
             layers = [
                 IntegerLayer(
                     row["name"],
-                    *(tensors[f"{row['name']}.{what}"].astype(np.int64) for what in ("weight", "bias")),
+                    tensors[f"{row['name']}.weight"].astype(np.int64),
+                    tensors[f"{row['name']}.bias"].astype(np.int64),
                     int(row["dilation"]),
                     tensors[f"{row['name']}.shift"].astype(np.int64),
                     row["bits"],
