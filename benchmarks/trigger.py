@@ -26,7 +26,7 @@ SNRS = np.arange(5.0, 21.0)
 BITS = (8, 7, 6, 5, 4, 3)
 BLOCK = 256
 """Samples of which the loudest score counts once, 0.25 s."""
-SLIDES = 150
+SLIDES = 120
 
 
 def store(part: str, content: Any) -> None:

@@ -176,7 +176,7 @@ def train_trigger(settings: TriggerSettings, folder: Path, progress: Progress | 
     ArtifactError
         if there is no such surrogate, or the folder cannot be written
     """
-    started = time.perf_counter()
+    started = time.process_time()
     model = load_model(settings.surrogate)
     windows = make_windows(settings, model, progress)
     torch.manual_seed(settings.seed)
@@ -185,7 +185,7 @@ def train_trigger(settings: TriggerSettings, folder: Path, progress: Progress | 
     first = optimise(plain, windows, t.float_steps, t.float_rate, (settings.seed, 2), progress)
     network = fixed_twin(plain, windows, settings.bits)
     second = optimise(network, windows, t.fixed_steps, t.fixed_rate, (settings.seed, 3), progress)
-    return save(settings, folder, plain, network, {"float": _end(first), "fixed": _end(second)}, time.perf_counter() - started)
+    return save(settings, folder, plain, network, {"float": _end(first), "fixed": _end(second)}, time.process_time() - started)
 
 
 def fixed_twin(plain: TriggerNetwork, windows: Windows, bits: int) -> TriggerNetwork:
@@ -224,7 +224,7 @@ def save(
         "network": integers.description(),
         "receptive_field": integers.receptive_field,
         "n_parameters": integers.n_parameters,
-        "training": {"settings": settings.model_dump(mode="json", exclude={"noise"}), "loss": losses, "seconds": round(seconds)},
+        "training": {"settings": settings.model_dump(mode="json", exclude={"noise"}), "loss": losses, "cpu_seconds": round(seconds)},
         "noise": sorted(path.name for path in settings.noise.glob("*-*.*")) if settings.noise else [],
     }
     twin = {f"float.{key}": value.numpy() for key, value in plain.state_dict().items() if key.endswith(("weight", "bias"))}
