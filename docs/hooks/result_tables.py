@@ -349,4 +349,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "glitch": lambda: written("glitch"),
     "events": lambda: written("events"),
     "witness_units": lambda: written("witness_units"),
+    "trigger": lambda: written("trigger"),
+    "trigger_gates": lambda: written("trigger_gates"),
 }

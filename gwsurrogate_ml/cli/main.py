@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from gwsurrogate_ml.cli import bench, demo, denoise, models, search, serve, train, validate, waveform
+from gwsurrogate_ml.cli import bench, demo, denoise, models, search, serve, train, trigger, validate, waveform
 from gwsurrogate_ml.cli.analyze import command
 from gwsurrogate_ml.cli.console import OrderlyGroup, stdout
 
@@ -27,6 +27,7 @@ app.command("serve")(serve.serve)
 app.add_typer(denoise.app, name="denoise")
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
+app.add_typer(trigger.app, name="trigger")
 app.add_typer(validate.app, name="validate")
 
 

@@ -1,0 +1,345 @@
+"""The quantised trigger: efficiency at one false alarm an hour in real noise, beside float32, other bits, and the search's bank.
+
+    python benchmarks/trigger.py --part train      # networks of 3 to 8 bits and their float twin, as `gwsml trigger train` does
+    python benchmarks/trigger.py --part networks   # their efficiency
+    python benchmarks/trigger.py --part search     # the matched filter's
+    python benchmarks/trigger.py --part gates      # area, clock and latency on an ECP5-85k, post-route estimates
+    python benchmarks/trigger.py --part tables     # the pages' tables from the results
+
+Background is made of time slides: every detector's noise of the test events is used again and again against the other's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results"
+DATA = Path(os.environ.get("GWSML_DATA", "../shared/data"))
+SNRS = np.arange(5.0, 21.0)
+"""Of both detectors together, in 24 to 480 Hz."""
+BITS = (8, 7, 6, 5, 4, 3)
+BLOCK = 256
+"""Samples of which the loudest score counts once, 0.25 s."""
+SLIDES = 120
+
+
+def store(part: str, content: Any) -> None:
+    path = RESULTS / "trigger.json"
+    found = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(found | {part: content}, indent=1) + "\n")
+
+
+def train(out: Path, noise: Path) -> None:
+    """The shipped trigger and its relatives, from one float network."""
+    import torch
+
+    from gwsurrogate_ml.settings import read, shipped
+    from gwsurrogate_ml.surrogate.load import load_model
+    from gwsurrogate_ml.trigger import train as training
+    from gwsurrogate_ml.trigger.network import TriggerNetwork
+    from gwsurrogate_ml.trigger.settings import TriggerSettings
+
+    settings = read(TriggerSettings, shipped("bbh-trigger") | {"noise": noise})
+    windows = training.make_windows(settings, load_model(settings.surrogate))
+    torch.manual_seed(settings.seed)
+    plain, t = TriggerNetwork(settings.layers), settings.training
+    training.optimise(plain, windows, t.float_steps, t.float_rate, (settings.seed, 2))
+    for bits in BITS:
+        network = training.fixed_twin(plain, windows, bits)
+        losses = training.optimise(network, windows, t.fixed_steps, t.fixed_rate, (settings.seed, 3))
+        own = settings.model_copy(update={"bits": bits, "name": f"bbh-trigger-{bits}"})
+        training.save(own, out / f"bits-{bits}", plain, network, {"fixed": float(np.mean(losses[-100:]))}, 0.0)
+
+
+def injections(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Noise of one event's two detectors (n, 2, samples) and whitened signals of SNR one in it, mergers at the same place."""
+    from trigger_data import DETECTORS, paired_noise
+
+    from gwsurrogate_ml.surrogate.load import load_model
+    from gwsurrogate_ml.trigger import data
+    from gwsurrogate_ml.trigger.settings import RATE, DataSettings
+
+    rng = np.random.default_rng(seed)
+    pairs, size = paired_noise(DATA), round((data.BEFORE + data.AFTER) * RATE)
+    starts = [np.intersect1d(*(pair[d].windows(size) for d in range(2))) for pair in pairs]
+    which = rng.choice(len(pairs), n, p=np.array([s.size for s in starts]) / sum(s.size for s in starts))
+    first = np.array([rng.choice(starts[k]) for k in which])
+    noise = np.array([[pairs[k][d].values[a : a + size] for d in range(2)] for k, a in zip(which, first, strict=True)])
+    psds = np.array([[pairs[k][d].psd for k in which] for d in range(len(DETECTORS))])
+    made, _ = data.signals(load_model("nrhm"), data.draw_binaries(n, DataSettings(), rng), psds, rng)
+    return noise, made
+
+
+def background(score: Any, h: np.ndarray, l: np.ndarray) -> tuple[np.ndarray, float]:
+    """Loudest scores of all blocks of SLIDES time slides, and the time in s."""
+    from gwsurrogate_ml.trigger.settings import RATE
+
+    found, n = [], min(h.size, l.size)
+    for k in range(SLIDES):
+        shift = round((k + 0.5) * l.size / SLIDES)
+        scores = score(np.stack([h[:n], np.roll(l, -shift)[:n]]))
+        found.append(scores[: scores.size // BLOCK * BLOCK].reshape(-1, BLOCK).max(axis=1))
+    loudest = np.concatenate(found)
+    return np.sort(loudest)[::-1], loudest.size * BLOCK / RATE
+
+
+def windows_of(score: Any, x: np.ndarray) -> np.ndarray:
+    """Loudest score (n,) of each of the windows (n, 2, samples), one after the other as one stream."""
+    size = x.shape[2]
+    scores = score(x.transpose(1, 0, 2).reshape(2, -1))
+    padded = np.concatenate([np.full(score.reach, -np.inf, np.float32), scores]).reshape(-1, size)
+    return padded[:, score.reach :].max(axis=1)
+
+
+def reach(efficiency: np.ndarray) -> float:
+    """SNR of half the efficiency: distance reach is its inverse."""
+    k = int(np.argmax(efficiency >= 0.5))
+    if k == 0:
+        return float("nan")
+    low, high = efficiency[k - 1 : k + 1]
+    return float(SNRS[k - 1] + (0.5 - low) / (high - low))
+
+
+def networks(models: Path, n: int, seed: int) -> None:
+    """Efficiency of all networks at one false alarm an hour."""
+    from trigger_data import glitch_rows, test_noise
+    from trigger_filter import Filter
+
+    from gwsurrogate_ml.trigger import data
+    from gwsurrogate_ml.trigger.load import load_trigger
+    from gwsurrogate_ml.trigger.settings import RATE
+    from gwsurrogate_ml.trigger.train import EARLY, LATE
+
+    streams = test_noise(DATA)
+    h, l = (np.concatenate([one.values[one.usable] for one in streams[name]]) for name in data.DETECTORS)
+    noise, signals = injections(n, seed)
+    loud = glitch_rows(DATA, streams, seed)
+    merger = round(data.BEFORE * RATE)
+    rows = {}
+    every = {f"{bits} bits": load_trigger(models / f"bits-{bits}") for bits in BITS if (models / f"bits-{bits}").is_dir()}
+    filters = {"float32": Filter(next(iter(every.values())).float_twin())}
+    filters |= {name: Filter(one.network) for name, one in every.items()}
+    for name, score in filters.items():
+        loudest, seconds = background(score, h, l)
+        hours = seconds / 3600
+        threshold = float(loudest[int(hours)])  # as many are louder as there are hours
+        near = slice(merger - EARLY - score.reach, merger + LATE + 1)
+        efficiency = np.array([np.mean(windows_of(score, (noise + snr * signals)[:, :, near]) > threshold) for snr in SNRS])
+        rows[name] = {
+            "threshold": threshold,
+            "efficiency": [round(float(e), 4) for e in efficiency],
+            "mean": float(efficiency[(SNRS >= 8) & (SNRS <= 20)].mean()),
+            "snr_half": reach(efficiency),
+            "glitches": float(np.mean(windows_of(score, loud) > threshold)),
+        }
+        print(name, rows[name], flush=True)
+    store(
+        "networks",
+        {
+            "snr": SNRS.tolist(),
+            "injections": n,
+            "hours": hours,
+            "seconds": {"H1": h.size / RATE, "L1": l.size / RATE},
+            "rows": rows,
+        },
+    )
+
+
+def search(passes: tuple[float, ...], seed: int) -> None:
+    """Efficiency of the search with a bank of the same binaries: its triggers, time slides and ranking, the same strain."""
+    import gwpy.timeseries
+    from trigger_data import DETECTORS, EVENT, paired_series
+
+    from gwsurrogate_ml.search.bank import BankConfig, cached
+    from gwsurrogate_ml.search.coincidence import coincidences, light_travel_time, slide
+    from gwsurrogate_ml.search.pipeline import SearchConfig
+    from gwsurrogate_ml.search.segments import Conditioned, blocks, common_spans, condition
+    from gwsurrogate_ml.search.sharing import Work
+    from gwsurrogate_ml.surrogate.load import load_model
+    from gwsurrogate_ml.trigger import data as trigger_streams
+    from gwsurrogate_ml.trigger.settings import RATE, DataSettings
+
+    model: Any = load_model("nrhm")
+    d = DataSettings()
+    config = BankConfig(mass_min=d.mass[0], mass_max=d.mass[1], q_max=d.q_max, chi_max=d.chi, f_min=24.0)
+    bank = cached(model, model.info["weights_sha256"], config)
+    c = SearchConfig(f_max=480.0, n_bins=8)
+    settings = {name: getattr(c, name) for name in ("f_max", "threshold", "trigger_window", "n_bins")}
+    print(len(bank), "templates", flush=True)
+    window = light_travel_time(*DETECTORS) + c.timing_error
+    f = trigger_streams.frequencies()
+    rng = np.random.default_rng(seed)
+    rankings, seconds = [], 0.0
+    found: dict[float, list[float]] = {snr: [] for snr in passes}
+
+    def triggers(work: Work) -> list[np.ndarray]:
+        pieces = [work.triggers(model, first) for first in work.starts()]
+        return [np.sort(np.concatenate([x for p in pieces for x in p[name]]), order=("template", "time")) for name in DETECTORS]
+
+    for pair in paired_series(DATA):
+        series, psds = {}, {}
+        for name, (one, event) in pair.items():
+            psds[name] = trigger_streams.stream(one, ((event - EVENT[0], event + EVENT[1]),)).psd
+            series[name] = gwpy.timeseries.TimeSeries(one.value.copy(), sample_rate=one.sample_rate, t0=one.t0, name=name)
+            start, rate = float(one.t0.value), float(one.sample_rate.value)
+            series[name].value[round((event - EVENT[0] - start) * rate) : round((event + EVENT[1] - start) * rate)] = np.nan
+        try:
+            spans = common_spans(series, 14.0)
+        except gw_errors() as error:
+            print(error)
+            continue
+        cut = blocks(spans, 256.0, 4.0, 2.0)
+        clean = {name: [condition(s, b, 24.0, c.f_max, 2.0, 2.0) for b in cut] for name, s in series.items()}
+        work = Work(bank.parameters, cut, clean, rate, 24.0, settings)
+        valid = [b.valid for b in cut]
+        background = slide(*triggers(work), valid, window, c.slide_step, c.cluster_window)
+        rankings.append(background.rankings)
+        seconds += background.time
+        times = [np.arange(b.valid[0] + 0.5, b.valid[1] - 0.5, 1.5) + rng.uniform(0, 0.4) for b in cut]
+        n = sum(t.size for t in times)
+        both = np.stack([np.repeat(psds[name][None], n, axis=0) for name in DETECTORS])
+        made, _ = trigger_streams.signals(model, trigger_streams.draw_binaries(n, d, rng), both, rng)
+        for snr in passes:
+            loud: dict[str, list[Conditioned]] = {name: [] for name in DETECTORS}
+            first = 0
+            for b, at in zip(cut, times, strict=True):
+                for k, name in enumerate(DETECTORS):
+                    base = clean[name][len(loud[name])]
+                    white = np.zeros(round((b.span[1] - b.span[0]) * RATE))
+                    for t, h in zip(at, made[first : first + at.size, k], strict=True):
+                        begin = round((t - trigger_streams.BEFORE - base.start) * RATE)
+                        white[begin : begin + h.size] += snr * h
+                    grid = np.arange(base.strain.size) * base.delta_f
+                    root = np.sqrt(np.interp(grid, f, psds[name])) * ((grid >= f[0]) & (grid <= f[-1]))
+                    spectrum = np.zeros(base.strain.size, complex)
+                    ours = np.fft.rfft(white)[: base.strain.size]
+                    spectrum[: ours.size] = ours / np.sqrt(2 * RATE)
+                    loud[name].append(Conditioned(base.strain + spectrum * root, base.psd, base.delta_f, base.start))
+                first += at.size
+            one, two = triggers(Work(bank.parameters, cut, loud, rate, 24.0, settings))
+            pairs = coincidences(one, two, one["time"], two["time"], window)
+            for t in np.concatenate(times):
+                near = pairs["ranking"][np.abs(pairs["time"] - t) < 0.1]
+                found[snr].append(float(near.max(initial=0.0)))
+        print(len(rankings), seconds / 3600, {snr: len(x) for snr, x in found.items()}, flush=True)
+    loudest = np.sort(np.concatenate(rankings))[::-1]
+    hours = seconds / 3600
+    threshold = float(loudest[int(hours)])
+    efficiency = [float(np.mean(np.array(found[snr]) > threshold)) for snr in passes]
+    print(threshold, efficiency, hours)
+    half = float(np.interp(0.5, efficiency, passes))
+    store(
+        "search",
+        {
+            "templates": len(bank), "hours": hours, "threshold": threshold, "snr": list(passes), "efficiency": efficiency,
+            "injections": len(found[passes[0]]), "snr_half": half,
+        },
+    )  # fmt: skip
+
+
+def gw_errors() -> type[Exception]:
+    from gwsurrogate_ml.errors import DataError
+
+    return DataError
+
+
+def gates(models: Path, depths: tuple[int, ...], seeds: int) -> None:
+    """Area by yosys of every number of bits, and post-route estimates of 6 bits."""
+    import tempfile
+
+    from gwsurrogate_ml.trigger import gates as tools
+    from gwsurrogate_ml.trigger.load import load_trigger
+    from gwsurrogate_ml.trigger.verilog import design
+
+    rows = {}
+    for bits in (bits for bits in BITS if (models / f"bits-{bits}").is_dir()):
+        network = load_trigger(models / f"bits-{bits}").network
+        with tempfile.TemporaryDirectory() as place:
+            made = design(network)
+            rows[str(bits)] = {"clocks": made.latency, **tools.synthesise(made.text, Path(place))}
+        print(bits, rows[str(bits)], flush=True)
+    store("area", rows)
+    routed = {}
+    for depth in depths:
+        with tempfile.TemporaryDirectory() as place:
+            made = design(load_trigger("bbh-trigger").network, depth)
+            tools.synthesise(made.text, Path(place))
+            routed[str(depth)] = tools.route(Path(place), made.latency, range(1, seeds + 1))
+        print(depth, routed[str(depth)], flush=True)
+    store("post_route_estimate", routed)
+
+
+def tables() -> None:
+    """The page's tables."""
+    r = json.loads((RESULTS / "trigger.json").read_text())
+    n, area, routed, bank = r["networks"], r.get("area", {}), r.get("post_route_estimate", {}), r.get("search")
+    float_mean, float_half = n["rows"]["float32"]["mean"], n["rows"]["float32"]["snr_half"]
+    head = [
+        "network",
+        "LUT (yosys)",
+        "clocks",
+        "efficiency, SNR 8 to 20",
+        "of float32",
+        "SNR of half the efficiency",
+        "distance reach of float32's",
+    ]
+    head += ["of the matched filter's"] if bank else []
+    head += ["real glitches passed"]
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    for name, row in n["rows"].items():
+        cost = area.get(name.split()[0], {})
+        cells = [name, cost.get("lut", "–"), cost.get("clocks", "–"), f"{row['mean']:.3f}", f"{row['mean'] / float_mean:.3f}"]
+        cells += [f"{row['snr_half']:.2f}", f"{float_half / row['snr_half']:.3f}"]
+        cells += [f"{bank['snr_half'] / row['snr_half']:.3f}"] if bank else []
+        cells += [f"{row['glitches']:.3f}"]
+        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
+    if bank:
+        half = f"{bank['snr_half']:.2f} | {float_half / bank['snr_half']:.3f}"
+        lines.append(f"| matched filter, {bank['templates']} templates | – | – | – | – | {half} | 1 | – |")
+    lines += ["", f"One false alarm an hour; background {n['hours']:.1f} h of time slides of {n['seconds']['H1']:.0f} s of H1 and "]
+    lines[-1] += f"{n['seconds']['L1']:.0f} s of L1" + (f" (matched filter: {bank['hours']:.1f} h)" if bank else "")
+    lines[-1] += f"; {n['injections']} signals" + (f" (matched filter: {bank['injections']})" if bank else "") + " at each SNR."
+    (RESULTS / "trigger.md").write_text("\n".join(lines) + "\n")
+    lines = [
+        "| additions between registers | clocks | LUT of 83,640 | share | FF | Fmax, median [MHz] | seeds' [MHz] | latency [ns] |"
+    ]
+    lines.append("|" + " --- |" * 8)
+    for depth, row in routed.items():
+        each = ", ".join(f"{x:g}" for x in row["mhz"])
+        lines.append(
+            f"| {depth} | {row['clocks']} | {row['lut']:,} | {100 * row['lut_share']:.1f} % | {row['ff']:,} | {row['fmax']:g} "
+            f"| {each} | {row['latency_ns']:g} |"
+        )
+    (RESULTS / "trigger_gates.md").write_text("\n".join(lines) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", choices=("train", "networks", "search", "gates", "tables"), required=True)
+    parser.add_argument("--out", type=Path, default=Path("out/trigger-benchmark"))
+    parser.add_argument("--n", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=11)
+    a = parser.parse_args()
+    if a.part == "train":
+        from trigger_data import write_noise
+
+        write_noise(DATA, a.out / "noise")
+        train(a.out, a.out / "noise")
+    elif a.part == "networks":
+        networks(a.out, a.n, a.seed)
+    elif a.part == "search":
+        search((6.0, 7.0, 8.0, 9.0, 10.0, 12.0), a.seed)
+    elif a.part == "gates":
+        gates(a.out, (4, 2), 5)
+    else:
+        tables()
+
+
+if __name__ == "__main__":
+    main()

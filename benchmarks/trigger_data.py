@@ -1,0 +1,89 @@
+"""Real noise and injections of the trigger's benchmark: what is trained on and what is tested on, split by event."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from denoise_signal_data import EVENT, FILES, FILTERED, gwosc_file, stretches
+
+import gwsurrogate_ml as gw
+from gwsurrogate_ml.trigger.data import DETECTORS, Stream, stream, whitened_glitches
+
+TRAINING = {
+    "GW190421_213856": 8.0,
+    "GW190503_185404": 8.0,
+    "GW190513_205428": 4.0,
+    "GW190620_030421": 12.0,
+    "GW190731_140936": 16.0,
+    "GW190925_232845": 8.0,
+    "GW190929_012149": 8.0,
+    "GW191103_012549": 4.0,
+    "GW191222_033537": 8.0,
+}
+TESTS = {
+    "GW150914": 0.0,
+    "GW170608": 0.0,
+    "GW190512_180714": 4.0,
+    "GW190527_092055": 16.0,
+    "GW190720_000836": 12.0,
+    "GW190910_112807": 16.0,
+    "GW191204_171526": 4.0,
+    "GW200208_130117": 4.0,
+}
+"""Events, and how much of the stretch about them is tapered at its ends, s."""
+
+
+def write_noise(data: Path, folder: Path) -> None:
+    """Files of the training's noise, the events in them gaps."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for (name, detector), (series, event) in stretches(data, TRAINING).items():
+        if detector in DETECTORS:
+            rate, start = float(series.sample_rate.value), float(series.t0.value)
+            series.value[round((event - EVENT[0] - start) * rate) : round((event + EVENT[1] - start) * rate)] = np.nan
+            series.write(folder / f"{detector}-{name}.hdf5", path="strain", format="hdf5", overwrite=True)
+
+
+def test_noise(data: Path) -> dict[str, list[Stream]]:
+    """Streams by detector of the tests' noise, with GW151012's."""
+    found: dict[str, list[Stream]] = {name: [] for name in DETECTORS}
+    for (name, detector), (series, event) in stretches(data, TESTS).items():
+        if detector in DETECTORS and (name, detector) != FILTERED:
+            found[detector].append(stream(series, ((event - EVENT[0], event + EVENT[1]),)))
+    gps, event = FILES["GW151012"]
+    for detector in DETECTORS:
+        series = gw.StrainData.from_files({detector: gwosc_file(data, detector, gps)}, gps=event).series[detector]
+        found[detector].append(stream(series, ((event - 2.0, event + 0.5),)))
+    return found
+
+
+def paired_noise(data: Path) -> list[tuple[Stream, Stream]]:
+    """Streams of H1 and L1 at the same time, of the tests' events that have both."""
+    found = {}
+    for (name, detector), (series, event) in stretches(data, TESTS).items():
+        if detector in DETECTORS and name != FILTERED[0]:
+            found[name, detector] = stream(series, ((event - EVENT[0], event + EVENT[1]),))
+    both = [name for name in TESTS if all((name, detector) in found for detector in DETECTORS)]
+    return [(found[name, "H1"], found[name, "L1"]) for name in both]
+
+
+def glitch_rows(data: Path, streams: dict[str, list[Stream]], seed: int, n: int = 1000) -> np.ndarray:
+    """Windows (n, 2, samples) with a glitch of O3's table, at its own SNR, in one detector's noise of the tests."""
+    rng = np.random.default_rng(seed)
+    table = np.genfromtxt(data / "glitches" / "antiglitch_o3.csv", delimiter=",", names=True, dtype=None, encoding="utf-8")
+    rows = table[rng.choice(table.size, n, replace=False)]
+    psds = np.array([streams["L1"][k].psd for k in rng.integers(len(streams["L1"]), size=n)])
+    made = whitened_glitches(np.log(np.stack([rows["f0"], rows["gbw"]], axis=1)), psds, rng)
+    size = made.shape[1]
+    pools = [np.concatenate([one.values[one.usable] for one in streams[name]]) for name in DETECTORS]
+    first = rng.integers(0, [p.size - size for p in pools], (n, 2))
+    out = np.array([[pool[a : a + size] for pool, a in zip(pools, row, strict=True)] for row in first])
+    out[np.arange(n), rng.integers(2, size=n)] += rows["snr"][:, None].astype(np.float32) * made
+    return out
+
+
+def paired_series(data: Path) -> list[dict[str, tuple[object, float]]]:
+    """Series of H1 and L1 at the same time and the event's time, of the tests' events that have both."""
+    found = stretches(data, TESTS)
+    names = [name for name in TESTS if name != FILTERED[0] and all((name, detector) in found for detector in DETECTORS)]
+    return [{detector: found[name, detector] for detector in DETECTORS} for name in names]
