@@ -1,4 +1,4 @@
-"""`gwsml search`: look for binaries in the strain of two detectors with a bank of surrogate templates."""
+"""`gwsml search`: look for binaries in the strain of two detectors with a bank of templates, or for bursts of any shape."""
 
 from __future__ import annotations
 
@@ -23,9 +23,17 @@ from gwsurrogate_ml.errors import ConfigError
 
 
 def search(
+    context: typer.Context,
     strain: Annotated[
         list[str], typer.Option("--strain", help="DETECTOR=FILE, or a pattern, of two detectors; files of one are joined in time.")
     ],
+    anomalies: Annotated[
+        bool,
+        typer.Option("--anomalies", help="Bursts of any shape in place of binaries: no bank; one detector or two; 24 to 480 Hz."),
+    ] = False,
+    anomaly_model: Annotated[
+        str, typer.Option("--anomaly-model", help="With --anomalies: a shipped name, or a folder of `gwsml train anomaly`.")
+    ] = "anomaly-h1l1",
     channel: Channel = None,
     sampling_frequency: SamplingFrequency = None,
     start_time: StartTime = None,
@@ -57,8 +65,18 @@ def search(
 ) -> None:
     """Coincident triggers with false-alarm rates from time slides, a bank, and a figure.
 
-    The bank is placed at random for the masses and spins given (about half a minute) and kept in the user's cache.
+    The bank is placed at random for the masses and spins given (about half a minute) and kept in the user's cache. With --anomalies
+    a ranked and explained list of what both detectors saw and noise does not do, with figures.
     """
+    if anomalies:
+        from gwsurrogate_ml.cli import anomalies as other
+
+        other.require_options(given_options(context))
+        files = parse_strain(strain)
+        other.run(files, reading(channel, sampling_frequency, start_time, list(files)), anomaly_model, out, as_json)
+        return
+    if "anomaly_model" in given_options(context):
+        raise ConfigError("--anomaly-model goes with --anomalies: give that too, or leave it out")
     from contextlib import nullcontext
 
     from gwsurrogate_ml import scale
@@ -128,6 +146,17 @@ def search(
             }
         )
     _announce(summary, out, as_json)
+
+
+def given_options(context: typer.Context) -> dict[str, str]:
+    """Option of each parameter that the command line names."""
+    from click.core import ParameterSource
+
+    return {
+        str(parameter.name): parameter.opts[0]
+        for parameter in context.command.params
+        if context.get_parameter_source(str(parameter.name)) == ParameterSource.COMMANDLINE
+    }
 
 
 def approximant_of(surrogate: str) -> str:

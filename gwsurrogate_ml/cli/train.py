@@ -1,4 +1,4 @@
-"""`gwsml train`: train a surrogate, an estimator, a denoiser or a remnant model; a killed run resumes where it stopped."""
+"""`gwsml train`: train a surrogate, an estimator, a denoiser or another model; a killed run resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -160,6 +160,18 @@ def remnant(config: Config, out: Out = None, sets: Sets = None, seed: Seed = Non
 
     settings = read_config(content(config, sets, seed))
     train(config, out, partial(train_remnant, settings))
+
+
+@app.command("anomaly")
+def anomaly(config: Config = "anomaly-h1l1", out: Out = None, sets: Sets = None, seed: Seed = None) -> None:
+    """Train the model of `gwsml search --anomalies` on bursts and glitches in a folder of noise; begins anew if killed."""
+    from gwsurrogate_ml.search.anomalies.train import AnomalyConfig, train_anomalies
+    from gwsurrogate_ml.settings import read
+    from gwsurrogate_ml.surrogate.load import load_aligned
+
+    settings = read(AnomalyConfig, content(config, sets, seed))
+    surrogate = load_aligned(settings.surrogate)
+    train(config, out, lambda folder, progress: train_anomalies(settings, folder, surrogate, progress))
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,433 @@
+"""The anomaly search on real noise: what it finds at one false alarm a day, beside excess power and the bank.
+
+    python benchmarks/anomalies.py --data FOLDER [--model anomaly-h1l1] [--n 60] [--seed 31] [--parts bursts glitches ...]
+
+FOLDER is the shared data. Noise of events that nothing was trained on, the events cut out (benchmarks/anomalies_noise.py), is
+slid in time for the background of all three searches: excess power is the same search ranked by the joint significance of the
+best tile alone, the bank is that of `gwsml search` on the same noise. Bursts of random directions are added to the noise every 1.25
+s, binaries every 4 s, and to the strain that the bank sees as well. A class of glitches is left out of the classifier's training
+(the autoencoder never sees one), then glitches of it, as loud as in the table, are added to one detector at a time, and to both
+by accident. Parts that are done are kept in benchmarks/results/anomalies.json. Writes anomalies.md and anomalies.png too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from anomalies_noise import TESTS, TRAINING, noise, write_training
+from anomalies_waveforms import eccentric, precessing
+from gwpy.timeseries import TimeSeries
+
+from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.denoise.signal.segment import DURATION, F_LOW
+from gwsurrogate_ml.search.anomalies import simulate
+from gwsurrogate_ml.search.anomalies.model import AnomalyModel, load_anomaly_model
+from gwsurrogate_ml.search.anomalies.pairs import Described, features
+from gwsurrogate_ml.search.anomalies.pipeline import best
+from gwsurrogate_ml.search.anomalies.train import (
+    AnomalyConfig,
+    Examples,
+    Stretch,
+    found,
+    make_examples,
+    noise_pairs,
+    read_noise,
+    train_classifier,
+)
+from gwsurrogate_ml.search.anomalies.white import RATE, White, common, whiten
+from gwsurrogate_ml.search.bank import BankConfig, cached
+from gwsurrogate_ml.search.coincidence import light_travel_time
+from gwsurrogate_ml.search.pipeline import SearchConfig, search
+from gwsurrogate_ml.surrogate.load import load_aligned
+
+DETECTORS = ("H1", "L1")
+DAY = 86400.0
+SNRS = (6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0)
+BANK_SNRS = (8.0, 10.0, 6.0, 12.0)
+SPACING = {"bursts": 1.25, "bank": 4.0}
+OUT = Path("benchmarks/results")
+PARTS = ("bursts", "glitches", "binaries")
+
+
+def test_noise(data: Path) -> tuple[list[Stretch], list[dict[str, TimeSeries]]]:
+    """Whitened noise of the tests, and its strain."""
+    strain = [
+        {d: TimeSeries(both[d].value, t0=both[d].t0, sample_rate=both[d].sample_rate, name=d) for d in DETECTORS}
+        for both in noise(data, TESTS).values()
+    ]
+    white = [(whiten(both["H1"]), whiten(both["L1"])) for both in strain]
+    return [Stretch(pair, common(*pair)) for pair in white], strain
+
+
+def threshold(scores: np.ndarray, seconds: float) -> float:
+    """Score that noise exceeds once a day, of sorted scores."""
+    k = max(1, int(seconds / DAY))
+    return float(scores[-k])
+
+
+class Injections:
+    """What is added to the noise in one pass: a strain (2, n_f) at each time of each stretch, and its signal-to-noise ratio."""
+
+    def __init__(
+        self, stretches: list[Stretch], make: Callable[[], np.ndarray], snrs: tuple[float, ...], spacing: float, seed: list[int]
+    ):
+        rng = np.random.default_rng(seed)
+        self.rows, self.snr = [], []
+        for number, stretch in enumerate(stretches):
+            psds = np.stack([w.psd for w in stretch.white])
+            for low, high in stretch.spans:
+                for t in np.arange(low + 1.0, high - 1.0, spacing) + rng.uniform(-0.2, 0.2):
+                    self.snr.append(snrs[len(self.snr) % len(snrs)])
+                    h = make()
+                    white = h / np.sqrt(psds)
+                    scale = self.snr[-1] / np.linalg.norm(simulate.to_series(white, RATE))
+                    self.rows.append((number, float(t), scale * h, scale * white))
+
+    def whitened(self, stretches: list[Stretch]) -> list[tuple[White, White]]:
+        """The whitened noise with all of them in it."""
+        values = [[w.values.copy() for w in s.white] for s in stretches]
+        for number, t, _, white in self.rows:
+            shifted = white * np.exp(-2j * np.pi * simulate.frequencies() * simulate.MIDDLE)
+            for d, series in enumerate(simulate.to_series(shifted, RATE)):
+                start = stretches[number].white[d].start
+                add(values[number][d], series, round((t - start - simulate.MIDDLE) * RATE))
+        out = []
+        for s, both in zip(stretches, values, strict=True):
+            one, two = (White(v, w.start, w.psd, w.spans) for v, w in zip(both, s.white, strict=True))
+            out.append((one, two))
+        return out
+
+    def strain(self, noise: list[dict[str, TimeSeries]]) -> list[dict[str, TimeSeries]]:
+        """The same in strain."""
+        out = [{d: series.copy() for d, series in both.items()} for both in noise]
+        for number, t, h, _ in self.rows:
+            shifted = h * np.exp(-2j * np.pi * simulate.frequencies() * simulate.MIDDLE)
+            for d, name in enumerate(DETECTORS):
+                series = out[number][name]
+                rate = round(series.sample_rate.value)
+                full = np.zeros(round(DURATION * rate) // 2 + 1, complex)
+                first = round(F_LOW * DURATION)
+                full[first : first + h.shape[1]] = shifted[d]
+                values = np.fft.irfft(full) * rate
+                add(series.value, values, round((t - series.t0.value - simulate.MIDDLE) * rate))
+        return out
+
+
+def add(values: np.ndarray, series: np.ndarray, at: int) -> None:
+    """Add a series to values from sample `at` on, as far as they reach."""
+    a, b = max(0, at), min(at + series.size, values.size)
+    values[a:b] += series[a - at : b - at].astype(values.dtype)
+
+
+def run_pass(
+    stretches: list[Stretch], white: list[tuple[White, White]], times: list[list[float]], model: AnomalyModel
+) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+    """Features and joint significances of the pairs due to what was added in each stretch, and which they are due to."""
+    values, joints, which = [], [], []
+    light = light_travel_time(*DETECTORS)
+    for stretch, pair, at in zip(stretches, white, times, strict=True):
+        first, second, pairs, of = found(pair, stretch.spans, at, light)
+        one, two = (Described(t, *model.autoencoder.apply_to(t.window)) for t in (first, second))
+        values.append(features(one, two, pairs, light))
+        joints.append(pairs.joint)
+        which.append(of)
+    return values, joints, which
+
+
+def highest(scores: list[np.ndarray], which: list[np.ndarray], counts: list[int]) -> np.ndarray:
+    """Highest score due to each thing added, minus infinity where there is none."""
+    out = [np.full(n, -np.inf) for n in counts]
+    for one, s, k in zip(out, scores, which, strict=True):
+        np.maximum.at(one, k, s)
+    return np.concatenate(out)
+
+
+def clustered(scores: np.ndarray, slide: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Sorted scores of the best of each 0.2 s of every slide."""
+    kept = []
+    bounds = np.flatnonzero(np.diff(slide)) + 1
+    for rows in np.split(np.arange(slide.size), bounds):
+        kept.append(scores[rows][best(scores[rows], at[rows])])
+    return np.sort(np.concatenate(kept))
+
+
+def stitched(strain: list[dict[str, TimeSeries]]) -> dict[str, TimeSeries]:
+    """One series a detector, the events one after another with a second of gap between: what the bank searches."""
+    out = {}
+    for name in DETECTORS:
+        rate = strain[0][name].sample_rate.value
+        parts = [np.concatenate([both[name].value, np.full(round(rate), np.nan)]) for both in strain]
+        out[name] = TimeSeries(np.concatenate(parts), t0=1e9, sample_rate=rate, name=name)
+    return out
+
+
+def bank_of() -> tuple[Any, Any]:
+    model = load_aligned("nr22")
+    return model, cached(model, str(model.info["weights_sha256"]), BankConfig())
+
+
+def bank_search(strain: list[dict[str, TimeSeries]], model: Any, bank: Any) -> Any:
+    return search(stitched(strain), bank, model, SearchConfig(f_max=480.0))
+
+
+def main() -> None:
+    """All parts that are asked for and not done."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--model", default="anomaly-h1l1")
+    parser.add_argument("--n", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=31)
+    parser.add_argument("--work", type=Path, default=Path("out/anomaly-noise"))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    model = load_anomaly_model(arguments.model)
+    path = OUT / "anomalies.json"
+    results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    if results.get("weights_sha256") != model.info["weights_sha256"] or results.get("n") != arguments.n:
+        results = {}
+    results |= {
+        "command": f"python benchmarks/anomalies.py --data DATA --n {arguments.n} --seed {arguments.seed}",
+        "model": model.info["name"],
+        "weights_sha256": model.info["weights_sha256"],
+        "n": arguments.n,
+        "noise": {"trained on": list(TRAINING), "tested on": list(TESTS)},
+        "versions": artifacts.package_versions("numpy", "torch"),
+    }
+    stretches, strain = test_noise(arguments.data)
+    results["noise"]["seconds tested"] = sum(b - a for s in stretches for a, b in s.spans)
+    slid = noise_pairs(stretches, model.autoencoder, light_travel_time(*DETECTORS))
+    level = {
+        "anomaly": threshold(clustered(model.score(slid.features), slid.slide, slid.time), slid.seconds),
+        "excess power": threshold(clustered(slid.joint, slid.slide, slid.time), slid.seconds),
+    }
+    results["background"] = {"days": slid.seconds / DAY, "thresholds": level}
+    print(results["background"], flush=True)
+    for part in arguments.parts:
+        if part in results:
+            continue
+        begin = time.process_time()
+
+        def keep(found_: dict[str, Any], part: str = part, begin: float = begin) -> None:
+            results[part] = found_
+            results[f"{part} cpu s"] = time.process_time() - begin
+            path.write_text(json.dumps(results, indent=1) + "\n")
+
+        if part == "bursts":
+            keep(bursts(stretches, model, level, arguments))
+        elif part == "binaries":
+            beside_bank(stretches, strain, model, level, arguments, keep)
+        else:
+            keep(glitches(stretches, model, slid, arguments))
+    path.write_text(json.dumps(results, indent=1) + "\n")
+    (OUT / "anomalies.md").write_text(markdown(results) + "\n")
+    figure(results, OUT / "anomalies.png")
+
+
+def efficiency(stretches: list[Stretch], plan: Injections, model: AnomalyModel, level: dict[str, float]) -> dict[str, np.ndarray]:
+    """Whether each of the injections is found above the thresholds, by both rankings."""
+    times = [[t for k, t, *_ in plan.rows if k == number] for number in range(len(stretches))]
+    values, joints, which = run_pass(stretches, plan.whitened(stretches), times, model)
+    counts = [len(t) for t in times]
+    scores = {"anomaly": [model.score(v) for v in values], "excess power": joints}
+    return {name: highest(s, which, counts) > level[name] for name, s in scores.items()}
+
+
+def bursts(stretches: list[Stretch], model: AnomalyModel, level: dict[str, float], arguments: Any) -> dict[str, Any]:
+    """Share of each class that is found, over the network's signal-to-noise ratio."""
+    site = simulate.Pair(DETECTORS)
+    rng = np.random.default_rng(arguments.seed)
+    spectra = {"eccentric binary": eccentric(60, rng), "precessing binary": precessing(60, rng)}
+    out: dict[str, Any] = {}
+    for name in ("sine-Gaussian", "noise burst", "ringdown", *spectra):
+        out[name] = {"snr": list(SNRS), "anomaly": [], "excess power": []}
+
+        def make(name: str = name) -> np.ndarray:
+            if name in spectra:
+                plus, cross = spectra[name][rng.integers(len(spectra[name]))]
+                return site.seen(plus, cross, rng)
+            return site.seen(*simulate.burst(name, rng), rng)
+
+        hits: dict[str, list[np.ndarray]] = {"anomaly": [], "excess power": [], "snr": []}
+        while sum(map(len, hits["snr"])) < arguments.n * len(SNRS):
+            plan = Injections(stretches, make, SNRS, SPACING["bursts"], [arguments.seed, len(hits["snr"])])
+            hits["snr"].append(np.array(plan.snr))
+            for ranking, hit in efficiency(stretches, plan, model, level).items():
+                hits[ranking].append(hit)
+        together = {key: np.concatenate(parts) for key, parts in hits.items()}
+        for snr in SNRS:
+            mine = together["snr"] == snr
+            for ranking in ("anomaly", "excess power"):
+                out[name][ranking].append(float(together[ranking][mine].mean()))
+        out[name]["n"] = int(np.sum(together["snr"] == SNRS[0]))
+        print(name, out[name], flush=True)
+    return out
+
+
+def beside_bank(
+    stretches: list[Stretch],
+    strain: list[dict[str, TimeSeries]],
+    model: AnomalyModel,
+    level: dict[str, float],
+    arguments: Any,
+    keep: Callable[[dict[str, Any]], None],
+) -> None:
+    """The same binaries in the same noise by this search and by the bank; `keep` is given what is known after each ratio."""
+    surrogate, bank = bank_of()
+    quiet = bank_search(strain, surrogate, bank)
+    loud = threshold(quiet.background.rankings, quiet.background.time)
+    out: dict[str, Any] = {"bank threshold": loud, "bank days": quiet.background.time / DAY, "templates": len(bank)}
+    rng = np.random.default_rng(arguments.seed + 1)
+    spectra = simulate.binary_spectra(surrogate, 300, rng).astype(complex)
+    site = simulate.Pair(DETECTORS)
+    inside = [(a, b) for a, b in quiet.spans]
+    rows: dict[float, dict[str, float]] = {}
+    for k, snr in enumerate(BANK_SNRS):
+        hits: dict[str, list[np.ndarray]] = {"anomaly": [], "excess power": [], "bank": []}
+        while sum(map(len, hits["bank"])) < arguments.n:
+
+            def make() -> np.ndarray:
+                return site.seen(*simulate.elliptical(spectra[rng.integers(len(spectra))], rng), rng)
+
+            plan = Injections(stretches, make, (snr,), SPACING["bank"], [arguments.seed, k, len(hits["bank"])])
+            starts = np.concatenate([[0], np.cumsum([both["H1"].size / both["H1"].sample_rate.value + 1.0 for both in strain])])
+            at = np.array([1e9 + starts[n] + t - strain[n]["H1"].t0.value for n, t, *_ in plan.rows])
+            # Only what lies where the bank looks too counts.
+            counted = np.array([any(a + 0.3 < t < b - 0.3 for a, b in inside) for t in at])
+            events = bank_search(plan.strain(strain), surrogate, bank).events
+            times, rankings = events["time"], events["ranking"]
+            hit = np.array([np.any((np.abs(times - t) < 0.3) & (rankings > loud)) for t in at])
+            hits["bank"].append(hit[counted])
+            for ranking, mine in efficiency(stretches, plan, model, level).items():
+                hits[ranking].append(mine[counted])
+        rows[snr] = {name: float(np.concatenate(parts).mean()) for name, parts in hits.items()} | {
+            "n": len(np.concatenate(hits["bank"]))
+        }
+        print(snr, rows[snr], flush=True)
+        order = sorted(rows)
+        keep(out | {"snr": order} | {name: [rows[s][name] for s in order] for name in rows[snr]})
+
+
+def glitches(stretches: list[Stretch], model: AnomalyModel, slid: Any, arguments: Any) -> dict[str, Any]:
+    """Share of each class of glitches, left out of training, that passes: in one detector, and in both by accident."""
+    write_training(arguments.data, arguments.work)
+    table_path = arguments.data / "glitches" / "antiglitch_o3.csv"
+    config = AnomalyConfig(noise=arguments.work, glitches=table_path, **model.info["training"]["settings"])
+    table = simulate.GlitchTable.read(table_path)
+    binaries = simulate.binary_spectra(load_aligned(config.surrogate), 1500, np.random.default_rng(config.seed))
+    kept = arguments.work.with_name(f"examples-{model.info['weights_sha256'][:12]}.npz")
+    if not kept.exists():
+        made = make_examples(config, read_noise(arguments.work, DETECTORS), table, binaries, model.autoencoder)
+        np.savez(kept, features=made.features, classes=np.array(made.classes), **{f"code {k}": v for k, v in made.codes.items()})
+    with np.load(kept) as stored:
+        codes = {key.removeprefix("code "): stored[key] for key in stored if key.startswith("code ")}
+        examples = Examples(stored["features"], stored["classes"].tolist(), codes)
+    light = light_travel_time(*DETECTORS)
+    rng = np.random.default_rng(arguments.seed + 2)
+    out: dict[str, Any] = {}
+    for name in simulate.GLITCHES:
+        classifier, classes, known = train_classifier(examples, name, config.epochs, config.seed)
+        without = AnomalyModel(model.autoencoder, classifier, classes, known, {})
+        one_a_day = threshold(clustered(without.score(slid.features), slid.slide, slid.time), slid.seconds)
+        both_a_day = threshold(clustered(slid.joint, slid.slide, slid.time), slid.seconds)
+        out[name] = {}
+        for kind in ("one detector", "both by accident"):
+            scores, joints = [], []
+            while sum(map(len, scores)) < 5 * arguments.n:
+                values = [[w.values.copy() for w in s.white] for s in stretches]
+                times: list[list[float]] = []
+                for s, both in zip(stretches, values, strict=True):
+                    times.append([])
+                    for low, high in s.spans:
+                        for t in np.arange(low + 1.0, high - 1.0, SPACING["bursts"]) + rng.uniform(-0.2, 0.2):
+                            d, later = int(rng.integers(2)), float(rng.uniform(-light, light))
+                            for which, shift in ((d, 0.0), (1 - d, later))[: 1 if kind == "one detector" else 2]:
+                                w = s.white[which]
+                                series = table.draw(name, w.psd, rng, shift)
+                                add(both[which], series, round((t - w.start - simulate.MIDDLE) * RATE))
+                            times[-1].append(float(t))
+                white = [
+                    tuple(White(v, w.start, w.psd, w.spans) for v, w in zip(both, s.white, strict=True))
+                    for s, both in zip(stretches, values, strict=True)
+                ]
+                features_, joint, which_ = run_pass(stretches, white, times, without)  # type: ignore[arg-type]
+                counts = [len(t) for t in times]
+                scores.append(highest([without.score(v) for v in features_], which_, counts))
+                joints.append(highest(joint, which_, counts))
+            out[name][kind] = {
+                "n": len(np.concatenate(scores)),
+                "anomaly": float(np.mean(np.concatenate(scores) > one_a_day)),
+                "excess power": float(np.mean(np.concatenate(joints) > both_a_day)),
+            }
+        print(name, out[name], flush=True)
+    return out
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """The tables."""
+    lines = []
+    if "bursts" in results:
+        lines += [
+            "| found at one false alarm a day | " + " | ".join(f"SNR {s:g}" for s in SNRS) + " |",
+            "|---" * (len(SNRS) + 1) + "|",
+        ]
+        for name, row in results["bursts"].items():
+            for ranking in ("anomaly", "excess power"):
+                lines.append(f"| {name}, {ranking} | " + " | ".join(f"{x:.0%}" for x in row[ranking]) + " |")
+    if "binaries" in results:
+        row = results["binaries"]
+        lines += ["", "| the same aligned binaries | " + " | ".join(f"SNR {s:g}" for s in row["snr"]) + " |"]
+        lines += ["|---" * (len(row["snr"]) + 1) + "|"]
+        for ranking in ("anomaly", "excess power", "bank"):
+            lines.append(f"| {ranking} | " + " | ".join(f"{x:.0%}" for x in row[ranking]) + " |")
+    if "glitches" in results:
+        lines += [
+            "",
+            "| passing, left out of training | one detector, anomaly | excess power | both, anomaly | excess power |",
+        ]
+        lines += ["|---|---|---|---|---|"]
+        for name, row in results["glitches"].items():
+            cells = [f"{row[kind][ranking]:.1%}" for kind in row for ranking in ("anomaly", "excess power")]
+            lines.append(f"| {name.replace('_', ' ')} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def figure(results: dict[str, Any], path: Path) -> None:
+    """Efficiency over the signal-to-noise ratio."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from gwsurrogate_ml.plot.style import RC
+
+    curves = dict(results.get("bursts", {}))
+    if "binaries" in results:
+        curves["aligned binary"] = results["binaries"]
+    if not curves:
+        return
+    with matplotlib.rc_context(RC):
+        drawn, axes = plt.subplots(2, 3, figsize=(9, 5), sharex=True, sharey=True, layout="constrained")
+        for ax, (name, row) in zip(axes.flat, curves.items(), strict=False):
+            for ranking, style in (("anomaly", "o-"), ("excess power", "s--"), ("bank", "^:")):
+                if ranking in row:
+                    ax.plot(row["snr"], row[ranking], style, markersize=3, label=ranking)
+            ax.set_title(name, fontsize=9)
+            ax.set_xscale("log")
+            ax.set_xticks([6, 8, 10, 15, 20, 30], ["6", "8", "10", "15", "20", "30"])
+            ax.minorticks_off()
+        axes.flat[len(curves) - 1].legend(fontsize=8)
+        drawn.supxlabel("network signal-to-noise ratio")
+        drawn.supylabel("found at one false alarm a day")
+        drawn.savefig(path, dpi=150)
+
+
+if __name__ == "__main__":
+    main()
