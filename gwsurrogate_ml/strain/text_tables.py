@@ -77,7 +77,7 @@ def read_table(path: Path) -> TextTable:
     with _text(raw, encoding) as lines:
         for skipped, line in enumerate(lines):  # noqa: B007  the number of the first row is needed below
             if _numbers(line):
-                row = line.strip()
+                row = line.partition("#")[0].strip()
                 break
             above += [line.strip()] if line.strip() else []
     if not row:
@@ -164,17 +164,15 @@ def _parts(row: str, delimiter: str | None) -> list[str]:
 
 def _numbers(line: str) -> bool:
     """Whether a line is a row of numbers, of which all but the first may be left out."""
-    parts = _parts(line, _delimiter(line))
+    parts = _parts(line, _delimiter(line.partition("#")[0]))
     return bool(parts) and bool(parts[0]) and all(map(is_number, " ".join(parts).split()))
 
 
 def _needs_mending(raw: bytes, row: str, delimiter: str | None) -> bool:
     """Whether rows are not as numpy reads them at once, which is much faster."""
-    numbers = row.partition("#")[0].rstrip()
-    if delimiter is None:
-        return bool(re.search("[dD]", numbers))
-    holes = (b",,", b",\n", b",\r", b", ,")
-    return delimiter == ";" or bool(re.search("[dD]", numbers)) or any(hole in raw for hole in holes)
+    if delimiter == ";" or re.search("[dD]", row):
+        return True
+    return delimiter == "," and any(hole in raw for hole in (b",,", b",\n", b",\r", b", ,"))
 
 
 def _mended(line: str, delimiter: str | None, n: int) -> str:
