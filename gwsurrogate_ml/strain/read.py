@@ -16,7 +16,7 @@ import numpy as np
 
 from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.strain.channels import LARGEST, Raw, strain_scale
+from gwsurrogate_ml.strain.channels import Raw, strain_scale
 from gwsurrogate_ml.strain.frames import read_gwf
 from gwsurrogate_ml.strain.hdf5 import read_hdf5
 from gwsurrogate_ml.strain.join import Stretch, joined
@@ -133,8 +133,6 @@ def _stretch(raw: Raw, path: Path, detector: str) -> Stretch:
     """Samples of a file as strain, in which what fails data quality is a gap."""
     values = np.asarray(raw.values, np.float64)
     strain = strain_scale(raw.unit, detector, path.name) * values
-    if (largest := float(np.max(np.abs(strain), where=np.isfinite(strain), initial=0.0))) > LARGEST:
-        logger.warning("%s: samples of %s reach %.2g, strain does not: are they scaled?", detector, path.name, largest)
     strain[gaps(raw.masks, raw.start, raw.rate, strain.size)] = np.nan
     return Stretch(strain, raw.start, raw.rate, path.name, marks(raw.masks, detector))
 
