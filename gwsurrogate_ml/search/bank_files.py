@@ -81,7 +81,8 @@ def _add_masses(columns: dict[str, np.ndarray]) -> None:
     """Masses of both bodies in place of a chirp mass and a mass ratio; without both, they stay as they are."""
     chirp, ratio = columns.pop("chirp_mass", None), columns.pop("mass_ratio", None)
     eta = columns.pop("symmetric_mass_ratio", None)
-    if "mass1" in columns or chirp is None or (ratio is None and eta is None):
+    shapes = {column.shape for column in (chirp, ratio, eta) if column is not None}
+    if "mass1" in columns or chirp is None or (ratio is None and eta is None) or len(shapes) > 1:
         return
     if ratio is None:
         root = np.sqrt(np.maximum(1 - 4 * np.asarray(eta), 0.0))

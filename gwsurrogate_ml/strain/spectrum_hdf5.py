@@ -19,8 +19,10 @@ from gwsurrogate_ml.strain.spectrum_parts import (
     in_double,
     kind_named,
     kind_of_unit,
+    number,
     of_columns,
     pair,
+    spacing,
 )
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ def _of_dataset(name: str, item: h5py.Dataset, factor: float, path: Path) -> lis
             return []
         values = in_double(both[1], f"{path.name}: {name}")
         return [Spectrum(np.asarray(both[0], np.float64), values, kind_named(name), _whose(name, item), name)]
-    if item.ndim != 1 or (axis := _axis(name, item)) is None:
+    if item.ndim != 1 or (axis := _axis(name, item, path)) is None:
         return []
     # pycbc's PSDs for its searches are kept multiplied, to fit single precision.
     values = in_double(item[()], f"{path.name}: {name}") / factor**2
@@ -111,18 +113,18 @@ def _labelled(spectrum: Spectrum, place: str) -> Spectrum:
     return Spectrum(spectrum.frequencies, spectrum.values, spectrum.kind or kind_named(label), detector, label)
 
 
-def _axis(name: str, item: h5py.Dataset) -> np.ndarray | None:
+def _axis(name: str, item: h5py.Dataset, path: Path) -> np.ndarray | None:
     """Frequencies (Hz) of a dataset of pycbc or gwpy, or None where it is neither's spectrum."""
     attributes = item.attrs
     if "dx" in attributes and text(attributes.get("xunit", "")) in ("Hz", "1 / s", "s-1"):
         return float(attributes.get("x0", 0.0)) + float(attributes["dx"]) * np.arange(item.size)
-    if not any(key in attributes for key in ("dx", "delta_t", "Xspacing")) and (said := _said(name, item)):
+    if not any(key in attributes for key in ("dx", "delta_t", "Xspacing")) and (said := _said(name, item, path)):
         step, begin = said
         return begin + step * np.arange(item.size)
     return None
 
 
-def _said(name: str, item: h5py.Dataset) -> tuple[float, float] | None:
+def _said(name: str, item: h5py.Dataset, path: Path) -> tuple[float, float] | None:
     """Spacing and begin (Hz) that a dataset's attributes give; for a spectrum by name, its group's too, and numbers there."""
     places: list[dict[str, object]] = [dict(item.attrs)]
     if kind_named(name) and item.size > 1:
@@ -130,7 +132,7 @@ def _said(name: str, item: h5py.Dataset) -> tuple[float, float] | None:
         places += [dict(item.parent.attrs), numbers, dict(item.file.attrs)]
     for place in places:
         if (step := next((place[key] for key in STEPS if key in place), None)) is not None:
-            return float(step), float(place.get("f0", 0.0))  # type: ignore[arg-type]
+            return spacing(step, path), number(place.get("f0", 0.0), path)
     return None
 
 

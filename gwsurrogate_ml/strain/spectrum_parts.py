@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gwsurrogate_ml.errors import DataError
+from gwsurrogate_ml.arguments import finite
+from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.strain.channels import detector_named
 
 KINDS = ("asd", "psd")
@@ -90,6 +91,21 @@ def in_double(values: np.ndarray, where: str) -> np.ndarray:
     return np.asarray(values, np.float64)
 
 
+def number(value: object, path: Path) -> float:
+    """A frequency (Hz) that a file gives beside a spectrum; DataError where it is none."""
+    try:
+        return finite(value, f"{path.name}: a frequency", "Hz")
+    except ConfigError as error:
+        raise DataError(str(error)) from error
+
+
+def spacing(value: object, path: Path) -> float:
+    """As `number`, above zero."""
+    if not (step := number(value, path)) > 0:
+        raise DataError(f"{path.name}: the spacing of its frequencies is {step:g} Hz: it lies above 0, write the file again")
+    return step
+
+
 def is_axis(values: np.ndarray) -> bool:
     """Whether values are frequencies in order."""
     return bool(np.all(np.isfinite(values)) and values[0] >= 0 and np.all(np.diff(values) > 0))
@@ -129,8 +145,8 @@ def of_columns(columns: dict[str, np.ndarray], path: Path) -> list[Spectrum]:
     """
     axes = {name: _in_hz(name, array) for name, array in columns.items() if FREQUENCY.fullmatch(name) and array.size > 1}
     rest = {name: array for name, array in columns.items() if name not in axes and array.size > 1}
-    step = next((float(columns[name]) for name in STEPS if name in columns and columns[name].size == 1), None)
-    begin = float(columns["f0"]) if "f0" in columns and columns["f0"].size == 1 else 0.0
+    step = next((spacing(columns[name].item(), path) for name in STEPS if name in columns and columns[name].size == 1), None)
+    begin = number(columns["f0"].item(), path) if "f0" in columns and columns["f0"].size == 1 else 0.0
     spectra = []
     for name, array in rest.items():
         kind, detector = kind_named(name), detector_named(name)

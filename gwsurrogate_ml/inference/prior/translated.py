@@ -7,13 +7,14 @@ density that is another parameter's by a change of variables. What has none is l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
     from bilby.core.prior import Prior
 
+P = TypeVar("P", bound="Prior")
 COSINES = {"cos_theta_jn": "theta_jn", "cos_tilt_1": "tilt_1", "cos_tilt_2": "tilt_2"}
 ZERO = ("lambda_1", "lambda_2", "lambda_tilde", "delta_lambda_tilde", "eccentricity")
 """What a binary black hole on a circular orbit has none of: fixed at 0, it is left out."""
@@ -55,13 +56,14 @@ def translated(priors: Mapping[str, Any]) -> dict[str, Any]:
     return _aligned(_masses(found))
 
 
-def _is(prior: Any, kind: type[Prior]) -> bool:
+def _is(prior: Any, kind: type[P]) -> TypeGuard[P]:
+    """Whether a prior is of this class and of none derived from it."""
     return type(prior) is kind
 
 
-def _whole(prior: Any, kind: type[Prior], width: float) -> bool:
-    """Whether a prior is of this class and as wide as the circle or half of it."""
-    return _is(prior, kind) and abs(prior.maximum - prior.minimum - width) < 1e-6
+def _whole(prior: Any, kind: type[P], width: float) -> bool:
+    """Whether a prior is of this class and so wide."""
+    return type(prior) is kind and bool(abs(prior.maximum - prior.minimum - width) < 1e-6)
 
 
 def _masses(found: dict[str, Any]) -> dict[str, Any]:
