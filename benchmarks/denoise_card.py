@@ -16,6 +16,7 @@ from typing import Any
 
 from gwsurrogate_ml.denoise.witness import cleaner, fitting, gain_tracking, stream
 from gwsurrogate_ml.denoise.witness.bench.mock import preset
+from gwsurrogate_ml.denoise.witness.bench.nulls import LAG
 from gwsurrogate_ml.inference.calibration.cleaned_strain import JUDGED
 from gwsurrogate_ml.plot.witness import before_and_after
 
@@ -194,7 +195,7 @@ masses; the limit of its gain in closed form is {limits["o3_like"]:.4f} ({causal
             f"""
 ## Where there is nothing to subtract
 
-Largest change of the SNR: {max(abs(r - 1) for r in nulls["no coupling"]):.1e} where nothing couples, {max(abs(r - 1) for r in nulls["shifted witnesses"]):.1e} with witnesses shifted by {nulls.LAG:g} s before the fit,
+Largest change of the SNR: {max(abs(r - 1) for r in nulls["no coupling"]):.1e} where nothing couples, {max(abs(r - 1) for r in nulls["shifted witnesses"]):.1e} with witnesses shifted by {LAG:g} s before the fit,
 {max(abs(r - 1) for r in nulls["shifted after the fit"]):.1e} with witnesses shifted after it (the cleaner hands the strain back); {len(nulls["shifted after the fit"])} seeds each, on the fitted and on held-out spans. Target 0.002.
 
 ## What happens to a signal

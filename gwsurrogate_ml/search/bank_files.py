@@ -6,13 +6,14 @@ LIGO_LW `f_lower` is the column `alpha6`, and pycbc takes all numbers in single 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gwsurrogate_ml.conventions import MTSUN_SI, chirp_mass_from_components
+from gwsurrogate_ml.conventions import MTSUN_SI, chirp_mass_from_components, component_masses
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.files import whole_file, whole_hdf5
 
@@ -21,6 +22,15 @@ HDF5 = (".hdf", ".hdf5", ".h5")
 """How the names of banks end that pycbc reads."""
 NAMES = {"mass1": "mass_1", "mass2": "mass_2", "spin1z": "chi_1", "spin2z": "chi_2"}
 """pycbc's names and ours, in the order of the columns of a bank."""
+OTHER_NAMES = {
+    **{name: column for column, name in NAMES.items()},  # of this package's first format
+    **{"m1": "mass1", "m2": "mass2", "mchirp": "chirp_mass", "mc": "chirp_mass", "eta": "symmetric_mass_ratio", "q": "mass_ratio"},
+    **{name: f"spin{i}{axis}" for i in "12" for axis in "xyz" for name in (f"spin_{i}{axis}", f"s{i}{axis}", f"chi{i}{axis}")},
+    **{"chi1": "spin1z", "chi2": "spin2z", "f_low": "f_lower", "f_min": "f_lower", "flow": "f_lower"},
+}
+"""What other programs call the columns."""
+SUMMARIES = ("chi_eff", "chieff", "chi_r", "chi_reduced", "chi")
+"""Columns of spins that do not say those of either body."""
 IN_PLANE = ("spin1x", "spin1y", "spin2x", "spin2y")
 ZERO = {
     **dict.fromkeys(IN_PLANE, "templates are waveforms of spins along the orbit: take precessing ones out of the bank"),
@@ -30,7 +40,7 @@ ZERO = {
 """What must be zero where a bank has it."""
 END = 0.65
 """Times the total mass, a frequency above all ringdowns: 0.13 for each m, up to 5; `f_final` is read as the template's end."""
-KNOWN = (*NAMES, *ZERO, "f_lower")
+KNOWN = (*NAMES, *ZERO, "f_lower", "chirp_mass", "mass_ratio", "symmetric_mass_ratio", *SUMMARIES)
 
 
 def is_xml(path: Path) -> bool:
@@ -53,7 +63,12 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """
     if not path.is_file():
         raise DataError(f"{path} is no template bank (there is no such file): give a bank in pycbc's HDF5 or in LIGO_LW")
-    columns, attributes = _read_xml(path) if is_xml(path) else _read_hdf5(path)
+    xml = re.search(r"\.xml(\.gz|\.bz2|\.xz|gz)?$", path.name.lower())
+    columns, attributes = _read_xml(path) if xml else _read_hdf5(path)
+    _add_masses(columns)
+    spins = [name for name in SUMMARIES if name in columns and np.any(columns.pop(name))]
+    if spins and not {"spin1z", "spin2z"} & set(columns):
+        raise DataError(f"{path} says spins by {spins[0]} alone: give those of both bodies, as spin1z and spin2z")
     if missing := [name for name in ("mass1", "mass2") if name not in columns]:
         raise DataError(
             f"{path} is no template bank (it has no {' and '.join(missing)}): give the masses of both bodies, in solar masses and "
@@ -62,19 +77,43 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     return columns, attributes
 
 
+def _add_masses(columns: dict[str, np.ndarray]) -> None:
+    """Masses of both bodies in place of a chirp mass and a mass ratio; without both, they stay as they are."""
+    chirp, ratio = columns.pop("chirp_mass", None), columns.pop("mass_ratio", None)
+    eta = columns.pop("symmetric_mass_ratio", None)
+    shapes = {column.shape for column in (chirp, ratio, eta) if column is not None}
+    if "mass1" in columns or chirp is None or (ratio is None and eta is None) or len(shapes) > 1:
+        return
+    if ratio is None:
+        root = np.sqrt(np.maximum(1 - 4 * np.asarray(eta), 0.0))
+        ratio = (1 - root) / (1 + root)
+    columns["mass1"], columns["mass2"] = component_masses(chirp, np.minimum(ratio, 1 / ratio))
+
+
 def _read_hdf5(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     import h5py
 
     try:
         with h5py.File(path) as file:
-            old = {ours: name for name, ours in NAMES.items()}  # files of this package's first format
-            found = {old.get(name, name): name for name in file if isinstance(file[name], h5py.Dataset)}
-            columns = {name: np.asarray(file[found[name]], np.float64) for name in KNOWN if name in found}
-            return columns, dict(file.attrs)
+            named = {name: group[name] for group in _groups(file) for name in group if isinstance(group[name], h5py.Dataset)}
+            found = {OTHER_NAMES.get(name, name): item for name, item in named.items() if OTHER_NAMES.get(name) not in named}
+            columns = {name: np.asarray(found[name], np.float64) for name in KNOWN if name in found}
+            attributes = dict(file.attrs)
+            if "f_lower" in attributes and "mass1" in columns:
+                columns.setdefault("f_lower", np.full(columns["mass1"].shape, float(attributes["f_lower"])))
+            return columns, attributes
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path} is no template bank ({error}): give one in pycbc's HDF5, or in LIGO_LW as .xml or .xml.gz"
         ) from error
+
+
+def _groups(file: Any) -> list[Any]:
+    """The file, and its one group where all lies there."""
+    import h5py
+
+    inside = [item for item in file.values() if isinstance(item, h5py.Group)]
+    return [file, *inside] if len(inside) == len(file) == 1 else [file]
 
 
 def _read_xml(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

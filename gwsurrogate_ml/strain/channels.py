@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.strain.detectors import interferometer
 from gwsurrogate_ml.strain.quality import Mask
@@ -18,9 +19,15 @@ PREFIXES = {"GEO600": "G1"}
 """What files call a detector, where bilby's name is another."""
 SITES = {"hanford": "H1", "livingston": "L1", "virgo": "V1", "kagra": "K1"}
 """Words for detectors in heads of columns."""
+SHORT = {"H": "H1", "L": "L1", "V": "V1", "K": "K1", "G": "G1", "LHO": "H1", "LLO": "L1", "v1": "V1"}
+"""What whole names of columns say for detectors; a small v1 in longer ones is a version."""
 STRAIN = re.compile(r"strain|hoft|\bh_\d+Hz|DER_DATA_H", re.IGNORECASE)
 """Strain of LIGO, KAGRA and GWOSC; Virgo (Hrec_hoft_16384Hz, h_16384Hz); GEO 600."""
 QUALITY = re.compile(r"DQ_?MASK|INJ_?MASK|STATE_?VECTOR|DQ_?VECTOR|DQ_?FLAG|DQ_VETO|IDQ", re.IGNORECASE)
+LARGEST = 1e-6
+"""Strain of no detector reaches it, not even below 10 Hz."""
+COUNTS = ("ct", "count", "counts")
+"""What files call the unit of a converter's samples; pycbc's `write_frame` gives it to all that it writes."""
 AUXILIARY = re.compile(
     r"([A-Z]\d:)?(ALS|AOS|ASC|CAL-DELTAL|CAL-PCAL|DMT|ENV|FEC|GRD|HPI|IMC|IOP|ISI|LSC|ODC|OMC|PEM|PSL|SAT|SDB|SEI|SQZ|SUS|TCS|VID)[-_]"
 )
@@ -71,6 +78,32 @@ def times_of_bare(path: Path, n: int, rate: float | None, start: float | None) -
     return rate, start
 
 
+RATES = ("sampling_frequency", "sample_rate", "sampling_rate", "fs", "f_s")
+STEPS = ("delta_t", "dt", "dx", "Xspacing")
+STARTS = ("start_time", "t0", "gps_start", "start_gps", "x0", "Xstart", "GPSstart", "epoch")
+SAID = (*RATES, *STEPS, *STARTS)
+"""What programs call the rate (Hz) of samples, their spacing (s), and the GPS time of the first (s)."""
+
+
+def said_times(said: Mapping[str, Any], where: str) -> tuple[float | None, float | None]:
+    """Rate (Hz) and start (GPS s) that attributes, or numbers beside the samples, give; None for what they do not.
+
+    Raises
+    ------
+    ConfigError
+        if one is no number, or the rate not above zero; the message begins with `where`
+
+    Examples
+    --------
+    >>> said_times({"fs": 4096, "t0": 1e9, "note": "O3"}, "x.npz"), said_times({"dt": 0.5}, "x.npz")
+    ((4096.0, 1000000000.0), (2.0, None))
+    """
+    rate = next((positive(said[key], f"{where}: {key}", "Hz") for key in RATES if key in said), None)
+    step = next((positive(said[key], f"{where}: {key}", "s") for key in STEPS if key in said), None)
+    start = next((finite(said[key], f"{where}: {key}", "GPS s") for key in STARTS if key in said), None)
+    return (tidy_rate(1 / step) if rate is None and step else rate), start
+
+
 NO_TIMES = (
     "give them by --sampling-frequency and --start-time (in Python sampling_frequency and start_time of StrainData.from_files), or "
     "a file that says them, as TimeSeries.write of gwpy makes it"
@@ -101,10 +134,12 @@ def detector_named(text: str) -> str | None:
 
     Examples
     --------
-    >>> detector_named("LIGO_Hanford_PSD (1/Hz)"), detector_named("psd-L1.txt"), detector_named("H1L1"), detector_named("psd")
-    ('H1', 'L1', None, None)
+    >>> [detector_named(text) for text in ("LIGO_Hanford_PSD (1/Hz)", "psd-l1.txt", "H1L1", "psd", "LHO")]
+    ['H1', 'L1', None, None, 'H1']
     """
-    found = set(re.findall(r"(?<![A-Za-z0-9])([GHKLV]1)(?![A-Za-z0-9])", text))
+    if short := SHORT.get(text.strip()):
+        return short
+    found = {name.upper() for name in re.findall(r"(?<![A-Za-z0-9])([GHKLV]1|[ghkl]1)(?![A-Za-z0-9])", text)}
     found |= {short for place, short in SITES.items() if place in text.lower()}
     return found.pop() if len(found) == 1 else None
 

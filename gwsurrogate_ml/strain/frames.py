@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from gwsurrogate_ml.errors import DataError
-from gwsurrogate_ml.strain.channels import Raw, choose, owner, prefix
+from gwsurrogate_ml.strain.channels import COUNTS, LARGEST, STRAIN, Raw, choose, owner, prefix
 from gwsurrogate_ml.strain.join import near
 from gwsurrogate_ml.strain.quality import Mask, bits_of, make_mask
 
@@ -42,6 +44,8 @@ def read_gwf(path: Path, detector: str, channel: str | None, gps: float | None =
             series = _series(path, chosen, runs[k])
             masks = tuple(_mask(path, name, detector, runs[k]) for name in quality)
             known = unit if str(series.unit) == "" else series.unit
+            if str(known) in COUNTS and STRAIN.search(chosen) and np.nanmax(np.abs(series.value), initial=0.0) < LARGEST:
+                known = ""  # counts are not that small
             pieces.append(Raw(series.value, float(series.t0.value), float(series.sample_rate.value), known, masks))
     except DataError:
         raise

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gwsurrogate_ml.errors import DataError
-from gwsurrogate_ml.strain.channels import NO_TIMES, Raw, choose, owner, prefix, require_owner, tidy_rate, times_of_bare
+from gwsurrogate_ml.strain.channels import (
+    NO_TIMES,
+    Raw,
+    choose,
+    detector_named,
+    owner,
+    prefix,
+    require_owner,
+    said_times,
+    tidy_rate,
+    times_of_bare,
+)
 from gwsurrogate_ml.strain.join import near
 from gwsurrogate_ml.strain.quality import INJECTION_BITS, Mask, bits_of, make_mask, text
+from gwsurrogate_ml.strain.tables import TIME, from_times
 
 if TYPE_CHECKING:
     import h5py
@@ -58,7 +71,11 @@ def _gwosc(file: h5py.File, path: Path, detector: str) -> Raw:
     if "meta/Detector" in file:
         require_owner(text(file["meta/Detector"][()]), path, detector)
     dataset = file[GWOSC]
-    start, spacing = _grid(dataset.attrs, "GWOSC", path, detector)
+    attributes = dict(dataset.attrs)
+    if not {"Xstart", "Xspacing"} <= set(attributes) and {"GPSstart", "Duration"} <= set(file.get("meta", ())):
+        start, duration = (float(file[f"meta/{key}"][()]) for key in ("GPSstart", "Duration"))
+        attributes |= {"Xstart": start, "Xspacing": duration / dataset.size}
+    start, spacing = _grid(attributes, "GWOSC", path, detector)
     values = _samples(dataset, path, detector)
     masks = []
     if "quality/simple/DQmask" in file:
@@ -76,7 +93,7 @@ def _datasets(
 ) -> list[Raw]:
     """One dataset among others, as gwpy and pycbc write them, or without attributes; or the pieces of one channel."""
     found = _series(file)
-    timed = {key: item for key, item in found.items() if _writer(item) is not None}
+    timed = {key: item for key, item in found.items() if item.ndim == 1 and _writer(item) is not None}
     if not timed:
         return [_bare(found, path, detector, channel, rate, start)]
     owners = {key: owner(key, *(text(item.attrs.get(name, "")) for name in ("name", "channel"))) for key, item in timed.items()}
@@ -121,40 +138,77 @@ def _channel(key: str) -> str:
 
 
 def _bare(found: Mapping[str, Any], path: Path, detector: str, channel: str | None, rate: float | None, start: float | None) -> Raw:
-    """Samples without attributes that say their times."""
+    """Samples whose own attributes do not say their times as gwpy's, pycbc's and GWOSC's do."""
     spectra = [name for name, item in found.items() if "delta_f" in item.attrs or text(item.attrs.get("xunit", "s")) == "Hz"]
     if len(spectra) == len(found):
         what = f"spectra ({', '.join(spectra[:8])}), which --psd takes," if spectra else "no series of numbers"
         raise DataError(f"{detector}: {path.name} holds {what} and no strain; give a file of strain, such as one from gwosc.org")
-    key = choose({name: owner(name) for name in found}, path, detector, channel)
-    rate, start = times_of_bare(path, found[key].size, rate, start)
+    series = {name: owner(name) or detector_named(name) for name in found if not TIME.fullmatch(name.rpartition("/")[2])}
+    key = choose(series, path, detector, channel)
+    item = found[key]
+    unit = text(item.attrs.get("unit", ""))
+    if item.ndim == 2:
+        table = np.asarray(item[()], np.float64)
+        times, values = table.T if table.shape[1] == 2 else table
+        return replace(from_times(times, values, path, detector, start), unit=unit)
+    if (times := _beside(found, key)) is not None:
+        return replace(from_times(times[()], _samples(item, path, detector), path, detector, start), unit=unit)
+    said = said_times(_said(item), f"{detector}: {path.name}")
+    rate, start = (given if one is None else one for one, given in zip(said, (rate, start), strict=True))
+    rate, start = times_of_bare(path, item.size, rate, start)
     if rate is None or start is None:
         raise DataError(
             f"{detector}: {path.name} is not in GWOSC's layout, and its datasets ({', '.join(list(found)[:8])}) say no "
             f"times: {NO_TIMES}"
         )
-    return Raw(_samples(found[key], path, detector), start, rate, text(found[key].attrs.get("unit", "")))
+    return Raw(_samples(item, path, detector), start, rate, unit)
+
+
+def _beside(found: Mapping[str, Any], key: str) -> Any:
+    """The dataset of times in the group of a series, or above it; None where there is none."""
+    group = key
+    while group:
+        group = group.rpartition("/")[0]
+        for name, item in found.items():
+            place, _, last = name.rpartition("/")
+            if place == group and TIME.fullmatch(last) and item.shape == found[key].shape:
+                return item
+    return None
+
+
+def _said(item: h5py.Dataset) -> dict[str, Any]:
+    """Attributes of the file, of the group of a dataset, and its own, and the numbers that lie beside it."""
+    numbers = {key: one[()] for key, one in item.parent.items() if getattr(one, "shape", None) == () and one.dtype.kind in "fiu"}
+    return dict(item.file.attrs) | dict(item.parent.attrs) | numbers | dict(item.attrs)
 
 
 def _series(file: h5py.File) -> dict[str, Any]:
-    """Datasets with a row of numbers, by their path in the file."""
+    """Datasets with a row of numbers, or of times and numbers, by their path in the file."""
     import h5py
 
     found: dict[str, Any] = {}
 
     def visit(key: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and item.ndim == 1 and item.dtype.kind in "iufc":
+        if isinstance(item, h5py.Dataset) and item.dtype.kind in "iufc" and (item.ndim == 1 or _with_times(item)):
             found[key] = item
 
     file.visititems(visit)
     return found
 
 
+def _with_times(item: h5py.Dataset) -> bool:
+    """Whether a dataset is (n, 2) or (2, n), with the times in front."""
+    if item.ndim != 2 or 2 not in item.shape or item.size < 6 or item.dtype.kind == "c":
+        return False
+    first = item[:, 0] if item.shape[1] == 2 else item[0]
+    return bool(np.all(np.diff(first) > 0))
+
+
 def _writer(dataset: h5py.Dataset) -> str | None:
     """Whose attributes say the times of a dataset; None where none do."""
     if text(dataset.attrs.get("xunit", "s")) == "Hz":  # a spectrum of gwpy's
         return None
-    return next((name for name, pair in GRIDS.items() if pair[1] in dataset.attrs), None)
+    return next((name for name, pair in GRIDS.items() if set(pair) <= set(dataset.attrs)), None)
 
 
 def _grid(attributes: Mapping[str, Any], writer: str, path: Path, detector: str) -> tuple[float, float]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HDF5_SUFFIXES = (".hdf5", ".h5", ".hdf")
-TEXT_SUFFIXES = (".txt", ".dat", ".csv", ".txt.gz", ".dat.gz", ".csv.gz")
+TEXT_SUFFIXES = tuple(f".{name}{packed}" for packed in ("", ".gz", ".bz2", ".xz") for name in ("txt", "dat", "csv", "asc"))
 
 
 Paths = str | Path | Sequence[str | Path]
@@ -51,9 +51,9 @@ def read_strain(
     path : path, or sequence of paths
         between files, frames and pieces that do not follow upon each other is a gap, which a warning names. The suffix names
         the format: ``.hdf5 .h5 .hdf`` (GWOSC's layout, or datasets by gwpy, by pycbc, or bare), ``.gwf``,
-        ``.txt .dat .csv`` (also ``.gz``; columns GPS time and strain, or strain alone; a row of names above them may
-        name more columns), ``.npy`` (shape (n,) strain, or (n, 2) or (2, n) GPS time and strain), ``.npz`` (``strain`` with either
-        ``times``, or ``sampling_frequency`` and ``start_time``)
+        ``.txt .dat .csv .asc`` (also packed; columns GPS time and strain, or strain alone; a row of names above them may
+        name more columns), ``.npy`` (shape (n,) strain, or (n, 2) or (2, n) GPS time and strain), ``.npz`` (one array of strain, or
+        one a detector, with either ``times``, or ``sampling_frequency`` and ``start_time``)
     detector : str
         for messages, to find its channel among several, and checked where the file says whose data it holds
     sampling_frequency : float, Hz, optional
@@ -131,7 +131,8 @@ def read_marked(
 
 def _stretch(raw: Raw, path: Path, detector: str) -> Stretch:
     """Samples of a file as strain, in which what fails data quality is a gap."""
-    strain = strain_scale(raw.unit, detector, path.name) * np.asarray(raw.values, np.float64)
+    values = np.asarray(raw.values, np.float64)
+    strain = strain_scale(raw.unit, detector, path.name) * values
     strain[gaps(raw.masks, raw.start, raw.rate, strain.size)] = np.nan
     return Stretch(strain, raw.start, raw.rate, path.name, marks(raw.masks, detector))
 
@@ -144,13 +145,10 @@ def _read(path: Path, detector: str, rate: float | None, start: float | None, ch
         return read_gwf(path, detector, channel, gps)
     if name.endswith(TEXT_SUFFIXES):
         return [read_text(path, detector, channel, rate, start)]
-    if channel is not None:
-        raise ConfigError(f"{detector}: {path.name} has no channels, {channel!r} is for GWF, HDF5 and tables: leave it out")
     if name.endswith((".npy", ".npz")):
-        return [read_numpy(path, detector, rate, start)]
-    raise ConfigError(
-        f"{detector}: unknown suffix of {path.name}; known: {' '.join((*HDF5_SUFFIXES, '.gwf', *TEXT_SUFFIXES, '.npy', '.npz'))}"
-    )
+        return [read_numpy(path, detector, channel, rate, start)]
+    known = " ".join((*HDF5_SUFFIXES, ".gwf", *TEXT_SUFFIXES[:4], ".npy", ".npz"))
+    raise ConfigError(f"{detector}: unknown suffix of {path.name}; known: {known}")
 
 
 def make_series(strain: np.ndarray, start_time: float, sampling_frequency: float, name: str) -> TimeSeries:

@@ -14,9 +14,10 @@ import numpy as np
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.strain.channels import prefix
 from gwsurrogate_ml.strain.spectrum_hdf5 import read_hdf5
-from gwsurrogate_ml.strain.spectrum_parts import KINDS, Spectrum
+from gwsurrogate_ml.strain.spectrum_parts import FORMATS, KINDS, Spectrum
 from gwsurrogate_ml.strain.spectrum_tables import read_numpy, read_text
 from gwsurrogate_ml.strain.spectrum_xml import read_xml
+from gwsurrogate_ml.strain.text_tables import UNREADABLE, unpacked
 
 HDF5 = (".hdf5", ".h5", ".hdf")
 
@@ -27,8 +28,8 @@ def read_spectra(path: Path) -> list[Spectrum]:
     Parameters
     ----------
     path : Path
-        ``.xml`` (also ``.gz``), ``.hdf .hdf5 .h5``, ``.npy .npz``; anything else is a table in text, of commas or white space,
-        also ``.gz``
+        ``.xml`` (also ``.gz``), ``.hdf .hdf5 .h5``, ``.npy .npz``, or another name and a file that begins as these do; anything
+        else is a table in text, see `text_tables`
 
     Raises
     ------
@@ -45,12 +46,18 @@ def read_spectra(path: Path) -> list[Spectrum]:
     ('asd', array([4.e-23, 1.e-23]))
     """
     name = path.name.lower()
-    if name.endswith(HDF5):
+    try:
+        begin = unpacked(path)[:512]
+    except UNREADABLE:
+        begin = b""  # the reader says what is wrong
+    if name.endswith(HDF5) or begin.startswith(b"\x89HDF"):
         return read_hdf5(path)
-    if name.endswith((".npy", ".npz")):
+    if name.endswith((".npy", ".npz")) or begin.startswith((b"\x93NUMPY", b"PK\x03\x04")):
         return read_numpy(path)
-    if re.search(r"\.xml(\.gz|\.bz2|\.xz)?$", name):
+    if re.search(r"\.xml(\.gz|\.bz2|\.xz|gz)?$", name) or re.match(rb"\s*<(\?xml|!DOCTYPE|LIGO_LW)", begin):
         return read_xml(path)
+    if begin.startswith(b"IGWD"):
+        raise DataError(f"{path.name} is a frame file: spectra are not read from frames; read are {FORMATS}")
     return read_text(path)
 
 

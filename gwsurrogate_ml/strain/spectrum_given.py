@@ -23,6 +23,10 @@ BETWEEN = 1e-30
 """Smallest values of PSDs of strain are far below it (1e-46 in LIGO's, 1e-37 in LISA's), those of ASDs far above (1e-24)."""
 LARGEST_ASD = 1e-12
 """No detector's smallest ASD is above it: such values are neither."""
+DYN_RANGE_FAC = 5.9029581035870565e20
+"""By which pycbc multiplies strain, and by its square PSDs, where they are kept in single precision."""
+SCALED = {"psd": (1e-7, 1e-2), "asd": (1e-4, 1e-1)}
+"""Smallest values of such spectra, for the best detectors and for poor ones."""
 LEAST_FILL, WALL = 8, 1e12
 """As many equal values in a row, or one that far above its neighbour, are no noise but what a program filled in."""
 
@@ -110,7 +114,7 @@ def given_psd(source: PsdSource, detector: str = "") -> GivenPsd:
         )
     if frequencies.ndim != 1 or frequencies.shape != psd.shape:
         raise DataError(f"{label}: frequencies {frequencies.shape} and PSD {psd.shape} must be one-dimensional and of one length")
-    frequencies, psd = trim(frequencies, psd, label)
+    frequencies, psd = trim(*ascending(frequencies, psd), label)
     if psd.min() > BETWEEN:
         raise DataError(
             f"{label}: the smallest value is {psd.min():.2g}, no PSD of strain (1/Hz): is it an ASD? pass its square, or a file as "
@@ -142,6 +146,18 @@ def trim(frequencies: np.ndarray, psd: np.ndarray, label: str = "") -> tuple[np.
     if np.any(np.diff(frequencies[inside]) <= 0):
         raise DataError(f"{label}: the PSD's frequencies do not ascend; sort them and drop doubles")
     return frequencies[inside], psd[inside]
+
+
+def ascending(frequencies: np.ndarray, psd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A spectrum from its lowest frequency on, where it falls throughout; else as it is.
+
+    Examples
+    --------
+    >>> ascending(np.array([3.0, 2.0]), np.array([1e-46, 2e-46]))
+    (array([2., 3.]), array([2.e-46, 1.e-46]))
+    """
+    falls = frequencies.size > 1 and bool(np.all(np.diff(frequencies) < 0))
+    return (frequencies[::-1], psd[::-1]) if falls else (frequencies, psd)
 
 
 def split_source(source: str) -> Source:
@@ -178,14 +194,28 @@ def _load_named(source: str, detector: str) -> tuple[np.ndarray, np.ndarray, str
     spectrum = choose_spectrum(read_spectra(path), path, detector, place, kind or kind_named(path.name))
     if kind and spectrum.kind not in ("", kind):
         raise DataError(f"{path.name} says that it holds {spectrum.kind.upper()}: give '{spectrum.kind}:{path}', or the path alone")
-    frequencies, values, left_out = without_fill(spectrum.frequencies, spectrum.values)
+    frequencies, values, left_out = without_fill(*ascending(spectrum.frequencies, spectrum.values))
+    values, scaled = _unscaled(values, kind or spectrum.kind or kind_named(path.name))
     kind, why = _kind(kind, spectrum.kind, path, values)
+    why += scaled
     how = f"{path.name}{f' ({spectrum.label})' if spectrum.label else ''}, {'an ASD' if kind == 'asd' else 'a PSD'} {why}"
     named_after = detector_named(path.name)
     if detector and spectrum.detector is None and named_after not in (None, prefix(detector)):
         how += f" (the file is named after {named_after})"
         logger.warning("%s: the spectrum is taken from %s, which is named after %s", detector, path.name, named_after)
     return frequencies, values**2 if kind == "asd" else values, how + left_out
+
+
+def _unscaled(values: np.ndarray, kind: str) -> tuple[np.ndarray, str]:
+    """Values without the factor by which pycbc brings strain into the range of single precision, and words on that."""
+    positive = values[np.isfinite(values) & (values > 0)]
+    smallest = float(positive.min()) if positive.size else 0.0
+    if not kind and SCALED["psd"][0] < smallest < SCALED["asd"][0]:
+        kind = "psd"
+    power = {"psd": 2, "asd": 1}.get(kind, 0)
+    if power and SCALED[kind][0] < smallest < SCALED[kind][1]:
+        return values / DYN_RANGE_FAC**power, f", divided by pycbc's factor {DYN_RANGE_FAC:.3g}{'^2' * (power == 2)}"
+    return values, ""
 
 
 def _kind(given: str, said: str, path: Path, values: np.ndarray) -> tuple[str, str]:
@@ -205,7 +235,7 @@ def _kind(given: str, said: str, path: Path, values: np.ndarray) -> tuple[str, s
     if smallest > LARGEST_ASD:
         raise DataError(
             f"{path.name}: the smallest value is {smallest:.2g}: no ASD of strain (about 1e-23 per root Hz) and no PSD (1e-46 per "
-            "Hz); give it in these units"
+            f"Hz); give it in these units, or, if it is multiplied as pycbc does, as 'psd:{path}' or 'asd:{path}'"
         )
     return ("asd" if smallest > BETWEEN else "psd"), f"by its values (from {smallest:.1g})"
 

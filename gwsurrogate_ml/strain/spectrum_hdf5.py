@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,19 @@ import numpy as np
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.strain.channels import detector_named, owner
 from gwsurrogate_ml.strain.quality import text
-from gwsurrogate_ml.strain.spectrum_parts import FORMATS, Spectrum, kind_named, kind_of_unit, of_columns
+from gwsurrogate_ml.strain.spectrum_parts import (
+    FORMATS,
+    FREQUENCY,
+    STEPS,
+    Spectrum,
+    in_double,
+    kind_named,
+    kind_of_unit,
+    number,
+    of_columns,
+    pair,
+    spacing,
+)
 
 if TYPE_CHECKING:
     import h5py
@@ -19,8 +32,8 @@ if TYPE_CHECKING:
 def read_hdf5(path: Path) -> list[Spectrum]:
     """All spectra of a file, labelled with their paths in it.
 
-    A spectrum is a series with `delta_f` (pycbc), or `x0` and `dx` in Hz (gwpy); an array (n, 2) of frequency and value
-    (PESummary's ``LABEL/psds/H1``); a compound with such columns; or an array in a group with its frequencies.
+    A spectrum is a series with `delta_f` (pycbc), or `x0` and `dx` in Hz (gwpy); an array (n, 2) or (2, n) of frequency and value
+    (PESummary's ``LABEL/psds/H1``); a compound with such columns; or an array in a group with its frequencies, or below them.
 
     Raises
     ------
@@ -62,25 +75,36 @@ def _of_dataset(name: str, item: h5py.Dataset, factor: float, path: Path) -> lis
         )
     if item.dtype.kind not in "fiu":
         return []
-    if item.ndim == 2 and item.shape[1] == 2 and len(item) > 1:
-        table = np.asarray(item[()], np.float64)
-        return [Spectrum(table[:, 0], table[:, 1], kind_named(name), _whose(name, item), name)] if _is_axis(table[:, 0]) else []
-    if item.ndim != 1 or (axis := _axis(item)) is None:
+    if item.ndim == 2 and 2 in item.shape:
+        if (both := pair(item[()])) is None:
+            return []
+        values = in_double(both[1], f"{path.name}: {name}")
+        return [Spectrum(np.asarray(both[0], np.float64), values, kind_named(name), _whose(name, item), name)]
+    if item.ndim != 1 or (axis := _axis(name, item, path)) is None:
         return []
     # pycbc's PSDs for its searches are kept multiplied, to fit single precision.
-    values = np.asarray(item[()], np.float64) / factor**2
+    values = in_double(item[()], f"{path.name}: {name}") / factor**2
     kind = kind_of_unit(text(item.attrs.get("unit", ""))) or kind_named(name)
     return [Spectrum(axis, values, kind, _whose(name, item), name)]
 
 
 def _of_groups(datasets: dict[str, h5py.Dataset], path: Path) -> list[Spectrum]:
-    """Spectra of groups in which arrays lie beside their frequencies."""
+    """Spectra of groups in which arrays lie beside their frequencies, or below them."""
     groups: dict[str, dict[str, np.ndarray]] = {}
     for name, item in datasets.items():
         if item.ndim == 1 and item.dtype.kind in "fiu":
             group, _, key = name.rpartition("/")
             groups.setdefault(group, {})[key] = item[()]
-    return [_labelled(s, group) for group, columns in groups.items() for s in of_columns(columns, path)]
+    spectra = []
+    for group, columns in groups.items():
+        above = group
+        while above and not any(FREQUENCY.fullmatch(key) for key in columns):
+            above = above.rpartition("/")[0]
+            columns |= {key: array for key, array in groups.get(above, {}).items() if FREQUENCY.fullmatch(key)}
+        own = kind_named(group) and not any(map(kind_named, columns))  # psds/H1: the group says the kind
+        named = {f"{key} {kind_named(group)}" if own and not FREQUENCY.fullmatch(key) else key: a for key, a in columns.items()}
+        spectra += [_labelled(replace(s, label=s.label.removesuffix(f" {s.kind}")), group) for s in of_columns(named, path)]
+    return spectra
 
 
 def _labelled(spectrum: Spectrum, place: str) -> Spectrum:
@@ -89,18 +113,27 @@ def _labelled(spectrum: Spectrum, place: str) -> Spectrum:
     return Spectrum(spectrum.frequencies, spectrum.values, spectrum.kind or kind_named(label), detector, label)
 
 
-def _axis(item: h5py.Dataset) -> np.ndarray | None:
+def _axis(name: str, item: h5py.Dataset, path: Path) -> np.ndarray | None:
     """Frequencies (Hz) of a dataset of pycbc or gwpy, or None where it is neither's spectrum."""
     attributes = item.attrs
-    if "delta_f" in attributes:
-        return float(attributes.get("f0", 0.0)) + float(attributes["delta_f"]) * np.arange(item.size)
     if "dx" in attributes and text(attributes.get("xunit", "")) in ("Hz", "1 / s", "s-1"):
         return float(attributes.get("x0", 0.0)) + float(attributes["dx"]) * np.arange(item.size)
+    if not any(key in attributes for key in ("dx", "delta_t", "Xspacing")) and (said := _said(name, item, path)):
+        step, begin = said
+        return begin + step * np.arange(item.size)
     return None
 
 
-def _is_axis(values: np.ndarray) -> bool:
-    return bool(np.all(np.isfinite(values)) and values[0] >= 0 and np.all(np.diff(values) > 0))
+def _said(name: str, item: h5py.Dataset, path: Path) -> tuple[float, float] | None:
+    """Spacing and begin (Hz) that a dataset's attributes give; for a spectrum by name, its group's too, and numbers there."""
+    places: list[dict[str, object]] = [dict(item.attrs)]
+    if kind_named(name) and item.size > 1:
+        numbers = {key: one[()] for key, one in item.parent.items() if getattr(one, "shape", None) == ()}
+        places += [dict(item.parent.attrs), numbers, dict(item.file.attrs)]
+    for place in places:
+        if (step := next((place[key] for key in STEPS if key in place), None)) is not None:
+            return spacing(step, path), number(place.get("f0", 0.0), path)
+    return None
 
 
 def _whose(name: str, item: h5py.Dataset) -> str | None:

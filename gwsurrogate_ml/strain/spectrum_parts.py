@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gwsurrogate_ml.errors import DataError
+from gwsurrogate_ml.arguments import finite
+from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.strain.channels import detector_named
 
 KINDS = ("asd", "psd")
@@ -17,6 +18,10 @@ FORMATS = (
     "or PESummary; LIGO_LW XML"
 )
 """What is read, for messages."""
+STEPS = ("delta_f", "df", "deltaF", "deltaf")
+"""What programs call the spacing (Hz) of a series whose frequencies are not written out; it begins at ``f0``, or at 0 Hz."""
+COARSE = float(np.finfo(np.float32).tiny)
+"""Single precision holds smaller numbers with few digits, or none."""
 FREQUENCY = re.compile(r"(.*[\W_])?(f|fs|freqs?|frequency|frequencies)([\W_].*)?", re.IGNORECASE)
 """Names of columns of frequencies."""
 
@@ -49,10 +54,11 @@ def kind_named(text: str) -> str:
 
     Examples
     --------
-    >>> kind_named("H1_ASD.txt"), kind_named("H1.txt")
-    ('asd', '')
+    >>> kind_named("H1_ASD.txt"), kind_named("H1.txt"), kind_named("power spectral density")
+    ('asd', '', 'psd')
     """
-    named = [kind for kind in KINDS if kind in text.lower()]
+    text = re.sub(r"(a)mplitude[\W_]+spectral[\W_]+density|(p)ower[\W_]+spectral[\W_]+density", r"\1\2sd", text.lower())
+    named = [kind for kind in KINDS if kind in text]
     return named[0] if len(named) == 1 else ""
 
 
@@ -69,11 +75,62 @@ def kind_of_unit(unit: str) -> str:
     return "psd" if re.search(r"Hz|strain\^?2", unit) else ""
 
 
+def in_double(values: np.ndarray, where: str) -> np.ndarray:
+    """Real values in double precision.
+
+    Raises
+    ------
+    DataError
+        if they are of single precision and too small for it, as PSDs are
+    """
+    if values.dtype.kind == "f" and values.dtype.itemsize < 8 and np.any((values != 0) & (np.abs(values) < COARSE)):
+        raise DataError(
+            f"{where} is of single precision, which loses the digits of numbers below 1e-38, as PSDs of strain are: write it in "
+            "double precision, or as an ASD"
+        )
+    return np.asarray(values, np.float64)
+
+
+def number(value: object, path: Path) -> float:
+    """A frequency (Hz) that a file gives beside a spectrum; DataError where it is none."""
+    try:
+        return finite(value, f"{path.name}: a frequency", "Hz")
+    except ConfigError as error:
+        raise DataError(str(error)) from error
+
+
+def spacing(value: object, path: Path) -> float:
+    """As `number`, above zero."""
+    if not (step := number(value, path)) > 0:
+        raise DataError(f"{path.name}: the spacing of its frequencies is {step:g} Hz: it lies above 0, write the file again")
+    return step
+
+
+def is_axis(values: np.ndarray) -> bool:
+    """Whether values are frequencies in order."""
+    return bool(np.all(np.isfinite(values)) and values[0] >= 0 and np.all(np.diff(values) > 0))
+
+
+def pair(array: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Frequencies and values of an array (n, 2) or (2, n); None where it is neither.
+
+    Examples
+    --------
+    >>> pair(np.array([[10.0, 4e-46], [20.0, 1e-46], [30.0, 2e-46]]))[0]
+    array([10., 20., 30.])
+    """
+    if array.ndim != 2 or 2 not in array.shape or array.dtype.kind not in "fiu" or array.size < 4:
+        return None
+    table = array.T if array.shape[1] == 2 else array
+    return (table[0], table[1]) if is_axis(table[0]) else None
+
+
 def of_columns(columns: dict[str, np.ndarray], path: Path) -> list[Spectrum]:
     """Spectra of named columns or arrays: one of them is the frequency, others with as many values are spectra.
 
     A column says by its name whose it is (``H1``, ``LIGO_Hanford_PSD``) and of which kind; one alone beside the frequency needs to
-    say neither.
+    say neither. Frequencies in kHz say so in their name; where there are none, a number called ``delta_f`` or ``df`` is their
+    spacing.
 
     Raises
     ------
@@ -86,13 +143,18 @@ def of_columns(columns: dict[str, np.ndarray], path: Path) -> list[Spectrum]:
     >>> [(s.label, s.kind, s.detector) for s in of_columns(columns, Path("x.npz"))]
     [('H1_psd', 'psd', 'H1')]
     """
-    axes = {name: array for name, array in columns.items() if FREQUENCY.fullmatch(name)}
-    rest = {name: array for name, array in columns.items() if name not in axes}
+    axes = {name: _in_hz(name, array) for name, array in columns.items() if FREQUENCY.fullmatch(name) and array.size > 1}
+    rest = {name: array for name, array in columns.items() if name not in axes and array.size > 1}
+    step = next((spacing(columns[name].item(), path) for name in STEPS if name in columns and columns[name].size == 1), None)
+    begin = number(columns["f0"].item(), path) if "f0" in columns and columns["f0"].size == 1 else 0.0
     spectra = []
     for name, array in rest.items():
         kind, detector = kind_named(name), detector_named(name)
         axis = next((a for n, a in axes.items() if detector_named(n) == detector), next(iter(axes.values()), None))
-        if axis is None or not (kind or detector or len(rest) == 1):
+        if axis is None and step is not None:
+            axis = begin + step * np.arange(len(array))
+        alone = axis is not None and sum(other.shape == axis.shape for other in rest.values()) == 1
+        if axis is None or not (kind or detector or alone):
             continue
         if kind and (array.dtype.kind not in "fiu" or array.shape != axis.shape or axis.ndim != 1):
             raise DataError(
@@ -100,5 +162,9 @@ def of_columns(columns: dict[str, np.ndarray], path: Path) -> list[Spectrum]:
                 f"{axis.shape}: write it again, of one length"
             )
         if array.dtype.kind in "fiu" and array.shape == axis.shape and axis.ndim == 1:
-            spectra.append(Spectrum(np.asarray(axis, np.float64), np.asarray(array, np.float64), kind, detector, name))
+            spectra.append(Spectrum(axis, in_double(array, f"{path.name}: {name}"), kind, detector, name))
     return spectra
+
+
+def _in_hz(name: str, axis: np.ndarray) -> np.ndarray:
+    return np.asarray(axis, np.float64) * (1000.0 if "kHz" in name else 1.0) if axis.dtype.kind in "fiu" else axis

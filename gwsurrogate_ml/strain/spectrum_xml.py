@@ -12,7 +12,7 @@ import numpy as np
 
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.strain.channels import owner
-from gwsurrogate_ml.strain.spectrum_parts import FORMATS, Spectrum, kind_named, kind_of_unit
+from gwsurrogate_ml.strain.spectrum_parts import FORMATS, Spectrum, in_double, kind_named, kind_of_unit
 
 SERIES = ("REAL8FrequencySeries", "REAL4FrequencySeries")
 
@@ -64,7 +64,7 @@ def _series(elem: Any) -> Spectrum | None:
     from igwn_ligolw import ligolw
 
     (array,) = elem.getElementsByTagName(ligolw.Array.tagName)
-    values = np.asarray(array.array[1], np.float64)
+    values = in_double(np.asarray(array.array[1]), f"the series {array.Name}") * _factor(_attribute(array, "Unit"))
     if not values.size:
         return None
     axis = array.getElementsByTagName(ligolw.Dim.tagName)[0]
@@ -84,6 +84,16 @@ def _parameter(elem: Any, name: str) -> Any:
         return ligolw.Param.get_param(elem, name)
     except ValueError:
         return None
+
+
+def _factor(unit: Any) -> float:
+    """The power of ten in a unit."""
+    import lal
+
+    try:
+        return 10.0 ** int(lal.Unit(str(unit)).powerOfTen) if unit else 1.0
+    except RuntimeError:  # no unit of lal's
+        return 1.0
 
 
 def _attribute(elem: Any, name: str) -> Any:

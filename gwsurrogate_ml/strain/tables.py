@@ -1,19 +1,16 @@
-"""Strain from text and numpy files: one column of samples, or two, GPS time and strain."""
+"""Strain from tables in text and from numpy's files: one column of samples, or GPS times and a column a detector."""
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.strain.channels import (
     NO_TIMES,
+    SAID,
     STRAIN,
     Raw,
     choose,
@@ -21,16 +18,22 @@ from gwsurrogate_ml.strain.channels import (
     owner,
     prefix,
     require_owner,
+    said_times,
     tidy_rate,
     times_of_bare,
 )
+from gwsurrogate_ml.strain.text_tables import UNREADABLE, is_number, read_table
 
 TIME = re.compile(r"(gps|time|times|t)([\W_].*)?", re.IGNORECASE)
 """Names of columns of times."""
+SCALED = re.compile(r"1\.?0*e[+-]?\d+|10\^|10\*\*", re.IGNORECASE)
+"""A factor in the name of a column, such as "strain * 1.e21"."""
+DETECTORS = ("detectors", "detector_names", "ifos", "instruments")
+"""Arrays that name the detectors of the rows of others."""
 
 
 def read_text(path: Path, detector: str, channel: str | None, rate: float | None, start: float | None) -> Raw:
-    """A table of numbers; lines from # on are comments, and one row of column names above it says which is the strain.
+    """A table of numbers; the line above its first row may say which column is the strain. See `text_tables`.
 
     Raises
     ------
@@ -39,48 +42,35 @@ def read_text(path: Path, detector: str, channel: str | None, rate: float | None
     ConfigError
         if nothing says the times
     """
-    opener = gzip.open if path.name.endswith(".gz") else open
     try:
-        with opener(path, "rt", encoding="utf-8-sig") as file:
-            header, rows = _opening(file)
-            head = bool(rows) and _is_head(rows[0][1])
-            if len(rows) <= head:
-                raise ValueError("it has no row of numbers")
-            file.seek(0)
-            delimiter = "," if "," in rows[-1][1] else None
-            skipped = rows[0][0] + 1 if head else 0
-            table = np.loadtxt(file, comments="#", delimiter=delimiter, ndmin=2, skiprows=skipped)
-    except (OSError, ValueError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        found = read_table(path)
+        if found.above and not found.above[-1].startswith(("#", "%", "!", "//")):
+            fields = re.split(r"[,;\s]+", found.above[-1].strip())
+            if fields[0] and any(map(is_number, fields)):
+                raise ValueError(f"no row of numbers: {found.above[-1]:.60}")
+    except UNREADABLE as error:
         raise DataError(
             f"{detector}: {path.name} is not a table of numbers, or truncated ({error}); write or copy it again"
         ) from error
-    above = rows[0][1] if head else (header.splitlines() or [""])[-1]
-    table = _columns_of(table, column_names(above, delimiter, table.shape[1]), path, detector, channel)
+    header = "\n".join(found.above)
+    if not found.names and found.above:
+        _require_unscaled(found.above[-1], path, detector)
+    table = _columns_of(found.values, found.names, path, detector, channel)
     if table.shape[1] == 1:
         # GWOSC's text files say both in their header.
-        if rate is None and (match := re.search(r"(\d+(?:\.\d+)?) samples per second", header)):
+        if rate is None and (match := re.search(r"(\d+(?:\.\d+)?) +samples per second", header)):
             rate = float(match[1])
-        if start is None and (match := re.search(r"starting GPS (\d+(?:\.\d+)?)", header)):
+        if start is None and (match := re.search(r"starting GPS +(\d+(?:\.\d+)?)", header)):
             start = float(match[1])
     return _from_columns(table, path, detector, rate, start)
 
 
-def column_names(head: str, delimiter: str | None, n: int) -> list[str]:
-    """Names of `n` columns in the line above the first row; empty where it does not name each.
-
-    Examples
-    --------
-    >>> column_names("# GPS time (s),H1", ",", 2), column_names("two words  H1", None, 2), column_names("a title", None, 3)
-    (['GPS time (s)', 'H1'], ['two words', 'H1'], [])
-    """
-    head = head.strip().lstrip("#").strip()
-    for names in (
-        [name.strip() for name in head.split(",")] if delimiter else head.split(),
-        re.split(r"\s{2,}|\t", head),
-    ):
-        if len(names) == n and all(names):
-            return names
-    return []
+def _require_unscaled(name: str, path: Path, detector: str) -> None:
+    if SCALED.search(name):
+        raise DataError(
+            f"{detector}: the samples of {path.name} are not strain itself but a multiple, by the name {name.strip()!r}: write "
+            "strain, without the factor"
+        )
 
 
 def _columns_of(table: np.ndarray, names: list[str], path: Path, detector: str, channel: str | None) -> np.ndarray:
@@ -99,66 +89,81 @@ def _columns_of(table: np.ndarray, names: list[str], path: Path, detector: str, 
         require_owner(of or prefix(detector), path, detector, chosen)
     else:
         chosen = choose(strains, path, detector, channel)
+    _require_unscaled(chosen, path, detector)
     return table[:, [names.index(chosen)] if time is None else [time, names.index(chosen)]]
 
 
-def _opening(file: Iterable[str]) -> tuple[str, list[tuple[int, str]]]:
-    """Comments before the second row, in one string, and at most two rows with their line numbers."""
-    comments, rows = [], []
-    for number, line in enumerate(file):
-        if line.startswith("#"):
-            comments.append(line)
-        elif line.strip():
-            rows.append((number, line))
-        if len(rows) == 2:
-            break
-    return "".join(comments), rows
+def read_numpy(path: Path, detector: str, channel: str | None, rate: float | None, start: float | None) -> Raw:
+    """An npy of one or two columns (or rows), or named ones; an npz with one array of strain, or one a detector, and their times.
 
-
-def _is_head(line: str) -> bool:
-    """Whether a row holds names of columns: no field is a number. A damaged row of numbers is none, and is not passed over."""
-    return not any(_is_number(field) for field in re.split(r"[,;\s]+", line.strip()))
-
-
-def _is_number(field: str) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return True
-
-
-def read_numpy(path: Path, detector: str, rate: float | None, start: float | None) -> Raw:
-    """An npy of one or two columns (or rows), or an npz with `strain` and its times."""
+    Raises
+    ------
+    DataError
+        if it is neither, or its strain is not to be told
+    ConfigError
+        if nothing says the times
+    """
     try:
         loaded = np.load(path, allow_pickle=False)
-        content = dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else {"strain": loaded}
+        content = dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else {"": loaded}
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{detector}: {path.name} is truncated or no numpy file ({error}); copy it again") from error
     except Exception as error:  # zipfile.BadZipFile of a truncated npz
         raise DataError(f"{detector}: {path.name} is truncated or no npz file ({error}); copy it again") from error
-    if "strain" not in content:
-        raise DataError(f"{detector}: {path.name} has no array 'strain' (arrays: {', '.join(content) or 'none'})")
-    strain = np.asarray(content["strain"])
+    if "" in content and content[""].dtype.names:
+        content = {name: content[""][name] for name in content[""].dtype.names}
+    if "" in content:
+        if channel is not None:
+            raise ConfigError(f"{detector}: {path.name} has no channels, {channel!r} is none of them: leave it out")
+        strain = content[""]
+    else:
+        content = _apart(content)
+        strain, rate, start = _chosen(content, path, detector, channel, rate, start)
     if strain.dtype.kind not in "fiu":
         raise DataError(f"{detector}: 'strain' of {path.name} is {strain.dtype}, not real numbers; give strain in the time domain")
-    if "times" in content:
-        times = np.asarray(content["times"])
+    if strain.ndim == 1:
+        strain = strain[:, None]
+    elif strain.ndim == 2 and strain.shape[0] in (1, 2) and strain.shape[1] > 2:
+        strain = strain.T
+    return _from_columns(strain, path, detector, rate, start)
+
+
+def _apart(content: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Arrays (detectors, n) beside the names of the detectors as one array a detector."""
+    named = next((content[key] for key in DETECTORS if key in content and content[key].dtype.kind in "US"), None)
+    if named is None:
+        return content
+    detectors = [word.decode(errors="replace") if isinstance(word, bytes) else str(word) for word in np.atleast_1d(named)]
+    found: dict[str, np.ndarray] = {}
+    for name, array in content.items():
+        if array.ndim == 2 and len(array) == len(detectors):
+            found |= dict(zip(detectors, array, strict=True))
+        elif name not in DETECTORS:
+            found[name] = array
+    return found
+
+
+def _chosen(
+    content: dict[str, np.ndarray], path: Path, detector: str, channel: str | None, rate: float | None, start: float | None
+) -> tuple[np.ndarray, float | None, float | None]:
+    """The detector's strain among named arrays, with its times where they are there; its rate (Hz) and start (GPS s)."""
+    times = next((array for name, array in content.items() if TIME.fullmatch(name) and array.size > 1), None)
+    series = [name for name, array in content.items() if array.size > 1 and not TIME.fullmatch(name) and name not in SAID]
+    if not series:
+        raise DataError(f"{detector}: {path.name} has no array 'strain' (arrays: {', '.join(content) or 'none'})")
+    owners = {name: owner(name) or detector_named(name) for name in series}
+    chosen = series[0] if len(series) == 1 and channel is None else choose(owners, path, detector, channel)
+    require_owner(owners[chosen] or prefix(detector), path, detector, chosen)
+    strain = content[chosen]
+    if times is not None:
         if times.dtype.kind not in "fiu" or times.shape != strain.shape or strain.ndim != 1:
             raise DataError(
                 f"{detector}: times of {path.name} are {times.dtype} of shape {times.shape}, strain has {strain.shape}; give "
                 "one time in GPS s for each sample"
             )
-        strain = np.stack([times, strain], axis=1)
-    elif strain.ndim == 1:
-        strain = strain[:, None]
-    elif strain.ndim == 2 and strain.shape[0] == 2:
-        strain = strain.T
-    if "sampling_frequency" in content:
-        rate = positive(_scalar(content["sampling_frequency"]), f"{detector}: sampling_frequency of {path.name}", "Hz")
-    if "start_time" in content:
-        start = finite(_scalar(content["start_time"]), f"{detector}: start_time of {path.name}", "GPS s")
-    return _from_columns(strain, path, detector, rate, start)
+        return np.stack([times, strain], axis=1) if strain.dtype.kind in "fiu" else strain, rate, start
+    said = said_times({name: _scalar(array) for name, array in content.items() if name not in series}, f"{detector}: {path.name}")
+    return strain, rate if said[0] is None else said[0], start if said[1] is None else said[1]
 
 
 def _scalar(array: np.ndarray) -> object:
@@ -174,11 +179,24 @@ def _from_columns(table: np.ndarray, path: Path, detector: str, rate: float | No
         if rate is None or start is None:
             raise ConfigError(f"{detector}: {path.name} holds strain without times: {NO_TIMES}")
         return Raw(table[:, 0], start, rate)
-    times = table[:, 0].astype(np.float64)
+    return from_times(table[:, 0], table[:, 1], path, detector, start)
+
+
+def from_times(times: np.ndarray, values: np.ndarray, path: Path, detector: str, start: float | None = None) -> Raw:
+    """Samples (n,) with their times (n,), in GPS s, or in seconds from `start` on where they begin at 0.
+
+    Raises
+    ------
+    DataError
+        if times are not uniformly spaced
+    """
+    times = times.astype(np.float64)
+    if start is not None and times[0] == 0.0:
+        times = times + start
     found = (len(times) - 1) / (times[-1] - times[0]) if times[-1] > times[0] else np.nan
     # Printed times are rounded: allow a tenth of a sample (and float64's 2e-7 s at GPS 1e9) about the uniform grid.
     if not np.isfinite(found) or np.max(np.abs(times - times[0] - np.arange(len(times)) / found)) > 0.1 / found + 1e-6:
         raise DataError(
             f"{detector}: times in {path.name} are not uniformly spaced; fill gaps with NaN strain, or give one file a stretch"
         )
-    return Raw(table[:, 1], float(times[0]), tidy_rate(found))
+    return Raw(values, float(times[0]), tidy_rate(found))

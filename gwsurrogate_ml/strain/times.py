@@ -8,7 +8,7 @@ from typing import Any
 from gwsurrogate_ml.arguments import finite
 from gwsurrogate_ml.errors import ConfigError
 
-DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ]\d\d?:\d\d(:\d\d(\.\d*)?)?)?( ?UTC|Z)?")
+DATE = re.compile(r"(\d{4}-\d\d?-\d\d?(?:[T ]\d\d?:\d\d(?::\d\d(?:\.\d*)?)?)?)( ?UTC|Z|[+-]\d\d:?\d\d)?", re.IGNORECASE)
 
 
 def gps_seconds(value: Any, what: str = "gps") -> float:
@@ -17,7 +17,7 @@ def gps_seconds(value: Any, what: str = "gps") -> float:
     Parameters
     ----------
     value : float, or str
-        a number, or a date such as "2015-09-14T09:50:45.4"
+        a number, or a date such as "2015-09-14T09:50:45.4", or one of another zone, "2015-09-14T11:50:45.4+02:00"
     what : str
         for the message
 
@@ -38,12 +38,13 @@ def gps_seconds(value: Any, what: str = "gps") -> float:
         return finite(float(text), what, "GPS s")
     except ValueError:
         pass
-    if DATE.fullmatch(text):
+    if found := DATE.fullmatch(text):
         from astropy.time import Time
 
+        date, zone = found[1].upper().replace(" ", "T"), found[2] or ""
+        ahead = int(f"{zone[0]}1") * (3600 * int(zone[1:3]) + 60 * int(zone[-2:])) if zone[:1] in ("+", "-") else 0
         try:
-            time = Time(re.sub(r" ?UTC|Z", "", text).replace(" ", "T"), scale="utc")
-            return round(float(time.gps), 6)
+            return round(float(Time(date, scale="utc").gps) - ahead, 6)
         except ValueError:  # no such day
             pass
     raise ConfigError(

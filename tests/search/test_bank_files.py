@@ -109,6 +109,18 @@ def test_pycbcs_converter_from_xml_takes_ours(bank: TemplateBank, tmp_path: Path
     assert found.config.f_min == 25.0
 
 
+def test_banks_by_other_names_are_read(tmp_path: Path) -> None:
+    m_1, m_2, chi_1, chi_2 = PARAMETERS.T
+    mchirp, eta = (m_1 * m_2) ** 0.6 / (m_1 + m_2) ** 0.2, m_1 * m_2 / (m_1 + m_2) ** 2
+    spins = {"spin_1z": chi_1, "spin_2z": chi_2}
+    for masses in ({"mass_1": m_1, "mass_2": m_2}, {"mchirp": mchirp, "q": m_1 / m_2}, {"mchirp": mchirp, "eta": eta}):
+        pycbcs_file(tmp_path / "bank.hdf", {f"bank/{name}": column for name, column in (masses | spins).items()})
+        np.testing.assert_allclose(TemplateBank.load(tmp_path / "bank.hdf", 20.0).parameters, PARAMETERS, rtol=1e-7)
+    pycbcs_file(tmp_path / "bank.hdf", {"mass1": m_1, "mass2": m_2, "chi_eff": chi_1})
+    with pytest.raises(DataError, match="says spins by chi_eff alone"):
+        TemplateBank.load(tmp_path / "bank.hdf", 20.0)
+
+
 def test_banks_of_the_first_format_are_still_read(tmp_path: Path) -> None:
     import json
     from dataclasses import asdict
@@ -135,7 +147,7 @@ PAIR = {"mass1": [36.0, 40.0], "mass2": [29.0, 30.0], "f_lower": [20.0, 20.0]}
 @pytest.mark.parametrize(
     ("columns", "kind", "said"),
     [
-        ({"mchirp": [30.0], "eta": [0.25]}, DataError, "no mass1 and mass2.*give the masses of both bodies"),
+        ({"mchirp": [30.0]}, DataError, "no mass1 and mass2.*give the masses of both bodies"),
         (PAIR | {"spin1x": [0.0, 0.3]}, DataError, "template 1 has spin1x = 0.3, 1 have such; .* take precessing ones out"),
         (PAIR | {"lambda2": [400.0, 0.0]}, DataError, "lambda2 = 400.* tidal"),
         (PAIR | {"eccentricity": [0.1, 0.1]}, DataError, "eccentricity = 0.1, 2 have such.*eccentric"),

@@ -339,3 +339,55 @@ def test_real_files_of_three_detectors_agree(data_dir):
 def test_real_frames_without_strain_say_what_they_hold(data_dir):
     with pytest.raises(DataError, match=r"H1: H-H1_O2_llhoft-1216577976-4.gwf holds no strain.*it has H1:"):
         read_strain(data_dir("formats/H-H1_O2_llhoft-1216577976-4.gwf"), "H1")
+
+
+K = {"sampling_frequency": RATE, "start_time": START}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("x.npz", {"strain": STRAIN, "fs": RATE, "t0": START}, {}),
+        ("x.npz", {"H1": STRAIN, "L1": 2 * STRAIN, "time": times()}, {}),
+        ("x.npz", {"strain_h1": STRAIN, "strain_l1": 2 * STRAIN}, K),
+        ("x.npz", {"strain": np.stack([STRAIN, 2 * STRAIN]), "detectors": np.array(["H1", "L1"]), "times": times()}, {}),
+        ("x.npz", {"data": STRAIN.astype(">f8"), "dt": 1 / RATE, "epoch": START}, {}),
+        ("x.hdf5", {"H1": STRAIN, "attrs": {"sample_rate": RATE, "t0": START}}, {}),
+        ("x.hdf5", {"H1/strain": STRAIN, "H1/time": times(), "L1/strain": 2 * STRAIN, "L1/time": times()}, {}),
+        ("x.hdf5", {"H1": STRAIN, "L1": 2 * STRAIN, "times": times()}, {}),
+        ("x.hdf5", {"strain": STRAIN, "fs": RATE, "start_time": START}, {}),
+        ("x.hdf5", {"data": np.stack([times(), STRAIN])}, {}),
+        ("x.hdf5", {"strain/Strain": STRAIN, "meta/GPSstart": START, "meta/Duration": 8, "meta/Detector": "H1"}, {}),
+        ("x.npy", {"": np.rec.fromarrays([times(), STRAIN], names="time,strain")}, {}),
+        ("x.npy", {"": STRAIN[None]}, K),
+        ("x.npy", {"": np.stack([times() - START, STRAIN])}, {"start_time": START}),
+    ],
+)
+def test_arrays_beside_what_says_their_times_are_read(tmp_path, name, content, options):
+    path = tmp_path / name
+    if path.suffix == ".npz":
+        np.savez(path, **content)
+    elif path.suffix == ".npy":
+        np.save(path, content[""])
+    else:
+        with h5py.File(path, "w") as file:
+            file.attrs.update(content.get("attrs", {}))
+            for key, values in content.items():
+                if key != "attrs":
+                    file[key] = values
+    series = read_strain(path, "H1", **options)
+    np.testing.assert_array_equal(series.value, STRAIN)
+    assert (series.t0.value, series.sample_rate.value) == (START, RATE)
+
+
+@pytest.mark.peer
+@pytest.mark.exchange("strain", "GWF by write_frame", "pycbc", "read")
+def test_frames_by_pycbc_call_strain_counts(tmp_path):
+    import pycbc.frame
+    import pycbc.types
+
+    for name, scale in (("H1:STRAIN", 1.0), ("L1:STRAIN", 1e24)):
+        pycbc.frame.write_frame(str(tmp_path / f"{name[:2]}.gwf"), name, pycbc.types.TimeSeries(scale * STRAIN, 1 / RATE, START))
+    np.testing.assert_array_equal(read_strain(tmp_path / "H1.gwf", "H1").value, STRAIN)
+    with pytest.raises(DataError, match=r"L1: the samples of L1.gwf are in ct, strain has no unit"):
+        read_strain(tmp_path / "L1.gwf", "L1")

@@ -12,6 +12,7 @@ from scipy.interpolate import InterpolatedUnivariateSpline
 
 from gwsurrogate_ml.arguments import finite
 from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.strain.text_tables import UNREADABLE, read_table
 
 CORRECTIONS = ("data", "template")
 COLUMNS = "frequency, median amplitude, median phase, -1 sigma amplitude, -1 sigma phase, +1 sigma amplitude, +1 sigma phase"
@@ -84,8 +85,8 @@ class CalibrationEnvelope:
             raise ConfigError(f"correction is {correction!r}: give 'data', as the LVK's files have it, or 'template'")
         path = Path(path)
         try:
-            table = np.loadtxt(path, comments="#", ndmin=2)
-        except (OSError, ValueError) as error:
+            table = read_table(path).values
+        except UNREADABLE as error:
             raise DataError(f"{path} is no table of a calibration envelope ({error}): give a text file of {COLUMNS}") from error
         if table.ndim != 2 or table.shape[1] != 7 or len(table) < 4:
             raise DataError(

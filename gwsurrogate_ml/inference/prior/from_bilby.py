@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from gwsurrogate_ml.conventions import EXTRINSIC, PARAMETERS
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.inference.prior.constraints import constraints, cutting
 from gwsurrogate_ml.inference.prior.record import require_kept
+from gwsurrogate_ml.inference.prior.translated import translated
 
 if TYPE_CHECKING:
     from bilby.core.prior import Prior, PriorDict
@@ -22,6 +24,14 @@ OFFERED = {
     "chi_1": "Uniform or AlignedSpin(a_prior=Uniform(0, a)), alike for both spins",
 }
 """What can be analysed where the class of the prior expected does not say it."""
+_TIDES = "the waveforms are of black holes: fix it at 0, or leave it out"
+_TIMES = "times are those at the geocentre: leave it out, they lie within 0.1 s of the event"
+FOREIGN = {
+    **dict.fromkeys(("lambda", "delta_lambda"), _TIDES),
+    "recalib_": "calibration errors are integrated over: leave it out, and give the envelopes by calibration=, --calibration",
+    **{f"{detector}_time": _TIMES for detector in ("H1", "L1", "V1", "K1")},
+}
+"""Why some parameters of bilby's are none here, and the way on, by how their names begin."""
 WAY_ON = (
     "`sample_event(data, priors)` takes it as it is, drawn under a prior that is nowhere narrower and re-weighted: exact, as "
     "`result.with_prior(priors)`; or sample with bilby, on the likelihood of `segment.to_bilby()`"
@@ -42,9 +52,31 @@ def read_priors(source: Mapping[str, Any] | str | Path) -> PriorDict:
     if not isinstance(source, Mapping) and not Path(source).is_file():
         raise ConfigError(f"there is no prior file{name}")
     try:
-        return PriorDict(dict(source)) if isinstance(source, Mapping) else PriorDict(filename=str(source))
+        return PriorDict(translated(dict(source) if isinstance(source, Mapping) else _of_file(Path(source))))
     except (AttributeError, ImportError, LookupError, NameError, OSError, SyntaxError, TypeError, ValueError) as error:
         raise ConfigError(f"the prior{name} cannot be read ({error}): give one of bilby's, such as Uniform(low, high)") from error
+
+
+def _of_file(path: Path) -> dict[str, Any]:
+    """The priors of a file in bilby's form, or in JSON as bilby writes it; comments may follow a prior."""
+    from bilby.core.prior import PriorDict
+
+    text = path.read_bytes().decode("utf-8-sig", errors="replace")
+    if text.lstrip().startswith("{"):
+        return dict(PriorDict.from_json(str(path)))
+    lines = []
+    for line in text.splitlines():
+        kept, quote = "", ""
+        for letter in line:
+            if letter == "#" and not quote:
+                break
+            quote = "" if letter == quote else quote or (letter if letter in "'\"" else "")
+            kept += letter
+        lines += [kept.rstrip()] if kept.strip() else []
+    with tempfile.TemporaryDirectory() as folder:
+        tidy = Path(folder) / "tidy.prior"
+        tidy.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return dict(PriorDict(filename=str(tidy)))
 
 
 def densities(priors: PriorDict) -> dict[str, Prior]:
@@ -70,7 +102,8 @@ def require_densities(priors: Mapping[str, Any], optional: Sequence[str] = (), n
     if missing or unknown:
         said = [f"has no {missing[0]}"] if missing else []
         said += [f"has {unknown[0]}, which is no parameter here"] if unknown else []
-        raise ConfigError(f"the prior {' and '.join(said)}: give one for each of {', '.join(names)}")
+        why = next((f" ({words})" for name in unknown for start, words in FOREIGN.items() if name.startswith(start)), "")
+        raise ConfigError(f"the prior {' and '.join(said)}{why}: give one for each of {', '.join(names)}")
     for name, prior in priors.items():
         _require_density(name, prior)
 
@@ -96,6 +129,11 @@ def _require_density(name: str, prior: Prior) -> None:
         raise ConfigError(
             f"the prior on {name} is a {kind}, which depends on other parameters: give a density of {name} alone, such as a "
             "PowerLaw or a TruncatedGaussian"
+        )
+    if not np.isfinite([prior.minimum, prior.maximum]).all():
+        raise ConfigError(
+            f"the prior on {name} is a {kind} from {prior.minimum:g} to {prior.maximum:g}: an analysis needs ends; give one that "
+            "has them, such as a TruncatedGaussian"
         )
     require_kept(name, prior)
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import gzip
 import io
 import json
 import re
+import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -26,9 +28,11 @@ from gwsurrogate_ml.inference.result.skymap import SkyMap
 KINDS = ("EARLYWARNING", "PRELIMINARY", "INITIAL", "UPDATE")
 RETRACTION = "RETRACTION"
 NEEDED = ("superevent_id", "alert_type", "event")
-NEEDED_OF_EVENT = ("time", "instruments", "group", "pipeline")
+NEEDED_OF_EVENT = ("time", "instruments", "group")
 VERSIONS = ("version", "schema_version", "$schema")
 """Keys under which brokers and other formats say their version."""
+ENVELOPES = ("content", "value", "message", "data")
+"""Keys under which clients of brokers keep an alert in their records."""
 UNNUMBERED = "http://emfollow.docs.ligo.org/_static/igwn.alerts.Alert.schema.json"
 """The schema's own name since format 1.2."""
 NEGLIGIBLE = 1e-3
@@ -145,6 +149,8 @@ def read_alert(path: str | Path) -> Alert:
             raise DataError(f"{path}: {key} is {content[key]!r}, format 1.x is read: give the alert in that format")
     if missing := [name for name in NEEDED if name not in content]:
         raise DataError(f"{path} is no alert: it lacks {', '.join(missing)}; give a JSON alert of GCN's topic igwn.gwalert")
+    if isinstance(content["superevent_id"], str):
+        content["superevent_id"] = content["superevent_id"].strip()
     if not isinstance(content["superevent_id"], str) or not re.fullmatch(r"\w[\w.-]*", content["superevent_id"]):
         raise DataError(f"{path}: superevent_id is {content['superevent_id']!r}: a name is needed, such as S150914a")
     name, kind = content["superevent_id"], str(content["alert_type"]).upper().replace("_", "").replace(" ", "")
@@ -156,14 +162,17 @@ def read_alert(path: str | Path) -> Alert:
     if not isinstance(event, dict) or (missing := [key for key in NEEDED_OF_EVENT if key not in event]):
         lacks = "event" if not isinstance(event, dict) else ", ".join(missing)
         raise DataError(f"{path}: the alert of {name} has no {lacks}: give one that describes an event")
-    if event["group"] != "CBC":
+    if str(event["group"]).upper() != "CBC":
         raise DataError(f"{path}: {name} is of the group {event['group']!r}: only binaries (CBC) can be analysed")
     instruments = event["instruments"]
+    if isinstance(instruments, str):  # as GraceDB has them
+        instruments = [one.strip() for one in instruments.split(",") if one.strip()]
     if not isinstance(instruments, list) or not instruments or not all(isinstance(one, str) for one in instruments):
         raise DataError(f"{path}: instruments is {instruments!r}: a list of names such as H1 is needed")
     sky = _sky(event.get("skymap"), f"{path}, the sky map of {name}")
     mass = _chirp_mass(event.get("mchirp_source"), path)
-    return Alert(name, kind, _gps(event["time"], path), tuple(sorted(instruments)), str(event["pipeline"]), mass, sky)
+    pipeline = str(event.get("pipeline") or "unknown")
+    return Alert(name, kind, _gps(event["time"], path), tuple(sorted(instruments)), pipeline, mass, sky)
 
 
 def _content(path: Path) -> dict[str, Any]:
@@ -171,14 +180,30 @@ def _content(path: Path) -> dict[str, Any]:
         raw = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): give the file of an alert") from error
+    if raw.startswith(b"\x1f\x8b"):
+        try:
+            raw = gzip.decompress(raw)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(f"{path} is damaged ({error}): copy it again") from error
     if raw.startswith(b"Obj\x01"):
         raise DataError(f"{path} is Avro: give the alert in JSON, as GCN sends it")
+    if raw.lstrip().startswith(b"<"):
+        raise DataError(f"{path} is XML, perhaps a VOEvent: give the alert in JSON, as GCN sends it")
     try:
         content = json.loads(raw)
+        if isinstance(content, str):  # JSON within JSON
+            content = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is no alert: it is not JSON ({str(error)[:100]})") from error
-    if isinstance(content, list) and len(content) == 1:  # as SCiMMA's clients keep them
-        content = content[0]
+        several = isinstance(error, json.JSONDecodeError) and error.msg == "Extra data"
+        why = "it holds several JSON objects: give the one meant" if several else f"it is not JSON ({str(error)[:100]})"
+        raise DataError(f"{path} is no alert: {why}") from error
+    for _ in range(3):  # records of SCiMMA's and GCN's clients
+        if isinstance(content, list) and len(content) == 1:
+            content = content[0]
+        elif isinstance(content, dict) and "superevent_id" not in content:
+            content = next((content[key] for key in ENVELOPES if isinstance(content.get(key), (dict, list))), content)
+    if isinstance(content, list) and len(content) > 1:
+        raise DataError(f"{path} holds {len(content)} alerts: give a file of the one meant")
     if not isinstance(content, dict):
         raise DataError(f"{path} is no alert: one JSON object is needed, a {type(content).__name__} is there")
     return content
@@ -188,7 +213,7 @@ def _gps(time: Any, path: Path) -> float:
     from astropy.time import Time
 
     try:
-        moment = datetime.fromisoformat(time)
+        moment = datetime.fromisoformat(re.sub(r" ?UTC$", "Z", time))
         return float(Time(moment if moment.tzinfo else moment.replace(tzinfo=UTC)).gps)
     except (ValueError, TypeError, OverflowError) as error:
         raise DataError(
@@ -197,11 +222,17 @@ def _gps(time: Any, path: Path) -> float:
 
 
 def _sky(text: Any, where: str) -> SkyMap | None:
-    if text is None:
+    if text is None or text == "":
         return None
+    if isinstance(text, str) and re.match(r"https?://", text):
+        raise DataError(f"{where} is not in the alert, but at {text}: fetch it, and put it there in base64, or null")
     try:
+        if isinstance(text, str):
+            text = re.sub(r"\s|^data:[^,]*,", "", text).translate(str.maketrans("-_", "+/"))
         raw = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError, TypeError) as error:
+        if raw.startswith(b"\x1f\x8b"):
+            raw = gzip.decompress(raw)
+    except (binascii.Error, ValueError, TypeError, OSError, EOFError, zlib.error) as error:
         raise DataError(f"{where} is damaged (no base64: {error}): fetch the alert again") from error
     try:
         return SkyMap.read(io.BytesIO(raw), "it")

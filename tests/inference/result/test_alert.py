@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import subprocess
 import sys
@@ -89,6 +90,17 @@ def test_what_differs_between_senders_is_the_same(tmp_path: Path) -> None:
     path = alert(tmp_path)
     path.write_text(f"[{path.read_text()}]")  # as SCiMMA's clients keep one
     assert read_alert(path).superevent_id == plain.superevent_id
+    text, record = json.dumps(json.loads(alert(tmp_path).read_text())), json.loads(alert(tmp_path).read_text())
+    for content in (
+        json.dumps({"format": "igwn-gwalert", "content": [record]}),  # hop-client's
+        json.dumps({"topic": "igwn.gwalert", "value": record}),
+        json.dumps(text),  # JSON within JSON
+    ):
+        path.write_text(content)
+        assert read_alert(path).gps == plain.gps
+    path.write_bytes(gzip.compress(text.encode()))
+    assert read_alert(path).gps == plain.gps
+    assert read_alert(alert(tmp_path, details={"instruments": "H1,L1", "skymap": ""})).detectors == ("H1", "L1")
     for schema in ("igwn.alerts.v1_0.Alert", "http://emfollow.docs.ligo.org/_static/igwn.alerts.Alert.schema.json", "1.2"):
         assert read_alert(alert(tmp_path, **{"$schema": schema})).gps == plain.gps
 
@@ -106,6 +118,7 @@ def test_what_differs_between_senders_is_the_same(tmp_path: Path) -> None:
         ({"time": 1126259462.4}, {}, "ISO 8601"),
         ({"instruments": []}, {}, "instruments"),
         ({"mchirp_source": {"bin_edges": [1, 2], "probabilities": [0.5, 0.5]}}, {}, "mchirp_source"),
+        ({"skymap": "https://gracedb.ligo.org/x.fits"}, {}, "not in the alert, but at https"),
         ({"skymap": "no base64!"}, {}, "sky map of S150914ab is damaged.*base64"),
         ({"skymap": base64.b64encode(b"no FITS").decode()}, {}, "sky map of S150914ab is damaged.*fetch the alert again"),
     ],
@@ -118,7 +131,15 @@ def test_what_is_no_event_to_analyse_is_refused_in_words(tmp_path: Path, event: 
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"no JSON", "not JSON"), (b"Obj\x01\x04avro", "Avro"), (b"[]", "one JSON object"), (b"{}", "lacks superevent_id")],
+    [
+        (b"no JSON", "not JSON"),
+        (b"Obj\x01\x04avro", "Avro"),
+        (b"[]", "one JSON object"),
+        (b"{}", "lacks superevent_id"),
+        (b'{"superevent_id": "S1"}\n{"superevent_id": "S2"}', "several"),
+        (b'[{"superevent_id": "S1"}, {"superevent_id": "S2"}]', "2 alerts"),
+        (b"<?xml version='1.0'?><voe:VOEvent/>", "VOEvent"),
+    ],
 )
 def test_other_files_are_refused(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "x.json").write_bytes(content)
@@ -126,6 +147,16 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes, said: str) -> N
         read_alert(tmp_path / "x.json")
     with pytest.raises(DataError, match="cannot be read"):
         read_alert(tmp_path / "none.json")
+
+
+def test_a_sky_map_may_be_packed_and_broken_into_lines(tmp_path: Path) -> None:
+    path = alert(tmp_path, cap(1.5, -1.0, 0.3))
+    content, area = json.loads(path.read_text()), read_alert(path).sky.area(0.9)
+    raw = base64.b64decode(content["event"]["skymap"])
+    for text in (base64.encodebytes(raw), base64.urlsafe_b64encode(raw), base64.b64encode(gzip.compress(raw))):
+        content["event"]["skymap"] = text.decode()
+        path.write_text(json.dumps(content))
+        assert read_alert(path).sky.area(0.9) == area
 
 
 def test_a_map_cut_off_negative_or_with_holes_is_damaged(tmp_path: Path) -> None:
