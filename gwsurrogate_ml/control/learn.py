@@ -16,12 +16,14 @@ from torch import nn
 
 from gwsurrogate_ml.control.linear import lqg, lqg_gains, optimal_cost
 from gwsurrogate_ml.control.plant import Plant
-from gwsurrogate_ml.control.policy import Network, Policy, spread
+from gwsurrogate_ml.control.policy import Network, Policy, regulator_power, spread
 from gwsurrogate_ml.control.simulate import Estimating, Mirrors, Pool
 from gwsurrogate_ml.settings import Strict
 
 HIDDEN = 32
 WINDOW = 128
+RENEWED = 0.02
+"""Share of the mirrors that begin anew after each window, so that no state is forgotten."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -50,8 +52,8 @@ class Student(nn.Module):
         nn.init.zeros_(self.net[4].bias)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
-        """Numbers (n,) for inputs (n, n_in)."""
-        return (self.net(z) + self.skip(z))[:, 0]
+        """Numbers (n, 1) for inputs (n, n_in)."""
+        return self.net(z) + self.skip(z)
 
     def network(self) -> Network:
         """As arrays."""
@@ -101,7 +103,7 @@ def dagger(plant: Plant, task: Task, rounds: int = 30, n: int = 64, progress: Pr
         optimiser = torch.optim.Adam(student.parameters(), lr=3e-3 * 0.9**done)
         for _ in range(200):
             rows = rng.integers(len(seen), size=512)
-            loss = torch.mean((student(torch.from_numpy(seen[rows])) - torch.from_numpy(wanted[rows])) ** 2)
+            loss = torch.mean((student(torch.from_numpy(seen[rows]))[:, 0] - torch.from_numpy(wanted[rows])) ** 2)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -109,9 +111,43 @@ def dagger(plant: Plant, task: Task, rounds: int = 30, n: int = 64, progress: Pr
     return Policy(plant, student.network(), 0, scale, info)
 
 
-def descend(
-    plant: Plant, task: Task, steps: int = 600, n: int = 256, base: int = 1, progress: Progress | None = None
-) -> Policy:
+def tensor(x: np.ndarray) -> torch.Tensor:
+    """In single precision."""
+    return torch.as_tensor(np.asarray(x), dtype=torch.float32)
+
+
+class _Loop:
+    """Plant and filter side by side, in units of the states' spread, which keeps numbers near one for single precision."""
+
+    def __init__(self, plant: Plant, units: np.ndarray) -> None:
+        kalman, n = lqg_gains(plant).kalman / units[:, None], plant.n
+        a, b, c = plant.a * units / units[:, None], plant.b / units[:, None], plant.c * units
+        see = np.hstack([kalman @ c, np.eye(n) - kalman @ c])  # the estimate, of state and expected state
+        self.see, self.heard = tensor(see.T), tensor(kalman[:, 0] * plant.r[0, 0])
+        self.go = tensor(np.vstack([np.hstack([a, np.zeros((n, n))]), a @ see]).T)
+        self.pushed = tensor(np.concatenate([b, b])[:, 0])
+        enter = np.hstack([plant.g / units[:, None], np.zeros((n, 1))])
+        self.enter = tensor(np.vstack([enter, a @ kalman @ plant.r @ np.array([[0.0, 0.0, 1.0]])]).T)
+        self.cz, self.dz, self.n = tensor((plant.cz * units).T), tensor(plant.dz[:, 0]), n
+
+    def run(
+        self, law: Callable[[torch.Tensor], torch.Tensor], state: torch.Tensor, noise: torch.Tensor, limit: float | None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Costly outputs (samples, n, 3), angles after each sample (samples, n), the last state, under a law (n, states) to (n, 1)."""
+        heard, enter = noise[:, :, 2:] * self.heard, noise @ self.enter
+        states, torques = [state], []
+        for k in range(len(noise)):
+            torque = law(state @ self.see + heard[k])
+            if limit is not None:
+                torque = torch.clamp(torque, -limit, limit)
+            state = torch.addmm(enter[k], state, self.go) + torque * self.pushed
+            states.append(state)
+            torques.append(torque)
+        x = torch.stack(states)[:, :, : self.n]
+        return x[:-1] @ self.cz + torch.stack(torques) * self.dz, x[1:, :, 0].detach(), state
+
+
+def descend(plant: Plant, task: Task, steps: int = 600, n: int = 256, base: int = 1, progress: Progress | None = None) -> Policy:
     """Learn by back-propagation through the simulated mirror; with base 1 what is added to LQG, with base 0 all of the law.
 
     Parameters
@@ -125,58 +161,40 @@ def descend(
     """
     torch.manual_seed(task.seed)
     gains, units, rate = lqg_gains(plant), spread(plant), optimal_cost(plant)
-    scale = float(np.sqrt(regulator_power(gains.regulator[0], units)))
+    scale = regulator_power(gains.regulator[0], units) ** 0.5
     student = Student(plant.n)
-    tensor = lambda x: torch.as_tensor(np.asarray(x), dtype=torch.float32)  # noqa: E731
-    # In units of the states' spread all numbers are of order one, which single precision needs.
-    a, b = tensor(plant.a * units / units[:, None]), tensor(plant.b[:, 0] / units)
-    g, c = tensor(plant.g / units[:, None]), tensor(plant.c[0] * units)
-    cz, dz = tensor(plant.cz * units), tensor(plant.dz[:, 0])
-    kalman, regulator = tensor(gains.kalman[:, 0] / units), tensor(gains.regulator[0] * units)
+    loop = _Loop(plant, units)
     value = tensor(gains.value * units * units[:, None] / rate)
-    white, fall = float(plant.r[0, 0]), task.fall / float(units[0])
-    most = 20 * plant.rate  # samples of LQG's cost beyond which a state counts as lost
+    fall, most = task.fall / float(units[0]), 20 * plant.rate  # samples of LQG's cost beyond which a state counts as lost
+    regulator = tensor(base * gains.regulator * units)
     pool = Pool(plant, lqg(plant), task.most, (task.seed, 1))
     generator = torch.Generator().manual_seed(task.seed)
 
-    def fresh(count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        return tuple(tensor(part / units) for part in pool.draw(count))  # type: ignore[return-value]
+    def fresh(count: int) -> torch.Tensor:
+        return torch.cat([tensor(part / units) for part in pool.draw(count)], 1)
 
-    x, ahead = fresh(n)
+    state = fresh(n)
     optimiser = torch.optim.Adam(student.parameters(), lr=3e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for done in range(steps):
         if progress is not None:
             progress("descent", done, steps)
-        loss, alive = torch.zeros(n), torch.ones(n)
+        law = lambda x: scale * student(x) - nn.functional.linear(x, regulator)  # noqa: E731
         noise = torch.randn(WINDOW, n, 3, generator=generator)
-        for k in range(WINDOW):
-            y = x @ c + white * noise[k, :, 2]
-            estimate = ahead + (y - ahead @ c)[:, None] * kalman
-            torque = scale * student(estimate) - base * (estimate @ regulator)
-            if task.limit is not None:
-                torque = torch.clamp(torque, -task.limit, task.limit)
-            z = x @ cz.T + torque[:, None] * dz
-            loss = loss + alive * (z**2).sum(1) / rate
-            x = x @ a.T + torque[:, None] * b + noise[k, :, :2] @ g.T
-            ahead = estimate @ a.T + torque[:, None] * b
-            alive = alive * (x[:, 0].detach().abs() < fall)
-        ahead_cost = ((x @ value) * x).sum(1)
-        loss = loss + alive * most * (1 - torch.exp(-ahead_cost / most)) + (1 - alive) * most
+        z, angle, last = loop.run(law, state, noise, task.limit)
+        alive = torch.cat([torch.ones(1, n), torch.cumprod((angle.abs() < fall).float(), 0)])
+        after = ((last[:, : plant.n] @ value) * last[:, : plant.n]).sum(1)
+        lost = most * (1 - alive[-1] * torch.exp(-after / most))
+        loss = ((alive[:-1] * (z**2).sum(2)).sum(0) / rate + lost).mean() / WINDOW
         optimiser.zero_grad()
-        (loss.mean() / WINDOW).backward()
+        loss.backward()
         nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimiser.step()
         schedule.step()
-        x, ahead = x.detach(), ahead.detach()
-        again = torch.nonzero((alive == 0) | (torch.rand(n, generator=generator) < 0.02))[:, 0]
-        x[again], ahead[again] = fresh(len(again))
+        state = last.detach()
+        again = torch.nonzero((alive[-1] == 0) | (torch.rand(n, generator=generator) < RENEWED))[:, 0]
+        state[again] = fresh(len(again))
     learned = "what is added to LQG's law" if base else "the law"
     given = "the Kalman filter, the equations of the plant" + (", LQG's law" if base else ", Riccati's value of the last state")
     info: dict[str, Any] = {"method": "descent", "task": task.model_dump(), "given": given, "learned": learned}
     return Policy(plant, student.network(), base, scale, info)
-
-
-def regulator_power(regulator: np.ndarray, units: np.ndarray) -> float:
-    """Squared torque (nrad^2) that states at their standard deviations call for, one at a time: the scale of a network's output."""
-    return float(np.mean((regulator * units) ** 2))

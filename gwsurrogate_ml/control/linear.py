@@ -69,8 +69,8 @@ def _riccati(a: np.ndarray, b: np.ndarray, q: np.ndarray, r: np.ndarray, s: np.n
 def _accurate(residual: np.ndarray, solution: np.ndarray, whose: str) -> None:
     if not np.abs(residual).max() <= 1e-8 * np.abs(solution).max():
         raise ConfigError(
-            f"{whose} equation of this suspension has no accurate solution (residual {np.abs(residual).max():.1e}): its corners lie too "
-            "far below the sampling frequency, or its noises too far apart"
+            f"{whose} equation of this suspension has no accurate solution (residual {np.abs(residual).max():.1e}): its corners lie "
+            "too far below the sampling frequency, or its noises too far apart"
         )
 
 
@@ -169,9 +169,8 @@ def stationary(plant: Plant, controller: StateSpace) -> np.ndarray:
 
 def check(plant: Plant, controller: StateSpace) -> None:
     """Raise ConfigError unless a controller fits the plant and holds it; see `exact_cost`."""
-    a, b, c, d = controller
     shapes = [np.shape(part) for part in controller]
-    k = len(a)
+    k = len(controller.a)
     if shapes != [(k, k), (k, 1), (1, k), (1, 1)]:
         raise ConfigError(f"the controller's matrices have shapes {shapes}: give (k, k), (k, 1), (1, k) and (1, 1)")
     if not all(np.isfinite(part).all() for part in controller):
@@ -179,8 +178,8 @@ def check(plant: Plant, controller: StateSpace) -> None:
     found = radius(plant, controller)
     if not found <= LARGEST_RADIUS:
         raise ConfigError(
-            f"the loop's spectral radius is {found:.6f} at {plant.power:g} of the nominal power, above {LARGEST_RADIUS}: the controller "
-            "does not hold the mirror, or so slowly that its cost has no digits; design it for this plant"
+            f"the loop's spectral radius is {found:.6f} at {plant.power:g} of the nominal power, above {LARGEST_RADIUS}: the "
+            "controller does not hold the mirror, or so slowly that its cost has no digits; design it for this plant"
         )
 
 

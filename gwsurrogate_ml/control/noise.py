@@ -1,7 +1,7 @@
 """Noise models: amplitude spectral densities with real corner frequencies, from numbers or fitted to files, as digital filters.
 
-The amplitude spectral density is ``level * prod |1 + i f / z| / prod |1 + i f / p|`` with poles p and zeros z in Hz. Filters are kept
-as cascades of sections whose states are white and of unit variance: companion forms of filters with corners far below the sampling
+The amplitude spectral density is ``level * prod |1 + i f / z| / prod |1 + i f / p|`` with poles p and zeros z in Hz. Filters are
+kept as cascades of sections whose states are white and of unit variance: companion forms of filters with corners far below the sampling
 frequency are so ill-conditioned that Riccati and Lyapunov solvers return wrong numbers without a word.
 """
 
@@ -109,7 +109,9 @@ def read_asd(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     try:
         table = np.loadtxt(path, ndmin=2)
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as a spectrum ({error}): give text with two columns, Hz and unit / sqrt(Hz)") from error
+        raise DataError(
+            f"{path} cannot be read as a spectrum ({error}): give text with two columns, Hz and unit / sqrt(Hz)"
+        ) from error
     if table.shape[1] != 2 or len(table) < 4:
         raise DataError(f"{path} has {table.shape[0]} rows and {table.shape[1]} columns: give at least 4 rows of two columns")
     keep = table[:, 0] > 0

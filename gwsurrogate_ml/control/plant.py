@@ -2,7 +2,7 @@
 
 Laser light on a mirror adds a torque that grows with the angle (Sidles and Sigg 2006, Phys. Lett. A 354, 167): the stiffness
 ``f0^2 - k P`` of the soft mode falls with the power P and is negative at the nominal one, where the mirror has a growing and a
-decaying mode at about 1 Hz. Angles are in nrad, torques in nrad too: the angle to which a torque turns a mirror with a 1 Hz pendulum.
+decaying mode at about 1 Hz. Angles are in nrad, torques in nrad too: the angle to which they turn a mirror with a 1 Hz pendulum.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -57,8 +58,8 @@ class Suspension(Strict):
 class Plant:
     """x' = a x + b u + g w, measured y = c x + r v, costly z = cz x + dz u; w and v white, of unit variance, w of two parts.
 
-    The torque u is held for a sample and acts one sample after it was commanded. States: angle (nrad) and its rate (nrad/s), those of
-    the seismic filter, the held torque, those of the sensing filter and of the two filters of the cost.
+    The torque u is held for a sample and acts one sample after it was commanded. States: angle (nrad), its rate (nrad/s), those
+    of the seismic filter, the held torque, those of the sensing filter and of the two filters of the cost.
 
     Attributes
     ----------
@@ -160,7 +161,7 @@ def make_plant(suspension: Suspension | Mapping[str, Any] | str | Path | None = 
     coloured = len(read_out.a) > 0
     sizes = [2, len(shake.a), 1, len(read_out.a) + coloured, len(low.a), len(band.a)]
     ends = np.cumsum([0, *sizes])
-    m, s, h, o, lo, ba = (slice(*pair) for pair in zip(ends[:-1], ends[1:], strict=True))
+    m, s, h, o, lo, ba = (slice(*pair) for pair in pairwise(ends))
     n = int(ends[-1])
     a, b, g, c = np.zeros((n, n)), np.zeros((n, 1)), np.zeros((n, 2)), np.zeros((1, n))
     a[m, m], a[m, s], a[m, h], g[m, 0] = phi, np.outer(push, shake.c[0]), push[:, None], push * shake.d[0, 0]

@@ -28,6 +28,11 @@ def spread(plant: Plant) -> np.ndarray:
     return np.sqrt(np.diag(stationary(plant, lqg(plant)))[: plant.n])
 
 
+def regulator_power(regulator: np.ndarray, units: np.ndarray) -> float:
+    """Squared torque (nrad^2) that states at their standard deviations call for, one at a time: the scale of a network's output."""
+    return float(np.mean((regulator * units) ** 2))
+
+
 @dataclass(frozen=True)
 class Network:
     """What is learned: layers from z to one number.
@@ -121,7 +126,9 @@ def load_policy(name_or_path: str | Path = "mirror-policy") -> Policy:
     artifacts.require(card, suspension=dict, power=(int, float), base=int, scale=(int, float), activation=str, layers=int)
     plant = make_plant(card["suspension"], card["power"])
     if card["activation"] not in ACTIVATIONS:
-        raise ArtifactError(f"the card of {card['name']!r} has activation {card['activation']!r}: it must be one of {[*ACTIVATIONS]}")
+        raise ArtifactError(
+            f"the card of {card['name']!r} has activation {card['activation']!r}: it must be one of {[*ACTIVATIONS]}"
+        )
     try:
         weights = tuple(np.asarray(tensors[f"weight_{k}"], float) for k in range(card["layers"]))
         biases = tuple(np.asarray(tensors[f"bias_{k}"], float) for k in range(card["layers"]))

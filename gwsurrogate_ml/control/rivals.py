@@ -47,7 +47,7 @@ def tuned_classical(plant: Plant, most: float = np.inf) -> StateSpace:
 
 
 def tuned_lqg(plant: Plant, most: float) -> StateSpace:
-    """LQG designed for added torque noise, other sensing noise and torque weights: the cheapest of peak sensitivity at most `most`."""
+    """LQG designed for added torque noise, other sensing noise and weights: the cheapest of peak sensitivity at most `most`."""
 
     def design(p: np.ndarray) -> StateSpace:
         extra, sensing, weight = np.exp(np.clip(p, -12, 12))

@@ -152,6 +152,7 @@ class Estimating:
     def __init__(self, plant: Plant, n: int, law: Law | None = None) -> None:
         gains = lqg_gains(plant)
         self.plant, self.loop = plant, lqg(plant)
+        self.regulator = gains.regulator[0]
         self.law: Law = law or linear_law(gains.regulator)
         self._kalman = gains.kalman[:, 0]
         self.ahead = np.zeros((n, plant.n))
