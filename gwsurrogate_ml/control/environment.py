@@ -115,7 +115,7 @@ class MirrorEnv(gymnasium.Env[np.ndarray, np.ndarray]):
 
 
 class MirrorVecEnv(VecEnv):
-    """Many mirrors in numpy for stable-baselines3, with its ``terminal_observation`` and ``TimeLimit.truncated``; see `MirrorEnv`."""
+    """Many mirrors in numpy for stable-baselines3, with ``terminal_observation`` and ``TimeLimit.truncated``; see `MirrorEnv`."""
 
     def __init__(self, plant: Plant | None = None, task: Task | None = None, n: int = 32, base: int = 0) -> None:
         self.course = _Course(plant, task or Task(), n, base)

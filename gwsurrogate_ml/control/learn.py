@@ -133,7 +133,7 @@ class _Loop:
     def run(
         self, law: Callable[[torch.Tensor], torch.Tensor], state: torch.Tensor, noise: torch.Tensor, limit: float | None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Costly outputs (samples, n, 3), angles after each sample (samples, n), the last state, under a law (n, states) to (n, 1)."""
+        """Costly outputs (samples, n, 3), angles after each (samples, n), the last state, under a law (n, states) to (n, 1)."""
         heard, enter = noise[:, :, 2:] * self.heard, noise @ self.enter
         states, torques = [state], []
         for k in range(len(noise)):

@@ -69,8 +69,8 @@ def _riccati(a: np.ndarray, b: np.ndarray, q: np.ndarray, r: np.ndarray, s: np.n
 def _accurate(residual: np.ndarray, solution: np.ndarray, whose: str) -> None:
     if not np.abs(residual).max() <= 1e-8 * np.abs(solution).max():
         raise ConfigError(
-            f"{whose} equation of this suspension has no accurate solution (residual {np.abs(residual).max():.1e}): its corners lie "
-            "too far below the sampling frequency, or its noises too far apart"
+            f"{whose} equation of this suspension has no accurate solution (residual {np.abs(residual).max():.1e}): its corners "
+            "lie too far below the sampling frequency, or its noises too far apart"
         )
 
 

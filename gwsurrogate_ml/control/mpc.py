@@ -1,6 +1,6 @@
 """Model-predictive control with a limit on torque: the best of the next samples' torques, from the Kalman filter's estimate.
 
-Minimises the cost of `horizon` samples, and Riccati's value of the state after them, over torques within +-limit, noise at its mean.
+Minimises the cost of `horizon` samples, and Riccati's value of the state after them, over torques within +-limit, noise its mean.
 All mirrors are solved at once by the primal-dual active-set method (Hintermueller, Ito and Kunisch 2003), which for these quadratic
 programmes ends in a few steps at the exact solution; a general solver such as OSQP takes them one at a time. Without active limits
 the first torque is LQG's.

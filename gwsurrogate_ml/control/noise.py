@@ -1,8 +1,8 @@
 """Noise models: amplitude spectral densities with real corner frequencies, from numbers or fitted to files, as digital filters.
 
 The amplitude spectral density is ``level * prod |1 + i f / z| / prod |1 + i f / p|`` with poles p and zeros z in Hz. Filters are
-kept as cascades of sections whose states are white and of unit variance: companion forms of filters with corners far below the sampling
-frequency are so ill-conditioned that Riccati and Lyapunov solvers return wrong numbers without a word.
+kept as cascades of sections whose states are white and of unit variance: companion forms of filters with corners far below the
+sampling frequency are so ill-conditioned that Riccati and Lyapunov solvers return wrong numbers without a word.
 """
 
 from __future__ import annotations

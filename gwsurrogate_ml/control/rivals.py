@@ -24,7 +24,7 @@ from gwsurrogate_ml.control.noise import StateSpace, cascade
 from gwsurrogate_ml.control.plant import Plant
 from gwsurrogate_ml.errors import ConfigError
 
-START = np.log([2.0, 1.0, 15.0, 0.8, 25.0, 0.8])
+START = np.log([5.0, 0.8, 20.0, 0.8, 30.0, 0.8])
 """Gain, lead (Hz), and frequency (Hz) and quality of two low-pass sections: holds the default mirror."""
 
 
@@ -75,7 +75,7 @@ def _tuned(plant: Plant, design: Callable[[np.ndarray], StateSpace], start: np.n
 
     for size in (0.5, 0.3, 0.1):
         simplex = start + np.vstack([np.zeros(len(start)), size * np.eye(len(start))])
-        options = {"xatol": 1e-3, "fatol": 1e-5, "maxiter": 400, "initial_simplex": simplex}
+        options = {"xatol": 1e-3, "fatol": 1e-5, "maxiter": 60 * len(start), "initial_simplex": simplex}
         start = minimize(price, start, method="Nelder-Mead", options=options).x
     if price(start) >= 1e6:
         raise ConfigError(f"no loop of this form holds the mirror at {plant.power:g} of the nominal power: lower the power")
