@@ -1,10 +1,10 @@
 """Control of a suspended mirror: linear rivals and learned policies beside the exact optimum.
 
-    python benchmarks/control.py train [--out out/control]        # all policies, five seeds each; a stopped run goes on where it was
+    python benchmarks/control.py train [--out out/control]        # five seeds of each policy; a stopped run goes on where it was
     python benchmarks/control.py evaluate [--out out/control]
 
-Policies are trained without a limit on torque, and `descent-residual` with one of 80 nrad. Their costs are ratios to LQG's on the same
-simulated noise, which no seed of the training has seen; linear controllers have exact costs. Writes benchmarks/results/control.json
+Policies are trained without a limit on torque, and `descent-residual` with one of 80 nrad. Their costs are ratios to LQG's on the
+same simulated noise, which no seed of the training has seen; linear controllers have exact costs. Writes benchmarks/results/control.json
 and control.png.
 """
 

@@ -340,7 +340,7 @@ def control_free() -> str:
         for classical in [next(x for x in found if x["name"].startswith("classical, peak"))]
         for x in found
     ]
-    head = ["controller", "cost / LQG", "five trainings", "torque noise 10 to 30 Hz [nrad]", "of the margin-tuned classical loop's"]
+    head = ["controller", "cost / LQG", "trainings", "torque noise 10 to 30 Hz [nrad]", "of the margin-tuned classical loop's"]
     return table([*head, "stable gains", "peak sensitivity", "what it was given", "training, CPU time [s]"], rows)
 
 

@@ -113,7 +113,7 @@ def test_noise_from_a_file(tmp_path) -> None:
     with pytest.raises(DataError, match="dB"):
         fit_noise(f, 1e3 * np.sin(5 * f) ** 2 + 1e-3)
     (tmp_path / "bad.txt").write_text("1 2\n2 nan\n3 1\n4 1\n")
-    with pytest.raises(DataError, match="bad.txt"):
+    with pytest.raises(DataError, match=r"bad\.txt"):
         read_asd(tmp_path / "bad.txt")
 
 
