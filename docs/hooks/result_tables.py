@@ -328,7 +328,7 @@ def control_free() -> str:
         (
             x["name"],
             f"{x['cost']:.3f}",
-            "exact" if x["exact"] else spanned(x["costs"]),
+            "exact" if x["exact"] else spanned(x["by_training"]),
             x["noise"],
             x["noise"] / classical["noise"],
             f"{x['lowest_gain']:.2f} to {x['highest_gain']:.2f}" if x["exact"] else "",
@@ -344,23 +344,19 @@ def control_free() -> str:
     return table([*head, "stable gains", "peak sensitivity", "what it was given", "training, CPU time [s]"], rows)
 
 
-def control_limits() -> str:
-    """Controllers of the mirror under limits on torque."""
+def control_limit() -> str:
+    """Controllers of the mirror within a limit on torque."""
     rows = [
         (
-            f"{float(limit):g}",
             x["name"],
-            f"{x['cost']:.3f}" + (f" ({spanned(x['costs'])})" if x["seeds"] > 1 else ""),
+            f"{x['cost']:.3f}" + (f" ({spanned(x['by_training'])})" if x["seeds"] > 1 else ""),
             f"{x['falls_per_hour']:.1f}"
-            + (f" ({min(x['falls_by_seed']):.1f} to {max(x['falls_by_seed']):.1f})" if x["seeds"] > 1 else ""),
+            + (f" ({min(x['falls_by_training']):.1f} to {max(x['falls_by_training']):.1f})" if x["seeds"] > 1 else ""),
             x["noise"],
         )
-        for limit, found in read("control")["limits"].items()
-        for x in found
+        for x in read("control")["limit"]
     ]
-    return table(
-        ["limit [nrad]", "controller", "cost / LQG's within the limit", "falls an hour", "torque noise 10 to 30 Hz [nrad]"], rows
-    )
+    return table(["controller", "cost / LQG's within the limit", "falls an hour", "torque noise 10 to 30 Hz [nrad]"], rows)
 
 
 def control_power() -> str:
@@ -407,7 +403,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "precessing_nr": lambda: written("precessing_nr"),
     "precessing_posterior": lambda: written("precessing_posterior"),
     "control-free": control_free,
-    "control-limits": control_limits,
+    "control-limit": control_limit,
     "control-power": control_power,
     "control-verification": control_verification,
     "nuisances": lambda: written("nuisances"),

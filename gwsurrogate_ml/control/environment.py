@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -50,7 +50,7 @@ class _Course:
         """Begin all noise anew."""
         self.mirrors = Mirrors(self.plant, self.n, (seed, 0), self.task.most)
         self.pool = Pool(self.plant, lqg(self.plant), self.task.most, (seed, 1))
-        self.age = np.zeros(self.n, int)
+        self.age: np.ndarray = np.zeros(self.n, int)
 
     def restart(self, rows: np.ndarray) -> None:
         """Put new stationary states in the place of the mirrors `rows`; to be measured next."""
@@ -94,7 +94,7 @@ class MirrorEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         from `step`, for an action that is not finite
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
 
     def __init__(self, plant: Plant | None = None, task: Task | None = None, base: int = 0) -> None:
         self.course = _Course(plant, task or Task(), 1, base)

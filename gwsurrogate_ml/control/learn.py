@@ -17,7 +17,7 @@ from torch import nn
 from gwsurrogate_ml.control.linear import lqg, lqg_gains, optimal_cost
 from gwsurrogate_ml.control.plant import Plant
 from gwsurrogate_ml.control.policy import Network, Policy, regulator_power, spread
-from gwsurrogate_ml.control.simulate import Estimating, Mirrors, Pool
+from gwsurrogate_ml.control.simulate import Estimating, Law, Mirrors, Pool
 from gwsurrogate_ml.settings import Strict
 
 HIDDEN = 32
@@ -30,9 +30,9 @@ Progress = Callable[[str, int, int], None]
 class Task(Strict):
     """What a policy is trained for: the torque's `limit` and the angle of a `fall`, both in nrad, and a seed."""
 
-    limit: float | None = Field(None, gt=0)
-    fall: float = Field(10.0, gt=0)
-    seed: int = Field(0, ge=0)
+    limit: float | None = Field(default=None, gt=0)
+    fall: float = Field(default=10.0, gt=0)
+    seed: int = Field(default=0, ge=0)
 
     @property
     def most(self) -> float:
@@ -86,7 +86,7 @@ def dagger(plant: Plant, task: Task, rounds: int = 30, n: int = 64, progress: Pr
             progress("DAgger", done, rounds)
         policy = Policy(plant, student.network(), 0, scale, {})
         share = 0.5**done  # of the teacher's torque, as the paper mixes
-        controller = Estimating(plant, n, lambda x, p=policy, s=share: s * -(x @ regulator) + (1 - s) * p.law(x))
+        controller = Estimating(plant, n, _mixed(policy, regulator, share))
         mirrors.state, own = pool.draw(n)
         controller.start(own, np.arange(n))
         states = []
@@ -109,6 +109,11 @@ def dagger(plant: Plant, task: Task, rounds: int = 30, n: int = 64, progress: Pr
             optimiser.step()
     info = {"method": "dagger", "task": task.model_dump(), "given": "the Kalman filter; LQG as the teacher", "learned": "the law"}
     return Policy(plant, student.network(), 0, scale, info)
+
+
+def _mixed(policy: Policy, regulator: np.ndarray, share: float) -> Law:
+    """`share` of the teacher's torque, the rest the learner's."""
+    return lambda x: (1 - share) * policy.law(x) - share * (x @ regulator)
 
 
 def tensor(x: np.ndarray) -> torch.Tensor:

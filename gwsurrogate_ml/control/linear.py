@@ -154,8 +154,8 @@ def exact_cost(plant: Plant, controller: StateSpace) -> Cost:
     parts = np.diag(z @ covariance @ z.T + direct @ direct.T)
     weight, unit = plant.suspension.noise_weight, plant.suspension.torque_weight
     noise = np.sqrt(parts[1] / weight) if weight > 0 else np.nan
-    total = float(parts.sum())
-    return Cost(total, tuple(map(float, parts)), float(noise), float(np.sqrt(covariance[0, 0])), float(np.sqrt(parts[2] / unit)))
+    total, (angle, band, torque) = float(parts.sum()), map(float, parts)
+    return Cost(total, (angle, band, torque), float(noise), float(np.sqrt(covariance[0, 0])), float(np.sqrt(parts[2] / unit)))
 
 
 def stationary(plant: Plant, controller: StateSpace) -> np.ndarray:

@@ -6,8 +6,8 @@ under LQG. `base` is 1 for a policy that adds to LQG and 0 for one that has lear
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from gwsurrogate_ml.control.simulate import Estimating
 from gwsurrogate_ml.errors import ArtifactError
 
 KIND = "control-policy"
-ACTIVATIONS = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0)}
+ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0)}
 
 
 def spread(plant: Plant) -> np.ndarray:
@@ -80,6 +80,8 @@ class Policy:
     base: int
     scale: float
     info: Mapping[str, Any]
+    _spread: np.ndarray = field(init=False, repr=False)
+    _regulator: np.ndarray = field(init=False, repr=False)
 
     def law(self, estimate: np.ndarray) -> np.ndarray:
         """Torques (n,) in nrad for estimates (n, states)."""
