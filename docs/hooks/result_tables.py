@@ -317,6 +317,64 @@ def written(name: str) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else missing(path.name)
 
 
+def spanned(values: list[float] | None) -> str:
+    """The least and the largest of several trainings."""
+    return f"{min(values):.3f} to {max(values):.3f}" if values else ""
+
+
+def control_free() -> str:
+    """Controllers of the mirror without a limit on torque, beside the optimum."""
+    rows = [
+        (
+            x["name"],
+            f"{x['cost']:.3f}",
+            "exact" if x["exact"] else spanned(x["by_training"]),
+            x["noise"],
+            x["noise"] / classical["noise"],
+            f"{x['lowest_gain']:.2f} to {x['highest_gain']:.2f}" if x["exact"] else "",
+            x.get("peak_sensitivity", ""),
+            x.get("given", ""),
+            x.get("cpu_s", ""),
+        )
+        for found in [read("control")["free"]]
+        for classical in [next(x for x in found if x["name"].startswith("classical, peak"))]
+        for x in found
+    ]
+    head = ["controller", "cost / LQG", "trainings", "torque noise 10 to 30 Hz [nrad]", "of the margin-tuned classical loop's"]
+    return table([*head, "stable gains", "peak sensitivity", "what it was given", "training, CPU time [s]"], rows)
+
+
+def control_limit() -> str:
+    """Controllers of the mirror within a limit on torque."""
+    rows = [
+        (
+            x["name"],
+            f"{x['cost']:.3f}" + (f" ({spanned(x['by_training'])})" if x["seeds"] > 1 else ""),
+            f"{x['falls_per_hour']:.1f}"
+            + (f" ({min(x['falls_by_training']):.1f} to {max(x['falls_by_training']):.1f})" if x["seeds"] > 1 else ""),
+            x["noise"],
+        )
+        for x in read("control")["limit"]
+    ]
+    return table(["controller", "cost / LQG's within the limit", "falls an hour", "torque noise 10 to 30 Hz [nrad]"], rows)
+
+
+def control_power() -> str:
+    """Cost of controllers designed at nominal power, at others."""
+    found = read("control")["power"]
+    rows = [(name, *("falls" if y is None else f"{y:.3f}" for y in curve)) for name, curve in found["curves"].items()]
+    return table(["cost / LQG's at nominal power, at a power of", *(f"{x:g}" for x in found["power"])], rows)
+
+
+def control_verification() -> str:
+    """Exact costs beside long simulations."""
+    rows = [
+        (x["name"], x["exact"], f"{x['simulated / exact']:.4f} ± {x['standard error']:.4f}")
+        for x in read("control")["verification"]
+    ]
+    return table(["controller", "exact cost [nrad²]", "simulated / exact"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "kernels": kernels,
     "kernels-two-threads": lambda: kernels("kernels_two_threads"),
@@ -345,6 +403,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "precessing_remnant": lambda: written("precessing_remnant"),
     "precessing_nr": lambda: written("precessing_nr"),
     "precessing_posterior": lambda: written("precessing_posterior"),
+    "control-free": control_free,
+    "control-limit": control_limit,
+    "control-power": control_power,
+    "control-verification": control_verification,
     "nuisances": lambda: written("nuisances"),
     "glitch": lambda: written("glitch"),
     "events": lambda: written("events"),

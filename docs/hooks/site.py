@@ -28,7 +28,7 @@ CARRIED_PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributin
 """Pages outside docs/ that are part of the site, and their names there."""
 BASE = ("conventions", "binaries", "errors", "artifacts")
 """Modules at the top of the package that share one page."""
-ORDER = ("strain", "kernels", "waveform", "surrogate", "inference", "search", "denoise", "plot", "plugins")
+ORDER = ("strain", "kernels", "waveform", "surrogate", "inference", "search", "denoise", "control", "plot", "plugins")
 """Subpackages in the order of the reference; others follow by name, the command line has a page of its own."""
 
 

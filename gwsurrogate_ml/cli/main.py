@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from gwsurrogate_ml.cli import bench, demo, denoise, models, search, serve, train, trigger, validate, waveform
+from gwsurrogate_ml.cli import bench, control, demo, denoise, models, search, serve, train, trigger, validate, waveform
 from gwsurrogate_ml.cli.analyze import command
 from gwsurrogate_ml.cli.console import OrderlyGroup, stdout
 
@@ -24,6 +24,7 @@ app.command("waveform")(waveform.waveform)
 app.command("search")(search.search)
 app.command("bench")(bench.bench)
 app.command("serve")(serve.serve)
+app.add_typer(control.app, name="control")
 app.add_typer(denoise.app, name="denoise")
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")

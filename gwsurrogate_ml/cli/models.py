@@ -76,6 +76,9 @@ def _accuracy(card: Mapping[str, Any]) -> str:
         return f"unseen binaries of NRSur7dq2: 90 % of frames at the peak within {frame:.2g} rad, of modes within {modes:.1%}"
     if card["kind"] == "inspiral":
         return f"unseen waveforms of SEOBNRv5HM: 90 % of phases within {metrics['validation']['phase_rad']['90']:.2g} rad"
+    if card["kind"] == "control-policy":
+        free, limited = metrics["cost over LQG's without a limit"], metrics["cost over LQG's within the limit"]
+        return f"cost over LQG's: {free:.2f} without a limit on torque, {limited:.2f} within {card['task']['limit']:g} nrad"
     if "SNR 12" in metrics:
         return f"median overlap at SNR 12 {metrics['SNR 12']['overlap_median']:.3f}"
     return "draws weighted exactly: each result says its error" if card["kind"] == "estimator" else ""

@@ -1,0 +1,66 @@
+"""Angular control of a suspended mirror with radiation pressure, beside its exact optimum.
+
+`noise` and `plant` hold the mirror, `linear` the optimum and the exact cost of any linear controller, `rivals` classical loops and
+LQG with margins, `mpc` model-predictive control, `simulate` many mirrors at once, `policy` and `learn` small networks,
+`environment` and `reinforce` (extra ``control``) gymnasium and stable-baselines3, `evaluate` all of it side by side.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gwsurrogate_ml._lazy import lazy
+
+_PUBLIC = {
+    "NoiseModel": "gwsurrogate_ml.control.noise",
+    "fit_noise": "gwsurrogate_ml.control.noise",
+    "read_asd": "gwsurrogate_ml.control.noise",
+    "Suspension": "gwsurrogate_ml.control.plant",
+    "make_plant": "gwsurrogate_ml.control.plant",
+    "exact_cost": "gwsurrogate_ml.control.linear",
+    "lqg": "gwsurrogate_ml.control.linear",
+    "margins": "gwsurrogate_ml.control.linear",
+    "optimal_cost": "gwsurrogate_ml.control.linear",
+    "tuned_classical": "gwsurrogate_ml.control.rivals",
+    "tuned_lqg": "gwsurrogate_ml.control.rivals",
+    "simulate": "gwsurrogate_ml.control.simulate",
+    "Task": "gwsurrogate_ml.control.learn",
+    "train_policy": "gwsurrogate_ml.control.evaluate",
+    "compare": "gwsurrogate_ml.control.evaluate",
+    "load_policy": "gwsurrogate_ml.control.policy",
+    "MirrorEnv": "gwsurrogate_ml.control.environment",
+    "MirrorVecEnv": "gwsurrogate_ml.control.environment",
+}
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.control.environment import MirrorEnv, MirrorVecEnv
+    from gwsurrogate_ml.control.evaluate import compare, train_policy
+    from gwsurrogate_ml.control.learn import Task
+    from gwsurrogate_ml.control.linear import exact_cost, lqg, margins, optimal_cost
+    from gwsurrogate_ml.control.noise import NoiseModel, fit_noise, read_asd
+    from gwsurrogate_ml.control.plant import Suspension, make_plant
+    from gwsurrogate_ml.control.policy import load_policy
+    from gwsurrogate_ml.control.rivals import tuned_classical, tuned_lqg
+    from gwsurrogate_ml.control.simulate import simulate
+
+__all__ = [
+    "MirrorEnv",
+    "MirrorVecEnv",
+    "NoiseModel",
+    "Suspension",
+    "Task",
+    "compare",
+    "exact_cost",
+    "fit_noise",
+    "load_policy",
+    "lqg",
+    "make_plant",
+    "margins",
+    "optimal_cost",
+    "read_asd",
+    "simulate",
+    "train_policy",
+    "tuned_classical",
+    "tuned_lqg",
+]
+__getattr__, __dir__ = lazy(__name__, _PUBLIC)
