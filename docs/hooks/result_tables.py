@@ -384,7 +384,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "denoise-signal": signal,
     "serve": serve,
     "scaling": scaling,
-    "analyze_speed": lambda: written("analyze_speed"),
     "cost": cost,
     "remnant": remnant,
     "quantise": quantise,

@@ -21,7 +21,8 @@ class StyledFigure(Figure):
     """
 
     def __init__(self, *arguments: Any, layout: str | None = None, **keywords: Any) -> None:
-        super().__init__(*arguments, layout="none", **keywords)
+        super().__init__(*arguments, **keywords)
+        self.set_layout_engine("none")  # nor the one of a reader's settings
         self._unarranged = layout == "constrained"
 
     def draw(self, renderer: Any) -> None:

@@ -17,7 +17,7 @@ from gwsurrogate_ml.strain.spectrum_hdf5 import read_hdf5
 from gwsurrogate_ml.strain.spectrum_parts import FORMATS, KINDS, Spectrum
 from gwsurrogate_ml.strain.spectrum_tables import read_numpy, read_text
 from gwsurrogate_ml.strain.spectrum_xml import read_xml
-from gwsurrogate_ml.strain.text_tables import UNREADABLE, unpacked
+from gwsurrogate_ml.strain.text_tables import first_bytes
 
 HDF5 = (".hdf5", ".h5", ".hdf")
 
@@ -45,11 +45,7 @@ def read_spectra(path: Path) -> list[Spectrum]:
     >>> found.kind, found.values
     ('asd', array([4.e-23, 1.e-23]))
     """
-    name = path.name.lower()
-    try:
-        begin = unpacked(path)[:512]
-    except UNREADABLE:
-        begin = b""  # the reader says what is wrong
+    name, begin = path.name.lower(), first_bytes(path)
     if name.endswith(HDF5) or begin.startswith(b"\x89HDF"):
         return read_hdf5(path)
     if name.endswith((".npy", ".npz")) or begin.startswith((b"\x93NUMPY", b"PK\x03\x04")):

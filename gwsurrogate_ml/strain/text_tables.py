@@ -54,6 +54,16 @@ def unpacked(path: Path) -> bytes:
     return unpack(raw) if unpack else raw
 
 
+def first_bytes(path: Path, n: int = 512) -> bytes:
+    """The first `n` bytes that a file holds, unpacked; none where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            begin = file.read(n)
+        return unpacked(path)[:n] if begin.startswith(tuple(PACKED)) else begin
+    except UNREADABLE:
+        return b""
+
+
 def read_table(path: Path) -> TextTable:
     """The table in a file.
 

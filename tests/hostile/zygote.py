@@ -147,7 +147,7 @@ def main() -> None:
             pid = os.fork()
             if pid == 0:
                 os._exit(child(request, count.fileno()))
-            timer = threading.Timer(request.get("after", 600.0), os.kill, (pid, signal.SIGKILL))
+            timer = threading.Timer(request.get("after", 3600.0), os.kill, (pid, signal.SIGKILL))
             timer.start()
             _, status = os.waitpid(pid, 0)
             timer.cancel()

@@ -71,7 +71,7 @@ if whole:
     ln_prior = result.priors.ln_prob(table, axis=0)
     data["prior"] = np.allclose(ln_prior, expected["ln_prior"], atol=0.05)  # bilby normalises Constraints by chance
     data["class of the prior"] = type(result.priors).__name__ == "BBHPriorDict"
-    table["mass_ratio"] = np.full(len(ln_prior), 0.4)
+    table |= {"chirp_mass": np.full(len(ln_prior), 30.0), "mass_ratio": np.full(len(ln_prior), 0.4)}  # a mass_2 of 22, below 24
     data["Constraint"] = bool(np.all(np.isinf(result.priors.ln_prob(table, axis=0))))
 print(json.dumps({k: bool(v) for k, v in data.items()}))
 """
@@ -89,7 +89,7 @@ for i, label in enumerate(f.labels):
     same = all(n in samples and np.allclose(np.sort(samples[n]), np.sort(x), rtol=1e-12) for n, x in draws.items())
     found[label] = {
         "draws": same,
-        "approximant": f.approximant[i] == "GWSML_NR22",
+        "approximant": said["approximant"] == "GWSML_NR22",
         "f_low": float(said["f_low"]) == 30.0,
         "f_ref": float(said["f_ref"]) == 30.0,
         "f_final": float(said["f_final"]) == 512.0,

@@ -20,16 +20,16 @@ TRUTH = {
     "chirp_mass": 28.0, "mass_ratio": 0.7, "chi_1": 0.2, "chi_2": -0.1, "luminosity_distance": 350.0, "theta_jn": 0.5,
     "phase": 1.0, "psi": 0.4, "ra": 1.9, "dec": 0.3, "geocent_time": GPS,
 }  # fmt: skip
-QUICK = SamplingOptions(n_sets=2, n_points=512, pilot=500, refine_steps=60, max_rounds=1)
+QUICK = SamplingOptions(n_sets=2, n_points=512, pilot=600, refine_steps=100, max_rounds=2)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("detectors", [("L1", "V1"), ("L1",)])
 def test_detectors_without_an_estimator_give_the_true_binary_and_exact_likelihoods(detectors: tuple[str, ...]) -> None:
     model = gw.load_surrogate("nr22")
-    data = simulate(TRUTH, model, detectors=detectors, duration=32, sampling_frequency=512, gps=GPS, seed=3)
+    data = simulate(TRUTH, model, detectors=detectors, duration=48, sampling_frequency=1024, gps=GPS, seed=3)
     told: list[str] = []
-    analysis = analyze(data, n=1000, options=QUICK, told=told.append)
+    analysis = analyze(data, n=1500, options=QUICK, told=told.append)
     result = analysis.result
     assert tuple(told) == analysis.choice.reasons == tuple(result.meta["choice"]["reasons"])
     assert result.sample_efficiency > 0.1

@@ -22,7 +22,6 @@ from gwsurrogate_ml.inference import (
     sample_event,
     train_estimator,
 )
-from gwsurrogate_ml.inference.analysis import start as beginning
 from gwsurrogate_ml.inference.analysis.preflight import spectrum_flags
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.likelihood.injections import GPS, random_psds, simulate_segment
@@ -32,7 +31,6 @@ from gwsurrogate_ml.inference.prior.composition import ComposedPrior
 from gwsurrogate_ml.inference.prior.masses import MassRatio
 from gwsurrogate_ml.inference.prior.parts import Part
 from gwsurrogate_ml.inference.prior.spins import AlignedUniform
-from gwsurrogate_ml.inference.proposal import thinned
 from gwsurrogate_ml.inference.proposal.flows import PriorProposal
 from gwsurrogate_ml.inference.proposal.novelty import Novelty
 from gwsurrogate_ml.inference.proposal.summaries import groups
@@ -78,18 +76,15 @@ def test_an_event_from_nothing_has_the_evidence_of_plain_draws_from_the_prior() 
 
 
 @pytest.mark.slow
-def test_a_precessing_event_from_nothing_has_all_its_parameters_and_exact_likelihoods(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The same walk as of any event, with fewer draws at each step.
-    for module, name, fewer in ((beginning, "FIRST", 2048), (beginning, "_DRAWS", 1024), (thinned, "CANDIDATES", 4000)):
-        monkeypatch.setattr(module, name, fewer)
-    config = SegmentConfig(f_max=256.0)
+def test_a_precessing_event_from_nothing_has_all_its_parameters_and_exact_likelihoods() -> None:
+    config = SegmentConfig(f_max=512.0)
     rng = np.random.default_rng(6)
     model = gw.load_surrogate("nrphm")
     spins = {"a_1": 0.6, "a_2": 0.3, "tilt_1": 1.2, "tilt_2": 0.7, "phi_12": 0.5, "phi_jl": 1.0}
     truth = {name: value for name, value in TRUTH.items() if name not in ("chi_1", "chi_2")} | spins
     segment = simulate_segment(truth, model, random_psds(config, rng), config, rng)
-    fields = {"chirp_mass": (27.0, 33.0), "chi": (-0.8, 0.8), "luminosity_distance": (300.0, 2000.0)}
-    options = SamplingOptions(n_sets=2, n_points=512, pilot=300, refine_steps=60, max_rounds=1, on_edge="warn")
+    fields = {"chirp_mass": (26.0, 35.0), "chi": (-0.8, 0.8), "luminosity_distance": (100.0, 3000.0)}
+    options = SamplingOptions(n_sets=2, n_points=512, pilot=400, refine_steps=120, max_rounds=2, on_edge="warn")
     result = sample_event(segment, fields, model=model, n=200, options=options)
     assert result.sample_efficiency > 0.03
     p = result.posterior
