@@ -33,8 +33,8 @@ TESTS = {
     "GW200208_130117": 4.0,
 }
 """Events, and how much of the stretch about them is tapered at its ends, s."""
-GATE = 100.0
-"""Standard deviations of whitened strain beyond which data are left out, as pycbc's gates do: one transient in H1 at GW191204."""
+GATE = 8.0
+"""Standard deviations of whitened strain beyond which data are left out: where 6 bits saturate, and nothing of SNR 20 reaches."""
 
 
 def write_noise(data: Path, folder: Path) -> None:
@@ -48,7 +48,7 @@ def write_noise(data: Path, folder: Path) -> None:
 
 
 def gated(one: Stream) -> Stream:
-    """Without what lies within a second of a transient of GATE standard deviations: no search looks there."""
+    """Without what lies within a second of a transient beyond GATE."""
     loud = np.flatnonzero((np.abs(one.values) > GATE) & one.usable)
     usable = one.usable.copy()
     for at in loud:
