@@ -9,6 +9,7 @@ from denoise_signal_data import EVENT, FILES, FILTERED, gwosc_file, stretches
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.trigger.data import DETECTORS, Stream, stream, whitened_glitches
+from gwsurrogate_ml.trigger.settings import RATE
 
 TRAINING = {
     "GW190421_213856": 8.0,
@@ -32,6 +33,8 @@ TESTS = {
     "GW200208_130117": 4.0,
 }
 """Events, and how much of the stretch about them is tapered at its ends, s."""
+GATE = 8.0
+"""Standard deviations of whitened strain beyond which data are left out: where 6 bits saturate, and nothing of SNR 20 reaches."""
 
 
 def write_noise(data: Path, folder: Path) -> None:
@@ -44,16 +47,25 @@ def write_noise(data: Path, folder: Path) -> None:
             series.write(folder / f"{detector}-{name}.hdf5", path="strain", format="hdf5", overwrite=True)
 
 
+def gated(one: Stream) -> Stream:
+    """Without what lies within a second of a transient beyond GATE."""
+    loud = np.flatnonzero((np.abs(one.values) > GATE) & one.usable)
+    usable = one.usable.copy()
+    for at in loud:
+        usable[max(0, at - round(RATE)) : at + round(RATE)] = False
+    return Stream(one.values, usable, one.psd)
+
+
 def test_noise(data: Path) -> dict[str, list[Stream]]:
     """Streams by detector of the tests' noise, with GW151012's."""
     found: dict[str, list[Stream]] = {name: [] for name in DETECTORS}
     for (name, detector), (series, event) in stretches(data, TESTS).items():
         if detector in DETECTORS and (name, detector) != FILTERED:
-            found[detector].append(stream(series, ((event - EVENT[0], event + EVENT[1]),)))
+            found[detector].append(gated(stream(series, ((event - EVENT[0], event + EVENT[1]),))))
     gps, event = FILES["GW151012"]
     for detector in DETECTORS:
         series = gw.StrainData.from_files({detector: gwosc_file(data, detector, gps)}, gps=event).series[detector]
-        found[detector].append(stream(series, ((event - 2.0, event + 0.5),)))
+        found[detector].append(gated(stream(series, ((event - 2.0, event + 0.5),))))
     return found
 
 
@@ -62,7 +74,7 @@ def paired_noise(data: Path) -> list[tuple[Stream, Stream]]:
     found = {}
     for (name, detector), (series, event) in stretches(data, TESTS).items():
         if detector in DETECTORS and name != FILTERED[0]:
-            found[name, detector] = stream(series, ((event - EVENT[0], event + EVENT[1]),))
+            found[name, detector] = gated(stream(series, ((event - EVENT[0], event + EVENT[1]),)))
     both = [name for name in TESTS if all((name, detector) in found for detector in DETECTORS)]
     return [(found[name, "H1"], found[name, "L1"]) for name in both]
 
@@ -80,10 +92,3 @@ def glitch_rows(data: Path, streams: dict[str, list[Stream]], seed: int, n: int 
     out = np.array([[pool[a : a + size] for pool, a in zip(pools, row, strict=True)] for row in first])
     out[np.arange(n), rng.integers(2, size=n)] += rows["snr"][:, None].astype(np.float32) * made
     return out
-
-
-def paired_series(data: Path) -> list[dict[str, tuple[object, float]]]:
-    """Series of H1 and L1 at the same time and the event's time, of the tests' events that have both."""
-    found = stretches(data, TESTS)
-    names = [name for name in TESTS if name != FILTERED[0] and all((name, detector) in found for detector in DETECTORS)]
-    return [{detector: found[name, detector] for detector in DETECTORS} for name in names]

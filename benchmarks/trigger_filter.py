@@ -9,6 +9,8 @@ from gwsurrogate_ml.trigger.integer import IntegerNetwork
 from gwsurrogate_ml.trigger.network import TriggerNetwork
 
 BLOCK = 4096
+CLIP = 8.0
+"""Standard deviations to which the float network's input is cut, as that of 6 bits: loud glitches would score without bound."""
 
 
 @numba.njit(fastmath=False, cache=False)
@@ -56,7 +58,7 @@ class Filter:
         for first in range(0, n, BLOCK):
             size = min(BLOCK, n - first)
             h = white[:, first : first + size + self.reach]
-            h = np.ascontiguousarray(h, np.float32) if self.form is None else self.form.integers(h).astype(np.float32)
+            h = np.clip(h, -CLIP, CLIP, dtype=np.float32) if self.form is None else self.form.integers(h).astype(np.float32)
             for w, b, dilation, shift, bits in self.layers:
                 m = h.shape[1] - (w.shape[2] - 1) * dilation
                 y = np.empty((w.shape[0], m), np.float32)

@@ -57,8 +57,8 @@ class TrainingSettings(Strict):
         false alarms are what a search is judged by
     """
 
-    float_steps: int = Field(default=2000, ge=1)
-    fixed_steps: int = Field(default=600, ge=1)
+    float_steps: int = Field(default=2000, ge=20)
+    fixed_steps: int = Field(default=600, ge=20)
     batch: int = Field(default=96, ge=8)
     float_rate: float = Field(default=8e-3, gt=0)
     fixed_rate: float = Field(default=2e-3, gt=0)

@@ -224,7 +224,11 @@ def save(
         "network": integers.description(),
         "receptive_field": integers.receptive_field,
         "n_parameters": integers.n_parameters,
-        "training": {"settings": settings.model_dump(mode="json", exclude={"noise"}), "loss": losses, "cpu_seconds": round(seconds)},
+        "training": {
+            "settings": settings.model_dump(mode="json", exclude={"noise"}),
+            "loss": losses,
+            "cpu_seconds": round(seconds),
+        },
         "noise": sorted(path.name for path in settings.noise.glob("*-*.*")) if settings.noise else [],
     }
     twin = {f"float.{key}": value.numpy() for key, value in plain.state_dict().items() if key.endswith(("weight", "bias"))}

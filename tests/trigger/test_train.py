@@ -66,7 +66,7 @@ def test_training_lowers_the_loss_and_writes_a_model_that_loads(tmp_path: Path) 
     settings = TriggerSettings(
         surrogate="nr22",
         data={"n_waveforms": 40, "n_glitches": 20, "snr": (20.0, 30.0)},
-        training={"float_steps": 60, "fixed_steps": 10, "batch": 24},
+        training={"float_steps": 60, "fixed_steps": 20, "batch": 24},
     )
     folder = train.train_trigger(settings, tmp_path / "model")
     trigger = load_trigger(folder)
