@@ -328,7 +328,7 @@ def control_free() -> str:
         (
             x["name"],
             f"{x['cost']:.3f}",
-            "exact" if x["exact"] else spanned(x["by_training"]),
+            "exact" if x["exact"] else f"{x['seeds']}: {spanned(x['by_training'])}",
             x["noise"],
             x["noise"] / classical["noise"],
             f"{x['lowest_gain']:.2f} to {x['highest_gain']:.2f}" if x["exact"] else "",

@@ -125,7 +125,9 @@ class MirrorVecEnv(VecEnv):
     def reset(self) -> np.ndarray:
         """New stationary states for all."""
         self.course.restart(np.arange(self.num_envs))
-        self.course.age = self.course.pool.rng.integers(self.course.length, size=self.num_envs)  # episodes end one after another
+        self.course.age = np.asarray(
+            self.course.pool.rng.integers(self.course.length, size=self.course.n)
+        )  # episodes end one after another
         return self.course.observe()
 
     def step_async(self, actions: np.ndarray) -> None:
