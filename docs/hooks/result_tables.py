@@ -347,5 +347,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "nuisances": lambda: written("nuisances"),
     "glitch": lambda: written("glitch"),
     "events": lambda: written("events"),
+    "anomalies": lambda: written("anomalies"),
     "witness_units": lambda: written("witness_units"),
 }

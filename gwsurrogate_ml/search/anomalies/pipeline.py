@@ -64,10 +64,14 @@ def best(scores: np.ndarray, times: np.ndarray, window: float = CLUSTER) -> np.n
     >>> best(np.array([1.0, 3.0, 2.0]), np.array([0.0, 0.1, 5.0]))
     array([1, 2])
     """
-    kept: list[int] = []
-    for k in np.argsort(-scores, kind="stable"):
-        if all(abs(times[k] - times[i]) > window for i in kept):
-            kept.append(int(k))
+    order = np.argsort(times, kind="stable")
+    lowest = np.searchsorted(times[order], times[order] - window, side="left")
+    highest = np.searchsorted(times[order], times[order] + window, side="right")
+    free, kept = np.ones(times.size, bool), []
+    for place in np.argsort(-scores[order], kind="stable"):
+        if free[place]:
+            free[lowest[place] : highest[place]] = False
+            kept.append(int(order[place]))
     return np.array(kept, int)
 
 
