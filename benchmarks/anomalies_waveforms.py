@@ -7,7 +7,7 @@ import numpy as np
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.denoise.signal.segment import DURATION, F_LOW, frequencies
 
-RATE = 2048
+RATE = 4096
 Both = tuple[np.ndarray, np.ndarray]
 
 

@@ -409,6 +409,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "nuisances": lambda: written("nuisances"),
     "glitch": lambda: written("glitch"),
     "events": lambda: written("events"),
+    "anomalies": lambda: written("anomalies"),
     "witness_units": lambda: written("witness_units"),
     "trigger": lambda: written("trigger"),
     "trigger_gates": lambda: written("trigger_gates"),

@@ -14,7 +14,7 @@ SLACK = 0.015
 """By how much triggers may lie further apart than light needs: a burst's loudest moment is not the same in both, s."""
 TIMING = 0.002
 """By how much the bursts themselves may, s."""
-LEAST = 13.0
+LEAST = 15.0
 """Least joint significance of a pair that is looked at."""
 FEATURES = (
     "joint", "weaker", "stronger", "weaker alone", "stronger alone", "log frequency", "log quality", "box", "delay",

@@ -12,7 +12,7 @@ import numpy as np
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.search.anomalies.model import AnomalyModel
 from gwsurrogate_ml.search.anomalies.pairs import Described, Pairs, coincident, features
-from gwsurrogate_ml.search.anomalies.tiles import find, tiles
+from gwsurrogate_ml.search.anomalies.tiles import STEP, find, tiles
 from gwsurrogate_ml.search.anomalies.white import Span, White, common, whiten
 from gwsurrogate_ml.search.coincidence import Background, light_travel_time, live_time
 
@@ -64,10 +64,14 @@ def best(scores: np.ndarray, times: np.ndarray, window: float = CLUSTER) -> np.n
     >>> best(np.array([1.0, 3.0, 2.0]), np.array([0.0, 0.1, 5.0]))
     array([1, 2])
     """
-    kept: list[int] = []
-    for k in np.argsort(-scores, kind="stable"):
-        if all(abs(times[k] - times[i]) > window for i in kept):
-            kept.append(int(k))
+    order = np.argsort(times, kind="stable")
+    lowest = np.searchsorted(times[order], times[order] - window, side="left")
+    highest = np.searchsorted(times[order], times[order] + window, side="right")
+    free, kept = np.ones(times.size, bool), []
+    for place in np.argsort(-scores[order], kind="stable"):
+        if free[place]:
+            free[lowest[place] : highest[place]] = False
+            kept.append(int(order[place]))
     return np.array(kept, int)
 
 
@@ -153,7 +157,8 @@ def _together(
     order = best(scores, first.triggers.time[pairs.first])
     nearest, rows = model.nearest(values[order]), []
     for rank, (k, name) in enumerate(zip(order, nearest, strict=True), start=1):
-        i, j = pairs.first[k], pairs.second[k]
+        i, j, tile = pairs.first[k], pairs.second[k], int(pairs.tile[k])
+        late = float(second.triggers.offset[j, tile]) - float(first.triggers.offset[i, tile])
         novelty, _ = model.novelty(np.stack([first.code[i], second.code[j]]))
         louder = int(background.rankings.size - np.searchsorted(background.rankings, scores[k], side="left"))
         row = {
@@ -163,13 +168,13 @@ def _together(
             "false_alarm_rate": float(background.false_alarm_rate(scores[k])) if background.time else None,
             "louder_in_background": louder,
             "nearest": name,
-            **_shape(int(pairs.tile[k])),
-            "delay": float(pairs.apart[k]),
+            **_shape(tile),
+            "delay": float(pairs.apart[k]) + late / STEP,
             "correlation": float(values[k][11]),
             "novelty": float(novelty.max()),
         }
         for which, one, index in ((detectors[0], first, i), (detectors[1], second, j)):
-            row[f"{which}_significance"] = float(one.triggers.near[index, pairs.tile[k]])
+            row[f"{which}_significance"] = float(one.triggers.near[index, tile])
         rows.append(row | {"reason": _reason(row, detectors)})
     return rows
 

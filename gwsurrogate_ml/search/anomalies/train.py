@@ -342,7 +342,7 @@ def train_anomalies(config: AnomalyConfig, folder: Path, surrogate: WaveformMode
     """Train a model and write it to `folder`."""
     table = GlitchTable.read(config.glitches)
     noise = read_noise(config.noise, config.detectors)
-    binaries = binary_spectra(surrogate, 1500, np.random.default_rng(config.seed))
+    binaries = binary_spectra(surrogate, max(8, config.n_bursts // 4), np.random.default_rng(config.seed))
     autoencoder = train_autoencoder(config, noise, binaries, progress)
     examples = make_examples(config, noise, table, binaries, autoencoder, progress)
     classifier, names, known = train_classifier(examples, config.leave_out, config.epochs, config.seed)
