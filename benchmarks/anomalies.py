@@ -434,6 +434,8 @@ def figure(results: dict[str, Any], path: Path) -> None:
             ax.set_xticks([6, 8, 10, 15, 20, 30], ["6", "8", "10", "15", "20", "30"])
             ax.minorticks_off()
         axes.flat[len(curves) - 1].legend(fontsize=8)
+        for empty in axes.flat[len(curves) :]:
+            empty.set_visible(False)
         drawn.supxlabel("network signal-to-noise ratio")
         drawn.supylabel("found at one false alarm a day")
         drawn.savefig(path, dpi=150)

@@ -150,12 +150,11 @@ def search(
 
 def given_options(context: typer.Context) -> dict[str, str]:
     """Option of each parameter that the command line names."""
-    from click.core import ParameterSource
-
+    sources = {str(p.name): context.get_parameter_source(str(p.name)) for p in context.command.params}
     return {
         str(parameter.name): parameter.opts[0]
         for parameter in context.command.params
-        if context.get_parameter_source(str(parameter.name)) == ParameterSource.COMMANDLINE
+        if getattr(sources[str(parameter.name)], "name", "") == "COMMANDLINE"
     }
 
 

@@ -19,6 +19,8 @@ from gwsurrogate_ml.search.anomalies.tiles import Triggers
 KIND = "anomaly"
 DEFAULT = "anomaly-h1l1"
 NOISE = "noise"
+LOUDNESS = 0.1
+"""By how much a burst that is loud in both outranks a faint one; chosen on the pairs of training."""
 
 
 class Classifier(nn.Module):
@@ -68,10 +70,14 @@ class AnomalyModel:
         return np.asarray(torch.log_softmax(self.classifier(torch.from_numpy(features)).double(), 1).numpy())
 
     def score(self, features: np.ndarray) -> np.ndarray:
-        """Log odds (n,) of a signal against noise and glitches."""
+        """Ranking (n,): log odds of a signal against noise and glitches, plus LOUDNESS of half the squared signal-to-noise ratio of
+        the stronger's burst in the weaker's data, times the bursts' correlation: the odds alone saturate.
+        """
         shares = self.log_shares(features)
         signal = np.isin(self.classes, SIGNALS)
-        return np.asarray(np.logaddexp.reduce(shares[:, signal], axis=1) - np.logaddexp.reduce(shares[:, ~signal], axis=1))
+        odds = np.logaddexp.reduce(shares[:, signal], axis=1) - np.logaddexp.reduce(shares[:, ~signal], axis=1)
+        seen = 0.5 * np.exp(2 * features[:, FEATURES.index("stronger in weaker")].astype(np.float64))
+        return np.asarray(odds + LOUDNESS * seen * features[:, FEATURES.index("correlation")])
 
     def nearest(self, features: np.ndarray) -> list[str]:
         """The likeliest class of each pair."""

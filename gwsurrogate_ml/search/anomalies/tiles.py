@@ -152,8 +152,8 @@ def find(white: White, spans: list[tuple[float, float]] | None = None) -> Trigge
     found = [one for span in spans for one in _in_span(white, span)]
     if not found:
         n = tiles().frequency.size
-        empty = [np.empty(0), np.empty(0, np.float32), np.empty(0, int), np.empty((0, n), np.float32)]
-        return Triggers(*empty, np.empty((0, n), np.int8), np.empty((0, WINDOW), np.float32))
+        near, window = np.empty((0, n), np.float32), np.empty((0, WINDOW), np.float32)
+        return Triggers(np.empty(0), np.empty(0, np.float32), np.empty(0, int), near, np.empty((0, n), np.int8), window)
     return Triggers(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
 
 
