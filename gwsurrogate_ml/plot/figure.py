@@ -20,17 +20,19 @@ class StyledFigure(Figure):
     a reader's own settings would reach them, and LaTeX where their matplotlibrc asks for it.
     """
 
-    def __init__(self, *arguments: Any, layout: str | None = None, **keywords: Any) -> None:
-        super().__init__(*arguments, **keywords)
-        self.set_layout_engine("none")  # nor the one of a reader's settings
-        self._unarranged = layout == "constrained"
+    def __init__(self, *arguments: Any, layout: Any = None, **keywords: Any) -> None:
+        # None is no layout, not the one of a reader's settings; a constrained one is made in `draw`.
+        self._constrained = layout == "constrained"
+        super().__init__(*arguments, layout="none" if layout is None or self._constrained else layout, **keywords)
+        self._arranged: tuple[Any, ...] | None = None
 
     def draw(self, renderer: Any) -> None:
-        """Draw with `renderer`, as matplotlib's; a constrained layout is made before the first time, not twice for each."""
+        """Draw with `renderer`, as matplotlib's; a constrained layout is made anew only where size, dpi or axes are others than before."""
         with matplotlib.rc_context(RC):
-            if self._unarranged:
-                self._unarranged = False
+            now = (*self.get_size_inches(), self.dpi, *self.axes)
+            if self._constrained and self.get_layout_engine() is None and now != self._arranged:
                 ConstrainedLayoutEngine().execute(self)
+                self._arranged = now
             super().draw(renderer)
 
     def get_tightbbox(self, renderer: Any = None, *, bbox_extra_artists: Any = None) -> Any:

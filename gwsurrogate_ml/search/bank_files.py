@@ -65,7 +65,9 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise DataError(f"{path} is no template bank (there is no such file): give a bank in pycbc's HDF5 or in LIGO_LW")
     xml = re.search(r"\.xml(\.gz|\.bz2|\.xz|gz)?$", path.name.lower())
     columns, attributes = _read_xml(path) if xml else _read_hdf5(path)
-    _add_masses(columns)
+    _add_masses(columns, path)
+    if "f_lower" in attributes and "mass1" in columns:
+        columns.setdefault("f_lower", np.full(columns["mass1"].shape, _number(attributes["f_lower"], path)))
     spins = [name for name in SUMMARIES if name in columns and np.any(columns.pop(name))]
     if spins and not {"spin1z", "spin2z"} & set(columns):
         raise DataError(f"{path} says spins by {spins[0]} alone: give those of both bodies, as spin1z and spin2z")
@@ -77,14 +79,33 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     return columns, attributes
 
 
-def _add_masses(columns: dict[str, np.ndarray]) -> None:
-    """Masses of both bodies in place of a chirp mass and a mass ratio; without both, they stay as they are."""
+def _number(value: Any, path: Path) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: the attribute f_lower is {value!r:.60}, no frequency in Hz: write the bank anew") from error
+
+
+def _add_masses(columns: dict[str, np.ndarray], path: Path) -> None:
+    """Masses of both bodies, the heavier first, in place of a chirp mass and a mass ratio; without both, they stay as they are.
+
+    A ratio is the heavier body's mass to the other's, or the other way round, throughout a bank: body 1 is the heavier one either
+    way. A bank that has both ratios below and above 1 means one body throughout, which its spins do not say.
+    """
     chirp, ratio = columns.pop("chirp_mass", None), columns.pop("mass_ratio", None)
     eta = columns.pop("symmetric_mass_ratio", None)
     shapes = {column.shape for column in (chirp, ratio, eta) if column is not None}
     if "mass1" in columns or chirp is None or (ratio is None and eta is None) or len(shapes) > 1:
         return
+    ratio_is_mixed = ratio is not None and bool(np.any(ratio < 1 - 1e-6) and np.any(ratio > 1 + 1e-6))
+    if ratio_is_mixed and any(np.any(columns.get(f"spin1{axis}", 0) != columns.get(f"spin2{axis}", 0)) for axis in "xyz"):
+        raise DataError(
+            f"{path} has mass ratios from {np.min(np.asarray(ratio)):g} to {np.max(np.asarray(ratio)):g}, below 1 and above: whose "
+            "the spins are is not said; give the masses of both bodies, as mass1 and mass2"
+        )
     if ratio is None:
+        if np.any(np.asarray(eta) > 0.25 + 1e-6):
+            raise DataError(f"{path} has a symmetric mass ratio of {np.max(eta):g}, above 1/4, which no masses have: write the bank anew")
         root = np.sqrt(np.maximum(1 - 4 * np.asarray(eta), 0.0))
         ratio = (1 - root) / (1 + root)
     columns["mass1"], columns["mass2"] = component_masses(chirp, np.minimum(ratio, 1 / ratio))
@@ -98,10 +119,7 @@ def _read_hdf5(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             named = {name: group[name] for group in _groups(file) for name in group if isinstance(group[name], h5py.Dataset)}
             found = {OTHER_NAMES.get(name, name): item for name, item in named.items() if OTHER_NAMES.get(name) not in named}
             columns = {name: np.asarray(found[name], np.float64) for name in KNOWN if name in found}
-            attributes = dict(file.attrs)
-            if "f_lower" in attributes and "mass1" in columns:
-                columns.setdefault("f_lower", np.full(columns["mass1"].shape, float(attributes["f_lower"])))
-            return columns, attributes
+            return columns, dict(file.attrs)
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path} is no template bank ({error}): give one in pycbc's HDF5, or in LIGO_LW as .xml or .xml.gz"

@@ -47,6 +47,8 @@ class Raw:
         "" where the file names none
     masks : tuple of Mask
         data quality and injections beside the samples
+    after : float, s
+        by how much `start` lies after the start that the user gave, where the file's times count from there
     """
 
     values: np.ndarray
@@ -54,6 +56,7 @@ class Raw:
     rate: float
     unit: Any = ""
     masks: tuple[Mask, ...] = ()
+    after: float = 0.0
 
 
 def named_times(path: Path) -> tuple[float, float] | None:
@@ -83,6 +86,10 @@ STEPS = ("delta_t", "dt", "dx", "Xspacing")
 STARTS = ("start_time", "t0", "gps_start", "start_gps", "x0", "Xstart", "GPSstart", "epoch")
 SAID = (*RATES, *STEPS, *STARTS)
 """What programs call the rate (Hz) of samples, their spacing (s), and the GPS time of the first (s)."""
+OF_ANYTHING = ("epoch", "x0")
+"""Starts by name that may be something else: they count where they are GPS times."""
+FIRST_GPS = 6e8
+"""GPS time (s) from which on detectors have been running: January 1999. What is below counts from elsewhere, or is no time."""
 
 
 def said_times(said: Mapping[str, Any], where: str) -> tuple[float | None, float | None]:
@@ -95,13 +102,19 @@ def said_times(said: Mapping[str, Any], where: str) -> tuple[float | None, float
 
     Examples
     --------
-    >>> said_times({"fs": 4096, "t0": 1e9, "note": "O3"}, "x.npz"), said_times({"dt": 0.5}, "x.npz")
+    >>> said_times({"fs": 4096, "t0": 1e9, "note": "O3"}, "x.npz"), said_times({"dt": 0.5, "epoch": 2000.0}, "x.npz")
     ((4096.0, 1000000000.0), (2.0, None))
     """
+    said = {key: value for key, value in said.items() if key not in OF_ANYTHING or is_gps(value)}
     rate = next((positive(said[key], f"{where}: {key}", "Hz") for key in RATES if key in said), None)
     step = next((positive(said[key], f"{where}: {key}", "s") for key in STEPS if key in said), None)
     start = next((finite(said[key], f"{where}: {key}", "GPS s") for key in STARTS if key in said), None)
     return (tidy_rate(1 / step) if rate is None and step else rate), start
+
+
+def is_gps(value: Any) -> bool:
+    """Whether something is a number that may be a GPS time (s) of data."""
+    return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "fiu" and bool(value >= FIRST_GPS)
 
 
 NO_TIMES = (

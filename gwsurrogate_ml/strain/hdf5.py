@@ -13,9 +13,12 @@ import numpy as np
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.strain.channels import (
     NO_TIMES,
+    RATES,
+    STARTS,
     Raw,
     choose,
     detector_named,
+    is_gps,
     owner,
     prefix,
     require_owner,
@@ -25,7 +28,8 @@ from gwsurrogate_ml.strain.channels import (
 )
 from gwsurrogate_ml.strain.join import near
 from gwsurrogate_ml.strain.quality import INJECTION_BITS, Mask, bits_of, make_mask, text
-from gwsurrogate_ml.strain.tables import TIME, from_times
+from gwsurrogate_ml.strain.spectrum_parts import is_spectral
+from gwsurrogate_ml.strain.tables import TIME, from_times, require_strain_name
 
 if TYPE_CHECKING:
     import h5py
@@ -139,20 +143,22 @@ def _channel(key: str) -> str:
 
 def _bare(found: Mapping[str, Any], path: Path, detector: str, channel: str | None, rate: float | None, start: float | None) -> Raw:
     """Samples whose own attributes do not say their times as gwpy's, pycbc's and GWOSC's do."""
-    spectra = [name for name, item in found.items() if "delta_f" in item.attrs or text(item.attrs.get("xunit", "s")) == "Hz"]
-    if len(spectra) == len(found):
+    spectra = [name for name, item in found.items() if _is_spectrum(name, item)]
+    series = {n: owner(n) or detector_named(n) for n in found if n not in spectra and not TIME.fullmatch(n.rpartition("/")[2])}
+    if not series or channel in spectra:
         what = f"spectra ({', '.join(spectra[:8])}), which --psd takes," if spectra else "no series of numbers"
         raise DataError(f"{detector}: {path.name} holds {what} and no strain; give a file of strain, such as one from gwosc.org")
-    series = {name: owner(name) or detector_named(name) for name in found if not TIME.fullmatch(name.rpartition("/")[2])}
     key = choose(series, path, detector, channel)
     item = found[key]
     unit = text(item.attrs.get("unit", ""))
     if item.ndim == 2:
         table = np.asarray(item[()], np.float64)
         times, values = table.T if table.shape[1] == 2 else table
-        return replace(from_times(times, values, path, detector, start), unit=unit)
+        return replace(from_times(times, values, path, detector, start, named=False), unit=unit)
     if (times := _beside(found, key)) is not None:
         return replace(from_times(times[()], _samples(item, path, detector), path, detector, start), unit=unit)
+    if channel is None:
+        require_strain_name(key, path, detector)
     said = said_times(_said(item), f"{detector}: {path.name}")
     rate, start = (given if one is None else one for one, given in zip(said, (rate, start), strict=True))
     rate, start = times_of_bare(path, item.size, rate, start)
@@ -162,6 +168,10 @@ def _bare(found: Mapping[str, Any], path: Path, detector: str, channel: str | No
             f"times: {NO_TIMES}"
         )
     return Raw(_samples(item, path, detector), start, rate, unit)
+
+
+def _is_spectrum(name: str, item: h5py.Dataset) -> bool:
+    return is_spectral(name) or "delta_f" in item.attrs or text(item.attrs.get("xunit", "s")) == "Hz"
 
 
 def _beside(found: Mapping[str, Any], key: str) -> Any:
@@ -177,9 +187,17 @@ def _beside(found: Mapping[str, Any], key: str) -> Any:
 
 
 def _said(item: h5py.Dataset) -> dict[str, Any]:
-    """Attributes of the file, of the group of a dataset, and its own, and the numbers that lie beside it."""
+    """What is said of times by attributes of the file, of the group of a dataset, and its own, and by numbers that lie beside it.
+
+    The file's attributes may be of anything in it: of them count rates, which say what they are, and GPS times, with the spacing
+    beside these.
+    """
     numbers = {key: one[()] for key, one in item.parent.items() if getattr(one, "shape", None) == () and one.dtype.kind in "fiu"}
-    return dict(item.file.attrs) | dict(item.parent.attrs) | numbers | dict(item.attrs)
+    group = {} if item.parent.name == "/" else dict(item.parent.attrs)
+    of_file = {key: value for key, value in item.file.attrs.items() if key in RATES or (key in STARTS and is_gps(value))}
+    if set(STARTS) & set(of_file):
+        of_file |= {key: item.file.attrs[key] for key in ("delta_t", "dt") if key in item.file.attrs}
+    return of_file | group | numbers | dict(item.attrs)
 
 
 def _series(file: h5py.File) -> dict[str, Any]:

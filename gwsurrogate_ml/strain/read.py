@@ -123,7 +123,7 @@ def read_marked(
         found = _read(one, detector, sampling_frequency, start_time, channel, gps)
         _require_agreement(one, detector, "sampling_frequency", sampling_frequency, found[0].rate, "Hz")
         if len(paths) == len(found) == 1:
-            _require_agreement(one, detector, "start_time", start_time, found[0].start, "s")
+            _require_agreement(one, detector, "start_time", start_time, found[0].start - found[0].after, "s")
         stretches += [_stretch(raw, one, detector) for raw in found]
     whole = joined(stretches, detector, gps)
     return make_series(whole.strain, whole.start, whole.rate, detector), whole.marks
@@ -176,4 +176,6 @@ def _require_readable(path: Path, detector: str) -> None:
 
 def _require_agreement(path: Path, detector: str, what: str, given: float | None, found: float, unit: str) -> None:
     if given is not None and abs(given - found) > 1e-6 * max(1.0, abs(found) if unit == "Hz" else 1.0):
-        raise ConfigError(f"{detector}: {what}={given:g} {unit} contradicts {path.name}, which has {found:.9g}; leave it out")
+        raise ConfigError(
+            f"{detector}: {what}={given:.14g} {unit} contradicts {path.name}, which says {found:.14g}; leave it out, or mend the file"
+        )

@@ -21,12 +21,12 @@ PsdSource = str | Path | tuple[np.ndarray, np.ndarray]
 """Name of a curve, path of a file, or (frequencies in Hz, PSD in 1/Hz)."""
 BETWEEN = 1e-30
 """Smallest values of PSDs of strain are far below it (1e-46 in LIGO's, 1e-37 in LISA's), those of ASDs far above (1e-24)."""
-LARGEST_ASD = 1e-12
-"""No detector's smallest ASD is above it: such values are neither."""
+LARGEST_ASD = 1e-15
+"""No detector's smallest ASD is above it (the root of `BETWEEN`): such values are neither."""
 DYN_RANGE_FAC = 5.9029581035870565e20
 """By which pycbc multiplies strain, and by its square PSDs, where they are kept in single precision."""
 SCALED = {"psd": (1e-7, 1e-2), "asd": (1e-4, 1e-1)}
-"""Smallest values of such spectra, for the best detectors and for poor ones."""
+"""Smallest values of such spectra, for the best detectors and for poor ones, in files that are as pycbc writes them."""
 LEAST_FILL, WALL = 8, 1e12
 """As many equal values in a row, or one that far above its neighbour, are no noise but what a program filled in."""
 
@@ -115,6 +115,8 @@ def given_psd(source: PsdSource, detector: str = "") -> GivenPsd:
     if frequencies.ndim != 1 or frequencies.shape != psd.shape:
         raise DataError(f"{label}: frequencies {frequencies.shape} and PSD {psd.shape} must be one-dimensional and of one length")
     frequencies, psd = trim(*ascending(frequencies, psd), label)
+    if psd.min() > LARGEST_ASD:
+        raise _no_strain(label, float(psd.min()))
     if psd.min() > BETWEEN:
         raise DataError(
             f"{label}: the smallest value is {psd.min():.2g}, no PSD of strain (1/Hz): is it an ASD? pass its square, or a file as "
@@ -195,7 +197,9 @@ def _load_named(source: str, detector: str) -> tuple[np.ndarray, np.ndarray, str
     if kind and spectrum.kind not in ("", kind):
         raise DataError(f"{path.name} says that it holds {spectrum.kind.upper()}: give '{spectrum.kind}:{path}', or the path alone")
     frequencies, values, left_out = without_fill(*ascending(spectrum.frequencies, spectrum.values))
-    values, scaled = _unscaled(values, kind or spectrum.kind or kind_named(path.name))
+    scaled = ""
+    if spectrum.by_pycbc:
+        values, scaled = _unscaled(values, kind or spectrum.kind or kind_named(path.name), path)
     kind, why = _kind(kind, spectrum.kind, path, values)
     why += scaled
     how = f"{path.name}{f' ({spectrum.label})' if spectrum.label else ''}, {'an ASD' if kind == 'asd' else 'a PSD'} {why}"
@@ -206,7 +210,7 @@ def _load_named(source: str, detector: str) -> tuple[np.ndarray, np.ndarray, str
     return frequencies, values**2 if kind == "asd" else values, how + left_out
 
 
-def _unscaled(values: np.ndarray, kind: str) -> tuple[np.ndarray, str]:
+def _unscaled(values: np.ndarray, kind: str, path: Path) -> tuple[np.ndarray, str]:
     """Values without the factor by which pycbc brings strain into the range of single precision, and words on that."""
     positive = values[np.isfinite(values) & (values > 0)]
     smallest = float(positive.min()) if positive.size else 0.0
@@ -215,7 +219,19 @@ def _unscaled(values: np.ndarray, kind: str) -> tuple[np.ndarray, str]:
     power = {"psd": 2, "asd": 1}.get(kind, 0)
     if power and SCALED[kind][0] < smallest < SCALED[kind][1]:
         return values / DYN_RANGE_FAC**power, f", divided by pycbc's factor {DYN_RANGE_FAC:.3g}{'^2' * (power == 2)}"
+    if not kind and SCALED["asd"][0] <= smallest < SCALED["asd"][1]:
+        raise DataError(
+            f"{path.name}: the smallest value is {smallest:.2g}, that of an ASD or of a PSD which pycbc has multiplied: give it as "
+            f"'psd:{path}' or 'asd:{path}'"
+        )
     return values, ""
+
+
+def _no_strain(label: str, smallest: float) -> DataError:
+    return DataError(
+        f"{label}: the smallest value is {smallest:.2g}: no ASD of strain (about 1e-23 per root Hz) and no PSD (1e-46 per Hz); divide "
+        "the values by the factor they were multiplied by, such as 1e21 (an ASD) or its square (a PSD)"
+    )
 
 
 def _kind(given: str, said: str, path: Path, values: np.ndarray) -> tuple[str, str]:
@@ -224,6 +240,8 @@ def _kind(given: str, said: str, path: Path, values: np.ndarray) -> tuple[str, s
     smallest = float(positive.min()) if positive.size else 0.0
     named = kind_named(path.name)
     kind, why = next(((k, w) for k, w in ((given, "as you say"), (said, "as it says"), (named, "by its name")) if k), ("", ""))
+    if smallest > LARGEST_ASD:
+        raise _no_strain(path.name, smallest)
     if kind == "asd" and 0 < smallest < BETWEEN:
         raise DataError(f"{path.name}: {smallest:.1g} is too small for an ASD: is it a PSD? give 'psd:{path}'")
     if kind == "psd" and smallest > BETWEEN:
@@ -232,11 +250,6 @@ def _kind(given: str, said: str, path: Path, values: np.ndarray) -> tuple[str, s
         )
     if kind:
         return kind, why
-    if smallest > LARGEST_ASD:
-        raise DataError(
-            f"{path.name}: the smallest value is {smallest:.2g}: no ASD of strain (about 1e-23 per root Hz) and no PSD (1e-46 per "
-            f"Hz); give it in these units, or, if it is multiplied as pycbc does, as 'psd:{path}' or 'asd:{path}'"
-        )
     return ("asd" if smallest > BETWEEN else "psd"), f"by its values (from {smallest:.1g})"
 
 

@@ -19,10 +19,9 @@ from gwsurrogate_ml.strain.spectrum_parts import (
     in_double,
     kind_named,
     kind_of_unit,
-    number,
     of_columns,
     pair,
-    spacing,
+    series_axis,
 )
 
 if TYPE_CHECKING:
@@ -85,7 +84,8 @@ def _of_dataset(name: str, item: h5py.Dataset, factor: float, path: Path) -> lis
     # pycbc's PSDs for its searches are kept multiplied, to fit single precision.
     values = in_double(item[()], f"{path.name}: {name}") / factor**2
     kind = kind_of_unit(text(item.attrs.get("unit", ""))) or kind_named(name)
-    return [Spectrum(axis, values, kind, _whose(name, item), name)]
+    by_pycbc = factor == 1 and item.dtype == np.float32 and {"delta_f", "epoch"} <= set(item.attrs)
+    return [Spectrum(axis, values, kind, _whose(name, item), name, by_pycbc)]
 
 
 def _of_groups(datasets: dict[str, h5py.Dataset], path: Path) -> list[Spectrum]:
@@ -118,22 +118,20 @@ def _axis(name: str, item: h5py.Dataset, path: Path) -> np.ndarray | None:
     attributes = item.attrs
     if "dx" in attributes and text(attributes.get("xunit", "")) in ("Hz", "1 / s", "s-1"):
         return float(attributes.get("x0", 0.0)) + float(attributes["dx"]) * np.arange(item.size)
-    if not any(key in attributes for key in ("dx", "delta_t", "Xspacing")) and (said := _said(name, item, path)):
-        step, begin = said
-        return begin + step * np.arange(item.size)
-    return None
+    if any(key in attributes for key in ("dx", "delta_t", "Xspacing")):
+        return None
+    said = _said(name, item)
+    return series_axis(said, item[()], path) if set(STEPS) & set(said) else None
 
 
-def _said(name: str, item: h5py.Dataset, path: Path) -> tuple[float, float] | None:
-    """Spacing and begin (Hz) that a dataset's attributes give; for a spectrum by name, its group's too, and numbers there."""
-    places: list[dict[str, object]] = [dict(item.attrs)]
+def _said(name: str, item: h5py.Dataset) -> dict[str, object]:
+    """What a dataset's attributes say; for a spectrum by name, its group's too, and numbers there, or the file's where none has a step."""
+    said = dict(item.attrs)
     if kind_named(name) and item.size > 1:
         numbers = {key: one[()] for key, one in item.parent.items() if getattr(one, "shape", None) == ()}
-        places += [dict(item.parent.attrs), numbers, dict(item.file.attrs)]
-    for place in places:
-        if (step := next((place[key] for key in STEPS if key in place), None)) is not None:
-            return spacing(step, path), number(place.get("f0", 0.0), path)
-    return None
+        said = numbers | dict(item.parent.attrs) | said
+        said = said if set(STEPS) & set(said) else dict(item.file.attrs) | said
+    return said
 
 
 def _whose(name: str, item: h5py.Dataset) -> str | None:

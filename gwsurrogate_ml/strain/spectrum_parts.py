@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +21,12 @@ FORMATS = (
 )
 """What is read, for messages."""
 STEPS = ("delta_f", "df", "deltaF", "deltaf")
-"""What programs call the spacing (Hz) of a series whose frequencies are not written out; it begins at ``f0``, or at 0 Hz."""
+"""What programs call the spacing (Hz) of a series whose frequencies are not written out."""
+BEGINS = ("f0", "x0")
+"""What programs call the first frequency (Hz) of such a series."""
+LOWEST = ("f_min", "fmin", "f_low", "flow", "f_lower", "f_start")
+HIGHEST = ("f_max", "fmax", "f_high", "fhigh", "f_final", "f_nyquist")
+"""Ends of a band (Hz), which the series may begin or end at, or reach beyond."""
 COARSE = float(np.finfo(np.float32).tiny)
 """Single precision holds smaller numbers with few digits, or none."""
 FREQUENCY = re.compile(r"(.*[\W_])?(f|fs|freqs?|frequency|frequencies)([\W_].*)?", re.IGNORECASE)
@@ -40,6 +47,8 @@ class Spectrum:
         whose, as files write it; None where the file does not say
     label : str
         its place in the file: a path in HDF5, the name of a column; empty where there is but one
+    by_pycbc : bool
+        whether it lies there as pycbc's FrequencySeries.save writes single precision, in which it keeps spectra multiplied
     """
 
     frequencies: np.ndarray
@@ -47,6 +56,7 @@ class Spectrum:
     kind: str = ""
     detector: str | None = None
     label: str = ""
+    by_pycbc: bool = False
 
 
 def kind_named(text: str) -> str:
@@ -106,6 +116,76 @@ def spacing(value: object, path: Path) -> float:
     return step
 
 
+def is_spectral(name: str) -> bool:
+    """Whether the name of a column, or the path of a dataset, is that of a spectrum or of frequencies.
+
+    Examples
+    --------
+    >>> [is_spectral(name) for name in ("C01/psds/H1", "Frequency (Hz)", "H1:GDS-CALIB_STRAIN", "ASD Hanford")]
+    [True, True, False, True]
+    """
+    said = re.search(r"[ap]sd|spectral|spectr(um|a)(?![a-z])", name.lower())
+    return bool(said or FREQUENCY.fullmatch(name.rpartition("/")[2]))
+
+
+def series_axis(said: Mapping[str, Any], values: np.ndarray, path: Path) -> np.ndarray | None:
+    """Frequencies (n,), Hz, of values (n,) whose spacing is among the numbers that are said beside them; None where it is not.
+
+    They begin at ``f0`` or ``x0``, else at 0 Hz; where the lower end of a band is said, as ``f_min``, at that one of the two from
+    which they end at the upper end said, at half the rate, or, where neither is, at a power of two, as Nyquist frequencies are.
+
+    Raises
+    ------
+    DataError
+        if the begin is not to be told, or a frequency is said under a name that is not known
+
+    Examples
+    --------
+    >>> series_axis({"df": 4.0, "f_min": 8.0, "f_max": 16.0}, np.ones(3), Path("x.npz"))
+    array([ 8., 12., 16.])
+    """
+    if (step := next((spacing(said[key], path) for key in STEPS if key in said), None)) is None:
+        return None
+    grid = step * np.arange(len(values))
+    if (key := next((key for key in BEGINS if key in said), None)) is not None:
+        return number(said[key], path) + grid
+    named = {key: value for key, value in said.items() if _is_number(value)}
+    strange = [key for key in named if re.fullmatch(r"f\d+|f_\w+|f(req|start|begin|first|init|lo|bottom)\w*", key, re.IGNORECASE)]
+    if strange := [key for key in strange if key.lower() not in (*LOWEST, *HIGHEST, *STEPS, "f_s", "f_ref")]:
+        raise DataError(
+            f"{path.name}: it is not known what {strange[0]} = {named[strange[0]]} says: call the first frequency f0, or write the "
+            "frequencies out"
+        )
+    low = next((number(value, path) for key, value in named.items() if key.lower() in LOWEST), 0.0)
+    good = np.flatnonzero(np.isfinite(values) & (values > 0)) if values.dtype.kind in "fiu" else np.arange(1)
+    if low == 0 or (good.size and abs(grid[good[0]] - low) <= step and good[0] > 0):  # nothing, or a fill, below the band
+        return grid
+    high = next((number(value, path) for key, value in named.items() if key.lower() in HIGHEST), None)
+    rate = next((number(named[key], path) for key in ("fs", "f_s", "sampling_frequency", "sample_rate") if key in named), None)
+    ends = [end for end in (high, rate / 2 if rate else None) if end is not None]
+
+    def fits(begin: float) -> bool:
+        last = begin + grid[-1]
+        return any(abs(end - last) < 1.5 * step for end in ends) if ends else bool(np.any(_is_power(last + step * np.arange(2))))
+
+    found = [begin for begin in (0.0, low) if fits(begin)]
+    if len(found) != 1:
+        raise DataError(
+            f"{path.name}: {len(values)} values {step:g} Hz apart may begin at 0 Hz, or at the {low:g} Hz that it names: say it as f0, "
+            "or write the frequencies out"
+        )
+    return found[0] + grid
+
+
+def _is_number(value: Any) -> bool:
+    return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "fiu"
+
+
+def _is_power(values: np.ndarray) -> np.ndarray:
+    """Whether values are powers of two."""
+    return np.frexp(values)[0] == 0.5
+
+
 def is_axis(values: np.ndarray) -> bool:
     """Whether values are frequencies in order."""
     return bool(np.all(np.isfinite(values)) and values[0] >= 0 and np.all(np.diff(values) > 0))
@@ -129,8 +209,7 @@ def of_columns(columns: dict[str, np.ndarray], path: Path) -> list[Spectrum]:
     """Spectra of named columns or arrays: one of them is the frequency, others with as many values are spectra.
 
     A column says by its name whose it is (``H1``, ``LIGO_Hanford_PSD``) and of which kind; one alone beside the frequency needs to
-    say neither. Frequencies in kHz say so in their name; where there are none, a number called ``delta_f`` or ``df`` is their
-    spacing.
+    say neither. Frequencies in kHz say so in their name; where there are none, see `series_axis`.
 
     Raises
     ------
@@ -145,14 +224,13 @@ def of_columns(columns: dict[str, np.ndarray], path: Path) -> list[Spectrum]:
     """
     axes = {name: _in_hz(name, array) for name, array in columns.items() if FREQUENCY.fullmatch(name) and array.size > 1}
     rest = {name: array for name, array in columns.items() if name not in axes and array.size > 1}
-    step = next((spacing(columns[name].item(), path) for name in STEPS if name in columns and columns[name].size == 1), None)
-    begin = number(columns["f0"].item(), path) if "f0" in columns and columns["f0"].size == 1 else 0.0
+    said = {name: array.item() for name, array in columns.items() if array.size == 1}
     spectra = []
     for name, array in rest.items():
         kind, detector = kind_named(name), detector_named(name)
         axis = next((a for n, a in axes.items() if detector_named(n) == detector), next(iter(axes.values()), None))
-        if axis is None and step is not None:
-            axis = begin + step * np.arange(len(array))
+        if axis is None and array.ndim:
+            axis = series_axis(said, array, path)
         alone = axis is not None and sum(other.shape == axis.shape for other in rest.values()) == 1
         if axis is None or not (kind or detector or alone):
             continue

@@ -100,6 +100,15 @@ def named_gwf(path: Path, *channels: str) -> Path:
     return path
 
 
+def psds(path: Path) -> Path:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file["C01:Mixed/psds/H1"] = np.stack([np.arange(20.0, 90.0), np.full(70, 1e-46)], 1)
+    return path
+
+
+K = {"sampling_frequency": RATE, "start_time": START}
 T = START + np.arange(int(LENGTH * RATE)) / RATE
 FILES: list[tuple[str, str, Maker, dict[str, Any], type[GwsmlError], tuple[str, ...]]] = [
     ("a truncated HDF5 file", "h.hdf5", lambda p: cut(hdf5(p)), {}, DataError, ("H1", "h.hdf5", "truncated", "again")),
@@ -147,7 +156,15 @@ FILES: list[tuple[str, str, Maker, dict[str, Any], type[GwsmlError], tuple[str, 
     ("a scalar", "h.npy", lambda p: npy(p, 1.0), {}, DataError, ("shape",)),
     ("a cut npy file", "h.npy", lambda p: cut(npy(p, values())), {}, DataError, ("truncated",)),
     ("a cut npz file", "h.npz", lambda p: cut(npz(p, strain=values())), {}, DataError, ("truncated",)),
-    ("an npz without strain", "h.npz", lambda p: npz(p, noise=values(), rest=values()), {}, DataError, ("strain", "noise")),
+    ("an npz without strain", "h.npz", lambda p: npz(p, noise=values()), {}, DataError, ("strain", "noise", "--channel H1=noise")),
+    ("an npz of two arrays", "h.npz", lambda p: npz(p, noise=values(), rest=values()), {}, DataError, ("strain", "noise")),
+    ("a PSD in place of strain", "h.csv", lambda p: write(p, "f,psd\n20,1e-46\n21,1e-46\n22,1e-46\n"), {}, DataError, ("psd", "--psd")),
+    ("a PSD without names", "h.npy", lambda p: npy(p, np.stack([np.arange(20.0, 90.0), np.full(70, 1e-46)], 1)), {},
+     DataError, ("20", "no GPS time", "--psd")),
+    ("an npz of a spectrum", "h.npz", lambda p: npz(p, psd=values()), K, DataError, ("psd", "--psd")),
+    ("PESummary's spectra", "h.h5", lambda p: psds(p), K, DataError, ("psds/H1", "--psd")),
+    ("a header that is contradicted", "h.txt", lambda p: write(p, "# 1024 samples per second\n# starting GPS 1126259446 duration 4\n1e-21\n2e-21\n"),
+     {"start_time": START + 1}, ConfigError, ("start_time", "contradicts", "1126259446")),
     ("an npz that begins at noon", "h.npz", lambda p: npz(p, strain=values(), fs=9.0, t0="noon"), {}, ConfigError, ("t0", "noon")),
     ("a table of scaled strain", "h.csv", lambda p: write(p, "time,strain*1e21\n1,0.1\n2,0.2\n"), {}, DataError, ("strain*1e21",)),
     ("an npz whose rate is a word", "h.npz", lambda p: npz(p, strain=values(), sampling_frequency="fast", start_time=START),

@@ -95,6 +95,25 @@ def test_every_figure_is_drawn_without_latex_where_the_matplotlibrc_asks_for_it(
     assert done.stdout.strip() == str(sorted(figures()))
 
 
+def test_a_layout_is_made_anew_for_another_size_and_others_than_constrained_are_kept() -> None:
+    from gwsurrogate_ml.plot.figure import StyledFigure
+
+    figure = StyledFigure(figsize=(4, 3), layout="constrained")
+    figure.subplots().set_ylabel("y")
+    left = []
+    for size in ((4, 3), (4, 3), (8, 3)):
+        figure.set_size_inches(*size)
+        figure.draw_without_rendering()
+        left.append(figure.axes[0].get_position().x0)
+    assert left[0] == left[1] > 1.5 * left[2]
+    figure.add_axes((0.5, 0.5, 0.1, 0.1))
+    figure.axes[0].set_ylabel("two\nlines")
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_position().x0 > left[2]
+    assert type(StyledFigure(layout="tight").get_layout_engine()).__name__ == "TightLayoutEngine"
+    assert StyledFigure().get_layout_engine() is None
+
+
 def test_labels_do_not_take_folders_of_the_readers_for_fonts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -116,6 +116,14 @@ def test_banks_by_other_names_are_read(tmp_path: Path) -> None:
     for masses in ({"mass_1": m_1, "mass_2": m_2}, {"mchirp": mchirp, "q": m_1 / m_2}, {"mchirp": mchirp, "eta": eta}):
         pycbcs_file(tmp_path / "bank.hdf", {f"bank/{name}": column for name, column in (masses | spins).items()})
         np.testing.assert_allclose(TemplateBank.load(tmp_path / "bank.hdf", 20.0).parameters, PARAMETERS, rtol=1e-7)
+    unlike = PARAMETERS * [1, 1, 1, 0.5]
+    columns = {"mchirp": mchirp, "spin1z": unlike[:, 2], "spin2z": unlike[:, 3]}
+    for q in (m_1 / m_2, m_2 / m_1):  # whichever way round, body 1 is the heavier
+        with h5py.File(pycbcs_file(tmp_path / "bank.hdf", columns | {"q": q}), "a") as file:
+            file.attrs["f_lower"] = 22.0
+        found = TemplateBank.load(tmp_path / "bank.hdf")
+        np.testing.assert_allclose(found.parameters, unlike, rtol=1e-7)
+        assert found.config.f_min == 22.0
     pycbcs_file(tmp_path / "bank.hdf", {"mass1": m_1, "mass2": m_2, "chi_eff": chi_1})
     with pytest.raises(DataError, match="says spins by chi_eff alone"):
         TemplateBank.load(tmp_path / "bank.hdf", 20.0)
@@ -157,6 +165,8 @@ PAIR = {"mass1": [36.0, 40.0], "mass2": [29.0, 30.0], "f_lower": [20.0, 20.0]}
         (PAIR | {"f_lower": [20.0, 30.0]}, ConfigError, "from f_lower = 20 to 30 Hz.*--f-min"),
         ({key: PAIR[key] for key in ("mass1", "mass2")}, ConfigError, "does not say where its templates begin.*--f-min"),
         (PAIR | {"mass1": [b"a", b"b"]}, DataError, "no template bank"),
+        ({"mchirp": [30.0, 30.0], "q": [0.5, 2.0], "spin1z": [0.1, 0.1]}, DataError, "from 0.5 to 2, .* give the masses of both"),
+        ({"mchirp": [30.0, 30.0], "eta": [0.2, 0.26]}, DataError, "symmetric mass ratio of 0.26, above 1/4"),
     ],
 )
 def test_banks_that_are_none_for_aligned_models_are_refused_in_words(

@@ -380,6 +380,38 @@ def test_arrays_beside_what_says_their_times_are_read(tmp_path, name, content, o
     assert (series.t0.value, series.sample_rate.value) == (START, RATE)
 
 
+def test_what_is_given_counts_where_a_file_does_not_say_it(tmp_path):
+    other = {"epoch": 2000.0, "x0": -1.0, "dx": 0.5, "dt": 0.1}  # of something else in the file
+    with h5py.File(tmp_path / "x.hdf5", "w") as file:
+        file.attrs.update(other)
+        file["strain"] = STRAIN
+    np.savez(tmp_path / "x.npz", strain=STRAIN, epoch=2000.0)
+    for name in ("x.hdf5", "x.npz"):
+        series = read_strain(tmp_path / name, "H1", **K)
+        assert (series.t0.value, series.sample_rate.value) == (START, RATE)
+    with pytest.raises(DataError, match="say no times"):
+        read_strain(tmp_path / "x.hdf5", "H1")
+    np.save(tmp_path / "x.npy", np.stack([times() - START - 2, STRAIN]))
+    assert read_strain(tmp_path / "x.npy", "H1", start_time=START).t0.value == START - 2
+    with pytest.raises(DataError, match=r"begins at -2, which is no GPS time.*--start-time"):
+        read_strain(tmp_path / "x.npy", "H1")
+
+
+def test_where_what_is_given_and_what_a_file_says_differ_both_are_named(tmp_path):
+    with h5py.File(tmp_path / "x.hdf5", "w") as file:
+        file.attrs.update(sample_rate=RATE, epoch=START)
+        file["strain"] = STRAIN
+    head = f"This file has {RATE:.0f} samples per second\nstarting GPS {START:.0f} duration 8"
+    np.savetxt(tmp_path / "x.txt", STRAIN, header=head)
+    np.savez(tmp_path / "x.npz", strain=STRAIN, fs=RATE, t0=START)
+    for name in ("x.hdf5", "x.txt", "x.npz"):
+        assert read_strain(tmp_path / name, "H1", **K).t0.value == START
+        with pytest.raises(ConfigError, match=r"sampling_frequency=4096 Hz contradicts x\..*, which says 1024; leave it out"):
+            read_strain(tmp_path / name, "H1", sampling_frequency=4096.0)
+        with pytest.raises(ConfigError, match=r"start_time=1300000001 s contradicts x\..*, which says 1300000000; leave it out"):
+            read_strain(tmp_path / name, "H1", start_time=START + 1)
+
+
 @pytest.mark.peer
 @pytest.mark.exchange("strain", "GWF by write_frame", "pycbc", "read")
 def test_frames_by_pycbc_call_strain_counts(tmp_path):

@@ -124,6 +124,12 @@ READ = [
     ("x.txt", lambda p: np.savetxt(p, np.stack([F, PSD], 1)[::-1])),
     ("x.npy", lambda p: np.save(p, np.stack([F, ASD], 1).astype(">f8"))),
     ("x.npz", lambda p: np.savez(p, psd=WHOLE, delta_f=0.25)),
+    ("x.npz", lambda p: np.savez(p, psd=WHOLE, delta_f=0.25, f_min=10.0)),
+    ("x.npz", lambda p: np.savez(p, psd=PSD, delta_f=0.25, f_min=10.0)),  # 4057 values end at 1024 Hz from there
+    ("x.npz", lambda p: np.savez(p, psd=np.r_[np.ones(40), PSD], delta_f=0.25, f_low=10.0, fs=2048.0)),
+    ("x.npz", lambda p: np.savez(p, psd=PSD, df=0.25, x0=10.0)),
+    ("x.hdf5", arrays(psd=(PSD, {"delta_f": 0.25, "fmin": 10.0, "fmax": 1024.0}))),
+    ("x.hdf5", arrays(H1__psd=(PSD, {"delta_f": 0.25}), H1__flow=10.0)),
     ("x.npz", lambda p: np.savez(p, fs=4096.0, f=F, Sn=PSD, gps=1e9)),
     ("x.npz", lambda p: np.savez(p, F, PSD)),
     ("x.npz", lambda p: np.savez(p, H1=np.stack([F, PSD], 1), L1=np.stack([F, 9 * PSD], 1))),
@@ -197,6 +203,11 @@ def test_what_peers_write_is_read(tmp_path: Path, name: str, make: Callable[[Pat
     np.testing.assert_allclose(psd, PSD, rtol=precision)
 
 
+def test_arrays_that_are_multiplied_are_refused() -> None:
+    with pytest.raises(DataError, match="the PSD given: .*no ASD of strain .*divide the values by the factor"):
+        load_psd((F, PSD * FAC**2))
+
+
 def two_series(path: Path) -> None:
     for detector, factor in (("H1", 1.0), ("L1", 9.0)):
         with h5py.File(path, "a") as file:
@@ -227,7 +238,12 @@ REFUSED: list[tuple[str, Callable[[Path], object], str]] = [
     ("x_psd.npy", lambda p: np.save(p, np.stack([F, PSD], 1).astype(np.float32)), "single precision, .*as an ASD"),
     ("x.csv", text("f,h1,l1\n20,1e-46,1e-46\n30,1e-46,1e-46\n".replace("h1", "v1")), "holds the spectrum of L1 and V1, none of H1"),
     ("x.dat", lambda p: p.write_bytes(b"IGWD" + b"\x01" * 40), "a frame file: spectra are not read from frames"),
-    ("x.hdf", lambda p: pycbc.types.FrequencySeries(np.sqrt(SINGLE), delta_f=0.25).save(str(p)), "as pycbc does, as 'psd:"),
+    ("x.hdf", lambda p: pycbc.types.FrequencySeries(np.sqrt(SINGLE), delta_f=0.25).save(str(p)), "pycbc has multiplied.*'psd:"),
+    ("x_asd.txt", text(rows(ASD * 1e21, ",")), "0.01: no ASD of strain .*divide the values by the factor they were multiplied by"),
+    ("x_psd.txt", text(rows(PSD * 1e42, ",")), "0.0001: no ASD of strain .*divide the values by the factor"),
+    ("x.hdf5", arrays(psd=(WHOLE * 1e42, {"delta_f": 0.25})), "0.0001: no ASD of strain .*divide the values by the factor"),
+    ("x.npz", lambda p: np.savez(p, psd=PSD[:1000], delta_f=0.25, f_min=10.0), "may begin at 0 Hz, or at the 10 Hz .*say it as f0"),
+    ("x.npz", lambda p: np.savez(p, psd=PSD, delta_f=0.25, freq_start=10.0), "what freq_start = 10.* says: call the first frequency f0"),
     ("x_psd.npz", lambda p: p.write_bytes(b"PK\x03\x04" + bytes(50)), "truncated or no numpy file"),
     ("x_psd.npz", cut(lambda p: np.savez(p, frequencies=F, psd=PSD)), "x_psd.npz is truncated .*copy it again"),
     ("x_psd.npy", lambda p: np.save(p, np.array([{}], object), allow_pickle=True), "no numpy file"),
@@ -243,7 +259,7 @@ REFUSED: list[tuple[str, Callable[[Path], object], str]] = [
     ("x_psd.pkl", lambda p: p.write_bytes(bytes(range(256))), "x_psd.pkl is truncated or no table.*read are columns"),
     ("x_asd.csv", text(rows(PSD, ",")), "too small for an ASD: is it a PSD"),
     ("x_psd.csv", text(rows(ASD, ",")), "no PSD of strain.*'asd:"),
-    ("x.csv", text(rows(PSD * 1e46, ",")), "no ASD of strain .* and no PSD .*; give it in these units"),
+    ("x.csv", text(rows(PSD * 1e46, ",")), "no ASD of strain .* and no PSD .*; divide"),
 ]  # fmt: skip
 
 

@@ -24,34 +24,50 @@ def rows(between: str, end: str = "\n", head: str = "", values: np.ndarray = X) 
     return head + "".join(between.join(f"{v:.12g}" for v in row) + end for row in values)
 
 
-FORMS: list[tuple[str, str | bytes]] = [
-    ("ends of Windows", rows(" ", "\r\n", "# f psd\r\n")),
-    ("ends of old Macintoshes", rows(" ", "\r")),
-    ("semicolons", rows(";", head="f;psd\n")),
-    ("decimal commas", rows(";", head="f;psd\n").replace(".", ",")),
-    ("tabs", rows("\t", head="f\tpsd\n")),
-    ("a comma at the end", rows(",", ",\n", "f,psd,\n")),
-    ("quotes", rows(",", head='"f","psd"\n')),
-    ("numbered rows", pd.DataFrame(X, columns=["f", "psd"]).to_csv()),
-    ("comments of MATLAB", rows(" ", head="% f psd\n") + "% end\n"),
-    ("comments of Fortran", rows(" ", head="! f psd\n").replace("e-", "D-")),
-    ("comments after numbers", rows(" ", "  # note, 3\n")),
-    ("blank lines", "\n\n" + rows(" ", "\n\n")),
-    ("two bytes a letter", rows(" ").encode("utf-16")),
-    ("another alphabet", rows(" ", head="# f\xfcr H1\n").encode("latin-1")),
-    ("gzip", gzip.compress(rows(" ").encode())),
-    ("bzip2", bz2.compress(rows(" ").encode())),
-    ("xz", lzma.compress(rows(" ").encode())),
-]
+def forms(axis: str, value: str) -> list[str | bytes]:
+    """The same table in many forms, its columns called so where the form has names."""
+    head = f"{axis} {value}\n"
+    return [
+        rows(" ", "\r\n", f"# {axis} {value}\r\n"),  # ends of Windows
+        rows(" ", "\r"),  # ends of old Macintoshes
+        rows(";", head=f"{axis};{value}\n"),  # semicolons
+        rows(";", head=f"{axis};{value}\n").replace(".", ","),  # decimal commas
+        rows("\t", head=f"{axis}\t{value}\n"),  # tabs
+        rows(",", ",\n", f"{axis},{value},\n"),  # a comma at the end
+        rows(",", head=f'"{axis}","{value}"\n'),  # quotes
+        pd.DataFrame(X, columns=[axis, value]).to_csv(),  # numbered rows
+        rows(" ", head=f"% {head}") + "% end\n",  # comments of MATLAB
+        rows(" ", head=f"! {head}").replace("e-", "D-"),  # comments of Fortran
+        rows(" ", "  # note, 3\n"),  # comments after numbers
+        "\n\n" + rows(" ", "\n\n"),  # blank lines
+        rows(" ").encode("utf-16"),  # two bytes a letter
+        rows(" ", head="# f\xfcr H1\n").encode("latin-1"),  # another alphabet
+        gzip.compress(rows(" ").encode()),  # gzip
+        bz2.compress(rows(" ").encode()),  # bzip2
+        lzma.compress(rows(" ").encode()),  # xz
+    ]
 
 
-@pytest.mark.parametrize("content", [form for _, form in FORMS], ids=[name for name, _ in FORMS])
-def test_a_table_is_the_same_in_whatever_form(tmp_path: Path, content: str | bytes) -> None:
-    path = tmp_path / "x.txt"
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
+@pytest.mark.parametrize(("spectrum", "strain"), list(zip(forms("f", "psd"), forms("t", "strain"), strict=True)))
+def test_a_table_is_the_same_in_whatever_form(tmp_path: Path, spectrum: str | bytes, strain: str | bytes) -> None:
+    path, times = tmp_path / "x.txt", tmp_path / "t.txt"
+    path.write_bytes(spectrum.encode() if isinstance(spectrum, str) else spectrum)
+    times.write_bytes(strain.encode() if isinstance(strain, str) else strain)
     np.testing.assert_array_equal(read_table(path).values, X)
     np.testing.assert_array_equal(load_psd(path), X.T)
-    np.testing.assert_array_equal(read_strain(path, "H1").value, X[:, 1])
+    found = read_strain(times, "H1", start_time=1e9)
+    np.testing.assert_array_equal(found.value, X[:, 1])
+    assert (found.t0.value, found.sample_rate.value) == (1e9 + 20.5, 2.0)
+
+
+@pytest.mark.parametrize("head", ["f,psd", "Frequency (Hz),H1", "a,H1_asd"])
+def test_spectra_are_no_strain_by_the_names_of_their_columns(tmp_path: Path, head: str) -> None:
+    (tmp_path / "x.csv").write_text(rows(",", head=f"{head}\n"))
+    with pytest.raises(DataError, match="x.csv holds a spectrum by the names .*--psd"):
+        read_strain(tmp_path / "x.csv", "H1", start_time=1e9)
+    (tmp_path / "y.csv").write_text(rows(","))
+    with pytest.raises(DataError, match="begins at 20.5, which is no GPS time: .*--start-time.*--psd"):
+        read_strain(tmp_path / "y.csv", "H1")
 
 
 def test_empty_fields_are_gaps_and_rows_that_are_too_short_are_refused(tmp_path: Path) -> None:
@@ -63,21 +79,21 @@ def test_empty_fields_are_gaps_and_rows_that_are_too_short_are_refused(tmp_path:
             read_strain(tmp_path / "y.csv", "H1")
 
 
-def detectors(*names: str) -> Callable[[Path], object]:
+def detectors(axis: str, *names: str) -> Callable[[Path], object]:
     table = np.stack([X[:, 0], X[:, 1], 4 * X[:, 1]], 1)
-    return lambda path: path.write_text(rows(",", head=",".join(("f", *names)) + "\n", values=table))
+    return lambda path: path.write_text(rows(",", head=",".join((axis, *names)) + "\n", values=table))
 
 
-@pytest.mark.parametrize("names", [("h1", "l1"), ("H", "L"), ("LHO", "LLO"), ("ASD Hanford", "Livingston")])
+@pytest.mark.parametrize("names", [("h1", "l1"), ("H", "L"), ("LHO", "LLO"), ("Hanford", "Livingston")])
 def test_detectors_have_several_names(tmp_path: Path, names: tuple[str, str]) -> None:
-    detectors(*names)(tmp_path / "x.csv")
+    detectors("f", *names)(tmp_path / "x.csv")
+    detectors("time", *names)(tmp_path / "t.csv")
     for detector, factor in (("H1", 1.0), ("L1", 4.0)):
         values = factor * X[:, 1]
-        np.testing.assert_allclose(read_strain(tmp_path / "x.csv", detector).value, values)
-        if names[0][:3] != "ASD":
-            np.testing.assert_allclose(load_psd(tmp_path / "x.csv", detector)[1], values)
+        np.testing.assert_allclose(read_strain(tmp_path / "t.csv", detector).value, values)
+        np.testing.assert_allclose(load_psd(tmp_path / "x.csv", detector)[1], values)
     with pytest.raises(DataError, match="V1"):
-        read_strain(tmp_path / "x.csv", "V1")
+        read_strain(tmp_path / "t.csv", "V1")
 
 
 def test_scaled_samples_are_refused_by_the_name_of_their_column(tmp_path: Path) -> None:

@@ -26,9 +26,14 @@ OFFERED = {
 """What can be analysed where the class of the prior expected does not say it."""
 _TIDES = "the waveforms are of black holes: fix it at 0, or leave it out"
 _TIMES = "times are those at the geocentre: leave it out, they lie within 0.1 s of the event"
+_MASSES = (
+    "Uniform masses are taken where a Constraint on the mass ratio, of maximum 1, or their ranges say which body is the heavier, or "
+    "where both bodies have the same priors on masses and spins"
+)
 FOREIGN = {
     **dict.fromkeys(("lambda", "delta_lambda"), _TIDES),
     "recalib_": "calibration errors are integrated over: leave it out, and give the envelopes by calibration=, --calibration",
+    **dict.fromkeys(("mass_1", "mass_2"), _MASSES),
     **{f"{detector}_time": _TIMES for detector in ("H1", "L1", "V1", "K1")},
 }
 """Why some parameters of bilby's are none here, and the way on, by how their names begin."""

@@ -7,6 +7,7 @@ density that is another parameter's by a change of variables. What has none is l
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 import numpy as np
@@ -69,7 +70,8 @@ def _whole(prior: Any, kind: type[P], width: float) -> bool:
 def _masses(found: dict[str, Any]) -> dict[str, Any]:
     """Uniform masses of both bodies as the densities of chirp mass and mass ratio that they are, with Constraints on the masses.
 
-    Only where the order of the bodies is said: by a Constraint on the mass ratio, by ranges, or by both having the same range.
+    Only where the order of the bodies is said: by a Constraint on the mass ratio, or by ranges; or where it makes no difference, as
+    both bodies have the same range of masses and the same spins.
     """
     from bilby.core.prior import Constraint, Uniform
     from bilby.gw.prior import UniformInComponentsChirpMass, UniformInComponentsMassRatio
@@ -79,7 +81,7 @@ def _masses(found: dict[str, Any]) -> dict[str, Any]:
     if not (_is(one, Uniform) and _is(two, Uniform)) or any(p is not None and not _is(p, Constraint) for p in (chirp, ratio)):
         return found
     ordered = ratio is not None and ratio.maximum <= 1
-    if not (ordered or one.minimum >= two.maximum or (one.minimum, one.maximum) == (two.minimum, two.maximum)):
+    if not (ordered or one.minimum >= two.maximum or _exchangeable(found)):
         return found
     q = [two.minimum / one.maximum, min(1.0, two.maximum / one.minimum)]
     m = [(a * b) ** 0.6 / (a + b) ** 0.2 for a, b in ((one.minimum, two.minimum), (one.maximum, two.maximum))]
@@ -92,6 +94,31 @@ def _masses(found: dict[str, Any]) -> dict[str, Any]:
         "mass_1": Constraint(one.minimum, one.maximum, name="mass_1"),
         "mass_2": Constraint(two.minimum, two.maximum, name="mass_2"),
     }
+
+
+def _exchangeable(found: Mapping[str, Any]) -> bool:
+    """Whether the density is the same with the bodies exchanged, so that either may be called the first.
+
+    Exchanged, phi_12 changes its sign, and the phase changes by pi.
+    """
+    from bilby.core.prior import Uniform
+
+    ratio = found.get("mass_ratio")
+    if ratio is not None and not abs(ratio.minimum * ratio.maximum - 1) < 1e-6:
+        return False
+    pairs = [(found.get(f"{kind}_1"), found.get(f"{kind}_2")) for kind in ("mass", "a", "tilt", "chi")]
+    aligned = all(tilt in (None, 0) or getattr(tilt, "peak", None) == 0 for tilt in pairs[2])
+    angles = [found[name] for name in (("phase",) if aligned else ("phase", "phi_12")) if name in found]
+    return all(_whole(angle, Uniform, 2 * np.pi) for angle in angles) and all(_unnamed(one) == _unnamed(two) for one, two in pairs)
+
+
+def _unnamed(prior: Any) -> Any:
+    """A prior without its name and its label."""
+    if not hasattr(prior, "name"):
+        return prior
+    prior = copy(prior)
+    prior.name = prior.latex_label = None
+    return prior
 
 
 def _aligned(found: dict[str, Any]) -> dict[str, Any]:

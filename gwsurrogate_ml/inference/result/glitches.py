@@ -42,8 +42,9 @@ def column(detector: str, name: str) -> str:
 
 
 def columns_of(result: Result) -> list[str]:
-    """All columns of glitches; empty where none was integrated."""
-    return [column(name, key) for name in result.meta.get("glitch", {}).get("detectors", {}) for key in (*COLUMNS, LOG_ODDS)]
+    """All columns of glitches; empty where none was integrated. Results of old have none of the odds."""
+    names = [column(name, key) for name in result.meta.get("glitch", {}).get("detectors", {}) for key in (*COLUMNS, LOG_ODDS)]
+    return [name for name in names if name in result.posterior]
 
 
 def odds(log_weights: np.ndarray, log_odds: np.ndarray) -> dict[str, float]:
@@ -62,8 +63,16 @@ def odds(log_weights: np.ndarray, log_odds: np.ndarray) -> dict[str, float]:
 
 
 def under_weights(result: Result, log_weights: np.ndarray, log_evidence: float) -> dict[str, Any]:
-    """The glitches' meta data where the posterior's draws get these weights (N,), and the evidence this factor's logarithm."""
+    """The glitches' meta data where the posterior's draws get these weights (N,), and the evidence this factor's logarithm.
+
+    Raises
+    ------
+    ConfigError
+        if the result is of old and has no column of a glitch's odds
+    """
     about = result.meta["glitch"]
+    if lacking := [name for name in (column(d, LOG_ODDS) for d in about["detectors"]) if name not in result.posterior]:
+        raise ConfigError(f"the result was saved before the column {lacking[0]} was kept, which other weights need: analyse anew")
     detectors = {
         name: found | odds(log_weights, result.posterior[column(name, LOG_ODDS)].to_numpy())
         for name, found in about["detectors"].items()

@@ -8,7 +8,7 @@ import bilby
 import numpy as np
 import pytest
 from bilby.core.prior import Constraint, DeltaFunction, PriorDict, Sine, Uniform
-from bilby.gw.prior import UniformSourceFrame
+from bilby.gw.prior import AlignedSpin, UniformSourceFrame
 
 from gwsurrogate_ml.binaries import ALIGNED
 from gwsurrogate_ml.errors import ConfigError
@@ -48,6 +48,26 @@ def test_uniform_masses_are_densities_of_chirp_mass_and_mass_ratio() -> None:
     assert log_p.mean() == pytest.approx(-np.log(70**2 / 2 * (m_1.size / N)), abs=0.02)
     loose = {"mass_1": Uniform(10, 80), "mass_2": Uniform(5, 50)}  # which body is the heavier is not said
     assert translated(loose) == loose
+
+
+def test_which_body_is_called_the_first_makes_no_difference_only_where_their_spins_are_alike() -> None:
+    masses = {"mass_1": Uniform(10, 80), "mass_2": Uniform(10, 80)}
+    alike = masses | {f"{kind}_{body}": prior for body in "12" for kind, prior in (("a", Uniform(0, 0.9)), ("tilt", Sine()))}
+    alike |= {"phi_12": Uniform(0, 2 * np.pi), "phase": Uniform(0, 2 * np.pi)}
+    for name in ("a_1", "a_2"):
+        alike[name] = Uniform(0, 0.9, name=name, latex_label=name)
+    assert "chirp_mass" in translated(alike)
+    aligned = {f"chi_{body}": AlignedSpin(Uniform(0, 0.9), Uniform(-1, 1), name=f"chi_{body}") for body in "12"}
+    assert "chirp_mass" in translated(masses | aligned)
+    for other in (
+        {"a_2": Uniform(0, 0.4)}, {"tilt_2": DeltaFunction(0.0)}, {"phi_12": Uniform(0, 1)}, {"phase": Uniform(0, 1)},
+        {"mass_ratio": Constraint(0.5, 8)},
+    ):  # fmt: skip
+        assert translated(alike | other) == alike | other
+        assert "chirp_mass" in translated(alike | other | {"mass_ratio": Constraint(0.125, 1)})
+    with pytest.raises(ConfigError, match=r"has mass_1.*both bodies have the same priors on masses and spins"):
+        as_prior(dict(PriorDict(filename=str(OWN))) | {"chirp_mass": Constraint(5, 90), "mass_ratio": Constraint(0.1, 10)}
+                 | masses | {"a_2": Uniform(0, 0.4)})  # fmt: skip
 
 
 def test_tilts_fixed_at_zero_are_aligned_spins(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
@@ -327,8 +328,20 @@ def test_a_model_of_other_spins_than_the_draws_is_refused(simulated) -> None:
 
 
 def test_other_data_are_refused(simulated) -> None:
-    from dataclasses import replace
-
     segment, result = simulated
     with pytest.raises(ConfigError, match="not the one of the result"):
         result.with_waveform(replace(segment, start_time=segment.start_time + 1), "IMRPhenomD")
+
+
+def test_a_result_of_old_without_a_glitchs_odds_is_shown_and_cannot_be_reweighted() -> None:
+    result = toy(100)
+    columns = {f"glitch_H1_{name}": 1.0 for name in ("snr", "phase", "time", "frequency", "bandwidth")}
+    found = {"probability": 0.9, "log_bayes_factor": 2.0, "effective_points": 50.0}
+    old = replace(
+        result,
+        posterior=result.posterior.assign(**columns),
+        meta=result.meta | {"glitch": {"detectors": {"H1": found}, "signal_log_bayes_factor": 9.0}},
+    )
+    assert set(old.summary()["posterior"]) == set(result.summary()["posterior"])
+    with pytest.raises(ConfigError, match=r"before the column glitch_H1_log_odds was kept.*analyse anew"):
+        old.with_prior(PRIOR.to_bilby(GPS))
