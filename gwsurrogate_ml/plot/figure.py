@@ -27,7 +27,7 @@ class StyledFigure(Figure):
         self._arranged: tuple[Any, ...] | None = None
 
     def draw(self, renderer: Any) -> None:
-        """Draw with `renderer`, as matplotlib's; a constrained layout is made anew only where size, dpi or axes are others than before."""
+        """Draw with `renderer`, as matplotlib's; a constrained layout is made where size, dpi or axes are new."""
         with matplotlib.rc_context(RC):
             now = (*self.get_size_inches(), self.dpi, *self.axes)
             if self._constrained and self.get_layout_engine() is None and now != self._arranged:

@@ -105,7 +105,9 @@ def _add_masses(columns: dict[str, np.ndarray], path: Path) -> None:
         )
     if ratio is None:
         if np.any(np.asarray(eta) > 0.25 + 1e-6):
-            raise DataError(f"{path} has a symmetric mass ratio of {np.max(eta):g}, above 1/4, which no masses have: write the bank anew")
+            raise DataError(
+                f"{path} has a symmetric mass ratio of {np.max(eta):g}, above 1/4, which no masses have: write the bank anew"
+            )
         root = np.sqrt(np.maximum(1 - 4 * np.asarray(eta), 0.0))
         ratio = (1 - root) / (1 + root)
     columns["mass1"], columns["mass2"] = component_masses(chirp, np.minimum(ratio, 1 / ratio))
