@@ -23,7 +23,8 @@ class StyledFigure(Figure):
     def __init__(self, *arguments: Any, layout: Any = None, **keywords: Any) -> None:
         # None is no layout, not the one of a reader's settings; a constrained one is made in `draw`.
         self._constrained = layout == "constrained"
-        super().__init__(*arguments, layout="none" if layout is None or self._constrained else layout, **keywords)
+        own: Any = "none" if layout is None or self._constrained else layout
+        super().__init__(*arguments, layout=own, **keywords)
         self._arranged: tuple[Any, ...] | None = None
 
     def draw(self, renderer: Any) -> None:
