@@ -23,11 +23,12 @@ class StyledFigure(Figure):
     def __init__(self, *arguments: Any, layout: Any = None, **keywords: Any) -> None:
         # None is no layout, not the one of a reader's settings; a constrained one is made in `draw`.
         self._constrained = layout == "constrained"
-        super().__init__(*arguments, layout="none" if layout is None or self._constrained else layout, **keywords)
+        own: Any = "none" if layout is None or self._constrained else layout
+        super().__init__(*arguments, layout=own, **keywords)
         self._arranged: tuple[Any, ...] | None = None
 
     def draw(self, renderer: Any) -> None:
-        """Draw with `renderer`, as matplotlib's; a constrained layout is made anew only where size, dpi or axes are others than before."""
+        """Draw with `renderer`, as matplotlib's; a constrained layout is made where size, dpi or axes are new."""
         with matplotlib.rc_context(RC):
             now = (*self.get_size_inches(), self.dpi, *self.axes)
             if self._constrained and self.get_layout_engine() is None and now != self._arranged:

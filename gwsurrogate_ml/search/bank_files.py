@@ -97,17 +97,20 @@ def _add_masses(columns: dict[str, np.ndarray], path: Path) -> None:
     shapes = {column.shape for column in (chirp, ratio, eta) if column is not None}
     if "mass1" in columns or chirp is None or (ratio is None and eta is None) or len(shapes) > 1:
         return
-    ratio_is_mixed = ratio is not None and bool(np.any(ratio < 1 - 1e-6) and np.any(ratio > 1 + 1e-6))
-    if ratio_is_mixed and any(np.any(columns.get(f"spin1{axis}", 0) != columns.get(f"spin2{axis}", 0)) for axis in "xyz"):
-        raise DataError(
-            f"{path} has mass ratios from {np.min(np.asarray(ratio)):g} to {np.max(np.asarray(ratio)):g}, below 1 and above: whose "
-            "the spins are is not said; give the masses of both bodies, as mass1 and mass2"
-        )
     if ratio is None:
-        if np.any(np.asarray(eta) > 0.25 + 1e-6):
-            raise DataError(f"{path} has a symmetric mass ratio of {np.max(eta):g}, above 1/4, which no masses have: write the bank anew")
-        root = np.sqrt(np.maximum(1 - 4 * np.asarray(eta), 0.0))
+        eta = np.asarray(eta)
+        if np.any(eta > 0.25 + 1e-6):
+            raise DataError(
+                f"{path} has a symmetric mass ratio of {eta.max():g}, above 1/4, which no masses have: write the bank anew"
+            )
+        root = np.sqrt(np.maximum(1 - 4 * eta, 0.0))
         ratio = (1 - root) / (1 + root)
+    spins_differ = any(np.any(columns.get(f"spin1{axis}", 0) != columns.get(f"spin2{axis}", 0)) for axis in "xyz")
+    if spins_differ and np.any(ratio < 1 - 1e-6) and np.any(ratio > 1 + 1e-6):
+        raise DataError(
+            f"{path} has mass ratios from {ratio.min():g} to {ratio.max():g}, below 1 and above: whose the spins are is not said; "
+            "give the masses of both bodies, as mass1 and mass2"
+        )
     columns["mass1"], columns["mass2"] = component_masses(chirp, np.minimum(ratio, 1 / ratio))
 
 

@@ -177,5 +177,6 @@ def _require_readable(path: Path, detector: str) -> None:
 def _require_agreement(path: Path, detector: str, what: str, given: float | None, found: float, unit: str) -> None:
     if given is not None and abs(given - found) > 1e-6 * max(1.0, abs(found) if unit == "Hz" else 1.0):
         raise ConfigError(
-            f"{detector}: {what}={given:.14g} {unit} contradicts {path.name}, which says {found:.14g}; leave it out, or mend the file"
+            f"{detector}: {what}={given:.14g} {unit} contradicts {path.name}, which says {found:.14g}; leave it out, or mend the "
+            "file"
         )

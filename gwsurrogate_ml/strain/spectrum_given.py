@@ -229,8 +229,8 @@ def _unscaled(values: np.ndarray, kind: str, path: Path) -> tuple[np.ndarray, st
 
 def _no_strain(label: str, smallest: float) -> DataError:
     return DataError(
-        f"{label}: the smallest value is {smallest:.2g}: no ASD of strain (about 1e-23 per root Hz) and no PSD (1e-46 per Hz); divide "
-        "the values by the factor they were multiplied by, such as 1e21 (an ASD) or its square (a PSD)"
+        f"{label}: the smallest value is {smallest:.2g}: no ASD of strain (about 1e-23 per root Hz) and no PSD (1e-46 per Hz); "
+        "divide the values by the factor they were multiplied by, such as 1e21 (an ASD) or its square (a PSD)"
     )
 
 

@@ -125,7 +125,7 @@ def _axis(name: str, item: h5py.Dataset, path: Path) -> np.ndarray | None:
 
 
 def _said(name: str, item: h5py.Dataset) -> dict[str, object]:
-    """What a dataset's attributes say; for a spectrum by name, its group's too, and numbers there, or the file's where none has a step."""
+    """What a dataset's attributes say; for a spectrum by name, its group's and numbers there too, else the file's."""
     said = dict(item.attrs)
     if kind_named(name) and item.size > 1:
         numbers = {key: one[()] for key, one in item.parent.items() if getattr(one, "shape", None) == ()}

@@ -171,8 +171,8 @@ def series_axis(said: Mapping[str, Any], values: np.ndarray, path: Path) -> np.n
     found = [begin for begin in (0.0, low) if fits(begin)]
     if len(found) != 1:
         raise DataError(
-            f"{path.name}: {len(values)} values {step:g} Hz apart may begin at 0 Hz, or at the {low:g} Hz that it names: say it as f0, "
-            "or write the frequencies out"
+            f"{path.name}: {len(values)} values {step:g} Hz apart may begin at 0 Hz, or at the {low:g} Hz that it names: say it as "
+            "f0, or write the frequencies out"
         )
     return found[0] + grid
 

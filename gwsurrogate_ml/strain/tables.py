@@ -236,8 +236,8 @@ def from_times(
     first, relative = float(times[0]), not times[0] >= FIRST_GPS
     if relative and start is None and not named:
         raise DataError(
-            f"{detector}: the first column of {path.name} begins at {first:g}, which is no GPS time: if it is seconds from a start on, "
-            "give that by --start-time (start_time of StrainData.from_files); a spectrum is given by --psd"
+            f"{detector}: the first column of {path.name} begins at {first:g}, which is no GPS time: if it is seconds from a start "
+            "on, give that by --start-time (start_time of StrainData.from_files); a spectrum is given by --psd"
         )
     if relative and start is not None:
         return Raw(values, first + start, tidy_rate(found), after=first)

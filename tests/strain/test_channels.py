@@ -203,7 +203,7 @@ def test_strain_that_was_given_a_unit_by_mistake_has_a_remedy(tmp_path):
 @pytest.mark.parametrize(
     ("detector", "asd", "flagged"),
     [("H1", 8e-24, False), ("H1", 1.6e-25, False), ("H1", 8e-24 * 4000, True), ("H1", 8e-24 * 1e3, True), ("H1", 8e-27, True),
-     ("K1", 2e-21, False), ("GEO600", 9e-21, False), ("GEO600", 600 * 2e-21, True)],
+     ("H1", 8e-24 * 5.9e20, True), ("K1", 2e-21, False), ("GEO600", 9e-21, False), ("GEO600", 600 * 2e-21, True)],
 )  # fmt: skip
 def test_noise_that_no_detector_has_is_flagged(detector, asd, flagged):
     from gwsurrogate_ml.strain.read import make_series
@@ -212,6 +212,7 @@ def test_noise_that_no_detector_has_is_flagged(detector, asd, flagged):
     data = StrainData.from_series({detector: make_series(noise, START, RATE, detector)}, gps=START + 16)
     flags = data.segment(f_max=512.0).flags
     assert [flag.startswith("unusual scale: ") and detector in flag for flag in flags] == [True] * flagged
+    assert not flags or ("divide the strain by the factor" in flags[0]) == (asd > 1e-9)
     # Data in metres beside a curve that is right.
     given = data.segment(f_max=512.0, psd=(np.array([0.0, RATE]), np.full(2, 1e-46))).flags
     assert bool(given) == (asd > 3e-21 and flagged)

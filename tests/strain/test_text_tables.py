@@ -63,10 +63,10 @@ def test_a_table_is_the_same_in_whatever_form(tmp_path: Path, spectrum: str | by
 @pytest.mark.parametrize("head", ["f,psd", "Frequency (Hz),H1", "a,H1_asd"])
 def test_spectra_are_no_strain_by_the_names_of_their_columns(tmp_path: Path, head: str) -> None:
     (tmp_path / "x.csv").write_text(rows(",", head=f"{head}\n"))
-    with pytest.raises(DataError, match="x.csv holds a spectrum by the names .*--psd"):
+    with pytest.raises(DataError, match=r"x.csv holds a spectrum by the names .*--psd"):
         read_strain(tmp_path / "x.csv", "H1", start_time=1e9)
     (tmp_path / "y.csv").write_text(rows(","))
-    with pytest.raises(DataError, match="begins at 20.5, which is no GPS time: .*--start-time.*--psd"):
+    with pytest.raises(DataError, match=r"begins at 20.5, which is no GPS time: .*--start-time.*--psd"):
         read_strain(tmp_path / "y.csv", "H1")
 
 

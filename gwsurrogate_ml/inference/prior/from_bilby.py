@@ -27,8 +27,8 @@ OFFERED = {
 _TIDES = "the waveforms are of black holes: fix it at 0, or leave it out"
 _TIMES = "times are those at the geocentre: leave it out, they lie within 0.1 s of the event"
 _MASSES = (
-    "Uniform masses are taken where a Constraint on the mass ratio, of maximum 1, or their ranges say which body is the heavier, or "
-    "where both bodies have the same priors on masses and spins"
+    "Uniform masses are taken where a Constraint on the mass ratio, of maximum 1, or their ranges say which body is the heavier, "
+    "or where both bodies have the same priors on masses and spins"
 )
 FOREIGN = {
     **dict.fromkeys(("lambda", "delta_lambda"), _TIDES),
