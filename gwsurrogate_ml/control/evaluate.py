@@ -97,19 +97,23 @@ def beside(run: Run, peer: Run) -> dict[str, float]:
     }
 
 
-def rivals(plant: Plant, limit: float | None) -> dict[str, Callable[[], tuple[StateSpace | None, Callable[[int], Controller]]]]:
-    """Makers of the rivals by name, LQG first: each gives its linear loop (None for what is not linear) and its controllers of n mirrors.
+Made = tuple[StateSpace | None, Callable[[int], Controller]]
+"""A linear loop (None for what is not linear), and what makes its controllers of n mirrors."""
+
+
+def rivals(plant: Plant, limit: float | None) -> dict[str, Callable[[], Made]]:
+    """Makers of the rivals by name, LQG first.
 
     Within a limit, filters are told of the torque that it leaves; MPC and more gain on the growing mode join.
     """
 
-    def estimating(gains: Gains) -> tuple[StateSpace, Callable[[int], Controller]]:
+    def estimating(gains: Gains) -> Made:
         return observer(plant, gains.regulator, gains.kalman), lambda n: Estimating(plant, n, gains=gains)
 
-    def plain(loop: StateSpace) -> tuple[StateSpace, Callable[[int], Controller]]:
+    def plain(loop: StateSpace) -> Made:
         return loop, lambda n: Linear(loop, n)
 
-    found: dict[str, Callable[[], tuple[StateSpace | None, Callable[[int], Controller]]]] = {
+    found: dict[str, Callable[[], Made]] = {
         "LQG": lambda: estimating(lqg_gains(plant)),
         "classical, tuned on cost": lambda: plain(tuned_classical(plant)),
         f"classical, peak sensitivity {PEAK:g}": lambda: plain(tuned_classical(plant, PEAK)),
@@ -150,8 +154,8 @@ def compare(
 
     Returns
     -------
-    list of dict: name, learned, exact (cost over the optimum's, None where there is none), run (see `Run`), what `beside` says of it
-    and LQG (the first row, told of the limit), margins (lowest and highest gain, peak sensitivity; None for what is not linear).
+    list of dict: name, learned, exact (cost over the optimum's, None where there is none), run (see `Run`), what `beside` says of
+    it and LQG (the first row, told of the limit), margins (lowest and highest gain, peak sensitivity; None for what is not linear).
     A rival that cannot be had on this plant has its reason as `refused`, and None in the place of the others.
 
     Raises

@@ -184,8 +184,8 @@ def check(plant: Plant, controller: StateSpace) -> None:
     found = radius(plant, controller)
     if not found <= plant.largest_radius:
         raise ConfigError(
-            f"the loop's spectral radius is {found:.6f} at {plant.power:g} of the nominal power, above {plant.largest_radius:.6f}: the "
-            "controller does not hold the mirror, or so slowly that its cost has no digits; design it for this plant"
+            f"the loop's spectral radius is {found:.6f} at {plant.power:g} of the nominal power, above {plant.largest_radius:.6f}: "
+            "the controller does not hold the mirror, or so slowly that its cost has no digits; design it for this plant"
         )
 
 

@@ -1,7 +1,7 @@
 """Model-predictive control with a limit on torque: the best torques of the next second, from the Kalman filter's estimate.
 
 Minimises the cost over a horizon, and Riccati's value of the state after it, over torques within +-limit, noise its mean. The first
-torques are held for one sample each, later ones for ever longer (move blocking), so that a horizon of a second has some sixty of them.
+torques are held for one sample each, later ones for ever longer (move blocking), so that a second has some sixty of them.
 All mirrors are solved at once by the primal-dual active-set method (Hintermueller, Ito and Kunisch 2003), which ends at the exact
 solution or not at all; where it does not, scipy's active-set solver takes over. Without active limits the first torque is LQG's.
 """

@@ -147,8 +147,8 @@ def fit_noise(frequency: np.ndarray, asd: np.ndarray, n_poles: int = 3, n_zeros:
     ConfigError
         numbers of poles and zeros that are none, or more zeros than poles
     DataError
-        a spectrum that is not finite and positive at rising positive frequencies, or has fewer points than the model has numbers; or
-        if no such model comes within `WORST_FIT` dB (root mean square)
+        a spectrum that is not finite and positive at rising positive frequencies, or has fewer points than the model has numbers;
+        or if no such model comes within `WORST_FIT` dB (root mean square)
 
     Examples
     --------

@@ -1,7 +1,8 @@
 """Learned policies: small networks on the Kalman filter's estimate, evaluated in numpy, kept as safetensors with a card.
 
 The torque is ``base * (-regulator x) + scale * squash(skip z + net(z))`` with the estimate x, and z = x over its standard deviation
-under LQG. Where the training cut off inputs and outputs, the policy does. `base` is 1 for a policy that adds to LQG and 0 for one that has learned all of the law; the filter is given in both.
+under LQG. `base` is 1 for a policy that adds to LQG and 0 for one that has learned all of the law; the filter is given in both.
+Where the training cut off inputs and outputs, the policy does.
 """
 
 from __future__ import annotations
