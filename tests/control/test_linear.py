@@ -207,13 +207,14 @@ def test_evaluations_meet_noise_that_no_training_draws(plant: Plant, monkeypatch
     assert not seen["train"] & seen["run"]
 
 
+@pytest.mark.slow
 def test_a_bound_that_no_loop_keeps_is_refused_and_takes_a_row_only(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rivals, "minimize", lambda price, start, **options: SimpleNamespace(x=start))
     with pytest.raises(ConfigError, match=r"peak sensitivity of 1\.01 or less"):
         tuned_classical(plant, 1.01)
     rows = compare(plant, {}, limit=80.0, seconds=0.25, n=4)
     refused = [row for row in rows if "refused" in row]
-    assert [row["name"] for row in refused] == ["classical, peak sensitivity 2"]
+    assert [row["name"] for row in refused] == ["classical, peak sensitivity 2", "LQG, peak sensitivity 3"]
     assert refused[0]["ratio"] is None
     assert rows[0]["ratio"] == 1.0
     assert all(row["ratio"] > 0 for row in rows if row not in refused)
