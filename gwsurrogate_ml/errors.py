@@ -38,6 +38,10 @@ class ConfigError(GwsmlError, ValueError):
     """A configuration or an argument is wrong: unknown key, impossible value, or arguments that exclude one another."""
 
 
+class MissingExtraError(ConfigError, ImportError):
+    """A part of the package that needs an extra which is not installed."""
+
+
 class ArtifactError(GwsmlError):
     """A trained model cannot be loaded or saved: unknown name, foreign format, wrong checksum."""
 

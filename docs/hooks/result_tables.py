@@ -322,56 +322,84 @@ def spanned(values: list[float] | None) -> str:
     return f"{min(values):.3f} to {max(values):.3f}" if values else ""
 
 
-def control_free() -> str:
+def control(part: str, make: Callable[[Any], str]) -> str:
+    """A table of a part of the results on the suspended mirror, or what stands in its place."""
+    found = read("control").get(part)
+    return make(found) if found else f"*Not measured in this checkout: `benchmarks/results/control.json` has no `{part}`.*"
+
+
+def control_free(found: list[dict[str, Any]]) -> str:
     """Controllers of the mirror without a limit on torque, beside the optimum."""
+    classical = next((x["noise"] for x in found if x["name"].startswith("classical, peak")), None)
     rows = [
         (
             x["name"],
-            f"{x['cost']:.3f}",
-            "exact" if x["exact"] else f"{x['seeds']}: {spanned(x['by_training'])}",
+            f"{x['cost']:.3f}" if x["exact"] else f"{x['cost']:.3f} ± {x['error']:.3f}",
+            "exact" if x["exact"] else f"{len(x['by_training'])}: {spanned(x['by_training'])}",
+            x["falls_per_hour"],
             x["noise"],
-            x["noise"] / classical["noise"],
+            None if classical is None else x["noise"] / classical,
             f"{x['lowest_gain']:.2f} to {x['highest_gain']:.2f}" if x["exact"] else "",
             x.get("peak_sensitivity", ""),
             x.get("given", ""),
             x.get("cpu_s", ""),
         )
-        for found in [read("control")["free"]]
-        for classical in [next(x for x in found if x["name"].startswith("classical, peak"))]
         for x in found
     ]
-    head = ["controller", "cost / LQG", "trainings", "torque noise 10 to 30 Hz [nrad]", "of the margin-tuned classical loop's"]
-    return table([*head, "stable gains", "peak sensitivity", "what it was given", "training, CPU time [s]"], rows)
+    head = ["controller", "cost / LQG", "trainings", "falls an hour", "torque noise 10 to 30 Hz [nrad]"]
+    head += [
+        "of the margin-tuned classical loop's",
+        "stable gains",
+        "peak sensitivity",
+        "what it was given",
+        "training, CPU time [s]",
+    ]
+    return table(head, rows)
 
 
-def control_limit() -> str:
+def control_limit(found: list[dict[str, Any]]) -> str:
     """Controllers of the mirror within a limit on torque."""
     rows = [
         (
             x["name"],
-            f"{x['cost']:.3f}" + (f" ({spanned(x['by_training'])})" if x["seeds"] > 1 else ""),
-            f"{x['falls_per_hour']:.1f}"
-            + (f" ({min(x['falls_by_training']):.1f} to {max(x['falls_by_training']):.1f})" if x["seeds"] > 1 else ""),
+            f"{x['cost']:.3f} ± {x['error']:.3f}" if x["error"] else "1",
+            f"{len(x['by_training'])}: {spanned(x['by_training'])}" if x["training_seeds"] else "",
+            f"{x['falls_per_hour']:.1f}",
+            f"{x['more_falls']:+.1f} ± {x['more_falls_error']:.1f}" if x["error"] else "",
             x["noise"],
+            x["hours"],
         )
-        for x in read("control")["limit"]
+        for x in found
     ]
-    return table(["controller", "cost / LQG's within the limit", "falls an hour", "torque noise 10 to 30 Hz [nrad]"], rows)
+    head = [
+        "controller",
+        "cost / LQG's, paired",
+        "trainings",
+        "falls an hour",
+        "more than LQG, paired",
+        "torque noise 10 to 30 Hz [nrad]",
+    ]
+    return table([*head, "hours of mirrors"], rows)
 
 
-def control_power() -> str:
+def control_pairs(found: list[dict[str, Any]]) -> str:
+    """The learned policy beside the strongest rivals on the same noise."""
+    rows = [
+        (x["second"], f"{x['ratio']:.3f} ± {x['ratio_error']:.3f}", f"{x['more_falls']:+.1f} ± {x['more_falls_error']:.1f}")
+        for x in found
+    ]
+    return table(["beside", "policy's cost / its cost", "more falls an hour"], rows)
+
+
+def control_power(found: dict[str, Any]) -> str:
     """Cost of controllers designed at nominal power, at others."""
-    found = read("control")["power"]
     rows = [(name, *("falls" if y is None else f"{y:.3f}" for y in curve)) for name, curve in found["curves"].items()]
     return table(["cost / LQG's at nominal power, at a power of", *(f"{x:g}" for x in found["power"])], rows)
 
 
-def control_verification() -> str:
+def control_verification(found: list[dict[str, Any]]) -> str:
     """Exact costs beside long simulations."""
-    rows = [
-        (x["name"], x["exact"], f"{x['simulated / exact']:.4f} ± {x['standard error']:.4f}")
-        for x in read("control")["verification"]
-    ]
+    rows = [(x["name"], x["exact"], f"{x['simulated / exact']:.4f} ± {x['standard error']:.4f}") for x in found]
     return table(["controller", "exact cost [nrad²]", "simulated / exact"], rows)
 
 
@@ -402,10 +430,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "precessing_remnant": lambda: written("precessing_remnant"),
     "precessing_nr": lambda: written("precessing_nr"),
     "precessing_posterior": lambda: written("precessing_posterior"),
-    "control-free": control_free,
-    "control-limit": control_limit,
-    "control-power": control_power,
-    "control-verification": control_verification,
+    "control-free": lambda: control("free", control_free),
+    "control-limit": lambda: control("limit", control_limit),
+    "control-pairs": lambda: control("pairs", control_pairs),
+    "control-power": lambda: control("power", control_power),
+    "control-verification": lambda: control("verification", control_verification),
     "nuisances": lambda: written("nuisances"),
     "glitch": lambda: written("glitch"),
     "events": lambda: written("events"),

@@ -126,14 +126,23 @@ def table(rows: list[dict[str, Any]]) -> Any:
     from rich.table import Table
 
     shown = Table(
-        "controller", "cost / LQG, exact", "simulated", "noise 10-30 Hz [nrad]", "falls / h", "gain range", "peak sensitivity"
+        "controller",
+        "cost / LQG, exact",
+        "simulated, same noise",
+        "noise 10-30 Hz [nrad]",
+        "falls / h",
+        "gain range",
+        "peak sensitivity",
     )
     for row in rows:
         run, safe = row["run"], row["margins"]
+        if run is None:
+            shown.add_row(row["name"], "", row["refused"])
+            continue
         shown.add_row(
             row["name"] + (" *" if row["learned"] else ""),
             "" if row["exact"] is None else f"{row['exact']:.3f}",
-            f"{row['ratio']:.3f}",
+            f"{row['ratio']:.3f} ± {row['ratio_error']:.3f}",
             f"{run['noise']:.1f}",
             f"{run['falls_per_hour']:.1f}",
             "" if safe is None else f"{safe['lowest_gain']:.2f} to {safe['highest_gain']:.2f}",

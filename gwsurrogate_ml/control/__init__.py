@@ -2,7 +2,7 @@
 
 `noise` and `plant` hold the mirror, `linear` the optimum and the exact cost of any linear controller, `rivals` classical loops and
 LQG with margins, `mpc` model-predictive control, `simulate` many mirrors at once, `policy` and `learn` small networks,
-`environment` and `reinforce` (extra ``control``) gymnasium and stable-baselines3, `evaluate` all of it side by side.
+`environment`, `vector` and `reinforce` (extra ``control``) gymnasium and stable-baselines3, `evaluate` all of it side by side.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _PUBLIC = {
     "compare": "gwsurrogate_ml.control.evaluate",
     "load_policy": "gwsurrogate_ml.control.policy",
     "MirrorEnv": "gwsurrogate_ml.control.environment",
-    "MirrorVecEnv": "gwsurrogate_ml.control.environment",
+    "MirrorVecEnv": "gwsurrogate_ml.control.vector",
 }
 
 if TYPE_CHECKING:
-    from gwsurrogate_ml.control.environment import MirrorEnv, MirrorVecEnv
+    from gwsurrogate_ml.control.environment import MirrorEnv
     from gwsurrogate_ml.control.evaluate import compare, train_policy
     from gwsurrogate_ml.control.learn import Task
     from gwsurrogate_ml.control.linear import exact_cost, lqg, margins, optimal_cost
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.control.policy import load_policy
     from gwsurrogate_ml.control.rivals import tuned_classical, tuned_lqg
     from gwsurrogate_ml.control.simulate import simulate
+    from gwsurrogate_ml.control.vector import MirrorVecEnv
 
 __all__ = [
     "MirrorEnv",

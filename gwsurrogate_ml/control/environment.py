@@ -1,4 +1,4 @@
-"""The mirror as environments: one for gymnasium, and many at once in numpy for stable-baselines3.
+"""The mirror as an environment of gymnasium; `vector` has many at once for stable-baselines3.
 
 An observation is the Kalman filter's estimate in units of its spread under LQG, cut off at +-10; the filter is fed the torque
 that the limit left. An action in [-1, 1] is a torque in units of `reach` (nrad), added to LQG's where `base` is 1. The reward is
@@ -7,24 +7,22 @@ that the limit left. An action in [-1, 1] is a torque in units of `reach` (nrad)
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
+from gwsurrogate_ml.arguments import whole
 from gwsurrogate_ml.control.learn import Task
 from gwsurrogate_ml.control.linear import lqg, optimal_cost
 from gwsurrogate_ml.control.plant import Plant, make_plant
 from gwsurrogate_ml.control.policy import regulator_power, spread
 from gwsurrogate_ml.control.simulate import Estimating, Mirrors, Pool
-from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.errors import ConfigError, DataError, MissingExtraError
 
-if missing := [name for name in ("gymnasium", "stable_baselines3") if importlib.util.find_spec(name) is None]:
-    raise ConfigError(f"environments and reinforcement learning need {' and '.join(missing)}: pip install gwsurrogate-ml[control]")
-
-import gymnasium
-from stable_baselines3.common.vec_env.base_vec_env import VecEnv
+try:
+    import gymnasium
+except ImportError as error:
+    raise MissingExtraError("the mirror's environments need gymnasium: pip install gwsurrogate-ml[control]") from error
 
 CUT = 10.0
 FALL_REWARD = -20.0
@@ -32,11 +30,15 @@ EPISODE = 8.0
 """Seconds of an episode."""
 
 
-class _Course:
+class Course:
     """What both environments share: mirrors, filter, rewards."""
 
+    render_mode = None
+
     def __init__(self, plant: Plant | None, task: Task, n: int, base: int) -> None:
-        self.plant = plant or make_plant()
+        self.plant, n = plant or make_plant(), whole(n, "n", 1)
+        if base not in (0, 1):
+            raise ConfigError(f"base is {base!r}: give 1 to add actions to LQG's torque, 0 not to")
         self.task, self.n, self.base = task, n, base
         self.units, self.rate = spread(self.plant), optimal_cost(self.plant)
         self.teacher = Estimating(self.plant, n)
@@ -48,6 +50,7 @@ class _Course:
 
     def seed(self, seed: int) -> None:
         """Begin all noise anew."""
+        seed = whole(seed, "seed")
         self.mirrors = Mirrors(self.plant, self.n, (seed, 0), self.task.most)
         self.pool = Pool(self.plant, lqg(self.plant), self.task.most, (seed, 1))
         self.age: np.ndarray = np.zeros(self.n, int)
@@ -65,7 +68,12 @@ class _Course:
 
     def act(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rewards (n,), falls (n,) and truncations (n,) of actions (n, 1)."""
-        actions = np.asarray(actions, float).reshape(self.n)
+        actions = np.asarray(actions, float)
+        if actions.shape != (self.n, 1):
+            raise ConfigError(
+                f"the actions have shape {actions.shape}: give ({self.n}, 1), a number between -1 and 1 for each mirror"
+            )
+        actions = actions[:, 0]
         if not np.isfinite(actions).all():
             raise DataError(f"an action is not finite ({actions[~np.isfinite(actions)][0]}): mend the policy that gave it")
         torque = self.reach * np.clip(actions, -1, 1)
@@ -90,84 +98,30 @@ class MirrorEnv(gymnasium.Env[np.ndarray, np.ndarray]):
 
     Raises
     ------
+    ConfigError
+        a base that is none; from `step`, an action whose shape is not (1,)
     DataError
         from `step`, for an action that is not finite
+    MissingExtraError
+        from the import of this module, without gymnasium
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012  (gymnasium's own declaration)
 
     def __init__(self, plant: Plant | None = None, task: Task | None = None, base: int = 0) -> None:
-        self.course = _Course(plant, task or Task(), 1, base)
+        self.course = Course(plant, task or Task(), 1, base)
         self.observation_space, self.action_space = self.course.observation_space, self.course.action_space
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
-        """A new stationary state; with a seed, new noise."""
+        """A new stationary state and new noise: of `seed`, or of what the last seed left, or of the system's entropy."""
         super().reset(seed=seed)
-        if seed is not None:
-            self.course.seed(seed)
+        self.course.seed(int(self.np_random.integers(2**31)) if seed is None else seed)
         self.course.restart(np.zeros(1, int))
         return self.course.observe()[0], {}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """One sample."""
-        rewards, fallen, over = self.course.act(action)
+        if np.shape(action) != (1,):
+            raise ConfigError(f"the action has shape {np.shape(action)}: give (1,), a number between -1 and 1")
+        rewards, fallen, over = self.course.act(np.asarray(action)[None])
         return self.course.observe()[0], float(rewards[0]), bool(fallen[0]), bool(over[0]), {}
-
-
-class MirrorVecEnv(VecEnv):
-    """Many mirrors in numpy for stable-baselines3, with ``terminal_observation`` and ``TimeLimit.truncated``; see `MirrorEnv`."""
-
-    def __init__(self, plant: Plant | None = None, task: Task | None = None, n: int = 32, base: int = 0) -> None:
-        self.course = _Course(plant, task or Task(), n, base)
-        super().__init__(n, self.course.observation_space, self.course.action_space)
-        self._actions = np.zeros((n, 1))
-
-    def reset(self) -> np.ndarray:
-        """New stationary states for all."""
-        self.course.restart(np.arange(self.num_envs))
-        self.course.age = np.asarray(
-            self.course.pool.rng.integers(self.course.length, size=self.course.n)
-        )  # episodes end one after another
-        return self.course.observe()
-
-    def step_async(self, actions: np.ndarray) -> None:
-        """Keep the actions."""
-        self._actions = actions
-
-    def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
-        """One sample of all."""
-        rewards, fallen, over = self.course.act(self._actions)
-        done = fallen | over
-        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
-        seen = self.course.observe()
-        rows = np.flatnonzero(done)
-        if len(rows):
-            for row in rows:
-                infos[row] = {"terminal_observation": seen[row].copy(), "TimeLimit.truncated": bool(over[row])}
-            self.course.restart(rows)
-            seen = self.course.observe()
-        return seen, rewards.astype(np.float32), done, infos
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """An attribute, the same for all."""
-        return [getattr(self.course, attr_name, None)] * len(list(self._get_indices(indices)))
-
-    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Mirrors have no attributes of their own."""
-        raise ConfigError(f"mirrors have no attribute {attr_name!r} of their own: set it where the environment is made")
-
-    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
-        """Mirrors have no methods of their own."""
-        raise ConfigError(f"mirrors have no method {method_name!r} of their own: ask the environment")
-
-    def env_is_wrapped(self, wrapper_class: type, indices: Any = None) -> list[bool]:
-        """None is."""
-        return [False] * len(list(self._get_indices(indices)))
-
-    def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """Begin all noise anew."""
-        self.course.seed(self.course.task.seed if seed is None else seed)
-        return [seed] * self.num_envs

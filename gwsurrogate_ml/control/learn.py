@@ -14,6 +14,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from gwsurrogate_ml.arguments import whole
 from gwsurrogate_ml.control.linear import lqg, lqg_gains, optimal_cost
 from gwsurrogate_ml.control.plant import Plant
 from gwsurrogate_ml.control.policy import Network, Policy, regulator_power, spread
@@ -30,8 +31,8 @@ Progress = Callable[[str, int, int], None]
 class Task(Strict):
     """What a policy is trained for: the torque's `limit` and the angle of a `fall`, both in nrad, and a seed."""
 
-    limit: float | None = Field(default=None, gt=0)
-    fall: float = Field(default=10.0, gt=0)
+    limit: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    fall: float = Field(default=10.0, gt=0, allow_inf_nan=False)
     seed: int = Field(default=0, ge=0)
 
     @property
@@ -73,6 +74,7 @@ def dagger(plant: Plant, task: Task, rounds: int = 30, n: int = 64, progress: Pr
     n : int, mirrors
     progress : called with stage, done, total
     """
+    rounds, n = whole(rounds, "rounds", 1), whole(n, "n", 1)
     torch.manual_seed(task.seed)
     regulator, units = lqg_gains(plant).regulator[0], spread(plant)
     scale = float(np.sqrt(plant.rate) * np.abs(regulator * units).max() / 16)
@@ -152,7 +154,16 @@ class _Loop:
         return x[:-1] @ self.cz + torch.stack(torques) * self.dz, x[1:, :, 0].detach(), state
 
 
-def descend(plant: Plant, task: Task, steps: int = 600, n: int = 256, base: int = 1, progress: Progress | None = None) -> Policy:
+def descend(
+    plant: Plant,
+    task: Task,
+    steps: int = 600,
+    n: int = 256,
+    base: int = 1,
+    progress: Progress | None = None,
+    *,
+    linear: bool = False,
+) -> Policy:
     """Learn by back-propagation through the simulated mirror; with base 1 what is added to LQG, with base 0 all of the law.
 
     Parameters
@@ -163,11 +174,14 @@ def descend(plant: Plant, task: Task, steps: int = 600, n: int = 256, base: int 
     n : int, mirrors
     base : 0 or 1
     progress : called with stage, done, total
+    linear : bool, to learn the linear path only: the best linear law that this descent finds, which says what the network adds
     """
+    steps, n = whole(steps, "steps", 1), whole(n, "n", 1)
     torch.manual_seed(task.seed)
     gains, units, rate = lqg_gains(plant), spread(plant), optimal_cost(plant)
     scale = regulator_power(gains.regulator[0], units) ** 0.5
     student = Student(plant.n)
+    student.net.requires_grad_(not linear)  # its output is zero until it learns
     loop = _Loop(plant, units)
     value = tensor(gains.value * units * units[:, None] / rate)
     fall, most = task.fall / float(units[0]), 20 * plant.rate  # samples of LQG's cost beyond which a state counts as lost
@@ -199,7 +213,8 @@ def descend(plant: Plant, task: Task, steps: int = 600, n: int = 256, base: int 
         state = last.detach()
         again = torch.nonzero((alive[-1] == 0) | (torch.rand(n, generator=generator) < RENEWED))[:, 0]
         state[again] = fresh(len(again))
-    learned = "what is added to LQG's law" if base else "the law"
-    given = "the Kalman filter, the equations of the plant" + (", LQG's law" if base else ", Riccati's value of the last state")
-    info: dict[str, Any] = {"method": "descent", "task": task.model_dump(), "given": given, "learned": learned}
+    given = "the Kalman filter, the equations of the plant, Riccati's value of the last state" + (", LQG's law" if base else "")
+    learned = ("a linear law" if linear else "a law") + (" that is added to LQG's" if base else "")
+    method = "descent-linear" if linear else "descent-residual" if base else "descent"
+    info: dict[str, Any] = {"method": method, "task": task.model_dump(), "given": given, "learned": learned}
     return Policy(plant, student.network(), base, scale, info)

@@ -6,6 +6,7 @@ A controller is ``s' = a s + b y``, torque ``u = c s + d y``; y is the measured 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +15,6 @@ from scipy.linalg import solve_discrete_are, solve_discrete_lyapunov
 from gwsurrogate_ml.control.noise import StateSpace, respond
 from gwsurrogate_ml.control.plant import Plant
 from gwsurrogate_ml.errors import ConfigError
-
-LARGEST_RADIUS = 0.9995
-"""Spectral radius of a loop beyond which its cost is refused: nearer to one Lyapunov's equation loses its digits."""
 
 
 class Cost(NamedTuple):
@@ -84,7 +82,10 @@ def lqg_gains(plant: Plant, g: np.ndarray | None = None, r: float = 1.0, weight:
     r : float, factor on the sensing noise to design for
     weight : float, factor on the weights of the torque to design for
     """
-    g = plant.g if g is None else g
+    return _own_gains(plant) if g is None and r == weight == 1.0 else _gains(plant, plant.g if g is None else g, r, weight)
+
+
+def _gains(plant: Plant, g: np.ndarray, r: float, weight: float) -> Gains:
     q, n = plant.cz.T @ plant.cz, plant.cz.T @ plant.dz
     torque = plant.dz.T @ plant.dz
     if weight != 1.0:
@@ -97,6 +98,11 @@ def lqg_gains(plant: Plant, g: np.ndarray | None = None, r: float = 1.0, weight:
     ahead = _riccati(plant.a.T, plant.c.T, g @ g.T, noise, np.zeros((plant.n, 1)))
     kalman = ahead @ plant.c.T / (plant.c @ ahead @ plant.c.T + noise)
     return Gains(regulator, kalman, value, ahead - kalman @ plant.c @ ahead)
+
+
+@lru_cache(maxsize=16)
+def _own_gains(plant: Plant) -> Gains:
+    return _gains(plant, plant.g, 1.0, 1.0)
 
 
 def observer(plant: Plant, regulator: np.ndarray, kalman: np.ndarray) -> StateSpace:
@@ -176,10 +182,10 @@ def check(plant: Plant, controller: StateSpace) -> None:
     if not all(np.isfinite(part).all() for part in controller):
         raise ConfigError("the controller's matrices hold numbers that are not finite: mend the controller")
     found = radius(plant, controller)
-    if not found <= LARGEST_RADIUS:
+    if not found <= plant.largest_radius:
         raise ConfigError(
-            f"the loop's spectral radius is {found:.6f} at {plant.power:g} of the nominal power, above {LARGEST_RADIUS}: the "
-            "controller does not hold the mirror, or so slowly that its cost has no digits; design it for this plant"
+            f"the loop's spectral radius is {found:.6f} at {plant.power:g} of the nominal power, above {plant.largest_radius:.6f}: "
+            "the controller does not hold the mirror, or so slowly that its cost has no digits; design it for this plant"
         )
 
 

@@ -8,7 +8,7 @@ sampling frequency are so ill-conditioned that Riccati and Lyapunov solvers retu
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -16,6 +16,7 @@ from scipy.linalg import solve_discrete_lyapunov
 from scipy.optimize import least_squares
 from scipy.signal import bilinear_zpk, tf2ss, zpk2sos
 
+from gwsurrogate_ml.arguments import whole
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.settings import Strict
 
@@ -64,13 +65,15 @@ class NoiseModel(Strict):
         Raises
         ------
         ConfigError
-            a corner that is not between zero and a third of the sampling frequency, or more zeros than poles
+            a corner that is not between zero and a tenth of the sampling frequency (above, the bilinear map bends the spectrum by
+            more than 4 %), or more zeros than poles
         """
         for kind in ("poles", "zeros"):
             for corner in getattr(self, kind):
-                if not 0 < corner < sampling_frequency / 3:
+                if not 0 < corner < sampling_frequency / 10:
                     raise ConfigError(
-                        f"{kind} of the noise hold {corner} Hz: give corners above 0 and below {sampling_frequency / 3:.4g} Hz"
+                        f"{kind} of the noise hold {corner} Hz: give corners above 0 and below {sampling_frequency / 10:.4g} Hz, "
+                        "a tenth of the sampling frequency"
                     )
         if len(self.zeros) > len(self.poles):
             raise ConfigError(f"the noise has {len(self.zeros)} zeros and {len(self.poles)} poles: give at least as many poles")
@@ -114,11 +117,20 @@ def read_asd(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         ) from error
     if table.shape[1] != 2 or len(table) < 4:
         raise DataError(f"{path} has {table.shape[0]} rows and {table.shape[1]} columns: give at least 4 rows of two columns")
-    keep = table[:, 0] > 0
-    frequency, asd = table[keep].T
-    bad = ~np.isfinite(table).all(axis=1)
-    if bad.any() or (np.diff(frequency) <= 0).any() or (asd <= 0).any():
-        raise DataError(f"{path}: frequencies must rise and densities be positive and finite: mend the file")
+    return spectrum(*table[~(table[:, 0] <= 0)].T, str(path))
+
+
+def spectrum(frequency: Any, asd: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Both as float arrays (n,), checked; DataError as `fit_noise`."""
+    try:
+        frequency, asd = np.asarray(frequency, float), np.asarray(asd, float)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name}: frequencies or densities are no numbers ({error}): give arrays of numbers") from error
+    if frequency.ndim != 1 or frequency.shape != asd.shape:
+        raise DataError(f"{name}: frequencies have shape {frequency.shape}, densities {asd.shape}: give two arrays of one length")
+    good = np.isfinite(frequency) & np.isfinite(asd) & (frequency > 0) & (asd > 0)
+    if not good.all() or (np.diff(frequency) <= 0).any():
+        raise DataError(f"{name}: frequencies must rise from above 0, and both be positive and finite: mend the spectrum")
     return frequency, asd
 
 
@@ -132,8 +144,11 @@ def fit_noise(frequency: np.ndarray, asd: np.ndarray, n_poles: int = 3, n_zeros:
 
     Raises
     ------
+    ConfigError
+        numbers of poles and zeros that are none, or more zeros than poles
     DataError
-        if no such model comes within `WORST_FIT` dB (root mean square)
+        a spectrum that is not finite and positive at rising positive frequencies, or has fewer points than the model has numbers;
+        or if no such model comes within `WORST_FIT` dB (root mean square)
 
     Examples
     --------
@@ -141,6 +156,12 @@ def fit_noise(frequency: np.ndarray, asd: np.ndarray, n_poles: int = 3, n_zeros:
     >>> fit_noise(f, NoiseModel(level=3.0, poles=(0.5, 4.0)).asd(f), n_poles=2).poles[0].__round__(3)
     0.5
     """
+    n_poles, n_zeros = whole(n_poles, "n_poles"), whole(n_zeros, "n_zeros")
+    if n_zeros > n_poles:
+        raise ConfigError(f"n_zeros is {n_zeros} and n_poles {n_poles}: give at least as many poles as zeros")
+    frequency, asd = spectrum(frequency, asd, "the spectrum")
+    if len(frequency) < max(4, 1 + n_poles + n_zeros):
+        raise DataError(f"the spectrum has {len(frequency)} points: give at least {max(4, 1 + n_poles + n_zeros)}")
     weight = np.sqrt(np.gradient(np.log(frequency)))
     weight /= np.sqrt(np.mean(weight**2))
 

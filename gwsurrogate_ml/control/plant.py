@@ -27,6 +27,9 @@ from gwsurrogate_ml.settings import Strict, read
 FLOOR = 1e-2
 """White share of a coloured sensing noise, in amplitude at half the sampling frequency: the filter needs one."""
 
+SLOWEST = 0.128
+"""Rate of decay (1/s) below which the cost of a loop is refused: nearer to none Lyapunov's equation loses its digits."""
+
 
 class Suspension(Strict):
     """The mirror, its noises and what it costs to let it turn.
@@ -54,7 +57,7 @@ class Suspension(Strict):
         return self
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plant:
     """x' = a x + b u + g w, measured y = c x + r v, costly z = cz x + dz u; w and v white, of unit variance, w of two parts.
 
@@ -93,16 +96,23 @@ class Plant:
         return self.suspension.sampling_frequency
 
     @cached_property
-    def unstable(self) -> tuple[float, np.ndarray]:
-        """Largest eigenvalue of `a` and its left eigenvector (n,), with unit angle: ``l a = value l``.
+    def unstable(self) -> tuple[float, np.ndarray] | None:
+        """The growing mode, None where the mirror has none: its eigenvalue above 1, and its left eigenvector (n,), of unit angle.
 
         ``l x`` grows by the eigenvalue a sample whatever the other states do; torques within +-limit can hold it only while
         ``|l x| < |l b| limit / (value - 1)``.
         """
         values, vectors = np.linalg.eig(self.a.T)
         k = int(np.argmax(np.abs(values)))
+        if values[k].imag or values[k].real <= 1 + 1e-9:
+            return None
         left = vectors[:, k].real
         return float(values[k].real), left / left[0]
+
+    @property
+    def largest_radius(self) -> float:
+        """Spectral radius of a loop beyond which its cost is refused: 7.8 s of memory, whatever the sampling frequency."""
+        return float(np.exp(-SLOWEST / self.rate))
 
     @cached_property
     def response(self) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 The torque is ``base * (-regulator x) + scale * squash(skip z + net(z))`` with the estimate x, and z = x over its standard deviation
 under LQG. `base` is 1 for a policy that adds to LQG and 0 for one that has learned all of the law; the filter is given in both.
+Where the training cut off inputs and outputs, the policy does.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.arguments import positive
 from gwsurrogate_ml.control.linear import lqg, lqg_gains, stationary
 from gwsurrogate_ml.control.plant import Plant, make_plant
 from gwsurrogate_ml.control.simulate import Estimating
@@ -43,6 +45,8 @@ class Network:
     skip : float (1, n_in), a linear path beside the layers
     activation : "tanh" or "relu"
     squash : bool, whether tanh bounds the number
+    cut_in, cut_out : float or None
+        inputs, and the number, are cut off beyond +- this
     """
 
     weights: tuple[np.ndarray, ...]
@@ -50,16 +54,21 @@ class Network:
     skip: np.ndarray
     activation: str = "tanh"
     squash: bool = False
+    cut_in: float | None = None
+    cut_out: float | None = None
 
     def __call__(self, z: np.ndarray) -> np.ndarray:
         """Numbers (n,) for inputs z (n, n_in)."""
+        if self.cut_in is not None:
+            z = np.clip(z, -self.cut_in, self.cut_in)
         x, bend = z, ACTIVATIONS[self.activation]
         for k, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = x @ weight.T + bias
             if k < len(self.weights) - 1:
                 x = bend(x)
         x = (x + z @ self.skip.T)[:, 0]
-        return np.tanh(x) if self.squash else x
+        x = np.tanh(x) if self.squash else x
+        return x if self.cut_out is None else np.clip(x, -self.cut_out, self.cut_out)
 
 
 @dataclass(frozen=True)
@@ -110,6 +119,8 @@ class Policy:
             "scale": self.scale,
             "activation": net.activation,
             "squash": net.squash,
+            "cut_in": net.cut_in,
+            "cut_out": net.cut_out,
             "layers": len(net.weights),
         }
         arrays = {key: np.asarray(value, np.float32) for key, value in {**tensors, "skip": net.skip}.items()}
@@ -134,7 +145,8 @@ def load_policy(name_or_path: str | Path = "mirror-policy") -> Policy:
     try:
         weights = tuple(np.asarray(tensors[f"weight_{k}"], float) for k in range(card["layers"]))
         biases = tuple(np.asarray(tensors[f"bias_{k}"], float) for k in range(card["layers"]))
-        network = Network(weights, biases, np.asarray(tensors["skip"], float), card["activation"], bool(card.get("squash")))
+        cuts = [None if card.get(key) is None else positive(card[key], key) for key in ("cut_in", "cut_out")]
+        network = Network(weights, biases, np.asarray(tensors["skip"], float), card["activation"], bool(card.get("squash")), *cuts)
         policy = Policy(plant, network, card["base"], float(card["scale"]), card)
         policy.law(np.zeros((1, plant.n)))
     except (KeyError, ValueError, IndexError) as error:

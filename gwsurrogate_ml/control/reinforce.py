@@ -13,10 +13,12 @@ import torch
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback
 
-from gwsurrogate_ml.control.environment import MirrorVecEnv
+from gwsurrogate_ml.arguments import whole
+from gwsurrogate_ml.control.environment import CUT
 from gwsurrogate_ml.control.learn import Progress, Task
 from gwsurrogate_ml.control.plant import Plant
 from gwsurrogate_ml.control.policy import Network, Policy
+from gwsurrogate_ml.control.vector import MirrorVecEnv
 
 WIDTH = (32, 32)
 GIVEN = "the Kalman filter"
@@ -35,7 +37,8 @@ class _Report(BaseCallback):
 
 def _arrays(layers: list[torch.nn.Linear], n: int, activation: str, squash: bool) -> Network:
     numbers = [(p.weight.detach().numpy().astype(float), p.bias.detach().numpy().astype(float)) for p in layers]
-    return Network(tuple(w for w, _ in numbers), tuple(b for _, b in numbers), np.zeros((1, n)), activation, squash)
+    weights, biases = tuple(w for w, _ in numbers), tuple(b for _, b in numbers)
+    return Network(weights, biases, np.zeros((1, n)), activation, squash, CUT, 1.0)
 
 
 def _linear(*parts: Any) -> list[torch.nn.Linear]:
@@ -56,6 +59,7 @@ def proximal(
     n : int, mirrors
     progress : called with stage, done, total
     """
+    steps = whole(steps, "steps", 1)
     env = MirrorVecEnv(plant, task, n, base)
     rate: Callable[[float], float] = lambda left: (1e-4 if base else 1e-3) * left  # noqa: E731
     model = PPO(
@@ -86,6 +90,7 @@ def proximal(
 
 def soft(plant: Plant, task: Task, steps: int = 200_000, n: int = 32, progress: Progress | None = None) -> Policy:
     """SAC (Haarnoja et al. 2018) from nothing; parameters as `proximal`."""
+    steps = whole(steps, "steps", 1)
     env = MirrorVecEnv(plant, task, n, 0)
     model = SAC(
         "MlpPolicy",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.optimize import lsq_linear
 from scipy.signal import dfreqresp
 
-from gwsurrogate_ml.control.evaluate import stiffer
+from gwsurrogate_ml.control import learn, mpc, rivals
+from gwsurrogate_ml.control import simulate as simulation
+from gwsurrogate_ml.control.evaluate import beside, compare, stiffer
 from gwsurrogate_ml.control.linear import (
     exact_cost,
     lqg,
@@ -20,8 +25,8 @@ from gwsurrogate_ml.control.linear import (
 from gwsurrogate_ml.control.mpc import Predictive
 from gwsurrogate_ml.control.noise import NoiseModel, StateSpace, fit_noise, read_asd
 from gwsurrogate_ml.control.plant import Plant, make_plant, mirror_step
-from gwsurrogate_ml.control.rivals import classical
-from gwsurrogate_ml.control.simulate import Estimating, Linear, Mirrors, simulate
+from gwsurrogate_ml.control.rivals import classical, tuned_classical
+from gwsurrogate_ml.control.simulate import Estimating, Linear, Mirrors, Pool, simulate
 from gwsurrogate_ml.errors import ConfigError, DataError
 
 
@@ -82,7 +87,7 @@ def test_margins_end_where_the_loop_does(plant: Plant) -> None:
 
 def test_an_unstable_controller_is_refused_with_its_radius(plant: Plant) -> None:
     idle = StateSpace(np.zeros((1, 1)), np.zeros((1, 1)), np.zeros((1, 1)), np.zeros((1, 1)))
-    with pytest.raises(ConfigError, match=f"spectral radius is {plant.unstable[0]:.6f}"):
+    with pytest.raises(ConfigError, match=r"spectral radius is 1\.024"):
         exact_cost(plant, idle)
     with pytest.raises(ConfigError, match="not finite"):
         exact_cost(plant, idle._replace(d=np.array([[np.nan]])))
@@ -124,8 +129,22 @@ def test_recorded_noise_takes_the_place_of_the_models(plant: Plant) -> None:
     one = plant.a[:2, plant.held] * 3  # the torque acts a sample late: one sample's push is left, and grows
     grown = np.linalg.matrix_power(plant.a[:2, :2], 49) @ one
     np.testing.assert_allclose(calm.state[:, :2], [grown, grown], rtol=1e-9)
+    with pytest.raises(DataError, match="ends after 50 samples"):
+        calm.push(np.zeros(2))
     with pytest.raises(DataError, match="seismic"):
         Mirrors(plant, 2, 0, seismic=np.full((2, 5), np.nan))
+
+
+def test_a_recorded_read_out_counts_once_beside_a_coloured_model() -> None:
+    plant = make_plant({"sensing": {"level": 0.5, "poles": [0.1], "zeros": [1.0]}})
+    heard = Mirrors(plant, 1, 0, sensing=np.arange(40.0)[None])
+    for k in range(40):
+        assert heard.measured[0] == pytest.approx(heard.state[0, 0] + k)
+        heard.push(np.zeros(1))
+    with pytest.raises(DataError, match="sensing noise has 40 samples"):
+        simulate(plant, Estimating(plant, 1), 1.0, 1, sensing=np.zeros((1, 40)))
+    loud, quiet = (simulate(plant, Estimating(plant, 1), 0.15, 1, sensing=np.full((1, 40), x)) for x in (50.0, 0.0))
+    assert loud.total > 10 * quiet.total
 
 
 def test_a_torque_that_is_no_number_is_refused(plant: Plant) -> None:
@@ -133,8 +152,8 @@ def test_a_torque_that_is_no_number_is_refused(plant: Plant) -> None:
         Mirrors(plant, 2, 0).push(np.array([0.0, np.nan]))
 
 
-def test_predictive_control_solves_its_quadratic_programme(plant: Plant) -> None:
-    law = Predictive(plant, 60.0, horizon=24)
+def test_predictive_control_solves_its_quadratic_programme(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    law = Predictive(plant, 60.0, horizon=40 / 256)
     gains = lqg_gains(plant)
     states = np.random.default_rng(2).standard_normal((6, plant.n)) * np.sqrt(np.diag(gains.error) + 1) * 2
     plans = law.plan(states)
@@ -142,11 +161,86 @@ def test_predictive_control_solves_its_quadratic_programme(plant: Plant) -> None
     for state, plan in zip(states, plans, strict=True):
         peer = lsq_linear(law.push, -law.reach @ state, bounds=(-60, 60), method="bvls", tol=1e-12)
         np.testing.assert_allclose(plan, peer.x, atol=1e-3)
+    monkeypatch.setattr(mpc, "MOST_STEPS", 1)  # nothing is found in one step: scipy's solver takes over
+    np.testing.assert_allclose(law.plan(states), plans, atol=1e-3)
     quiet = 1e-3 * states
     np.testing.assert_allclose(law(quiet), -(quiet @ gains.regulator[0]), rtol=1e-5, atol=1e-6)
 
 
 def test_gain_on_the_growing_mode_keeps_the_loop_stable(plant: Plant) -> None:
+    stiff = stiffer(plant, 0.5)
+    assert exact_cost(plant, observer(plant, stiff.regulator, stiff.kalman)).total > optimal_cost(plant)
+    stable = make_plant(power=0.2)
+    assert stable.unstable is None
+    with pytest.raises(ConfigError, match="growing mode"):
+        stiffer(stable, 0.5)
+
+
+def test_a_run_is_refused_where_the_loop_that_runs_does_not_hold(plant: Plant) -> None:
     gains = lqg_gains(plant)
-    loop = observer(plant, stiffer(plant, 0.5), gains.kalman)
-    assert exact_cost(plant, loop).total > optimal_cost(plant)
+    with pytest.raises(ConfigError, match="does not hold"):
+        simulate(plant, Estimating(plant, 2, gains=replace(gains, regulator=0 * gains.regulator)), 1.0, 2)
+
+
+def test_a_mirror_meets_the_same_noise_beside_however_many_others(plant: Plant) -> None:
+    few, many = (simulate(plant, Estimating(plant, n), 0.5, n, seed=4, limit=60.0, fall=1.0) for n in (3, 5))
+    np.testing.assert_allclose(few.each, many.each[:3], rtol=1e-9)
+    assert few.fell.sum() > 0
+    assert (few.fell == many.fell[:3]).all()
+    assert beside(few, many)["ratio"] == pytest.approx(1.0)
+    assert beside(few, many)["ratio_error"] == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.slow
+def test_evaluations_meet_noise_that_no_training_draws(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, set[tuple[int, ...]]] = {"train": set(), "run": set()}
+    for module, kind in ((learn, "train"), (simulation, "run")):
+        monkeypatch.setattr(module, "Mirrors", lambda p, n, seed, *a, kind=kind: seen[kind].add(seed) or Mirrors(p, n, seed, *a))
+        monkeypatch.setattr(
+            module, "Pool", lambda p, loop, limit, seed, kind=kind: seen[kind].add(seed) or Pool(p, loop, limit, seed)
+        )
+    learn.dagger(plant, learn.Task(seed=3), rounds=1, n=2)
+    learn.descend(plant, learn.Task(seed=3), steps=1, n=2)
+    simulate(plant, Estimating(plant, 2), 0.1, 2, seed=3)
+    assert seen["train"]
+    assert seen["run"]
+    assert not seen["train"] & seen["run"]
+
+
+@pytest.mark.slow
+def test_a_bound_that_no_loop_keeps_is_refused_and_takes_a_row_only(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rivals, "minimize", lambda price, start, **options: SimpleNamespace(x=start))
+    with pytest.raises(ConfigError, match=r"peak sensitivity of 1\.01 or less"):
+        tuned_classical(plant, 1.01)
+    rows = compare(plant, {}, limit=80.0, seconds=0.25, n=4)
+    refused = [row for row in rows if "refused" in row]
+    assert [row["name"] for row in refused] == ["classical, peak sensitivity 2", "LQG, peak sensitivity 3"]
+    assert refused[0]["ratio"] is None
+    assert rows[0]["ratio"] == 1.0
+    assert all(row["ratio"] > 0 for row in rows if row not in refused)
+
+
+@pytest.mark.parametrize("rate", [128.0, 2048.0])
+def test_costs_keep_their_digits_at_other_rates(rate: float) -> None:
+    plant = make_plant({"sampling_frequency": rate})
+    assert exact_cost(plant, lqg(plant)).total == pytest.approx(optimal_cost(plant), rel=1e-6)
+    assert plant.largest_radius**rate == pytest.approx(make_plant().largest_radius ** 256)
+
+
+def test_bad_numbers_are_named(plant: Plant) -> None:
+    for bad in ({"fall": float("nan")}, {"fall": 0.0}, {"seed": -1}, {"n": 2.5}, {"seconds": 1e-4}):
+        with pytest.raises(ConfigError, match=next(iter(bad))):
+            simulate(plant, Estimating(plant, 2), **{"seconds": 0.1, "n": 2} | bad)
+    assert simulate(plant, Estimating(plant, 2), 0.1, 2.0).seconds == pytest.approx(2 * 26 / 256)
+    for bad in ({"steps": 0}, {"n": 0}):
+        with pytest.raises(ConfigError, match=next(iter(bad))):
+            learn.descend(plant, learn.Task(), **bad)
+    f = np.geomspace(0.1, 10, 20)
+    with pytest.raises(DataError, match="rise"):
+        fit_noise(f[::-1], f)
+    with pytest.raises(DataError, match="finite"):
+        fit_noise(f, np.where(f > 5, np.nan, f))
+    with pytest.raises(ConfigError, match="n_zeros"):
+        fit_noise(f, f, 1, 2)
+    with pytest.raises(ConfigError, match=r"80.0 Hz: give corners above 0 and below 25\.6"):
+        make_plant({"seismic": {"level": 1.0, "poles": [80.0]}})

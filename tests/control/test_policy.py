@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
 
 import numpy as np
 import pytest
 
-from gwsurrogate_ml.control.evaluate import train_policy
+from gwsurrogate_ml.control.evaluate import compare, train_policy
 from gwsurrogate_ml.control.learn import Task, dagger, descend
 from gwsurrogate_ml.control.linear import lqg_gains, optimal_cost
 from gwsurrogate_ml.control.plant import Plant, make_plant
 from gwsurrogate_ml.control.policy import load_policy
 from gwsurrogate_ml.control.simulate import Estimating, simulate
-from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError
+from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError, MissingExtraError
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +45,16 @@ def test_equal_seeds_give_equal_policies(plant: Plant) -> None:
 
 
 @pytest.mark.slow
+def test_the_linear_law_by_descent_has_no_network(plant: Plant) -> None:
+    policy = train_policy(plant, "descent-linear", Task(limit=80.0), steps=2, n=8)
+    x = np.random.default_rng(0).standard_normal((4, plant.n))
+    np.testing.assert_allclose(policy.law(3 * x), 3 * policy.law(x), rtol=1e-9)
+    assert np.abs(policy.network.skip).max() > 0
+
+
+@pytest.mark.slow
 def test_dagger_learns_to_hold_the_mirror(plant: Plant) -> None:
-    policy = dagger(plant, Task(seed=1), rounds=6, n=16)
+    policy = dagger(plant, Task(seed=1), rounds=5, n=16)
     run = simulate(plant, policy.controller(32), 4.0, 32, seed=2, fall=10.0)
     best = simulate(plant, Estimating(plant, 32), 4.0, 32, seed=2, fall=10.0)
     assert run.falls == best.falls == 0
@@ -80,15 +90,42 @@ def test_the_environment_keeps_gymnasiums_rules(plant: Plant) -> None:
     first, _ = env.reset(seed=4)
     again, _ = env.reset(seed=4)
     np.testing.assert_array_equal(first, again)
+    after, _ = env.reset()
+    env.reset(seed=4)
+    np.testing.assert_array_equal(env.reset()[0], after)  # what the seed left
+    fresh = [MirrorEnv(plant).reset()[0] for _ in range(2)]
+    assert not np.array_equal(*fresh)
     with pytest.raises(DataError, match="not finite"):
         env.step(np.array([np.nan], np.float32))
+    with pytest.raises(ConfigError, match=r"\(2,\)"):
+        env.step(np.zeros(2, np.float32))
+    with pytest.raises(ConfigError, match="base"):
+        MirrorEnv(plant, base=2)
+
+
+def test_environments_say_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("environment", "vector"):
+        monkeypatch.delitem(sys.modules, f"gwsurrogate_ml.control.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "gymnasium", None)
+    with pytest.raises(MissingExtraError, match=r"gymnasium: pip install gwsurrogate-ml\[control\]") as caught:
+        importlib.import_module("gwsurrogate_ml.control.environment")
+    assert isinstance(caught.value, ConfigError)
+    assert isinstance(caught.value, ImportError)
+
+
+def test_a_policy_for_another_rate_is_refused_before_any_tuning(plant: Plant) -> None:
+    with pytest.raises(ConfigError, match=r"'mine' was trained at 256 Hz and the mirror is sampled at 512 Hz"):
+        compare(make_plant({"sampling_frequency": 512.0}), {"mine": load_policy("mirror-policy")})
 
 
 def test_many_mirrors_say_how_an_episode_ended(plant: Plant) -> None:
     pytest.importorskip("stable_baselines3")
-    from gwsurrogate_ml.control.environment import FALL_REWARD, MirrorVecEnv
+    from gwsurrogate_ml.control.environment import FALL_REWARD
+    from gwsurrogate_ml.control.vector import MirrorVecEnv
 
     env = MirrorVecEnv(plant, Task(fall=10.0), n=4, base=0)
+    with pytest.raises(AttributeError):
+        env.get_attr("springs")
     env.reset()
     env.course.age[:] = [0, 0, 0, env.course.length - 3]
     ended: dict[int, dict] = {}
@@ -105,7 +142,9 @@ def test_many_mirrors_say_how_an_episode_ended(plant: Plant) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["ppo", "ppo-residual", "sac"])
-def test_actors_of_stable_baselines_come_out_as_they_were(plant: Plant, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_actors_of_stable_baselines_come_out_as_they_were(
+    plant: Plant, method: str, monkeypatch: pytest.MonkeyPatch, tmp_path
+) -> None:
     pytest.importorskip("stable_baselines3")
     from gwsurrogate_ml.control import reinforce
 
@@ -115,5 +154,10 @@ def test_actors_of_stable_baselines_come_out_as_they_were(plant: Plant, method: 
     monkeypatch.setattr(reinforce, kind, lambda *a, **k: kept.setdefault("model", original(*a, **k)))
     policy = train_policy(plant, method, Task(), steps=4096 if kind == "PPO" else 6000)
     z = np.random.default_rng(0).uniform(-1, 1, (20, plant.n)).astype(np.float32)
-    action = np.clip(policy.network(z.astype(float)), -1, 1)
-    np.testing.assert_allclose(action, kept["model"].predict(z, deterministic=True)[0][:, 0], atol=1e-5)
+    far = 8.0 * z  # where outputs are cut off
+    np.testing.assert_allclose(
+        policy.network(far.astype(float)), kept["model"].predict(far, deterministic=True)[0][:, 0], atol=1e-5
+    )
+    np.testing.assert_array_equal(policy.network(40.0 * np.sign(z)), policy.network(10.0 * np.sign(z)))
+    loaded = load_policy(policy.save(tmp_path / "policy"))
+    np.testing.assert_allclose(loaded.network(40.0 * z), policy.network(40.0 * z), atol=1e-5)
