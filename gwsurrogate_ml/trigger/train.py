@@ -27,8 +27,9 @@ from gwsurrogate_ml.trigger.settings import RATE, TriggerSettings
 from gwsurrogate_ml.waveform.model import WaveformModel
 
 Progress = Callable[[str, int, int], None]
-EARLY, LATE = 8, 32
-"""Samples before and after a merger within which its loudest score counts: the network is causal, and light takes ten to cross."""
+EARLY, LATE = 16, 32
+"""Samples before and after a merger within which its loudest score counts: signals peak to 15 before (5 ms of light and a heavy
+binary's inspiral in whitened strain) and 12 after, and the network is causal."""
 
 
 class Supply:
