@@ -209,7 +209,7 @@ class TriggerNetwork(nn.Module):
 
 
 def _fixed_input(x: Tensor, form: Format) -> Tensor:
-    """Strain in the input's format, as `Format.integers` rounds it: in float32, x + 1/2 of what lies just below a half is rounded up."""
+    """Strain in the input's format, as `Format.integers` rounds it: just below a half, x + 1/2 in float32 is a whole."""
     return fixed(x.double(), form.fraction, form.low, form.high).to(x.dtype)
 
 
