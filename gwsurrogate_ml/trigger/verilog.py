@@ -83,7 +83,7 @@ class Design:
     network : IntegerNetwork
     stages : list of Stage
     text : str
-        Verilog with the module `TOP`: clk, rst, valid, strain (samples, the first detector's in the lowest bits), score_valid, score
+        Verilog with the module `TOP`: clk, rst, valid, strain (the first detector's sample in the lowest bits), score_valid, score
     score_bits : int, of the score, signed
     """
 

@@ -128,7 +128,7 @@ def test_ranges_that_cannot_be_are_refused(bad: dict[str, Any]) -> None:
 def test_noise_without_a_usable_window_is_refused() -> None:
     one = data.simulated(np.random.default_rng(0), 2)
     one.usable[::100] = False
-    with pytest.raises(DataError, match="351 samples .* give longer files"):
+    with pytest.raises(DataError, match=r"351 samples .* give longer files"):
         train.Supply([one], 351)
 
 
