@@ -46,6 +46,7 @@ struct Dut {
         top.p_clk.set<bool>(false); top.p_rst.set<bool>(rst); top.p_valid.set<bool>(valid);
         top.p_strain.set<uint32_t>(strain); top.step();
         top.p_clk.set<bool>(true); top.step();
+        top.p_clk.set<bool>(false); top.step();  // a step ends with the registers: outputs follow in the next one
     }
     int valid() { return top.p_score__valid.get<bool>(); }
     int32_t score() { return top.p_score.get<uint32_t>(); }
