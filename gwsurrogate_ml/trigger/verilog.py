@@ -256,11 +256,11 @@ def _top(network: IntegerNetwork, stages: list[Stage], score_bits: int) -> str:
     lines = []
     valid, data, width = "valid", "strain", network.input.bits
     for stage in stages:
-        name, layer = stage.layer.name, stage.layer
-        out = layer.bits or score_bits
+        layer = stage.layer
+        out, name = layer.bits or score_bits, f"the_{layer.name}"  # a layer may be called as a port is
         lines.append(f"    wire {name}_valid; wire [{layer.weight.shape[0] * out - 1}:0] {name}_y;")
         lines.append(
-            f"    {TOP}_{name} {name} (.clk(clk), .rst(rst), .valid({valid}), .x({data}), .y_valid({name}_valid), .y({name}_y));"
+            f"    {TOP}_{layer.name} {name} (.clk(clk), .rst(rst), .valid({valid}), .x({data}), .y_valid({name}_valid), .y({name}_y));"
         )
         valid, data = f"{name}_valid", f"{name}_y"
     body = "\n".join(lines)

@@ -103,7 +103,7 @@ def branches() -> IntegerNetwork:
         [
             IntegerLayer("first", weight, bias, 2, shift, 4),
             IntegerLayer("second", second, np.array([0, 0, 1]), 1, np.array([2, 0, 1]), 5),
-            IntegerLayer("score", np.array([[[2], [4], [6]]]), np.zeros(1, int), 1, np.zeros(1, int), None),
+            IntegerLayer("score", np.array([[[2], [4], [8]]]), np.zeros(1, int), 1, np.zeros(1, int), None),
         ],
         Format(4, 1, True),
         1,
