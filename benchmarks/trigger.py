@@ -1,6 +1,6 @@
 """The quantised trigger: efficiency at one false alarm an hour in real noise, beside float32 and other bits.
 
-    python benchmarks/trigger.py --part train      # networks of 3 to 8 bits and their float twin, as `gwsml trigger train` does
+    python benchmarks/trigger.py --part train      # the shipped network's float twin, trained as long; --bits 8 5: others too
     python benchmarks/trigger.py --part networks   # their efficiency
     python benchmarks/trigger.py --part gates      # area, clock and latency on an ECP5-85k, post-route estimates
     python benchmarks/trigger.py --part tables     # the pages' tables from the results
@@ -34,26 +34,28 @@ def store(part: str, content: Any) -> None:
     path.write_text(json.dumps(found | {part: content}, indent=1) + "\n")
 
 
-def train(out: Path, noise: Path) -> None:
-    """The shipped trigger and its relatives, from one float network."""
+def train(out: Path, noise: Path, bits: list[int]) -> None:
+    """The shipped trigger's relatives: its float twin trained as many steps again in float32, and with other bits."""
     import torch
 
-    from gwsurrogate_ml.settings import read, shipped
+    from gwsurrogate_ml.settings import read
     from gwsurrogate_ml.surrogate.load import load_model
     from gwsurrogate_ml.trigger import train as training
-    from gwsurrogate_ml.trigger.network import TriggerNetwork
+    from gwsurrogate_ml.trigger.load import load_trigger
     from gwsurrogate_ml.trigger.settings import TriggerSettings
 
-    settings = read(TriggerSettings, shipped("bbh-trigger") | {"noise": noise})
-    windows = training.make_windows(settings, load_model(settings.surrogate))
-    torch.manual_seed(settings.seed)
-    plain, t = TriggerNetwork(settings.layers), settings.training
-    training.optimise(plain, windows, t.float_steps, t.float_rate, (settings.seed, 2))
-    for bits in BITS:
-        network = training.fixed_twin(plain, windows, bits)
+    shipped = load_trigger()
+    settings = read(TriggerSettings, shipped.card["training"]["settings"] | {"noise": noise})
+    windows, t = training.make_windows(settings, load_model(settings.surrogate)), settings.training
+    plain = shipped.float_twin()
+    for number in bits:
+        network = training.fixed_twin(plain, windows, number)
         losses = training.optimise(network, windows, t.fixed_steps, t.fixed_rate, (settings.seed, 3))
-        own = settings.model_copy(update={"bits": bits, "name": f"bbh-trigger-{bits}"})
-        training.save(own, out / f"bits-{bits}", plain, network, {"fixed": float(np.mean(losses[-100:]))}, 0.0)
+        own = settings.model_copy(update={"bits": number, "name": f"bbh-trigger-{number}"})
+        training.save(own, out / f"bits-{number}", plain, network, {"fixed": float(np.mean(losses[-100:]))}, 0.0)
+    losses = training.optimise(plain, windows, t.fixed_steps, t.fixed_rate, (settings.seed, 3))
+    print(f"float32: loss {np.mean(losses[-100:]):.4f}")
+    torch.save(plain.state_dict(), out / "float32.pt")
 
 
 def injections(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -96,11 +98,24 @@ def windows_of(score: Any, x: np.ndarray) -> np.ndarray:
     return padded[:, score.reach :].max(axis=1)
 
 
-def passed(score: Any, x: np.ndarray, threshold: float) -> np.ndarray:
-    """Which windows (n, 2, samples) come out above the threshold and are not gated."""
+def passed(score: Any, x: np.ndarray) -> np.ndarray:
+    """Loudest score (n,) of each of the windows (n, 2, samples), without bound below where it is gated."""
     from trigger_data import GATE
 
-    return (windows_of(score, x) > threshold) & (np.abs(x).max(axis=(1, 2)) <= GATE)
+    return np.where(np.abs(x).max(axis=(1, 2)) <= GATE, windows_of(score, x), -np.inf)
+
+
+def neighbours(loudest: np.ndarray, wanted: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The two thresholds about `wanted` false alarms, how many background scores lie above each, and their weights.
+
+    Scores are whole numbers in fixed point: no threshold has just as many.
+    """
+    values, counts = np.unique(loudest, return_counts=True)
+    above = counts[::-1].cumsum()[::-1] - counts
+    k = int(np.argmax(above <= wanted))
+    pair = slice(k - 1, k + 1)
+    w = (above[k - 1] - wanted) / (above[k - 1] - above[k])
+    return values[pair], above[pair], np.array([1 - w, w])
 
 
 def reach(efficiency: np.ndarray) -> float:
@@ -114,7 +129,8 @@ def reach(efficiency: np.ndarray) -> float:
 
 def networks(models: Path, n: int, seed: int) -> None:
     """Efficiency of all networks at one false alarm an hour."""
-    from trigger_data import glitch_rows, test_noise
+    import torch
+    from trigger_data import glitch_rows, paired_noise, test_noise
     from trigger_filter import Filter
 
     from gwsurrogate_ml.trigger import data
@@ -125,24 +141,34 @@ def networks(models: Path, n: int, seed: int) -> None:
     streams = test_noise(DATA)
     h, l = (np.concatenate([one.values[one.usable] for one in streams[name]]) for name in data.DETECTORS)
     noise, signals = injections(n, seed)
+    pairs = len(paired_noise(DATA))
     loud = glitch_rows(DATA, streams, seed)
     merger = round(data.BEFORE * RATE)
     rows = {}
-    every = {f"{bits} bits": load_trigger(models / f"bits-{bits}") for bits in BITS if (models / f"bits-{bits}").is_dir()}
-    filters = {"float32": Filter(next(iter(every.values())).float_twin())}
-    filters |= {name: Filter(one.network) for name, one in every.items()}
+    shipped = load_trigger()
+    filters = {}
+    if (models / "float32.pt").is_file():
+        longer = shipped.float_twin()
+        longer.load_state_dict(torch.load(models / "float32.pt"))
+        filters["float32"] = Filter(longer)
+    filters |= {"float32, before that": Filter(shipped.float_twin()), f"{shipped.card['bits']} bits": Filter(shipped.network)}
+    filters |= {
+        f"{bits} bits": Filter(load_trigger(models / f"bits-{bits}").network) for bits in BITS if (models / f"bits-{bits}").is_dir()
+    }
     for name, score in filters.items():
         loudest, seconds = background(score, h, l)
         hours = seconds / 3600
-        threshold = float(loudest[int(hours)])  # as many are louder as there are hours
+        thresholds, alarms, weights = neighbours(loudest, hours)
         near = slice(merger - EARLY - score.reach, merger + LATE + 1)
-        efficiency = np.array([np.mean(passed(score, (noise + snr * signals)[:, :, near], threshold)) for snr in SNRS])
+        found = [passed(score, (noise + snr * signals)[:, :, near])[:, None] > thresholds for snr in SNRS]
+        efficiency = np.array([one.mean(axis=0) @ weights for one in found])
         rows[name] = {
-            "threshold": threshold,
+            "thresholds": thresholds.tolist(),
+            "false_alarms": alarms.tolist(),
             "efficiency": [round(float(e), 4) for e in efficiency],
             "mean": float(efficiency[(SNRS >= 8) & (SNRS <= 20)].mean()),
             "snr_half": reach(efficiency),
-            "glitches": float(np.mean(passed(score, loud, threshold))),
+            "glitches": float((passed(score, loud)[:, None] > thresholds).mean(axis=0) @ weights),
         }
         print(name, rows[name], flush=True)
     store(
@@ -152,6 +178,11 @@ def networks(models: Path, n: int, seed: int) -> None:
             "injections": n,
             "hours": hours,
             "seconds": {"H1": h.size / RATE, "L1": l.size / RATE},
+            "stretches": {name: len(found) for name, found in streams.items()},
+            "pairs": pairs,
+            "slides": SLIDES,
+            "glitches": len(loud),
+            "model_sha256": shipped.card["weights_sha256"],
             "rows": rows,
         },
     )
@@ -166,8 +197,10 @@ def gates(models: Path, depths: tuple[int, ...], seeds: int) -> None:
     from gwsurrogate_ml.trigger.verilog import design
 
     rows = {}
-    for bits in (bits for bits in BITS if (models / f"bits-{bits}").is_dir()):
-        network = load_trigger(models / f"bits-{bits}").network
+    every = {bits: models / f"bits-{bits}" for bits in BITS if (models / f"bits-{bits}").is_dir()}
+    shipped = load_trigger()
+    for bits, one in (every | {shipped.card["bits"]: "bbh-trigger"}).items():
+        network = load_trigger(one).network
         with tempfile.TemporaryDirectory() as place:
             made = design(network)
             rows[str(bits)] = {"clocks": made.latency, **tools.synthesise(made.text, Path(place))}
@@ -176,7 +209,7 @@ def gates(models: Path, depths: tuple[int, ...], seeds: int) -> None:
     routed = {}
     for depth in depths:
         with tempfile.TemporaryDirectory() as place:
-            made = design(load_trigger("bbh-trigger").network, depth)
+            made = design(shipped.network, depth)
             tools.synthesise(made.text, Path(place))
             routed[str(depth)] = tools.route(Path(place), made.latency, range(1, seeds + 1))
         print(depth, routed[str(depth)], flush=True)
@@ -187,25 +220,36 @@ def tables() -> None:
     """The page's tables."""
     r = json.loads((RESULTS / "trigger.json").read_text())
     n, area, routed = r["networks"], r.get("area", {}), r.get("post_route_estimate", {})
-    float_mean, float_half = n["rows"]["float32"]["mean"], n["rows"]["float32"]["snr_half"]
+    first = next(iter(n["rows"]))
+    float_mean, float_half = n["rows"][first]["mean"], n["rows"][first]["snr_half"]
     head = [
         "network",
         "LUT (yosys)",
         "clocks",
         "efficiency, SNR 8 to 20",
-        "of float32",
+        f"of {first}",
+        "false alarms above the two thresholds",
         "SNR of half the efficiency",
-        "distance reach of float32's",
+        f"distance reach, of {first}",
         "real glitches passed",
     ]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for name, row in n["rows"].items():
         cost = area.get(name.split()[0], {})
         cells = [name, cost.get("lut", "–"), cost.get("clocks", "–"), f"{row['mean']:.3f}", f"{row['mean'] / float_mean:.3f}"]
+        cells.append(", ".join(str(count) for count in row["false_alarms"]))
         cells += [f"{row['snr_half']:.2f}", f"{float_half / row['snr_half']:.3f}", f"{row['glitches']:.3f}"]
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     lines += ["", f"One false alarm an hour; background {n['hours']:.1f} h of time slides of {n['seconds']['H1']:.0f} s of H1 and "]
-    lines[-1] += f"{n['seconds']['L1']:.0f} s of L1; {n['injections']} signals at each SNR."
+    lines[-1] += (
+        f"{n['seconds']['L1']:.0f} s of L1 ({n['stretches']['H1']} and {n['stretches']['L1']} stretches, {n['slides']} slides); "
+    )
+    lines[-1] += (
+        f"{n['injections']} signals at each SNR, in the noise of {n['pairs']} events; {n['glitches']} glitches. Efficiency is "
+    )
+    lines[-1] += (
+        f"interpolated to {n['hours']:.1f} false alarms between two thresholds next to each other: scores in fixed point are whole."
+    )
     (RESULTS / "trigger.md").write_text("\n".join(lines) + "\n")
     if not routed:
         return
@@ -228,12 +272,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/trigger-benchmark"))
     parser.add_argument("--n", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--bits", type=int, nargs="*", default=[], help="others than the shipped network's, to train")
     a = parser.parse_args()
     if a.part == "train":
         from trigger_data import write_noise
 
         write_noise(DATA, a.out / "noise")
-        train(a.out, a.out / "noise")
+        train(a.out, a.out / "noise", a.bits)
     elif a.part == "networks":
         networks(a.out, a.n, a.seed)
     elif a.part == "gates":

@@ -41,15 +41,17 @@ def export(
     n: Number = 10_000,
     seed: Seed = 0,
 ) -> None:
-    """Write a trigger as Verilog, once emulation and every simulator at hand agree with it to the bit."""
+    """Write a trigger as Verilog, once emulation and every simulator at hand, of which one is needed, agree with it to the bit."""
     from gwsurrogate_ml.artifacts import package_versions
     from gwsurrogate_ml.cli.console import stdout
     from gwsurrogate_ml.cli.output import output_folder
     from gwsurrogate_ml.trigger.export import write
     from gwsurrogate_ml.trigger.load import load_trigger
+    from gwsurrogate_ml.trigger.rtl import present as simulators
     from gwsurrogate_ml.trigger.verilog import require_da4ml
 
     require_da4ml()
+    simulators()
     trigger = load_trigger(model)
     config = {
         "command": "trigger export",
@@ -77,7 +79,7 @@ def verify(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Compare exported Verilog with its network, to the bit, in every simulator at hand, without and with gaps."""
+    """Compare exported Verilog with its network, to the bit, in every simulator at hand: without and with gaps and resets."""
     from gwsurrogate_ml.cli.console import echo_json, stdout
     from gwsurrogate_ml.trigger.export import verify as compare
     from gwsurrogate_ml.trigger.load import load_trigger

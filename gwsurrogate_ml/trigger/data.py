@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 DETECTORS = ("H1", "L1")
 CENTRE = 3.0
-"""Where in a segment of DURATION a merger lies at the geocentre, s."""
+"""Where in a segment of DURATION a merger lies, the mean of its arrivals at the detectors, s."""
 BEFORE, AFTER = 0.75, 0.25
 """Seconds of a waveform that are kept about its merger."""
 
@@ -140,7 +140,7 @@ def signals(
     Returns
     -------
     (N, 2, n) float32
-        `BEFORE` to `AFTER` the merger at the geocentre, of SNR one in both detectors together
+        `BEFORE` to `AFTER` the mean of the merger's arrivals at both detectors, of SNR one in them together
     (N, 2) float64
         squared SNR of each detector: they sum to one
     """
@@ -150,7 +150,9 @@ def signals(
     across = np.sqrt(1 - height**2)
     direction = np.stack([across * np.cos(turn), across * np.sin(turn), height], axis=1)
     plus, cross = network.patterns(direction, rng.uniform(0, np.pi, n))
+    # A score belongs to what the detectors saw: the geocentre is up to 21 ms away, and no stream knows it.
     delays = network.delays(direction)
+    delays = delays - delays.mean(axis=1, keepdims=True)
     theta, phase = np.arccos(rng.uniform(-1, 1, n)), rng.uniform(0, 2 * np.pi, n)
     grid = Grid(DURATION, RATE, 20.0)
     band = slice(round(F_LOW * DURATION), round(F_LOW * DURATION) + f.size)

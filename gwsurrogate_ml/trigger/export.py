@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from gwsurrogate_ml.arguments import whole
 from gwsurrogate_ml.errors import ConfigError, DataError
@@ -25,11 +22,11 @@ def checked(network: IntegerNetwork, depth: int = 4, n: int = 10_000, seed: int 
     Raises
     ------
     ConfigError
-        without da4ml; for a network that cannot be expressed; for Verilog that computes anything else
+        without da4ml or any simulator; for a network that cannot be expressed; for Verilog that computes anything else
     """
-    n = whole(n, "n", 100)
+    n, simulators = whole(n, "n", 100), rtl.present()
     made = design(network, depth)
-    found = rtl.mismatches(made, rtl.stimulus(network, n, seed), rtl.present(), seed)
+    found = rtl.mismatches(made, rtl.stimulus(network, n, seed), simulators, seed)
     require_exact(found, n)
     return made, found
 
@@ -70,7 +67,9 @@ def write(trigger: Trigger, folder: Path, depth: int = 4, n: int = 10_000, seed:
 
 
 def verify(trigger: Trigger, folder: Path, n: int = 10_000, seed: int = 0) -> dict[str, int]:
-    """How many of `n` scores of the Verilog in `folder` differ from the network's, without and with gaps, by each simulator here.
+    """How many of `n` scores of the Verilog in `folder` differ from the network's in each of `rtl.cases`, by each simulator here.
+
+    The clock at which a score comes counts too: `latency_clocks` of design.json after its sample.
 
     Raises
     ------
@@ -82,23 +81,16 @@ def verify(trigger: Trigger, folder: Path, n: int = 10_000, seed: int = 0) -> di
     n = whole(n, "n", 100)
     try:
         about = json.loads((folder / ABOUT).read_text())
-        text, bits, checksum = (folder / f"{TOP}.v").read_text(), int(about["score_bits"]), about["weights_sha256"]
+        text, bits = (folder / f"{TOP}.v").read_text(), int(about["score_bits"])
+        latency, checksum = int(about["latency_clocks"]), about["weights_sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{folder} holds no export of a trigger ({error}): name a folder that `gwsml trigger export` wrote"
         ) from error
     if checksum != trigger.card["weights_sha256"]:
         raise DataError(f"{folder} was exported from other weights than {trigger.card['name']}'s: name its model by --model")
-    if not (simulators := rtl.present()):
-        raise ConfigError("; or ".join(rtl.missing(name) for name in rtl.SIMULATORS))
     x = rtl.stimulus(trigger.network, n, seed)
-    expected = trigger.network(x)
-    found = {}
-    for name in simulators:
-        with tempfile.TemporaryDirectory() as place:
-            simulator = rtl.Simulator(text, bits, Path(place), name)
-            for what, gaps in (("", None), (", gaps", np.random.default_rng(seed))):
-                found[name + what] = int(np.count_nonzero(simulator.scores(trigger.network, x, gaps) != expected))
+    found = rtl.simulated(text, bits, rtl.cases(trigger.network, x, latency, seed), rtl.present())
     if any(found.values()):
         raise ConfigError(
             f"the Verilog in {folder} is not that of {trigger.card['name']}: {found} of {n} scores differ; export it anew"

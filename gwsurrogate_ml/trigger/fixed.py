@@ -53,7 +53,7 @@ class Format(NamedTuple):
         array([ 1,  0,  7, -8])
         """
         if not np.isfinite(values).all():
-            raise DataError("the trigger's input holds NaN or infinity: cut gaps out of the strain before it is whitened")
+            raise DataError("the trigger's input holds NaN or infinity: leave gaps out of what is scored")
         scaled = np.floor(np.asarray(values, np.float64) * 2.0**self.fraction + 0.5)
         return np.clip(scaled, self.low, self.high).astype(np.int64)
 

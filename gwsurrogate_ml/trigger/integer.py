@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gwsurrogate_ml.errors import ArtifactError, ConfigError
+from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError
 from gwsurrogate_ml.trigger.fixed import Format
 
 
@@ -99,8 +99,10 @@ class IntegerNetwork:
         Raises
         ------
         DataError
-            for numbers that are not of the input's format: hardware would wrap them
+            for another shape, or numbers that are not of the input's format: hardware would wrap them
         """
+        if np.ndim(x) != 2 or len(x) != self.n_inputs:
+            raise DataError(f"the input has shape {np.shape(x)}: it is to be ({self.n_inputs}, n), a row for each detector")
         self.input.require(x)
         h = np.asarray(x, np.int64)
         for layer in self.layers:

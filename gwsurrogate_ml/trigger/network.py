@@ -42,7 +42,7 @@ STREAM = (
 def fixed(x: Tensor, fraction: Tensor | int, low: int, high: int) -> Tensor:
     """`x` rounded half up to multiples of 2^-fraction and saturated; its gradient is 1 inside the range, 0 beyond."""
     scale = torch.exp2(torch.as_tensor(fraction, dtype=x.dtype))
-    inside = torch.clamp(x, low / scale, high / scale) if isinstance(fraction, int) else x.clamp(low / scale, high / scale)
+    inside = torch.clamp(x, low / scale, high / scale)
     return inside + (torch.floor(inside * scale + 0.5) / scale - inside).detach()
 
 
@@ -144,7 +144,7 @@ class TriggerNetwork(nn.Module):
         fraction = 0
         if self.bits is not None:
             form = self.input
-            h, fraction = fixed(h, form.fraction, form.low, form.high), form.fraction
+            h, fraction = _fixed_input(h, form), form.fraction
         for layer in self.layers:
             if padded:
                 h = nn.functional.pad(h, (layer.span - 1, 0))
@@ -168,7 +168,7 @@ class TriggerNetwork(nn.Module):
         other = TriggerNetwork(self.settings, self.n_inputs, bits)
         other.load_state_dict(self.state_dict())
         form = other.input
-        h, fraction = fixed(x.transpose(0, 1), form.fraction, form.low, form.high), form.fraction
+        h, fraction = _fixed_input(x.transpose(0, 1), form), form.fraction
         for layer in other.layers:
             layer.weight_fraction = _weight_fractions(layer.weight, bits)
             if not layer.last:
@@ -206,6 +206,11 @@ class TriggerNetwork(nn.Module):
             )
             fraction = int(out)
         return IntegerNetwork(found, form, fraction)
+
+
+def _fixed_input(x: Tensor, form: Format) -> Tensor:
+    """Strain in the input's format, as `Format.integers` rounds it: just below a half, x + 1/2 in float32 is a whole."""
+    return fixed(x.double(), form.fraction, form.low, form.high).to(x.dtype)
 
 
 def _whole(x: Tensor) -> np.ndarray:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from gwsurrogate_ml.settings import Strict
 from gwsurrogate_ml.trigger.network import BITS, STREAM, LayerSettings
 
 RATE = 1024.0
 """Samples a second of the whitened strain: twice the top of the band, which heavy binaries do not reach."""
+
+
+def _rising(pair: tuple[float, float]) -> tuple[float, float]:
+    if not 0 < pair[0] <= pair[1]:
+        raise ValueError(f"{list(pair)} is no range: write [low, high], both above 0")
+    return pair
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_rising)]
 
 
 class DataSettings(Strict):
@@ -34,11 +44,11 @@ class DataSettings(Strict):
 
     n_waveforms: int = Field(default=2000, ge=10)
     n_glitches: int = Field(default=1000, ge=10)
-    mass: tuple[float, float] = (20.0, 80.0)
-    q_max: float = Field(default=4.0, ge=1, le=6)
+    mass: Range = (20.0, 80.0)
+    q_max: float = Field(default=4.0, ge=1.1, le=6)
     chi: float = Field(default=0.6, ge=0, le=0.8)
-    snr: tuple[float, float] = (6.0, 25.0)
-    glitch_snr: tuple[float, float] = (5.0, 60.0)
+    snr: Range = (6.0, 25.0)
+    glitch_snr: Range = (5.0, 60.0)
     signals: float = Field(default=0.25, gt=0, lt=1)
     glitches: float = Field(default=0.35, ge=0, lt=1)
     real: float = Field(default=0.6, ge=0, le=1)
@@ -87,6 +97,6 @@ class TriggerSettings(Strict):
     seed: int = Field(default=1, ge=0)
     bits: int = Field(default=6, ge=BITS[0], le=BITS[1])
     noise: Path | None = None
-    layers: tuple[LayerSettings, ...] = STREAM
+    layers: tuple[LayerSettings, ...] = Field(default=STREAM, min_length=1)
     data: DataSettings = DataSettings()
     training: TrainingSettings = TrainingSettings()

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.denoise.signal.examples import random_psds
+from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.surrogate.load import load_model
 from gwsurrogate_ml.trigger import data
 from gwsurrogate_ml.trigger.data import BEFORE, DETECTORS, Stream
@@ -27,8 +28,9 @@ from gwsurrogate_ml.trigger.settings import RATE, TriggerSettings
 from gwsurrogate_ml.waveform.model import WaveformModel
 
 Progress = Callable[[str, int, int], None]
-EARLY, LATE = 8, 32
-"""Samples before and after a merger within which its loudest score counts: the network is causal, and light takes ten to cross."""
+EARLY, LATE = 16, 32
+"""Samples before and after a merger within which its loudest score counts: signals peak to 15 before (5 ms of light and a heavy
+binary's inspiral in whitened strain) and 12 after, and the network is causal."""
 
 
 class Supply:
@@ -38,6 +40,11 @@ class Supply:
     ----------
     streams : sequence of Stream
     length : int, samples of a window
+
+    Raises
+    ------
+    DataError
+        if no window is usable
     """
 
     def __init__(self, streams: Sequence[Stream], length: int) -> None:
@@ -45,6 +52,11 @@ class Supply:
         self.values = np.concatenate([one.values for one in streams])
         before = np.cumsum([0, *(one.values.size for one in streams)])
         self.starts = np.concatenate([a + one.windows(length) for a, one in zip(before, streams, strict=False)])
+        if self.starts.size == 0:
+            raise DataError(
+                f"no noise of a detector is usable for {length} samples ({length / RATE:.2f} s) in a row, beside gaps and the ends "
+                "that whitening loses: give longer files"
+            )
 
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Windows (n, length) float32, some backward or upside down, which is noise as well."""
@@ -172,7 +184,7 @@ def train_trigger(settings: TriggerSettings, folder: Path, progress: Progress | 
     Raises
     ------
     DataError
-        if the noise cannot be read
+        if the noise cannot be read, or is too short
     ArtifactError
         if there is no such surrogate, or the folder cannot be written
     """

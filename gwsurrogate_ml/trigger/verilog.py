@@ -83,7 +83,7 @@ class Design:
     network : IntegerNetwork
     stages : list of Stage
     text : str
-        Verilog with the module `TOP`: clk, rst, valid, strain (detectors' samples, the first in the lowest bits), and ready, score
+        Verilog with the module `TOP`: clk, rst, valid, strain (the first detector's sample in the lowest bits), score_valid, score
     score_bits : int, of the score, signed
     """
 
@@ -214,7 +214,7 @@ def _layer(stage: Stage, name: str, width: int) -> str:
     delay = stage.latency
     return f"""module {name} (
     input clk, input rst, input valid, input [{n_in * width - 1}:0] x,
-    output ready, output [{n_out * out - 1}:0] y
+    output y_valid, output [{n_out * out - 1}:0] y
 );
 {body}
     wire [{n_in * kernel * width - 1}:0] taps = {{
@@ -223,7 +223,7 @@ def _layer(stage: Stage, name: str, width: int) -> str:
     {name}_sums sums_of (.clk(clk), .model_inp(taps), .model_out(sums));
     reg [{delay - 1}:0] waiting = 0;
     always @(posedge clk) waiting <= rst ? {delay}'d0 : {f"{{waiting[{delay - 2}:0], valid}}" if delay > 1 else "valid"};
-    assign ready = waiting[{delay - 1}];
+    assign y_valid = waiting[{delay - 1}];
 {chr(10).join(outputs)}
 endmodule
 """
@@ -254,22 +254,22 @@ def _activation(o: int, first: int, bits: int, left: int, signed: bool, limit: i
 def _top(network: IntegerNetwork, stages: list[Stage], score_bits: int) -> str:
     """The chain of layers."""
     lines = []
-    ready, data, width = "valid", "strain", network.input.bits
+    valid, data, width = "valid", "strain", network.input.bits
     for stage in stages:
-        name, layer = stage.layer.name, stage.layer
-        out = layer.bits or score_bits
-        lines.append(f"    wire {name}_ready; wire [{layer.weight.shape[0] * out - 1}:0] {name}_y;")
+        layer = stage.layer
+        out, name = layer.bits or score_bits, f"the_{layer.name}"  # a layer may be called as a port is
+        lines.append(f"    wire {name}_valid; wire [{layer.weight.shape[0] * out - 1}:0] {name}_y;")
         lines.append(
-            f"    {TOP}_{name} {name} (.clk(clk), .rst(rst), .valid({ready}), .x({data}), .ready({name}_ready), .y({name}_y));"
+            f"    {TOP}_{layer.name} {name} (.clk(clk), .rst(rst), .valid({valid}), .x({data}), .y_valid({name}_valid), .y({name}_y));"
         )
-        ready, data = f"{name}_ready", f"{name}_y"
+        valid, data = f"{name}_valid", f"{name}_y"
     body = "\n".join(lines)
     return f"""module {TOP} (
     input clk, input rst, input valid, input [{network.n_inputs * width - 1}:0] strain,
-    output ready, output signed [{score_bits - 1}:0] score
+    output score_valid, output signed [{score_bits - 1}:0] score
 );
 {body}
-    assign ready = {ready};
+    assign score_valid = {valid};
     assign score = {data};
 endmodule
 """

@@ -59,6 +59,14 @@ def test_integers_are_a_causal_convolution_by_its_formula() -> None:
             assert layer(x)[o, t] == min(max(shifted, 0), 63)
 
 
+def test_input_is_rounded_alike_just_below_a_half() -> None:
+    network, _ = some(6)
+    strain = np.tile(np.nextafter(np.float32([0.125, 0.375, -0.125]), np.float32(-9)), (2, 100))
+    with torch.no_grad():
+        score = network(torch.from_numpy(strain)[None], padded=True)[0].double().numpy() * 2.0 ** network.integers().fraction
+    np.testing.assert_array_equal(network.integers()(network.quantise(strain)), score)
+
+
 def test_scores_without_padding_are_the_later_ones_of_a_stream() -> None:
     network, x = some(6)
     assert network.receptive_field == 96
