@@ -65,6 +65,8 @@ def _ranges(card: Mapping[str, Any]) -> str:
 def _accuracy(card: Mapping[str, Any]) -> str:
     """The leading figure of a card's metrics, which `gwsml models info` prints in full; empty where it has none of these."""
     metrics = card.get("metrics", {})
+    if "in_words" in metrics:
+        return str(metrics["in_words"])
     if "nr_cross_validation" in metrics:
         found = metrics["nr_cross_validation"]["mismatch_by_isolation"]["0.01"]
         return f"(2,2) mismatch with unseen runs {found['50']:.2g}, 90 % below {found['90']:.2g}"
