@@ -259,9 +259,8 @@ def _top(network: IntegerNetwork, stages: list[Stage], score_bits: int) -> str:
         layer = stage.layer
         out, name = layer.bits or score_bits, f"the_{layer.name}"  # a layer may be called as a port is
         lines.append(f"    wire {name}_valid; wire [{layer.weight.shape[0] * out - 1}:0] {name}_y;")
-        lines.append(
-            f"    {TOP}_{layer.name} {name} (.clk(clk), .rst(rst), .valid({valid}), .x({data}), .y_valid({name}_valid), .y({name}_y));"
-        )
+        ports = f".clk(clk), .rst(rst), .valid({valid}), .x({data}), .y_valid({name}_valid), .y({name}_y)"
+        lines.append(f"    {TOP}_{layer.name} {name} ({ports});")
         valid, data = f"{name}_valid", f"{name}_y"
     body = "\n".join(lines)
     return f"""module {TOP} (

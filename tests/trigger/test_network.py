@@ -29,7 +29,7 @@ def test_torch_and_integers_agree_to_the_bit(bits: int) -> None:
         np.testing.assert_array_equal(integers(network.quantise(strain)), score)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=10)
 @given(
     st.integers(3, 8),
     st.lists(st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1, 7)), min_size=0, max_size=3),
