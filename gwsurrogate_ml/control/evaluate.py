@@ -121,9 +121,8 @@ def rivals(plant: Plant, limit: float | None) -> dict[str, Callable[[], Made]]:
     }
     if limit is not None:
         if plant.unstable is not None:
-            found |= {
-                f"LQG, growing mode +{share:g}": lambda share=share: estimating(stiffer(plant, share)) for share in (0.5, 1.0)
-            }
+            found["LQG, growing mode +0.5"] = lambda: estimating(stiffer(plant, 0.5))
+            found["LQG, growing mode +1"] = lambda: estimating(stiffer(plant, 1.0))
         found[MPC] = lambda: (None, lambda n: Estimating(plant, n, Predictive(plant, limit)))
     return found
 

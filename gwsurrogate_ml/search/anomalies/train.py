@@ -172,7 +172,7 @@ def train_autoencoder(
     for k in range(config.n_bursts):
         if k % 500 == 0:
             report("simulating bursts", k, config.n_bursts)
-        stretch = noise[rng.integers(len(noise))]
+        stretch = noise[int(rng.integers(len(noise)))]
         h = signal(SIGNALS[k % len(SIGNALS)], site, binaries, rng)
         d = int(rng.integers(2))
         series = whitened_pair(h, np.stack([w.psd for w in stretch.white]), 1.0)[d]
@@ -231,7 +231,7 @@ def make_examples(
         report("pairs of bursts", number, len(SIGNALS) + len(GLITCHES))
         done, mine, single = 0, [], []
         while done < config.injections:
-            stretch = noise[rng.integers(len(noise))]
+            stretch = noise[int(rng.integers(len(noise)))]
             psds = np.stack([w.psd for w in stretch.white])
 
             def make(time: float, name: str = name, psds: np.ndarray = psds) -> np.ndarray:
