@@ -108,7 +108,7 @@ def load_anomaly_model(name_or_path: str | Path = DEFAULT) -> AnomalyModel:
         if there is none, or it is damaged or of another kind
     """
     card, tensors = artifacts.load(name_or_path, KIND)
-    artifacts.require(card, classes=list, known=list, features=list, width=int)
+    artifacts.require(card, classes=list, known=list, features=list, width=int, detectors=list)
     if card["features"] != list(FEATURES):
         raise artifacts.ArtifactError(f"{name_or_path} was trained on other features: train it anew")
     autoencoder, classifier = Autoencoder(card["width"]), Classifier(len(card["classes"]))

@@ -125,13 +125,18 @@ def find_anomalies(series: Mapping[str, TimeSeries], model: AnomalyModel, progre
     Raises
     ------
     ConfigError
-        for other numbers of detectors
+        for other numbers of detectors, or others than the model's
     DataError
         data too short, constant, sampled too slowly, or without a second in common
     """
     detectors = tuple(series)
     if len(detectors) not in (1, 2):
         raise ConfigError(f"{len(detectors)} detectors: anomalies are looked for in one, or in two such as H1 and L1")
+    if foreign := sorted(set(detectors) - set(model.info["detectors"])):
+        raise ConfigError(
+            f"{', '.join(foreign)}: the model was trained for {' and '.join(model.card['detectors'])}, their noise and the time that "
+            "light needs between them; train one of your own (gwsml train anomaly) or leave it out"
+        )
     report = progress or (lambda *_: None)
     report("whitening", 0, 1)
     white = tuple(whiten(one) for one in series.values())

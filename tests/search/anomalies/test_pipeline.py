@@ -75,6 +75,11 @@ def test_three_detectors_are_refused(coherent, model):
         find_anomalies(coherent | {"V1": coherent["H1"]}, model)
 
 
+def test_detectors_that_the_model_does_not_know_are_refused(coherent, model):
+    with pytest.raises(ConfigError, match="V1: the model was trained for H1 and L1"):
+        find_anomalies({"H1": coherent["H1"], "V1": coherent["L1"]}, model)
+
+
 def test_another_kind_of_model_is_refused():
     with pytest.raises(ArtifactError, match="not 'anomaly'"):
         load_anomaly_model("nr22")
