@@ -132,10 +132,11 @@ def find_anomalies(series: Mapping[str, TimeSeries], model: AnomalyModel, progre
     detectors = tuple(series)
     if len(detectors) not in (1, 2):
         raise ConfigError(f"{len(detectors)} detectors: anomalies are looked for in one, or in two such as H1 and L1")
-    if foreign := sorted(set(detectors) - set(model.info["detectors"])):
+    known = model.info["detectors"]
+    if foreign := sorted(set(detectors) - set(known)):
         raise ConfigError(
-            f"{', '.join(foreign)}: the model was trained for {' and '.join(model.card['detectors'])}, their noise and the time that "
-            "light needs between them; train one of your own (gwsml train anomaly) or leave it out"
+            f"{', '.join(foreign)}: the model was trained for {' and '.join(known)}, their noise and the time that light needs between "
+            "them; leave it out, or train one of your own (gwsml train anomaly)"
         )
     report = progress or (lambda *_: None)
     report("whitening", 0, 1)
