@@ -135,8 +135,8 @@ def find_anomalies(series: Mapping[str, TimeSeries], model: AnomalyModel, progre
     known = model.info["detectors"]
     if foreign := sorted(set(detectors) - set(known)):
         raise ConfigError(
-            f"{', '.join(foreign)}: the model was trained for {' and '.join(known)}, their noise and the time that light needs between "
-            "them; leave it out, or train one of your own (gwsml train anomaly)"
+            f"{', '.join(foreign)}: the model was trained for {' and '.join(known)}, their noise and the time that light "
+            "needs between them; leave it out, or train one of your own (gwsml train anomaly)"
         )
     report = progress or (lambda *_: None)
     report("whitening", 0, 1)
