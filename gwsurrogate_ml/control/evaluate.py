@@ -112,16 +112,17 @@ def rivals(plant: Plant, limit: float | None) -> dict[str, Callable[[], Made]]:
     def plain(loop: StateSpace) -> Made:
         return loop, lambda n: Linear(loop, n)
 
+    def stiff(share: float) -> Callable[[], Made]:
+        return lambda: estimating(stiffer(plant, share))
+
     found: dict[str, Callable[[], Made]] = {
         "LQG": lambda: estimating(lqg_gains(plant)),
         "classical, tuned on cost": lambda: plain(tuned_classical(plant)),
         f"classical, peak sensitivity {PEAK:g}": lambda: plain(tuned_classical(plant, PEAK)),
     }
     if limit is not None:
-        if plant.unstable is not None:
-            found |= {
-                f"LQG, growing mode +{share:g}": lambda share=share: estimating(stiffer(plant, share)) for share in (0.5, 1.0)
-            }
+        for share in (0.5, 1.0) if plant.unstable is not None else ():
+            found[f"LQG, growing mode +{share:g}"] = stiff(share)
         found[MPC] = lambda: (None, lambda n: Estimating(plant, n, Predictive(plant, limit)))
     return found
 

@@ -117,7 +117,8 @@ def read_asd(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         ) from error
     if table.shape[1] != 2 or len(table) < 4:
         raise DataError(f"{path} has {table.shape[0]} rows and {table.shape[1]} columns: give at least 4 rows of two columns")
-    return spectrum(*table[~(table[:, 0] <= 0)].T, str(path))
+    frequency, asd = table[~(table[:, 0] <= 0)].T
+    return spectrum(frequency, asd, str(path))
 
 
 def spectrum(frequency: Any, asd: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
