@@ -112,7 +112,7 @@ def free(plant: Plant, made: dict[str, Any], policies: dict[str, list[Policy]]) 
     for name, (loop, _) in made.items():
         if loop is not None and "growing" not in name:
             cost, safe = exact_cost(plant, loop), margins(plant, loop)
-            rows.append({"name": name, "exact": True, "cost": cost.total / best, "noise": cost.noise, "falls_per_hour": 0.0})
+            rows.append({"name": name, "exact": True, "cost": cost.total / best, "noise": cost.noise})
             rows[-1] |= safe._asdict()
     n, seconds = 128, 20.0
     peer = simulate(plant, Estimating(plant, n), seconds, n, NOISE_SEED, np.inf, FALL)

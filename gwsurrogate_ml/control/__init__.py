@@ -1,7 +1,7 @@
 """Angular control of a suspended mirror with radiation pressure, beside its exact optimum.
 
-`noise` and `plant` hold the mirror, `linear` the optimum and the exact cost of any linear controller, `rivals` classical loops and
-LQG with margins, `mpc` model-predictive control, `simulate` many mirrors at once, `policy` and `learn` small networks,
+`noise` and `plant` hold the mirror, `linear` the optimum and the exact cost of any linear controller, `rivals` classical loops,
+`mpc` model-predictive control, `simulate` many mirrors at once, `policy` and `learn` small networks,
 `environment`, `vector` and `reinforce` (extra ``control``) gymnasium and stable-baselines3, `evaluate` all of it side by side.
 """
 
@@ -22,7 +22,6 @@ _PUBLIC = {
     "margins": "gwsurrogate_ml.control.linear",
     "optimal_cost": "gwsurrogate_ml.control.linear",
     "tuned_classical": "gwsurrogate_ml.control.rivals",
-    "tuned_lqg": "gwsurrogate_ml.control.rivals",
     "simulate": "gwsurrogate_ml.control.simulate",
     "Task": "gwsurrogate_ml.control.learn",
     "train_policy": "gwsurrogate_ml.control.evaluate",
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.control.noise import NoiseModel, fit_noise, read_asd
     from gwsurrogate_ml.control.plant import Suspension, make_plant
     from gwsurrogate_ml.control.policy import load_policy
-    from gwsurrogate_ml.control.rivals import tuned_classical, tuned_lqg
+    from gwsurrogate_ml.control.rivals import tuned_classical
     from gwsurrogate_ml.control.simulate import simulate
     from gwsurrogate_ml.control.vector import MirrorVecEnv
 
@@ -62,6 +61,5 @@ __all__ = [
     "simulate",
     "train_policy",
     "tuned_classical",
-    "tuned_lqg",
 ]
 __getattr__, __dir__ = lazy(__name__, _PUBLIC)

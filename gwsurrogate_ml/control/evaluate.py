@@ -15,14 +15,13 @@ from gwsurrogate_ml.control.mpc import Predictive
 from gwsurrogate_ml.control.noise import StateSpace
 from gwsurrogate_ml.control.plant import Plant
 from gwsurrogate_ml.control.policy import Policy
-from gwsurrogate_ml.control.rivals import tuned_classical, tuned_gains
+from gwsurrogate_ml.control.rivals import tuned_classical
 from gwsurrogate_ml.control.simulate import Controller, Estimating, Linear, Run, simulate
 from gwsurrogate_ml.errors import ConfigError
 
 METHODS = ("descent", "descent-residual", "descent-linear", "dagger", "ppo", "ppo-residual", "sac")
 PEAK = 2.0
-"""Peak sensitivity of the loops that are tuned with margins."""
-LQG_PEAK = 3.0
+"""Peak sensitivity of the loop that is tuned with margins."""
 MPC = "MPC, horizon 1 s"
 MPC_MIRRORS = 64
 EMPTY = ("exact", "run", "ratio", "ratio_error", "more_falls", "more_falls_error", "margins")
@@ -113,16 +112,17 @@ def rivals(plant: Plant, limit: float | None) -> dict[str, Callable[[], Made]]:
     def plain(loop: StateSpace) -> Made:
         return loop, lambda n: Linear(loop, n)
 
+    def stiff(share: float) -> Callable[[], Made]:
+        return lambda: estimating(stiffer(plant, share))
+
     found: dict[str, Callable[[], Made]] = {
         "LQG": lambda: estimating(lqg_gains(plant)),
         "classical, tuned on cost": lambda: plain(tuned_classical(plant)),
         f"classical, peak sensitivity {PEAK:g}": lambda: plain(tuned_classical(plant, PEAK)),
-        f"LQG, peak sensitivity {LQG_PEAK:g}": lambda: estimating(tuned_gains(plant, LQG_PEAK)),
     }
     if limit is not None:
-        if plant.unstable is not None:
-            found["LQG, growing mode +0.5"] = lambda: estimating(stiffer(plant, 0.5))
-            found["LQG, growing mode +1"] = lambda: estimating(stiffer(plant, 1.0))
+        for share in (0.5, 1.0) if plant.unstable is not None else ():
+            found[f"LQG, growing mode +{share:g}"] = stiff(share)
         found[MPC] = lambda: (None, lambda n: Estimating(plant, n, Predictive(plant, limit)))
     return found
 

@@ -72,37 +72,16 @@ def _accurate(residual: np.ndarray, solution: np.ndarray, whose: str) -> None:
         )
 
 
-def lqg_gains(plant: Plant, g: np.ndarray | None = None, r: float = 1.0, weight: float = 1.0) -> Gains:
-    """The optimal filter and regulator of a plant; detuned where it is designed for noise or weights that are not the plant's.
-
-    Parameters
-    ----------
-    plant : Plant
-    g : float (n, m), in place of the plant's own: the noise to design for
-    r : float, factor on the sensing noise to design for
-    weight : float, factor on the weights of the torque to design for
-    """
-    return _own_gains(plant) if g is None and r == weight == 1.0 else _gains(plant, plant.g if g is None else g, r, weight)
-
-
-def _gains(plant: Plant, g: np.ndarray, r: float, weight: float) -> Gains:
-    q, n = plant.cz.T @ plant.cz, plant.cz.T @ plant.dz
-    torque = plant.dz.T @ plant.dz
-    if weight != 1.0:
-        inner = np.sqrt([1.0, weight, weight])[:, None]
-        cz, dz = inner * plant.cz, inner * plant.dz
-        q, n, torque = cz.T @ cz, cz.T @ dz, dz.T @ dz
-    value = _riccati(plant.a, plant.b, q, torque, n)
-    regulator = np.linalg.solve(torque + plant.b.T @ value @ plant.b, plant.b.T @ value @ plant.a + n.T)
-    noise = r**2 * plant.r @ plant.r.T
-    ahead = _riccati(plant.a.T, plant.c.T, g @ g.T, noise, np.zeros((plant.n, 1)))
+@lru_cache(maxsize=16)
+def lqg_gains(plant: Plant) -> Gains:
+    """The optimal filter and regulator of a plant, found once for each plant."""
+    value = _riccati(plant.a, plant.b, plant.cz.T @ plant.cz, plant.dz.T @ plant.dz, plant.cz.T @ plant.dz)
+    cross = plant.b.T @ value @ plant.a + plant.dz.T @ plant.cz
+    regulator = np.linalg.solve(plant.dz.T @ plant.dz + plant.b.T @ value @ plant.b, cross)
+    noise = plant.r @ plant.r.T
+    ahead = _riccati(plant.a.T, plant.c.T, plant.g @ plant.g.T, noise, np.zeros((plant.n, 1)))
     kalman = ahead @ plant.c.T / (plant.c @ ahead @ plant.c.T + noise)
     return Gains(regulator, kalman, value, ahead - kalman @ plant.c @ ahead)
-
-
-@lru_cache(maxsize=16)
-def _own_gains(plant: Plant) -> Gains:
-    return _gains(plant, plant.g, 1.0, 1.0)
 
 
 def observer(plant: Plant, regulator: np.ndarray, kalman: np.ndarray) -> StateSpace:
