@@ -222,7 +222,7 @@ def mismatches(design: Design, x: np.ndarray, simulators: list[str], seed: int =
 
 def simulated(text: str, score_bits: int, made: dict[str, Case], simulators: list[str]) -> dict[str, int]:
     """Wrong clocks of the Verilog `text` in each simulator and case."""
-    found = {}
+    found: dict[str, int] = {}
     for name in simulators:
         with tempfile.TemporaryDirectory() as folder:
             simulator = Simulator(text, score_bits, Path(folder), name)
