@@ -61,7 +61,7 @@ def test_integers_are_a_causal_convolution_by_its_formula() -> None:
 
 def test_input_is_rounded_alike_just_below_a_half() -> None:
     network, _ = some(6)
-    strain = np.tile(np.nextafter(np.float32([0.125, 0.375, -0.125]), np.float32(-9)), (2, 100))
+    strain = np.tile(np.nextafter(np.array([0.125, 0.375, -0.125], np.float32), np.float32(-9)), (2, 100))
     with torch.no_grad():
         score = network(torch.from_numpy(strain)[None], padded=True)[0].double().numpy() * 2.0 ** network.integers().fraction
     np.testing.assert_array_equal(network.integers()(network.quantise(strain)), score)

@@ -124,7 +124,7 @@ def test_every_kind_of_activation_is_simulated() -> None:
     assert {left > 0 for _, left, *_ in hidden} == {sign for _, _, sign, bits, _ in hidden if bits} == {True, False}
     live = [(digits, limit) for digits, *_, bits, limit in hidden if bits]
     assert any(digits == 0 for digits, _ in live)
-    assert {np.sign(digits - limit) for digits, limit in live if digits} == {-1, 0, 1}
+    assert {np.sign(digits - (limit or 0)) for digits, limit in live if digits} == {-1, 0, 1}
     (_, _, left, sign) = made.stages[-1].fields[0]
     assert left > 0
     assert not sign
