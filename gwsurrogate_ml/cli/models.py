@@ -79,7 +79,7 @@ def _accuracy(card: Mapping[str, Any]) -> str:
     if card["kind"] == "inspiral":
         return f"unseen waveforms of SEOBNRv5HM: 90 % of phases within {metrics['validation']['phase_rad']['90']:.2g} rad"
     if card["kind"] == "control-policy":
-        free, limited = metrics["cost over LQG's without a limit"], metrics["cost over LQG's within the limit"]
+        free, (limited, _) = metrics["cost over LQG's without a limit"], metrics["cost over LQG's within the limit"]
         return f"cost over LQG's: {free:.2f} without a limit on torque, {limited:.2f} within {card['task']['limit']:g} nrad"
     if "SNR 12" in metrics:
         return f"median overlap at SNR 12 {metrics['SNR 12']['overlap_median']:.3f}"
