@@ -53,7 +53,7 @@ def odds(log_weights: np.ndarray, log_odds: np.ndarray) -> dict[str, float]:
     Examples
     --------
     >>> found = odds(np.zeros(2), np.log([3.0, 3.0]))
-    >>> round(found["probability"], 9), round(np.exp(found["log_bayes_factor"]), 9)
+    >>> round(found["probability"], 9), round(float(np.exp(found["log_bayes_factor"])), 9)
     (0.75, 3.0)
     """
     there, absent, total = (
