@@ -56,7 +56,7 @@ def peers() -> dict[str, Callable[[], Any]]:
 
     chirp = {"chirp_mass": (39.0 * 26.0) ** 0.6 / 65.0**0.2, "mass_ratio": 26.0 / 39.0}
     binary = PRECESSING.binaries(PRECESSING.theta(chirp | SPINS))
-    iota, spin_1, spin_2 = spins_in_orbit(binary, THETA_JN, LOW, PHASE)
+    (iota,), (spin_1,), (spin_2,) = spins_in_orbit(binary, np.array([THETA_JN]), LOW, PHASE)
     masses = (39.0 * lal.MSUN_SI, 26.0 * lal.MSUN_SI)
     place = (DISTANCE * 1e6 * lal.PC_SI, iota, PHASE, 0.0, 0.0, 0.0)
     surrogate = gw.load_surrogate("nrphm")
@@ -88,11 +88,12 @@ class Nrsur:
 
     def __init__(self, python: str) -> None:
         chirp = {"chirp_mass": (39.0 * 26.0) ** 0.6 / 65.0**0.2, "mass_ratio": 26.0 / 39.0}
-        iota, *spins = spins_in_orbit(PRECESSING.binaries(PRECESSING.theta(chirp | SPINS)), THETA_JN, LOW, PHASE)
+        binary = PRECESSING.binaries(PRECESSING.theta(chirp | SPINS))
+        (iota,), (spin_1,), (spin_2,) = spins_in_orbit(binary, np.array([THETA_JN]), LOW, PHASE)
         series = peers()["nrphm"]()[0]
         start = float(series.t0.value)
         code = NRSUR.replace("RATE", repr(RATE)).replace("LOW", repr(LOW)).replace("DISTANCE", repr(DISTANCE))
-        numbers = [iota, start, len(series), *spins[0], *spins[1]]
+        numbers = [iota, start, len(series), *spin_1, *spin_2]
         self.process = subprocess.Popen(
             [python, "-c", code, *(repr(float(x)) for x in numbers)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

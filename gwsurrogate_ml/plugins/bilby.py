@@ -155,7 +155,8 @@ class PrecessingBilbySource(_Source):
             raise DomainError(f"mass_1 = {p['mass_1']:g}, mass_2 = {p['mass_2']:g}: give the heavier first, both above zero")
         if not p["luminosity_distance"] > 0:
             raise DomainError(f"luminosity_distance is {p['luminosity_distance']:g}: give a number above zero in Mpc")
-        iota, spin_1, spin_2 = spins_in_orbit(binary_of(p, self.model.space), p["theta_jn"], f_ref, p["phase"])
+        binary = binary_of(p, self.model.space)
+        (iota,), (spin_1,), (spin_2,) = spins_in_orbit(binary, np.array([p["theta_jn"]]), f_ref, p["phase"])
         return self.model.frequency_domain_polarizations(
             **{name: p[name] for name in ("mass_1", "mass_2", "luminosity_distance", "phase")},
             inclination=iota,

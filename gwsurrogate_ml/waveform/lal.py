@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gwsurrogate_ml.binaries import ALIGNED, PRECESSING, Binaries
+from gwsurrogate_ml.conventions import MTSUN_SI
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.waveform.model import Grid, WaveformModel
 
@@ -39,24 +40,23 @@ OPPOSITE = 1e-5
 """Radians: spins this close to opposite azimuths are moved by it: at exactly opposite ones IMRPhenomXPHM jumps with the phase."""
 
 
-def spins_in_orbit(binary: Binaries, theta_jn: float, f_ref: float, phase: float) -> tuple[float, np.ndarray, np.ndarray]:
-    """Inclination and spins of one binary as LALSimulation takes them at `f_ref` (Hz).
+def spins_in_orbit(
+    binaries: Binaries, theta_jn: np.ndarray, f_ref: float, phase: np.ndarray | float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Inclinations and spins of N binaries as LALSimulation takes them at `f_ref` (Hz); `theta_jn`, `phase` (N,) in rad.
 
     Returns
     -------
-    iota : float, rad
+    iota : (N,) float64, rad
         angle between orbital angular momentum and line of sight
-    spin_1, spin_2 : (3,) float64, dimensionless
+    spin_1, spin_2 : (N, 3) float64, dimensionless
         z along the orbital angular momentum, x from the lighter to the heavier body
     """
-    (s_1,), (s_2,) = binary.spin_1, binary.spin_2
-    if binary.is_aligned:
-        return theta_jn, s_1, s_2
-    a_1, a_2 = (max(float(np.linalg.norm(s)), 1e-12) for s in (s_1, s_2))
-    tilt_1, tilt_2 = (float(np.arccos(np.clip(s[2] / a, -1, 1))) for s, a in ((s_1, a_1), (s_2, a_2)))
-    phi_12 = float(np.arctan2(s_2[1], s_2[0]) - np.arctan2(s_1[1], s_1[0])) % (2 * np.pi)
-    m_1, m_2 = float(binary.mass_1[0]), float(binary.mass_2[0])
-    return spins_of_angles(m_1, m_2, a_1, a_2, tilt_1, tilt_2, phi_12, float(binary.phi_jl[0]), theta_jn, f_ref, phase)
+    b = binaries
+    (x_1, y_1, z_1), (x_2, y_2, z_2) = b.spin_1.T, b.spin_2.T
+    phi_12 = np.arctan2(y_2, x_2) - np.arctan2(y_1, x_1)
+    spins = (np.hypot(x_1, y_1), z_1), (np.hypot(x_2, y_2), z_2)
+    return _towards_observer(b.mass_1, b.mass_2, *spins, phi_12, b.phi_jl, theta_jn, f_ref, phase)
 
 
 def spins_of_angles(
@@ -73,27 +73,42 @@ def spins_of_angles(
     phase: float,
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """`spins_in_orbit` of one binary by bilby's names, masses in solar masses."""
-    from bilby.gw.conversion import bilby_to_lalsimulation_spins
-    from lal import MSUN_SI
+    both = (a_1 * math.sin(tilt_1), a_1 * math.cos(tilt_1)), (a_2 * math.sin(tilt_2), a_2 * math.cos(tilt_2))
+    iota, spin_1, spin_2 = _towards_observer(mass_1, mass_2, *both, phi_12, phi_jl, theta_jn, f_ref, phase)
+    return float(iota), spin_1, spin_2
 
-    if a_1 * math.sin(tilt_1) == 0.0 and a_2 * math.sin(tilt_2) == 0.0:
-        return theta_jn, np.array([0.0, 0.0, a_1 * math.cos(tilt_1)]), np.array([0.0, 0.0, a_2 * math.cos(tilt_2)])
-    if abs(phi_12 % (2 * np.pi) - np.pi) < OPPOSITE:
-        phi_12 += OPPOSITE
-    iota, *vectors = bilby_to_lalsimulation_spins(
-        theta_jn=theta_jn,
-        phi_jl=phi_jl,
-        tilt_1=tilt_1,
-        tilt_2=tilt_2,
-        phi_12=phi_12,
-        a_1=a_1,
-        a_2=a_2,
-        mass_1=mass_1 * MSUN_SI,
-        mass_2=mass_2 * MSUN_SI,
-        reference_frequency=f_ref,
-        phase=phase,
-    )
-    return float(iota), np.array(vectors[:3]), np.array(vectors[3:])
+
+def _towards_observer(
+    mass_1: Any, mass_2: Any, spin_1: Any, spin_2: Any, phi_12: Any, phi_jl: Any, theta_jn: Any, f_ref: float, phase: Any
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of numbers or arrays; spins by their parts in the orbital plane and along its axis.
+
+    What LALSimulation's SimInspiralTransformPrecessingNewInitialConditions does, by components along the axis of the orbit,
+    along the total angular momentum's part in the plane, and across: the orbit's is post-Newtonian to second order.
+    """
+    (flat_1, along_1), (flat_2, along_2) = spin_1, spin_2
+    phi_12 = phi_12 + np.where(np.abs(phi_12 % (2 * np.pi) - np.pi) < OPPOSITE, OPPOSITE, 0.0)
+    squared = (mass_1 * MTSUN_SI) ** 2, (mass_2 * MTSUN_SI) ** 2
+    eta = mass_1 * mass_2 / (mass_1 + mass_2) ** 2
+    v = np.cbrt(np.pi * f_ref * MTSUN_SI * (mass_1 + mass_2))
+    orbit = MTSUN_SI**2 * mass_1 * mass_2 / v * (1.0 + v**2 * (1.5 + eta / 6))
+    # Azimuths are counted from the first spin's.
+    x = squared[0] * flat_1 + squared[1] * flat_2 * np.cos(phi_12)
+    y = squared[1] * flat_2 * np.sin(phi_12)
+    z = orbit + squared[0] * along_1 + squared[1] * along_2
+    across, total = np.hypot(x, y), np.sqrt(x**2 + y**2 + z**2)
+    sine, cosine = across / total, z / total
+    up = np.cos(theta_jn) * cosine + np.sin(theta_jn) * np.sin(phi_jl) * sine
+    outwards = np.cos(theta_jn) * sine - np.sin(theta_jn) * np.sin(phi_jl) * cosine
+    sideways = -np.sin(theta_jn) * np.cos(phi_jl)
+    azimuth = 0.5 * np.pi - phase - np.arctan2(y, x) - np.arctan2(sideways, outwards)
+    aligned = (flat_1 == 0.0) & (flat_2 == 0.0)
+    iota = np.where(aligned, theta_jn, np.arctan2(np.hypot(outwards, sideways), up))
+    both = [
+        np.stack(np.broadcast_arrays(flat * np.cos(angle), flat * np.sin(angle), along), -1)
+        for flat, along, angle in ((flat_1, along_1, azimuth), (flat_2, along_2, azimuth + phi_12))
+    ]
+    return iota, both[0], both[1]
 
 
 def angles_of_momentum(
@@ -196,7 +211,7 @@ class LalModel(WaveformModel):
         import lalsimulation
 
         (m_1,), (m_2,) = binary.mass_1, binary.mass_2
-        iota, spin_1, spin_2 = spins_in_orbit(binary, theta_jn, grid.f_min, phase)
+        (iota,), (spin_1,), (spin_2,) = spins_in_orbit(binary, np.array([theta_jn]), grid.f_min, phase)
         out = np.zeros((2, grid.n_f), dtype=np.complex128)
         both = lalsimulation.SimInspiralChooseFDWaveform(
             m_1 * lal.MSUN_SI, m_2 * lal.MSUN_SI, *spin_1, *spin_2, 1e6 * lal.PC_SI, iota, phase, 0.0, 0.0, 0.0,

@@ -31,22 +31,30 @@ def slope_matrix(knots: np.ndarray) -> np.ndarray:
 
 
 @njit(nogil=True)
+def _elimination(knots: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Steps, upper diagonal, factors and inverse pivots of the equations for a not-a-knot spline's slopes."""
+    n = knots.size
+    h = knots[1:] - knots[:-1]
+    upper, factor, inverse_pivot = np.zeros(n), np.zeros(n), np.empty(n)
+    upper[0] = h[0] + h[1]
+    inverse_pivot[0] = 1.0 / h[1]
+    for i in range(1, n):
+        lower, diagonal = h[n - 2] + h[n - 3], h[n - 3]
+        if i < n - 1:
+            lower, diagonal, upper[i] = h[i], 2.0 * (h[i - 1] + h[i]), h[i - 1]
+        factor[i] = lower * inverse_pivot[i - 1]
+        inverse_pivot[i] = 1.0 / (diagonal - factor[i] * upper[i - 1])
+    return h, upper, factor, inverse_pivot
+
+
+@njit(nogil=True)
 def slopes(knots: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Slopes (N, n) of the not-a-knot cubic splines through `values` (N, n) at `knots` (n,), by elimination: O(N n).
 
     The same numbers as ``values @ slope_matrix(knots).T`` to rounding, for the path that needs no autodiff.
     """
     n = knots.size
-    h = knots[1:] - knots[:-1]
-    lower, upper, factor, inverse_pivot = np.zeros(n), np.zeros(n), np.zeros(n), np.empty(n)
-    upper[0], lower[n - 1] = h[0] + h[1], h[n - 2] + h[n - 3]
-    inverse_pivot[0] = 1.0 / h[1]
-    for i in range(1, n):
-        diagonal = h[n - 3]
-        if i < n - 1:
-            lower[i], diagonal, upper[i] = h[i], 2.0 * (h[i - 1] + h[i]), h[i - 1]
-        factor[i] = lower[i] * inverse_pivot[i - 1]
-        inverse_pivot[i] = 1.0 / (diagonal - factor[i] * upper[i - 1])
+    h, upper, factor, inverse_pivot = _elimination(knots)
     out = np.empty(values.shape)
     d = np.empty(n - 1)
     x, y = h[0] + h[1], h[n - 2] + h[n - 3]
@@ -61,6 +69,32 @@ def slopes(knots: np.ndarray, values: np.ndarray) -> np.ndarray:
         row[n - 1] = (last - factor[n - 1] * row[n - 2]) * inverse_pivot[n - 1]
         for i in range(n - 2, -1, -1):
             row[i] = (row[i] - upper[i] * row[i + 1]) * inverse_pivot[i]
+    return out
+
+
+@njit(nogil=True)
+def column_slopes(knots: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """`slopes` (n, N) of splines that stand side by side in `values` (n, N): quicker where a few are evaluated together."""
+    n, columns = values.shape
+    h, upper, factor, inverse_pivot = _elimination(knots)
+    out = np.empty(values.shape)
+    x, y = h[0] + h[1], h[n - 2] + h[n - 3]
+    for k in range(columns):
+        d_0, d_1 = (values[1, k] - values[0, k]) / h[0], (values[2, k] - values[1, k]) / h[1]
+        out[0, k] = ((h[0] + 2.0 * x) * h[1] * d_0 + h[0] ** 2 * d_1) / x
+    for i in range(1, n - 1):
+        before, here, after, row, above = values[i - 1], values[i], values[i + 1], out[i], out[i - 1]
+        left, right, f = 3.0 * h[i] / h[i - 1], 3.0 * h[i - 1] / h[i], factor[i]
+        for k in range(columns):
+            row[k] = left * (here[k] - before[k]) + right * (after[k] - here[k]) - f * above[k]
+    for k in range(columns):
+        d_0, d_1 = (values[n - 2, k] - values[n - 3, k]) / h[n - 3], (values[n - 1, k] - values[n - 2, k]) / h[n - 2]
+        last = (h[n - 2] ** 2 * d_0 + (2.0 * y + h[n - 2]) * h[n - 3] * d_1) / y
+        out[n - 1, k] = (last - factor[n - 1] * out[n - 2, k]) * inverse_pivot[n - 1]
+    for i in range(n - 2, -1, -1):
+        row, below, u, pivot = out[i], out[i + 1], upper[i], inverse_pivot[i]
+        for k in range(columns):
+            row[k] = (row[k] - u * below[k]) * pivot
     return out
 
 

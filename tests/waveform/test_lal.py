@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import gwsurrogate_ml as gw
+from gwsurrogate_ml.binaries import Binaries
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference import LalModel, SegmentLikelihood, load_estimator
 from gwsurrogate_ml.inference.config import EstimatorConfig
@@ -13,6 +14,7 @@ from gwsurrogate_ml.inference.training.train import train_estimator
 from gwsurrogate_ml.strain.detectors import project
 from gwsurrogate_ml.strain.simulate import simulate
 from gwsurrogate_ml.surrogate.load import load_model
+from gwsurrogate_ml.waveform.lal import spins_in_orbit, spins_of_angles
 from gwsurrogate_ml.waveform.model import Grid, Quadrupole, WaveformModel, transforms
 
 GPS = 1126259462.4
@@ -91,6 +93,33 @@ def test_lal_models_sum_to_what_lal_gives(name: str, orders: list[int]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.peer
+def test_spins_towards_the_observer_are_lals() -> None:
+    from lal import MSUN_SI
+    from lalsimulation import SimInspiralTransformPrecessingNewInitialConditions
+
+    rng, n = np.random.default_rng(0), 40
+    mass_2, (a_1, a_2) = rng.uniform(5, 50, n), rng.uniform(0, 1, (2, n))
+    mass_1 = mass_2 * rng.uniform(1, 6, n)
+    tilt_1, tilt_2, theta_jn = np.arccos(rng.uniform(-1, 1, (3, n)))
+    phi_12, phi_jl, phase, azimuth = rng.uniform(0, 2 * np.pi, (4, n))
+    spins = [
+        np.stack([a * np.sin(tilt) * np.cos(phi), a * np.sin(tilt) * np.sin(phi), a * np.cos(tilt)], 1)
+        for a, tilt, phi in ((a_1, tilt_1, azimuth), (a_2, tilt_2, azimuth + phi_12))
+    ]
+    found = spins_in_orbit(Binaries(mass_1, mass_2, *spins, phi_jl), theta_jn, 20.0, phase)
+    columns = theta_jn, phi_jl, tilt_1, tilt_2, phi_12, a_1, a_2, mass_1 * MSUN_SI, mass_2 * MSUN_SI, np.full(n, 20.0), phase
+    wanted = [SimInspiralTransformPrecessingNewInitialConditions(*row) for row in np.stack(columns, 1).tolist()]
+    np.testing.assert_allclose(np.column_stack(found), wanted, atol=1e-12)
+    names = spins_of_angles(*(x[0] for x in (mass_1, mass_2, a_1, a_2, tilt_1, tilt_2, phi_12, phi_jl, theta_jn)), 20.0, phase[0])
+    np.testing.assert_allclose(np.hstack(names), wanted[0], atol=1e-12)
+
+
+def test_spins_along_the_orbit_are_seen_from_theta_jn() -> None:
+    iota, spin_1, spin_2 = spins_in_orbit(Binaries.aligned([40.0], [20.0], [-0.3], [0.2]), np.array([0.7]), 20.0, 0.4)
+    assert (iota.tolist(), spin_1.tolist(), spin_2.tolist()) == ([0.7], [[0.0, 0.0, -0.3]], [[0.0, 0.0, 0.2]])
+
+
 def test_opposite_azimuths_of_the_spins_are_no_exception() -> None:
     """At exactly opposite ones IMRPhenomXPHM jumps with the orbital phase (`findings`): its orders would not sum."""
     model, grid = load_model("lal:IMRPhenomXPHM"), Grid(4.0, 1024.0, 20.0)

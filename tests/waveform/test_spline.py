@@ -7,7 +7,7 @@ import pytest
 from scipy.interpolate import CubicSpline
 
 from gwsurrogate_ml.waveform.elementary import exponentiate, sine_cosine
-from gwsurrogate_ml.waveform.spline import hermite, rotating_modes, slopes
+from gwsurrogate_ml.waveform.spline import column_slopes, hermite, rotating_modes, slopes
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +39,7 @@ def test_slopes_and_values_are_scipys(knots: np.ndarray) -> None:
     spline = CubicSpline(knots, values, axis=1)
     found = slopes(knots, values)
     np.testing.assert_allclose(found, spline.derivative()(knots), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(column_slopes(knots, values.T.copy()).T, found, rtol=0, atol=1e-14)
     times = np.random.default_rng(0).uniform(knots[0], knots[-1], 999)  # in any order
     for row in range(2):
         at = hermite(knots, values[row], found[row], times)

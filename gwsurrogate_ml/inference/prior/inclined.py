@@ -50,10 +50,8 @@ class InclinedPrior:
         """Inverse of `from_normal`, (N, n) to (N, n)."""
         own, inclination = theta[:, :-1].copy(), theta[:, -1].copy()
         if self._precessing:
-            binaries = PRECESSING.binaries(own)
-            for i in range(len(own)):
-                inclination[i], spin, _ = spins_in_orbit(binaries[i : i + 1], float(theta[i, -1]), self.f_ref, 0.0)
-                own[i, -1] = np.mod(np.arctan2(spin[1], spin[0]) - 0.5 * np.pi, 2 * np.pi)
+            inclination, spin, _ = spins_in_orbit(PRECESSING.binaries(own), theta[:, -1], self.f_ref, 0.0)
+            own[:, -1] = np.mod(np.arctan2(spin[:, 1], spin[:, 0]) - 0.5 * np.pi, 2 * np.pi)
         return np.column_stack([self.prior.to_normal(own), ndtri(0.5 * (1 - np.cos(inclination)))])
 
     def smooth(self, z: np.ndarray) -> np.ndarray:

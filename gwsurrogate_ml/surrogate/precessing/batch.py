@@ -15,7 +15,6 @@ from gwsurrogate_ml.arguments import positive
 from gwsurrogate_ml.conventions import MTSUN_SI
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.kernels.threads import in_threads
-from gwsurrogate_ml.surrogate.domain import check_ranges
 from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, many, wigner, wigner_torch
 from gwsurrogate_ml.surrogate.precessing.batch_dynamics import BatchDynamics, Dynamics, Levels
 from gwsurrogate_ml.waveform.spline import slope_matrix
@@ -147,10 +146,7 @@ def _checked(model: PrecessingModes, parameters: torch.Tensor, times: torch.Tens
     values = parameters.detach().cpu().to(torch.float64).numpy()
     if not np.isfinite(values).all():
         raise DomainError("parameters hold numbers that are not finite: check the values passed")
-    if len(values):
-        lengths = [np.round(np.linalg.norm(values[:, k : k + 3], axis=1), 9) for k in (1, 4)]
-        for pick in (np.min, np.max):
-            check_ranges({"q": pick(values[:, 0]), "chi1": pick(lengths[0]), "chi2": pick(lengths[1])}, model.info["ranges"])
+    model.check_all(values[:, 0], values[:, 1:4], values[:, 4:])
     model.checked_times(times.detach().cpu().numpy().ravel())
 
 

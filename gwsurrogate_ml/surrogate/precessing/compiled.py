@@ -11,9 +11,9 @@ from gwsurrogate_ml.surrogate.aligned import compiled as aligned_compiled
 from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
 from gwsurrogate_ml.surrogate.precessing import rotation, wigner
 from gwsurrogate_ml.surrogate.precessing.coorbital import MODES
-from gwsurrogate_ml.surrogate.precessing.rotation import MOST, Terms, direction, seen_from
+from gwsurrogate_ml.surrogate.precessing.rotation import Terms, direction
 from gwsurrogate_ml.waveform.elementary import sine_cosine
-from gwsurrogate_ml.waveform.spline import hermite, slopes
+from gwsurrogate_ml.waveform.spline import column_slopes, hermite, slopes
 
 INERTIAL_PLACES = np.array([wigner.INERTIAL.index(mode) for mode in MODES])
 """Of the co-orbital modes among those in the inertial frame."""
@@ -50,27 +50,36 @@ def modes(
     wigner.turn(wigner.QUARTER, wigner.QUARTER_TRANSPOSED, frame, turned, out)
 
 
+TOP = 5
+"""Highest order in the orbital phase."""
+HALF = 12
+"""Columns of the real part of `harmonics`, those of the imaginary part follow: cosines of orders 0 to TOP, sines of 1 to TOP, and
+one of zeros, with which processors take them four at a time."""
+
+
 @njit(nogil=True)
 def harmonics(
     times: np.ndarray, frames: np.ndarray, coorbital: np.ndarray, orders: np.ndarray, t: Terms, theta: float, phi: float, first: int
 ) -> np.ndarray:
-    """What an observer in the direction (theta, phi) sees of each order in the orbital phase: real and imaginary parts
-    (2 n_orders, n_t), orders from -5 to 5; before the time number `first` they are zero."""
-    top = 5
-    out = np.zeros((2 * (2 * top + 1), times.size))
-    y, powers, sums, n = np.empty(orders.size), np.empty((2, MOST + 1)), np.empty(2 * top + 1, np.complex128), direction(theta, phi)
-    for i in range(first, times.size):
-        a, b = seen_from(frames[i], n)
-        azimuth, factor = rotation.harmonics(t, a, b, powers, y)
-        sums[:] = 0.0
-        for k in range(orders.size):
-            sums[orders[k] + top] += coorbital[i, k] * y[k]
-        for _ in range(top):
-            factor *= azimuth.conjugate()
-        for m in range(2 * top + 1):
-            value = sums[m] * factor
-            out[2 * m, i], out[2 * m + 1, i] = value.real, value.imag
-            factor *= azimuth
+    """What an observer in the direction (theta, phi) sees: slow factors (n_t, 2 HALF) of cosines and sines of the orbital phase's
+    multiples, in the real and then in the imaginary part; before the time number `first` they are zero."""
+    n = times.size - first
+    y, azimuth, factor = rotation.harmonics(t, frames[first:], direction(theta, phi))
+    sums = np.zeros((2 * TOP + 1, n), np.complex128)
+    for k in range(orders.size):
+        total = sums[orders[k] + TOP]
+        for i in range(n):
+            total[i] += coorbital[first + i, k] * y[k, i]
+    out = np.zeros((times.size, 2 * HALF))
+    for i in range(n):
+        row, turn, up, down = out[first + i], azimuth[i], factor[i], factor[i]
+        seen = sums[TOP, i] * up
+        row[0], row[HALF] = seen.real, seen.imag
+        for m in range(1, TOP + 1):
+            up, down = up * turn, down * turn.conjugate()
+            plus, minus = sums[TOP + m, i] * up, sums[TOP - m, i] * down
+            row[m], row[TOP + m] = plus.real + minus.real, plus.imag - minus.imag
+            row[HALF + m], row[HALF + TOP + m] = plus.imag + minus.imag, minus.real - plus.real
     return out
 
 
@@ -161,44 +170,44 @@ def observed(
     first: int,
     start: float,
     step: float,
+    factor: float,
     out: np.ndarray,
 ) -> None:
-    """Write ``r (h_plus - i h_cross) / M`` at ``start + j step`` (M) into `out` (n,), from what `harmonics` gives.
+    """Write `factor` times ``r h_plus / M``, ``r h_cross / M`` at ``start + j step`` (M) into `out` (2, n), from what `harmonics`
+    gives.
 
     The sum over orders ``exp(-i m phase) H_m(t)``, by cubics in time for the slow factors and powers of ``exp(-i phase)``.
     """
-    n, rows = out.size, len(parts)
-    top = (rows // 2 - 1) // 2
-    tilts = slopes(times[first:], parts[:, first:])
+    n, last = out.shape[1], times.size - 2
+    tilts = column_slopes(times[first:], parts[first:])
     at = np.empty(n)
     for j in range(n):
         at[j] = start + step * j
     phase = hermite(nodes, states[:, 4].copy(), rates[:, 4].copy(), at)
     sine, cosine = np.empty(n), np.empty(n)
     sine_cosine(phase, sine, cosine)
-    a, b, c, d, value = np.empty(rows), np.empty(rows), np.empty(rows), np.empty(rows), np.empty(rows)
-    k, last = -1, times.size - 2
+    of = np.empty(2 * HALF)
+    i = first
     for j in range(n):
-        i = max(k, first)
         while i < last and times[i + 1] <= at[j]:
             i += 1
-        if i != k:
-            k = i
-            width = times[i + 1] - times[i]
-            for r in range(rows):
-                v, s = parts[r, i], tilts[r, i - first]
-                mean = (parts[r, i + 1] - v) / width
-                a[r], b[r] = v, s
-                c[r] = (3.0 * mean - 2.0 * s - tilts[r, i + 1 - first]) / width
-                d[r] = (s + tilts[r, i + 1 - first] - 2.0 * mean) / (width * width)
-        x = at[j] - times[k]
-        for r in range(rows):
-            value[r] = a[r] + x * (b[r] + x * (c[r] + x * d[r]))
-        real, imaginary = value[2 * top], value[2 * top + 1]
-        p, q = 1.0, 0.0
-        for m in range(1, top + 1):
-            p, q = p * cosine[j] - q * sine[j], p * sine[j] + q * cosine[j]
-            u, v = 2 * (top + m), 2 * (top - m)
-            real += (value[u] + value[v]) * p + (value[u + 1] - value[v + 1]) * q
-            imaginary += (value[u + 1] + value[v + 1]) * p + (value[v] - value[u]) * q
-        out[j] = complex(real, imaginary)
+        width = times[i + 1] - times[i]
+        x = (at[j] - times[i]) / width
+        # Hermite's polynomials
+        d = x * x * (x - 1.0) * width
+        c = x * (x - 1.0) * (x - 1.0) * width
+        b = x * x * (3.0 - 2.0 * x)
+        a = 1.0 - b
+        here, after, slope, next_slope = parts[i], parts[i + 1], tilts[i - first], tilts[i + 1 - first]
+        for r in range(2 * HALF):
+            of[r] = a * here[r] + b * after[r] + c * slope[r] + d * next_slope[r]
+        c_1, s_1 = cosine[j], sine[j]
+        c_2, s_2 = c_1 * c_1 - s_1 * s_1, 2.0 * c_1 * s_1
+        c_3, s_3 = c_2 * c_1 - s_2 * s_1, c_2 * s_1 + s_2 * c_1
+        c_4, s_4 = c_2 * c_2 - s_2 * s_2, 2.0 * c_2 * s_2
+        c_5, s_5 = c_3 * c_2 - s_3 * s_2, c_3 * s_2 + s_3 * c_2
+        real = of[0] + of[1] * c_1 + of[2] * c_2 + of[3] * c_3 + of[4] * c_4 + of[5] * c_5
+        real += of[6] * s_1 + of[7] * s_2 + of[8] * s_3 + of[9] * s_4 + of[10] * s_5
+        imaginary = of[12] + of[13] * c_1 + of[14] * c_2 + of[15] * c_3 + of[16] * c_4 + of[17] * c_5
+        imaginary += of[18] * s_1 + of[19] * s_2 + of[20] * s_3 + of[21] * s_4 + of[22] * s_5
+        out[0, j], out[1, j] = factor * real, -factor * imaginary

@@ -192,26 +192,42 @@ def _rate(
             out[5 + k : 8 + k] = 0.0
 
 
-@njit(nogil=True, fastmath=True)
-def mean_frequency(r: Rates, first: int, last: int, q: float, chi1: np.ndarray, chi2: np.ndarray) -> np.ndarray:
-    """Orbital frequency (last,) by the polynomials at the first nodes, the mean over the azimuth of the spins (3,) in the orbit;
-    zero before the node number `first`, where coefficients are.
+@njit(nogil=True)
+def mean_monomials(m: Monomials, q: np.ndarray, chi1: np.ndarray, chi2: np.ndarray) -> np.ndarray:
+    """Monomials of the orbital frequency (N, n_first) for N binaries, means over the azimuth of the spins (N, 3) in the orbit.
 
-    It means the same for every orbital phase, as in LAL's orbit-averaged models.
+    What they give means the same for every orbital phase, as in LAL's orbit-averaged models.
     """
-    size, out = r.monomials.first[1], np.zeros(last)
-    x, spins, values, mean = np.empty(7), np.empty(6), np.empty(len(r.monomials.exponents)), np.zeros(size)
+    size = m.first[1]
+    x, spins, values, out = np.empty(7), np.empty(6), np.empty(len(m.exponents)), np.zeros((q.size, size))
     for k in range(AZIMUTHS):
         c, s = np.cos(2 * np.pi * k / AZIMUTHS), np.sin(2 * np.pi * k / AZIMUTHS)
-        spins[0], spins[1], spins[2] = c * chi1[0] - s * chi1[1], s * chi1[0] + c * chi1[1], chi1[2]
-        spins[3], spins[4], spins[5] = c * chi2[0] - s * chi2[1], s * chi2[0] + c * chi2[1], chi2[2]
-        variables(q, spins, x)
-        evaluate(r.monomials, x, values)
-        for j in range(size):
-            mean[j] += values[j] / AZIMUTHS
-    for i in range(first, last):
-        for j in range(size):
-            out[i] += r.coefficients[i, 0, j] * mean[j]
+        for i in range(q.size):
+            a, b = chi1[i], chi2[i]
+            spins[0], spins[1], spins[2] = c * a[0] - s * a[1], s * a[0] + c * a[1], a[2]
+            spins[3], spins[4], spins[5] = c * b[0] - s * b[1], s * b[0] + c * b[1], b[2]
+            variables(q[i], spins, x)
+            evaluate(m, x, values)
+            for j in range(size):
+                out[i, j] += values[j] / AZIMUTHS
+    return out
+
+
+@njit(nogil=True)
+def passed(omega: np.ndarray, nodes: np.ndarray, begin: np.ndarray, omega_ref: np.ndarray) -> np.ndarray:
+    """When (M, (N,)) frequencies `omega` (N, n) at the first of `nodes`, known from the numbers `begin` (N,) on, last rise above
+    `omega_ref` (N,); NaN where they do not."""
+    out = np.full(omega_ref.size, np.nan)
+    for i in range(omega_ref.size):
+        row, wanted = omega[i], omega_ref[i]
+        if not row[begin[i]] < wanted < row[-1]:
+            continue
+        # The last node below it: what oscillates could pass it before.
+        k = row.size - 1
+        while not row[k - 1] < wanted:
+            k -= 1
+        k = min(max(k, begin[i] + 2), row.size - 2)
+        out[i] = inverse_cubic(row[k - 2 : k + 2], nodes[k - 2 : k + 2], wanted)
     return out
 
 

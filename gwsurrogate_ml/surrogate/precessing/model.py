@@ -276,9 +276,8 @@ class PrecessingSurrogate(WaveformModel):
         orbit = Orbit(mass_1, mass_2, inclination, spin_1, spin_2)
         seen = self._physical.seen(self._physical.place(orbit, f_min, f_min if f_ref is None else f_ref, phase))
         PhysicalModes.require_rate(sampling_frequency, TOP * seen.highest / (2 * np.pi), TOP)
-        h, first = self._physical.sampled(seen, sampling_frequency)
-        h /= luminosity_distance
-        return first / sampling_frequency, h.real.copy(), -h.imag
+        (plus, cross), first = self._physical.sampled(seen, sampling_frequency, 1.0 / luminosity_distance)
+        return first / sampling_frequency, plus, cross
 
     def length(self, *, mass_1: float, mass_2: float, spin_1: Any, spin_2: Any, f_min: float, f_ref: float | None = None) -> float:
         """Seconds from where `strain` begins to the end of the ringdown; parameters as there."""

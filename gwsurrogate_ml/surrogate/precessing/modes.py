@@ -164,6 +164,14 @@ class PrecessingModes:
         check_ranges({"q": ratio, "chi1": spins.length(both[0]), "chi2": spins.length(both[1])}, self.info["ranges"])
         return ratio, *both
 
+    def check_all(self, q: np.ndarray, chi1: np.ndarray, chi2: np.ndarray) -> None:
+        """Raise DomainError unless all mass ratios (N,) and spins (N, 3) are within the hard limits."""
+        lengths = [np.round(np.linalg.norm(chi, axis=1), 9) for chi in (chi1, chi2)]
+        if not len(q):
+            return
+        for pick in (np.min, np.max):
+            check_ranges({"q": pick(q), "chi1": pick(lengths[0]), "chi2": pick(lengths[1])}, self.info["ranges"])
+
     def checked_times(self, times: Any) -> np.ndarray:
         """`times` as float64 (n,), checked."""
         try:
@@ -225,23 +233,28 @@ class PrecessingModes:
         return self.time_of(q, chi1, chi2, float(omega_ref), f"{name} = {value:g}")
 
     def time_of(self, q: float, chi1: np.ndarray, chi2: np.ndarray, omega_ref: float, said: str) -> float:
-        """When the orbital frequency is `omega_ref` (rad / M) if the spins are these then; all frames agree there."""
-        last = int(np.searchsorted(self.nodes, 0.0))
-        omega = self.tables.mean_frequency(last, q, chi1, chi2)
-        gate, first = self.gate(chi1, chi2), int(np.argmax(self.known >= 1.0))
-        if gate > 0.0 or omega_ref <= omega[first + 2]:
-            for first in (self.n_long, 0):
-                knots = compiled.knots(self.aligned, q, float(chi1[2]), float(chi2[2]), float(self.nodes[first]))
-                base, _, share = self.base(knots, gate, first, 0.0)
-                if omega_ref > base[first + 2]:
+        """`times_of` of one binary."""
+        return float(self.times_of(np.array([q]), chi1[None], chi2[None], np.array([omega_ref]), said)[0])
+
+    def times_of(self, q: np.ndarray, chi1: np.ndarray, chi2: np.ndarray, omega_ref: np.ndarray, said: str) -> np.ndarray:
+        """When (M, (N,)) orbital frequencies are `omega_ref` (N,) in rad / M if the spins (N, 3) are these then; all frames agree
+        there."""
+        omega = self.tables.mean_frequency(q, chi1, chi2)
+        last = omega.shape[1]
+        gates, first = [self.gate(*both) for both in zip(chi1, chi2, strict=True)], int(np.argmax(self.known >= 1.0))
+        begin = np.full(len(q), first)
+        for i in np.flatnonzero((np.array(gates) > 0.0) | (omega_ref <= omega[:, first + 2])).tolist():
+            for begin[i] in (self.n_long, 0):
+                along = float(q[i]), float(chi1[i, 2]), float(chi2[i, 2])
+                knots = compiled.knots(self.aligned, *along, float(self.nodes[begin[i]]))
+                base, _, share = self.base(knots, gates[i], int(begin[i]), 0.0)
+                if omega_ref[i] > base[begin[i] + 2]:
                     break
-            omega = base[:last] + share[:last] * (omega - base[:last])
-        omega, nodes = omega[first:], self.nodes[first:last]
-        if not omega[0] < omega_ref < omega[-1]:
-            self.refuse_reference(said, omega[0], omega[-1])
-        # The last node below it: what oscillates could pass it before.
-        k = min(max(int(np.flatnonzero(omega < omega_ref)[-1]) + 1, 2), len(omega) - 2)
-        return float(dynamics.inverse_cubic(omega[k - 2 : k + 2], nodes[k - 2 : k + 2], omega_ref))
+            omega[i] = base[:last] + share[:last] * (omega[i] - base[:last])
+        found = dynamics.passed(omega, self.nodes, begin, omega_ref)
+        for i in np.flatnonzero(np.isnan(found))[:1]:
+            self.refuse_reference(said, omega[i, begin[i]], omega[i, -1])
+        return found
 
     def refuse_reference(self, said: str, lowest: float, highest: float) -> NoReturn:
         """Raise DomainError for a frequency that a binary does not pass between `lowest` and `highest` (rad / M)."""

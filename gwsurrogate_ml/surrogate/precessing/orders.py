@@ -20,7 +20,7 @@ from gwsurrogate_ml.jit import njit
 from gwsurrogate_ml.kernels.fft import fft
 from gwsurrogate_ml.surrogate.precessing.coorbital import MODES
 from gwsurrogate_ml.surrogate.precessing.evolved import Evolved
-from gwsurrogate_ml.surrogate.precessing.rotation import MOST, Terms, direction, harmonics, seen_from
+from gwsurrogate_ml.surrogate.precessing.rotation import Terms, direction, harmonics
 from gwsurrogate_ml.waveform.conditioning import start_taper
 from gwsurrogate_ml.waveform.spline import hermite, slopes
 
@@ -51,17 +51,16 @@ def _seen(
 ) -> None:
     """Add ``exp(i m turn)`` times what an observer sees of the co-orbital modes of order m to `out` (2, 11, n_t) complex128: of
     the symmetric and of the antisymmetric ones (under reflection in the orbital plane), from the time number `first` on."""
-    y, powers, power, n = np.empty(orders.size), np.empty((2, MOST + 1)), np.empty(11, np.complex128), direction(theta, phi)
+    y, azimuth, factor = harmonics(terms, frames[first:], direction(theta, phi))
+    power = np.empty(11, np.complex128)
     for i in range(first, len(frames)):
-        a, b = seen_from(frames[i], n)
-        azimuth, factor = harmonics(terms, a, b, powers, y)
-        one = azimuth * complex(np.cos(turn[i]), np.sin(turn[i]))
-        power[5] = 0.5 * factor
+        one = azimuth[i - first] * complex(np.cos(turn[i]), np.sin(turn[i]))
+        power[5] = 0.5 * factor[i - first]
         for m in range(1, 6):
             power[5 + m], power[5 - m] = power[4 + m] * one, power[6 - m] * one.conjugate()
         for k in range(orders.size):
             mirrored = sign[k] * coorbital[i, mirror[k]].conjugate()
-            seen = power[orders[k] + 5] * y[k]
+            seen = power[orders[k] + 5] * y[k, i - first]
             out[0, orders[k] + 5, i] += (coorbital[i, k] + mirrored) * seen
             out[1, orders[k] + 5, i] += (coorbital[i, k] - mirrored) * seen
 

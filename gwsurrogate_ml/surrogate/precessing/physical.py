@@ -43,9 +43,11 @@ class Orbit(NamedTuple):
     spin_2: Any
 
     @classmethod
-    def of(cls, binary: Binaries, theta_jn: float, f_ref: float, phase: float) -> Orbit:
-        """The first of some binaries by bilby's angles."""
-        return cls(float(binary.mass_1[0]), float(binary.mass_2[0]), *spins_in_orbit(binary, theta_jn, f_ref, phase))
+    def each(cls, binaries: Binaries, theta_jn: np.ndarray, f_ref: float, phase: np.ndarray) -> list[Orbit]:
+        """Those of binaries by bilby's angles."""
+        iota, spin_1, spin_2 = spins_in_orbit(binaries, theta_jn, f_ref, phase)
+        rows = zip(binaries.mass_1.tolist(), binaries.mass_2.tolist(), iota.tolist(), spin_1, spin_2, strict=True)
+        return [cls(*one) for one in rows]
 
 
 class Place(NamedTuple):
@@ -142,23 +144,24 @@ class PhysicalWaveforms:
             )
         return begin, cycle
 
-    def observed(self, e: Evolved, theta: float, phi: float, start: float, step: float, n: int) -> np.ndarray:
-        """``r (h_plus - i h_cross) / M`` at n times from `start` (M) on, seen from a direction."""
+    def observed(self, e: Evolved, theta: float, phi: float, start: float, step: float, factor: float, out: np.ndarray) -> None:
+        """Write `factor` times ``r h_plus / M`` and ``r h_cross / M`` at n times from `start` (M) on, seen from a direction, into
+        `out` (2, n)."""
         place = max(int(np.searchsorted(e.times, start, side="right")) - 4, 0)
         parts = compiled.harmonics(e.times, e.frames, e.coorbital, self._orders, self._terms, theta, phi, place)
-        out = np.empty(n, np.complex128)
-        compiled.observed(e.nodes, e.states, e.rates, e.times, parts, place, start, step, out)
-        return out
+        compiled.observed(e.nodes, e.states, e.rates, e.times, parts, place, start, step, factor, out)
 
-    def sampled(self, seen: Seen, sampling_frequency: float) -> tuple[np.ndarray, int]:
-        """h_plus - i h_cross (n,) at 1 Mpc, tapered over its first cycle, and the first sample's number from the peak."""
+    def sampled(self, seen: Seen, sampling_frequency: float, factor: float = 1.0) -> tuple[np.ndarray, int]:
+        """`factor` times h_plus and h_cross (2, n) at 1 Mpc, tapered over the first cycle, and the first sample's number from the
+        peak."""
         (e, place), step = seen, 1.0 / sampling_frequency / seen.place.unit
         first, last = math.ceil(place.begin / step), math.floor(self.model.t_max / step)
         PhysicalModes.require_room(last - first, sampling_frequency)
-        out = self.observed(e, place.theta, place.phi, first * step, step, last - first + 1)
+        out, factor = np.empty((2, last - first + 1)), factor * place.unit / MPC_SECONDS
+        self.observed(e, place.theta, place.phi, first * step, step, factor, out)
         ramp = max(math.ceil(place.cycle / step), 1)
-        out[:ramp] *= start_taper(np.arange(ramp, dtype=np.float64), 0.0, float(ramp))
-        return out * (place.unit / MPC_SECONDS), first
+        out[:, :ramp] *= start_taper(np.arange(ramp, dtype=np.float64), 0.0, float(ramp))
+        return out, first
 
     def segment_place(self, orbit: Orbit, grid: Grid, f_ref: float, phase: float) -> Place:
         """The `place` of a binary whose waveform has all orders on a segment."""
@@ -170,15 +173,16 @@ class PhysicalWaveforms:
         rate = float(PhysicalModes.rate(grid.sampling_frequency, np.array([2 * seen.highest]), TOP)[0])
         h, first = self.sampled(seen, rate)
         n = round(grid.duration * rate)
-        if len(h) > n:
+        size = h.shape[1]
+        if size > n:
             raise DomainError(
-                f"the signal of total mass {seen.place.unit / MTSUN_SI:g} is {len(h) / rate:.2f} s long from {grid.f_min:g} Hz: "
+                f"the signal of total mass {seen.place.unit / MTSUN_SI:g} is {size / rate:.2f} s long from {grid.f_min:g} Hz: "
                 f"the segment of {grid.duration:g} s is too short, take a longer one or a higher f_min"
             )
         out = np.empty((2, grid.n_f), np.complex128)
-        for row, part in zip(out, (h.real, -h.imag), strict=True):
+        for row, part in zip(out, h, strict=True):
             periodic = np.zeros(n)
-            periodic[: len(h) + first], periodic[first:] = part[-first:], part[:-first]
+            periodic[: size + first], periodic[first:] = part[-first:], part[:-first]
             row[:] = fft.rfft(periodic)[: grid.n_f] / rate
         return out
 
@@ -187,10 +191,9 @@ class PhysicalWaveforms:
         out = np.empty((len(binaries), 2, grid.n_f), np.complex128)
 
         def work(part: slice) -> None:
-            places = []
-            for i in range(part.start, part.stop):
-                orbit = Orbit.of(binaries[i : i + 1], float(theta_jn[i]), grid.f_min, float(phase[i]))
-                places.append(self.segment_place(orbit, grid, grid.f_min, float(phase[i])))
+            orbits = Orbit.each(binaries[part], theta_jn[part], grid.f_min, phase[part])
+            phases = phase[part].tolist()
+            places = [self.segment_place(orbit, grid, grid.f_min, own) for orbit, own in zip(orbits, phases, strict=True)]
             given = [np.array([p[k] for p in places]) for k in range(4)]
             evolved = many.evolve(self.model, given[0], given[1], given[2], given[3], np.array([p.begin for p in places]))
             for i, (e, p) in enumerate(zip(evolved, places, strict=True), part.start):
@@ -201,13 +204,12 @@ class PhysicalWaveforms:
 
     def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, out: np.ndarray) -> None:
         """Add spectra of binaries at 1 Mpc by order in the orbital phase to `out` (N, 2 TOP + 1, 2, n_f)."""
-        model, n, phases = self.model, len(binaries), by_order.PHASES
-        seen = [spins_in_orbit(binaries[i : i + 1], float(theta_jn[i]), grid.f_min, 0.0) for i in range(n)]
-        total = binaries.mass_1 + binaries.mass_2
-        ones = [model.one(float(binaries.mass_1[i] / binaries.mass_2[i]), *seen[i][1:], {}) for i in range(n)]
-        q, chi1, chi2 = (np.array(column) for column in zip(*ones, strict=True))
+        model, phases = self.model, by_order.PHASES
+        iota, chi1, chi2 = spins_in_orbit(binaries, theta_jn, grid.f_min, 0.0)
+        total, q = binaries.mass_1 + binaries.mass_2, binaries.mass_1 / binaries.mass_2
+        model.check_all(q, chi1, chi2)
         unit = total * MTSUN_SI
-        t_ref = [model.reference(*one, f_ref=grid.f_min, total_mass=float(m)) for one, m in zip(ones, total, strict=True)]
+        t_ref = model.times_of(q, chi1, chi2, math.pi * grid.f_min * unit, f"f_ref = {grid.f_min:g}")
         spans = [
             self._begin(t, grid.f_min, float(u), grid.duration - 1.01 * model.t_max * float(u), float(m), EARLY)
             for t, u, m in zip(t_ref, unit, total, strict=True)
@@ -220,7 +222,7 @@ class PhysicalWaveforms:
             of_one = evolved[i * len(phases) : (i + 1) * len(phases)]
             size = self._samples(grid, float(of_one[0].rates[:, 4].max()) / float(unit[i]))
             span = start, cycle, model.t_max, float(unit[i]), grid.duration, size / grid.duration
-            by_order.transformed(of_one, self._orders, self._terms, seen[i][0], *span, row)
+            by_order.transformed(of_one, self._orders, self._terms, float(iota[i]), *span, row)
 
     @staticmethod
     def _samples(grid: Grid, highest: float) -> int:

@@ -28,7 +28,6 @@ class Terms(NamedTuple):
         where the terms of each entry begin
     factor : (n_terms,) float64
     cosine, sine : (n_terms,) uint32
-        without a sign, indexing is quicker
     """
 
     first: np.ndarray
@@ -78,7 +77,7 @@ def direction(theta: float, phi: float) -> tuple[float, float, float, float]:
 
 
 @njit(nogil=True)
-def seen_from(frame: np.ndarray, n: tuple[float, float, float, float]) -> tuple[complex, complex]:
+def _seen_from(frame: np.ndarray, n: tuple[float, float, float, float]) -> tuple[complex, complex]:
     """R_a and R_b of a `direction` seen from a `frame` (4,), scalar first."""
     a, b, g, d = frame[0], -frame[1], -frame[2], -frame[3]
     w = a * n[0] - b * n[1] - g * n[2] - d * n[3]
@@ -92,37 +91,46 @@ MOST = 10
 """Highest power of any factor, for l up to 5."""
 
 
-@njit(nogil=True)
-def harmonics(terms: Terms, r_a: complex, r_b: complex, powers: np.ndarray, out: np.ndarray) -> tuple[complex, complex]:
-    """Harmonics of spin weight -2: one of order m is ``out first^m second``.
+@njit(nogil=True, fastmath=True)
+def harmonics(terms: Terms, frames: np.ndarray, n: tuple[float, float, float, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Harmonics of spin weight -2 of a `direction` seen from each of some frames: one of order m is ``out first^m second``.
 
     Parameters
     ----------
     terms : Terms
         `harmonic_terms`
-    r_a, r_b : complex
-        see `seen_from`
-    powers : (2, MOST + 1) float64
-        room to work in
-    out : (n,) float64
-        written
+    frames : (n_t, 4) float64
+        unit quaternions, scalar first
+    n : 4 floats
+        the direction
 
     Returns
     -------
-    first, second : complex
+    out : (n_modes, n_t) float64
+    first, second : (n_t,) complex128
         ``exp(i alpha)`` and ``exp(2 i gamma)``
     """
-    c, s = abs(r_a), abs(r_b)
-    # Any phase will do where a modulus vanishes.
-    a = r_a / c if c > 0 else complex(1.0, 0.0)
-    b = r_b / s if s > 0 else complex(1.0, 0.0)
-    powers[:, 0] = 1.0
-    for k in range(MOST):
-        powers[0, k + 1], powers[1, k + 1] = powers[0, k] * c, powers[1, k] * s
-    for k in range(out.size):
-        total = 0.0
+    n_t, n_modes = len(frames), terms.first.size - 1
+    first, second = np.empty(n_t, np.complex128), np.empty(n_t, np.complex128)
+    cosines, sines = np.ones((MOST + 1, n_t)), np.ones((MOST + 1, n_t))
+    for i in range(n_t):
+        r_a, r_b = _seen_from(frames[i], n)
+        c, s = np.sqrt(r_a.real**2 + r_a.imag**2), np.sqrt(r_b.real**2 + r_b.imag**2)
+        # Any phase will do where a modulus vanishes.
+        a = r_a * (1.0 / c) if c > 0 else complex(1.0, 0.0)
+        b = r_b * (1.0 / s) if s > 0 else complex(1.0, 0.0)
+        both = a * b
+        cosines[1, i], sines[1, i], first[i], second[i] = c, s, a * b.conjugate(), both * both
+    for k in range(2, MOST + 1):
+        for powers in (cosines, sines):
+            one, before, row = powers[1], powers[k - 1], powers[k]
+            for i in range(n_t):
+                row[i] = before[i] * one[i]
+    out = np.zeros((n_modes, n_t))
+    for k in range(n_modes):
+        row = out[k]
         for j in range(terms.first[k], terms.first[k + 1]):
-            total += terms.factor[j] * powers[0, terms.cosine[j]] * powers[1, terms.sine[j]]
-        out[k] = total
-    both = a * b
-    return a * b.conjugate(), both * both
+            factor, c_row, s_row = terms.factor[j], cosines[terms.cosine[j]], sines[terms.sine[j]]
+            for i in range(n_t):
+                row[i] += factor * c_row[i] * s_row[i]
+    return out, first, second

@@ -82,19 +82,16 @@ def batch(
 
     def work(part: slice) -> None:
         q = binaries.mass_1[part] / binaries.mass_2[part]
-        (iota, t_ref), (chi1, chi2) = np.empty((2, len(q))), np.empty((2, len(q), 3))
-        for j, i in enumerate(range(part.start, part.stop)):
-            iota[j], chi1[j], chi2[j] = spins_in_orbit(binaries[i : i + 1], float(theta[i]), f_ref, float(phase[i]))
-            model.one(float(q[j]), chi1[j], chi2[j], {})
-            t_ref[j] = model.time_of(float(q[j]), chi1[j], chi2[j], math.pi * f_ref * float(units[i]), f"f_ref = {f_ref:g}")
+        iota, chi1, chi2 = spins_in_orbit(binaries[part], theta[part], f_ref, phase[part])
+        model.check_all(q, chi1, chi2)
+        t_ref = model.times_of(q, chi1, chi2, math.pi * f_ref * units[part], f"f_ref = {f_ref:g}")
         first = start / units[part]
         for j, e in enumerate(many.evolve(model, q, chi1, chi2, t_ref, first)):
             i = part.start + j
             PhysicalModes.require_rate(sampling_frequency, TOP * float(e.rates[:, 4].max()) / (2 * np.pi * units[i]), TOP)
             step = 1.0 / sampling_frequency / units[i]
-            h = physical.observed(e, float(iota[j]), 0.5 * np.pi - float(phase[i]), float(first[j]), step, n)
-            h *= units[i] / (distance[i] * MPC_SECONDS)
-            out[i, 0], out[i, 1] = h.real, -h.imag
+            factor = float(units[i] / (distance[i] * MPC_SECONDS))
+            physical.observed(e, float(iota[j]), 0.5 * np.pi - float(phase[i]), float(first[j]), step, factor, out[i])
 
     in_threads(work, len(binaries))
     return out

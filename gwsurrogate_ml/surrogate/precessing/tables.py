@@ -80,6 +80,8 @@ class Tables:
         modes_beyond[:, coorbital.beyond()] = tensors["modes_beyond"]
         self.near, self.beyond = pair(tensors["rates"], tensors["modes"]), pair(tensors["rates_beyond"], modes_beyond)
         self.sets = self.near, self.beyond
+        size, known_ones = of_rates.first[1], slice(len(early), int(np.searchsorted(nodes, 0.0)))
+        self._of_frequency = [np.ascontiguousarray(rates.coefficients[known_ones, 0, :size].T) for rates, _ in self.sets]
         self._mixed = 1.0, self.near[0]
 
     def share(self, q: float) -> float:
@@ -95,15 +97,14 @@ class Tables:
         share = 0.5 - 0.5 * xp.cos(math.pi * way)
         return {0: 1.0 - share, 1: share}
 
-    def mean_frequency(self, last: int, q: float, chi1: np.ndarray, chi2: np.ndarray) -> np.ndarray:
-        """Orbital frequency (last,) at the first nodes, averaged over the spins' azimuth: `dynamics.mean_frequency`."""
-        share = self.share(q)
-        parts = [
-            part * dynamics.mean_frequency(rates, self._first, last, q, chi1, chi2)
-            for part, (rates, _) in ((1.0 - share, self.near), (share, self.beyond))
-            if part
-        ]
-        return np.asarray(sum(parts[1:], parts[0]))
+    def mean_frequency(self, q: np.ndarray, chi1: np.ndarray, chi2: np.ndarray) -> np.ndarray:
+        """Orbital frequency (N, n) at the nodes before the peak, averaged over the spins' azimuth; zero at early ones."""
+        mean = dynamics.mean_monomials(self.near[0].monomials, q, chi1, chi2)
+        out = np.zeros((len(q), self._first + self._of_frequency[0].shape[1]))
+        for number, share in self.shares(q).items():
+            found = mean @ self._of_frequency[number]
+            out[:, self._first :] += found if share is None else share[:, None] * found
+        return out
 
     def at(self, q: float) -> tuple[dynamics.Rates, list[tuple[float, coorbital.Pieces]]]:
         """What to integrate for the mass ratio `q`, and what to evaluate: each set's pieces with its share."""

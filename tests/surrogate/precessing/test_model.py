@@ -219,7 +219,7 @@ def test_signs_and_angles_are_those_of_imrphenomtphm(sur) -> None:
     rate = 2048.0
     for phase, theta_jn in ((0.3, 0.6), (2.0, 2.2), (4.5, 2.2)):
         binaries = binary_of()
-        iota, chi1, chi2 = spins_in_orbit(binaries, theta_jn, 20.0, phase)
+        (iota,), (chi1,), (chi2,) = spins_in_orbit(binaries, np.array([theta_jn]), 20.0, phase)
         binary = {"mass_1": float(binaries.mass_1[0]), "mass_2": float(binaries.mass_2[0]), "spin_1": chi1, "spin_2": chi2}
         place = {"inclination": iota, "phase": phase, "luminosity_distance": 1.0}
         start, *ours = sur.strain(**binary, **place, f_min=20.0, sampling_frequency=rate)
@@ -252,7 +252,7 @@ def test_polarizations_are_the_modes_seen_from_the_observer(sur) -> None:
     unit = total * MTSUN_SI
     binaries = PRECESSING.binaries(PRECESSING.theta({"chirp_mass": 1.0, "mass_ratio": 1.0} | BINARY))
     binaries = Binaries(np.array([39.0]), np.array([26.0]), binaries.spin_1, binaries.spin_2, binaries.phi_jl)
-    iota, chi1, chi2 = spins_in_orbit(binaries, BINARY["theta_jn"], 20.0, BINARY["phase"])
+    (iota,), (chi1,), (chi2,) = spins_in_orbit(binaries, np.array([BINARY["theta_jn"]]), 20.0, BINARY["phase"])
     at = plus.times.value / unit
     inside = (at > -1500) & (at < 60)
     modes = sur(1.5, chi1, chi2, f_ref=20.0, total_mass=total, times=at[inside])

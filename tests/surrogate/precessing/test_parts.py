@@ -136,10 +136,8 @@ def turn(frame: np.ndarray, modes: np.ndarray) -> np.ndarray:
 
 
 def harmonics(frame: np.ndarray, theta: float, phi: float) -> np.ndarray:
-    out, powers = np.empty(len(MODES)), np.empty((2, rotation.MOST + 1))
-    seen = rotation.seen_from(frame, rotation.direction(theta, phi))
-    first, second = rotation.harmonics(rotation.harmonic_terms(MODES), *seen, powers, out)
-    return out * second * np.array([first**m for _, m in MODES])
+    out, (first,), (second,) = rotation.harmonics(rotation.harmonic_terms(MODES), frame[None], rotation.direction(theta, phi))
+    return out[:, 0] * second * np.array([first**m for _, m in MODES])
 
 
 @pytest.mark.parametrize(("theta", "phi"), [(0.4, 1.1), (2.0, -2.0), (0.0, 0.3), (np.pi, 0.7)])
