@@ -3,12 +3,13 @@
     OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=2 python benchmarks/precessing_speed.py [--rounds 30] [--only batches]
         [--nr PYTHON]
 
-65 solar masses from 20 Hz, 4096 Hz, all modes of each model. IMRPhenomXPHM-SpinTaylor is asked for its transforms on 4 s, the
-others for time series; NRSur7dq2 with `--nr`, the interpreter of the environment of `make nr` (.venv-nr/bin/python), in a process
-of its own, for one direction at the same times. Medians, and ratios of neighbours in time. Batches: binaries of isotropic spins,
-CPU time of the process and wall time for each, on one and on two threads, A B A B; modes at 4096 times by one call for each and by
-`batch`, without and with gradients; on a busy machine the CPU time says more. Writes benchmarks/results/precessing_speed.json and
-.md, precessing_batches.json and .md.
+65 solar masses from 20 Hz, 4096 Hz, all modes of each model. IMRPhenomXPHM-SpinTaylor is asked for its transforms on 4 s, as it
+is made to be used, the others for time series from where (2,2) passes 20 Hz, and nrphm for such transforms too, in which all orders
+begin at 20 Hz: its series and its transforms are compared with each of the others. NRSur7dq2 with `--nr`, the interpreter of the
+environment of `make nr` (.venv-nr/bin/python), in a process of its own, for one direction at the same times. Medians, and ratios of
+neighbours in time. Batches: binaries of isotropic spins, CPU time of the process and wall time for each, on one and on two threads,
+A B A B; modes at 4096 times by one call for each and by `batch`, without and with gradients; on a busy machine the CPU time says
+more. Writes benchmarks/results/precessing_speed.json and .md, precessing_batches.json and .md.
 """
 
 from __future__ import annotations
@@ -80,7 +81,18 @@ def peers() -> dict[str, Callable[[], Any]]:
             *masses, *spin_1, *spin_2, *place, 1 / DURATION, LOW, RATE / 2, LOW, options, lalsimulation.IMRPhenomXPHM
         )
 
-    return {"nrphm": ours, "IMRPhenomTPHM": in_time("IMRPhenomTPHM"), "IMRPhenomXPHM-SpinTaylor": spin_taylor}
+    def transforms() -> Any:
+        return surrogate.frequency_domain_polarizations(
+            mass_1=39.0, mass_2=26.0, inclination=iota, spin_1=spin_1, spin_2=spin_2, luminosity_distance=DISTANCE, phase=PHASE,
+            f_min=LOW, sampling_frequency=RATE, duration=DURATION,
+        )  # fmt: skip
+
+    return {
+        "nrphm": ours,
+        "nrphm, transforms": transforms,
+        "IMRPhenomTPHM": in_time("IMRPhenomTPHM"),
+        "IMRPhenomXPHM-SpinTaylor": spin_taylor,
+    }
 
 
 class Nrsur:
@@ -173,6 +185,8 @@ def batches(n: int, rounds: int) -> None:
     folder = Path(__file__).parent / "results"
     content = {"rounds": rounds, "load": os.getloadavg()[1], "peak_memory_bytes": peak, "rows": rows}
     content["versions"] = artifacts.package_versions("numpy", "numba", "torch")
+    content["model"] = gw.load_surrogate("nrphm").identity
+    content["command"] = f"benchmarks/precessing_speed.py --only batches --binaries {n} --rounds {6 * rounds}"
     (folder / "precessing_batches.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     (folder / "precessing_batches.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines), f"\npeak memory of the process: {peak / 1e6:.0f} MB")
@@ -199,14 +213,29 @@ def main() -> None:
             begin = time.perf_counter()
             there = call()
             seconds[name].append(there if isinstance(call, Nrsur) else time.perf_counter() - begin)
-    ours = np.array(seconds["nrphm"])
+    both = np.array(seconds["nrphm"]), np.array(seconds["nrphm, transforms"])
     rows = {
-        name: {"median_ms": 1e3 * float(np.median(x)), "ratio": float(np.median(np.array(x) / ours))} for name, x in seconds.items()
+        name: {
+            "median_ms": 1e3 * float(np.median(x)),
+            "ratio": float(np.median(np.array(x) / both[0])),
+            "ratio_to_transforms": float(np.median(np.array(x) / both[1])),
+        }
+        for name, x in seconds.items()
     }
-    lines = ["| model | median [ms] | times nrphm's |", "| --- | ---: | ---: |"]
-    lines += [f"| {name} | {row['median_ms']:.2f} | {row['ratio']:.1f} |" for name, row in rows.items()]
+    lines = ["| model | median [ms] | times nrphm's series | times nrphm's transforms |", "| --- | ---: | ---: | ---: |"]
+    lines += [
+        f"| {name} | {row['median_ms']:.2f} | {row['ratio']:.1f} | {row['ratio_to_transforms']:.1f} |" for name, row in rows.items()
+    ]
     folder = Path(__file__).parent / "results"
-    content = {"rounds": args.rounds, "versions": artifacts.package_versions("numpy", "numba", "lalsuite"), "models": rows}
+    content = {
+        "command": f"benchmarks/precessing_speed.py --only pairs --rounds {args.rounds}" + (" --nr PYTHON" if args.nr else ""),
+        "threads": {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")},
+        "load": os.getloadavg()[0],
+        "model": gw.load_surrogate("nrphm").identity,
+        "rounds": args.rounds,
+        "versions": artifacts.package_versions("numpy", "numba", "lalsuite"),
+        "models": rows,
+    }
     (folder / "precessing_speed.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     (folder / "precessing_speed.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))

@@ -300,6 +300,19 @@ def low_mass(model: str) -> str:
     return table([f"mismatch, {found['n']} binaries", "median", "90 %", "99 %", "worst"], rows)
 
 
+def low_mass_simulations(model: str) -> str:
+    """Light binaries: (2,2) against NRSur7dq2's, before and after stage 2."""
+    if not (RESULTS / "low_mass.json").exists():
+        return missing("low_mass.json")
+    found = read("low_mass")["models"][model]["against NRSur7dq2"]
+    rows = []
+    for version, by_mass in found.items():
+        for mass, values in by_mass.items():
+            v = sorted(values)
+            rows.append((f"{model}, {version}", mass, *(f"{v[round(p * (len(v) - 1))]:.1e}" for p in (0.5, 0.9, 1.0))))
+    return table(["(2,2), mismatch", "total mass", "median", "90 %", "worst"], rows)
+
+
 def low_mass_speed(model: str) -> str:
     """Light binaries: a pair of polarizations beside IMRPhenomTHM."""
     if not (RESULTS / "low_mass.json").exists():
@@ -424,10 +437,12 @@ TABLES: dict[str, Callable[[], str]] = {
     "loud": loud,
     "aligned_accuracy": lambda: written("aligned_accuracy"),
     "low-mass-nrhm": lambda: low_mass("nrhm"),
+    "low-mass-simulations": lambda: low_mass_simulations("nrhm"),
     "low-mass-nr22": lambda: low_mass("nr22"),
     "low-mass-speed-nrhm": lambda: low_mass_speed("nrhm"),
     "low-mass-speed-nr22": lambda: low_mass_speed("nr22"),
     "precessing_accuracy": lambda: written("precessing_accuracy"),
+    "precessing_speed": lambda: written("precessing_speed"),
     "precessing_batches": lambda: written("precessing_batches"),
     "precessing_error": lambda: written("precessing_error"),
     "precessing_remnant": lambda: written("precessing_remnant"),

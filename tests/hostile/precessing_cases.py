@@ -73,6 +73,7 @@ REFERENCES: list[tuple[str, dict[str, Any], type[GwsmlError], str]] = [
     ("a reference before the model", {"t_ref": -1e7}, DomainError, "t_ref"),
     ("a reference that is NaN", {"t_ref": NAN}, ConfigError, "t_ref"),
     ("a frequency without a total mass", {"t_ref": None, "f_ref": 20.0}, ConfigError, "total_mass"),
+    ("a total mass beside a reference time", {"total_mass": 60.0}, ConfigError, "total_mass"),
     ("an orbital frequency beyond the merger", {"t_ref": None, "omega_ref": 3.0}, DomainError, "omega_ref"),
 ]  # fmt: skip
 for name, change, error, said in VECTORS + REFERENCES:

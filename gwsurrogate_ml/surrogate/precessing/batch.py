@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.surrogate.precessing.modes import PrecessingModes
 
 
+KEPT = 16
+"""Matrices of slopes that are kept, up to 4 MB each."""
+
+
 class BatchModes(BatchDynamics):
     """The mode model of any spins, on one device.
 
@@ -55,10 +59,13 @@ class BatchModes(BatchDynamics):
         self._slopes: dict[int, torch.Tensor] = {}
 
     def slopes(self, late: int) -> torch.Tensor:
-        """What turns values at the times from number `late` on into the slopes of their splines, kept."""
-        if late not in self._slopes:
-            self._slopes[late] = self._tensor(slope_matrix(self.model.times[late:]).T.copy())
-        return self._slopes[late]
+        """What turns values at the times from number `late` on into the slopes of their splines; the latest ones are kept."""
+        found = self._slopes.get(late)
+        if found is None:
+            if len(self._slopes) >= KEPT:
+                self._slopes.clear()
+            found = self._slopes[late] = self._tensor(slope_matrix(self.model.times[late:]).T.copy())
+        return found
 
     def modes(self, parameters: torch.Tensor, times: torch.Tensor, t_ref: torch.Tensor) -> torch.Tensor:
         """Modes (N, 32, n) complex128 of `parameters` (N, 7) at `times` (N, n), for reference times `t_ref` (N,)."""
@@ -155,7 +162,7 @@ def reference_times(
 ) -> torch.Tensor:
     """Reference times (N,) in M; arguments as for `batch`."""
     n, device = len(parameters), parameters.device
-    name = modes.model.one_reference(t_ref, omega_ref, f_ref)
+    name = modes.model.one_reference(t_ref, omega_ref, f_ref, total_mass)
     if name == "t_ref":
         found = _reals(name, t_ref, n, device)
         low, high = modes.model.t_min, 0.0

@@ -114,21 +114,34 @@ class BatchDynamics:
 
     def evolve(self, parameters: torch.Tensor, t_ref: torch.Tensor, earliest: float) -> Dynamics:
         """Binaries of `parameters` (N, 7) from `earliest` (M) on, which is not after a reference time."""
-        model, n = self.model, len(model_nodes := self.model.nodes)
-        start = min(max(int(np.searchsorted(model_nodes, earliest, side="right")) - MARGIN, 0), n - MARGIN)
+        nodes = self.model.nodes
+        start = min(max(int(np.searchsorted(nodes, earliest, side="right")) - MARGIN, 0), len(nodes) - MARGIN)
         gate = self.gate(parameters)
-        along = parameters[:, [0, 3, 6]]
-        early = start < model.n_early
-        if early:
-            # Where simulations begin, whatever time the spins belong to.
-            states, _, low = self._integrate(parameters, t_ref, start, along, gate, model.n_early)
-            at = states[model.n_early - low]
-            along = torch.stack([parameters[:, 0], at[7], at[10]], 1)
-        states, rates, _ = self._integrate(parameters, t_ref, start, along, gate, None)
-        if early:
-            at = states[model.n_early - start]
-            along = torch.stack([parameters[:, 0], at[7], at[10]], 1)
+        along = self._along_orbit(parameters, t_ref, gate, start)
+        base, advance, share = self._base(along, gate, start, t_ref)
+        states, rates, _ = self._integrate(parameters, t_ref, start, base, share, gate, gate * advance, None)
         return Dynamics(start, torch.stack(states), torch.stack(rates), along, gate)
+
+    def _along_orbit(self, parameters: torch.Tensor, t_ref: torch.Tensor, gate: torch.Tensor, start: int) -> torch.Tensor:
+        """Mass ratio and spins along the orbit (N, 3) of the aligned model: `PrecessingModes.along_orbit`."""
+        model, along = self.model, parameters[:, [0, 3, 6]]
+        rows = self._with_aligned(gate, model.known[start] < 1.0)
+        rows = rows[gate.detach()[rows] < 1.0]
+        if not len(rows):
+            return along
+        some, at, none = parameters[rows], t_ref[rows], torch.zeros_like(gate[rows])
+        own = np.searchsorted(model.nodes, at.detach().cpu().numpy(), side="right") - MARGIN
+        low = max(min(int(own.min()), model.n_known), 0)
+        late = torch.as_tensor(own >= model.n_known, device=self.device)
+        if bool(late.all()):
+            base = none.expand(len(model.nodes) - low, -1)
+            share = base + 1.0
+        else:
+            base, _, share = self._base(along[rows], none, low, at)
+            share = torch.where(late, torch.ones_like(share), share)
+        states, _, first = self._integrate(some, at, low, base, share, none, torch.zeros_like(base), model.n_known)
+        found = states[model.n_known - first]
+        return along.index_copy(0, rows, torch.stack([some[:, 0], found[7], found[10]], 1))
 
     def _base(
         self, along: torch.Tensor, gate: torch.Tensor, start: int, t_ref: torch.Tensor
@@ -158,8 +171,10 @@ class BatchDynamics:
         parameters: torch.Tensor,
         t_ref: torch.Tensor,
         start: int,
-        along: torch.Tensor,
+        base: torch.Tensor,
+        share: torch.Tensor,
         gate: torch.Tensor,
+        advance: torch.Tensor,
         only: int | None,
     ) -> tuple[list[torch.Tensor], list[torch.Tensor], int]:
         """States and rates (11, N) at the nodes from number `start` on, or at those up to which node `only` takes.
@@ -167,9 +182,7 @@ class BatchDynamics:
         The third number is the first node's.
         """
         model = self.model
-        base, advance, share = self._base(along, gate, start, t_ref)
-        advance, integrated = gate * advance, gate * base
-        q = parameters[:, 0]
+        integrated, q = gate * base, parameters[:, 0]
         shares = model.tables.shares(q, torch)
         state = torch.cat([torch.eye(5, 1, dtype=q.dtype, device=q.device).expand(-1, len(q)), parameters[:, 1:].T])
         lengths = _lengths(state)
@@ -296,7 +309,7 @@ class BatchDynamics:
             found = self.rates[number][: last - model.n_early, 0] @ values
             omega = omega + (found if share is None else share * found)
         omega = torch.cat([omega.new_zeros(model.n_early, len(q)), omega])
-        gate, first = self.gate(parameters), int(np.argmax(model.known >= 1.0))
+        gate, first = self.gate(parameters), model.n_known
         early = torch.nonzero((gate > 0.0) | (omega_ref <= omega[first + 2]))[:, 0].detach()
         begin = torch.full_like(early.new_empty(len(q)), first)
         for number in (model.n_long, 0):
@@ -313,7 +326,8 @@ class BatchDynamics:
         below = (omega < omega_ref) & there
         edge = omega.gather(0, begin[None])[0]
         if bool((bad := ~((edge < omega_ref) & (omega_ref < omega[-1]))).any()):
-            model.refuse_reference(said, float(edge[bad][0]), float(omega[-1][bad][0]))
+            place, lowest = float(self.nodes[begin[bad][0]]), float(edge[bad][0])
+            model.refuse_reference(said, float(omega_ref[bad][0]), place, lowest, float(omega[-1][bad][0]))
         numbers = torch.arange(last, device=self.device)[:, None]
         k = torch.where(below, numbers, -1).amax(0) + 1
         k = torch.minimum(torch.maximum(k, begin + 2), torch.full_like(k, last - 2))

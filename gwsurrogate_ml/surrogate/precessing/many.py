@@ -304,12 +304,15 @@ def evolve(
         shares = np.stack([np.ones(lanes) if x is None else x for x in share_of.values()])
         t = model.lane_tables.of_sets(list(share_of))
         gates = np.array([model.gate(chi1[i], chi2[i]) for i in block])
-        mixed_lanes = np.flatnonzero((gates > 0.0) | (part.known[0] < 1.0))
-        along = np.stack([q[block], chi1[block, 2], chi2[block, 2]], 1)[mixed_lanes]
+        along = [
+            model.along_orbit(float(q[i]), chi1[i], chi2[i], float(t_ref[i]), gate, int(starts[i]))
+            for i, gate in zip(block, gates.tolist(), strict=True)
+        ]
+        mixed_lanes = [j for j, one in enumerate(along) if one is not None]
         knots_of: dict[int, Knots] = {}
-        if len(along):
-            every = model.aligned.at_knots(along)
-            for k, j in enumerate(mixed_lanes.tolist()):
+        if mixed_lanes:
+            every = model.aligned.at_knots(np.array([along[j] for j in mixed_lanes]))
+            for k, j in enumerate(mixed_lanes):
                 knots_of[j] = Knots(every.knots, every.centre, *(x[k : k + 1] for x in every[2:]))
         for j, i in enumerate(block):
             gate = gates[j]

@@ -82,6 +82,7 @@ class PrecessingModes:
         self.n_long, self.n_early = len(long), len(early)
         self.nodes, self.times = np.concatenate([early, known]), np.concatenate([early, times])
         self.known = 0.5 - 0.5 * np.cos(np.pi * np.clip((self.nodes - known[0]) / JOIN, 0, 1))
+        self.n_known = int(np.argmax(self.known >= 1.0))
         ends = (float(card["beyond"][name]) for name in ("q_simulated", "q_beyond"))
         self.tables = Tables(found, of_rates, of_modes, early, self.known, *ends)
         self.known_modes = np.interp(self.times, self.nodes, self.known)
@@ -185,7 +186,7 @@ class PrecessingModes:
         return at
 
     @staticmethod
-    def one_reference(t_ref: Any, omega_ref: Any, f_ref: Any) -> str:
+    def one_reference(t_ref: Any, omega_ref: Any, f_ref: Any, total_mass: Any) -> str:
         """Name of the one reference that is given."""
         given = [name for name, value in (("t_ref", t_ref), ("omega_ref", omega_ref), ("f_ref", f_ref)) if value is not None]
         if len(given) != 1:
@@ -193,6 +194,8 @@ class PrecessingModes:
                 f"{' and '.join(given) or 'no reference'} given: precessing spins belong to a time, give one of t_ref (M from the "
                 "peak, negative), omega_ref (rad / M), or f_ref (Hz) with total_mass"
             )
+        if total_mass is not None and f_ref is None:
+            raise ConfigError(f"total_mass belongs to f_ref (Hz), and {given[0]} is given, which needs none: leave one of them out")
         return given[0]
 
     def reference(
@@ -214,7 +217,7 @@ class PrecessingModes:
         DomainError
             a time outside the model's range, or a frequency that the binary does not pass in it before the peak
         """
-        name = self.one_reference(t_ref, omega_ref, f_ref)
+        name = self.one_reference(t_ref, omega_ref, f_ref, total_mass)
         value = {"t_ref": t_ref, "omega_ref": omega_ref, "f_ref": f_ref}[name]
         if not isinstance(value, int | float | np.number) or not math.isfinite(value):
             raise ConfigError(f"{name} is {value!r}: give a finite number")
@@ -241,7 +244,7 @@ class PrecessingModes:
         there."""
         omega = self.tables.mean_frequency(q, chi1, chi2)
         last = omega.shape[1]
-        gates, first = [self.gate(*both) for both in zip(chi1, chi2, strict=True)], int(np.argmax(self.known >= 1.0))
+        gates, first = [self.gate(*both) for both in zip(chi1, chi2, strict=True)], self.n_known
         begin = np.full(len(q), first)
         for i in np.flatnonzero((np.array(gates) > 0.0) | (omega_ref <= omega[:, first + 2])).tolist():
             for begin[i] in (self.n_long, 0):
@@ -253,14 +256,17 @@ class PrecessingModes:
             omega[i] = base[:last] + share[:last] * (omega[i] - base[:last])
         found = dynamics.passed(omega, self.nodes, begin, omega_ref)
         for i in np.flatnonzero(np.isnan(found))[:1]:
-            self.refuse_reference(said, omega[i, begin[i]], omega[i, -1])
+            self.refuse_reference(said, float(omega_ref[i]), float(self.nodes[begin[i]]), omega[i, begin[i]], omega[i, -1])
         return found
 
-    def refuse_reference(self, said: str, lowest: float, highest: float) -> NoReturn:
-        """Raise DomainError for a frequency that a binary does not pass between `lowest` and `highest` (rad / M)."""
+    @staticmethod
+    def refuse_reference(said: str, wanted: float, begin: float, lowest: float, highest: float) -> NoReturn:
+        """Raise DomainError for an orbital frequency `wanted` that a binary does not pass between `begin` (M), where it has
+        `lowest`, and the peak, where it has `highest` (rad / M)."""
+        remedy = f"at most {highest / wanted:.3g}" if wanted >= highest else f"at least {lowest / wanted:.3g}"
         raise DomainError(
-            f"{said} is not passed by this binary between {self.nodes[0]:g} M and the peak, where its orbital frequency runs "
-            f"from {lowest:.4g} to {highest:.4g} rad / M: choose a reference inside"
+            f"{said} is an orbital frequency of {wanted:.4g} rad / M, which is not passed by this binary between {begin:.0f} M and "
+            f"the peak, where it rises from {lowest:.4g} to {highest:.4g} rad / M: choose one {remedy} times as high"
         )
 
     @cached_property
@@ -283,10 +289,7 @@ class PrecessingModes:
             if found[0] < omega:
                 break
         if not found[0] < omega < found[-1]:
-            raise DomainError(
-                f"an orbital frequency of {omega:.4g} rad / M is not passed by this binary between {e.nodes[0]:g} M and the peak "
-                f"({found[0]:.4g} to {found[-1]:.4g}): choose another f_min or mass"
-            )
+            self.refuse_reference("f_min", omega, float(e.nodes[0]), float(found[0]), float(found[-1]))
         k = int(np.flatnonzero(found < omega)[-1])
         return float(np.interp(omega, found[k : k + 2], e.nodes[k : k + 2]))
 
@@ -302,7 +305,8 @@ class PrecessingModes:
         -------
         ErrorEstimate
             expected white-noise mismatch of all modes, averaged over directions, t in [-4500, 100] M, to what the model learned
-            from (NRSur7dq2 to a mass ratio of 2, SEOBNRv5PHM beyond), and a bound that holds for nine binaries in ten
+            from (NRSur7dq2 to a mass ratio of 2, SEOBNRv5PHM beyond, where both are mixed too), and a bound that holds for nine
+            binaries in ten
 
         Raises
         ------
@@ -310,7 +314,8 @@ class PrecessingModes:
             as for a waveform
         """
         one = self.one(q, chi1, chi2, unknown)
-        where = "beyond" if self.tables.share(one[0]) > 0.0 else "near"
+        share = self.tables.share(one[0])
+        where = "near" if share == 0.0 else "beyond" if share == 1.0 else "between"
         return ErrorEstimate(*uncertainty.expected(self.info["error"][where], *one), {})
 
     def gate(self, chi1: np.ndarray, chi2: np.ndarray) -> float:
@@ -335,11 +340,41 @@ class PrecessingModes:
         compiled.mix_aligned(self.aligned, k, times, known, gate, self.aligned_places, modes)
         modes[:, self._lost] *= known[:, None]
 
+    def along_orbit(
+        self, q: float, chi1: np.ndarray, chi2: np.ndarray, t_ref: float, gate: float, start: int
+    ) -> tuple[float, float, float] | None:
+        """Mass ratio and spins along the orbit of the aligned model that has a share from the node number `start` on, if any.
+
+        The spins are those where simulations are all that counts first, whatever time they are given at and whichever times are
+        asked for.
+        """
+        if gate == 0.0 and self.known[start] >= 1.0:
+            return None
+        if gate == 1.0:
+            return q, float(chi1[2]), float(chi2[2])
+        low = max(min(int(np.searchsorted(self.nodes, t_ref, side="right")) - MARGIN, self.n_known), 0)
+        first, weights = dynamics.start_weights(self.nodes[low:], t_ref)
+        nodes = slice(low, low + max(first + 4, self.n_known - low + 1))
+        r, _ = self.tables.at(q)
+        part = dynamics.Rates(
+            r.times[nodes], r.monomials, r.coefficients[nodes], r.known[nodes], r.forward[nodes], r.backward[nodes]
+        )
+        base, share = np.zeros(len(part.times)), np.ones(len(part.times))
+        if low < self.n_known:
+            k = compiled.knots(self.aligned, q, float(chi1[2]), float(chi2[2]), float(part.times[0]))
+            every, _, shares = self.base(k, 0.0, low, t_ref)
+            base, share = every[nodes], shares[nodes]
+        states, rates = np.empty((2, len(part.times), dynamics.N_STATE))
+        state = np.concatenate([[1.0, 0.0, 0.0, 0.0, 0.0], chi1, chi2])
+        dynamics.integrate(part, q, state, first, weights, base, share, 0.0, np.zeros_like(base), states, rates)
+        z_1, z_2 = states[self.n_known - low, [7, 10]].tolist()
+        return q, z_1, z_2
+
     def evolve(self, q: float, chi1: np.ndarray, chi2: np.ndarray, t_ref: float, t_first: float) -> Evolved:
         """The binary from `t_first` (M) or the reference time on, whichever is earlier."""
         start = max(int(np.searchsorted(self.nodes, min(t_ref, t_first), side="right")) - MARGIN, 0)
         start = min(start, len(self.nodes) - MARGIN)
-        gate, along = self.gate(chi1, chi2), (q, float(chi1[2]), float(chi2[2]))
+        gate = self.gate(chi1, chi2)
         r, sets = self.tables.at(q)
         part = dynamics.Rates(
             r.times[start:], r.monomials, r.coefficients[start:], r.known[start:], r.forward[start:], r.backward[start:]
@@ -347,16 +382,11 @@ class PrecessingModes:
         state = np.concatenate([[1.0, 0.0, 0.0, 0.0, 0.0], chi1, chi2])
         states, rates = np.empty((2, len(part.times), dynamics.N_STATE))
         first, weights = dynamics.start_weights(part.times, t_ref)
-        begin = float(part.times[0])
-        k = compiled.knots(self.aligned, *along, begin) if gate > 0.0 or part.known[0] < 1.0 else None
-        for _ in range(1 if start >= self.n_early else 2):
-            base, advance, share = self.base(k, gate, start, t_ref)
-            given = base[start:], share[start:], gate, gate * advance[start:]
-            dynamics.integrate(part, q, state, first, weights, *given, states, rates)
-            if start < self.n_early:
-                # Where simulations begin, whatever time the spins belong to.
-                z_1, z_2 = states[self.n_early - start, [7, 10]].tolist()
-                k = compiled.knots(self.aligned, q, z_1, z_2, begin)
+        along = self.along_orbit(q, chi1, chi2, t_ref, gate, start)
+        k = None if along is None else compiled.knots(self.aligned, *along, float(part.times[0]))
+        base, advance, share = self.base(k, gate, start, t_ref)
+        given = base[start:], share[start:], gate, gate * advance[start:]
+        dynamics.integrate(part, q, state, first, weights, *given, states, rates)
         late = int(np.searchsorted(self.times, part.times[0] - 1e-9))
         p = sets[0][1]
         node, between = p.node[late:] - start, p.between[late:]

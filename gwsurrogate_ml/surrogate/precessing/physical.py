@@ -106,15 +106,16 @@ class PhysicalWaveforms:
         total, model = float(m_1 + m_2), self.model
         unit = total * MTSUN_SI
         one = model.one(m_1 / m_2, chi1, chi2, {})
+        frequency = f_ref
         try:
             t_ref = model.reference(*one, f_ref=f_ref, total_mass=total)
+            frequency = f_min
             t_start = t_ref if f_min == f_ref else model.start(*one, t_ref, math.pi * f_min * unit)
         except DomainError as error:
-            lowest = min(f_min, f_ref)
-            smallest, largest = self.total_mass_range(one[0], one[1][2], one[2][2], lowest)
+            smallest, largest = self.total_mass_range(one[0], one[1][2], one[2][2], frequency)
             raise DomainError(
-                f"{error}; at {lowest:g} Hz that are total masses of {smallest[0]:.1f} to {largest[0]:.0f} solar masses with these "
-                f"spins, and this one has {total:g}"
+                f"{error}; {frequency:g} Hz are within reach for total masses of {smallest[0]:.1f} to {largest[0]:.0f} with these "
+                f"spins, and this one has {total:g} solar masses"
             ) from error
         begin, cycle = self._begin(t_start, f_min, unit, room, total)
         return Place(*one, t_ref, iota, 0.5 * np.pi - phase, begin, cycle, unit)

@@ -91,7 +91,7 @@ class Radiated(NamedTuple):
 def radiated(model: PrecessingModes, q: float, chi1: np.ndarray, chi2: np.ndarray, t_ref: float) -> Radiated:
     """All that is radiated from about where the simulations begin on."""
     # So late that the aligned model, which knows the times before, need not be asked.
-    first = float(model.nodes[int(np.argmax(model.known >= 1.0)) + MARGIN])
+    first = float(model.nodes[model.n_known + MARGIN])
     return sums(model.evolve(q, chi1, chi2, t_ref, first), first)
 
 

@@ -326,7 +326,10 @@ def train_precessing(config: PrecessingConfig, out: Path, progress: Progress | N
     for where, name, other in (("near", "nrsur7dq2", near_other), ("beyond", "seobnrv5phm", beyond_other)):
         metrics[f"{name}_validation"], errors = validate(model, other)
         p = other["parameters"]
-        card["error"][where] = uncertainty.calibrate(uncertainty.features(p[:, 0], p[:, 1:4], p[:, 4:]), errors)
+        x = uncertainty.features(p[:, 0], p[:, 1:4], p[:, 4:])
+        card["error"][where] = uncertainty.calibrate(x, errors)
+        if where == "beyond":
+            card["error"]["between"] = uncertainty.calibrate(x, errors, p[:, 0] < config.q_beyond)
     card |= {"metrics": metrics, "seconds": round(time.monotonic() - begin)}
     return artifacts.save(out, card, found)
 

@@ -3,7 +3,8 @@
 The error is the white-noise mismatch of all modes together, averaged over directions, to what the model was trained on: NRSur7dq2
 or, beyond its mass ratios, SEOBNRv5PHM. Its logarithm is a polynomial of mass ratio and spins; the bound is that times a factor
 that held for nine in ten of the binaries of validation, each left out of the fit in its turn (as in the jackknife+ of Barber et al.
-2021, arXiv:1905.02928).
+2021, arXiv:1905.02928). Between the two, where both are mixed and errors are larger, the constant of the polynomial and the factor
+are those of the binaries of validation there.
 """
 
 from __future__ import annotations
@@ -48,14 +49,22 @@ def mismatch(truth: np.ndarray, model: np.ndarray, orders: np.ndarray) -> float:
     return max(float(found.fun), 1e-12)
 
 
-def calibrate(x: np.ndarray, errors: np.ndarray) -> dict[str, Any]:
-    """The fit to `errors` (N,) at `features` (N, 12), and its factor for nine in ten."""
+def calibrate(x: np.ndarray, errors: np.ndarray, among: np.ndarray | None = None) -> dict[str, Any]:
+    """The fit to `errors` (N,) at `features` (N, 12), and its factor for nine in ten.
+
+    With `among` (N,) bool the constant of the fit and the factor are those of these binaries alone, if there are any.
+    """
     y = np.log(errors)
     inner = x.T @ x + RIDGE * np.diag(np.arange(x.shape[1]) > 0).astype(float)
     weights = np.linalg.solve(inner, x.T @ y)
     leverage = np.einsum("ij,ji->i", x, np.linalg.solve(inner, x.T))
     left_out = (y - x @ weights) / (1 - leverage)
-    n = len(y)
+    if among is not None and among.any():
+        left_out = left_out[among]
+        shift = np.median(left_out)
+        weights[0] += shift
+        left_out -= shift
+    n = len(left_out)
     return {"weights": weights.tolist(), "factor_90": float(np.exp(np.sort(left_out)[min(int(np.ceil(0.9 * (n + 1))), n) - 1]))}
 
 

@@ -61,6 +61,15 @@ def test_a_batch_is_its_binaries_one_by_one(sur, times: np.ndarray, reference: d
     assert np.abs(found - expected).max() < tolerance * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("path", ["compiled", "torch"])
+def test_rows_do_not_depend_on_their_neighbours(sur, path: str) -> None:
+    rows, t_ref = [*ROWS, NEARLY_ALIGNED], np.array([-1000.0, -100.0, -5000.0, -4300.0])
+    expected = np.concatenate([one_by_one(sur, [row], TIMES, t_ref=float(t)) for row, t in zip(rows, t_ref, strict=True)])
+    p = torch.tensor(rows, dtype=torch.float64, requires_grad=path == "torch")
+    found = sur.batch(p, torch.tensor(TIMES), torch.tensor(t_ref)).detach().numpy()
+    assert np.abs(found - expected).max() < 1e-8 * np.abs(expected).max()
+
+
 def weighted(sur: PrecessingSurrogate, n: int, **reference: float) -> Any:
     """A number of each binary that every mode at every time is in."""
     weights = torch.randn(32, n, dtype=torch.complex128, generator=torch.Generator().manual_seed(1))
