@@ -83,12 +83,12 @@ def within(ratio: np.ndarray) -> float:
     return round(float(np.mean(np.abs(ratio) < NINETY)), 3)
 
 
-def against_rit(model: Any, runs: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Speed (km/s), mass and spin of the RIT catalogue's precessing runs."""
+def against_rit(model: Any, runs: dict[str, np.ndarray], q_range: tuple[float, float]) -> dict[str, Any]:
+    """Speed (km/s), mass and spin of the RIT catalogue's precessing runs with mass ratios in `q_range`."""
     ranges, plain = model.info["ranges"], gw.load_remnant()
     sizes = np.maximum(np.linalg.norm(runs["chi1"], axis=1), np.linalg.norm(runs["chi2"], axis=1))
     chosen = (runs["code"] == "RIT") & ~runs["aligned"] & np.isfinite(runs["omega"]) & (runs["kick"] > 0)
-    chosen &= (runs["q"] < ranges["q"]["max"] + 2e-3) & (sizes < ranges["chi1"]["max"] + 5e-3)
+    chosen &= (runs["q"] > q_range[0] - 2e-3) & (runs["q"] < q_range[1] + 2e-3) & (sizes < ranges["chi1"]["max"] + 5e-3)
     chosen &= (runs["eccentricity"] >= 0) & (runs["eccentricity"] < ECCENTRICITY_MAX)
     rows: dict[str, list[list[float]]] = {name: [] for name in ("kick", "mass", "spin")}
     for i in np.flatnonzero(chosen):
@@ -155,7 +155,7 @@ def markdown(report: dict[str, Any]) -> str:
     lines.append(f"| recoil speed, km/s | NRSur7dq2 | {found['n']} | {cells(found['speed'])} | | |")
     found = report["aligned"]
     lines.append(f"| recoil speed, km/s | load_remnant, aligned spins | {found['n']} | {cells(found['kick'])} | | |")
-    for code in ("RIT", "SXS"):
+    for code in (*(key for key in report if key.startswith("RIT")), "SXS"):
         for quantity, unit in (
             ("kick", "recoil speed, km/s"),
             ("mass", "mass, M"),
@@ -190,7 +190,8 @@ def main() -> None:
         "model": model.identity,
         "NRSur7dq2": against_nrsur7dq2(model, truth),
         "aligned": against_aligned(model),
-        "RIT": against_rit(model, runs),
+        "RIT, q to 2": against_rit(model, runs, (1.0, 2.0)),
+        "RIT, q from 2.1 on": against_rit(model, runs, (2.1, float(model.info["ranges"]["q"]["max"]))),
         "SXS": against_sxs(model, args.data),
         "speed, ms": speed(model, truth["parameters"]),
     }
