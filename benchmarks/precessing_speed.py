@@ -6,8 +6,8 @@
 65 solar masses from 20 Hz, 4096 Hz, all modes of each model. IMRPhenomXPHM-SpinTaylor is asked for its transforms on 4 s, as it
 is made to be used, the others for time series from where (2,2) passes 20 Hz, and nrphm for such transforms too, in which all orders
 begin at 20 Hz: its series and its transforms are compared with each of the others. NRSur7dq2 with `--nr`, the interpreter of the
-environment of `make nr` (.venv-nr/bin/python), in a process of its own, for one direction at the same times. Each is called twice in
-its turn and the second call timed, as where many waveforms are made one after the other: a first one also fetches its model's tables.
+environment of `make nr` (.venv-nr/bin/python), in a process of its own, for one direction at the same times. Each is called twice
+in its turn and the second call timed, as where many waveforms are made one after the other: a first one also fetches its tables.
 Medians, and ratios of neighbours in time. Batches: binaries of isotropic spins, CPU time of the process and wall time for each, on
 one and on two threads, A B A B; modes at 4096 times by one call for each and by `batch`, without and with gradients; on a busy
 machine the CPU time says more. Writes benchmarks/results/precessing_speed.json and .md, precessing_batches.json and .md.
