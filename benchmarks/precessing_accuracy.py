@@ -72,15 +72,21 @@ class Band:
         out[..., (np.arange(h.shape[-1]) + first) % self.n] = h
         return np.fft.fft(out)[..., self.inside] * self.weight
 
-    def by_order(self, times: np.ndarray, modes: dict[tuple[int, int], np.ndarray], inclination: float) -> np.ndarray:
-        """Transforms (11, n) of the orders -5 ... 5 in the azimuth, from modes at `times` in M."""
+    def by_mode(self, times: np.ndarray, modes: dict[tuple[int, int], np.ndarray]) -> dict[tuple[int, int], np.ndarray]:
+        """Transforms (n,) of modes at `times` in M."""
         step = 1 / RATE / self.unit
         at = np.arange(np.ceil(times[0] / step), np.floor(times[-1] / step) + 1)
-        out = np.zeros((2 * TOP + 1, len(at)), complex)
-        for (l, m), h in modes.items():
+        found = self.transform(CubicSpline(times, np.stack(list(modes.values())), axis=1)(at * step), round(at[0]))
+        return dict(zip(modes, found, strict=True))
+
+    @staticmethod
+    def seen(transforms: dict[tuple[int, int], np.ndarray], inclination: float) -> np.ndarray:
+        """Transforms (11, n) of the orders -5 ... 5 in the azimuth, from those `by_mode`."""
+        out = np.zeros((2 * TOP + 1, len(next(iter(transforms.values())))), complex)
+        for (l, m), h in transforms.items():
             y = harmonics([(l, abs(m))], inclination, np.pi / 2)[0]
-            out[m + TOP] += CubicSpline(times, h)(at * step) * (y[0] if m >= 0 else y[1])
-        return self.transform(out, round(at[0]))
+            out[m + TOP] += h * (y[0] if m >= 0 else y[1])
+        return out
 
     def roughly(self, a: np.ndarray, other: np.ndarray) -> np.ndarray:
         """Azimuth and time (ms) of the best overlap on a grid: twelve azimuths, all times."""
@@ -161,9 +167,9 @@ def best_turn(band: Band, name: str, row: np.ndarray, omega: float, nr: np.ndarr
     def loss(turn: float) -> float:
         return band.mismatch(nr, lal_orders(band, name, row, omega, TURNED_AT, turn))
 
-    tried = 2 * np.pi * np.arange(8) / 8
+    tried = 2 * np.pi * np.arange(6) / 6
     start = float(tried[np.argmin([loss(turn) for turn in tried])])
-    found = minimize_scalar(loss, bounds=(start - np.pi / 4, start + np.pi / 4), method="bounded", options={"xatol": 0.03})
+    found = minimize_scalar(loss, bounds=(start - np.pi / 6, start + np.pi / 6), method="bounded", options={"xatol": 0.05})
     return float(found.x)
 
 
@@ -308,15 +314,18 @@ def main() -> None:
         estimate = model.error_estimate(row[0], row[1:4], row[4:])
         errors.setdefault(name, []).append([white(times, nr.astype(complex), modes), estimate.mismatch, estimate.mismatch_90])
 
-    def compare(name: str, i: int, orders: Callable[[Band, float], np.ndarray], truth: dict[str, np.ndarray] = truth) -> None:
-        nr = dict(zip(MODES, truth["modes"][i].astype(complex), strict=True))
+    def of_modes(modes: dict[tuple[int, int], np.ndarray]) -> Callable[[Band, float], np.ndarray]:
+        found = {band.unit: band.by_mode(times, modes) for band in bands.values()}
+        return lambda band, inclination: band.seen(found[band.unit], inclination)
+
+    def nr_of(i: int, truth: dict[str, np.ndarray]) -> Callable[[Band, float], np.ndarray]:
+        return of_modes(dict(zip(MODES, truth["modes"][i].astype(complex), strict=True)))
+
+    def compare(name: str, nr: Callable[[Band, float], np.ndarray], orders: Callable[[Band, float], np.ndarray]) -> None:
         for mass, band in bands.items():
             for inclination in INCLINATIONS:
-                value = band.mismatch(band.by_order(times, nr, inclination), orders(band, inclination))
+                value = band.mismatch(nr(band, inclination), orders(band, inclination))
                 found.setdefault(name, {}).setdefault(mass, []).append(value)
-
-    def of_modes(modes: dict[tuple[int, int], np.ndarray]) -> Callable[[Band, float], np.ndarray]:
-        return lambda band, inclination: band.by_order(times, modes, inclination)
 
     def report() -> None:
         content = {
@@ -338,20 +347,20 @@ def main() -> None:
 
     def of_lal(label: str, name: str, i: int, truth: dict[str, np.ndarray]) -> None:
         row, omega, band = truth["parameters"][i], float(truth["omega"][i]), bands[f"{MASSES[0]:.0f}"]
-        nr = band.by_order(times, dict(zip(MODES, truth["modes"][i].astype(complex), strict=True)), TURNED_AT)
-        turn = best_turn(band, name, row, omega, nr)
+        nr = nr_of(i, truth)
+        turn = best_turn(band, name, row, omega, nr(band, TURNED_AT))
         turns.setdefault(label, []).append(turn)
-        compare(label, i, lambda band, inclination: lal_orders(band, name, row, omega, inclination, turn), truth)
+        compare(label, nr, lambda band, inclination: lal_orders(band, name, row, omega, inclination, turn))
 
     for i, row in enumerate(truth["parameters"]):
-        modes = ours(model, row, times)
-        compare("nrphm", i, of_modes(modes))
-        compare("nrphm, spins at a frequency", i, of_modes(ours(model, row, times, float(truth["omega"][i]))))
+        modes, nr = ours(model, row, times), nr_of(i, truth)
+        compare("nrphm", nr, of_modes(modes))
+        compare("nrphm, spins at a frequency", nr, of_modes(ours(model, row, times, float(truth["omega"][i]))))
         judge("1 to 2, against NRSur7dq2", row, modes, truth["modes"][i])
     show()
     for i, row in enumerate(beyond["parameters"]):
         modes = ours(model, row, times)
-        compare("nrphm, q from 2 to 6", i, of_modes(modes), beyond)
+        compare("nrphm, q from 2 to 6", nr_of(i, beyond), of_modes(modes))
         part = f"2 to {q_beyond:g}" if row[0] < q_beyond else f"{q_beyond:g} to 6"
         for mass in bands:
             values = found["nrphm, q from 2 to 6"][mass][-len(INCLINATIONS) :]
@@ -363,19 +372,19 @@ def main() -> None:
     show()
     for i in range(args.peers):
         if i < len(truth["eob"]):
-            compare("SEOBNRv5PHM", i, of_modes(dict(zip(MODES, truth["eob"][i].astype(complex), strict=True))))
+            compare("SEOBNRv5PHM", nr_of(i, truth), of_modes(dict(zip(MODES, truth["eob"][i].astype(complex), strict=True))))
         for name in LAL_PEERS:
             of_lal(name, name, i, truth)
     show()
     for name, change in ABLATION.items():
         back = change(model)
         for i, row in enumerate(truth["parameters"][: args.ablation]):
-            compare(name, i, of_modes(ours(model, row, times)))
+            compare(name, nr_of(i, truth), of_modes(ours(model, row, times)))
         back()
     if args.training:
         changed = spins_of_the_reference(model, args.training)
         for i, row in enumerate(truth["parameters"][: args.ablation]):
-            compare("fitted anew to the spins of the reference", i, of_modes(ours(changed, row, times)))
+            compare("fitted anew to the spins of the reference", nr_of(i, truth), of_modes(ours(changed, row, times)))
     show()
     report()
 
