@@ -86,6 +86,52 @@ def require_q(q: float | np.ndarray, given: Mapping[str, object] | None = None) 
     return array
 
 
+def require_heavier_first(mass_1: float | np.ndarray, mass_2: float | np.ndarray) -> None:
+    """Raise unless `mass_1` is nowhere the smaller of the two.
+
+    Raises
+    ------
+    DomainError
+        naming both masses
+
+    Examples
+    --------
+    >>> require_heavier_first(26.0, 39.0)
+    Traceback (most recent call last):
+    gwsurrogate_ml.errors.DomainError: mass_1 = 26 < mass_2 = 39: give the heavier body first, and swap the spins with the masses
+    """
+    if np.any(mass_1 < mass_2):
+        first, second = np.atleast_1d(*np.broadcast_arrays(mass_1, mass_2))
+        i = int(np.argmax(second - first))
+        raise DomainError(
+            f"mass_1 = {first[i]:g} < mass_2 = {second[i]:g}: give the heavier body first, and swap the spins with the masses"
+        )
+
+
+ROUNDED = 1e-5
+"""Above pi and below 0, in rad: a tilt of 3.1416 is one of pi."""
+
+
+def require_tilts(tilt_1: float | np.ndarray, tilt_2: float | np.ndarray) -> None:
+    """Raise unless tilts are angles from 0 to pi.
+
+    Raises
+    ------
+    DomainError
+        naming the angle, and radians, since degrees are larger
+
+    Examples
+    --------
+    >>> require_tilts(0.3, 60.0)
+    Traceback (most recent call last):
+    gwsurrogate_ml.errors.DomainError: tilt_2 is 60: a tilt lies between 0 and pi, give radians
+    """
+    for name, value in (("tilt_1", tilt_1), ("tilt_2", tilt_2)):
+        for extreme in (np.min(value, initial=0.0), np.max(value, initial=0.0)):
+            if not -ROUNDED <= extreme <= np.pi + ROUNDED:
+                raise DomainError(f"{name} is {extreme:g}: a tilt lies between 0 and pi, give radians")
+
+
 def eta_from_q(q: np.ndarray | float) -> np.ndarray:
     """Symmetric mass ratio m1 m2 / (m1 + m2)^2 from q = m1 / m2 (either way round).
 
