@@ -329,8 +329,8 @@ def per_detector(
         missing = [d for d in detectors if d not in sources]
         if missing:
             raise ConfigError(
-                f"no PSD for {', '.join(missing)}: the psd given has {', '.join(sources) or 'none'}; give one for each detector, or "
-                "leave psd out, so that all are measured"
+                f"no PSD for {', '.join(missing)}: the psd given has {', '.join(sources) or 'none'}; give one for each detector, "
+                "or leave psd out, so that all are measured"
             )
         return {d: load_psd(sources[d], d) for d in detectors}
     if isinstance(sources, (str, Path)) and split_source(str(sources)).path.is_file():  # it may hold one a detector

@@ -325,7 +325,7 @@ def test_how_a_file_was_understood_is_said(tmp_path: Path, caplog: pytest.LogCap
     ("file", "detector", "named"),
     [
         ("o3_v1_asd.txt", "H1", "V1"), ("O4-K1.txt", "L1", "K1"), ("g1_asd.dat", "V1", "G1"), ("H1_L1.txt", "V1", "H1 and L1"),
-        ("virgo_asd.txt", "H1", "V1"), ("psd_H1_v1.txt", "H1", ""), ("o3_h1_asd.txt", "H1", ""), ("aplus.txt", "H1", ""),
+        ("virgo_asd.txt", "H1", "V1"), ("asd_H1_v1.txt", "H1", ""), ("o3_h1_asd.txt", "H1", ""), ("aplus.txt", "H1", ""),
         ("g1_asd.txt", "GEO600", ""),
     ],
 )  # fmt: skip

@@ -131,7 +131,7 @@ PLACE = {"luminosity_distance": 400.0, "theta_jn": 0.3, "phase": 0.1, "f_min": 2
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda sur: sur(q=2, chi1=[0.3, 0, 0.1], chi2=0.1), r"chi1 is \[0.3, 0, 0.1\], three components: nrhm .*'nrphm'"),
+        (lambda sur: sur(q=2, chi1=[0.3, 0, 0.1], chi2=0.1), r"chi1 is \[0.3, 0, 0.1\], three components: nr.*'nrphm'"),
         (lambda sur: sur(q=2, chi1=0.1, chi2=np.zeros(3)), "chi2 is .*three components.*'nrphm'"),
         (lambda sur: sur(q=2, chi1=0.1, chi2=0.1, t_ref=-100.0), "t_ref.*leave it out, or take load_surrogate.'nrphm'"),
         (lambda sur: sur(q=2, chi1=0.1, chi2=0.1, f_ref=20.0), "f_ref.*leave it out"),

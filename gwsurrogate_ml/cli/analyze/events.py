@@ -217,8 +217,8 @@ def require_all_spectra(psd: Mapping[str, str], detectors: Sequence[str]) -> Non
     """
     if psd and (missing := [name for name in detectors if name not in psd]):
         raise ConfigError(
-            f"--psd gives a spectrum for {' and '.join(psd)} and none for {' and '.join(missing)}: give --psd {missing[0]}=FILE too, "
-            "or leave --psd out, so that all are measured"
+            f"--psd gives a spectrum for {' and '.join(psd)} and none for {' and '.join(missing)}: give --psd {missing[0]}=FILE "
+            "too, or leave --psd out, so that all are measured"
         )
 
 
