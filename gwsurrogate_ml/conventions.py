@@ -18,9 +18,9 @@ Signs and phases
 - For aligned spins ``h_{l,-m} = (-1)^l conj(h_lm)``: only m >= 0 is stored.
 - Precessing spins, and the angles below, belong to a reference: a time, or `f_ref`. The frame has z along the Newtonian orbital
   angular momentum L then, x from the lighter to the heavier body, and does not turn; modes of both signs of m are needed.
-- `tilt_1`, `tilt_2` are the angles from L to the spins of magnitudes `a_1`, `a_2`; `phi_12` is the azimuth of the second spin about L
-  less that of the first; `theta_jn` is the angle from the total angular momentum J to the line of sight, `phi_jl` the azimuth of L
-  about J, pi/2 where L leans towards the line of sight. `phase` is the orbital phase at the reference, and the direction
+- `tilt_1`, `tilt_2` are the angles from L to the spins of magnitudes `a_1`, `a_2`; `phi_12` is the azimuth of the second spin about
+  L less that of the first; `theta_jn` is the angle from the total angular momentum J to the line of sight, `phi_jl` the azimuth of
+  L about J, pi/2 where L leans towards the line of sight. `phase` is the orbital phase at the reference, and the direction
   ``theta = iota``, ``phi = pi/2 - phase``, with iota from L to the line of sight. All as in LAL and bilby.
 - ``q = m1 / m2 >= 1`` in dimensionless calls; bilby's ``mass_ratio = m2 / m1 <= 1`` in physical ones.
 - Fourier transform: ``H(f) = integral h(t) exp(-2 pi i f t) dt`` (numpy, LAL, bilby).

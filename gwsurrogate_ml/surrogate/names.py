@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+from gwsurrogate_ml.binaries import ALIGNED
 from gwsurrogate_ml.errors import ConfigError
 
 P = ParamSpec("P")
@@ -29,8 +30,10 @@ ELSEWHERE = {
 """What other programs, and this one's other calls, say, and what physical calls take."""
 
 
-def meant(name: str, taken: Collection[str]) -> str:
+def meant(name: str, taken: Collection[str], aligned: bool = True) -> str:
     """What to do about a keyword `name` of a call that takes others, in words; empty where that is not known.
+
+    `aligned`: the call is that of a model of spins along the orbit.
 
     Examples
     --------
@@ -40,13 +43,12 @@ def meant(name: str, taken: Collection[str]) -> str:
     "chi_1 and chi_2 are spins along the orbital angular momentum; those of any direction are for load_surrogate('nrphm')"
     """
     pair = next((pair for pair in (("chi_1", "chi_2"), ("chi1", "chi2")) if set(pair) <= set(taken)), None)
-    tilted = {"a_1", "spin_1", "t_ref"} & set(taken)
-    if pair and not tilted and name in TILTED:
+    if pair and aligned and name in TILTED:
         return (
             f"{pair[0]} and {pair[1]} are spins along the orbital angular momentum; those of any direction are for "
             "load_surrogate('nrphm')"
         )
-    if "chi1" in taken and not tilted and name in REFERENCES:
+    if "chi1" in taken and aligned and name in REFERENCES:
         return f"spins along the orbital angular momentum need no {name}: leave it out, or take load_surrogate('nrphm')"
     if "a_1" in taken and name in ("chi_1", "chi_2", "chi1", "chi2"):
         i = name[-1]
@@ -75,14 +77,15 @@ def named(method: Callable[P, T]) -> Callable[P, T]:
             try:
                 signature.bind(*args, **kwargs)
             except TypeError as error:
-                raise _refusal(str(error), takes, list(kwargs)) from None
+                aligned = not args or getattr(args[0], "space", ALIGNED) == ALIGNED
+                raise _refusal(str(error), takes, list(kwargs), aligned) from None
             raise
 
     return called
 
 
-def _refusal(why: str, takes: list[str], given: list[str]) -> ConfigError:
+def _refusal(why: str, takes: list[str], given: list[str], aligned: bool) -> ConfigError:
     """The error of a call that does not fit, for the reason `why` of Python's, with `given` among its keywords."""
-    remedies = dict.fromkeys(meant(name, takes) for name in given if name not in takes)
+    remedies = dict.fromkeys(meant(name, takes, aligned) for name in given if name not in takes)
     said = "; ".join(remedy for remedy in remedies if remedy)
     return ConfigError(f"{why}: this call takes {', '.join(takes)}" + (f"; {said}" if said else ""))

@@ -327,6 +327,7 @@ def test_bad_input_is_refused_with_the_way_on(sur, change: dict[str, Any], kind:
         ({"tilt_1": 60.0}, DomainError, "tilt_1 is 60.*radians"),
         ({"tilt_2": -0.1}, DomainError, "tilt_2 is -0.1.*radians"),
         ({"chi_1": 0.3}, ConfigError, "a_1 and tilt_1 in place of chi_1"),
+        ({"spin_1": [0.3, 0.0, 0.1]}, ConfigError, "unexpected keyword argument 'spin_1': this call takes mass_1.* tilt_1"),
         ({"a_1": -0.3}, DomainError, "a_1"),
         ({"tilt_1": None}, ConfigError, "tilt_1"),
         ({"f_min": 0.0}, ConfigError, "f_min"),
@@ -358,6 +359,11 @@ def test_wrong_orders_and_degrees_are_refused_by_name_everywhere(sur) -> None:
     ):
         with pytest.raises(DomainError, match=said):
             call()
+    with pytest.raises(ConfigError, match="give spin_1 and spin_2, three components each") as caught:
+        sur.strain(**swapped, a_1=0.3, **at)
+    assert "nrphm" not in str(caught.value)
+    with pytest.raises(ConfigError, match="give chi1 in place of chi_1"):
+        sur(q=2.0, chi_1=[0.3, 0.0, 0.1], chi2=[0.0, 0.0, 0.1], t_ref=-100.0)
     start, plus, _ = sur.strain(**swapped | {"mass_1": 39.0}, **lal, **at)  # equal masses have no order
     assert start < 0 < np.abs(plus).max()
 
