@@ -239,8 +239,9 @@ class AlignedModes:
         for name in unknown:
             if name != "mass_ratio" and (remedy := meant(name, NAMES)):
                 raise ConfigError(f"unknown parameter {name!r}: {remedy}")
+        given: tuple[tuple[str, Any], ...] = (("q", require_q(q, unknown)), ("chi1", chi1), ("chi2", chi2))
         values = []
-        for name, value in (("q", require_q(q, unknown)), ("chi1", chi1), ("chi2", chi2)):
+        for name, value in given:
             try:
                 values.append(float(value))
             except (TypeError, ValueError):

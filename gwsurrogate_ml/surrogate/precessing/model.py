@@ -139,8 +139,7 @@ class PrecessingSurrogate(WaveformModel):
         >>> modes[2, -1].shape
         (100,)
         """
-        reference = {"omega_ref": omega_ref, "f_ref": f_ref, "total_mass": total_mass}
-        return self.mode_model(q, chi1, chi2, t_ref, times, **reference, **unknown)
+        return self.mode_model(q, chi1, chi2, t_ref, times, omega_ref=omega_ref, f_ref=f_ref, total_mass=total_mass, **unknown)
 
     @named
     def error_estimate(self, q: float, chi1: Any, chi2: Any, **unknown: object) -> ErrorEstimate:
