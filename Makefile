@@ -11,7 +11,7 @@ export NUMBA_NUM_THREADS ?= 2
 .PHONY: wheel-check pesummary-check demo test test-inference test-others test-fast lint notebooks docs nr surrogate precessing clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
-	@echo "setting up $(VENV): 5 to 15 minutes and 5 GB, in which pip says nothing"
+	@echo "setting up $(VENV): 5 to 15 minutes and 4 GB, in which pip says nothing"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet -c constraints.txt -e ".[mkl,test]"

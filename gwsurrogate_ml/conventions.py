@@ -16,6 +16,12 @@ Signs and phases
   waveform has ``phase = phiRef + pi f_ref t_ref`` (XAS, XHM) or ``phase = phiRef + pi f_ref t_ref + 3 pi / 8`` (D, HM), modulo
   pi. Their peaks are at t = 0 within 3 M (XAS, XHM) and 30 M (D, HM): t_ref is theirs, from where they put t = 0.
 - For aligned spins ``h_{l,-m} = (-1)^l conj(h_lm)``: only m >= 0 is stored.
+- Precessing spins, and the angles below, belong to a reference: a time, or `f_ref`. The frame has z along the Newtonian orbital
+  angular momentum L then, x from the lighter to the heavier body, and does not turn; modes of both signs of m are needed.
+- `tilt_1`, `tilt_2` are the angles from L to the spins of magnitudes `a_1`, `a_2`; `phi_12` is the azimuth of the second spin about
+  L less that of the first; `theta_jn` is the angle from the total angular momentum J to the line of sight, `phi_jl` the azimuth of
+  L about J, pi/2 where L leans towards the line of sight. `phase` is the orbital phase at the reference, and the direction
+  ``theta = iota``, ``phi = pi/2 - phase``, with iota from L to the line of sight. All as in LAL and bilby.
 - ``q = m1 / m2 >= 1`` in dimensionless calls; bilby's ``mass_ratio = m2 / m1 <= 1`` in physical ones.
 - Fourier transform: ``H(f) = integral h(t) exp(-2 pi i f t) dt`` (numpy, LAL, bilby).
 - Masses are in solar masses and detector-frame unless the name says ``_source``; distances in Mpc; angles in radians.
@@ -84,6 +90,52 @@ def require_q(q: float | np.ndarray, given: Mapping[str, object] | None = None) 
             "physical calls); swap the bodies and pass 1/q"
         )
     return array
+
+
+def require_heavier_first(mass_1: float | np.ndarray, mass_2: float | np.ndarray) -> None:
+    """Raise unless `mass_1` is nowhere the smaller of the two.
+
+    Raises
+    ------
+    DomainError
+        naming both masses
+
+    Examples
+    --------
+    >>> require_heavier_first(26.0, 39.0)
+    Traceback (most recent call last):
+    gwsurrogate_ml.errors.DomainError: mass_1 = 26 < mass_2 = 39: give the heavier body first, and swap the spins with the masses
+    """
+    if np.any(mass_1 < mass_2):
+        first, second = np.atleast_1d(*np.broadcast_arrays(mass_1, mass_2))
+        i = int(np.argmax(second - first))
+        raise DomainError(
+            f"mass_1 = {first[i]:g} < mass_2 = {second[i]:g}: give the heavier body first, and swap the spins with the masses"
+        )
+
+
+ROUNDED = 1e-5
+"""Above pi and below 0, in rad: a tilt of 3.1416 is one of pi."""
+
+
+def require_tilts(tilt_1: float | np.ndarray, tilt_2: float | np.ndarray) -> None:
+    """Raise unless tilts are angles from 0 to pi.
+
+    Raises
+    ------
+    DomainError
+        naming the angle, and radians, since degrees are larger
+
+    Examples
+    --------
+    >>> require_tilts(0.3, 60.0)
+    Traceback (most recent call last):
+    gwsurrogate_ml.errors.DomainError: tilt_2 is 60: a tilt lies between 0 and pi, give radians
+    """
+    for name, value in (("tilt_1", tilt_1), ("tilt_2", tilt_2)):
+        for extreme in (np.min(value, initial=0.0), np.max(value, initial=0.0)):
+            if not -ROUNDED <= extreme <= np.pi + ROUNDED:
+                raise DomainError(f"{name} is {extreme:g}: a tilt lies between 0 and pi, give radians")
 
 
 def eta_from_q(q: np.ndarray | float) -> np.ndarray:

@@ -111,3 +111,13 @@ def test_notebook_is_kept_with_its_outputs(path: Path) -> None:
     figures = sum(any("image/png" in output.get("data", {}) for output in cell["outputs"]) for cell in cells)
     assert figures >= len(cells) / 2
     assert path.stat().st_size < 700_000
+
+
+def test_the_alert_to_try_is_one(tmp_path: Path) -> None:
+    from gwsurrogate_ml.inference.result.alert import read_alert
+
+    (text,) = blocks(ROOT / "docs/how-to/event-file.md", "json")
+    (tmp_path / "S150914ab.json").write_text(text)
+    found = read_alert(tmp_path / "S150914ab.json")
+    assert (found.superevent_id, found.detectors, found.sky) == ("S150914ab", ("H1", "L1"), None)
+    assert found.gps == pytest.approx(1126259462.4, abs=1e-6)

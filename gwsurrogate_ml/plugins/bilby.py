@@ -21,9 +21,9 @@ FLAT = 1e-6
 """Component of a spin in the orbital plane that is the rounding of its angles."""
 
 
-def _in_plane(a: float | None, tilt: float | None) -> bool:
-    """Whether a spin given by magnitude and tilt (rad) has a component in the orbital plane."""
-    return a is not None and tilt is not None and abs(a * math.sin(tilt)) > FLAT
+def _along_orbit(a: float, tilt: float) -> float | None:
+    """Component along the orbital angular momentum of a spin by magnitude and tilt (rad); None where it has others."""
+    return None if abs(a * math.sin(tilt)) > FLAT else a * math.cos(tilt)
 
 
 class _Source:
@@ -32,7 +32,7 @@ class _Source:
     def __init__(self, model: WaveformModel) -> None:
         self.model = model
 
-    def _answer(self, frequencies: np.ndarray, p: dict[str, float], arguments: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
+    def _answer(self, frequencies: np.ndarray, p: dict[str, Any], arguments: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
         try:
             grid = Grid(
                 round(1 / float(frequencies[1] - frequencies[0]), 9),
@@ -67,22 +67,22 @@ class BilbySource(_Source):
         frequency_array: np.ndarray,
         mass_1: float,
         mass_2: float,
-        chi_1: float,
-        chi_2: float,
         luminosity_distance: float,
+        a_1: float,
+        tilt_1: float,
+        a_2: float,
+        tilt_2: float,
         theta_jn: float,
         phase: float,
-        a_1: float | None = None,
-        tilt_1: float | None = None,
-        a_2: float | None = None,
-        tilt_2: float | None = None,
         **waveform_arguments: Any,
     ) -> dict[str, np.ndarray] | None:
         """Plus and cross polarization (n_f,), 1/Hz, at the frequencies (n_f,) Hz, or None: see `source_model`.
 
-        bilby drops parameters that a source does not name: magnitudes and tilts, which its conversion gives, are checked here.
+        bilby drops parameters that a source does not name, and ends in a KeyError where one that it names is missing. Its
+        conversion makes magnitudes and tilts of `chi_1` and `chi_2`, but not the other way round: so these are what is named.
         """
-        if _in_plane(a_1, tilt_1) or _in_plane(a_2, tilt_2):
+        along = _along_orbit(a_1, tilt_1), _along_orbit(a_2, tilt_2)
+        if None in along:
             raise ConfigError(
                 f"a_1 = {a_1}, tilt_1 = {tilt_1}, a_2 = {a_2}, tilt_2 = {tilt_2}: {self.model.name} knows spins along the orbital "
                 "angular momentum alone, and these have components in the orbital plane: take a precessing model, such as 'nrphm'"
@@ -90,8 +90,8 @@ class BilbySource(_Source):
         parameters = {
             "mass_1": mass_1,
             "mass_2": mass_2,
-            "chi_1": chi_1,
-            "chi_2": chi_2,
+            "chi_1": along[0],
+            "chi_2": along[1],
             "luminosity_distance": luminosity_distance,
             "theta_jn": theta_jn,
             "phase": phase,
@@ -152,7 +152,9 @@ class PrecessingBilbySource(_Source):
             if not math.isfinite(value):
                 raise DomainError(f"{name} is {value}: give a finite number")
         if not p["mass_1"] >= p["mass_2"] > 0:
-            raise DomainError(f"mass_1 = {p['mass_1']:g}, mass_2 = {p['mass_2']:g}: give the heavier first, both above zero")
+            raise DomainError(
+                f"mass_1 = {p['mass_1']:g}, mass_2 = {p['mass_2']:g}: give the heavier first, and its spin, both above zero"
+            )
         if not p["luminosity_distance"] > 0:
             raise DomainError(f"luminosity_distance is {p['luminosity_distance']:g}: give a number above zero in Mpc")
         binary = binary_of(p, self.model.space)
@@ -184,15 +186,15 @@ def source_model(model: WaveformModel) -> Callable[..., dict[str, np.ndarray] | 
     Returns
     -------
     callable
-        of (frequency_array, mass_1, mass_2, chi_1, chi_2, luminosity_distance, theta_jn, phase), and of magnitudes and tilts that
-        have to say the same, as bilby's conversion gives them; of a precessing model of
+        of (frequency_array, mass_1, mass_2, luminosity_distance, a_1, tilt_1, a_2, tilt_2, theta_jn, phase), the tilts 0 or pi:
+        bilby's conversion makes them of `chi_1` and `chi_2`; of a precessing model of
         (frequency_array, mass_1, mass_2, luminosity_distance, a_1, tilt_1, phi_12, a_2, tilt_2, phi_jl, theta_jn, phase), giving
         {"plus", "cross"}; it can be pickled, as a pool of processes asks for
 
     Examples
     --------
     >>> from gwsurrogate_ml.waveform.lal import LalModel
-    >>> h = source_model(LalModel())(np.arange(0, 1025) * 1.0, 36.0, 29.0, 0.0, 0.0, 400.0, 0.0, 0.0)
+    >>> h = source_model(LalModel())(np.arange(0, 1025) * 1.0, 36.0, 29.0, 400.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     >>> bool(np.allclose(h["cross"], -1j * h["plus"]))
     True
     """

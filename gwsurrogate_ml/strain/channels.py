@@ -12,7 +12,7 @@ import numpy as np
 
 from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.errors import DataError
-from gwsurrogate_ml.strain.detectors import interferometer
+from gwsurrogate_ml.strain.detectors import interferometer, known_detectors
 from gwsurrogate_ml.strain.quality import Mask
 
 PREFIXES = {"GEO600": "G1"}
@@ -155,6 +155,20 @@ def detector_named(text: str) -> str | None:
     found = {name.upper() for name in re.findall(r"(?<![A-Za-z0-9])([GHKLV]1|[ghkl]1)(?![A-Za-z0-9])", text)}
     found |= {short for place, short in SITES.items() if place in text.lower()}
     return found.pop() if len(found) == 1 else None
+
+
+def detectors_named(file: str) -> set[str]:
+    """All detectors that words of a file's name say, in capitals or small; a v1 may be a version.
+
+    Examples
+    --------
+    >>> sorted(detectors_named("o3_v1_asd.txt")), sorted(detectors_named("H1-L1_Virgo.txt")), detectors_named("aplus.txt")
+    (['V1'], ['H1', 'L1', 'V1'], set())
+    """
+    known = {prefix(name).upper() for name in known_detectors()}
+    words = re.findall(r"[A-Za-z0-9]+", file)
+    found = {word.upper() for word in words if word.upper() in known} | {SHORT[word] for word in words if word in ("LHO", "LLO")}
+    return found | {short for place, short in SITES.items() if place in file.lower()}
 
 
 def require_owner(found: str, path: Path, detector: str, channel: str | None = None) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
-from gwsurrogate_ml.strain.channels import detector_named, prefix
+from gwsurrogate_ml.strain.channels import detectors_named, prefix
 from gwsurrogate_ml.strain.curves import bilby_curve, known_curves, pycbc_curve, pycbc_curves
 from gwsurrogate_ml.strain.spectrum_files import choose_spectrum, read_spectra
 from gwsurrogate_ml.strain.spectrum_parts import kind_named
@@ -203,11 +204,18 @@ def _load_named(source: str, detector: str) -> tuple[np.ndarray, np.ndarray, str
     kind, why = _kind(kind, spectrum.kind, path, values)
     why += scaled
     how = f"{path.name}{f' ({spectrum.label})' if spectrum.label else ''}, {'an ASD' if kind == 'asd' else 'a PSD'} {why}"
-    named_after = detector_named(path.name)
-    if detector and spectrum.detector is None and named_after not in (None, prefix(detector)):
+    others = detectors_named(path.name)
+    if detector and spectrum.detector is None and others and prefix(detector).upper() not in others:
+        named_after = " and ".join(sorted(others))
         how += f" (the file is named after {named_after})"
-        logger.warning("%s: the spectrum is taken from %s, which is named after %s", detector, path.name, named_after)
+        _warn_of_name(detector, path, named_after)
     return frequencies, values**2 if kind == "asd" else values, how + left_out
+
+
+@cache
+def _warn_of_name(detector: str, path: Path, named_after: str) -> None:
+    """Warn of a file by its name: once, however often an analysis reads it."""
+    logger.warning("%s: the spectrum is taken from %s, which is named after %s", detector, path.name, named_after)
 
 
 def _unscaled(values: np.ndarray, kind: str, path: Path) -> tuple[np.ndarray, str]:
@@ -295,6 +303,18 @@ def _fill(values: np.ndarray, *, low: bool) -> int:
     return run - 1 if low and run >= max(LEAST_FILL, 4 * inside) else 0
 
 
+def label_of(sources: PsdSource | Mapping[str, PsdSource], detector: str) -> str:
+    """The file or curve that a detector's spectrum is taken from, for messages.
+
+    Examples
+    --------
+    >>> label_of({"H1": "o3_v1_asd.txt"}, "H1"), label_of((np.ones(2), np.ones(2)), "H1")
+    ('o3_v1_asd.txt', 'arrays')
+    """
+    source = sources[detector] if isinstance(sources, Mapping) else sources
+    return str(source) if isinstance(source, (str, Path)) else "arrays"
+
+
 def per_detector(
     sources: PsdSource | Mapping[str, PsdSource], detectors: tuple[str, ...]
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -308,7 +328,10 @@ def per_detector(
     if isinstance(sources, Mapping):
         missing = [d for d in detectors if d not in sources]
         if missing:
-            raise ConfigError(f"no PSD for {', '.join(missing)}; the psd given has {', '.join(sources) or 'none'}")
+            raise ConfigError(
+                f"no PSD for {', '.join(missing)}: the psd given has {', '.join(sources) or 'none'}; give one for each detector, "
+                "or leave psd out, so that all are measured"
+            )
         return {d: load_psd(sources[d], d) for d in detectors}
     if isinstance(sources, (str, Path)) and split_source(str(sources)).path.is_file():  # it may hold one a detector
         return {d: load_psd(sources, d) for d in detectors}

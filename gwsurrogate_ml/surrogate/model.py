@@ -15,6 +15,7 @@ from gwsurrogate_ml.surrogate.aligned import series, transforms
 from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
 from gwsurrogate_ml.surrogate.aligned.physical import PhysicalModes
 from gwsurrogate_ml.surrogate.domain import check_parameters
+from gwsurrogate_ml.surrogate.names import named
 from gwsurrogate_ml.waveform.model import Grid, WaveformModel, oriented
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Surrogate(WaveformModel):
             "weights_sha256": self.info.get("weights_sha256"),
         }
 
+    @named
     def __call__(self, q: float, chi1: float, chi2: float, times: np.ndarray | None = None, **unknown: object) -> Modes:
         """Modes of one binary, r h / M in geometric units: `AlignedModes.__call__`."""
         return self.mode_model(q, chi1, chi2, times, **unknown)
@@ -78,6 +80,7 @@ class Surrogate(WaveformModel):
         """Modes (N, n_modes, n) of many binaries in torch, on any device, differentiable: `AlignedModes.batch`."""
         return self.mode_model.batch(parameters, times)
 
+    @named
     def error_estimate(self, q: float, chi1: float, chi2: float, **unknown: object) -> ErrorEstimate:
         """What the model expects its own error to be for one binary: `AlignedModes.error_estimate`."""
         return self.mode_model.error_estimate(q, chi1, chi2, **unknown)
@@ -90,6 +93,7 @@ class Surrogate(WaveformModel):
         rows = zip(mass_1 / mass_2, chi_1, chi_2, strict=True)
         return np.array([self.error_estimate(q=max(float(q), 1.0), chi1=a, chi2=b).mismatch for q, a, b in rows])
 
+    @named
     def time_before_peak(self, *, mass_1: float, mass_2: float, chi_1: float, chi_2: float, f_min: float) -> float:
         """Seconds from the moment the (2,2) mode passes `f_min` (Hz) to the peak; masses in solar masses (detector frame).
 
@@ -102,6 +106,7 @@ class Surrogate(WaveformModel):
         unit = total * MTSUN_SI
         return float(-(self._si.start_at(self._si.at_knots(parameters, unit, f_min), unit, f_min, parameters) * unit)[0])
 
+    @named
     def orbital_phase(self, *, mass_1: float, mass_2: float, chi_1: float, chi_2: float, frequency: float) -> float:
         """Orbital phase (radians, 0 at the peak, negative before) at the moment the (2,2) mode passes `frequency` (Hz).
 
@@ -115,11 +120,13 @@ class Surrogate(WaveformModel):
         k = self._si.at_knots(parameters, total * MTSUN_SI, frequency)
         return -self._si.phase_at_peak(k, total * MTSUN_SI, 0.0, frequency, parameters)
 
+    @named
     def smallest_total_mass(self, q: float, chi1: float, chi2: float, f_min: float) -> float:
         """Smallest total mass (solar masses, detector frame) for which the model reaches down to `f_min` (Hz)."""
         self.mode_model.one(q, chi1, chi2, {})
         return float(self.total_mass_range(q, chi1, chi2, f_min)[0][0])
 
+    @named
     def total_mass_range(self, q: Any, chi1: Any, chi2: Any, f_min: float) -> tuple[np.ndarray, np.ndarray]:
         """Total masses (solar masses, detector frame) between which waveforms begin at or below `f_min` (Hz) and peak above it.
 
@@ -148,6 +155,7 @@ class Surrogate(WaveformModel):
         """Seconds from the peak to the end of a waveform of `total_mass` (solar masses, detector frame)."""
         return self.t_max * total_mass * MTSUN_SI
 
+    @named
     def polarizations(
         self,
         *,
@@ -193,6 +201,7 @@ class Surrogate(WaveformModel):
         keywords = {"t0": start, "dt": 1.0 / sampling_frequency, "copy": False}
         return TimeSeries(plus, name="h_plus", **keywords), TimeSeries(cross, name="h_cross", **keywords)
 
+    @named
     def strain(
         self,
         *,
@@ -227,6 +236,7 @@ class Surrogate(WaveformModel):
         place = (luminosity_distance, theta_jn, phase)
         return series.strain(self._si, (mass_1, mass_2, chi_1, chi_2), *place, f_min, sampling_frequency, f_ref, modes, taper)
 
+    @named
     def batch_polarizations(
         self,
         *,
@@ -269,6 +279,7 @@ class Surrogate(WaveformModel):
         place = (luminosity_distance, theta_jn, phase)
         return series.batch(self._si, (mass_1, mass_2, chi_1, chi_2), place, start, samples, sampling_frequency, modes)
 
+    @named
     def frequency_domain_polarizations(
         self,
         *,
@@ -299,6 +310,7 @@ class Surrogate(WaveformModel):
         binary = (mass_1, mass_2, chi_1, chi_2)
         return transforms.polarizations(self._si, binary, *place, f_ref, modes, Grid(duration, sampling_frequency, f_min))
 
+    @named
     def frequency_domain_orders(
         self,
         *,
@@ -328,6 +340,7 @@ class Surrogate(WaveformModel):
         """
         return transforms.by_order(self._si, (mass_1, mass_2, chi_1, chi_2), theta_jn, Grid(duration, sampling_frequency, f_min))
 
+    @named
     def frequency_domain(
         self,
         mass_1: np.ndarray,

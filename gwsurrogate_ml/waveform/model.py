@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gwsurrogate_ml.binaries import ALIGNED, PRECESSING, Binaries, Space
-from gwsurrogate_ml.conventions import MTSUN_SI, ModeKey, chirp_mass_from_components, component_masses
+from gwsurrogate_ml.conventions import MTSUN_SI, ModeKey, chirp_mass_from_components, component_masses, require_tilts
 from gwsurrogate_ml.errors import ConfigError
 
 
@@ -265,6 +265,7 @@ def binary_of(parameters: Mapping[str, float], space: Space = ALIGNED) -> Binari
                 "or take a precessing model, such as 'lal:IMRPhenomXPHM'"
             )
         return Binaries.aligned(mass_1, mass_2, chi_1, chi_2)
+    require_tilts(float(parameters.get("tilt_1", 0.0)), float(parameters.get("tilt_2", 0.0)))
     chirp = {"chirp_mass": float(chirp_mass_from_components(mass_1, mass_2)), "mass_ratio": mass_2 / mass_1}
     return space.binaries(space.theta(dict(parameters) | chirp))
 

@@ -95,6 +95,8 @@ def test_aligned_spins_are_taken_by_the_precessing_surrogate_too(tmp_path: Path)
         ([*TILTED[:4], "--a-2", "0.3", "--tilt-1", "0.3"], ("--tilt-1", "--a-1")),
         ([*TILTED, "--a-1", "0.95"], ("chi1", "0.95", "[0, 0.9]")),
         ([*TILTED, "--mass-2", "5"], ("q", "[1, 6]")),
+        ([*TILTED, "--mass-1", "26", "--mass-2", "39"], ("mass_1 = 26", "mass_2 = 39", "heavier body first")),
+        ([*TILTED, "--tilt-1", "60"], ("tilt_1", "60", "radians")),
         ([*TILTED, "--f-ref", "600"], ("f_ref", "total masses of")),
         ([*TILTED, "--f-min", "3"], ("f_ref = 3", "total masses of")),
     ],

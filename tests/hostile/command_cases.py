@@ -60,7 +60,7 @@ ANALYZE: list[tuple[str, Callable[[Room], list[object]], tuple[str, ...]]] = [
     ("a negative duration", lambda r: [*strain(r), "--gps", GPS, "--duration", "-4"], ("duration",)),
     ("an endless duration", lambda r: [*strain(r), "--gps", GPS, "--duration", "inf"], ("duration",)),
     ("f_min above f_max", lambda r: [*strain(r), "--gps", GPS, "--f-min", "900", "--f-max", "800"], ("f_max",)),
-    ("one PSD of two", lambda r: [*strain(r), "--gps", GPS, "--psd", "H1=aLIGO"], ("L1",)),
+    ("one PSD of two", lambda r: [*strain(r), "--gps", GPS, "--psd", "H1=aLIGO"], ("--psd L1=FILE", "leave --psd out")),
     ("an unknown estimator", lambda r: [*strain(r), "--gps", GPS, "--estimator", "none"], ("none", "one of")),
     ("a surrogate as estimator", lambda r: [*strain(r), "--gps", GPS, "--estimator", "nr22"], ("kind",)),
     ("ten draws", lambda r: [*strain(r), "--gps", GPS, "--n-draws", "10"], ("n-draws",)),

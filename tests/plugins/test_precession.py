@@ -267,6 +267,18 @@ def test_an_aligned_source_refuses_spins_in_the_plane_that_bilby_would_drop() ->
         w.frequency_domain_strain(place | {"chi_1": 0.3, "chi_2": 0.1, "chi_1_in_plane": 0.4, "chi_2_in_plane": 0.0})
 
 
+def test_an_aligned_source_takes_angles_of_precessing_priors_where_they_are_aligned_and_else_names_nrphm() -> None:
+    w = bilby.gw.WaveformGenerator(
+        duration=4.0, sampling_frequency=2048.0, frequency_domain_source_model=source_model(gw.load_surrogate("nrhm"))
+    )
+    place = {name: BILBY[name] for name in ("chirp_mass", "mass_ratio", "luminosity_distance", "theta_jn", "phase")}
+    angles = {"a_1": 0.3, "a_2": 0.2, "tilt_1": 0.0, "tilt_2": np.pi, "phi_12": 0.3, "phi_jl": 1.0}
+    theirs = w.frequency_domain_strain(place | {"chi_1": 0.3, "chi_2": -0.2})
+    np.testing.assert_array_equal(w.frequency_domain_strain(place | angles)["plus"], theirs["plus"])
+    with pytest.raises(ConfigError, match=r"components in the orbital plane.*nrphm"):
+        w.frequency_domain_strain(place | angles | {"tilt_1": 1.0})
+
+
 def test_a_precessing_source_of_lal_takes_one_reference_alone() -> None:
     from gwsurrogate_ml.waveform.lal import LalModel
 

@@ -321,6 +321,25 @@ def test_how_a_file_was_understood_is_said(tmp_path: Path, caplog: pytest.LogCap
     assert "H1: the spectrum is taken from L1.dat, which is named after L1" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("file", "detector", "named"),
+    [
+        ("o3_v1_asd.txt", "H1", "V1"), ("O4-K1.txt", "L1", "K1"), ("g1_asd.dat", "V1", "G1"), ("H1_L1.txt", "V1", "H1 and L1"),
+        ("virgo_asd.txt", "H1", "V1"), ("asd_H1_v1.txt", "H1", ""), ("o3_h1_asd.txt", "H1", ""), ("aplus.txt", "H1", ""),
+        ("g1_asd.txt", "GEO600", ""),
+    ],
+)  # fmt: skip
+def test_a_file_named_after_another_detector_is_warned_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, file: str, detector: str, named: str
+) -> None:
+    (tmp_path / file).write_text(rows(ASD, " "))
+    for _ in range(3):
+        said = given_psd(tmp_path / file, detector).said
+    assert ("named after" in said) == bool(named)
+    assert caplog.text.count("named after") == bool(named)
+    assert not named or f"{detector}: the spectrum is taken from {file}, which is named after {named}" in caplog.text
+
+
 def test_the_fill_of_pycbcs_xml_is_left_out_and_its_first_measured_value_kept(tmp_path: Path) -> None:
     pycbc.types.FrequencySeries(WHOLE, delta_f=0.25).save(str(tmp_path / "x.xml.gz"), ifo="H1")
     import lal.series

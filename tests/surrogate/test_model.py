@@ -121,6 +121,38 @@ def test_wrong_mass_ratio_says_which_to_use(sur: gw.Surrogate) -> None:
         sur(q=1, chi1=0, chi2=0, mass_ratio=0.5)
     with pytest.raises(DomainError, match="heavier"):
         sur.frequency_domain(20.0, 30.0, 0.0, 0.0, duration=4, sampling_frequency=2048, f_min=20)
+    with pytest.raises(DomainError, match="mass_1 = 26 < mass_2 = 39: give the heavier body first, and swap the spins"):
+        sur.polarizations(mass_1=26.0, mass_2=39.0, chi_1=0.1, chi_2=0.0, **PLACE)
+
+
+PLACE = {"luminosity_distance": 400.0, "theta_jn": 0.3, "phase": 0.1, "f_min": 20.0, "sampling_frequency": 4096.0}
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda sur: sur(q=2, chi1=[0.3, 0, 0.1], chi2=0.1), r"chi1 is \[0.3, 0, 0.1\], three components: nr.*'nrphm'"),
+        (lambda sur: sur(q=2, chi1=0.1, chi2=np.zeros(3)), "chi2 is .*three components.*'nrphm'"),
+        (lambda sur: sur(q=2, chi1=0.1, chi2=0.1, t_ref=-100.0), "t_ref.*leave it out, or take load_surrogate.'nrphm'"),
+        (lambda sur: sur(q=2, chi1=0.1, chi2=0.1, f_ref=20.0), "f_ref.*leave it out"),
+        (lambda sur: sur(q=2, chi_1=0.1, chi_2=0.1), "this call takes q, chi1, chi2, times; give chi1 in place of chi_1"),
+        (lambda sur: sur(2, 0.1), "'chi2': this call takes q, chi1, chi2, times"),
+        (lambda sur: sur.error_estimate(q=2, a_1=0.1), "nrphm"),
+        (lambda sur: sur.polarizations(mass_1=39, mass_2=26, a_1=0.6, tilt_1=1.0, **PLACE), "chi_1 and chi_2 .*'nrphm'"),
+        (lambda sur: sur.polarizations(mass1=39, mass2=26, chi_1=0, chi_2=0, **PLACE), "give mass_1 in place of mass1"),
+        (lambda sur: sur.polarizations(q=1.5, chi1=0, chi2=0, **PLACE), "give mass_1 and mass_2 in place of q"),
+        (lambda sur: sur.strain(mass_1=39, mass_2=26, chi_1=0, chi_2=0, distance=400), "luminosity_distance in place of dist"),
+    ],
+)
+def test_names_of_other_calls_are_told_the_right_ones(sur: gw.Surrogate, call: Callable, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        call(sur)
+
+
+def test_a_type_error_inside_a_call_stays_what_it_is(sur: gw.Surrogate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sur, "mode_model", None)
+    with pytest.raises(TypeError, match="NoneType"):
+        sur(2.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -60,7 +60,7 @@ def test_a_toy_enters_by_its_class_alone(segment) -> None:
     assert load_estimator(model=model).model is model
     bank = place(model, BankConfig(mass_min=30.0, mass_max=35.0, chi_max=0.1, min_match=0.8, patience=20), n_test=5)
     assert len(bank.parameters) > 0
-    both = source_model(model)(np.arange(1025) * 1.0, 36.0, 29.0, 0.0, 0.0, 400.0, 0.3, 0.2)
+    both = source_model(model)(np.arange(1025) * 1.0, 36.0, 29.0, 400.0, 0.0, 0.0, 0.0, 0.0, 0.3, 0.2)
     assert both is not None
     assert np.all(np.isfinite(both["plus"]))
 

@@ -9,7 +9,7 @@ import csv
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -180,6 +180,7 @@ def analyse_event(event: Event, settings: Settings, folder: Path, progress: Prog
             gps, files = event.gps, dict(event.files)
             if not files:
                 gps, files = _fetch(event.name, settings.estimator)
+            require_all_spectra(settings.psd, list(files))
             assert gps is not None  # given with the files, or found with the event
             data = StrainData.from_files(
                 files,
@@ -204,6 +205,21 @@ def analyse_event(event: Event, settings: Settings, folder: Path, progress: Prog
             alert=event.alert,
         )
     return summary
+
+
+def require_all_spectra(psd: Mapping[str, str], detectors: Sequence[str]) -> None:
+    """Raise unless spectra are given for all detectors, or for none.
+
+    Raises
+    ------
+    ConfigError
+        naming a detector without one
+    """
+    if psd and (missing := [name for name in detectors if name not in psd]):
+        raise ConfigError(
+            f"--psd gives a spectrum for {' and '.join(psd)} and none for {' and '.join(missing)}: give --psd {missing[0]}=FILE "
+            "too, or leave --psd out, so that all are measured"
+        )
 
 
 def _fetch(event: str, estimator: str) -> tuple[float, dict[str, tuple[Path, ...]]]:

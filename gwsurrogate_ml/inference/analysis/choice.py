@@ -18,7 +18,9 @@ from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.binaries import ALIGNED
 from gwsurrogate_ml.errors import ConfigError, DataError, DomainError, GwsmlError
 from gwsurrogate_ml.inference.analysis.coarse_search import Located, locate
+from gwsurrogate_ml.inference.analysis.preflight import require_spectra
 from gwsurrogate_ml.inference.config import EstimatorConfig
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.prior.binary import of_file, require_inside
 from gwsurrogate_ml.inference.prior.span import require_reach
 from gwsurrogate_ml.strain.data import USABLE
@@ -137,13 +139,14 @@ def choose(data: StrainData, wanted: Wanted = Wanted(), spoiled: tuple[str, ...]
     DomainError
         no signal; no band and segment in which the waveform model covers the prior
     DataError
-        see `coarse_search.locate`
+        spectra that are not the data's, see `preflight.require_spectra`; see `coarse_search.locate`
     ConfigError
         impossible wishes
     """
+    if wanted.psd is not None or not wanted.estimator:
+        _require_possible(data, wanted)
     if wanted.estimator:
         return _named(wanted)
-    _require_possible(data, wanted)
     known = {"chirp_mass", "file"} & wanted.prior.keys()
     heard = replace(data, series={name: series for name, series in data.series.items() if name not in spoiled})
     found = None if known else locate(heard, load_model(SURROGATE), wanted.psd, wanted.f_min or F_MIN)
@@ -199,10 +202,12 @@ def _named(wanted: Wanted) -> Choice:
 
 
 def _require_possible(data: StrainData, wanted: Wanted) -> None:
-    """Raise before the search where the data hold no segment as it is wanted."""
+    """Raise before the search where the data hold no segment as it is wanted, or no noise as the spectra given say."""
     given = {name: value for name in ("duration", "f_min", "f_max", "psd") if (value := getattr(wanted, name)) is not None}
     if given:
-        data.segment(**{"f_max": min(F_MAX, 0.5 * data.sampling_frequency)} | given)
+        segment = data.segment(**{"f_max": min(F_MAX, 0.5 * data.sampling_frequency)} | given)
+        if wanted.psd is not None:
+            require_spectra(SegmentLikelihood(segment, load_model(SURROGATE)), wanted.psd)
 
 
 def settings_of(estimator: str) -> EstimatorConfig:

@@ -7,6 +7,7 @@ signal, tells before any sampling whether the spectrum belongs to these data; it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,12 @@ import numpy as np
 from gwsurrogate_ml.arguments import whole
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.inference.likelihood.tiles import TILE, tiles
+from gwsurrogate_ml.strain.spectrum_given import label_of
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
     from gwsurrogate_ml.inference.likelihood.trigger import Trigger
+    from gwsurrogate_ml.strain.spectrum_given import PsdSource
 
 BEFORE, AFTER = 0.75, 0.25
 """Seconds about the loudest template's merger that are left out: it is not the signal, and leaves some of it."""
@@ -32,6 +35,9 @@ LEFT, HARMLESS = 0.2, 0.1
 NO_NOISE = 0.02
 WRONG = 3.0
 """Ratio, the median of the bands', above which the spectrum is not that of these data: weights and evidence would be fiction."""
+
+GIVEN = "leave out --psd (psd), so that it is measured beside the event, "
+"""The remedy for a spectrum that was given."""
 
 
 def draws_and_seed(n: int, seed: int) -> tuple[int, int]:
@@ -60,6 +66,33 @@ def best_template(likelihood: SegmentLikelihood, found: Trigger) -> np.ndarray:
     return (match / likelihood.power(found.waveform[None])[0])[:, None] * h
 
 
+def require_spectra(likelihood: SegmentLikelihood, sources: PsdSource | Mapping[str, PsdSource]) -> None:
+    """Raise before any search where noise spectra that were given, `sources`, are not those of the segment.
+
+    As in `spectrum_flags`, but with the signal in: it is in few of the tiles that the medians are taken of.
+
+    Raises
+    ------
+    DataError
+        naming the detector, and the file or the curve
+    """
+    for d, name in enumerate(likelihood.segment.detectors):
+        t = tiles(likelihood, likelihood.strain, d)
+        merger = likelihood.segment.gps - likelihood.segment.start_time
+        away = (t.times + TILE < merger - BEFORE) | (t.times > merger + AFTER)
+        typical = float(np.median(t.levels(away)))
+        if typical > WRONG:
+            raise _another(name, typical, f", {label_of(sources, name)}", GIVEN)
+
+
+def _another(name: str, typical: float, which: str, remedy: str) -> DataError:
+    """The error of a detector whose noise has `typical` times the power of its spectrum."""
+    return DataError(
+        f"{name}: the noise of the segment has {typical:.1f} times the power that its spectrum says{which}: the spectrum is not "
+        f"that of these data, or the noise is far from steady; {remedy}give the spectrum of these data, or leave the detector out"
+    )
+
+
 def spectrum_flags(likelihood: SegmentLikelihood, found: Trigger) -> list[str]:
     """Does each noise spectrum belong to the segment? A sentence for each detector whose noise is not as it says.
 
@@ -82,13 +115,8 @@ def spectrum_flags(likelihood: SegmentLikelihood, found: Trigger) -> list[str]:
         if np.all(levels < NO_NOISE):  # a signal without noise, for which any spectrum will do
             continue
         measured = any(likelihood.segment.psd_segments[d : d + 1])
-        remedy = "" if measured else "leave out --psd (psd), so that it is measured beside the event, "
         if (typical := float(np.median(levels))) > WRONG:
-            raise DataError(
-                f"{name}: the noise of the segment has {typical:.1f} times the power that its spectrum says: the spectrum is not "
-                f"that of these data, or the noise is far from steady; {remedy}give the spectrum of these data, or leave the "
-                "detector out"
-            )
+            raise _another(name, typical, "", "" if measured else GIVEN)
         bands = list(pairwise(t.edges))
         usual = [STEADY if low >= STEADY_FROM else UNSTEADY for low, _ in bands]
         odd = [k for k, (least, most) in enumerate(usual) if not least < levels[k] < most]

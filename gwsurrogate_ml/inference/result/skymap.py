@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -210,10 +211,13 @@ class SkyMap:
     def read(cls, source: str | io.BytesIO, name: str) -> SkyMap:
         """As `load`, from a path or the bytes of a file, called `name` in messages."""
         require()
+        from astropy.utils.exceptions import AstropyUserWarning
         from ligo.skymap.io import fits
 
         try:
-            table = fits.read_sky_map(source, moc=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", AstropyUserWarning)  # of damage, which ends as the error below
+                table = fits.read_sky_map(source, moc=True)
             found = cls(table)
             total, area = found._ranked()[1][-1], found._ranked()[2][-1] / SQUARE_DEGREES
         except Exception as error:  # of astropy, as the damage is

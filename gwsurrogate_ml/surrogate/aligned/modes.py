@@ -18,6 +18,7 @@ from gwsurrogate_ml.surrogate.aligned.inspiral import Inspiral
 from gwsurrogate_ml.surrogate.aligned.predictor import chebyshev_exponents
 from gwsurrogate_ml.surrogate.aligned.uncertainty import ErrorEstimate, Factor, expected_mismatch, factors
 from gwsurrogate_ml.surrogate.domain import NAMES, check_parameters
+from gwsurrogate_ml.surrogate.names import meant
 from gwsurrogate_ml.waveform.modes import Modes
 
 if TYPE_CHECKING:
@@ -235,11 +236,20 @@ class AlignedModes:
 
     def one(self, q: float, chi1: float, chi2: float, unknown: dict[str, object]) -> np.ndarray:
         """Parameters (1, 3) of one binary, checked."""
+        for name in unknown:
+            if name != "mass_ratio" and (remedy := meant(name, NAMES)):
+                raise ConfigError(f"unknown parameter {name!r}: {remedy}")
+        given: tuple[tuple[str, Any], ...] = (("q", require_q(q, unknown)), ("chi1", chi1), ("chi2", chi2))
         values = []
-        for name, value in (("q", require_q(q, unknown)), ("chi1", chi1), ("chi2", chi2)):
+        for name, value in given:
             try:
                 values.append(float(value))
             except (TypeError, ValueError):
+                if name != "q" and (isinstance(value, list | tuple) or np.ndim(value) == 1) and len(value) == 3:
+                    raise ConfigError(
+                        f"{name} is {value!r}, three components: {self.info.get('name', 'this model')} takes one number, the spin "
+                        "along the orbital angular momentum; load_surrogate('nrphm') takes spins with components"
+                    ) from None
                 raise ConfigError(f"{name} is {value!r}: this call takes one binary, a number; `batch` takes many") from None
         parameters = np.array([values])
         check_parameters(parameters, self.info["ranges"])

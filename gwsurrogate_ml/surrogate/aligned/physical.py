@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gwsurrogate_ml.arguments import positive
-from gwsurrogate_ml.conventions import MTSUN_SI, ModeKey
+from gwsurrogate_ml.conventions import MTSUN_SI, ModeKey, require_heavier_first
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.surrogate.aligned import compiled
 from gwsurrogate_ml.surrogate.aligned.compiled import Knots
@@ -170,10 +170,7 @@ class PhysicalModes:
         if not (np.isfinite(values[:2]).all() and (values[:2] > 0).all()):
             i = 0 if not (np.isfinite(m1).all() and (m1 > 0).all()) else 1
             raise DomainError(f"mass_{i + 1} is not a positive number everywhere: give solar masses")
-        if (m1 < m2).any():
-            m1, m2 = np.atleast_1d(m1, m2)
-            i = int(np.argmax(m2 - m1))
-            raise DomainError(f"mass_1 = {m1[i]:g} < mass_2 = {m2[i]:g}: mass_1 is the heavier body, swap masses and spins")
+        require_heavier_first(m1, m2)
         parameters = np.empty((m1.size, 3))
         parameters[:, 0], parameters[:, 1], parameters[:, 2] = m1 / m2, c1, c2
         check_parameters(parameters, self.geometric.info["ranges"])

@@ -8,9 +8,10 @@ import numpy as np
 
 from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.binaries import PRECESSING, Binaries
-from gwsurrogate_ml.conventions import MTSUN_SI, ModeKey
+from gwsurrogate_ml.conventions import MTSUN_SI, ModeKey, require_heavier_first, require_tilts
 from gwsurrogate_ml.surrogate.aligned.physical import PhysicalModes
 from gwsurrogate_ml.surrogate.model import Surrogate
+from gwsurrogate_ml.surrogate.names import named
 from gwsurrogate_ml.surrogate.precessing import series
 from gwsurrogate_ml.surrogate.precessing.modes import SEEN, PrecessingModes
 from gwsurrogate_ml.surrogate.precessing.orders import TOP
@@ -72,10 +73,12 @@ class PrecessingSurrogate(WaveformModel):
         own = {"name": self.name, "version": self.info.get("version"), "weights_sha256": self.info.get("weights_sha256")}
         return own | {"aligned_weights_sha256": self.aligned.info.get("weights_sha256")}
 
+    @named
     def total_mass_range(self, q: Any, chi1: Any, chi2: Any, f_min: float) -> tuple[np.ndarray, np.ndarray]:
         """That of the aligned model with the spins' components along the orbit, and the cycle that is tapered."""
         return self._physical.total_mass_range(q, chi1, chi2, f_min)
 
+    @named
     def time_before_peak(self, *, mass_1: float, mass_2: float, chi_1: float, chi_2: float, f_min: float) -> float:
         """That of the aligned model, and the cycle that is tapered."""
         binary = {"mass_1": mass_1, "mass_2": mass_2, "chi_1": chi_1, "chi_2": chi_2}
@@ -85,10 +88,60 @@ class PrecessingSurrogate(WaveformModel):
         """Seconds from the peak to the end of a waveform of `total_mass` (solar masses, detector frame)."""
         return self.t_max * total_mass * MTSUN_SI
 
-    def __call__(self, q: float, chi1: Any, chi2: Any, t_ref: float | None = None, **rest: Any) -> Modes:
-        """Modes of one binary in the inertial frame, r h / M in geometric units: `PrecessingModes`."""
-        return self.mode_model(q, chi1, chi2, t_ref, **rest)
+    @named
+    def __call__(
+        self,
+        q: float,
+        chi1: Any,
+        chi2: Any,
+        t_ref: float | None = None,
+        times: np.ndarray | None = None,
+        *,
+        omega_ref: float | None = None,
+        f_ref: float | None = None,
+        total_mass: float | None = None,
+        **unknown: object,
+    ) -> Modes:
+        """Modes of one binary in the inertial frame, r h / M in geometric units.
 
+        The frame: z along the Newtonian orbital angular momentum at the reference, x from the lighter to the heavier body.
+
+        Parameters
+        ----------
+        q : float, m1 / m2 >= 1
+        chi1, chi2 : (3,) floats
+            dimensionless spins at the reference, in that frame
+        t_ref : float, M from the peak, not above 0
+            the reference; or, by keyword, one of
+        omega_ref : float, orbital frequency in rad / M
+        f_ref : float, Hz
+            frequency of the (2,2) mode, with `total_mass` in solar masses (detector frame)
+        times : (n,) array, optional
+            in M, 0 at the peak, from `t_min` to `t_max`; by default every 1 M of what simulations cover, from about 4,500 M before
+            the peak on: earlier ones come by `times` alone, wherever the reference lies
+
+        Returns
+        -------
+        Modes
+            `t` (n,) in M; `modes[l, m]` (n,) complex128, m of both signs, those of `inertial_modes`
+
+        Raises
+        ------
+        DomainError
+            parameters or a reference beyond the hard limit, or times outside the model's range
+        ConfigError
+            no reference or several, spins that are not of three components, times that are no array (n,), an unknown keyword
+
+        Examples
+        --------
+        >>> from gwsurrogate_ml import load_surrogate
+        >>> modes = load_surrogate("nrphm")(1.5, [0.3, 0, 0.1], [0, 0.2, 0], omega_ref=0.02, times=np.linspace(-6000, 0, 100))
+        >>> modes[2, -1].shape
+        (100,)
+        """
+        return self.mode_model(q, chi1, chi2, t_ref, times, omega_ref=omega_ref, f_ref=f_ref, total_mass=total_mass, **unknown)
+
+    @named
     def error_estimate(self, q: float, chi1: Any, chi2: Any, **unknown: object) -> ErrorEstimate:
         """What the model expects its own error to be for one binary: `PrecessingModes.error_estimate`."""
         return self.mode_model.error_estimate(q, chi1, chi2, **unknown)
@@ -98,6 +151,7 @@ class PrecessingSurrogate(WaveformModel):
         rows = zip(binaries.mass_1 / binaries.mass_2, binaries.spin_1, binaries.spin_2, strict=True)
         return np.array([self.error_estimate(max(float(q), 1.0), chi1, chi2).mismatch for q, chi1, chi2 in rows])
 
+    @named
     def remnant(
         self,
         q: float,
@@ -169,6 +223,7 @@ class PrecessingSurrogate(WaveformModel):
 
         return batch(self.mode_model, parameters, times, t_ref, **reference)
 
+    @named
     def polarizations(
         self,
         *,
@@ -223,6 +278,8 @@ class PrecessingSurrogate(WaveformModel):
         f_ref = f_min if f_ref is None else f_ref
         for name, value in (("f_min", f_min), ("f_ref", f_ref), ("mass_1", mass_1), ("mass_2", mass_2)):
             positive(value, name)
+        require_heavier_first(mass_1, mass_2)
+        require_tilts(spins["tilt_1"], spins["tilt_2"])
         inclination, spin_1, spin_2 = spins_of_angles(mass_1, mass_2, **spins, theta_jn=theta_jn, f_ref=f_ref, phase=phase)
         start, plus, cross = self.strain(
             mass_1=mass_1,
@@ -239,6 +296,7 @@ class PrecessingSurrogate(WaveformModel):
         keywords = {"t0": start, "dt": 1.0 / sampling_frequency, "copy": False}
         return TimeSeries(plus, name="h_plus", **keywords), TimeSeries(cross, name="h_cross", **keywords)
 
+    @named
     def strain(
         self,
         *,
@@ -273,17 +331,29 @@ class PrecessingSurrogate(WaveformModel):
             finite(value, name, "rad")
         positive(luminosity_distance, "luminosity_distance")
         positive(sampling_frequency, "sampling_frequency")
-        orbit = Orbit(mass_1, mass_2, inclination, spin_1, spin_2)
+        orbit = self._orbit(mass_1, mass_2, inclination, spin_1, spin_2)
         seen = self._physical.seen(self._physical.place(orbit, f_min, f_min if f_ref is None else f_ref, phase))
         PhysicalModes.require_rate(sampling_frequency, TOP * seen.highest / (2 * np.pi), TOP)
         (plus, cross), first = self._physical.sampled(seen, sampling_frequency, 1.0 / luminosity_distance)
         return first / sampling_frequency, plus, cross
 
+    @staticmethod
+    def _orbit(mass_1: float, mass_2: float, inclination: float, spin_1: Any, spin_2: Any) -> Orbit:
+        """A binary by LAL's parameters, its masses checked."""
+        for name, value in (("mass_1", mass_1), ("mass_2", mass_2)):
+            positive(value, name)
+        require_heavier_first(mass_1, mass_2)
+        return Orbit(mass_1, mass_2, inclination, spin_1, spin_2)
+
+    @named
     def length(self, *, mass_1: float, mass_2: float, spin_1: Any, spin_2: Any, f_min: float, f_ref: float | None = None) -> float:
         """Seconds from where `strain` begins to the end of the ringdown; parameters as there."""
-        place = self._physical.place(Orbit(mass_1, mass_2, 0.0, spin_1, spin_2), f_min, f_min if f_ref is None else f_ref, 0.0)
+        place = self._physical.place(
+            self._orbit(mass_1, mass_2, 0.0, spin_1, spin_2), f_min, f_min if f_ref is None else f_ref, 0.0
+        )
         return (self.t_max - place.begin) * place.unit
 
+    @named
     def frequency_domain_polarizations(
         self,
         *,
@@ -315,11 +385,12 @@ class PrecessingSurrogate(WaveformModel):
         positive(luminosity_distance, "luminosity_distance")
         PhysicalModes.n_samples(duration, sampling_frequency)
         grid = Grid(duration, sampling_frequency, f_min)
-        orbit = Orbit(mass_1, mass_2, inclination, spin_1, spin_2)
+        orbit = self._orbit(mass_1, mass_2, inclination, spin_1, spin_2)
         place = self._physical.segment_place(orbit, grid, f_min if f_ref is None else f_ref, phase)
         plus, cross = self._physical.segment(self._physical.seen(place), grid) / luminosity_distance
         return plus, cross
 
+    @named
     def batch_polarizations(
         self,
         *,
@@ -369,6 +440,7 @@ class PrecessingSurrogate(WaveformModel):
 
     def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `WaveformModel.orders`; spins belong to `f_min`. Close, not exact: see `precessing.orders`; `transforms` is."""
+        require_heavier_first(binaries.mass_1, binaries.mass_2)
         out = np.zeros((len(binaries), 2 * TOP + 1, 2, grid.n_f), np.complex128)
         if len(binaries):
             self._physical.orders(binaries, grid, np.asarray(theta_jn, np.float64), out)
@@ -386,4 +458,5 @@ class PrecessingSurrogate(WaveformModel):
         self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance: np.ndarray
     ) -> np.ndarray:
         """See `WaveformModel.transforms`."""
+        require_heavier_first(binaries.mass_1, binaries.mass_2)
         return self._physical.segments(binaries, grid, theta_jn, phase) / np.asarray(luminosity_distance)[:, None, None]

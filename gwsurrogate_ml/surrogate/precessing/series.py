@@ -9,7 +9,7 @@ import numpy as np
 
 from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.binaries import Binaries
-from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI
+from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, require_heavier_first, require_tilts
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.kernels.threads import in_threads
 from gwsurrogate_ml.surrogate.aligned.physical import MOST_SAMPLES, PhysicalModes
@@ -43,8 +43,10 @@ def binaries(mass_1: Any, mass_2: Any, a_1: Any, a_2: Any, *angles: Any) -> Bina
         raise ConfigError(f"masses and spins have shape {shape}: give arrays (N,), or numbers")
     v = {name: PhysicalModes.spread(name, value, shape) for name, value in given.items()}
     require_magnitudes(v["a_1"], v["a_2"])
+    require_tilts(v["tilt_1"], v["tilt_2"])
     if len(v["mass_1"]):
         positive(float(v["mass_2"].min()), "mass_2", "solar masses")
+    require_heavier_first(v["mass_1"], v["mass_2"])
     azimuths = np.zeros(shape), v["phi_12"]
     spins = [
         np.stack([a * np.sin(tilt) * np.cos(azimuth), a * np.sin(tilt) * np.sin(azimuth), a * np.cos(tilt)], 1)

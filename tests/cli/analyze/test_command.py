@@ -157,6 +157,7 @@ def test_a_spectrum_of_other_data_is_named_before_the_sampling(data_dir, tmp_pat
     curves = [word for name in ("H1", "L1") for word in ("--psd", f"{name}=aLIGO")]
     words = ["analyze", *strain_options(data_dir, 1126259446), "--gps", "1126259462.4", *curves]
     result = invoke(*words, "--n-draws", DRAWS, "--out", str(tmp_path / "out" / "GW150914"))
+    assert "says, aLIGO: " in result.stderr
     # The remedy, to leave out --psd, is what every other test here does.
     assert_refused(result, tmp_path / "out", "times the power that its spectrum says", "leave out --psd")
 
@@ -530,6 +531,14 @@ def test_files_of_a_table_may_lie_at_home(tmp_path: Path, monkeypatch: pytest.Mo
     table.write_text("name,gps,H1,L1\na,1,~/H.hdf5,L.hdf5\n")
     (event,) = read_table(table)
     assert event.files == {"H1": (Path("/home/somebody/H.hdf5"),), "L1": (tmp_path / "L.hdf5",)}
+
+
+def test_a_spectrum_for_one_of_two_detectors_is_refused_before_the_strain_is_read(data_dir, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("gwsurrogate_ml.strain.data.StrainData.from_files", lambda *_, **__: pytest.fail("the strain was read"))
+    (tmp_path / "out").mkdir()
+    words = ["analyze", *strain_options(data_dir, 1126259446), "--gps", "1126259462.4", "--psd", "H1=aLIGO"]
+    result = invoke(*words, "--out", str(tmp_path / "out" / "GW150914"))
+    assert_refused(result, tmp_path / "out", "--psd gives a spectrum for H1 and none for L1", "give --psd L1=FILE too, or leave")
 
 
 def test_how_a_spectrum_was_understood_stands_in_the_report(quick: None, data_dir, tmp_path: Path) -> None:

@@ -13,12 +13,14 @@ from scipy.stats import kstest
 
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.inference import BinaryPrior, Estimator, LalModel, SegmentLikelihood, sample_event
-from gwsurrogate_ml.inference.analysis.preflight import spectrum_flags
+from gwsurrogate_ml.inference.analysis import choice
+from gwsurrogate_ml.inference.analysis.preflight import require_spectra, spectrum_flags
 from gwsurrogate_ml.inference.likelihood.tiles import tiles
 from gwsurrogate_ml.inference.likelihood.trigger import Trigger, search
 from gwsurrogate_ml.inference.result.residual import GLITCH, loudest_glitch
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 from gwsurrogate_ml.strain.simulate import simulate
+from gwsurrogate_ml.strain.spectrum import load_psd
 
 GPS = 1187008882.4
 BINARY = {
@@ -88,6 +90,23 @@ def test_a_spectrum_off_by_far_is_refused_before_the_sampling() -> None:
         spectrum_flags(of, found(of))
 
 
+def test_a_spectrum_of_another_detector_is_named_with_its_file_before_the_search(tmp_path, monkeypatch) -> None:
+    data = simulate(BINARY, LalModel(), duration=8.0, sampling_frequency=2048.0, gps=GPS, seed=3)
+    frequencies, psd = load_psd("aLIGO")
+    np.savetxt(tmp_path / "quiet_psd.txt", np.column_stack([frequencies, psd / 5]))
+
+    def never(*_: Any) -> None:
+        raise AssertionError("the search has begun")
+
+    monkeypatch.setattr(choice, "locate", never)
+    sources = {"H1": "aLIGO", "L1": str(tmp_path / "quiet_psd.txt")}
+    for estimator in ("", "bbh-h1l1"):
+        with pytest.raises(DataError, match=r"L1: the noise of the segment has [45]\.\d times.*quiet_psd.txt.*leave out --psd"):
+            choice.choose(data, choice.Wanted(psd=sources, estimator=estimator))
+    with pytest.raises(AssertionError, match="has begun"):  # the signal alone, of an SNR above 40, makes no spectrum wrong
+        choice.choose(data, choice.Wanted(psd="aLIGO"))
+
+
 def test_a_change_of_one_band_is_flagged_and_not_refused() -> None:
     s = segment(4)
     low = (s.frequencies > 20) & (s.frequencies < 40)
@@ -126,6 +145,7 @@ def test_short_segments_have_too_few_tiles_to_say_anything() -> None:
 def test_the_loudest_signals_are_not_taken_for_noise() -> None:
     for chirp_mass, distance in ((28.0, 12.0), (16.0, 8.0)):
         of = SegmentLikelihood(segment(7, BINARY | {"chirp_mass": chirp_mass, "luminosity_distance": distance}), LalModel())
+        require_spectra(of, "aLIGO")
         loud = search(
             of,
             BinaryPrior(chirp_mass=(15.0, 60.0)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -309,6 +310,7 @@ def test_it_is_a_waveform_model_like_others(sur) -> None:
         ({"times": [0.0, 1e6]}, DomainError, ("times", "covers")),
         ({"times": [[0.0]]}, ConfigError, ("one-dimensional",)),
         ({"mass_ratio": 0.5}, ConfigError, ("mass_ratio", "q")),
+        ({"a_1": 0.5}, ConfigError, ("a_1",)),
     ],
 )
 def test_bad_input_is_refused_with_the_way_on(sur, change: dict[str, Any], kind: type[Exception], words: tuple[str, ...]) -> None:
@@ -321,6 +323,11 @@ def test_bad_input_is_refused_with_the_way_on(sur, change: dict[str, Any], kind:
 @pytest.mark.parametrize(
     ("change", "kind", "word"),
     [
+        ({"mass_1": 26.0, "mass_2": 39.0}, DomainError, "mass_1 = 26 < mass_2 = 39: give the heavier body first.*spins"),
+        ({"tilt_1": 60.0}, DomainError, "tilt_1 is 60.*radians"),
+        ({"tilt_2": -0.1}, DomainError, "tilt_2 is -0.1.*radians"),
+        ({"chi_1": 0.3}, ConfigError, "a_1 and tilt_1 in place of chi_1"),
+        ({"spin_1": [0.3, 0.0, 0.1]}, ConfigError, "unexpected keyword argument 'spin_1': this call takes mass_1.* tilt_1"),
         ({"a_1": -0.3}, DomainError, "a_1"),
         ({"tilt_1": None}, ConfigError, "tilt_1"),
         ({"f_min": 0.0}, ConfigError, "f_min"),
@@ -333,6 +340,32 @@ def test_bad_input_is_refused_with_the_way_on(sur, change: dict[str, Any], kind:
 def test_bad_polarizations_are_refused(sur, change: dict[str, Any], kind: type[Exception], word: str) -> None:
     with pytest.raises(kind, match=word):
         sur.polarizations(**(BINARY | change))
+
+
+def test_wrong_orders_and_degrees_are_refused_by_name_everywhere(sur) -> None:
+    lal = {"inclination": 0.3, "spin_1": [0.1, 0.0, 0.2], "spin_2": [0.0, 0.0, 0.1], "luminosity_distance": 400.0, "phase": 0.1}
+    swapped, grid = {"mass_1": 26.0, "mass_2": 39.0}, Grid(4.0, 2048.0, 20.0)
+    at, times = {"f_min": 20.0, "sampling_frequency": 2048.0}, {"start": -0.1, "samples": 8, "f_ref": 20.0}
+    many = {name: np.array([value, value]) for name, value in BINARY.items() if name not in at} | times
+    one = binary_of()
+    turned, place = replace(one, mass_1=one.mass_2, mass_2=one.mass_1), (np.ones(1), np.ones(1), np.ones(1))
+    for call, said in (
+        (lambda: sur.strain(**swapped, **lal, **at), "mass_1 = 26 < mass_2 = 39: give the heavier body first"),
+        (lambda: sur.frequency_domain_polarizations(**swapped, **lal, **at, duration=4.0), "mass_1 = 26 < mass_2 = 39"),
+        (lambda: sur.batch_polarizations(**many | swapped, sampling_frequency=2048.0), "mass_1 = 26 < mass_2 = 39"),
+        (lambda: sur.batch_polarizations(**many | {"tilt_2": [0.1, 60.0]}, sampling_frequency=2048.0), "tilt_2 is 60.*radians"),
+        (lambda: sur.transforms(turned, grid, *place), "mass_1 = .* < mass_2 = "),
+        (lambda: sur.orders(turned, grid, place[0]), "mass_1 = .* < mass_2 = "),
+    ):
+        with pytest.raises(DomainError, match=said):
+            call()
+    with pytest.raises(ConfigError, match="give spin_1 and spin_2, three components each") as caught:
+        sur.strain(**swapped, a_1=0.3, **at)
+    assert "nrphm" not in str(caught.value)
+    with pytest.raises(ConfigError, match="give chi1 in place of chi_1"):
+        sur(q=2.0, chi_1=[0.3, 0.0, 0.1], chi2=[0.0, 0.0, 0.1], t_ref=-100.0)
+    start, plus, _ = sur.strain(**swapped | {"mass_1": 39.0}, **lal, **at)  # equal masses have no order
+    assert start < 0 < np.abs(plus).max()
 
 
 def test_the_trained_range_warns_beyond(sur) -> None:
