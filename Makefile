@@ -42,14 +42,14 @@ lint: $(VENV)/.installed  ## style, format, types, floors
 	$(BIN)/lint-imports
 
 notebooks: $(VENV)/.installed  ## execute the notebooks in place of reading them
-	$(BIN)/python notebooks/run.py
+	$(BIN)/python notebooks/run.py $(NOTEBOOKS)
 
 docs: $(VENV)/.installed  ## the documentation as a site in out/site; internal links are checked
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # Two at a time, begun in this order: no core idles, and most of what is compiled is there when the second half of the tests begins.
-ci: $(VENV)/.installed  ## what continuous integration runs: all tests, lint, the site, the notebooks
-	NUMBA_NUM_THREADS=1 $(MAKE) $(TWO) --keep-going test-inference lint docs test-others notebooks
+ci: $(VENV)/.installed  ## what continuous integration runs: all tests, lint, the site, the notebooks with fewer draws
+	NUMBA_NUM_THREADS=1 $(MAKE) $(TWO) --keep-going NOTEBOOKS=--quick test-inference lint docs test-others notebooks
 
 wheel-check:  ## wheel and sdist, installed without extras for Python 3.11 to 3.13 and used as a new user would
 	$(PYTHON) tests/packaging/wheel_check.py

@@ -79,7 +79,7 @@ def draw_everything() -> None:
     calls = figures()
     for name, function in functions().items():
         figure = calls[name](function)
-        for options in ({"dpi": 40, "bbox_inches": "tight"}, {"dpi": 50}):  # laid out for the one, then anew
+        for options in ({"dpi": 40, "bbox_inches": "tight"}, {"dpi": 40}):
             figure.savefig(io.BytesIO(), **options)
     print(sorted(calls))
 
