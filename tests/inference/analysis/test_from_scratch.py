@@ -77,14 +77,14 @@ def test_an_event_from_nothing_has_the_evidence_of_plain_draws_from_the_prior() 
 
 @pytest.mark.slow
 def test_a_precessing_event_from_nothing_has_all_its_parameters_and_exact_likelihoods() -> None:
-    config = SegmentConfig(f_max=256.0)
+    config = SegmentConfig(f_max=512.0)
     rng = np.random.default_rng(6)
     model = gw.load_surrogate("nrphm")
     spins = {"a_1": 0.6, "a_2": 0.3, "tilt_1": 1.2, "tilt_2": 0.7, "phi_12": 0.5, "phi_jl": 1.0}
     truth = {name: value for name, value in TRUTH.items() if name not in ("chi_1", "chi_2")} | spins
     segment = simulate_segment(truth, model, random_psds(config, rng), config, rng)
-    fields = {"chirp_mass": (26.0, 35.0), "chi": (-0.8, 0.8), "luminosity_distance": (300.0, 2500.0)}
-    options = SamplingOptions(n_sets=2, n_points=512, pilot=300, refine_steps=60, max_rounds=1, on_edge="warn")
+    fields = {"chirp_mass": (26.0, 35.0), "chi": (-0.8, 0.8), "luminosity_distance": (100.0, 3000.0)}
+    options = SamplingOptions(n_sets=2, n_points=512, pilot=400, refine_steps=120, max_rounds=2, on_edge="warn")
     result = sample_event(segment, fields, model=model, n=200, options=options)
     assert result.sample_efficiency > 0.03
     p = result.posterior
