@@ -20,7 +20,7 @@ TRUTH = {
     "chirp_mass": 28.0, "mass_ratio": 0.7, "chi_1": 0.2, "chi_2": -0.1, "luminosity_distance": 350.0, "theta_jn": 0.5,
     "phase": 1.0, "psi": 0.4, "ra": 1.9, "dec": 0.3, "geocent_time": GPS,
 }  # fmt: skip
-QUICK = SamplingOptions(n_sets=2, n_points=512, pilot=600, refine_steps=60, max_rounds=2)
+QUICK = SamplingOptions(n_sets=2, n_points=512, pilot=600, refine_steps=100, max_rounds=2)
 
 
 @pytest.mark.slow
