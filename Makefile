@@ -8,7 +8,7 @@ export MKL_NUM_THREADS ?= 1
 export NUMBA_NUM_THREADS ?= 2
 
 # wheel-check downloads some gigabytes: every version of Python gets an environment of its own.
-.PHONY: wheel-check pesummary-check demo test test-inference test-others test-fast lint notebooks docs nr surrogate precessing clean
+.PHONY: wheel-check pesummary-check demo ci test test-inference test-others test-fast lint notebooks docs nr surrogate precessing clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "setting up $(VENV): 5 to 15 minutes and 4 GB, in which pip says nothing"
@@ -21,12 +21,13 @@ demo: $(VENV)/.installed  ## simulated H1+L1 data, shipped weights, a full repor
 	$(BIN)/gwsml demo --out out/demo
 
 INFERENCE := tests/inference tests/waveform tests/search
+TWO := --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 test-fast: SELECT = -m "not slow and not process"
 test-fast: INFERENCE += tests/surrogate
 test-fast:  ## what takes below two seconds and starts no process
 test:  ## all tests and doctests
 test test-fast: $(VENV)/.installed  # in two processes of one thread
-	$(MAKE) --jobs=2 SELECT='$(SELECT)' INFERENCE='$(INFERENCE)' $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) test-inference test-others
+	$(MAKE) $(TWO) SELECT='$(SELECT)' INFERENCE='$(INFERENCE)' test-inference test-others
 
 test-inference: $(VENV)/.installed
 	NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest $(SELECT) $(INFERENCE)
@@ -41,10 +42,14 @@ lint: $(VENV)/.installed  ## style, format, types, floors
 	$(BIN)/lint-imports
 
 notebooks: $(VENV)/.installed  ## execute the notebooks in place of reading them
-	$(BIN)/python notebooks/run.py
+	$(BIN)/python notebooks/run.py $(NOTEBOOKS)
 
 docs: $(VENV)/.installed  ## the documentation as a site in out/site; internal links are checked
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# Two at a time, begun in this order: no core idles, and most of what is compiled is there when the second half of the tests begins.
+ci: $(VENV)/.installed  ## what continuous integration runs: all tests, lint, the site, the notebooks with fewer draws
+	NUMBA_NUM_THREADS=1 $(MAKE) $(TWO) --keep-going NOTEBOOKS=--quick test-inference lint docs test-others notebooks
 
 wheel-check:  ## wheel and sdist, installed without extras for Python 3.11 to 3.13 and used as a new user would
 	$(PYTHON) tests/packaging/wheel_check.py

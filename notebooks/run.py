@@ -1,9 +1,10 @@
 """Execute all notebooks here; the executed copies go to out/notebooks.
 
-    python notebooks/run.py [NAME ...] [--update]
+    python notebooks/run.py [NAME ...] [--update | --quick]
 
-The notebooks are kept with their outputs, for the documentation's site and for readers without Python: `--update` writes the
-outputs of this run into them (pictures in 128 colours). Otherwise the sources stay as they are.
+`--quick` runs every cell, with the sizes of `QUICK` in place of those published. The notebooks are kept with their outputs, for
+the documentation's site and for readers without Python: `--update` writes the outputs of this run into them (pictures in 128
+colours). Otherwise the sources stay as they are.
 
 They need the folder of real data (GWSML_DATA, or ../shared/data beside the project): without it they are skipped with a
 message. A cell that fails ends the run with status 1.
@@ -27,14 +28,30 @@ NEEDED = DATA / "strain" / "H-H1_LOSC_4_V2-1126259446-32.hdf5"
 TIMEOUT = 1800
 LARGEST = 700_000
 """Bytes that a notebook with its outputs may have in the repository."""
+QUICK = {
+    "01_gw150914": {"n=50_000": "n=2_000"},
+    "04_estimator": {
+        '"bank_size": 12_000': '"bank_size": 4_000',
+        '"steps": 700': '"steps": 200',
+        "n=6000": "n=1000",
+        "estimator, 40,": "estimator, 20,",
+        "n_draws=1000": "n_draws=300",
+    },
+}
+"""By notebook, what stands in it and what is run with `--quick`."""
 
 
-def execute(path: Path) -> Any:
-    """Run one notebook in its own kernel, write the executed copy and return it."""
+def execute(path: Path, smaller: dict[str, str]) -> Any:
+    """Run one notebook in its own kernel, texts replaced as `smaller` says; write the executed copy and return it."""
     import nbformat
     from nbclient import NotebookClient
 
     notebook = nbformat.read(path, as_version=4)
+    for published, quick in smaller.items():
+        cells = [cell for cell in notebook.cells if cell.cell_type == "code" and published in cell.source]
+        if len(cells) != 1:
+            raise ValueError(f"{len(cells)} cells of {path.name} hold {published!r}: write what --quick is to replace into QUICK")
+        cells[0].source = cells[0].source.replace(published, quick)
     client = NotebookClient(
         notebook, timeout=TIMEOUT, kernel_name="python3", resources={"metadata": {"path": str(HERE)}}
     )
@@ -46,7 +63,7 @@ def execute(path: Path) -> Any:
     return notebook
 
 
-def smaller(png: str) -> str:
+def compressed(png: str) -> str:
     """A base64 PNG in 128 colours: a third of the size, and no difference to be seen in a plot."""
     from PIL import Image
 
@@ -72,7 +89,7 @@ def update(path: Path, executed: Any) -> None:
         cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
         for output in cell.outputs:
             if "image/png" in output.get("data", {}):
-                output.data = {"image/png": smaller(output.data["image/png"])}
+                output.data = {"image/png": compressed(output.data["image/png"])}
                 output.metadata = {}
     text = nbformat.writes(executed) + "\n"
     if len(text) > LARGEST:
@@ -86,7 +103,9 @@ def main(arguments: list[str]) -> int:
     """Execute the notebooks named, or all; 0 where none failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="names without suffix; all where left out")
-    parser.add_argument("--update", action="store_true", help="keep the outputs in the notebooks themselves")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--update", action="store_true", help="keep the outputs in the notebooks themselves")
+    kind.add_argument("--quick", action="store_true", help="with smaller sizes, to see that every cell runs")
     options = parser.parse_args(arguments)
     known = {path.stem: path for path in sorted(HERE.glob("*.ipynb"))}
     if unknown := set(options.names) - set(known):
@@ -100,7 +119,7 @@ def main(arguments: list[str]) -> int:
     for path in (known[name] for name in options.names or known):
         start, before = time.monotonic(), os.times()
         try:
-            executed = execute(path)
+            executed = execute(path, QUICK.get(path.stem, {}) if options.quick else {})
             if options.update:
                 update(path, executed)
         except Exception as error:

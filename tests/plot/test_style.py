@@ -78,8 +78,9 @@ def functions() -> dict[str, Callable[..., Any]]:
 def draw_everything() -> None:
     calls = figures()
     for name, function in functions().items():
-        for options in ({}, {"bbox_inches": "tight"}, {"dpi": 300}):
-            calls[name](function).savefig(io.BytesIO(), **options)
+        figure = calls[name](function)
+        for options in ({"dpi": 40, "bbox_inches": "tight"}, {"dpi": 40}):
+            figure.savefig(io.BytesIO(), **options)
     print(sorted(calls))
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from gwsurrogate_ml.surrogate.aligned.coordinates import features
 from gwsurrogate_ml.surrogate.config import load_config
 from gwsurrogate_ml.surrogate.train import train_surrogate
 from gwsurrogate_ml.waveform.compare import white_mismatch
+
+SLOW_FIXTURES = ("trained",)
 
 SMALL = {"inspiral": "", "members": 1, "width": 24, "depth": 2, "n_basis": 10, "batch_size": 32, "q_max": 4.0, "q_hard": 4.5}
 
@@ -42,11 +45,17 @@ def training_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
-def test_a_small_training_reproduces_its_teacher(training_set: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def trained(training_set: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[str, int, int]]]:
+    """A model trained on that set, and what its training reported."""
     config = load_config("nr22", {"eob": training_set, "epochs": 200, **SMALL})
-    stages = []
-    folder = train_surrogate(config, tmp_path / "small", lambda stage, done, total: stages.append((stage, done, total)))
+    stages: list[tuple[str, int, int]] = []
+    folder = tmp_path_factory.mktemp("trained") / "small"
+    return train_surrogate(config, folder, lambda stage, done, total: stages.append((stage, done, total))), stages
+
+
+def test_a_small_training_reproduces_its_teacher(trained: tuple[Path, list[tuple[str, int, int]]]) -> None:
+    folder, stages = trained
     assert stages[-1] == ("stage 1", 200, 200)
     student, teacher = gw.load_surrogate(folder), gw.load_surrogate("nr22")
     t = np.arange(-2900.0, 90.0)
@@ -57,7 +66,7 @@ def test_a_small_training_reproduces_its_teacher(training_set: Path, tmp_path: P
 
 
 @pytest.mark.process
-def test_a_killed_training_resumes_to_the_same_weights(training_set: Path, tmp_path: Path) -> None:
+def test_a_killed_training_resumes_to_the_same_weights(training_set: Path, trained: tuple[Path, Any], tmp_path: Path) -> None:
     config = load_config("nr22", {"eob": training_set, "epochs": 200, **SMALL})
     script = (
         "import sys, torch; torch.set_num_threads(1)\n"
@@ -77,8 +86,7 @@ def test_a_killed_training_resumes_to_the_same_weights(training_set: Path, tmp_p
     process.wait()
     assert not killed.exists()
     train_surrogate(config, killed)
-    train_surrogate(config, tmp_path / "whole")
-    one, two = (artifacts.load(folder, "surrogate")[1] for folder in (killed, tmp_path / "whole"))
+    one, two = (artifacts.load(folder, "surrogate")[1] for folder in (killed, trained[0]))
     for key in one:
         np.testing.assert_array_equal(one[key], two[key])
 
@@ -117,8 +125,9 @@ def test_stage_two_learns_a_planted_difference_and_fades_before_the_data() -> No
     assert np.max(np.ptp(learned[:, :n][:, early], axis=1)) < 1e-6  # a constant phase carries no physics
 
 
-@pytest.mark.slow
-def test_training_with_simulations_corrects_the_model_and_knows_its_error(training_set: Path, tmp_path: Path) -> None:
+def test_training_with_simulations_corrects_the_model_and_knows_its_error(
+    training_set: Path, trained: tuple[Path, Any], tmp_path: Path
+) -> None:
     teacher = gw.load_surrogate("nr22")
     rng = np.random.default_rng(5)
     table: dict[str, np.ndarray] = {}
@@ -134,9 +143,8 @@ def test_training_with_simulations_corrects_the_model_and_knows_its_error(traini
         columns |= {"weight": np.ones(n), "cluster": np.arange(n), "name": np.array([f"run{i}" for i in range(n)])}
         table |= {prefix + key: value for key, value in columns.items()}
     np.savez(tmp_path / "nr.npz", **table)
-    settings = {"eob": training_set, "epochs": 200, "stage2_basis": 3, "stage2_long_basis": 2, **SMALL}
-    plain = gw.load_surrogate(train_surrogate(load_config("nr22", settings), tmp_path / "plain"))
-    settings["nr"] = tmp_path / "nr.npz"
+    plain = gw.load_surrogate(trained[0])
+    settings = {"eob": training_set, "nr": tmp_path / "nr.npz", "epochs": 200, "stage2_basis": 3, "stage2_long_basis": 2, **SMALL}
     full = gw.load_surrogate(train_surrogate(load_config("nr22", settings), tmp_path / "full"))
     t, q = np.arange(-390.0, 80.0), 3.6
     truth = teacher(q, 0.1, 0.2, times=t)[2, 2] * np.exp(-0.05j * (q - 1) * np.tanh(t / 40))

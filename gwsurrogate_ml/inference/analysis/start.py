@@ -26,13 +26,13 @@ from gwsurrogate_ml.inference.sampling.rounds import LIKELY, SamplingOptions, le
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
 from gwsurrogate_ml.waveform.model import Quadrupole
 
-FIRST = 8192
-"""Draws of the prior the rounds begin with."""
+FIRST = 2
+"""Draws of the prior the rounds begin with, in units of `SamplingOptions.pilot`."""
 MAX_ROUNDS = 25
 SHARES = (0.5, 0.4, 0.1)
 """Of the first draws, from the flow, from a wider one, and from the prior."""
 WIDER = 1.5
-_DRAWS, _SETS = 8192, 2
+_DRAWS, _SETS = 2, 2
 
 
 def start(sampler: EventSampler, seed: int, options: SamplingOptions, steps: Steps) -> Mixture:
@@ -41,8 +41,9 @@ def start(sampler: EventSampler, seed: int, options: SamplingOptions, steps: Ste
     flow = _aligned_flow(sampler, seed, options, steps) if isinstance(sampler, OrdersSampler) else None
     if flow is None:
         sampler.build_sets(sampler.first_known("first draws"), log2_n=15)
-        first = partial(sampler.evaluate, plain.draw(FIRST, seed), "first draws")
-        return Mixture([plain], [FIRST], steps("first draws", first, Evaluated, sampler))
+        n = FIRST * options.pilot
+        first = partial(sampler.evaluate, plain.draw(n, seed), "first draws")
+        return Mixture([plain], [n], steps("first draws", first, Evaluated, sampler))
     proposals: list[Proposal] = [flow, flow.widened(WIDER), plain]
     counts = [int(share * options.pilot) for share in SHARES]
     return Mixture(proposals, counts, steps("first draws", partial(_first, sampler, proposals, counts, seed), Evaluated, sampler))
@@ -88,9 +89,10 @@ def _flow(sampler: OrdersSampler, prior: Prior, seed: int, options: SamplingOpti
     other = QuadrupoleSampler(likelihood, prior, trigger, n_sets=_SETS, n_points=1024, seed=seed, progress=sampler.progress)
     other.build_sets(other.first_known("aligned spins"), log2_n=15)
     plain = PriorProposal(len(prior.names))
-    pool = Mixture([plain], [FIRST], other.evaluate(plain.draw(FIRST, seed), "aligned spins"))
+    n = FIRST * options.pilot
+    pool = Mixture([plain], [n], other.evaluate(plain.draw(n, seed), "aligned spins"))
     learn(other, pool, 0.0, seed, options, most=MAX_ROUNDS)
-    draws = other.complete(pool.draws, pool.log_weights(prior), _DRAWS, seed + 5)
+    draws = other.complete(pool.draws, pool.log_weights(prior), _DRAWS * options.pilot, seed + 5)
     columns = np.column_stack([draws[name] for name in prior.names])
     if sampler.prior is not prior:
         columns = np.column_stack([columns[:, :2], in_all_directions(columns[:, 2:], sampler.prior, seed + 6)])

@@ -82,7 +82,7 @@ class DetectorNetwork:
         v = np.stack([-sin_phi, cos_phi, np.zeros_like(cos_phi)], axis=1)
         sin_psi, cos_psi = np.sin(psi)[:, None], np.cos(psi)[:, None]
         m, n = -u * sin_psi - v * cos_psi, -u * cos_psi + v * sin_psi
-        contract = [np.einsum("ni,dij,nj->nd", a, self.tensors, b) for a, b in ((m, m), (n, n), (m, n))]
+        contract = [np.einsum("dnj,nj->nd", a @ self.tensors, b) for a, b in ((m, m), (n, n), (m, n))]
         return contract[0] - contract[1], 2 * contract[2]
 
     def ring_direction(self, delay: np.ndarray, azimuth: np.ndarray) -> np.ndarray:

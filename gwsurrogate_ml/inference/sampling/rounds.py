@@ -57,7 +57,8 @@ class SamplingOptions:
     Parameters
     ----------
     pilot : int
-        draws with which the network's proposal is judged
+        draws with which the network's proposal is judged, and of each refinement; without a network the rounds begin with twice as
+        many of the prior
     refine_below : float
         efficiency foretold by the pilot below which flows are fitted to this event
     max_rounds : int

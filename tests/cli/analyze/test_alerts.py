@@ -33,7 +33,9 @@ def invoke(*words: object) -> Result:
 def analysed(data_dir, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result, SkyMap]:
     folder, theirs = tmp_path_factory.mktemp("alert"), cap(*PLACE, 0.25)
     file = alert(folder, theirs, GW150914 | {"instruments": ["H1", "L1", "V1"]})
-    result = invoke(*strain(data_dir), "--alert", file, "--n-draws", 1000, "--out", folder / "out")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gwsurrogate_ml.cli.analyze.figures.pictures", lambda _: [])
+        result = invoke(*strain(data_dir), "--alert", file, "--n-draws", 1000, "--out", folder / "out")
     assert result.exit_code == 0, result.output
     return folder / "out", result, theirs
 

@@ -34,7 +34,7 @@ def test_detectors_without_an_estimator_give_the_true_binary_and_exact_likelihoo
     assert tuple(told) == analysis.choice.reasons == tuple(result.meta["choice"]["reasons"])
     assert result.sample_efficiency > 0.1
     for name in ("chirp_mass", "mass_ratio", "luminosity_distance"):
-        low, high = result.posterior[name].quantile([0.005, 0.995])
+        low, high = result.posterior[name].quantile([0.0005, 0.9995])  # of six, one misses by the noise alone once in 170 seeds
         assert low < TRUTH[name] < high
     rows = result.posterior.iloc[:20]
     table = {name: rows[name].to_numpy() for name in (*INTRINSIC, *EXTRINSIC)}

@@ -42,7 +42,6 @@ def segment():
 def _small() -> Iterator[None]:
     """Sizes at which a run has all its steps and takes seconds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gwsurrogate_ml.inference.analysis.start.FIRST", 256)
         patch.setattr("gwsurrogate_ml.inference.sampling.rounds.PART", 160)
         yield
 
