@@ -1,0 +1,318 @@
+"""The marginalised likelihood beside cogwheel-pe 1.6's: GW150914 and an edge-on binary of mass ratio 0.3, IMRPhenomXPHM.
+
+    python3 -m venv COGENV && COGENV/bin/pip install --no-deps cogwheel-pe==1.6.0
+    COGENV/bin/pip install numpy==2.2.6 scipy==1.15.3 pandas==2.2.3 gwpy==3.0.13 lalsuite==7.26.1 numba==0.61.2 matplotlib==3.10.3 \
+        setuptools_scm==8.3.1 ipython==8.36.0 pyarrow==20.0.0 tqdm==4.67.1
+    OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python benchmarks/cogwheel.py --strain FOLDER --cogwheel COGENV/bin/python
+        [--points 50] [--repeats 16]
+
+Both integrate distance, phase, polarisation, sky and arrival time of the same 50 binaries (masses, spins, theta_jn) about the
+maximum, given the same strain and noise spectra on the same frequencies, 20 to 1024 Hz of 4 s, and the same model of LAL with the
+same settings: all default, spins at 20 Hz. cogwheel-pe is GPL and never imported here: cogwheel_peer.py is run by the interpreter of
+its own environment. Its data are handed over as they are, by its `EventData`, without its own conditioning and taper; its estimate
+of how the noise's level has drifted, which would scale the spectrum, is set to one.
+
+cogwheel takes the inclination of the orbit and the spins in axes in which the line of sight is in the y-z plane: that is LAL's frame
+at the phase 0, which `spins_in_orbit` gives from theta_jn, phi_jl and the rest. What differs by definition, and is taken away:
+
+- *time*: cogwheel's prior is 1 per second, ours 1 / (2 w) within +-w = 0.1 s, which holds the whole signal: its value less log 2 w;
+- *distance*: both ~ D^2, cogwheel's from 0 to 5000 Mpc with unit integral, ours from 10 Mpc on: (10/5000)^3 = 8e-9, left as it is;
+- *sky, polarisation, phase*: isotropic and uniform with unit integral for both: nothing.
+
+A third, independent value says that no other constant is hidden: for the likeliest binary the integral by plain Monte Carlo over
+isotropic directions, uniform polarisations, times and a grid of phases, with LAL's own antenna patterns and detectors, on all
+frequencies, the distance by trapezoids; at a few of its points its log likelihood is held against bilby's with bilby's own source
+model from the same masses, spins and theta_jn.
+
+Each value is the mean likelihood over `--repeats` independent sets of points, ours and theirs (theirs with four dictionaries of the
+sky); the scatter of one evaluation is the standard deviation of their logs, its error that over the root of their number. "exact" is
+ours with the likelihood of each set's drawn point computed anew on all frequencies, as the package does with all final draws.
+Times are CPU time of one evaluation, waveforms included; ours makes five waveforms of 4097 frequencies by LAL for it, theirs five on
+the bins of relative binning. Writes benchmarks/results/cogwheel.json and .md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cogwheel_plain import plain_monte_carlo
+
+import gwsurrogate_ml as gw
+from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.binaries import Binaries
+from gwsurrogate_ml.inference import SegmentLikelihood
+from gwsurrogate_ml.inference.likelihood.trigger import Trigger, search
+from gwsurrogate_ml.inference.prior.composition import ComposedPrior
+from gwsurrogate_ml.inference.prior.masses import ChirpMass, MassRatio
+from gwsurrogate_ml.inference.prior.spins import Isotropic
+from gwsurrogate_ml.inference.sampling.orders import OrdersSampler
+from gwsurrogate_ml.strain.segment import AnalysisSegment
+from gwsurrogate_ml.strain.simulate import simulate
+from gwsurrogate_ml.strain.spectrum import DESIGNS
+from gwsurrogate_ml.surrogate.load import load_model
+from gwsurrogate_ml.waveform.lal import spins_in_orbit
+from gwsurrogate_ml.waveform.model import Grid, WaveformModel
+
+FAR, HALF_WIDTH = 5000.0, 0.1
+CANDIDATES, SKIES = 3, 4
+"""Binaries that are drawn for each that is kept, the likeliest; dictionaries of the sky on cogwheel's side."""
+PHASE_TOLERANCE, N_EFFECTIVE = 0.02, 50.0
+"""cogwheel's: of relative binning (rad), and effective points below which it goes on."""
+EVENT = {"chirp_mass": (31.0, 0.8), "mass_ratio": (0.85, 0.1), "a": 0.6}
+EDGE_ON = {
+    "chirp_mass": 24.0, "mass_ratio": 0.3, "a_1": 0.6, "a_2": 0.3, "tilt_1": 1.1, "tilt_2": 0.7, "phi_12": 0.5, "phi_jl": 1.0,
+    "theta_jn": 1.57, "phase": 1.0, "psi": 0.4, "ra": 1.9, "dec": 0.3, "geocent_time": 1126259462.4,
+}  # fmt: skip
+WIDTHS = {
+    "chirp_mass": 0.25, "mass_ratio": 0.02, "a_1": 0.12, "a_2": 0.15, "tilt_1": 0.15, "tilt_2": 0.3, "phi_12": 0.5, "phi_jl": 0.15,
+    "theta_jn": 0.06,
+}  # fmt: skip
+SNR = 20.0
+RESULTS = Path(__file__).parent / "results"
+
+
+class Remembered(WaveformModel):
+    """A model whose orders are kept: repeats of one binary make its waveforms once. Phases are turned order by order, as LAL has it."""
+
+    def __init__(self, model: WaveformModel) -> None:
+        self.model, self.name, self.space, self.modes, self.limits = model, model.name, model.space, model.modes, model.limits
+        self.kept: dict[bytes, np.ndarray] = {}
+        self.seconds, self.made = 0.0, 0
+
+    def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `WaveformModel.orders`."""
+        rows = []
+        for i, theta in enumerate(theta_jn):
+            one = binaries[i : i + 1]
+            key = np.concatenate([one.mass_1, one.mass_2, one.spin_1[0], one.spin_2[0], one.phi_jl, [theta]]).tobytes()
+            if key not in self.kept:
+                begin = time.process_time()
+                self.numbers, spectra = self.model.orders(one, grid, theta_jn[i : i + 1])
+                self.seconds, self.made = self.seconds + time.process_time() - begin, self.made + 1
+                self.kept[key] = spectra[0]
+            rows.append(self.kept[key])
+        return self.numbers, np.array(rows)
+
+    def quadrupole(self, binaries: Binaries, grid: Grid) -> np.ndarray:
+        """See `WaveformModel.quadrupole`."""
+        return self.model.quadrupole(binaries, grid)
+
+
+@dataclass
+class Case:
+    """Data, and binaries (N, 9) of the model's space and theta_jn about the maximum."""
+
+    name: str
+    segment: AnalysisSegment
+    prior: ComposedPrior
+    candidates: np.ndarray
+
+
+def gw150914(folder: Path, n: int) -> Case:
+    """The event, and binaries of isotropic spins and directions about its chirp mass."""
+    files = {name: folder / f"{name[0]}-{name}_LOSC_4_V2-1126259446-32.hdf5" for name in ("H1", "L1")}
+    segment = gw.StrainData.from_files(files, gps=1126259462.4).segment()
+    prior = ComposedPrior((ChirpMass(24.0, 38.0), MassRatio(0.4, 1.0), Isotropic(0.9)), (10.0, FAR), HALF_WIDTH)
+    rng = np.random.default_rng(150914)
+    mass = rng.normal(*EVENT["chirp_mass"], n)
+    ratio = 1 - np.abs(1 - rng.normal(*EVENT["mass_ratio"], n))
+    spins = EVENT["a"] * rng.random((n, 2))
+    tilts, theta_jn = np.arccos(rng.uniform(-1, 1, (n, 2))), np.arccos(rng.uniform(-1, 1, n))
+    return Case("GW150914", segment, prior, np.column_stack([mass, ratio, spins, tilts, 2 * np.pi * rng.random((n, 2)), theta_jn]))
+
+
+def edge_on(detectors: tuple[str, ...], n: int, model: WaveformModel) -> Case:
+    """The simulated binary in noise of the designs at H1's and L1's signal-to-noise ratio of 20, and binaries about the truth."""
+    prior = ComposedPrior((ChirpMass(20.0, 28.0), MassRatio(0.15, 0.6), Isotropic(0.99)), (10.0, FAR), HALF_WIDTH)
+
+    def data(truth: Mapping[str, float], names: tuple[str, ...], **options: Any) -> AnalysisSegment:
+        return simulate(truth, model, names, duration=16, sampling_frequency=2048, seed=3, **options).segment(
+            psd={name: DESIGNS[name] for name in names}
+        )
+
+    near = EDGE_ON | {"luminosity_distance": 1000.0}
+    quiet = SegmentLikelihood(data(near, ("H1", "L1"), zero_noise=True), model)
+    truth = near | {"luminosity_distance": 1000.0 * float(np.sqrt(quiet.log_ratio_and_power(near)[1][0])) / SNR}
+    rng = np.random.default_rng(3)
+    columns = [EDGE_ON[name] + width * rng.normal(size=n) for name, width in WIDTHS.items()]
+    columns[2:4] = [np.clip(np.abs(a), 0.01, 0.95) for a in columns[2:4]]
+    columns[4:6] = [np.clip(tilt, 0.05, np.pi - 0.05) for tilt in columns[4:6]]
+    name = f"edge-on, q = 0.3, {' '.join(detectors)}"
+    return Case(name, data(truth, detectors), prior, np.column_stack(columns))
+
+
+def likeliest(case: Case, likelihood: SegmentLikelihood, found: Trigger, n: int) -> np.ndarray:
+    """The `n` candidates (n, 9) of the largest marginalised likelihood, the likeliest first."""
+    sampler = OrdersSampler(likelihood, case.prior, found, n_sets=2, seed=5)
+    theta = case.candidates.copy()
+    theta[:, 6:8] %= 2 * np.pi
+    sampler.build_sets(sampler.known(theta, ""))
+    log = sampler.evaluate(sampler.proposed.to_normal(theta), "").log_likelihood
+    return theta[np.argsort(-log)[:n]]
+
+
+def ours(case: Case, likelihood: SegmentLikelihood, found: Trigger, theta: np.ndarray, repeats: int) -> dict[str, Any]:
+    """Logs (N, repeats) of the integral over orders, and with exact likelihoods; CPU time of one without its waveforms."""
+    sampler = OrdersSampler(likelihood, case.prior, found, n_sets=repeats, seed=1)
+    sampler.build_sets(sampler.known(theta, ""))
+    z = np.repeat(sampler.proposed.to_normal(theta), repeats, axis=0)
+    sampler.evaluate(z[::repeats], "")  # waveforms are made
+    begin = time.process_time()
+    draws = sampler.evaluate(z, "")
+    seconds = (time.process_time() - begin) / len(z)
+    change = sampler.exact(draws, np.arange(len(z)))[:, 0] - draws.extrinsic[:, sampler.drawn_at_once.index("log_likelihood")]
+    log = draws.log_likelihood.reshape(len(theta), repeats)
+    return {"log": log, "exact": log + change.reshape(log.shape), "effective": float(draws.effective.mean()), "seconds": seconds}
+
+
+def theirs(case: Case, binaries: Binaries, theta_jn: np.ndarray, args: argparse.Namespace) -> dict[str, Any]:
+    """What cogwheel finds, by our priors."""
+    segment, keep = case.segment, args.keep
+    iota, spin_1, spin_2 = spins_in_orbit(binaries, theta_jn, segment.f_min, 0.0)
+    weight = np.where(segment.mask, segment.psd, np.inf) ** -0.5
+    given, out = keep / "given.npz", keep / "found.npz"
+    np.savez(
+        given,
+        frequencies=segment.frequencies,
+        strain=np.where(weight > 0, segment.strain, 0.0),
+        weight=weight,
+        detectors=segment.detectors,
+        gps=segment.gps,
+        tcoarse=segment.gps - segment.start_time,
+        far=FAR,
+        f_ref=segment.f_min,
+        phase_tolerance=PHASE_TOLERANCE,
+        n_effective=N_EFFECTIVE,
+        repeats=args.repeats,
+        skies=SKIES,
+        binaries=np.column_stack([binaries.mass_1, binaries.mass_2, iota, spin_1, spin_2]),
+    )
+    # Isolated: the folder of this script would be searched first, and it holds a cogwheel.py.
+    subprocess.run([args.cogwheel, "-I", str(Path(__file__).with_name("cogwheel_peer.py")), str(given), str(out)], check=True)
+    found = dict(np.load(out))
+    return found | {"log": found["log"] - np.log(2 * HALF_WIDTH), "seconds": float(found["seconds"]) / found["log"].size}
+
+
+def mean_of(log: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Log of the mean over repeats (N, R), its standard error, and the scatter of one, each (N,)."""
+    top = log.max(axis=1, keepdims=True)
+    share = np.exp(log - top)
+    error = share.std(axis=1, ddof=1) / share.mean(axis=1) / np.sqrt(log.shape[1])
+    return top[:, 0] + np.log(share.mean(axis=1)), error, log.std(axis=1, ddof=1)
+
+
+def compared(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
+    """Differences of the logs of means, in nats and in units of the joint error."""
+    (one, error_1, _), (other, error_2, _) = mean_of(a), mean_of(b)
+    difference, joint = one - other, np.hypot(error_1, error_2)
+    size = np.abs(difference)
+    return {
+        "mean": float(difference.mean()),
+        "median": float(np.median(size)),
+        "worst": float(size.max()),
+        "joint_error": float(np.median(joint)),
+        "median_in_errors": float(np.median(size / joint)),
+        "worst_in_errors": float((size / joint).max()),
+        "rms_in_errors": float(np.sqrt(np.mean((difference / joint) ** 2))),
+    }
+
+
+def measured(case: Case, model: WaveformModel, args: argparse.Namespace) -> dict[str, Any]:
+    """All of one case."""
+    remembered = Remembered(model)
+    likelihood = SegmentLikelihood(case.segment, remembered)
+    band = np.flatnonzero(likelihood.frequencies >= case.segment.f_min)
+    found = search(likelihood, case.prior, likelihood.waveforms(case.prior.reference())[0, band], band, 1)
+    theta = likeliest(case, likelihood, found, args.points)
+    mine = ours(case, likelihood, found, theta, args.repeats)
+    binaries, theta_jn = model.space.binaries(theta[:, :-1]), theta[:, -1]
+    other = theirs(case, binaries, theta_jn, args)
+    plain = plain_monte_carlo(case.segment, likelihood, theta[0], FAR, HALF_WIDTH, args.directions)
+    row: dict[str, Any] = {
+        "name": case.name,
+        "points": len(theta),
+        "repeats": args.repeats,
+        "snr": found.network_snr,
+        "scatter": {key: float(np.median(mean_of(x)[2])) for key, x in (("ours", mine["log"]), ("theirs", other["log"]))},
+        "integral": compared(mine["log"], other["log"]),
+        "exact": compared(mine["exact"], other["log"]),
+        "seconds": {"ours": mine["seconds"] + remembered.seconds / remembered.made, "theirs": other["seconds"]},
+        "effective": {"ours": mine["effective"], "theirs": float(other["n_effective"].mean())},
+        "plain": plain,
+    }
+    columns = {"ours": mine["log"], "exact": mine["exact"], "theirs": other["log"]}
+    for key, log in columns.items():
+        value, error, scatter = mean_of(log)
+        row["plain"][key] = [float(value[0]), float(error[0])]
+        columns[key] = np.column_stack([value, error, scatter])
+    names = (*model.space.names, "theta_jn")
+    row["each"] = [
+        dict(zip(names, x.tolist(), strict=True)) | {key: c[i].round(5).tolist() for key, c in columns.items()}
+        for i, x in enumerate(theta)
+    ]
+    return row
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """What is shown."""
+    head = [
+        "data", "SNR", "points", "log marginal", "scatter of one: ours", "cogwheel", "worst difference", "mean difference",
+        "joint error", "median in joint errors", "worst", "exact: mean difference", "median in joint errors", "worst",
+        "cogwheel's CPU time over ours",
+    ]  # fmt: skip
+    lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
+    for r in rows:
+        logs = [x["ours"][0] for x in r["each"]]
+        i, e, scatter, seconds = r["integral"], r["exact"], r["scatter"], r["seconds"]
+        cells = [
+            r["name"], f"{r['snr']:.1f}", str(r["points"]), f"{min(logs):.1f} to {max(logs):.1f}", f"{scatter['ours']:.3f}",
+            f"{scatter['theirs']:.3f}", f"{i['worst']:.3f}", f"{i['mean']:+.3f}", f"{i['joint_error']:.3f}",
+            f"{i['median_in_errors']:.2f}", f"{i['worst_in_errors']:.1f}", f"{e['mean']:+.3f}", f"{e['median_in_errors']:.2f}",
+            f"{e['worst_in_errors']:.1f}", f"{seconds['theirs'] / seconds['ours']:.2f}",
+        ]  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", "| the likeliest binary | plain Monte Carlo | ours | exact | cogwheel |", "| --- |" + " ---: |" * 4]
+    for r in rows:
+        p = r["plain"]
+        cells = [f"{p[key][0]:.3f} ± {p[key][1]:.3f}" for key in ("value", "ours", "exact", "theirs")]
+        lines.append(f"| {r['name']} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--strain", type=Path, required=True, help="folder of GWOSC's 32 s files of GW150914")
+    parser.add_argument("--cogwheel", required=True, help="interpreter of the environment of cogwheel-pe")
+    parser.add_argument("--points", type=int, default=50)
+    parser.add_argument("--repeats", type=int, default=16)
+    parser.add_argument("--directions", type=int, default=2_000_000, help="of the plain Monte Carlo")
+    parser.add_argument("--keep", type=Path, default=Path("out/cogwheel"), help="for the files that the two interpreters exchange")
+    args = parser.parse_args()
+    if args.repeats % SKIES or args.points < 8:
+        parser.error(f"--repeats is {args.repeats} and --points {args.points}: give a multiple of {SKIES}, and 8 points or more")
+    args.keep.mkdir(parents=True, exist_ok=True)
+    model, n = load_model("lal:IMRPhenomXPHM"), CANDIDATES * args.points
+    cases = [gw150914(args.strain, n), *(edge_on(names, n, model) for names in (("H1", "L1"), ("H1", "L1", "V1")))]
+    rows = [measured(case, model, args) for case in cases]
+    report = {
+        "settings": {"far": FAR, "half_width": HALF_WIDTH, "phase_tolerance": PHASE_TOLERANCE, "n_effective": N_EFFECTIVE},
+        "versions": artifacts.package_versions("numpy", "numba", "lalsuite", "bilby") | {"cogwheel-pe": "1.6.0"},
+        "load": os.getloadavg()[1],
+        "cases": rows,
+    }
+    (RESULTS / "cogwheel.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    (RESULTS / "cogwheel.md").write_text(table(rows), encoding="utf-8")
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
