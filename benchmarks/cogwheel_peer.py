@@ -1,12 +1,12 @@
-"""The part of cogwheel.py that runs in cogwheel-pe's own environment, by ``python -I``: its marginalised likelihoods of given binaries.
+"""The part of cogwheel.py that runs in cogwheel-pe's own environment: its marginalised likelihoods of given binaries.
 
     python -I benchmarks/cogwheel_peer.py GIVEN.npz FOUND.npz
 
-Nothing of the package is imported here, and nothing of cogwheel there: arrays go by files. GIVEN holds `frequencies` (n_f,) from 0 on,
-`strain` and `weight` (n_det, n_f), the latter one over the noise's amplitude and 0 outside the band, `detectors`, `gps`, `tcoarse`
-(s from the data's start to gps), `far` (Mpc), `f_ref` (Hz), `phase_tolerance`, `n_effective`, `repeats`, `skies`, and `binaries`
-(N, 9): masses, inclination of the orbit, spins at the phase 0, in LAL's axes. FOUND holds `log` (N, repeats), `n_effective` (N, repeats),
-`seconds` of CPU time and `waveforms` (2, n_m, 2, n_f), the first binary's orders.
+Nothing of the package is imported here, and nothing of cogwheel there: arrays go by files. GIVEN holds `frequencies` (n_f,) from 0
+on, `strain` and `weight` (n_det, n_f), the latter one over the noise's amplitude and 0 outside the band, `detectors`, `gps`,
+`tcoarse` (s from the data's start to gps), `far` (Mpc), `f_ref` (Hz), `phase_tolerance`, `n_effective`, `repeats`, `skies`, and
+`binaries` (N, 9): masses, inclination of the orbit, spins at the phase 0, in LAL's axes. FOUND holds `log` and `n_effective`, each
+(N, repeats), `off` (N,), the log likelihood of a drawn point less that of cogwheel's own `lnlike_fft` there, and `seconds`, CPU time.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from cogwheel.likelihood import CoherentScoreHM, LookupTable, MarginalizedExtrin
 from cogwheel.waveform import WaveformGenerator
 
 NAMES = ("m1", "m2", "iota", "s1x_n", "s1y_n", "s1z", "s2x_n", "s2y_n", "s2z")
+DRAWN = ("d_luminosity", "phi_ref", "psi", "ra", "dec", "t_geocenter")
+NEXT_TO_NONE = 1e-6
 TIMES = (-0.07, 0.07)
-"""Arrivals about gps (s) at which the data are filtered."""
+"""Of the lowest frequency's weight; arrivals about gps (s) at which the data are filtered."""
 
 
 class AsGiven(MarginalizedExtrinsicLikelihood):
@@ -35,8 +37,11 @@ class AsGiven(MarginalizedExtrinsicLikelihood):
 def main() -> None:
     given, path = np.load(sys.argv[1]), sys.argv[2]
     names = tuple(str(name)[0] for name in given["detectors"])
-    tcoarse = float(given["tcoarse"])
-    data = EventData("given", given["frequencies"], given["strain"], given["weight"], names, float(given["gps"]), tcoarse)
+    tcoarse, weight = float(given["tcoarse"]), given["weight"].copy()
+    # Relative binning leaves out the lowest frequency that has any weight: it is given one more, below, of next to none.
+    first = int(np.argmax(weight.any(axis=0)))
+    weight[:, first - 1] = NEXT_TO_NONE * weight[:, first]
+    data = EventData("given", given["frequencies"], given["strain"], weight, names, float(given["gps"]), tcoarse)
     generator = WaveformGenerator.from_event_data(data, "IMRPhenomXPHM")
     fixed = {"f_ref": float(given["f_ref"]), "l1": 0.0, "l2": 0.0}
     binaries = [dict(zip(NAMES, map(float, row), strict=True)) | fixed for row in given["binaries"]]
@@ -54,7 +59,7 @@ def main() -> None:
     likelihood = AsGiven(data, generator, reference, pn_phase_tol=tolerance, t_range=TIMES, coherent_score=score(0))
     temper = likelihood.coherent_score.beta_temperature
     log, effective = np.empty((len(binaries), repeats)), np.empty((len(binaries), repeats))
-    seconds = 0.0
+    off, seconds = np.empty(len(binaries)), 0.0
     for sky in range(skies):
         if sky:
             likelihood.coherent_score = score(sky)
@@ -66,9 +71,9 @@ def main() -> None:
                 log[i, k], info = likelihood.lnlike_and_metadata(binary)
                 seconds += time.process_time() - begin
                 effective[i, k] = info.n_effective
-    waveforms = np.zeros((len(generator.m_arr), 2, len(data.frequencies)), complex)
-    waveforms[:, :, data.fslice] = generator.get_hplus_hcross(data.frequencies[data.fslice], reference, by_m=True)
-    np.savez(path, log=log, n_effective=effective, seconds=seconds, waveforms=waveforms, orders=generator.m_arr)
+            drawn = likelihood.get_blob(info)
+            off[i] = drawn["lnl"] - likelihood.lnlike_fft(binary | {name: float(drawn[name]) for name in DRAWN})
+    np.savez(path, log=log, n_effective=effective, off=off, seconds=seconds)
 
 
 if __name__ == "__main__":

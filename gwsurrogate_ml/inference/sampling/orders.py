@@ -156,7 +156,10 @@ class OrdersSampler(EventSampler):
             with np.errstate(divide="ignore"):
                 mean = np.log(mean / len(binaries))
             counts.append(effective_size(plain.log_weight + mean))
-            sets.append(self._integral(keep_best(candidates.points, mean, self.n_points, np.random.default_rng(draw))))
+            kept = keep_best(candidates.points, mean, self.n_points, np.random.default_rng(draw))
+            # A point that was kept several times is one point: it is summed once, and `effective` counts it once.
+            _, first, copies = np.unique(kept.place, return_index=True, return_counts=True)
+            sets.append(self._integral(kept.take(first, kept.log_weight[first] + np.log(copies))))
             self.progress("extrinsic points", number + 1, self.n_sets)
         if min(counts) < TOO_FEW:
             raise unlike(self.found, self.likelihood.network)
