@@ -6,7 +6,8 @@ Nothing of the package is imported here, and nothing of cogwheel there: arrays g
 on, `strain` and `weight` (n_det, n_f), the latter one over the noise's amplitude and 0 outside the band, `detectors`, `gps`,
 `tcoarse` (s from the data's start to gps), `far` (Mpc), `f_ref` (Hz), `phase_tolerance`, `n_effective`, `repeats`, `skies`, and
 `binaries` (N, 9): masses, inclination of the orbit, spins at the phase 0, in LAL's axes. FOUND holds `log` and `n_effective`, each
-(N, repeats), `off` (N,), the log likelihood of a drawn point less that of cogwheel's own `lnlike_fft` there, and `seconds`, CPU time.
+(N, repeats), `off` (N,), the log likelihood of a drawn point less that of cogwheel's own `lnlike_fft` there, and `seconds` of CPU
+time.
 """
 
 from __future__ import annotations

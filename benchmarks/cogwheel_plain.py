@@ -1,4 +1,4 @@
-"""The marginalised likelihood of one binary by plain Monte Carlo, for cogwheel.py: of ours the model's orders and the data alone."""
+"""The marginalised likelihood of one binary by plain Monte Carlo, for cogwheel.py: only data and model are shared with ours."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Polarisation angles of points of the integral over orders, drawn where the data want them.
 
-At a given inclination the angle alone is left of the orientation. Edge-on it is as sharp as one over twice the signal-to-noise ratio,
-and of angles drawn uniformly few count. The order m = 2 at a point, its phase and distance at their best, has the log likelihood
+At a given inclination the angle alone is left of the orientation. Edge-on it is as sharp as one over twice the signal-to-noise
+ratio, and of angles drawn uniformly few count. The order m = 2 at a point, its phase and distance at their best, has log likelihood
 ``|Z|^2 / 2H`` with ``Z = cos(2 psi) A + sin(2 psi) B``; psi + pi/2 changes the sign of Z alone.
 """
 
