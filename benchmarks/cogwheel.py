@@ -26,7 +26,8 @@ A third, independent value says that no other constant is hidden: for the likeli
 and detectors, on all frequencies; at a few of its points its log likelihood is held against bilby's with bilby's own source model
 from the same masses, spins and theta_jn.
 
-Each value is the mean likelihood over 12 or 8 independent sets of points, ours and theirs (theirs with four dictionaries of the sky); the scatter of one evaluation is the standard deviation of their logs, the joint error that of the difference of both means.
+Each value is the mean likelihood over 12 or 8 independent sets of points, ours and theirs (theirs with four dictionaries of the
+sky); the scatter of one evaluation is the standard deviation of their logs, the joint error that of the difference of both means.
 "exact" is ours with the likelihood of each set's drawn point computed anew on all frequencies, as the package does with all final
 draws. Times are CPU time of one evaluation, waveforms included: by LAL five of 4097 frequencies for ours, five on the bins of
 relative binning for theirs. Cases that are done are kept in a folder: the same command goes on from there. Writes
@@ -275,8 +276,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     for r in rows:
         logs, scatter = [x["theirs"][0] for x in r["each"]], r["scatter"]
         first = [
-            r["name"], f"{r['snr']:.1f}", str(r["points"]), str(r["repeats"]), f"{min(logs):.1f} to {max(logs):.1f}", f"{scatter['ours']:.3f}",
-            f"{scatter['theirs']:.3f}",
+            r["name"], f"{r['snr']:.1f}", str(r["points"]), str(r["repeats"]), f"{min(logs):.1f} to {max(logs):.1f}",
+            f"{scatter['ours']:.3f}", f"{scatter['theirs']:.3f}",
         ]  # fmt: skip
         for before, what, c in ((first, "integral over orders", r["integral"]), ([""] * 7, "exact", r["exact"])):
             numbers = [f"{c['mean']:+.3f}", f"{c['worst']:.3f}", f"{c['joint_error']:.3f}"]
