@@ -13,9 +13,9 @@ RATE = 65536
 """Hz: of the matched filters, linear between whose samples 2 % of a cycle at 1000 Hz is the most that lies."""
 NEAR, APART = 0.8e-3, 2.5e-3
 """Arrivals (s) on either side of the loudest detector's loudest one that count, and of other detectors' relative to it."""
-PSIS, PHASES, NODES = 64, 128, 400
+PSIS, PHASES, NODES = 32, 64, 80
 """Polarisations and phases of a direction and time, evenly spaced from a random one on; nodes of distance."""
-TWO, SKIP, ENOUGH, DRAWN, CHUNK, CHECKED = 24.0, 14.0, 60_000, 500_000, 8_000, 5
+TWO, SKIP, ENOUGH, DRAWN, CHUNK, CHECKED = 20.0, 12.0, 60_000, 200_000, 4_000, 5
 """Logs of shares of the largest likelihood below which points are left out, by the order m = 2 alone and by all; directions near
 enough at which drawing ends, those drawn at once; polarisations that are summed at once; points that are held against bilby."""
 
@@ -103,7 +103,7 @@ def plain_monte_carlo(
         kept.append(np.column_stack([e[row], psis[e, k][row], phases[o] + turned[row], match[row, o], power[row, o], best[row, o]]))
     points = np.concatenate(kept)
     points = points[points[:, 5] > top - SKIP]
-    log = over_distance(points[:, 3], points[:, 4], far)
+    log = np.concatenate([over_distance(*part[:, 3:5].T, far) for part in np.array_split(points, 1 + len(points) // 20_000)])
     share = np.exp(log - log.max())
     each = np.bincount(points[:, 0].astype(int), share) / PHASES / PSIS
     mean = each.sum() / n
