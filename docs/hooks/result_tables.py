@@ -448,6 +448,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "precessing_remnant": lambda: written("precessing_remnant"),
     "precessing_nr": lambda: written("precessing_nr"),
     "precessing_posterior": lambda: written("precessing_posterior"),
+    "cogwheel": lambda: written("cogwheel"),
     "control-free": lambda: control("free", control_free),
     "control-limit": lambda: control("limit", control_limit),
     "control-pairs": lambda: control("pairs", control_pairs),

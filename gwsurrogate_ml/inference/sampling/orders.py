@@ -16,6 +16,7 @@ import numpy as np
 
 from gwsurrogate_ml.conventions import EXTRINSIC
 from gwsurrogate_ml.errors import GwsmlError
+from gwsurrogate_ml.inference.extrinsic.aimed import aimed
 from gwsurrogate_ml.inference.extrinsic.orders import SKIP, OrderPoints, OrdersIntegral
 from gwsurrogate_ml.inference.extrinsic.points import keep_best, quasi_random
 from gwsurrogate_ml.inference.likelihood.coarse import CoarseBand
@@ -34,8 +35,9 @@ COARSER = 2.0
 """Step of the series in units of that of samplers whose series must be exact."""
 LIGHTER = 0.85
 """Chirp mass, in units of the loudest template's, from which on signals fit the nodes of `CoarseBand`."""
-MOST, FAINT = 8, 30.0
-"""Binaries for which points are chosen, and the log of the share of the largest term below which a point is of no use to one."""
+MOST, AIMING, FAINT = 8, 4, 30.0
+"""Binaries for which points are chosen, those that polarisation angles are aimed by, and the log of the share of the largest term
+below which a point is of no use to one."""
 TOGETHER = 10
 """Binaries whose waveforms are made together."""
 EXACT = 64
@@ -52,6 +54,11 @@ class Spectra(NamedTuple):
     series: np.ndarray
     gram: np.ndarray
     later: float
+
+    @property
+    def two(self) -> int:
+        """Where the order m = 2 is."""
+        return int(np.flatnonzero(self.orders == 2)[0])
 
 
 class OrdersSampler(EventSampler):
@@ -130,12 +137,14 @@ class OrdersSampler(EventSampler):
         """Choose the points that count for a few likely binaries, each at its own inclination."""
         every = -(-len(known[0]) // MOST)
         binaries = list(self._each(known[0][::every]))
-        typical, norms = self._typical(binaries)
+        network, (typical, norms) = self.likelihood.network, self._typical(binaries)
+        of_two = [(b.series[two], b.gram[:, two, :, two]) for b in binaries[:: -(-len(binaries) // AIMING)] for two in [b.two]]
         seeds = np.random.SeedSequence([self.seed, 78, len(binaries)]).generate_state(2 * self.n_sets)
         sets, counts = [], []
         for number in range(self.n_sets):
             seed, draw = (int(s) for s in seeds[2 * number : 2 * number + 2])
-            plain = quasi_random(self.likelihood.network, self.window, typical, norms, self.prior.time_half_width, log2_n, seed)
+            plain = quasi_random(network, self.window, typical, norms, self.prior.time_half_width, log2_n, seed)
+            plain = aimed(plain, network, self.window, of_two)
             candidates = self._integral(OrderPoints.of(plain, seed))
             mean = np.zeros(len(plain))
             for binary in binaries:
@@ -147,7 +156,10 @@ class OrdersSampler(EventSampler):
             with np.errstate(divide="ignore"):
                 mean = np.log(mean / len(binaries))
             counts.append(effective_size(plain.log_weight + mean))
-            sets.append(self._integral(keep_best(candidates.points, mean, self.n_points, np.random.default_rng(draw))))
+            kept = keep_best(candidates.points, mean, self.n_points, np.random.default_rng(draw))
+            # A point that was kept several times is one point: it is summed once, and `effective` counts it once.
+            _, first, copies = np.unique(kept.place, return_index=True, return_counts=True)
+            sets.append(self._integral(kept.take(first, kept.log_weight[first] + np.log(copies))))
             self.progress("extrinsic points", number + 1, self.n_sets)
         if min(counts) < TOO_FEW:
             raise unlike(self.found, self.likelihood.network)
@@ -160,10 +172,10 @@ class OrdersSampler(EventSampler):
     def _typical(binaries: list[Spectra]) -> tuple[np.ndarray, np.ndarray]:
         """Series (n_det, n_t) in units of signal-to-noise ratio, and norms (n_det,), of the order m = 2, means over binaries."""
         squares, norms = 0.0, 0.0
-        for orders, series, gram, _later in binaries:
-            two = int(np.flatnonzero(orders == 2)[0])
-            power = np.einsum("dpp->dp", gram[:, two, :, two].real).sum(axis=1)
-            squares = squares + np.sum(np.abs(series[two]) ** 2, axis=0) / power[:, None] / len(binaries)
+        for binary in binaries:
+            two = binary.two
+            power = np.einsum("dpp->dp", binary.gram[:, two, :, two].real).sum(axis=1)
+            squares = squares + np.sum(np.abs(binary.series[two]) ** 2, axis=0) / power[:, None] / len(binaries)
             norms = norms + power / len(binaries)
         return np.sqrt(squares).astype(np.complex128), np.sqrt(norms)
 
