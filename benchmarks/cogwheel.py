@@ -280,7 +280,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         for name, each in (
             (f"{r['name']}, SNR {r['snr']:.0f}", r["each"]),
             (f"of these within {NEAR:g} of the likeliest", [x for x in r["each"] if x["theirs"][0] > top - NEAR]),
-        ):
+        )[: 2 if min(x["theirs"][0] for x in r["each"]) < top - NEAR else 1]:
             logs = [x["theirs"][0] for x in each]
             scatter = [f"{np.median([x[key][2] for x in each]):.3f}" for key in ("ours", "theirs")]
             before = [name, str(len(each)), str(r["repeats"]), f"{min(logs):.1f} to {max(logs):.1f}", *scatter]
