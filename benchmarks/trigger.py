@@ -47,15 +47,20 @@ def train(out: Path, noise: Path, bits: list[int]) -> None:
     shipped = load_trigger()
     settings = read(TriggerSettings, shipped.card["training"]["settings"] | {"noise": noise})
     windows, t = training.make_windows(settings, load_model(settings.surrogate)), settings.training
-    plain = shipped.float_twin()
+    start = shipped.float_twin()
+    if not (out / "float32.pt").exists():
+        plain = shipped.float_twin()
+        losses = training.optimise(plain, windows, t.fixed_steps, t.fixed_rate, (settings.seed, 3))
+        print(f"float32: loss {np.mean(losses[-100:]):.4f}", flush=True)
+        torch.save(plain.state_dict(), out / "float32.pt")
     for number in bits:
-        network = training.fixed_twin(plain, windows, number)
+        if (out / f"bits-{number}").exists():
+            continue
+        network = training.fixed_twin(start, windows, number)
         losses = training.optimise(network, windows, t.fixed_steps, t.fixed_rate, (settings.seed, 3))
         own = settings.model_copy(update={"bits": number, "name": f"bbh-trigger-{number}"})
-        training.save(own, out / f"bits-{number}", plain, network, {"fixed": float(np.mean(losses[-100:]))}, 0.0)
-    losses = training.optimise(plain, windows, t.fixed_steps, t.fixed_rate, (settings.seed, 3))
-    print(f"float32: loss {np.mean(losses[-100:]):.4f}")
-    torch.save(plain.state_dict(), out / "float32.pt")
+        training.save(own, out / f"bits-{number}", start, network, {"fixed": float(np.mean(losses[-100:]))}, 0.0)
+        print(f"{number} bits: loss {np.mean(losses[-100:]):.4f}", flush=True)
 
 
 def injections(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
