@@ -63,25 +63,6 @@ def train(out: Path, noise: Path, bits: list[int]) -> None:
         print(f"{number} bits: loss {np.mean(losses[-100:]):.4f}", flush=True)
 
 
-def injections(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Noise of one event's two detectors (n, 2, samples) and whitened signals of SNR one in it, mergers at the same place."""
-    from trigger_data import DETECTORS, paired_noise
-
-    from gwsurrogate_ml.surrogate.load import load_model
-    from gwsurrogate_ml.trigger import data
-    from gwsurrogate_ml.trigger.settings import RATE, DataSettings
-
-    rng = np.random.default_rng(seed)
-    pairs, size = paired_noise(DATA), round((data.BEFORE + data.AFTER) * RATE)
-    starts = [np.intersect1d(*(pair[d].windows(size) for d in range(2))) for pair in pairs]
-    which = rng.choice(len(pairs), n, p=np.array([s.size for s in starts]) / sum(s.size for s in starts))
-    first = np.array([rng.choice(starts[k]) for k in which])
-    noise = np.array([[pairs[k][d].values[a : a + size] for d in range(2)] for k, a in zip(which, first, strict=True)])
-    psds = np.array([[pairs[k][d].psd for k in which] for d in range(len(DETECTORS))])
-    made, _ = data.signals(load_model("nrhm"), data.draw_binaries(n, DataSettings(), rng), psds, rng)
-    return noise, made
-
-
 def background(score: Any, h: np.ndarray, l: np.ndarray) -> tuple[np.ndarray, float]:
     """Loudest scores of all blocks of SLIDES time slides, and the time in s."""
     from gwsurrogate_ml.trigger.settings import RATE
@@ -135,7 +116,7 @@ def reach(efficiency: np.ndarray) -> float:
 def networks(models: Path, n: int, seed: int) -> None:
     """Efficiency of all networks at one false alarm an hour."""
     import torch
-    from trigger_data import glitch_rows, paired_noise, test_noise
+    from trigger_data import glitch_rows, injections, paired_noise, test_noise
     from trigger_filter import Filter
 
     from gwsurrogate_ml.trigger import data
@@ -145,8 +126,8 @@ def networks(models: Path, n: int, seed: int) -> None:
 
     streams = test_noise(DATA)
     h, l = (np.concatenate([one.values[one.usable] for one in streams[name]]) for name in data.DETECTORS)
-    noise, signals = injections(n, seed)
-    pairs = len(paired_noise(DATA))
+    pairs = paired_noise(DATA)
+    made = injections(pairs, n, seed)
     loud = glitch_rows(DATA, streams, seed)
     merger = round(data.BEFORE * RATE)
     rows = {}
@@ -165,7 +146,8 @@ def networks(models: Path, n: int, seed: int) -> None:
         hours = seconds / 3600
         thresholds, alarms, weights = neighbours(loudest, hours)
         near = slice(merger - EARLY - score.reach, merger + LATE + 1)
-        found = [passed(score, (noise + snr * signals)[:, :, near])[:, None] > thresholds for snr in SNRS]
+        noise, signals = made.noise[:, :, near], made.signals[:, :, near]
+        found = [passed(score, noise + snr * signals)[:, None] > thresholds for snr in SNRS]
         efficiency = np.array([one.mean(axis=0) @ weights for one in found])
         rows[name] = {
             "thresholds": thresholds.tolist(),
@@ -184,7 +166,7 @@ def networks(models: Path, n: int, seed: int) -> None:
             "hours": hours,
             "seconds": {"H1": h.size / RATE, "L1": l.size / RATE},
             "stretches": {name: len(found) for name, found in streams.items()},
-            "pairs": pairs,
+            "pairs": len(pairs),
             "slides": SLIDES,
             "glitches": len(loud),
             "model_sha256": shipped.card["weights_sha256"],
