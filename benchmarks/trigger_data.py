@@ -100,13 +100,17 @@ class Injections:
     ----------
     noise, signals : (n, 2, 1 s) float32
         signals of SNR one, both from `data.BEFORE` to `data.AFTER` the merger
-    event, first : (n,) int, the pair of streams, and the window's first sample in them
+    event, first : (n,) int, the pair of streams, and the window's first sample there
     """
 
     noise: np.ndarray
     signals: np.ndarray
     event: np.ndarray
     first: np.ndarray
+
+    def first_of(self, n: int) -> Injections:
+        """The first `n`."""
+        return Injections(self.noise[:n], self.signals[:n], self.event[:n], self.first[:n])
 
     def segments(self, pairs: list[tuple[Stream, Stream]]) -> np.ndarray:
         """Noise (n, 2, DURATION) float32 with the merger at CENTRE; zeros where it is not usable."""

@@ -49,6 +49,7 @@ class Filter:
             self.form = None
             state = [(a.weight.detach().numpy(), a.bias.detach().numpy(), a.dilation, a.last) for a in network.layers]
             self.layers = [(w, b, d, None, 0 if last else None) for w, b, d, last in state]
+        self.parameters = sum(w.size + b.size for w, b, *_ in self.layers)
         self.reach = sum((w.shape[2] - 1) * d for w, _, d, _, _ in self.layers)
 
     def __call__(self, white: np.ndarray) -> np.ndarray:

@@ -65,8 +65,8 @@ def layers_for(network: IntegerNetwork) -> tuple[dict[str, np.ndarray], dict[str
     tensors, bits = {}, network.input.bits
     precision = {"input_1": {"result": f"ap_fixed<{bits},{bits}>"}}
     for k, layer in enumerate(network.layers):
-        n_out, n_in, kernel = layer.weight.shape
-        scale, low, high = 2.0 ** -layer.shift, int(layer.shift.min()), max(int(layer.shift.max()), 0)
+        n_out, n_in, _ = layer.weight.shape
+        scale, low, high = 2.0**-layer.shift, int(layer.shift.min()), max(int(layer.shift.max()), 0)
         filled = np.zeros((n_out, n_in, layer.span), np.float32)
         filled[:, :, :: layer.dilation] = layer.weight * scale[:, None, None]
         tensors |= {f"weight{k}": filled, f"bias{k}": (layer.bias * scale).astype(np.float32)}

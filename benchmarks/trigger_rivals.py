@@ -13,7 +13,7 @@ import argparse
 from typing import Any
 
 import numpy as np
-from trigger import BLOCK, DATA, SLIDES, SNRS, neighbours, reach, store
+from trigger import BLOCK, DATA, SLIDES, SNRS, judged, store
 from trigger_data import GATE, Injections, injections, paired_noise, test_noise
 
 from gwsurrogate_ml.binaries import Binaries
@@ -30,6 +30,8 @@ from gwsurrogate_ml.trigger.settings import RATE, DataSettings
 from gwsurrogate_ml.trigger.train import EARLY, LATE
 from gwsurrogate_ml.waveform.model import Grid
 
+N = 1000
+"""Injections of `trigger.py`, of which the first are used."""
 NEAR = 0.1
 """Seconds from the merger within which a coincidence or the network's peak counts."""
 TOGETHER = 4
@@ -100,7 +102,9 @@ def search_background(streams: dict[str, list[Stream]], matched: MatchedFilter) 
         two["time"] = (two["time"] - shift) % sizes[1]
         two = two[two["time"] < n]
         pairs = coincidences(one, two, one["time"] / RATE, two["time"] / RATE, matched.window)
-        block = np.minimum((0.5 * (one["time"][pairs["first"]] + two["time"][pairs["second"]])).astype(int) // BLOCK, n // BLOCK - 1)
+        block = np.minimum(
+            (0.5 * (one["time"][pairs["first"]] + two["time"][pairs["second"]])).astype(int) // BLOCK, n // BLOCK - 1
+        )
         np.maximum.at(loudest[k], block, pairs["ranking"])
     return np.sort(loudest.ravel())[::-1], loudest.size * BLOCK / RATE
 
@@ -139,20 +143,8 @@ def near(triggers: np.ndarray, size: int) -> np.ndarray:
 
 def record(part: str, loudest: np.ndarray, seconds: float, found: np.ndarray, made: Injections, **more: Any) -> None:
     """Efficiency at one false alarm an hour into the results."""
-    thresholds, alarms, weights = neighbours(loudest, seconds / 3600)
-    kept = np.array([~gated(made, snr) for snr in SNRS])
-    each = (found[:, :, None] > thresholds) & kept[:, :, None]
-    efficiency = each.mean(axis=1) @ weights
-    row = {
-        "injections": made.event.size,
-        "hours": seconds / 3600,
-        "thresholds": thresholds.tolist(),
-        "false_alarms": alarms.tolist(),
-        "efficiency": [round(float(e), 4) for e in efficiency],
-        "mean": float(efficiency[(SNRS >= 8) & (SNRS <= 20)].mean()),
-        "snr_half": reach(efficiency),
-        **more,
-    }
+    kept = np.where(np.array([gated(made, snr) for snr in SNRS]), -np.inf, found)
+    row = judged(loudest, seconds, kept) | more
     print(row, flush=True)
     store(part, row)
 
@@ -163,7 +155,7 @@ def search(n: int, seed: int) -> None:
     matched = MatchedFilter(int(-(-longest // 16) * 16))
     loudest, seconds = search_background(streams, matched)
     print(len(matched.bank), "templates;", "loudest of the background:", loudest[:8], flush=True)
-    made = injections(pairs, n, seed)
+    made = injections(pairs, N, seed).first_of(n)
     found = search_found(made, pairs, MatchedFilter(round(TOGETHER * DURATION)))
     record("search", loudest, seconds, found, made, templates=len(matched.bank), settings=matched.settings)
 
@@ -191,7 +183,7 @@ def autoencoder(n: int, seed: int) -> None:
     h, l = (np.array(quiet[name]) for name in DETECTORS)
     both = [h[: min(h.size, l.size)] + np.roll(l, -k)[: min(h.size, l.size)] for k in range(1, l.size)]
     loudest = np.sort(np.concatenate(both))[::-1]
-    made = injections(pairs, n, seed)
+    made = injections(pairs, N, seed).first_of(n)
     noise = made.segments(pairs)
     place = slice(round((CENTRE - BEFORE) * RATE), round((CENTRE - BEFORE) * RATE) + made.signals.shape[2])
     found = np.zeros((SNRS.size, n))
@@ -207,10 +199,10 @@ def autoencoder(n: int, seed: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=("search", "autoencoder"), required=True)
-    parser.add_argument("--n", type=int, help="injections at each SNR: 1000 for the search, 200 for the autoencoder, which is slow")
+    parser.add_argument("--n", type=int, default=200, help="injections at each SNR, the first of the trigger's 1000")
     parser.add_argument("--seed", type=int, default=11)
     a = parser.parse_args()
-    {"search": search, "autoencoder": autoencoder}[a.part](a.n or {"search": 1000, "autoencoder": 200}[a.part], a.seed)
+    {"search": search, "autoencoder": autoencoder}[a.part](a.n, a.seed)
 
 
 if __name__ == "__main__":
