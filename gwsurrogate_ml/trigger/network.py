@@ -22,7 +22,7 @@ from gwsurrogate_ml.trigger.fixed import Format
 from gwsurrogate_ml.trigger.integer import IntegerLayer, IntegerNetwork
 
 BITS = (3, 8)
-"""Fewest and most bits of inputs and weights; activations, which have no sign, have one bit less."""
+"""Fewest and most bits of inputs, weights and activations, which have no sign."""
 BEYOND = 5e-4
 """Share of a channel's activations that saturate."""
 
@@ -162,7 +162,7 @@ class TriggerNetwork(nn.Module):
         total = layer.sums(h, *layer.fixed_parameters(self.bits, fraction))
         if layer.last:
             return total, fraction
-        return fixed(total, 0, 0, 2 ** (self.bits - 1) - 1), 0
+        return fixed(total, 0, 0, 2**self.bits - 1), 0
 
     @torch.no_grad()
     def equalised(self, x: Tensor, top: int) -> TriggerNetwork:
@@ -189,7 +189,7 @@ class TriggerNetwork(nn.Module):
         other = TriggerNetwork(self.settings, self.n_inputs, bits)
         form = other.input
         kept = x.clamp(form.low * 2.0**-form.fraction, form.high * 2.0**-form.fraction)
-        other.load_state_dict(self.equalised(kept, 2 ** (bits - 1) - 1).state_dict())
+        other.load_state_dict(self.equalised(kept, 2**bits - 1).state_dict())
         for layer in other.layers:
             layer.weight_fraction = _weight_fractions(layer.weight, bits)
         return other
@@ -218,7 +218,7 @@ class TriggerNetwork(nn.Module):
                     _whole(bias.double() * torch.exp2(lattice)),
                     layer.dilation,
                     _whole(lattice - out),
-                    None if layer.last else self.bits - 1,
+                    None if layer.last else self.bits,
                 )
             )
             fraction = int(out)
