@@ -203,16 +203,7 @@ def gates(models: Path, depths: tuple[int, ...], seeds: int) -> None:
     from gwsurrogate_ml.trigger.load import load_trigger
     from gwsurrogate_ml.trigger.verilog import design
 
-    rows = {}
-    every = {bits: models / f"bits-{bits}" for bits in BITS if (models / f"bits-{bits}").is_dir()}
     shipped = load_trigger()
-    for bits, one in (every | {shipped.card["bits"]: "bbh-trigger"}).items():
-        network = load_trigger(one).network
-        with tempfile.TemporaryDirectory() as place:
-            made = design(network)
-            rows[f"{bits} bits"] = {"clocks": made.latency, **tools.synthesise(made.text, Path(place))}
-        print(bits, rows[f"{bits} bits"], flush=True)
-    store("area", rows)
     routed = {}
     for depth in depths:
         with tempfile.TemporaryDirectory() as place:
@@ -221,6 +212,15 @@ def gates(models: Path, depths: tuple[int, ...], seeds: int) -> None:
             routed[str(depth)] = tools.route(Path(place), made.latency, range(1, seeds + 1))
         print(depth, routed[str(depth)], flush=True)
     store("post_route_estimate", routed)
+    rows = {}
+    others = {bits: models / f"bits-{bits}" for bits in BITS if (models / f"bits-{bits}").is_dir()}
+    for bits, one in ({shipped.card["bits"]: "bbh-trigger"} | others).items():
+        network = load_trigger(one).network
+        with tempfile.TemporaryDirectory() as place:
+            made = design(network)
+            rows[f"{bits} bits"] = {"clocks": made.latency, **tools.synthesise(made.text, Path(place))}
+        print(bits, rows[f"{bits} bits"], flush=True)
+    store("area", rows)
 
 
 def front(points: dict[str, tuple[float, float]]) -> set[str]:
