@@ -1,6 +1,6 @@
 """The quantised trigger: efficiency at one false alarm an hour in real noise, beside float32 and other bits.
 
-    python benchmarks/trigger.py --part train      # the shipped network's float twin, trained as long; --bits 8 5: others too
+    python benchmarks/trigger.py --part train      # the float twin, trained as long; --bits 8 5 --channels 4: others too
     python benchmarks/trigger.py --part networks   # their efficiency
     python benchmarks/trigger.py --part gates      # area, clock and latency on an ECP5-85k, post-route estimates
     python benchmarks/trigger.py --part tables     # the pages' tables from the results
@@ -23,6 +23,8 @@ DATA = Path(os.environ.get("GWSML_DATA", "../shared/data"))
 SNRS = np.arange(5.0, 21.0)
 """Of both detectors together, in 24 to 480 Hz."""
 BITS = (8, 7, 6, 5, 4, 3)
+SIZES = (8, 4, 3)
+"""Channels of the hidden layers; the shipped network has six."""
 BLOCK = 256
 """Samples of which the loudest score counts once, 0.25 s."""
 SLIDES = 60
@@ -34,8 +36,15 @@ def store(part: str, content: Any) -> None:
     path.write_text(json.dumps(found | {part: content}, indent=1) + "\n")
 
 
-def train(out: Path, noise: Path, bits: list[int]) -> None:
-    """The shipped trigger's relatives: its float twin trained as many steps again in float32, and with other bits."""
+def relatives(models: Path) -> dict[str, Path]:
+    """What `train` made, by name."""
+    found = {f"{bits} bits": models / f"bits-{bits}" for bits in BITS}
+    found |= {f"{size} channels": models / f"channels-{size}" for size in SIZES}
+    return {name: path for name, path in found.items() if (path / "card.json").is_file()}
+
+
+def train(out: Path, noise: Path, bits: list[int], sizes: list[int]) -> None:
+    """The shipped trigger's relatives: its float twin trained as many steps again in float32, with other bits, of other sizes."""
     import torch
 
     from gwsurrogate_ml.settings import read
@@ -46,6 +55,14 @@ def train(out: Path, noise: Path, bits: list[int]) -> None:
 
     shipped = load_trigger()
     settings = read(TriggerSettings, shipped.card["training"]["settings"] | {"noise": noise})
+    for size in sizes:
+        if not (out / f"channels-{size}").exists():
+            layers = (*(one.model_copy(update={"channels": size}) for one in settings.layers[:-1]), settings.layers[-1])
+            own = settings.model_copy(update={"layers": layers, "name": f"bbh-trigger-{size}-channels"})
+            training.train_trigger(own, out / f"channels-{size}")
+            print(f"{size} channels", flush=True)
+    if not bits and (out / "float32.pt").exists():
+        return
     windows, t = training.make_windows(settings, load_model(settings.surrogate)), settings.training
     start = shipped.float_twin()
     if not (out / "float32.pt").exists():
@@ -167,9 +184,7 @@ def networks(models: Path, n: int, seed: int) -> None:
         longer.load_state_dict(torch.load(models / "float32.pt"))
         filters["float32"] = Filter(longer)
     filters |= {"float32, before that": Filter(shipped.float_twin()), f"{shipped.card['bits']} bits": Filter(shipped.network)}
-    filters |= {
-        f"{bits} bits": Filter(load_trigger(models / f"bits-{bits}").network) for bits in BITS if (models / f"bits-{bits}").is_dir()
-    }
+    filters |= {name: Filter(load_trigger(one).network) for name, one in relatives(models).items()}
     for name, score in filters.items():
         loudest, seconds = background(score, h, l)
         near = slice(merger - EARLY - score.reach, merger + LATE + 1)
@@ -213,13 +228,12 @@ def gates(models: Path, depths: tuple[int, ...], seeds: int) -> None:
         print(depth, routed[str(depth)], flush=True)
     store("post_route_estimate", routed)
     rows = {}
-    others = {bits: models / f"bits-{bits}" for bits in BITS if (models / f"bits-{bits}").is_dir()}
-    for bits, one in ({shipped.card["bits"]: "bbh-trigger"} | others).items():
+    for name, one in ({f"{shipped.card['bits']} bits": "bbh-trigger"} | relatives(models)).items():
         network = load_trigger(one).network
         with tempfile.TemporaryDirectory() as place:
             made = design(network)
-            rows[f"{bits} bits"] = {"clocks": made.latency, **tools.synthesise(made.text, Path(place))}
-        print(bits, rows[f"{bits} bits"], flush=True)
+            rows[name] = {"clocks": made.latency, **tools.synthesise(made.text, Path(place))}
+        print(name, rows[name], flush=True)
     store("area", rows)
 
 
@@ -307,12 +321,13 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--bits", type=int, nargs="*", default=[], help="others than the shipped network's, to train")
+    parser.add_argument("--channels", type=int, nargs="*", default=[], choices=SIZES, help="networks of other sizes, to train")
     a = parser.parse_args()
     if a.part == "train":
         from trigger_data import write_noise
 
         write_noise(DATA, a.out / "noise")
-        train(a.out, a.out / "noise", a.bits)
+        train(a.out, a.out / "noise", a.bits, a.channels)
     elif a.part == "networks":
         networks(a.out, a.n, a.seed)
     elif a.part == "gates":
