@@ -306,8 +306,9 @@ def tables() -> None:
         f"One false alarm an hour; background {n['hours']:.1f} h of time slides of {n['seconds']['H1']:.0f} s of H1 and "
         f"{n['seconds']['L1']:.0f} s of L1 ({n['stretches']['H1']} and {n['stretches']['L1']} stretches, {n['slides']} slides); "
         f"{n['injections']} signals at each SNR{f', or the first {found}' if found else ''}, in the noise of {n['pairs']} events; "
-        f"{n['glitches']} glitches; {gaussian:.1f} h of slides of simulated noise. Efficiency is interpolated to {n['hours']:.1f} false alarms between two thresholds next to "
-        "each other: scores in fixed point are whole. In bold: no network shown has fewer LUT and is as efficient.",
+        f"{n['glitches']} glitches; {gaussian:.1f} h of slides of simulated noise. Efficiency is interpolated to "
+        f"{n['hours']:.1f} false alarms between two thresholds next to each other: scores in fixed point are "
+        "whole. In bold: no network shown has fewer LUT and is as efficient.",
     ]
     (RESULTS / "trigger.md").write_text("\n".join(lines) + "\n")
     if not routed:
