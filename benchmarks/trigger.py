@@ -28,7 +28,7 @@ SIZES = (8, 4, 3)
 BLOCK = 256
 """Samples of which the loudest score counts once, 0.25 s."""
 SLIDES = 60
-QUIET = 600
+QUIET = 300
 """Seconds of simulated noise, which is slid too."""
 
 
@@ -242,7 +242,7 @@ def gates(models: Path, depths: tuple[int, ...], seeds: int) -> None:
             made = design(network)
             rows[name] = {"clocks": made.latency, **tools.synthesise(made.text, Path(place))}
         print(name, rows[name], flush=True)
-    store("area", rows)
+        store("area", rows)
 
 
 def front(points: dict[str, tuple[float, float]]) -> set[str]:
