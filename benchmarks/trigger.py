@@ -28,7 +28,7 @@ SIZES = (8, 4, 3)
 BLOCK = 256
 """Samples of which the loudest score counts once, 0.25 s."""
 SLIDES = 60
-QUIET = 300
+QUIET = 600
 """Seconds of simulated noise, which is slid too."""
 
 
