@@ -28,7 +28,7 @@ SIZES = (8, 4, 3)
 BLOCK = 256
 """Samples of which the loudest score counts once, 0.25 s."""
 SLIDES = 60
-QUIET = 600
+QUIET = 300
 """Seconds of simulated noise, which is slid too."""
 
 
@@ -201,21 +201,21 @@ def networks(models: Path, n: int, seed: int) -> None:
         gaussian = judged(*background(score, *quiet), np.array([windows_of(score, noise + snr * signals) for snr in SNRS]))
         rows[name]["simulated"] = {key: gaussian[key] for key in ("hours", "false_alarms", "mean", "snr_half")}
         print(name, rows[name], flush=True)
-    store(
-        "networks",
-        {
-            "snr": SNRS.tolist(),
-            "injections": n,
-            "hours": seconds / 3600,
-            "seconds": {"H1": h.size / RATE, "L1": l.size / RATE},
-            "stretches": {name: len(found) for name, found in streams.items()},
-            "pairs": len(pairs),
-            "slides": SLIDES,
-            "glitches": len(loud),
-            "model_sha256": shipped.card["weights_sha256"],
-            "rows": rows,
-        },
-    )
+        store(
+            "networks",
+            {
+                "snr": SNRS.tolist(),
+                "injections": n,
+                "hours": seconds / 3600,
+                "seconds": {"H1": h.size / RATE, "L1": l.size / RATE},
+                "stretches": {name: len(found) for name, found in streams.items()},
+                "pairs": len(pairs),
+                "slides": SLIDES,
+                "glitches": len(loud),
+                "model_sha256": shipped.card["weights_sha256"],
+                "rows": rows,
+            },
+        )
 
 
 def gates(models: Path, depths: tuple[int, ...], seeds: int) -> None:
