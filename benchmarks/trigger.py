@@ -333,6 +333,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--bits", type=int, nargs="*", default=[], help="others than the shipped network's, to train")
+    parser.add_argument("--seeds", type=int, default=3, help="placements, of which the median counts")
     parser.add_argument("--channels", type=int, nargs="*", default=[], choices=SIZES, help="networks of other sizes, to train")
     a = parser.parse_args()
     if a.part == "train":
@@ -343,7 +344,7 @@ def main() -> None:
     elif a.part == "networks":
         networks(a.out, a.n, a.seed)
     elif a.part == "gates":
-        gates(a.out, (4,), 3)
+        gates(a.out, (4,), a.seeds)
     else:
         tables()
 
