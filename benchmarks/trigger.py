@@ -295,6 +295,8 @@ def tables() -> None:
             ", ".join(f"{x:.3f}" for x in row["mean_at_half_and_twice"]),
             f"{row['mean'] / best['mean']:.3f}",
         ]
+        there = row.get("simulated", {}).get("mean")
+        cells += [f"{there:.3f}", f"{there / best['simulated']['mean']:.3f}"] if there else ["–", "–"]
         cells.append(", ".join(str(count) for count in row["false_alarms"]))
         cells += [f"{row['snr_half']:.2f}", f"{half / row['snr_half']:.3f}" if half == half else "–"]
         cells.append(f"{row['glitches']:.3f}" if "glitches" in row else "–")
