@@ -1,6 +1,6 @@
 """The quantised trigger: efficiency at one false alarm an hour in real noise, beside float32 and other bits.
 
-    python benchmarks/trigger.py --part train      # the shipped network's float twin, trained as long; --bits 8 5: others too
+    python benchmarks/trigger.py --part train      # the float twin, trained as long; --bits 8 5 --channels 4: others too
     python benchmarks/trigger.py --part networks   # their efficiency
     python benchmarks/trigger.py --part gates      # area, clock and latency on an ECP5-85k, post-route estimates
     python benchmarks/trigger.py --part tables     # the pages' tables from the results
@@ -23,9 +23,13 @@ DATA = Path(os.environ.get("GWSML_DATA", "../shared/data"))
 SNRS = np.arange(5.0, 21.0)
 """Of both detectors together, in 24 to 480 Hz."""
 BITS = (8, 7, 6, 5, 4, 3)
+SIZES = (8, 4, 3)
+"""Channels of the hidden layers; the shipped network has six."""
 BLOCK = 256
 """Samples of which the loudest score counts once, 0.25 s."""
 SLIDES = 60
+QUIET = 300
+"""Seconds of simulated noise, which is slid too."""
 
 
 def store(part: str, content: Any) -> None:
@@ -34,8 +38,15 @@ def store(part: str, content: Any) -> None:
     path.write_text(json.dumps(found | {part: content}, indent=1) + "\n")
 
 
-def train(out: Path, noise: Path, bits: list[int]) -> None:
-    """The shipped trigger's relatives: its float twin trained as many steps again in float32, and with other bits."""
+def relatives(models: Path) -> dict[str, Path]:
+    """What `train` made, by name."""
+    found = {f"{bits} bits": models / f"bits-{bits}" for bits in BITS}
+    found |= {f"{size} channels": models / f"channels-{size}" for size in SIZES}
+    return {name: path for name, path in found.items() if (path / "card.json").is_file()}
+
+
+def train(out: Path, noise: Path, bits: list[int], sizes: list[int]) -> None:
+    """The shipped trigger's relatives: its float twin trained as many steps again in float32, with other bits, of other sizes."""
     import torch
 
     from gwsurrogate_ml.settings import read
@@ -46,35 +57,29 @@ def train(out: Path, noise: Path, bits: list[int]) -> None:
 
     shipped = load_trigger()
     settings = read(TriggerSettings, shipped.card["training"]["settings"] | {"noise": noise})
+    for size in sizes:
+        if not (out / f"channels-{size}").exists():
+            layers = (*(one.model_copy(update={"channels": size}) for one in settings.layers[:-1]), settings.layers[-1])
+            own = settings.model_copy(update={"layers": layers, "name": f"bbh-trigger-{size}-channels"})
+            training.train_trigger(own, out / f"channels-{size}")
+            print(f"{size} channels", flush=True)
+    if not bits and (out / "float32.pt").exists():
+        return
     windows, t = training.make_windows(settings, load_model(settings.surrogate)), settings.training
-    plain = shipped.float_twin()
+    start = shipped.float_twin()
+    if not (out / "float32.pt").exists():
+        plain = shipped.float_twin()
+        losses = training.optimise(plain, windows, t.fixed_steps, t.fixed_rate, (settings.seed, 3))
+        print(f"float32: loss {np.mean(losses[-100:]):.4f}", flush=True)
+        torch.save(plain.state_dict(), out / "float32.pt")
     for number in bits:
-        network = training.fixed_twin(plain, windows, number)
+        if (out / f"bits-{number}").exists():
+            continue
+        network = training.fixed_twin(start, windows, number)
         losses = training.optimise(network, windows, t.fixed_steps, t.fixed_rate, (settings.seed, 3))
         own = settings.model_copy(update={"bits": number, "name": f"bbh-trigger-{number}"})
-        training.save(own, out / f"bits-{number}", plain, network, {"fixed": float(np.mean(losses[-100:]))}, 0.0)
-    losses = training.optimise(plain, windows, t.fixed_steps, t.fixed_rate, (settings.seed, 3))
-    print(f"float32: loss {np.mean(losses[-100:]):.4f}")
-    torch.save(plain.state_dict(), out / "float32.pt")
-
-
-def injections(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Noise of one event's two detectors (n, 2, samples) and whitened signals of SNR one in it, mergers at the same place."""
-    from trigger_data import DETECTORS, paired_noise
-
-    from gwsurrogate_ml.surrogate.load import load_model
-    from gwsurrogate_ml.trigger import data
-    from gwsurrogate_ml.trigger.settings import RATE, DataSettings
-
-    rng = np.random.default_rng(seed)
-    pairs, size = paired_noise(DATA), round((data.BEFORE + data.AFTER) * RATE)
-    starts = [np.intersect1d(*(pair[d].windows(size) for d in range(2))) for pair in pairs]
-    which = rng.choice(len(pairs), n, p=np.array([s.size for s in starts]) / sum(s.size for s in starts))
-    first = np.array([rng.choice(starts[k]) for k in which])
-    noise = np.array([[pairs[k][d].values[a : a + size] for d in range(2)] for k, a in zip(which, first, strict=True)])
-    psds = np.array([[pairs[k][d].psd for k in which] for d in range(len(DETECTORS))])
-    made, _ = data.signals(load_model("nrhm"), data.draw_binaries(n, DataSettings(), rng), psds, rng)
-    return noise, made
+        training.save(own, out / f"bits-{number}", start, network, {"fixed": float(np.mean(losses[-100:]))}, 0.0)
+        print(f"{number} bits: loss {np.mean(losses[-100:]):.4f}", flush=True)
 
 
 def background(score: Any, h: np.ndarray, l: np.ndarray) -> tuple[np.ndarray, float]:
@@ -127,10 +132,39 @@ def reach(efficiency: np.ndarray) -> float:
     return float(SNRS[k - 1] + (0.5 - low) / (high - low))
 
 
+def judged(loudest: np.ndarray, seconds: float, found: np.ndarray) -> dict[str, Any]:
+    """Efficiency at one false alarm an hour, and its mean at half and twice that rate.
+
+    Parameters
+    ----------
+    loudest : (n,), loudest scores of the blocks of `seconds` of background
+    found : (n_snr, n_injections), loudest scores of the injections at each of SNRS, without bound below where gated
+    """
+    hours, middle = seconds / 3600, (SNRS >= 8) & (SNRS <= 20)
+
+    def at(rate: float) -> np.ndarray:
+        thresholds, _, weights = neighbours(loudest, rate * hours)
+        return np.asarray((found[:, :, None] > thresholds).mean(axis=1) @ weights)
+
+    thresholds, alarms, weights = neighbours(loudest, hours)
+    efficiency = at(1.0)
+    return {
+        "injections": found.shape[1],
+        "hours": hours,
+        "thresholds": thresholds.tolist(),
+        "weights": weights.tolist(),
+        "false_alarms": alarms.tolist(),
+        "efficiency": [round(float(e), 4) for e in efficiency],
+        "mean": float(efficiency[middle].mean()),
+        "mean_at_half_and_twice": [float(at(rate)[middle].mean()) for rate in (0.5, 2.0)],
+        "snr_half": reach(efficiency),
+    }
+
+
 def networks(models: Path, n: int, seed: int) -> None:
     """Efficiency of all networks at one false alarm an hour."""
     import torch
-    from trigger_data import glitch_rows, paired_noise, test_noise
+    from trigger_data import glitch_rows, injections, paired_noise, test_noise
     from trigger_filter import Filter
 
     from gwsurrogate_ml.trigger import data
@@ -140,10 +174,13 @@ def networks(models: Path, n: int, seed: int) -> None:
 
     streams = test_noise(DATA)
     h, l = (np.concatenate([one.values[one.usable] for one in streams[name]]) for name in data.DETECTORS)
-    noise, signals = injections(n, seed)
-    pairs = len(paired_noise(DATA))
+    pairs = paired_noise(DATA)
+    made = injections(pairs, n, seed)
     loud = glitch_rows(DATA, streams, seed)
     merger = round(data.BEFORE * RATE)
+    rng = np.random.default_rng([seed, 1])
+    quiet = [data.simulated(rng, QUIET).values for _ in data.DETECTORS]
+    quieter = np.stack([data.simulated(rng, n).values.reshape(n, -1) for _ in data.DETECTORS], axis=1)
     rows = {}
     shipped = load_trigger()
     filters = {}
@@ -152,40 +189,33 @@ def networks(models: Path, n: int, seed: int) -> None:
         longer.load_state_dict(torch.load(models / "float32.pt"))
         filters["float32"] = Filter(longer)
     filters |= {"float32, before that": Filter(shipped.float_twin()), f"{shipped.card['bits']} bits": Filter(shipped.network)}
-    filters |= {
-        f"{bits} bits": Filter(load_trigger(models / f"bits-{bits}").network) for bits in BITS if (models / f"bits-{bits}").is_dir()
-    }
+    filters |= {name: Filter(load_trigger(one).network) for name, one in relatives(models).items()}
     for name, score in filters.items():
         loudest, seconds = background(score, h, l)
-        hours = seconds / 3600
-        thresholds, alarms, weights = neighbours(loudest, hours)
         near = slice(merger - EARLY - score.reach, merger + LATE + 1)
-        found = [passed(score, (noise + snr * signals)[:, :, near])[:, None] > thresholds for snr in SNRS]
-        efficiency = np.array([one.mean(axis=0) @ weights for one in found])
-        rows[name] = {
-            "thresholds": thresholds.tolist(),
-            "false_alarms": alarms.tolist(),
-            "efficiency": [round(float(e), 4) for e in efficiency],
-            "mean": float(efficiency[(SNRS >= 8) & (SNRS <= 20)].mean()),
-            "snr_half": reach(efficiency),
-            "glitches": float((passed(score, loud)[:, None] > thresholds).mean(axis=0) @ weights),
-        }
+        noise, signals = made.noise[:, :, near], made.signals[:, :, near]
+        rows[name] = judged(loudest, seconds, np.array([passed(score, noise + snr * signals) for snr in SNRS]))
+        over = passed(score, loud)[:, None] > rows[name]["thresholds"]
+        rows[name] |= {"parameters": score.parameters, "glitches": float(over.mean(axis=0) @ rows[name]["weights"])}
+        noise = quieter[:, :, : signals.shape[2]]
+        gaussian = judged(*background(score, *quiet), np.array([windows_of(score, noise + snr * signals) for snr in SNRS]))
+        rows[name]["simulated"] = {key: gaussian[key] for key in ("hours", "false_alarms", "mean", "snr_half")}
         print(name, rows[name], flush=True)
-    store(
-        "networks",
-        {
-            "snr": SNRS.tolist(),
-            "injections": n,
-            "hours": hours,
-            "seconds": {"H1": h.size / RATE, "L1": l.size / RATE},
-            "stretches": {name: len(found) for name, found in streams.items()},
-            "pairs": pairs,
-            "slides": SLIDES,
-            "glitches": len(loud),
-            "model_sha256": shipped.card["weights_sha256"],
-            "rows": rows,
-        },
-    )
+        store(
+            "networks",
+            {
+                "snr": SNRS.tolist(),
+                "injections": n,
+                "hours": seconds / 3600,
+                "seconds": {"H1": h.size / RATE, "L1": l.size / RATE},
+                "stretches": {name: len(found) for name, found in streams.items()},
+                "pairs": len(pairs),
+                "slides": SLIDES,
+                "glitches": len(loud),
+                "model_sha256": shipped.card["weights_sha256"],
+                "rows": rows,
+            },
+        )
 
 
 def gates(models: Path, depths: tuple[int, ...], seeds: int) -> None:
@@ -196,16 +226,7 @@ def gates(models: Path, depths: tuple[int, ...], seeds: int) -> None:
     from gwsurrogate_ml.trigger.load import load_trigger
     from gwsurrogate_ml.trigger.verilog import design
 
-    rows = {}
-    every = {bits: models / f"bits-{bits}" for bits in BITS if (models / f"bits-{bits}").is_dir()}
     shipped = load_trigger()
-    for bits, one in (every | {shipped.card["bits"]: "bbh-trigger"}).items():
-        network = load_trigger(one).network
-        with tempfile.TemporaryDirectory() as place:
-            made = design(network)
-            rows[str(bits)] = {"clocks": made.latency, **tools.synthesise(made.text, Path(place))}
-        print(bits, rows[str(bits)], flush=True)
-    store("area", rows)
     routed = {}
     for depth in depths:
         with tempfile.TemporaryDirectory() as place:
@@ -214,42 +235,83 @@ def gates(models: Path, depths: tuple[int, ...], seeds: int) -> None:
             routed[str(depth)] = tools.route(Path(place), made.latency, range(1, seeds + 1))
         print(depth, routed[str(depth)], flush=True)
     store("post_route_estimate", routed)
+    rows = {}
+    for name, one in ({f"{shipped.card['bits']} bits": "bbh-trigger"} | relatives(models)).items():
+        network = load_trigger(one).network
+        with tempfile.TemporaryDirectory() as place:
+            made = design(network)
+            rows[name] = {"clocks": made.latency, **tools.synthesise(made.text, Path(place))}
+        print(name, rows[name], flush=True)
+        store("area", rows)
+
+
+def front(points: dict[str, tuple[float, float]]) -> set[str]:
+    """Names of those points (cost, efficiency) that none beats in one without losing in the other."""
+    return {
+        name
+        for name, (cost, gain) in points.items()
+        if not any(c <= cost and g >= gain and (c, g) != (cost, gain) for c, g in points.values())
+    }
 
 
 def tables() -> None:
     """The page's tables."""
     r = json.loads((RESULTS / "trigger.json").read_text())
     n, area, routed = r["networks"], r.get("area", {}), r.get("post_route_estimate", {})
-    first = next(iter(n["rows"]))
-    float_mean, float_half = n["rows"][first]["mean"], n["rows"][first]["snr_half"]
+    rows = dict(n["rows"])
+    if "search" in r:
+        rows[f"matched filter, {r['search']['templates']} templates"] = r["search"]
+    if "autoencoder" in r:
+        rows["autoencoder"] = r["autoencoder"]
+    best = n["rows"]["float32"]
+    half = r["search"]["snr_half"] if "search" in r else float("nan")
+    optimal = front({name: (area[name]["lut"], row["mean"]) for name, row in n["rows"].items() if name in area})
     head = [
         "network",
+        "parameters",
         "LUT (yosys)",
         "clocks",
         "efficiency, SNR 8 to 20",
-        f"of {first}",
+        "at 0.5 and 2 an hour",
+        "of float32's",
+        "in simulated noise",
+        "of float32's there",
         "false alarms above the two thresholds",
         "SNR of half the efficiency",
-        f"distance reach, of {first}",
+        "distance reach, of the matched filter's",
         "real glitches passed",
     ]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    for name, row in n["rows"].items():
-        cost = area.get(name.split()[0], {})
-        cells = [name, cost.get("lut", "–"), cost.get("clocks", "–"), f"{row['mean']:.3f}", f"{row['mean'] / float_mean:.3f}"]
+    for name, row in rows.items():
+        cost = area.get(name, {})
+        cells = [
+            f"**{name}**" if name in optimal else name,
+            row.get("parameters", "–"),
+            cost.get("lut", "–"),
+            cost.get("clocks", "–"),
+        ]
+        cells += [
+            f"{row['mean']:.3f}",
+            ", ".join(f"{x:.3f}" for x in row["mean_at_half_and_twice"]),
+            f"{row['mean'] / best['mean']:.3f}",
+        ]
+        there = row.get("simulated", {}).get("mean")
+        cells += [f"{there:.3f}", f"{there / best['simulated']['mean']:.3f}"] if there else ["–", "–"]
         cells.append(", ".join(str(count) for count in row["false_alarms"]))
-        cells += [f"{row['snr_half']:.2f}", f"{float_half / row['snr_half']:.3f}", f"{row['glitches']:.3f}"]
+        cells += [f"{row['snr_half']:.2f}", f"{half / row['snr_half']:.3f}" if half == half else "–"]
+        cells.append(f"{row['glitches']:.3f}" if "glitches" in row else "–")
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
-    lines += ["", f"One false alarm an hour; background {n['hours']:.1f} h of time slides of {n['seconds']['H1']:.0f} s of H1 and "]
-    lines[-1] += (
+    gaussian = best["simulated"]["hours"]
+    found = ", ".join(f"{row['injections']} ({name})" for name, row in rows.items() if row["injections"] != n["injections"])
+    lines += [
+        "",
+        f"One false alarm an hour; background {n['hours']:.1f} h of time slides of {n['seconds']['H1']:.0f} s of H1 and "
         f"{n['seconds']['L1']:.0f} s of L1 ({n['stretches']['H1']} and {n['stretches']['L1']} stretches, {n['slides']} slides); "
-    )
-    lines[-1] += (
-        f"{n['injections']} signals at each SNR, in the noise of {n['pairs']} events; {n['glitches']} glitches. Efficiency is "
-    )
-    lines[-1] += (
-        f"interpolated to {n['hours']:.1f} false alarms between two thresholds next to each other: scores in fixed point are whole."
-    )
+        f"{n['injections']} signals at each SNR{f', or the first {found}' if found else ''}, in the noise of {n['pairs']} events; "
+        f"{n['glitches']} glitches; {gaussian:.1f} h of slides of simulated noise. Efficiency is interpolated to "
+        f"{n['hours']:.1f} false alarms between two thresholds next to each other: scores in fixed point are "
+        "whole. In bold: no network shown has fewer LUT and is as efficient.",
+    ]
     (RESULTS / "trigger.md").write_text("\n".join(lines) + "\n")
     if not routed:
         return
@@ -273,16 +335,18 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--bits", type=int, nargs="*", default=[], help="others than the shipped network's, to train")
+    parser.add_argument("--seeds", type=int, default=3, help="placements, of which the median counts")
+    parser.add_argument("--channels", type=int, nargs="*", default=[], choices=SIZES, help="networks of other sizes, to train")
     a = parser.parse_args()
     if a.part == "train":
         from trigger_data import write_noise
 
         write_noise(DATA, a.out / "noise")
-        train(a.out, a.out / "noise", a.bits)
+        train(a.out, a.out / "noise", a.bits, a.channels)
     elif a.part == "networks":
         networks(a.out, a.n, a.seed)
     elif a.part == "gates":
-        gates(a.out, (4,), 3)
+        gates(a.out, (4,), a.seeds)
     else:
         tables()
 

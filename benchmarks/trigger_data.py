@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from denoise_signal_data import EVENT, FILES, FILTERED, gwosc_file, stretches
 
 import gwsurrogate_ml as gw
-from gwsurrogate_ml.trigger.data import DETECTORS, Stream, stream, whitened_glitches
-from gwsurrogate_ml.trigger.settings import RATE
+from gwsurrogate_ml.denoise.signal.segment import DURATION
+from gwsurrogate_ml.surrogate.load import load_model
+from gwsurrogate_ml.trigger.data import (
+    AFTER,
+    BEFORE,
+    CENTRE,
+    DETECTORS,
+    Stream,
+    draw_binaries,
+    signals,
+    stream,
+    whitened_glitches,
+)
+from gwsurrogate_ml.trigger.settings import RATE, DataSettings
 
 TRAINING = {
     "GW190421_213856": 8.0,
@@ -77,6 +90,47 @@ def paired_noise(data: Path) -> list[tuple[Stream, Stream]]:
             found[name, detector] = gated(stream(series, ((event - EVENT[0], event + EVENT[1]),)))
     both = [name for name in TESTS if all((name, detector) in found for detector in DETECTORS)]
     return [(found[name, "H1"], found[name, "L1"]) for name in both]
+
+
+@dataclass(frozen=True, eq=False)
+class Injections:
+    """Binaries in the tests' noise of one event's two detectors.
+
+    Parameters
+    ----------
+    noise, signals : (n, 2, 1 s) float32
+        signals of SNR one, both from `data.BEFORE` to `data.AFTER` the merger
+    event, first : (n,) int, the pair of streams, and the window's first sample there
+    """
+
+    noise: np.ndarray
+    signals: np.ndarray
+    event: np.ndarray
+    first: np.ndarray
+
+    def first_of(self, n: int) -> Injections:
+        """The first `n`."""
+        return Injections(self.noise[:n], self.signals[:n], self.event[:n], self.first[:n])
+
+    def segments(self, pairs: list[tuple[Stream, Stream]]) -> np.ndarray:
+        """Noise (n, 2, DURATION) float32 with the merger at CENTRE; zeros where it is not usable."""
+        size, lead = round(DURATION * RATE), round((CENTRE - BEFORE) * RATE)
+        padded = [[np.pad(one.values * one.usable, size) for one in pair] for pair in pairs]
+        starts = self.first - lead + size
+        return np.array([[one[a : a + size] for one in padded[k]] for k, a in zip(self.event, starts, strict=True)])
+
+
+def injections(pairs: list[tuple[Stream, Stream]], n: int, seed: int) -> Injections:
+    """`n` binaries of the ranges that were trained on, in noise that is usable in both detectors."""
+    rng = np.random.default_rng(seed)
+    size = round((BEFORE + AFTER) * RATE)
+    starts = [np.intersect1d(*(pair[d].windows(size) for d in range(2))) for pair in pairs]
+    event = rng.choice(len(pairs), n, p=np.array([s.size for s in starts]) / sum(s.size for s in starts))
+    first = np.array([rng.choice(starts[k]) for k in event])
+    noise = np.array([[pairs[k][d].values[a : a + size] for d in range(2)] for k, a in zip(event, first, strict=True)])
+    psds = np.array([[pairs[k][d].psd for k in event] for d in range(len(DETECTORS))])
+    made, _ = signals(load_model("nrhm"), draw_binaries(n, DataSettings(), rng), psds, rng)
+    return Injections(noise, made, event, first)
 
 
 def glitch_rows(data: Path, streams: dict[str, list[Stream]], seed: int, n: int = 1000) -> np.ndarray:

@@ -1,11 +1,14 @@
 """The trigger network in torch: causal dilated convolutions on two detectors' whitened strain, trained with quantisation.
 
 Quantisation-aware training (Jacob et al. 2018, arXiv:1712.05877): forward in fixed point, to the bit as `integer.IntegerNetwork`,
-backward straight through the roundings and blocked by saturation. Scales are powers of two, weights' a channel.
+backward straight through the roundings and blocked by saturation. Weights' scales are powers of two, one a channel; activations
+are whole numbers, since channels are brought to the same range first.
 """
 
 from __future__ import annotations
 
+import copy
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,7 +22,9 @@ from gwsurrogate_ml.trigger.fixed import Format
 from gwsurrogate_ml.trigger.integer import IntegerLayer, IntegerNetwork
 
 BITS = (3, 8)
-"""Fewest and most bits of inputs and weights; activations, which have no sign, have one bit less."""
+"""Fewest and most bits of inputs, weights and activations, which have no sign."""
+BEYOND = 5e-4
+"""Share of a channel's activations that saturate."""
 
 
 class LayerSettings(Strict):
@@ -58,7 +63,6 @@ class Layer(nn.Module):
     """
 
     weight_fraction: Tensor
-    fraction: Tensor
 
     def __init__(self, n_in: int, settings: LayerSettings, last: bool) -> None:
         super().__init__()
@@ -67,7 +71,6 @@ class Layer(nn.Module):
         self.weight = nn.Parameter(torch.randn(settings.channels, n_in, settings.kernel) * (2.0 / size) ** 0.5)
         self.bias = nn.Parameter(torch.zeros(settings.channels))
         self.register_buffer("weight_fraction", torch.zeros(settings.channels))
-        self.register_buffer("fraction", torch.zeros(()))
 
     @property
     def span(self) -> int:
@@ -159,22 +162,36 @@ class TriggerNetwork(nn.Module):
         total = layer.sums(h, *layer.fixed_parameters(self.bits, fraction))
         if layer.last:
             return total, fraction
-        fraction = int(layer.fraction)
-        return fixed(total, fraction, 0, 2 ** (self.bits - 1) - 1), fraction
+        return fixed(total, 0, 0, 2**self.bits - 1), 0
+
+    @torch.no_grad()
+    def equalised(self, x: Tensor, top: int) -> TriggerNetwork:
+        """The same float network with hidden channels of the same range: `top` is where all but `BEYOND` of each lie on strain x.
+
+        A rectifier passes a positive factor on: what multiplies a channel divides the next layer's weights for it (cross-layer
+        equalisation, Nagel et al. 2019, arXiv:1906.04721).
+        """
+        other = copy.deepcopy(self)
+        h = x.transpose(0, 1)
+        for layer, after in pairwise(other.layers):
+            made = torch.relu(layer.sums(h, layer.weight, layer.bias))
+            high = torch.quantile(made.flatten(1), 1 - BEYOND, dim=1)
+            factor = torch.where(high > 0, top / high, 1.0)
+            layer.weight *= factor[:, None, None]
+            layer.bias *= factor
+            after.weight /= factor[:, None]
+            h = made * factor[:, None, None]
+        return other
 
     @torch.no_grad()
     def quantised(self, bits: int, x: Tensor) -> TriggerNetwork:
         """A network of `bits` bits that starts from this float one, its scales chosen on strain x (batch, n_inputs, n)."""
         other = TriggerNetwork(self.settings, self.n_inputs, bits)
-        other.load_state_dict(self.state_dict())
         form = other.input
-        h, fraction = _fixed_input(x.transpose(0, 1), form), form.fraction
+        kept = x.clamp(form.low * 2.0**-form.fraction, form.high * 2.0**-form.fraction)
+        other.load_state_dict(self.equalised(kept, 2**bits - 1).state_dict())
         for layer in other.layers:
             layer.weight_fraction = _weight_fractions(layer.weight, bits)
-            if not layer.last:
-                total = layer.sums(h, *layer.fixed_parameters(bits, fraction))
-                layer.fraction = _activation_fraction(torch.relu(total), 2 ** (bits - 1) - 1)
-            h, fraction = other._layer(layer, h, fraction)
         return other
 
     @torch.no_grad()
@@ -193,7 +210,7 @@ class TriggerNetwork(nn.Module):
             weight, bias = layer.fixed_parameters(self.bits, fraction)
             ours = layer.weight_fraction.double()
             lattice = ours + fraction
-            out = float(lattice[0]) if layer.last else float(layer.fraction)
+            out = float(lattice[0]) if layer.last else 0.0
             found.append(
                 IntegerLayer(
                     f"layer{number}",
@@ -201,7 +218,7 @@ class TriggerNetwork(nn.Module):
                     _whole(bias.double() * torch.exp2(lattice)),
                     layer.dilation,
                     _whole(lattice - out),
-                    None if layer.last else self.bits - 1,
+                    None if layer.last else self.bits,
                 )
             )
             fraction = int(out)
@@ -224,10 +241,3 @@ def _weight_fractions(weight: Tensor, bits: int) -> Tensor:
     candidates = torch.stack([bits - 1 - top + shift for shift in (-1, 0, 1, 2)])
     error = torch.stack([(fixed(weight, f[:, None, None], -edge, edge - 1) - weight).square().sum((1, 2)) for f in candidates])
     return candidates.gather(0, error.argmin(0)[None])[0]
-
-
-def _activation_fraction(x: Tensor, high: int) -> Tensor:
-    """The fraction with the smallest squared error of activations `x`."""
-    candidates = range(-3, 9)
-    error = torch.stack([(fixed(x, f, 0, high) - x).square().mean() for f in candidates])
-    return torch.tensor(float(candidates[int(error.argmin())]))

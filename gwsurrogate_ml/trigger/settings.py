@@ -85,7 +85,7 @@ class TriggerSettings(Strict):
     surrogate : str, name or path
     seed : int
     bits : int
-        of inputs and weights; activations have one less
+        of inputs, weights and activations
     noise : folder, optional
         strain files named DETECTOR-anything of H1 and L1 (see `strain.read`), gaps where signals were; without it all noise is
         simulated

@@ -111,3 +111,16 @@ def test_what_cannot_be_is_refused() -> None:
         TriggerNetwork().integers()
     with pytest.raises(DataError, match="quantise strain"):
         some(6)[0].integers()(np.zeros((2, 10)))
+
+
+def test_equalised_channels_reach_the_same_and_change_no_score() -> None:
+    torch.manual_seed(1)
+    plain, x = TriggerNetwork(), 1.5 * torch.randn(32, 2, 400)
+    other = plain.equalised(x, 63)
+    with torch.no_grad():
+        torch.testing.assert_close(other(x), plain(x), rtol=1e-4, atol=1e-4)
+        h = x.transpose(0, 1)
+        for layer in other.layers[:-1]:
+            h = torch.relu(layer.sums(h, layer.weight, layer.bias))
+            share = (h.flatten(1) > 63).float().mean(dim=1)
+            assert (share[h.flatten(1).amax(dim=1) > 0] - 5e-4).abs().max() < 2e-4
