@@ -109,7 +109,8 @@ def error(found: dict[str, Any], path: Path) -> None:
     """True white-noise mismatches beside the bounds that the model gives for them."""
     with matplotlib.rc_context(style.RC):
         figure, ax = plt.subplots(figsize=(4.8, 4.0), layout="constrained")
-        for (name, rows), colour in zip(found["error_true_expected_bound"].items(), (style.BLUE, style.VERMILLION), strict=True):
+        colours = style.BLUE, style.VERMILLION, style.GREEN
+        for (name, rows), colour in zip(found["error_true_expected_bound"].items(), colours, strict=True):
             true, _, bound = np.array(rows).T
             ax.loglog(bound, true, "o", ms=3, color=colour, alpha=0.7, label=f"q {name}: {np.mean(true < bound):.0%} below")
         ends = np.array([1e-7, 1e-1])
