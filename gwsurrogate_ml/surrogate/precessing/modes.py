@@ -100,35 +100,7 @@ class PrecessingModes:
         total_mass: float | None = None,
         **unknown: object,
     ) -> Modes:
-        """Modes of one binary in the inertial frame, r h / M in geometric units.
-
-        The frame: z along the Newtonian orbital angular momentum at the reference time, x from the lighter to the heavier body.
-
-        Parameters
-        ----------
-        q : float, m1 / m2 >= 1
-        chi1, chi2 : (3,) floats
-            dimensionless spins at the reference time, in that frame
-        t_ref : float, M from the peak
-            the reference time; or one of
-        omega_ref : float, orbital frequency in rad / M
-        f_ref : float, Hz
-            frequency of the (2,2) mode, with `total_mass` in solar masses (detector frame)
-        times : (n,) array, optional
-            in M, 0 at the peak; by default every 1 M of what simulations cover
-
-        Returns
-        -------
-        Modes
-            `t` in M; `modes[l, m]` complex128 (n,), m of both signs
-
-        Raises
-        ------
-        DomainError
-            parameters or a reference beyond the hard limit, or times outside the model's range
-        ConfigError
-            no reference or several, an unknown keyword, wrong shapes
-        """
+        """Modes of one binary: `PrecessingSurrogate.__call__`."""
         if times is None:
             at = np.arange(np.ceil(self.nodes[self.n_early]), self.t_max)
         else:
