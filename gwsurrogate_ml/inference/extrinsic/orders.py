@@ -26,6 +26,8 @@ ANYWHERE = 0.1
 """Share of phases drawn uniformly."""
 REACH = 6.0
 """Standard deviations of 1 / D on either side of the best one that are integrated."""
+_FAR = 12.0
+"""Standard deviations beyond which a normal density is nothing."""
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 
 
@@ -83,20 +85,23 @@ class OrderPoints:
 
 
 @njit(inline="always")
-def _matches(series, e, left, weights, patterns, z):  # type: ignore[no-untyped-def]
-    """Fill Z_m (n_m,) of point `e`."""
-    n_m, n_det = series.shape[0], series.shape[2]
-    for m in range(n_m):
-        total = 0.0 + 0.0j
-        for d in range(n_det):
-            start = left[e, d]
-            plus, cross = 0.0 + 0.0j, 0.0 + 0.0j
-            for k in range(6):
-                w = weights[e, d, k]
-                plus += w * series[m, 0, d, start + k]
-                cross += w * series[m, 1, d, start + k]
-            total += patterns[e, d, 0] * plus + patterns[e, d, 1] * cross
-        z[m] = total
+def _matches(series, e, left, weights, patterns, at, z):  # type: ignore[no-untyped-def]
+    """Fill Z_m (n_m,) of point `e`; `series` (n_det, n_t, 4 n_m) float32, for each order plus and cross, their real and imaginary
+    parts side by side; `at` (4 n_m,) is room for one of its rows between two times."""
+    n_det, size = series.shape[0], series.shape[2]
+    z[:] = 0.0
+    for d in range(n_det):
+        start = left[e, d]
+        for i in range(size):
+            at[i] = weights[e, d, 0] * series[d, start, i]
+        for k in range(1, 6):
+            w = weights[e, d, k]
+            row = series[d, start + k]
+            for i in range(size):
+                at[i] += w * row[i]
+        plus, cross = patterns[e, d, 0], patterns[e, d, 1]
+        for m in range(z.size):
+            z[m] += complex(plus * at[4 * m] + cross * at[4 * m + 2], plus * at[4 * m + 1] + cross * at[4 * m + 3])
 
 
 def by_difference(orders: np.ndarray, gram: np.ndarray) -> np.ndarray:
@@ -130,18 +135,26 @@ def _differences(orders, gram, n_k):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _power(norms, patterns, e, phase):  # type: ignore[no-untyped-def]
-    """<h|h> at 1 Mpc of point `e` at a phase."""
+def _turns(phase, turns):  # type: ignore[no-untyped-def]
+    """Fill exp(i k phase), k from 0 on."""
+    one = complex(np.cos(phase), np.sin(phase))
+    turns[0] = 1.0
+    for k in range(1, turns.size):
+        turns[k] = turns[k - 1] * one
+
+
+@njit(inline="always")
+def _power(norms, patterns, e, turns):  # type: ignore[no-untyped-def]
+    """<h|h> at 1 Mpc of point `e` at the phase of `turns`."""
     n_det, _, n_k = norms.shape
-    turn = complex(np.cos(phase), np.sin(phase))
     total = 0.0
     for d in range(n_det):
         plus, cross = patterns[e, d, 0], patterns[e, d, 1]
-        for which in range(3):
-            value = norms[d, which, n_k - 1]
-            for k in range(n_k - 2, -1, -1):
-                value = value * turn + norms[d, which, k]
-            total += value.real * (plus * plus if which == 0 else (plus * cross if which == 1 else cross * cross))
+        pp, pc, cc = plus * plus, plus * cross, cross * cross
+        for k in range(n_k):
+            a, b, c = norms[d, 0, k], norms[d, 1, k], norms[d, 2, k]
+            real, imag = pp * a.real + pc * b.real + cc * c.real, pp * a.imag + pc * b.imag + cc * c.imag
+            total += real * turns[k].real - imag * turns[k].imag
     return max(total, 1e-300)
 
 
@@ -157,18 +170,19 @@ def _phase(z, power, two, kind, place):  # type: ignore[no-untyped-def]
     density = 0.0
     for turn in range(-2, 3):
         x = (nearest + np.pi * turn) / sigma
-        density += np.exp(-0.5 * x * x)
+        if abs(x) < _FAR:
+            density += np.exp(-0.5 * x * x)
     density *= 0.5 * (1 - ANYWHERE) / (np.sqrt(2 * np.pi) * sigma)
     return phase, -np.log(2 * np.pi * (density + ANYWHERE / (2 * np.pi)))
 
 
 @njit(inline="always")
-def _match(z, orders, phase):  # type: ignore[no-untyped-def]
-    """<h|d> at 1 Mpc at a phase."""
+def _match(z, orders, turns):  # type: ignore[no-untyped-def]
+    """<h|d> at 1 Mpc at the phase of `turns`."""
     match = 0.0
     for m in range(len(z)):
-        angle = orders[m] * phase
-        match += z[m].real * np.cos(angle) + z[m].imag * np.sin(angle)
+        turn = turns[abs(orders[m])]
+        match += z[m].real * turn.real + (z[m].imag if orders[m] > 0 else -z[m].imag) * turn.imag
     return match
 
 
@@ -205,21 +219,22 @@ def _over_distance(match, power, near, far, log_norm, nodes, weights):  # type: 
     return top + np.log(total) + log_norm
 
 
-@njit(nogil=True)
-def _terms(series, norms, of_two, packed, orders, two, limits, edges, nodes, node_weights, skip):  # type: ignore[no-untyped-def]
+@njit(nogil=True, fastmath={"contract", "reassoc", "nsz"})
+def _terms(series, norms, of_two, packed, orders, two, n_turns, limits, edges, nodes, node_weights, skip):  # type: ignore[no-untyped-def]
     """Log of weight times likelihood of every point (M,), its phase, match and power (M,)."""
     left, weights, patterns, kind, place, log_weight, geocentre = packed
-    n_m, n_points = series.shape[0], len(log_weight)
-    z = np.empty(n_m, np.complex128)
+    n_m, n_points = orders.size, len(log_weight)
+    z, at, turns = np.empty(n_m, np.complex128), np.empty(4 * n_m), np.ones(n_turns, np.complex128)
     out, most = np.full(n_points, -np.inf), np.full(n_points, -np.inf)
     phases, matches, powers = np.zeros(n_points), np.zeros(n_points), np.ones(n_points)
     near, far, log_norm = edges
     for e in range(n_points):
         if geocentre[e] < limits[0] or geocentre[e] > limits[1]:
             continue
-        _matches(series, e, left, weights, patterns, z)
-        phase, log_ratio = _phase(z, _power(of_two, patterns, e, 0.0), two, kind[e], place[e])
-        match, power = _match(z, orders, phase), _power(norms, patterns, e, phase)
+        _matches(series, e, left, weights, patterns, at, z)
+        phase, log_ratio = _phase(z, _power(of_two, patterns, e, turns), two, kind[e], place[e])
+        _turns(phase, turns)
+        match, power = _match(z, orders, turns), _power(norms, patterns, e, turns)
         phases[e], matches[e], powers[e] = phase, match, power
         out[e] = log_weight[e] + log_ratio
         most[e] = out[e] + (0.5 * match * match / power if match > 0 else 0.0)
@@ -285,7 +300,12 @@ class OrdersIntegral:
         norms = by_difference(orders, gram)
         of_two = by_difference(orders[two : two + 1], gram[:, two : two + 1, :, two : two + 1])
         limits = self.time_limits[0] - later, self.time_limits[1] - later
-        return _terms(series, norms, of_two, self._packed, orders, two, limits, self._edges, _NODES, _WEIGHTS, skip)
+        n_m, _, n_det, n_t = series.shape
+        # Orders side by side: they are interpolated together.
+        rows = np.ascontiguousarray(series.transpose(2, 3, 0, 1), np.complex64).reshape(n_det, n_t, 2 * n_m).view(np.float32)
+        n_turns = max(norms.shape[2], int(np.abs(orders).max()) + 1)
+        place = self._packed, orders, two, n_turns, limits, self._edges
+        return _terms(rows, norms, of_two, *place, _NODES, _WEIGHTS, skip)
 
     def draw(
         self, terms: np.ndarray, matches: np.ndarray, powers: np.ndarray, rng: np.random.Generator

@@ -18,7 +18,8 @@ from gwsurrogate_ml.conventions import EXTRINSIC
 from gwsurrogate_ml.errors import GwsmlError
 from gwsurrogate_ml.inference.extrinsic.aimed import aimed
 from gwsurrogate_ml.inference.extrinsic.orders import SKIP, OrderPoints, OrdersIntegral
-from gwsurrogate_ml.inference.extrinsic.points import keep_best, quasi_random
+from gwsurrogate_ml.inference.extrinsic.point_sets import ENOUGH
+from gwsurrogate_ml.inference.extrinsic.points import Azimuths, keep_best, quasi_random
 from gwsurrogate_ml.inference.likelihood.coarse import CoarseBand
 from gwsurrogate_ml.inference.likelihood.detectors import sky_angles
 from gwsurrogate_ml.inference.likelihood.window import TimeWindow
@@ -35,9 +36,13 @@ COARSER = 2.0
 """Step of the series in units of that of samplers whose series must be exact."""
 LIGHTER = 0.85
 """Chirp mass, in units of the loudest template's, from which on signals fit the nodes of `CoarseBand`."""
-MOST, AIMING, FAINT = 8, 4, 30.0
+MOST, AIMING, FAINT = 16, 4, 30.0
 """Binaries for which points are chosen, those that polarisation angles are aimed by, and the log of the share of the largest term
 below which a point is of no use to one."""
+LOUD = 25.0
+"""Network signal-to-noise ratio of the loudest template above which nothing is left out of waveforms to save time."""
+LEARNING = 2
+"""Rounds in which the directions that count are learned, at most."""
 TOGETHER = 10
 """Binaries whose waveforms are made together."""
 EXACT = 64
@@ -105,8 +110,13 @@ class OrdersSampler(EventSampler):
         likelihood = self.likelihood
         for first in range(0, len(theta), TOGETHER):
             some = theta[first : first + TOGETHER]
-            orders, spectra = likelihood.model.orders(likelihood.space.binaries(some[:, :-1]), likelihood.grid, some[:, -1])
-            for h in spectra[:, :, :, self.coarse.nodes]:
+            binaries = likelihood.space.binaries(some[:, :-1])
+            if self.found.network_snr > LOUD:
+                orders, spectra = likelihood.model.orders(binaries, likelihood.grid, some[:, -1])
+                spectra = spectra[..., self.coarse.nodes]
+            else:
+                orders, spectra = likelihood.model.orders_at(binaries, likelihood.grid, some[:, -1], self.coarse.nodes)
+            for h in spectra:
                 yield self._against(orders, h)
 
     def _against(self, orders: np.ndarray, h: np.ndarray) -> Spectra:
@@ -137,33 +147,49 @@ class OrdersSampler(EventSampler):
         """Choose the points that count for a few likely binaries, each at its own inclination."""
         every = -(-len(known[0]) // MOST)
         binaries = list(self._each(known[0][::every]))
-        network, (typical, norms) = self.likelihood.network, self._typical(binaries)
+        network, typical = self.likelihood.network, self._typical(binaries)
         of_two = [(b.series[two], b.gram[:, two, :, two]) for b in binaries[:: -(-len(binaries) // AIMING)] for two in [b.two]]
-        seeds = np.random.SeedSequence([self.seed, 78, len(binaries)]).generate_state(2 * self.n_sets)
+        seeds = np.random.SeedSequence([self.seed, 78, len(binaries)]).generate_state(2 * (self.n_sets + LEARNING))
+
+        def weighed(number: int, azimuths: Azimuths | None) -> tuple[OrderPoints, np.ndarray, float]:
+            """Candidates, the log of their mean likelihood, and how many of them count."""
+            seed = int(seeds[2 * number])
+            half_width = self.prior.time_half_width
+            plain = quasi_random(network, self.window, *typical, half_width, log2_n, seed, azimuths=azimuths)
+            points = OrderPoints.of(aimed(plain, network, self.window, of_two), seed)
+            mean = self._mean_likelihood(points, binaries)
+            return points, mean, effective_size(points.log_weight + mean)
+
+        azimuths = None
+        for number in range(self.n_sets, self.n_sets + LEARNING):
+            points, mean, count = weighed(number, azimuths)
+            if count > ENOUGH:
+                break
+            azimuths = Azimuths.of(network.ring_azimuth(points.points.direction), points.log_weight + mean)
         sets, counts = [], []
         for number in range(self.n_sets):
-            seed, draw = (int(s) for s in seeds[2 * number : 2 * number + 2])
-            plain = quasi_random(network, self.window, typical, norms, self.prior.time_half_width, log2_n, seed)
-            plain = aimed(plain, network, self.window, of_two)
-            candidates = self._integral(OrderPoints.of(plain, seed))
-            mean = np.zeros(len(plain))
-            for binary in binaries:
-                terms, *_ = candidates.terms(*binary, skip=FAINT)
-                if np.isfinite(total := log_sum(terms)):
-                    mean += np.exp(terms - plain.log_weight - total)
-            if not np.any(mean > 0):
-                raise GwsmlError("no arrival time of the prior fits the data: check the event's GPS time")
-            with np.errstate(divide="ignore"):
-                mean = np.log(mean / len(binaries))
-            counts.append(effective_size(plain.log_weight + mean))
-            kept = keep_best(candidates.points, mean, self.n_points, np.random.default_rng(draw))
+            points, mean, count = weighed(number, azimuths)
+            kept = keep_best(points, mean, self.n_points, np.random.default_rng(int(seeds[2 * number + 1])))
             # A point that was kept several times is one point: it is summed once, and `effective` counts it once.
             _, first, copies = np.unique(kept.place, return_index=True, return_counts=True)
             sets.append(self._integral(kept.take(first, kept.log_weight[first] + np.log(copies))))
+            counts.append(count)
             self.progress("extrinsic points", number + 1, self.n_sets)
         if min(counts) < TOO_FEW:
             raise unlike(self.found, self.likelihood.network)
         self.sets = sets
+
+    def _mean_likelihood(self, points: OrderPoints, binaries: list[Spectra]) -> np.ndarray:
+        """Log of the mean over binaries of the likelihood at every point (M,), each binary normalised to its integral."""
+        integral, mean = self._integral(points), np.zeros(len(points))
+        for binary in binaries:
+            terms, *_ = integral.terms(*binary, skip=FAINT)
+            if np.isfinite(total := log_sum(terms)):
+                mean += np.exp(terms - points.log_weight - total)
+        if not np.any(mean > 0):
+            raise GwsmlError("no arrival time of the prior fits the data: check the event's GPS time")
+        with np.errstate(divide="ignore"):
+            return np.log(mean / len(binaries))
 
     def _integral(self, points: OrderPoints) -> OrdersIntegral:
         return OrdersIntegral(points, self.likelihood.network, self.window, self.prior.luminosity_distance, self.time_limits)

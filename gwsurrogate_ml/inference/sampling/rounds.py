@@ -260,7 +260,7 @@ def settled_draws(
         if sampler.thinned:
             log_weights = pool.log_weights(sampler.prior)
             likely = some_likely(log_weights, pool.draws.log_likelihood, seed)
-            sampler.build_sets((pool.draws.coefficients[likely], pool.draws.power[likely]))
+            sampler.build_sets((pool.draws.coefficients[likely], pool.draws.power[likely]), log2_n=16)
             if enough(log_weights):
                 fit = partial(_fitted, sampler, pool, log_weights, seed, options)
                 flow = steps(f"last flow {attempt}", fit, FlowProposal)

@@ -15,7 +15,7 @@ from gwsurrogate_ml.surrogate.names import named
 from gwsurrogate_ml.surrogate.precessing import series
 from gwsurrogate_ml.surrogate.precessing.modes import SEEN, PrecessingModes
 from gwsurrogate_ml.surrogate.precessing.orders import TOP
-from gwsurrogate_ml.surrogate.precessing.physical import Orbit, PhysicalWaveforms
+from gwsurrogate_ml.surrogate.precessing.physical import EARLY, Orbit, PhysicalWaveforms
 from gwsurrogate_ml.surrogate.precessing.remnant import PrecessingRemnant, remnant
 from gwsurrogate_ml.waveform.lal import spins_of_angles
 from gwsurrogate_ml.waveform.model import Grid, WaveformModel
@@ -440,10 +440,19 @@ class PrecessingSurrogate(WaveformModel):
 
     def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `WaveformModel.orders`; spins belong to `f_min`. Close, not exact: see `precessing.orders`; `transforms` is."""
+        return self._orders(binaries, grid, theta_jn, np.arange(grid.n_f), -np.inf)
+
+    def orders_at(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `WaveformModel.orders_at`: what orders above m = 2 have before `EARLY` is left out where m = 2 begins later."""
+        return self._orders(binaries, grid, theta_jn, wanted, EARLY)
+
+    def _orders(
+        self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, wanted: np.ndarray, early: float
+    ) -> tuple[np.ndarray, np.ndarray]:
         require_heavier_first(binaries.mass_1, binaries.mass_2)
-        out = np.zeros((len(binaries), 2 * TOP + 1, 2, grid.n_f), np.complex128)
+        out = np.zeros((len(binaries), 2 * TOP + 1, 2, len(wanted)), np.complex128)
         if len(binaries):
-            self._physical.orders(binaries, grid, np.asarray(theta_jn, np.float64), out)
+            self._physical.orders(binaries, grid, np.asarray(theta_jn, np.float64), wanted, early, out)
         return np.arange(-TOP, TOP + 1), out
 
     def quadrupole(self, binaries: Binaries, grid: Grid) -> np.ndarray:

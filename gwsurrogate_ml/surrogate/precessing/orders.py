@@ -155,21 +155,24 @@ def _series(
 
 
 @njit(nogil=True)
-def _add_spectra(spectra: np.ndarray, there: np.ndarray, factor: float, out: np.ndarray) -> None:
-    """Add both polarizations of the orders `there` (n,), counted from -TOP, to `out` (2 TOP + 1, 2, n_f): `spectra` (n, n_samples)
-    of ``h_plus - i h_cross``, of all frequencies of a discrete transform."""
+def _add_spectra(spectra: np.ndarray, there: np.ndarray, factor: float, wanted: np.ndarray, out: np.ndarray) -> None:
+    """Add both polarizations of the orders `there` (n,), counted from -TOP, to `out` (2 TOP + 1, 2, n) at the frequencies numbered
+    `wanted` (n,), ascending: `spectra` (n, n_samples) of ``h_plus - i h_cross``, of all frequencies of a discrete transform."""
     size = spectra.shape[1]
     for i in range(there.size):
         row, k = spectra[i], there[i]
         # The order exp(-i k phase) of h is exp(i k phase) of its conjugate: h_plus = Re h and h_cross = -Im h hold both.
         plus, cross, plus_of_other, cross_of_other = out[k, 0], out[k, 1], out[2 * TOP - k, 0], out[2 * TOP - k, 1]
-        for f in range(min(plus.size, size // 2)):
+        for j in range(wanted.size):
+            f = wanted[j]
+            if f >= size // 2:
+                break
             up = factor * row[size - f if f else 0].conjugate()
             down = factor * row[f]
-            plus[f] += up
-            cross[f] += complex(up.imag, -up.real)
-            plus_of_other[f] += down
-            cross_of_other[f] += complex(-down.imag, down.real)
+            plus[j] += up
+            cross[j] += complex(up.imag, -up.real)
+            plus_of_other[j] += down
+            cross_of_other[j] += complex(-down.imag, down.real)
 
 
 def transformed(
@@ -183,9 +186,10 @@ def transformed(
     unit: float,
     duration: float,
     rate: float,
+    wanted: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Add spectra in 1/Hz at 1 Mpc of the orders -TOP to TOP, peak at t = 0 of the periodic segment, to `out` (2 TOP + 1, 2, n_f).
+    """Add spectra in 1/Hz at 1 Mpc of the orders -TOP to TOP, peak at t = 0 of the periodic segment, to `out` (2 TOP + 1, 2, n).
 
     Parameters
     ----------
@@ -196,6 +200,8 @@ def transformed(
         of one M
     duration : float, s; rate : float, Hz
         of the segment, and of the series that is transformed: beyond half of it nothing is added
+    wanted : (n,) int, ascending
+        numbers of the segment's frequencies that are wanted
     """
     e, step = evolved[0], 1.0 / rate / unit
     first, last = math.ceil(begin / step), math.floor(end / step)
@@ -222,4 +228,4 @@ def transformed(
     there = np.flatnonzero(np.bincount(total[kept] + TOP, minlength=2 * TOP + 1))
     series = np.zeros((len(there), size_of), np.complex128)
     series[:, : h.shape[1] + first], series[:, first:] = h[there, -first:], h[there, :-first]
-    _add_spectra(fft(series, axis=1), there, 0.5 * unit / MPC_SECONDS / rate, out)
+    _add_spectra(fft(series, axis=1), there, 0.5 * unit / MPC_SECONDS / rate, wanted, out)

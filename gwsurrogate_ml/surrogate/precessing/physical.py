@@ -27,7 +27,8 @@ from gwsurrogate_ml.waveform.lal import spins_in_orbit
 from gwsurrogate_ml.waveform.model import Grid
 
 EARLY = -3900.0
-"""M before which `orders` does not begin for the sake of the orders above m = 2: before it two passes are needed."""
+"""M before which binaries are evolved one by one: where time counts, `orders` does not begin before it for the sake of the orders
+above m = 2."""
 ENOUGH = 3.5
 """Order of the orbital phase whose ringdown `orders` still samples."""
 
@@ -203,8 +204,11 @@ class PhysicalWaveforms:
         in_threads(work, len(binaries))
         return out
 
-    def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, out: np.ndarray) -> None:
-        """Add spectra of binaries at 1 Mpc by order in the orbital phase to `out` (N, 2 TOP + 1, 2, n_f)."""
+    def orders(
+        self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, wanted: np.ndarray, early: float, out: np.ndarray
+    ) -> None:
+        """Add spectra of binaries at 1 Mpc by order in the orbital phase, at the frequencies numbered `wanted` (n,), to `out`
+        (N, 2 TOP + 1, 2, n); for `early` see `_begin`."""
         model, phases = self.model, by_order.PHASES
         iota, chi1, chi2 = spins_in_orbit(binaries, theta_jn, grid.f_min, 0.0)
         total, q = binaries.mass_1 + binaries.mass_2, binaries.mass_1 / binaries.mass_2
@@ -212,7 +216,7 @@ class PhysicalWaveforms:
         unit = total * MTSUN_SI
         t_ref = model.times_of(q, chi1, chi2, math.pi * grid.f_min * unit, f"f_ref = {grid.f_min:g}")
         spans = [
-            self._begin(t, grid.f_min, float(u), grid.duration - 1.01 * model.t_max * float(u), float(m), EARLY)
+            self._begin(t, grid.f_min, float(u), grid.duration - 1.01 * model.t_max * float(u), float(m), early)
             for t, u, m in zip(t_ref, unit, total, strict=True)
         ]
         # A binary's phases side by side: they need the same nodes.
@@ -223,7 +227,7 @@ class PhysicalWaveforms:
             of_one = evolved[i * len(phases) : (i + 1) * len(phases)]
             size = self._samples(grid, float(of_one[0].rates[:, 4].max()) / float(unit[i]))
             span = start, cycle, model.t_max, float(unit[i]), grid.duration, size / grid.duration
-            by_order.transformed(of_one, self._orders, self._terms, float(iota[i]), *span, row)
+            by_order.transformed(of_one, self._orders, self._terms, float(iota[i]), *span, wanted, row)
 
     @staticmethod
     def _samples(grid: Grid, highest: float) -> int:

@@ -34,7 +34,7 @@ def test_draws_are_thinned_where_enough_of_the_earlier_ones_count(
 
     prior = SimpleNamespace(log_normal=multivariate_normal(np.zeros(2)).logpdf)
     sampler = SimpleNamespace(
-        thinned=True, prior=prior, evaluate=evaluate, build_sets=lambda known: None, smooth=lambda z: z, drawn_at_once=()
+        thinned=True, prior=prior, evaluate=evaluate, build_sets=lambda known, log2_n=15: None, smooth=lambda z: z, drawn_at_once=()
     )
     pool = Mixture([PriorProposal(2)], [600], evaluate(PriorProposal(2).draw(600, 1), ""))
     before = [{"efficiency": 0.1}]
