@@ -37,6 +37,8 @@ COUNT = 200
 """Effective draws a flow is fitted to: fewer count only where the likelihood is taken to a power below one."""
 MAX_ROUNDS = 8
 """Most rounds on an event for which there is a network."""
+DEARER = 2
+"""Factor on the most refinements where draws are dear and thinned: each round's draws teach the next one's regression."""
 HOPELESS = 0.01
 """Efficiency of the network below which its range is in question."""
 EDGE_PILOT = 150
@@ -62,7 +64,7 @@ class SamplingOptions:
     refine_below : float
         efficiency foretold by the pilot below which flows are fitted to this event
     max_rounds : int
-        most refinements at the full likelihood; 0: none
+        most refinements at the full likelihood, twice as many where a draw takes milliseconds; 0: none
     refine_steps : int
         optimiser steps of each refinement
     widen : float
@@ -196,7 +198,8 @@ def learn(
         rounds.append(_round(f"refinement {number}", now, pool.log_weights(prior)) | {"power": power})
         if power == 1.0:
             whole += 1
-            if now >= options.refine_below or whole >= options.max_rounds or now < 1.1 * efficiency:
+            limit = DEARER * options.max_rounds if sampler.thinned else options.max_rounds
+            if now >= options.refine_below or whole >= limit or now < 1.1 * efficiency:
                 break
             efficiency = now
     return shares, rounds
