@@ -2,20 +2,23 @@
 
 With a waveform's spectra S_mp order by order in the orbital phase (`waveform.model`), the antenna patterns F_dp and the arrival t_d
 of a point, ``<h|d> = Re sum_m exp(-i m phase) Z_m / D`` and ``<h|h> = Re sum_mn exp(i (n - m) phase) G_mn / D^2`` with
-``Z_m = sum_dp F_dp z_mpd(t_d)`` and ``G_mn = sum_dpq F_dp F_dq <S_mp|S_nq>_d``. The phase of a point is drawn about where the
-order m = 2 has its maximum, half a turn farther, or anywhere, and weighed by prior over proposal; distance is integrated by
-quadrature over 1 / D, in which the likelihood is a normal density (the prior ~ D^2 becomes ``(1/D)^-4``).
+``Z_m = sum_dp F_dp z_mpd(t_d)`` and ``G_mn = sum_dpq F_dp F_dq <S_mp|S_nq>_d``. A point has a direction, arrival times, and the
+places of its polarisation angle and its phase in their proposals, which are the binary's own at that direction: both about where
+the orders m = 2 and -2 have their maximum, or anywhere, and weighed by prior over proposal. Edge-on the angle is as sharp as one
+over twice the signal-to-noise ratio, and where it lies goes with the binary and the direction: of angles that are the same for all
+few count. Distance is integrated by quadrature over 1 / D, in which the likelihood is a normal density (the prior ~ D^2 becomes
+``(1/D)^-4``).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
 from scipy.special import ndtri
 
-from gwsurrogate_ml.inference.extrinsic.points import ExtrinsicPoints
+from gwsurrogate_ml.inference.extrinsic.points import TEMPER, ExtrinsicPoints
 from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork
 from gwsurrogate_ml.inference.likelihood.window import TAPS, TimeWindow, lagrange
 from gwsurrogate_ml.jit import njit
@@ -23,7 +26,9 @@ from gwsurrogate_ml.jit import njit
 SKIP = 16.0
 """Log of the share of the largest term below which points of one draw are left out."""
 ANYWHERE = 0.1
-"""Share of phases drawn uniformly."""
+"""Share of phases, and of polarisation angles, drawn uniformly."""
+_BROAD = 1.5
+"""Largest width of four times the polarisation angle."""
 REACH = 6.0
 """Standard deviations of 1 / D on either side of the best one that are integrated."""
 _FAR = 12.0
@@ -33,13 +38,18 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 
 @dataclass(frozen=True)
 class OrderPoints:
-    """Weighted points over arrival times, sky, polarisation and the phase's place in its proposal.
+    """Weighted points over arrival times, sky, and the places of polarisation and phase in their proposals.
 
     Parameters
     ----------
     points : ExtrinsicPoints
-        of which inclination and amplitudes are not used
-    psi : (M,) rad in [0, pi)
+        of which polarisation angle, inclination and amplitudes are not used
+    aim : (M,) int
+        where the polarisation angle is: 0 anywhere, 1 about the maximum
+    aimed : (M,) float64
+        angle over pi / 2 (aim 0), or normal score about the centre
+    turned : (M,) float64
+        0 or pi / 2, added to the angle: that turns the sign of the signal alone
     kind : (M,) int
         where the phase is: 0 anywhere, 1 about the maximum, 2 half a turn farther
     place : (M,) float64
@@ -47,33 +57,39 @@ class OrderPoints:
     """
 
     points: ExtrinsicPoints
-    psi: np.ndarray
+    aim: np.ndarray
+    aimed: np.ndarray
+    turned: np.ndarray
     kind: np.ndarray
     place: np.ndarray
 
     @classmethod
     def of(cls, points: ExtrinsicPoints, seed: int) -> OrderPoints:
-        """Points with a phase each; psi, folded by a symmetry that odd orders break, is unfolded at random."""
+        """Points with a place for angle and phase each; the angles given, uniform in [0, pi / 2), say which quantile it is."""
         rng = np.random.default_rng([seed, 5])
         n = len(points)
         kind = rng.choice(3, p=[ANYWHERE, 0.5 * (1 - ANYWHERE), 0.5 * (1 - ANYWHERE)], size=n)
-        u = rng.random(n)
-        return cls(points, points.psi + np.pi / 2 * rng.integers(0, 2, n), kind, np.where(kind == 0, u, ndtri(u)))
+        u, quantile = rng.random(n), points.psi / (np.pi / 2)
+        turned = np.pi / 2 * rng.integers(0, 2, n)
+        aim = rng.choice(2, p=[ANYWHERE, 1 - ANYWHERE], size=n)
+        return cls(points, aim, np.where(aim == 0, quantile, ndtri(quantile)), turned, kind, np.where(kind == 0, u, ndtri(u)))
+
+    def _own(self) -> dict[str, np.ndarray]:
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "points"}
 
     def tensors(self) -> dict[str, np.ndarray]:
         """All of them, by name."""
-        return self.points.tensors() | {"unfolded_psi": self.psi, "kind": self.kind, "place": self.place}
+        return self.points.tensors() | {f"own.{name}": values for name, values in self._own().items()}
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, np.ndarray]) -> OrderPoints:
         """The inverse of `tensors`."""
-        own = ("unfolded_psi", "kind", "place")
-        points = {name: tensor for name, tensor in tensors.items() if name not in own}
-        return cls(ExtrinsicPoints(**points), *(tensors[name] for name in own))
+        own = {name.removeprefix("own."): tensor for name, tensor in tensors.items() if name.startswith("own.")}
+        return cls(ExtrinsicPoints(**{k: v for k, v in tensors.items() if not k.startswith("own.")}), **own)
 
     def take(self, index: np.ndarray, log_weight: np.ndarray) -> OrderPoints:
         """The chosen points with new weights."""
-        return OrderPoints(self.points.take(index, log_weight), self.psi[index], self.kind[index], self.place[index])
+        return OrderPoints(self.points.take(index, log_weight), **{name: values[index] for name, values in self._own().items()})
 
     @property
     def log_weight(self) -> np.ndarray:
@@ -85,11 +101,12 @@ class OrderPoints:
 
 
 @njit(inline="always")
-def _matches(series, e, left, weights, patterns, at, z):  # type: ignore[no-untyped-def]
-    """Fill Z_m (n_m,) of point `e`; `series` (n_det, n_t, 4 n_m) float32, for each order plus and cross, their real and imaginary
-    parts side by side; `at` (4 n_m,) is room for one of its rows between two times."""
+def _matches(series, e, left, weights, patterns, at, z, turned):  # type: ignore[no-untyped-def]
+    """Fill Z_m (n_m,) of point `e` for a polarisation angle of 0, and of pi / 4 (`turned`). `series` (n_det, n_t, 4 n_m) float32
+    are plus and cross of each order, real and imaginary parts side by side; `at` (4 n_m,) is room for a row between two times."""
     n_det, size = series.shape[0], series.shape[2]
     z[:] = 0.0
+    turned[:] = 0.0
     for d in range(n_det):
         start = left[e, d]
         for i in range(size):
@@ -102,6 +119,53 @@ def _matches(series, e, left, weights, patterns, at, z):  # type: ignore[no-unty
         plus, cross = patterns[e, d, 0], patterns[e, d, 1]
         for m in range(z.size):
             z[m] += complex(plus * at[4 * m] + cross * at[4 * m + 2], plus * at[4 * m + 1] + cross * at[4 * m + 3])
+            turned[m] += complex(cross * at[4 * m] - plus * at[4 * m + 2], cross * at[4 * m + 1] - plus * at[4 * m + 3])
+
+
+@njit(inline="always")
+def _twice(z, two, opposite):  # type: ignore[no-untyped-def]
+    """What turns with twice the phase: Z_2 and, where there is one (a precessing binary seen edge-on), the conjugate of Z_-2."""
+    return z[two] + (z[opposite].conjugate() if opposite >= 0 else 0.0)
+
+
+@njit(inline="always")
+def _wrapped(x, sigma, period):  # type: ignore[no-untyped-def]
+    """Density at `x` of a normal one of width `sigma` about 0, wound up to a period."""
+    nearest = x - period * np.round(x / period)
+    density = 0.0
+    for turn in range(-2, 3):
+        y = (nearest + period * turn) / sigma
+        if abs(y) < _FAR:
+            density += np.exp(-0.5 * y * y)
+    return density / (np.sqrt(2 * np.pi) * sigma)
+
+
+@njit(inline="always")
+def _polarisation(plus, cross, of_two, patterns, e, aim, aimed):  # type: ignore[no-untyped-def]
+    """Four times the polarisation angle of a point and the log of its prior over its proposal. `plus`, `cross` are `_twice` for an
+    angle of 0 and pi / 4: the largest log likelihood is half of ``M / P`` with M and P first harmonics of that angle."""
+    m_0, m_1 = 0.5 * (abs(plus) ** 2 + abs(cross) ** 2), 0.5 * (abs(plus) ** 2 - abs(cross) ** 2)
+    m_2 = plus.real * cross.real + plus.imag * cross.imag
+    p_0, p_1, p_2 = 0.0, 0.0, 0.0
+    for d in range(of_two.shape[0]):
+        f, g = patterns[e, d, 0], patterns[e, d, 1]
+        pp, both, cc = of_two[d, 0, 0].real, of_two[d, 1, 0].real, of_two[d, 2, 0].real
+        p_0 += 0.5 * (f * f + g * g) * (pp + cc)
+        p_1 += 0.5 * (f * f - g * g) * (pp - cc) + f * g * both
+        p_2 += f * g * (pp - cc) + 0.5 * (g * g - f * f) * both
+    # Where the derivative of the ratio vanishes: a sine and a cosine of the angle are constant there.
+    a, b, c = m_0 * p_1 - m_1 * p_0, m_2 * p_0 - m_0 * p_2, m_2 * p_1 - m_1 * p_2
+    size = np.sqrt(a * a + b * b)
+    middle, half = np.arctan2(a, b), np.arccos(max(-1.0, min(1.0, -c / max(size, 1e-300))))
+    first, second = middle + half, middle - half
+    power = 1e-12 * p_0 + 1e-300
+    top = (m_0 + m_1 * np.cos(first) + m_2 * np.sin(first)) / max(p_0 + p_1 * np.cos(first) + p_2 * np.sin(first), power)
+    other = (m_0 + m_1 * np.cos(second) + m_2 * np.sin(second)) / max(p_0 + p_1 * np.cos(second) + p_2 * np.sin(second), power)
+    centre = first if top > other else second
+    sigma = min(1.0 / np.sqrt(max(0.25 * TEMPER * abs(top - other), 1e-12)), _BROAD)
+    x = 2 * np.pi * aimed if aim == 0 else centre + sigma * aimed
+    density = (1 - ANYWHERE) * _wrapped(x - centre, sigma, 2 * np.pi) + ANYWHERE / (2 * np.pi)
+    return x, -np.log(2 * np.pi * density)
 
 
 def by_difference(orders: np.ndarray, gram: np.ndarray) -> np.ndarray:
@@ -144,12 +208,12 @@ def _turns(phase, turns):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _power(norms, patterns, e, turns):  # type: ignore[no-untyped-def]
-    """<h|h> at 1 Mpc of point `e` at the phase of `turns`."""
+def _power(norms, seen, turns):  # type: ignore[no-untyped-def]
+    """<h|h> at 1 Mpc for antenna patterns `seen` (n_det, 2) at the phase of `turns`."""
     n_det, _, n_k = norms.shape
     total = 0.0
     for d in range(n_det):
-        plus, cross = patterns[e, d, 0], patterns[e, d, 1]
+        plus, cross = seen[d, 0], seen[d, 1]
         pp, pc, cc = plus * plus, plus * cross, cross * cross
         for k in range(n_k):
             a, b, c = norms[d, 0, k], norms[d, 1, k], norms[d, 2, k]
@@ -159,20 +223,14 @@ def _power(norms, patterns, e, turns):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _phase(z, power, two, kind, place):  # type: ignore[no-untyped-def]
-    """Phase of a point and the log of its prior over its proposal; `power` is <h|h> of the order m = 2."""
+def _phase(z, power, kind, place):  # type: ignore[no-untyped-def]
+    """Phase of a point and the log of its prior over its proposal; `z` is `_twice`, and `power` is <h|h> of the same."""
     size = max(np.sqrt(power), 1e-300)
-    sigma = min(0.5 * size / max(abs(z[two]), 1e-300), 1.0)
-    centre = 0.5 * np.arctan2(z[two].imag, z[two].real)
+    sigma = min(0.5 * size / max(abs(z), 1e-300), 1.0)
+    centre = 0.5 * np.arctan2(z.imag, z.real)
     phase = 2 * np.pi * place if kind == 0 else centre + sigma * place + (np.pi if kind == 2 else 0.0)
     # Maxima half a turn apart: the sum over both and over whole turns is one over half turns.
-    nearest = phase - centre - np.pi * np.round((phase - centre) / np.pi)
-    density = 0.0
-    for turn in range(-2, 3):
-        x = (nearest + np.pi * turn) / sigma
-        if abs(x) < _FAR:
-            density += np.exp(-0.5 * x * x)
-    density *= 0.5 * (1 - ANYWHERE) / (np.sqrt(2 * np.pi) * sigma)
+    density = 0.5 * (1 - ANYWHERE) * _wrapped(phase - centre, sigma, np.pi)
     return phase, -np.log(2 * np.pi * (density + ANYWHERE / (2 * np.pi)))
 
 
@@ -220,23 +278,33 @@ def _over_distance(match, power, near, far, log_norm, nodes, weights):  # type: 
 
 
 @njit(nogil=True, fastmath={"contract", "reassoc", "nsz"})
-def _terms(series, norms, of_two, packed, orders, two, n_turns, limits, edges, nodes, node_weights, skip):  # type: ignore[no-untyped-def]
-    """Log of weight times likelihood of every point (M,), its phase, match and power (M,)."""
-    left, weights, patterns, kind, place, log_weight, geocentre = packed
-    n_m, n_points = orders.size, len(log_weight)
-    z, at, turns = np.empty(n_m, np.complex128), np.empty(4 * n_m), np.ones(n_turns, np.complex128)
+def _terms(series, norms, of_two, packed, orders, two, opposite, n_turns, limits, edges, nodes, node_weights, skip):  # type: ignore[no-untyped-def]
+    """Log of weight times likelihood of every point (M,), its polarisation angle, phase, match and power (M,)."""
+    left, weights, patterns, aim, aimed, turned, kind, place, log_weight, geocentre = packed
+    n_m, n_points, n_det = orders.size, len(log_weight), len(norms)
+    at, seen = np.empty(4 * n_m), np.empty((n_det, 2))
+    z, of_other, turns = np.empty(n_m, np.complex128), np.empty(n_m, np.complex128), np.ones(n_turns, np.complex128)
     out, most = np.full(n_points, -np.inf), np.full(n_points, -np.inf)
-    phases, matches, powers = np.zeros(n_points), np.zeros(n_points), np.ones(n_points)
+    angles, phases, matches, powers = np.zeros(n_points), np.zeros(n_points), np.zeros(n_points), np.ones(n_points)
     near, far, log_norm = edges
     for e in range(n_points):
         if geocentre[e] < limits[0] or geocentre[e] > limits[1]:
             continue
-        _matches(series, e, left, weights, patterns, at, z)
-        phase, log_ratio = _phase(z, _power(of_two, patterns, e, turns), two, kind[e], place[e])
+        _matches(series, e, left, weights, patterns, at, z, of_other)
+        plus, cross = _twice(z, two, opposite), _twice(of_other, two, opposite)
+        four, log_ratio = _polarisation(plus, cross, of_two, patterns, e, aim[e], aimed[e])
+        angles[e] = (0.25 * four) % (0.5 * np.pi) + turned[e]
+        c, s = np.cos(2 * angles[e]), np.sin(2 * angles[e])
+        for m in range(n_m):
+            z[m] = c * z[m] + s * of_other[m]
+        for d in range(n_det):
+            seen[d, 0] = c * patterns[e, d, 0] + s * patterns[e, d, 1]
+            seen[d, 1] = c * patterns[e, d, 1] - s * patterns[e, d, 0]
+        phase, another = _phase(c * plus + s * cross, _power(of_two, seen, turns), kind[e], place[e])
         _turns(phase, turns)
-        match, power = _match(z, orders, turns), _power(norms, patterns, e, turns)
+        match, power = _match(z, orders, turns), _power(norms, seen, turns)
         phases[e], matches[e], powers[e] = phase, match, power
-        out[e] = log_weight[e] + log_ratio
+        out[e] = log_weight[e] + log_ratio + another
         most[e] = out[e] + (0.5 * match * match / power if match > 0 else 0.0)
     top = -np.inf
     # The likeliest first: most others need no integral then.
@@ -246,7 +314,7 @@ def _terms(series, norms, of_two, packed, orders, two, n_turns, limits, edges, n
             continue
         out[e] += _over_distance(matches[e], powers[e], near, far, log_norm, nodes, node_weights)
         top = max(top, out[e])
-    return out, phases, matches, powers
+    return out, angles, phases, matches, powers
 
 
 @dataclass(frozen=True)
@@ -273,8 +341,10 @@ class OrdersIntegral:
         p = self.points.points
         position = (p.times - self.window.start) / self.window.step
         left = np.floor(position).astype(np.int64) - (TAPS // 2 - 1)
-        patterns = np.stack(self.network.patterns(p.direction, self.points.psi), axis=2)
-        return left, lagrange(position - left), patterns, self.points.kind, self.points.place, p.log_weight, p.geocentre
+        patterns = np.stack(self.network.patterns(p.direction, np.zeros(len(p))), axis=2)
+        own = self.points
+        places = own.aim, own.aimed, own.turned, own.kind, own.place
+        return left, lagrange(position - left), patterns, *places, p.log_weight, p.geocentre
 
     @property
     def _edges(self) -> tuple[float, float, float]:
@@ -283,8 +353,9 @@ class OrdersIntegral:
 
     def terms(
         self, orders: np.ndarray, series: np.ndarray, gram: np.ndarray, later: float = 0.0, *, skip: float = np.inf
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Log of weight times likelihood of every point, and for this binary its phase, <h|d> and <h|h> at 1 Mpc, each (M,).
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Log of weight times likelihood of every point, and for this binary its polarisation angle, phase, <h|d> and <h|h> at
+        1 Mpc, each (M,).
 
         Parameters
         ----------
@@ -298,13 +369,15 @@ class OrdersIntegral:
         """
         two = int(np.flatnonzero(orders == 2)[0])
         norms = by_difference(orders, gram)
-        of_two = by_difference(orders[two : two + 1], gram[:, two : two + 1, :, two : two + 1])
+        opposite = int(np.flatnonzero(orders == -2)[0]) if -2 in orders else -1
+        both = [two] if opposite < 0 else [two, opposite]
+        of_two = np.sum([by_difference(orders[k : k + 1], gram[:, k : k + 1, :, k : k + 1]) for k in both], axis=0)
         limits = self.time_limits[0] - later, self.time_limits[1] - later
         n_m, _, n_det, n_t = series.shape
         # Orders side by side: they are interpolated together.
         rows = np.ascontiguousarray(series.transpose(2, 3, 0, 1), np.complex64).reshape(n_det, n_t, 2 * n_m).view(np.float32)
         n_turns = max(norms.shape[2], int(np.abs(orders).max()) + 1)
-        place = self._packed, orders, two, n_turns, limits, self._edges
+        place = self._packed, orders, two, opposite, n_turns, limits, self._edges
         return _terms(rows, norms, of_two, *place, _NODES, _WEIGHTS, skip)
 
     def draw(

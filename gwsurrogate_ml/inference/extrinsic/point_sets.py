@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,9 @@ from gwsurrogate_ml.kernels.threads import in_threads
 
 LEARNING, ENOUGH = 5, 1000.0
 """Rounds in which the directions that count are learned, at most, and the effective points at which they end."""
+PLENTY, FEWEST = 500.0, 0.25
+"""Effective points of a kept set that suffice (they change log likelihoods by 0.04), and the least share of the points that may be
+kept of which that many are."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +48,24 @@ class LikelyBinaries:
             total += seen * np.conj(peak) / max(abs(peak), 1e-300)
         return np.sqrt(squares) * np.exp(1j * np.angle(total)), np.sqrt(self.power.mean(axis=0))
 
+    def terms(self, integral: ExtrinsicIntegral) -> Iterator[np.ndarray]:
+        """Log of weight times likelihood (M,) of every point for those binaries whose integral is not nothing, one by one."""
+        for i in range(len(self.series)):
+            terms = integral.terms(self.series[i : i + 1], self.power[i : i + 1], self.shift[i : i + 1])[0]
+            if np.isfinite(log_sum(terms)):
+                yield terms
+
+    def effective(self, integral: ExtrinsicIntegral) -> float:
+        """How many points count, the median of the binaries."""
+        return float(np.median([effective_size(terms) for terms in self.terms(integral)] or [0.0]))
+
     def mean_likelihood(self, integral: ExtrinsicIntegral) -> np.ndarray:
         """Log of the mean over binaries of the likelihood at every point, each binary normalised to its integral."""
         # A likelihood over its integral is at most the inverse of the prior's share it fills: no overflow.
         points = integral.points
         mean = np.zeros(len(points))
-        for i in range(len(self.series)):
-            terms = integral.terms(self.series[i : i + 1], self.power[i : i + 1], self.shift[i : i + 1])[0]
-            total = log_sum(terms)
-            if np.isfinite(total):
-                mean += np.exp(terms - points.log_weight - total)
+        for terms in self.terms(integral):
+            mean += np.exp(terms - points.log_weight - log_sum(terms))
         if not np.any(mean > 0):
             raise GwsmlError("no arrival time of the prior fits the data: check the event's GPS time")
         with np.errstate(divide="ignore"):
@@ -82,6 +93,7 @@ def choose_sets(
     draw : callable, ``draw(seed, aimed, azimuths)``
         candidates, `points.quasi_random`
     n_sets, n_points : int
+        at most so many points a set, fewer where `PLENTY` of them count
     seeds : SeedSequence
     progress : callable, ``progress(done)``
 
@@ -109,6 +121,8 @@ def choose_sets(
         aimed = True
         points, mean = weighed(which, aimed, azimuths)
         count = effective(points, mean)
+    found = binaries.effective(integral(keep_best(points, mean, n_points, np.random.default_rng(int(children[-1][1])))))
+    n_points = round(n_points * min(1.0, max(FEWEST, PLENTY / max(found, 1.0))))
     sets: list[ExtrinsicIntegral | None] = [None] * n_sets
     done = iter(range(1, n_sets + 1))
 
@@ -120,4 +134,4 @@ def choose_sets(
             progress(next(done))
 
     in_threads(work, n_sets, block=1)
-    return [found for found in sets if found is not None], count
+    return [one for one in sets if one is not None], count

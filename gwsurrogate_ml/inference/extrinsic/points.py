@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Protocol, TypeVar
 
 import numpy as np
-from scipy.ndimage import maximum_filter1d
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from gwsurrogate_ml.inference.extrinsic import polarization
 from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork, amplitudes
@@ -28,6 +28,8 @@ _FINE = 16
 """Parts of a step of the series within which arrival times are equally likely: 4 microseconds."""
 _LAYERS, _LEARNED_FLOOR, _PER_CELL = (0.7, 0.4, 0.2), 0.1, 6
 """Powers of the weights that azimuths are learned from, the share drawn uniformly, and points that count in each cell."""
+_LEAST = 1e-4
+"""Learned density of arrival times, in units of its largest, below which they are drawn as beyond the signal."""
 _RING, _RING_FLOOR, _SPREAD = 96, 0.1, 9
 """Cells of the ring of directions, the share of azimuths drawn uniformly, and samples over which a series is widened."""
 
@@ -124,6 +126,23 @@ class Azimuths:
         return np.interp(u, below / below[-1], self.edges), log_density[
             np.clip(np.searchsorted(below / below[-1], u, side="right") - 1, 0, len(widths) - 1)
         ]
+
+
+def arrivals(window: TimeWindow, times: np.ndarray, log_weights: np.ndarray) -> np.ndarray:
+    """Series (n_det, window.size) float64 for `quasi_random` with which arrival times are drawn as weighted points have them.
+
+    Parameters
+    ----------
+    window : TimeWindow
+    times : (n, n_det) s; log_weights : (n,)
+    """
+    weights = np.exp(_LAYERS[0] * (log_weights - log_weights.max()))
+    cells = np.clip(np.round((times - window.start) / window.step).astype(np.int64), 0, window.size - 1)
+    out = np.empty((times.shape[1], window.size))
+    for row, cell in zip(out, cells.T, strict=True):
+        density = gaussian_filter1d(np.bincount(cell, weights, window.size), 1.0, mode="constant")
+        row[:] = np.sqrt(2 / TEMPER * np.log(np.maximum(density / density.max(), _LEAST) / _LEAST))
+    return out
 
 
 def _quantiles(x: np.ndarray, log_weights: np.ndarray) -> np.ndarray:

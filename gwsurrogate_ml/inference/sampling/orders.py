@@ -16,10 +16,9 @@ import numpy as np
 
 from gwsurrogate_ml.conventions import EXTRINSIC
 from gwsurrogate_ml.errors import GwsmlError
-from gwsurrogate_ml.inference.extrinsic.aimed import aimed
 from gwsurrogate_ml.inference.extrinsic.orders import SKIP, OrderPoints, OrdersIntegral
 from gwsurrogate_ml.inference.extrinsic.point_sets import ENOUGH
-from gwsurrogate_ml.inference.extrinsic.points import Azimuths, keep_best, quasi_random
+from gwsurrogate_ml.inference.extrinsic.points import Azimuths, arrivals, keep_best, quasi_random
 from gwsurrogate_ml.inference.likelihood.coarse import CoarseBand
 from gwsurrogate_ml.inference.likelihood.detectors import sky_angles
 from gwsurrogate_ml.inference.likelihood.window import TimeWindow
@@ -36,13 +35,14 @@ COARSER = 2.0
 """Step of the series in units of that of samplers whose series must be exact."""
 LIGHTER = 0.85
 """Chirp mass, in units of the loudest template's, from which on signals fit the nodes of `CoarseBand`."""
-MOST, AIMING, FAINT = 16, 4, 30.0
-"""Binaries for which points are chosen, those that polarisation angles are aimed by, and the log of the share of the largest term
-below which a point is of no use to one."""
+MOST, FAINT = 16, 30.0
+"""Binaries for which points are chosen, and the log of the share of the largest term below which a point is of no use to one."""
 LOUD = 25.0
 """Network signal-to-noise ratio of the loudest template above which nothing is left out of waveforms to save time."""
 LEARNING = 2
 """Rounds in which the directions that count are learned, at most."""
+WANTED, MORE = 100.0, 4.0
+"""Effective points of a binary for which up to so many times as many points are kept as asked for."""
 TOGETHER = 10
 """Binaries whose waveforms are made together."""
 EXACT = 64
@@ -147,32 +147,40 @@ class OrdersSampler(EventSampler):
         """Choose the points that count for a few likely binaries, each at its own inclination."""
         every = -(-len(known[0]) // MOST)
         binaries = list(self._each(known[0][::every]))
-        network, typical = self.likelihood.network, self._typical(binaries)
-        of_two = [(b.series[two], b.gram[:, two, :, two]) for b in binaries[:: -(-len(binaries) // AIMING)] for two in [b.two]]
+        network, (series, norms) = self.likelihood.network, self._typical(binaries)
         seeds = np.random.SeedSequence([self.seed, 78, len(binaries)]).generate_state(2 * (self.n_sets + LEARNING))
 
-        def weighed(number: int, azimuths: Azimuths | None) -> tuple[OrderPoints, np.ndarray, float]:
+        def weighed(number: int) -> tuple[OrderPoints, np.ndarray, float]:
             """Candidates, the log of their mean likelihood, and how many of them count."""
             seed = int(seeds[2 * number])
             half_width = self.prior.time_half_width
-            plain = quasi_random(network, self.window, *typical, half_width, log2_n, seed, azimuths=azimuths)
-            points = OrderPoints.of(aimed(plain, network, self.window, of_two), seed)
+            plain = quasi_random(network, self.window, series, norms, half_width, log2_n, seed, azimuths=azimuths)
+            points = OrderPoints.of(plain, seed)
             mean = self._mean_likelihood(points, binaries)
             return points, mean, effective_size(points.log_weight + mean)
 
-        azimuths = None
+        azimuths: Azimuths | None = None
         for number in range(self.n_sets, self.n_sets + LEARNING):
-            points, mean, count = weighed(number, azimuths)
+            points, mean, count = weighed(number)
             if count > ENOUGH:
                 break
-            azimuths = Azimuths.of(network.ring_azimuth(points.points.direction), points.log_weight + mean)
+            log_weights = points.log_weight + mean
+            azimuths = Azimuths.of(network.ring_azimuth(points.points.direction), log_weights)
+            series[:2] = arrivals(self.window, points.points.times[:, : len(series[:2])], log_weights)
+
+        def kept(points: OrderPoints, mean: np.ndarray, size: int, number: int) -> OrdersIntegral:
+            best = keep_best(points, mean, size, np.random.default_rng(int(seeds[2 * number + 1])))
+            # A point that was kept several times is one point: it is summed once, and `effective` counts it once.
+            _, first, copies = np.unique(best.place, return_index=True, return_counts=True)
+            return self._integral(best.take(first, best.log_weight[first] + np.log(copies)))
+
+        trial = kept(points, mean, self.n_points, self.n_sets)
+        found = float(np.median([effective_size(trial.terms(*binary, skip=SKIP)[0]) for binary in binaries]))
+        size = round(self.n_points * min(MORE, max(1.0, WANTED / max(found, 1.0))))
         sets, counts = [], []
         for number in range(self.n_sets):
-            points, mean, count = weighed(number, azimuths)
-            kept = keep_best(points, mean, self.n_points, np.random.default_rng(int(seeds[2 * number + 1])))
-            # A point that was kept several times is one point: it is summed once, and `effective` counts it once.
-            _, first, copies = np.unique(kept.place, return_index=True, return_counts=True)
-            sets.append(self._integral(kept.take(first, kept.log_weight[first] + np.log(copies))))
+            points, mean, count = weighed(number)
+            sets.append(kept(points, mean, size, number))
             counts.append(count)
             self.progress("extrinsic points", number + 1, self.n_sets)
         if min(counts) < TOO_FEW:
@@ -212,23 +220,23 @@ class OrdersSampler(EventSampler):
         draws.shift[rows], draws.extrinsic[rows] = 0.0, np.nan
         found, chosen = [], []
         for row, binary in zip(rows, self._each(draws.theta[rows]), strict=True):
-            terms, phases, matches, powers = integral.terms(*binary, skip=SKIP)
+            terms, angles, phases, matches, powers = integral.terms(*binary, skip=SKIP)
             draws.log_likelihood[row] = total = log_sum(terms)
             draws.effective[row] = effective_size(terms) if np.isfinite(total) else 0.0
             if np.isfinite(total):
                 at, *there = integral.draw(terms, matches, powers, rng)
                 found.append(row)
                 draws.shift[row] = binary.later
-                chosen.append((at, phases[at] % (2 * np.pi), *there))
+                chosen.append((at, angles[at], phases[at] % (2 * np.pi), *there))
         if not found:
             return
-        e, phase, distance, log_likelihood, snr = (np.array(column) for column in zip(*chosen, strict=True))
+        e, psi, phase, distance, log_likelihood, snr = (np.array(column) for column in zip(*chosen, strict=True))
         time = start + points.points.geocentre[e] + draws.shift[found]
         ra, dec = sky_angles(points.points.direction[e], time)
         place = {
             "luminosity_distance": distance,
             "phase": phase,
-            "psi": points.psi[e],
+            "psi": psi,
             "ra": ra,
             "dec": dec,
             "geocent_time": time,

@@ -70,7 +70,7 @@ class SamplingOptions:
     widen : float
         factor on the widths of the network's base distribution
     n_sets, n_points : int
-        sets of extrinsic points and points in each
+        sets of extrinsic points and points in each, at most: a quarter where so many of them count that it makes no difference
     max_posterior : int
         most equally weighted draws returned
     on_edge : "raise" or "warn"
