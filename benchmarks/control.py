@@ -37,9 +37,9 @@ TRAININGS: dict[str, tuple[str, float | None, dict[str, int]]] = {
     LABEL: ("descent-residual", LIMIT, {"steps": 200}),
     LINEAR: ("descent-linear", LIMIT, {"steps": 200}),
     "DAgger": ("dagger", None, {"rounds": 20}),
-    "PPO added to LQG": ("ppo-residual", None, {"steps": 200_000}),
-    "PPO from nothing": ("ppo", None, {"steps": 400_000}),
-    "SAC from nothing": ("sac", None, {"steps": 64_000}),
+    "PPO added to LQG": ("ppo-residual", None, {"steps": 400_000}),
+    "PPO from nothing": ("ppo", None, {"steps": 3_000_000}),
+    "SAC from nothing": ("sac", None, {"steps": 240_000}),
     "descent from nothing": ("descent", None, {"steps": 200}),
 }
 NOISE_SEED = 101
