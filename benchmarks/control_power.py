@@ -43,7 +43,7 @@ SEEDS, STEPS, MIRRORS = range(5), 100, 256
 NOISE_SEED, EACH, SECONDS, BINS = 303, 32, 30.0, 8
 
 
-def weights_of(evidence: Any) -> Any:
+def relative(evidence: Any) -> Any:
     """Log likelihoods (n, m) as the network sees them: of the best filter 0, of the others down to -`DEAD`."""
     best = evidence.max(1)[0] if isinstance(evidence, torch.Tensor) else evidence.max(1)
     return (0.5 * (evidence - best[:, None])).clip(-DEAD, 0)
@@ -96,7 +96,7 @@ class Gate(nn.Module):
 
     def forward(self, evidence: torch.Tensor) -> torch.Tensor:
         """Weights (n, m) of log likelihoods (n, m)."""
-        seen = weights_of(evidence)
+        seen = relative(evidence)
         return torch.softmax(self.outer(torch.tanh(self.inner(seen))) + self.skip(seen), 1)
 
     def numpy(self) -> Callable[[np.ndarray], np.ndarray]:
