@@ -39,8 +39,8 @@ START = 5.5
 """Power of the LQG whose stationary states runs begin from: it holds the mirror at all of `WIDE`."""
 MEMORY, FALL, DEAD = 10.0, 10.0, 10.0
 """Seconds of memory; nrad; log likelihood, in the network's unit of 2, below which a filter is no longer told from worse ones."""
-SEEDS, STEPS, MIRRORS = range(5), 100, 256
-NOISE_SEED, EACH, SECONDS, BINS = 303, 32, 30.0, 8
+SEEDS, STEPS, MIRRORS = range(5), 80, 256
+NOISE_SEED, EACH, SECONDS, BINS = 303, 32, 20.0, 8
 
 
 def relative(evidence: Any) -> Any:
