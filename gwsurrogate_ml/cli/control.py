@@ -23,7 +23,8 @@ Fall = Annotated[float, typer.Option("--fall", help="Angle in nrad beyond which 
 @app.command("train")
 def train(
     method: Annotated[
-        str, typer.Argument(help="descent, descent-residual, dagger, or with the extra control: ppo, ppo-residual, sac.")
+        str,
+        typer.Argument(help="descent, descent-residual, descent-linear, dagger; with the extra control ppo, ppo-residual, sac."),
     ] = "descent-residual",
     suspension: Suspended = None,
     power: Power = 1.0,
