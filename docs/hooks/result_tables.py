@@ -335,13 +335,13 @@ def spanned(values: list[float] | None) -> str:
     return f"{min(values):.3f} to {max(values):.3f}" if values else ""
 
 
-def control(part: str, make: Callable[[Any], str]) -> str:
+def control(part: str, make: Callable[[Any], str], name: str = "control") -> str:
     """A table of a part of the results on the suspended mirror, or what stands in its place."""
     try:
-        found = read("control").get(part)
+        found = read(name).get(part)
     except json.JSONDecodeError:  # cut short
         found = None
-    return make(found) if found else f"*Not measured in this checkout: `benchmarks/results/control.json` has no `{part}`.*"
+    return make(found) if found else f"*Not measured in this checkout: `benchmarks/results/{name}.json` has no `{part}`.*"
 
 
 def control_free(found: list[dict[str, Any]]) -> str:
@@ -413,6 +413,38 @@ def control_power(found: dict[str, Any]) -> str:
     return table(["cost / LQG's at nominal power, at a power of", *(f"{x:g}" for x in found["power"])], rows)
 
 
+def control_worth(found: list[dict[str, Any]]) -> str:
+    """What knowing the laser power is worth at most."""
+    rows = [
+        (f"{x['powers'][0]:g} to {x['powers'][1]:g}", f"{x['LQG designed at']:.2f}", f"{x['LQG']:.4f}", f"{x['tuned']:.4f}")
+        for x in found
+    ]
+    return table(
+        ["power, of the nominal", "best LQG is designed at", "its cost / LQG's, told the power", "tuned on the mean cost"], rows
+    )
+
+
+def control_unknown(found: list[dict[str, Any]]) -> str:
+    """Controllers of a mirror whose power they are not told."""
+    rows = [
+        (
+            x["name"],
+            f"{x['cost']:.3f} ± {x['error']:.3f}" if x["error"] else "1",
+            f"{len(x['by_training'])}: {spanned(x['by_training'])}" if x["by_training"] else "",
+            f"{min(x['by_power']):.3f} to {max(x['by_power']):.3f}",
+            sum(x["falls"]),
+        )
+        for x in found
+    ]
+    return table(["controller", "cost / LQG's, told the power", "trainings", "at the best and the worst power", "falls"], rows)
+
+
+def control_unknown_pairs(found: list[dict[str, Any]]) -> str:
+    """The network that weighs filters beside its rivals on the same noise."""
+    rows = [(x["second"], f"{x['ratio']:.4f} ± {x['ratio_error']:.4f}") for x in found]
+    return table(["beside", "network's cost / its cost"], rows)
+
+
 def control_verification(found: list[dict[str, Any]]) -> str:
     """Exact costs beside long simulations."""
     rows = [(x["name"], x["exact"], f"{x['simulated / exact']:.4f} ± {x['standard error']:.4f}") for x in found]
@@ -453,6 +485,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "control-limit": lambda: control("limit", control_limit),
     "control-pairs": lambda: control("pairs", control_pairs),
     "control-power": lambda: control("power", control_power),
+    "control-worth": lambda: control("worth", control_worth, "control_power"),
+    "control-unknown": lambda: control("unknown", control_unknown, "control_power"),
+    "control-unknown-pairs": lambda: control("pairs", control_unknown_pairs, "control_power"),
     "control-verification": lambda: control("verification", control_verification),
     "nuisances": lambda: written("nuisances"),
     "glitch": lambda: written("glitch"),

@@ -12,36 +12,21 @@ from gwsurrogate_ml.cli.options import Json, Seed, command_words
 
 app = typer.Typer(help="Control of a suspended mirror: policies beside the exact optimum.", no_args_is_help=True)
 
-Suspended = Annotated[Path | None, typer.Option("--suspension", help="TOML or JSON file of the mirror; default: the built-in one.")]
-Seismic = Annotated[Path | None, typer.Option("--seismic", help="Spectrum of the seismic torque: text, Hz and nrad / sqrt(Hz).")]
-Sensing = Annotated[Path | None, typer.Option("--sensing", help="Spectrum of the sensing noise: text, Hz and nrad / sqrt(Hz).")]
+Suspended = Annotated[
+    Path | None, typer.Option("--suspension", help="TOML or JSON file of the mirror and its noise; default: the built-in one.")
+]
 Power = Annotated[float, typer.Option("--power", help="Laser power, of the nominal one.")]
 Limit = Annotated[float | None, typer.Option("--limit", help="Largest torque in nrad; default: none.")]
 Fall = Annotated[float, typer.Option("--fall", help="Angle in nrad beyond which the mirror has fallen.")]
 
 
-def plant_of(suspension: Path | None, seismic: Path | None, sensing: Path | None, power: float) -> Any:
-    """The plant that the options describe; errors as `make_plant`, `read_asd` and `fit_noise`."""
-    from gwsurrogate_ml.control.noise import fit_noise, read_asd
-    from gwsurrogate_ml.control.plant import Suspension, make_plant
-    from gwsurrogate_ml.settings import read
-
-    settings = read(Suspension, {} if suspension is None else suspension)
-    if seismic is not None:
-        settings = settings.model_copy(update={"seismic": fit_noise(*read_asd(seismic))})
-    if sensing is not None:
-        settings = settings.model_copy(update={"sensing": fit_noise(*read_asd(sensing), n_poles=1, n_zeros=1)})
-    return make_plant(settings, power)
-
-
 @app.command("train")
 def train(
     method: Annotated[
-        str, typer.Argument(help="descent, descent-residual, dagger, or with the extra control: ppo, ppo-residual, sac.")
+        str,
+        typer.Argument(help="descent, descent-residual, descent-linear, dagger; with the extra control ppo, ppo-residual, sac."),
     ] = "descent-residual",
     suspension: Suspended = None,
-    seismic: Seismic = None,
-    sensing: Sensing = None,
     power: Power = 1.0,
     limit: Limit = None,
     fall: Fall = 10.0,
@@ -52,16 +37,15 @@ def train(
     """Train a policy: a small network behind the Kalman filter."""
     import torch
 
-    from gwsurrogate_ml.arguments import positive
     from gwsurrogate_ml.cli.console import ProgressReport, stdout
     from gwsurrogate_ml.cli.train import model_folder
     from gwsurrogate_ml.control.evaluate import train_policy
     from gwsurrogate_ml.control.learn import Task
+    from gwsurrogate_ml.control.plant import make_plant
+    from gwsurrogate_ml.settings import read
 
-    plant = plant_of(suspension, seismic, sensing, power)
-    limit = None if limit is None else positive(limit, "--limit", "nrad")
-    task = Task(limit=limit, fall=positive(fall, "--fall", "nrad"), seed=seed)
-    folder = model_folder(out, method)
+    task = read(Task, {"limit": limit, "fall": fall, "seed": seed})
+    plant, folder = make_plant(suspension, power), model_folder(out, method)
     torch.set_num_threads(1)  # small networks: a second thread costs more than it gives
     settings = {} if steps is None else {"rounds" if method == "dagger" else "steps": steps}
     with ProgressReport() as progress:
@@ -72,12 +56,11 @@ def train(
 
 @app.command("evaluate")
 def evaluate(
+    context: typer.Context,
     policies: Annotated[
         list[str] | None, typer.Argument(help="Policies: shipped names or folders; none compares rivals only.")
     ] = None,
     suspension: Suspended = None,
-    seismic: Seismic = None,
-    sensing: Sensing = None,
     power: Power = 1.0,
     limit: Limit = None,
     fall: Fall = 10.0,
@@ -88,21 +71,18 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Policies, LQG and classical loops on the same noise: cost over the optimum's, control noise, falls, margins."""
-    from gwsurrogate_ml.arguments import positive
     from gwsurrogate_ml.artifacts import package_versions
     from gwsurrogate_ml.cli.console import ProgressReport, echo_json, stdout
     from gwsurrogate_ml.cli.output import output_folder, write_json
     from gwsurrogate_ml.control.evaluate import compare
     from gwsurrogate_ml.control.linear import optimal_cost
+    from gwsurrogate_ml.control.plant import make_plant
     from gwsurrogate_ml.control.policy import load_policy
 
-    plant = plant_of(suspension, seismic, sensing, power)
+    plant = make_plant(suspension, power)
     loaded = {name: load_policy(name) for name in policies or []}
-    limit = None if limit is None else positive(limit, "--limit", "nrad")
-    fall, seconds = positive(fall, "--fall", "nrad"), positive(seconds, "--seconds", "s")
-    given = {"suspension": suspension, "seismic": seismic, "sensing": sensing, "power": power, "limit": limit, "fall": fall}
-    given |= {"seconds": seconds, "mirrors": mirrors, "seed": seed, "out": out}
-    words = ["control", "evaluate", *loaded, *command_words(given)]
+    options = {name: value for name, value in context.params.items() if name not in ("policies", "as_json")}
+    words = ["control", "evaluate", *loaded, *command_words(options)]
     with output_folder(out, {"command": "control evaluate"}) as output, ProgressReport() as progress:
         rows = compare(plant, loaded, limit, fall, seconds, mirrors, seed, progress)
         summary = {"optimal_cost": optimal_cost(plant), "power": power, "limit": limit, "fall": fall, "controllers": rows}

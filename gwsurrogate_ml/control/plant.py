@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from scipy.linalg import expm
 from scipy.signal import butter
 
 from gwsurrogate_ml.arguments import finite
-from gwsurrogate_ml.control.noise import NoiseModel, StateSpace, cascade, respond
+from gwsurrogate_ml.control.noise import NoiseModel, StateSpace, cascade, fit_noise, read_asd, respond
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.settings import Strict, read
 
@@ -35,7 +35,8 @@ class Suspension(Strict):
     """The mirror, its noises and what it costs to let it turn.
 
     The cost is ``<theta^2> below cost_band + noise_weight <u^2> in noise_band + torque_weight <u^2>`` with theta in nrad and the
-    torque u in nrad; frequencies are in Hz, spectral densities in nrad / sqrt(Hz).
+    torque u in nrad; frequencies are in Hz, spectral densities in nrad / sqrt(Hz). The noises are models, or names of text files
+    of two columns that models are fitted to (`fit_noise`: three poles for the torque, a pole and a zero for the read-out).
     """
 
     sampling_frequency: float = Field(256.0, ge=128, le=4096)
@@ -48,6 +49,16 @@ class Suspension(Strict):
     noise_band: tuple[float, float] = (10.0, 30.0)
     noise_weight: float = Field(1e-3, ge=0)
     torque_weight: float = Field(3e-5, gt=0)
+
+    @field_validator("seismic", mode="before")
+    @classmethod
+    def _seismic(cls, given: Any) -> Any:
+        return fit_noise(*read_asd(given)) if isinstance(given, str | Path) else given
+
+    @field_validator("sensing", mode="before")
+    @classmethod
+    def _sensing(cls, given: Any) -> Any:
+        return fit_noise(*read_asd(given), n_poles=1, n_zeros=1) if isinstance(given, str | Path) else given
 
     @model_validator(mode="after")
     def _bands(self) -> Self:
@@ -151,7 +162,7 @@ def make_plant(suspension: Suspension | Mapping[str, Any] | str | Path | None = 
     Raises
     ------
     ConfigError
-        unknown fields, impossible values, a power that is negative or no number
+        unknown fields, impossible values, a file of noise that cannot be read or fitted, a power that is negative or no number
 
     Examples
     --------

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from stable_baselines3 import PPO, SAC
-from stable_baselines3.common.callbacks import BaseCallback
 
 from gwsurrogate_ml.arguments import whole
 from gwsurrogate_ml.control.environment import CUT
@@ -19,6 +17,11 @@ from gwsurrogate_ml.control.learn import Progress, Task
 from gwsurrogate_ml.control.plant import Plant
 from gwsurrogate_ml.control.policy import Network, Policy
 from gwsurrogate_ml.control.vector import MirrorVecEnv
+
+# isort: split
+# After `vector`, which names the extra that is missing.
+from stable_baselines3 import PPO, SAC
+from stable_baselines3.common.callbacks import BaseCallback
 
 WIDTH = (32, 32)
 GIVEN = "the Kalman filter"

@@ -115,6 +115,9 @@ def test_noise_from_a_file(tmp_path) -> None:
     np.savetxt(tmp_path / "asd.txt", np.transpose([f, wanted.asd(f)]))
     found = fit_noise(*read_asd(tmp_path / "asd.txt"))
     np.testing.assert_allclose(found.asd(f), wanted.asd(f), rtol=1e-2)
+    assert make_plant({"seismic": str(tmp_path / "asd.txt")}).suspension.seismic == found
+    with pytest.raises(ConfigError, match=r"seismic.*none\.txt"):
+        make_plant({"seismic": "none.txt"})
     with pytest.raises(DataError, match="dB"):
         fit_noise(f, 1e3 * np.sin(5 * f) ** 2 + 1e-3)
     (tmp_path / "bad.txt").write_text("1 2\n2 nan\n3 1\n4 1\n")

@@ -113,6 +113,17 @@ def test_environments_say_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> No
     assert isinstance(caught.value, ImportError)
 
 
+def test_reinforcement_learning_says_what_is_missing(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("gymnasium")
+    for name in ("vector", "reinforce"):
+        monkeypatch.delitem(sys.modules, f"gwsurrogate_ml.control.{name}", raising=False)
+    for name in [name for name in sys.modules if name.startswith("stable_baselines3.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "stable_baselines3", None)
+    with pytest.raises(MissingExtraError, match=r"stable_baselines3: pip install gwsurrogate-ml\[control\]"):
+        train_policy(plant, "ppo", steps=1)
+
+
 def test_a_policy_for_another_rate_is_refused_before_any_tuning(plant: Plant) -> None:
     with pytest.raises(ConfigError, match=r"'mine' was trained at 256 Hz and the mirror is sampled at 512 Hz"):
         compare(make_plant({"sampling_frequency": 512.0}), {"mine": load_policy("mirror-policy")})
@@ -127,6 +138,8 @@ def test_many_mirrors_say_how_an_episode_ended(plant: Plant) -> None:
     with pytest.raises(AttributeError):
         env.get_attr("springs")
     env.reset()
+    with pytest.raises(DataError, match="not finite"):
+        env.step(np.full((4, 1), np.nan))
     env.course.age[:] = [0, 0, 0, env.course.length - 3]
     ended: dict[int, dict] = {}
     for _ in range(400):
@@ -138,6 +151,18 @@ def test_many_mirrors_say_how_an_episode_ended(plant: Plant) -> None:
     assert ended[0]["reward"] < FALL_REWARD
     assert ended[3]["TimeLimit.truncated"]
     assert not np.array_equal(ended[0]["terminal_observation"], ended[0]["next"])
+
+
+def test_the_environments_filter_is_told_the_torque_that_the_limit_left(plant: Plant) -> None:
+    pytest.importorskip("gymnasium")
+    from gwsurrogate_ml.control.environment import MirrorEnv
+
+    env = MirrorEnv(plant, Task(limit=80.0))
+    env.reset(seed=1)
+    for action in (1.0, -1.0):
+        env.step(np.array([action], np.float32))
+        assert env.course.reach > 80
+        assert env.course.teacher.ahead[0, plant.held] == env.course.mirrors.state[0, plant.held] == 80 * action
 
 
 @pytest.mark.slow
