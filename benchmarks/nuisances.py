@@ -1,14 +1,15 @@
-"""Posteriors with calibration errors: calibrated where these are integrated, and not where they are left out.
+"""Posteriors with calibration or waveform errors: calibrated where these are integrated, and not where they are left out.
 
-    python benchmarks/nuisances.py [--events 150] [--draws 200] [--seed 11]
+    python benchmarks/nuisances.py [--of calibration] [--events 150] [--draws 200] [--seed 11]
+    python benchmarks/nuisances.py --of waveform [--events 150] [--draws 200] [--seed 11]
 
 Signals at a known place and orientation, of mass ratio 0.8 and known spins, of chirp masses 26 to 34, distances uniform in volume,
-phases and times, in H1 and L1 with noise of the estimators' ensemble of spectra (20 to 512 Hz, 4 s); each detector's calibration is
-drawn from splines of 10 nodes with errors of 20 % and 20 degrees. The four parameters are sampled by adaptive importance sampling:
-under the likelihood with the calibration integrated, under that of perfect detectors, and (of the first `--too-narrow` events) with
-envelopes a third as wide as the errors are. Ranks of the true values give P-P tests; nodes far from their prior are counted as the
-flag counts them. Then integrals of single draws are compared with Monte Carlo of another proposal. Writes
-benchmarks/results/nuisances.json and nuisances.md, and goes on from them.
+phases and times, in H1 and L1 with noise of the estimators' ensemble of spectra (20 to 512 Hz, 4 s); each detector's calibration,
+or the waveform in both alike, is drawn from splines of 10 nodes with errors of 20 % and 20 degrees. The four parameters are sampled
+by adaptive importance sampling: under the likelihood with the errors integrated, under that without errors, and (of the first
+`--too-narrow` events) with widths a third of what the errors are. Ranks of the true values give P-P tests; nodes far from their
+prior are counted as the flag counts them. Of calibration, integrals of single draws are then compared with Monte Carlo of another
+proposal. Writes benchmarks/results/nuisances.json and nuisances.md, or nuisances_waveform.json and .md, and goes on from them.
 """
 
 from __future__ import annotations
@@ -110,16 +111,22 @@ def ranks(theta: np.ndarray, log_weights: np.ndarray, truth: np.ndarray) -> dict
     }
 
 
-def event(number: int, seed: int, draws: int, too_narrow: bool, model: Any) -> dict[str, Any]:
+def errors(of: str, narrower: float = 1.0) -> Nuisances:
+    """The errors that are drawn, or narrower ones."""
+    band, amplitude, phase = (CONFIG.f_min, CONFIG.f_max), AMPLITUDE / narrower, PHASE / narrower
+    if of == "waveform":
+        return Nuisances.of(CONFIG.detectors, band, waveform=(amplitude, phase, "drawn"))
+    return Nuisances.of(CONFIG.detectors, band, {d: CalibrationEnvelope.constant(amplitude, phase) for d in CONFIG.detectors})
+
+
+def event(number: int, seed: int, draws: int, too_narrow: bool, model: Any, of: str) -> dict[str, Any]:
     """One signal, analysed in each way."""
     rng = np.random.default_rng([seed, number])
     truth = LOW + (HIGH - LOW) * rng.random(D)
     truth[1] = (LOW[1] ** 3 + (HIGH[1] ** 3 - LOW[1] ** 3) * rng.random()) ** (1 / 3)
     row = {name: float(x[0]) for name, x in table(truth[None]).items()}
     psd = random_psds(CONFIG, rng)
-    envelopes = {name: CalibrationEnvelope.constant(AMPLITUDE, PHASE) for name in CONFIG.detectors}
-    band = CONFIG.f_min, CONFIG.f_max
-    nuisances = Nuisances.of(CONFIG.detectors, band, envelopes)
+    nuisances = errors(of)
     segment = simulate_segment(row, model, psd, CONFIG, rng)
     likelihood = SegmentLikelihood(segment, model)
     signal = likelihood.signals(table(truth[None]))[0]
@@ -140,8 +147,7 @@ def event(number: int, seed: int, draws: int, too_narrow: bool, model: Any) -> d
 
     theta, log_weights, _, _ = sample(perfect, start, width(soft, truth), draws, rng)
     record["left out"] = ranks(theta, log_weights, truth)
-    narrow = {name: CalibrationEnvelope.constant(AMPLITUDE / 3, PHASE / 3) for name in CONFIG.detectors}
-    for name, believed in (("integrated", nuisances), ("too narrow", Nuisances.of(CONFIG.detectors, band, narrow))):
+    for name, believed in (("integrated", nuisances), ("too narrow", errors(of, 3.0))):
         if name == "too narrow" and not too_narrow:
             continue
         spent = []
@@ -284,6 +290,8 @@ def markdown(found: dict[str, Any], checks: list[dict[str, float]]) -> str:
     lines += [
         "| a node beyond 3 sigma | " + " | ".join(f"{found[n]['flagged']:.0%}" if n != "left out" else "" for n in ways) + " |"
     ]
+    if not checks:
+        return "\n".join(lines)
     lines += [
         "",
         "| correction to log L | integral less reference | error of the reference | analytic less reference | efficiency |",
@@ -300,6 +308,7 @@ def markdown(found: dict[str, Any], checks: list[dict[str, float]]) -> str:
 def main() -> None:
     """Simulate, analyse, compare, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--of", choices=("calibration", "waveform"), default="calibration")
     parser.add_argument("--events", type=int, default=150)
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--too-narrow", type=int, default=30)
@@ -309,7 +318,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     model = gw.load_surrogate("nr22")
-    stem = arguments.out / "nuisances"
+    stem = arguments.out / ("nuisances" if arguments.of == "calibration" else "nuisances_waveform")
     same = f"--draws {arguments.draws} --seed {arguments.seed}"
     records: list[dict[str, Any]] = []
     checks: list[dict[str, float]] = []
@@ -317,14 +326,15 @@ def main() -> None:
         kept = json.loads(stem.with_suffix(".json").read_text())
         if same in kept["command"]:
             records, checks = kept["events"], kept["integrals"]
-    if not checks and arguments.samples:
+    if not checks and arguments.samples and arguments.of == "calibration":
         checks = stress(model, arguments.seed, samples=arguments.samples)
     for number in range(len(records), arguments.events):
-        records.append(event(number, arguments.seed, arguments.draws, number < arguments.too_narrow, model))
+        records.append(event(number, arguments.seed, arguments.draws, number < arguments.too_narrow, model, arguments.of))
         if (number + 1) % 10 == 0 or number + 1 == arguments.events:
             found = summary(records)
             head = {
-                "command": f"python benchmarks/nuisances.py --events {len(records)} {same} --too-narrow {arguments.too_narrow}",
+                "command": f"python benchmarks/nuisances.py --of {arguments.of} --events {len(records)} {same} "
+                f"--too-narrow {arguments.too_narrow}",
                 "surrogate": model.identity,
                 "versions": artifacts.package_versions("numpy", "scipy", "numba"),
                 "summary": found,
