@@ -490,6 +490,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "control-unknown-pairs": lambda: control("pairs", control_unknown_pairs, "control_power"),
     "control-verification": lambda: control("verification", control_verification),
     "nuisances": lambda: written("nuisances"),
+    "nuisances_waveform": lambda: written("nuisances_waveform"),
+    "precessing_nested": lambda: written("precessing_nested"),
     "glitch": lambda: written("glitch"),
     "events": lambda: written("events"),
     "anomalies": lambda: written("anomalies"),
