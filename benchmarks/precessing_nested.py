@@ -32,6 +32,7 @@ from gwsurrogate_ml.inference.prior.masses import ChirpMass, MassRatio
 from gwsurrogate_ml.inference.prior.spins import Isotropic
 from gwsurrogate_ml.inference.result.draws import derived
 from gwsurrogate_ml.inference.result.result import Result
+from gwsurrogate_ml.inference.weights import resample
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 from gwsurrogate_ml.surrogate.load import load_model
 
@@ -123,8 +124,7 @@ def reference(segment: AnalysisSegment, keep: Path, n_live: int, seed: int) -> N
     sampler.run(n_eff=10_000, verbose=True)
     points, log_w, _ = sampler.posterior()
     rng = np.random.default_rng(seed)
-    chosen = rng.choice(len(points), 10_000, p=np.exp(log_w - logsumexp(log_w)))
-    p = likelihood.draw(points[chosen], rng)
+    p = likelihood.draw(points[rng.permutation(resample(log_w, int(sampler.n_eff), rng))], rng)
     meta = {
         "log_bayes_factor": float(sampler.log_z),
         "effective_samples": float(sampler.n_eff),
@@ -157,7 +157,7 @@ def table(result: Result, draws: dict[str, np.ndarray], meta: dict[str, Any]) ->
     theirs = draws | derived(draws)
     mine = {key: result.posterior[key].to_numpy() for key in COMPARED}
     mine["geocent_time"] = mine["geocent_time"] - meta["gps"]
-    n = int(min(len(mine["phase"]), meta["effective_samples"]) // 2)
+    n = min(len(mine["phase"]), len(theirs["phase"]) // 2)
     rows = []
     for key in COMPARED:
         null = []

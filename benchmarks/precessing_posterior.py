@@ -6,9 +6,9 @@
 GW150914 from GWOSC's 32 s files in the folder, `--n` draws of it. Simulated events are drawn from the same prior, distances up to
 `FARTHEST` in turn, in Gaussian noise of spectra drawn as for training, of H1 and L1 and of H1, L1 and V1 in turn. Which of them are
 analysed the data alone decide: all in which the search finds a signal. Of each, `--draws` draws: sample efficiency, Pareto k,
-evidence, what the exact likelihoods changed, CPU time, and the rank of every true value, whose uniformity is tested. The largest
-difference of 50 draws' likelihoods to bilby's is that of GW150914. Results are kept in a folder one by one: the same command goes
-on from there. Writes benchmarks/results/precessing_posterior.json and .md.
+evidence, what the exact likelihoods changed, CPU time (of the last start, where it was killed), and the rank of every true value,
+whose uniformity is tested. The largest difference of 50 draws' likelihoods to bilby's is that of GW150914. Results are kept in a
+folder one by one: the same command goes on from there. Writes benchmarks/results/precessing_posterior.json and .md.
 """
 
 from __future__ import annotations
@@ -92,13 +92,12 @@ def difference(result: Result, segment: AnalysisSegment, model: WaveformModel) -
 
 
 def analysed(
-    path: Path, segment: AnalysisSegment, prior: ComposedPrior, model: WaveformModel, n: int, pilot: int, seed: int
+    path: Path, segment: AnalysisSegment, prior: ComposedPrior, model: WaveformModel, n: int, options: SamplingOptions, seed: int
 ) -> Result:
     """The result, from its file where it is there."""
     if path.exists():
         return Result.load(path)
     begin = time.process_time()
-    options = SamplingOptions(pilot=pilot, on_edge="warn")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DomainWarning)
         result = sample_event(segment, prior, model=model, n=n, seed=seed, options=options, checkpoint=path.with_suffix(".steps"))
@@ -129,7 +128,7 @@ def row(name: str, result: Result) -> dict[str, Any]:
 
 def simulated(number: int, model: WaveformModel, keep: Path, n: int, pilot: int) -> dict[str, Any]:
     """One simulated event; `skipped` where the search finds no signal, `failed` where the analysis gives up."""
-    kept = keep / f"simulated-{number}.json"
+    kept = keep / f"simulated-{number}-{n}-{pilot}-{model.identity['version']}.json"
     if kept.exists():
         found: dict[str, Any] = json.loads(kept.read_text())
         return found
@@ -137,7 +136,9 @@ def simulated(number: int, model: WaveformModel, keep: Path, n: int, pilot: int)
     name = f"simulated {number}"
     begin = {"event": name, "optimal_snr": event.snr, "truth": event.parameters}
     try:
-        result = analysed(keep / f"simulated-{number}.hdf5", event.segment, prior, model, n, pilot, number)
+        # Times are drawn from the prior: it stays where it is.
+        options = SamplingOptions(pilot=pilot, on_edge="warn", centre_time=False)
+        result = analysed(kept.with_suffix(".hdf5"), event.segment, prior, model, n, options, number)
     except DomainError as error:
         out = begin | {"skipped" if str(error).startswith("no signal") else "failed": str(error)}
     else:
@@ -215,7 +216,9 @@ def main() -> None:
         shown = ("event", "snr", "efficiency", "pareto_k", "cpu_seconds", "flags", "skipped", "failed")
         print({key: rows[-1][key] for key in shown if key in rows[-1]}, flush=True)
     segment = gw150914(args.strain)
-    result = analysed(args.keep / "GW150914.hdf5", segment, PRIOR, model, args.n, args.pilot, 1)
+    options = SamplingOptions(pilot=args.pilot, on_edge="warn")
+    path = args.keep / f"GW150914-{args.n}-{args.pilot}-{model.identity['version']}.hdf5"
+    result = analysed(path, segment, PRIOR, model, args.n, options, 1)
     event = row("GW150914", result) | {
         "bilby_difference": difference(result, segment, model),
         "posterior": result.posterior[list(SHOWN)].quantile([0.05, 0.5, 0.95]).to_dict("list"),

@@ -69,7 +69,8 @@ class OrderPoints:
         rng = np.random.default_rng([seed, 5])
         n = len(points)
         kind = rng.choice(3, p=[ANYWHERE, 0.5 * (1 - ANYWHERE), 0.5 * (1 - ANYWHERE)], size=n)
-        u, quantile = rng.random(n), points.psi / (np.pi / 2)
+        # Sobol's numbers are multiples of 2^-30, zero among them.
+        u, quantile = rng.random(n), np.maximum(points.psi / (np.pi / 2), 2.0**-31)
         turned = np.pi / 2 * rng.integers(0, 2, n)
         aim = rng.choice(2, p=[ANYWHERE, 1 - ANYWHERE], size=n)
         return cls(points, aim, np.where(aim == 0, quantile, ndtri(quantile)), turned, kind, np.where(kind == 0, u, ndtri(u)))

@@ -121,8 +121,10 @@ def choose_sets(
         aimed = True
         points, mean = weighed(which, aimed, azimuths)
         count = effective(points, mean)
-    found = binaries.effective(integral(keep_best(points, mean, n_points, np.random.default_rng(int(children[-1][1])))))
-    n_points = round(n_points * min(1.0, max(FEWEST, PLENTY / max(found, 1.0))))
+    if count > ENOUGH:
+        # So many candidates count that hardly any is kept twice.
+        found = binaries.effective(integral(keep_best(points, mean, n_points, np.random.default_rng(int(children[-1][1])))))
+        n_points = round(n_points * min(1.0, max(FEWEST, PLENTY / max(found, 1.0))))
     sets: list[ExtrinsicIntegral | None] = [None] * n_sets
     done = iter(range(1, n_sets + 1))
 

@@ -39,10 +39,10 @@ MOST, FAINT = 16, 30.0
 """Binaries for which points are chosen, and the log of the share of the largest term below which a point is of no use to one."""
 LOUD = 25.0
 """Network signal-to-noise ratio of the loudest template above which nothing is left out of waveforms to save time."""
-LEARNING = 2
-"""Rounds in which the directions that count are learned, at most."""
 WANTED, MORE = 100.0, 4.0
 """Effective points of a binary for which up to so many times as many points are kept as asked for."""
+LEARNING = 2
+"""Rounds in which the directions and arrival times that count are learned, at most."""
 TOGETHER = 10
 """Binaries whose waveforms are made together."""
 EXACT = 64
@@ -148,9 +148,9 @@ class OrdersSampler(EventSampler):
         every = -(-len(known[0]) // MOST)
         binaries = list(self._each(known[0][::every]))
         network, (series, norms) = self.likelihood.network, self._typical(binaries)
-        seeds = np.random.SeedSequence([self.seed, 78, len(binaries)]).generate_state(2 * (self.n_sets + LEARNING))
+        seeds = np.random.SeedSequence([self.seed, 78, len(binaries)]).generate_state(2 * (self.n_sets + 1 + 2 * LEARNING))
 
-        def weighed(number: int) -> tuple[OrderPoints, np.ndarray, float]:
+        def weighed(number: int, azimuths: Azimuths | None, series: np.ndarray) -> tuple[OrderPoints, np.ndarray, float]:
             """Candidates, the log of their mean likelihood, and how many of them count."""
             seed = int(seeds[2 * number])
             half_width = self.prior.time_half_width
@@ -159,27 +159,37 @@ class OrdersSampler(EventSampler):
             mean = self._mean_likelihood(points, binaries)
             return points, mean, effective_size(points.log_weight + mean)
 
-        azimuths: Azimuths | None = None
-        for number in range(self.n_sets, self.n_sets + LEARNING):
-            points, mean, count = weighed(number)
-            if count > ENOUGH:
-                break
-            log_weights = points.log_weight + mean
-            azimuths = Azimuths.of(network.ring_azimuth(points.points.direction), log_weights)
-            series[:2] = arrivals(self.window, points.points.times[:, : len(series[:2])], log_weights)
-
         def kept(points: OrderPoints, mean: np.ndarray, size: int, number: int) -> OrdersIntegral:
             best = keep_best(points, mean, size, np.random.default_rng(int(seeds[2 * number + 1])))
             # A point that was kept several times is one point: it is summed once, and `effective` counts it once.
             _, first, copies = np.unique(best.place, return_index=True, return_counts=True)
             return self._integral(best.take(first, best.log_weight[first] + np.log(copies)))
 
-        trial = kept(points, mean, self.n_points, self.n_sets)
-        found = float(np.median([effective_size(trial.terms(*binary, skip=SKIP)[0]) for binary in binaries]))
+        def each(points: OrderPoints, mean: np.ndarray, number: int) -> float:
+            """How many of the points that would be kept count for a binary, the median of them."""
+            trial = kept(points, mean, self.n_points, number)
+            terms = [trial.terms(*binary, skip=SKIP)[0] for binary in binaries]
+            return float(np.median([effective_size(x) for x in terms if np.isfinite(log_sum(x))] or [0.0]))
+
+        # Directions that count are learned, and arrival times: of loud signals the series know these better.
+        azimuths: Azimuths | None = None
+        points, mean, count = weighed(self.n_sets, azimuths, series)
+        found = each(points, mean, self.n_sets)
+        for number in range(self.n_sets + 1, self.n_sets + 1 + 2 * LEARNING, 2):
+            if count > ENOUGH:
+                break
+            log_weights = points.log_weight + mean
+            azimuths = Azimuths.of(network.ring_azimuth(points.points.direction), log_weights)
+            learned = np.array(series)
+            learned[:2] = arrivals(self.window, points.points.times[:, :2], log_weights)
+            ways = [(*weighed(number + k, azimuths, way), way) for k, way in enumerate((series, learned))]
+            of_each = [each(points, mean, self.n_sets) for points, mean, *_ in ways]
+            found = max(of_each)
+            points, mean, count, series = ways[of_each.index(found)]
         size = round(self.n_points * min(MORE, max(1.0, WANTED / max(found, 1.0))))
         sets, counts = [], []
         for number in range(self.n_sets):
-            points, mean, count = weighed(number)
+            points, mean, count = weighed(number, azimuths, series)
             sets.append(kept(points, mean, size, number))
             counts.append(count)
             self.progress("extrinsic points", number + 1, self.n_sets)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gwsurrogate_ml.inference.extrinsic.points import Azimuths, quasi_random
+from gwsurrogate_ml.inference.extrinsic.points import Azimuths, arrivals, quasi_random
 from gwsurrogate_ml.inference.extrinsic.polarization import Cap
 from gwsurrogate_ml.inference.extrinsic.quadrupole import moved
 from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork, amplitudes
@@ -103,3 +103,17 @@ def test_a_moved_series_is_the_series_of_a_later_time() -> None:
     for shift in (0.0, 0.3, -0.5, 7.25, -4.9):
         inside = slice(12, 45)
         assert np.abs(moved(series, shift) - np.exp(2j * np.pi * 0.02 * (t + shift)))[:, inside].max() < 1e-6
+
+
+def test_arrival_times_are_drawn_as_weighted_points_have_them() -> None:
+    network, window = DetectorNetwork.of(("H1", "L1")), TimeWindow(0.0, 1 / 4096, 240)
+    rng = np.random.default_rng(1)
+    times = np.array([0.031, 0.034]) + np.array([4e-4, 8e-4]) * rng.normal(size=(4000, 2))
+    series = arrivals(window, times, np.zeros(len(times)))
+    points, plain = (quasi_random(network, window, x, np.ones(2), 0.1, 13, 2) for x in (series, np.ones((2, 240))))
+    # Weights keep the prior's share of the window, most of which the few points beyond the learned times stand for.
+    assert np.exp(points.log_weight).sum() == pytest.approx(np.exp(plain.log_weight).sum(), rel=0.25)
+    for k, (mean, width) in enumerate(zip(times.mean(axis=0), times.std(axis=0), strict=True)):
+        near = np.abs(points.times[:, k] - mean) < 3 * width
+        assert near.mean() > 0.9
+        assert np.mean(points.times[near, k]) == pytest.approx(mean, abs=0.2 * width)
