@@ -14,7 +14,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import tempfile
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -166,35 +168,40 @@ def networks(models: Path, n: int, seed: int) -> None:
     )
 
 
-def gates(models: Path, depth: int, seeds: int) -> None:
-    """Post-route estimates of the shipped network, kept seed by seed, and the area by yosys of every network."""
-    import tempfile
-    from statistics import median
-
-    from gwsurrogate_ml.trigger import gates as tools
+def area(models: Path) -> None:
+    """Area of every network by yosys."""
+    from gwsurrogate_ml.trigger import gates
     from gwsurrogate_ml.trigger.load import load_trigger
     from gwsurrogate_ml.trigger.verilog import design
 
+    rows = {}
     shipped = load_trigger()
+    every = {f"{shipped.card['bits']} bits": shipped} | {name: load_trigger(one) for name, one in relatives(models).items()}
+    for name, trigger in every.items():
+        with tempfile.TemporaryDirectory() as place:
+            made = design(trigger.network, DEPTH)
+            rows[name] = {"clocks": made.latency, **gates.synthesise(made.text, Path(place))}
+        print(name, rows[name], flush=True)
+        store("area", rows)
+
+
+def placement(seeds: int) -> None:
+    """Post-route estimates of the shipped network, kept seed by seed."""
+    from gwsurrogate_ml.trigger import gates
+    from gwsurrogate_ml.trigger.load import load_trigger
+    from gwsurrogate_ml.trigger.verilog import design
+
+    shipped, mhz = load_trigger(), []
     with tempfile.TemporaryDirectory() as place:
-        made = design(shipped.network, depth)
-        tools.synthesise(made.text, Path(place))
-        mhz: list[float] = []
+        made = design(shipped.network, DEPTH)
+        gates.synthesise(made.text, Path(place))
         for seed in range(1, seeds + 1):
-            routed = tools.route(Path(place), made.latency, [seed])
+            routed = gates.route(Path(place), made.latency, [seed])
             mhz += routed["mhz"]
             fmax = median(mhz)
             routed |= {"mhz": mhz, "fmax": fmax, "latency_ns": round(1e3 * made.latency / fmax, 1)}
-            print(depth, routed, flush=True)
-            store("post_route_estimate", {"model_sha256": shipped.card["weights_sha256"], str(depth): routed})
-    rows = {}
-    for name, one in ({f"{shipped.card['bits']} bits": "bbh-trigger"} | relatives(models)).items():
-        network = load_trigger(one).network
-        with tempfile.TemporaryDirectory() as place:
-            made = design(network)
-            rows[name] = {"clocks": made.latency, **tools.synthesise(made.text, Path(place))}
-        print(name, rows[name], flush=True)
-        store("area", rows)
+            print(routed, flush=True)
+            store("post_route_estimate", {"model_sha256": shipped.card["weights_sha256"], str(DEPTH): routed})
 
 
 def main() -> None:
@@ -215,7 +222,8 @@ def main() -> None:
     elif a.part == "networks":
         networks(a.out, a.n, a.seed)
     elif a.part == "gates":
-        gates(a.out, DEPTH, a.seeds)
+        area(a.out)
+        placement(a.seeds)
     elif a.part == "card":
         from trigger_card import card
 
