@@ -5,8 +5,8 @@
 ENVIRONMENT holds hls4ml and torch: python -m venv ENVIRONMENT; ENVIRONMENT/bin/pip install hls4ml==1.3.0 torch. It stands apart
 because hls4ml's own extra wants another da4ml. g++ compiles the C simulation.
 
-hls4ml has no stream of scores, and drops the dilation of a convolution in silence: each window of the receptive field is one
-input, and kernels are filled up with zeros between their taps. The samples are like those of `gwsml trigger verify`, in one stream;
+hls4ml has no stream of scores, and takes the dilation of a convolution for 1: each window of the receptive field is one input,
+and kernels are filled up with zeros between their taps. The samples are like those of `gwsml trigger verify`, in one stream;
 its first windows, before which there is nothing, are left out.
 """
 

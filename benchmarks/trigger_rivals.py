@@ -13,8 +13,9 @@ import argparse
 from typing import Any
 
 import numpy as np
-from trigger import BLOCK, DATA, SLIDES, SNRS, judged, store
+from trigger import DATA, store
 from trigger_data import GATE, Injections, injections, paired_noise, test_noise
+from trigger_efficiency import BLOCK, SLIDES, SNRS, judged, shift
 
 from gwsurrogate_ml.binaries import Binaries
 from gwsurrogate_ml.denoise.signal.segment import DURATION, F_HIGH, F_LOW, SEARCH, frequencies, to_spectrum
@@ -97,9 +98,8 @@ def search_background(streams: dict[str, list[Stream]], matched: MatchedFilter) 
     loudest = np.zeros((SLIDES, n // BLOCK))
     one = triggers[0][triggers[0]["time"] < n]
     for k in range(SLIDES):
-        shift = round((k + 0.5) * sizes[1] / SLIDES)
         two = triggers[1].copy()
-        two["time"] = (two["time"] - shift) % sizes[1]
+        two["time"] = (two["time"] - shift(k, sizes[1])) % sizes[1]
         two = two[two["time"] < n]
         pairs = coincidences(one, two, one["time"] / RATE, two["time"] / RATE, matched.window)
         block = np.minimum(
