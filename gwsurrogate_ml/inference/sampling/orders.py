@@ -37,7 +37,7 @@ LIGHTER = 0.85
 """Chirp mass, in units of the loudest template's, from which on signals fit the nodes of `CoarseBand`."""
 MOST, FAINT = 16, 30.0
 """Binaries for which points are chosen, and the log of the share of the largest term below which a point is of no use to one."""
-LOUD = 25.0
+LOUD = 20.0
 """Network signal-to-noise ratio of the loudest template above which nothing is left out of waveforms to save time."""
 WANTED, MORE = 100.0, 4.0
 """Effective points of a binary for which up to so many times as many points are kept as asked for."""
