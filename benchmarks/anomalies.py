@@ -54,8 +54,6 @@ SNRS = (6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0)
 BANK_SNRS = (8.0, 10.0)
 SPACING = {"bursts": 1.25, "bank": 4.0}
 WEAKER = FEATURES.index("weaker")
-EPOCHS = 10
-"""Of the classifiers without a class: a sixth of the shipped one's."""
 OUT = Path("benchmarks/results")
 PARTS = ("bursts", "glitches", "binaries")
 
@@ -343,7 +341,7 @@ def glitches(stretches: list[Stretch], model: AnomalyModel, slid: Any, arguments
     rng = np.random.default_rng(arguments.seed + 2)
     out: dict[str, Any] = {}
     for name in simulate.GLITCHES:
-        classifier, classes, known = train_classifier(examples, name, EPOCHS, config.seed)
+        classifier, classes, known = train_classifier(examples, name, config.epochs, config.seed)
         without = AnomalyModel(model.autoencoder, classifier, classes, known, {})
         one_a_day = threshold(clustered(without.score(slid.features), slid.slide, slid.time), slid.seconds)
         both_a_day = threshold(clustered(slid.features[:, WEAKER], slid.slide, slid.time), slid.seconds)
