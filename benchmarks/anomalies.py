@@ -1,11 +1,11 @@
 """The anomaly search on real noise: what it finds at one false alarm a day, beside excess power and the bank.
 
-    python benchmarks/anomalies.py --data FOLDER [--model anomaly-h1l1] [--n 60] [--seed 31] [--parts bursts glitches ...]
+    python benchmarks/anomalies.py --data FOLDER [--model anomaly-h1l1] [--n 30] [--seed 31] [--parts bursts glitches ...]
 
 FOLDER is the shared data. Noise of events that nothing was trained on, the events cut out (benchmarks/anomalies_noise.py), is
 slid in time for the background of all three searches: excess power is the same search ranked by the significance of the joint
 tile in the weaker detector alone, the bank is that of `gwsml search` on the same noise. Bursts of random directions are added to
-the noise every 1.25 s, binaries every 4 s. Beside the bank they are added to the strain, before either search whitens it or
+the noise every 1.25 s, binaries every 3 s. Beside the bank they are added to the strain, before either search whitens it or
 takes a spectrum; only what lies where both look counts. A class of glitches is left out of the
 classifier's training (the autoencoder never sees one), then glitches of it, as loud as in the table, are added to one detector at
 a time, and to both by accident. Parts that are done are kept in benchmarks/results/anomalies.json. Writes anomalies.md and
@@ -53,7 +53,7 @@ DETECTORS = ("H1", "L1")
 DAY = 86400.0
 SNRS = (6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0)
 BANK_SNRS = (8.0, 10.0)
-SPACING = {"bursts": 1.25, "binaries": 4.0}
+SPACING = {"bursts": 1.25, "binaries": 3.0}
 UNLIKE = 6.0
 """Two glitches that differ by less are one wave to within noise: 97 % of elliptical bursts do at a network ratio of 12."""
 WEAKER = FEATURES.index("weaker")
@@ -191,7 +191,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", default="anomaly-h1l1")
-    parser.add_argument("--n", type=int, default=60)
+    parser.add_argument("--n", type=int, default=30)
     parser.add_argument("--seed", type=int, default=31)
     parser.add_argument("--work", type=Path, default=Path("out/anomaly-noise"))
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
@@ -313,7 +313,7 @@ def beside_bank(
     rows: dict[float, dict[str, float]] = {}
     for k, snr in enumerate(BANK_SNRS):
         hits: dict[str, list[np.ndarray]] = {"anomaly": [], "excess power": [], "bank": []}
-        while sum(map(len, hits["bank"])) < arguments.n:
+        while sum(map(len, hits["bank"])) < 2 * arguments.n:
 
             def make() -> np.ndarray:
                 return site.seen(*simulate.elliptical(spectra[rng.integers(len(spectra))], rng), rng)

@@ -23,7 +23,7 @@ NOISE = "noise"
 AHEAD = 15.0
 """By how much the louder detector's significance may lie above the other's and still count: there loud glitches are as frequent
 as noise's own peaks."""
-MOST = 30.0
+MOST = 28.0
 """Of `loudness`: what is louder is no noise, and only its shape tells it from glitches in both detectors."""
 
 

@@ -14,7 +14,7 @@ SLACK = NEAR / STEP
 """By how much triggers may lie further apart than light needs: a burst's loudest tile is not the same in both, s."""
 TIMING = 0.002
 """By how much the bursts themselves may, s."""
-LEAST = 18.0
+LEAST = 20.0
 """Least joint significance of a pair that is looked at."""
 FEATURES = (
     "joint", "weaker", "stronger", "weaker alone", "stronger alone", "log frequency", "log quality", "box", "delay",
