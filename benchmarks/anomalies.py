@@ -32,7 +32,7 @@ from gwsurrogate_ml.denoise.signal.segment import DURATION, F_LOW
 from gwsurrogate_ml.search.anomalies import simulate
 from gwsurrogate_ml.search.anomalies.model import AnomalyModel, load_anomaly_model
 from gwsurrogate_ml.search.anomalies.pairs import FEATURES, Described, features
-from gwsurrogate_ml.search.anomalies.pipeline import SLIDE_STEP, best
+from gwsurrogate_ml.search.anomalies.pipeline import best
 from gwsurrogate_ml.search.anomalies.train import (
     AnomalyConfig,
     Examples,
@@ -183,7 +183,7 @@ def bank_of() -> tuple[Any, Any]:
 
 
 def bank_search(strain: list[dict[str, TimeSeries]], model: Any, bank: Any) -> Any:
-    return search(stitched(strain), bank, model, SearchConfig(f_max=480.0, slide_step=SLIDE_STEP))
+    return search(stitched(strain), bank, model, SearchConfig(f_max=480.0))
 
 
 def main() -> None:
