@@ -183,7 +183,7 @@ def _in_tile(
         inside = np.where(np.abs(seconds - at[:, None]) <= half[:, None], one.window, 0.0)
         spectra.append(fft.rfft(np.pad(inside, ((0, 0), (0, WINDOW)))) * band)
     powers = [np.square(np.abs(s)).sum(axis=1) / WINDOW for s in spectra]
-    real, whole = _greatest(*spectra, allowed, lags)
+    real, whole = _greatest(spectra[0], spectra[1], allowed, lags)
     norm = np.sqrt(powers[0] * powers[1]) + 1e-6
     return real / norm, whole / norm, 0.5 * real
 
