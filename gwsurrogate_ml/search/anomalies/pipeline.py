@@ -77,14 +77,16 @@ def best(scores: np.ndarray, times: np.ndarray, window: float = CLUSTER) -> np.n
 
 def slides(
     first: Described, second: Described, spans: Sequence[Span], light: float, score: Score, progress: Progress | None = None
-) -> tuple[Background, Pairs]:
-    """Background from circular shifts of the second detector along the live time, and the pairs that it is made of."""
+) -> tuple[Background, Pairs, np.ndarray]:
+    """Background from circular shifts of the second detector along the live time, all pairs of the slides, and which of them the
+    background's rankings are of.
+    """
     report = progress or (lambda *_: None)
     total = sum(b - a for a, b in spans)
     u, v = live_time(first.triggers.time, spans), live_time(second.triggers.time, spans)
     low, high = (int(np.floor(t / SLIDE_STEP + 1e-9)) for t in (SHORTEST_SLIDE, total - SHORTEST_SLIDE))
     numbers = np.unique(np.linspace(low, high, min(high - low + 1, MOST_SLIDES)).astype(int)) if high >= low else np.empty(0, int)
-    parts, scores = [], [np.empty(0)]
+    parts, kept = [], [np.empty(0, int)]
     for done, k in enumerate(numbers):
         parts.append(coincident(first.triggers, second.triggers, u, (v + k * SLIDE_STEP) % total, light, int(k)))
         if done % 100 == 0:
@@ -94,9 +96,11 @@ def slides(
     bounds = np.searchsorted(pairs.slide, np.append(numbers, high + 1))
     at = u[pairs.first] + 0.5 * pairs.apart
     for a, b in pairwise(bounds):
-        scores.append(values[a:b][best(values[a:b], at[a:b])])
+        kept.append(a + best(values[a:b], at[a:b]))
     report("sliding in time", 1, 1)
-    return Background(np.sort(np.concatenate(scores)), len(numbers), len(numbers) * total), pairs
+    counted = np.concatenate(kept)
+    counted = counted[np.argsort(values[counted], kind="stable")]
+    return Background(values[counted], len(numbers), len(numbers) * total), pairs, counted
 
 
 def _none() -> Pairs:
@@ -150,14 +154,21 @@ def find_anomalies(series: Mapping[str, TimeSeries], model: AnomalyModel, progre
     if len(white) == 1:
         return Anomalies(detectors, white, spans, _alone(found[0], model), None)
     light = light_travel_time(*detectors)
-    background, _ = slides(found[0], found[1], spans, light, by_model(model, light), progress)
-    rows = _together(detectors, found[0], found[1], model, light, background)
+    background, slid, counted = slides(found[0], found[1], spans, light, by_model(model, light), progress)
+    rows = _together(detectors, found[0], found[1], model, light, background, slid.take(counted))
     return Anomalies(detectors, white, spans, rows, background)
 
 
 def _together(
-    detectors: tuple[str, ...], first: Described, second: Described, model: AnomalyModel, light: float, background: Background
+    detectors: tuple[str, ...],
+    first: Described,
+    second: Described,
+    model: AnomalyModel,
+    light: float,
+    background: Background,
+    slid: Pairs,
 ) -> list[dict]:
+    """Candidates, ranked; `slid` are the pairs of the background's rankings."""
     pairs = coincident(first.triggers, second.triggers, first.triggers.time, second.triggers.time, light)
     values = features(first, second, pairs, light)
     scores = model.score(values)
@@ -167,13 +178,16 @@ def _together(
         i, j, tile = pairs.first[k], pairs.second[k], int(pairs.tile[k])
         late = float(second.triggers.offset[j, tile]) - float(first.triggers.offset[i, tile])
         novelty, _ = model.novelty(np.stack([first.code[i], second.code[j]]))
-        louder = int(background.rankings.size - np.searchsorted(background.rankings, scores[k], side="left"))
+        louder = slid.take(np.arange(np.searchsorted(background.rankings, scores[k], side="left"), background.rankings.size))
+        own = np.abs(first.triggers.time[louder.first] - first.triggers.time[i]) < CLUSTER
+        own |= np.abs(second.triggers.time[louder.second] - second.triggers.time[j]) < CLUSTER
         row = {
             "rank": rank,
             "time": float(0.5 * (first.triggers.time[i] + second.triggers.time[j])),
             "score": float(scores[k]),
             "false_alarm_rate": float(background.false_alarm_rate(scores[k])) if background.time else None,
-            "louder_in_background": louder,
+            "louder_in_background": int(own.size),
+            "louder_without_its_triggers": int(np.sum(~own)),
             "nearest": name,
             **_shape(tile),
             "delay": float(pairs.apart[k]) + late / STEP,

@@ -298,7 +298,7 @@ def noise_pairs(noise: Sequence[Stretch], autoencoder: Autoencoder, light: float
             start += stretch.spans[-1][1] - low + 1.0
         joined = Triggers(*(np.concatenate(c) for c in zip(*parts, strict=True)))
         both.append(Described(joined, *autoencoder.apply_to(joined.window)))
-    behind, pairs = slides(both[0], both[1], spans, light, lambda a, b, p: p.joint)
+    behind, pairs, _ = slides(both[0], both[1], spans, light, lambda a, b, p: p.joint)
     values = features(both[0], both[1], pairs, light)
     time = live_time(both[0].triggers.time, spans)[pairs.first] + 0.5 * pairs.apart
     return Slid(values, pairs.joint, pairs.slide, time, behind.time, np.concatenate([x.code for x in both]))

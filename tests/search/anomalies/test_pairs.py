@@ -83,7 +83,7 @@ def test_slides_predict_what_noise_does_unslid(monkeypatch):
     for seed in range(6):
         found = [find(white(noise([seed, d], seconds))) for d in (0, 1)]
         one, two = (Described(t, np.empty((t.time.size, 0)), np.empty((t.time.size, 0))) for t in found)
-        background, _ = slides(one, two, [(1.0, seconds - 1.0)], LIGHT, lambda a, b, pairs: pairs.joint)
+        background, *_ = slides(one, two, [(1.0, seconds - 1.0)], LIGHT, lambda a, b, pairs: pairs.joint)
         pairs = coincident(one.triggers, two.triggers, one.triggers.time, two.triggers.time, LIGHT)
         joint = pairs.joint[best(pairs.joint, one.triggers.time[pairs.first] + 0.5 * pairs.apart)]
         seen += joint.size
@@ -98,6 +98,6 @@ def test_no_slide_joins_a_burst_with_itself():
     loud = white(sine_gaussian(30))
     found = find(loud)
     same = Described(found, np.empty((found.time.size, 0)), np.empty((found.time.size, 0)))
-    background, _ = slides(same, same, SPANS, LIGHT, lambda a, b, pairs: pairs.joint)
+    background, *_ = slides(same, same, SPANS, LIGHT, lambda a, b, pairs: pairs.joint)
     assert background.n_slides > 200
     assert not background.rankings.size
