@@ -227,6 +227,7 @@ def main() -> None:
         def keep(found_: dict[str, Any], part: str = part, begin: float = begin) -> None:
             results[part] = found_
             results[f"{part} cpu s"] = time.process_time() - begin
+            merge(results, path)
             path.write_text(json.dumps(results, indent=1) + "\n")
 
         if part == "bursts":
@@ -235,9 +236,18 @@ def main() -> None:
             beside_bank(stretches, strain, model, level, arguments, keep)
         else:
             keep(glitches(stretches, model, slid, arguments))
+    merge(results, path)
     path.write_text(json.dumps(results, indent=1) + "\n")
     (OUT / "anomalies.md").write_text(markdown(results) + "\n")
     figure(results, OUT / "anomalies.png")
+
+
+def merge(results: dict[str, Any], path: Path) -> None:
+    """Take from the file what another run of the same model, beside this one, has done."""
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    if kept.get("weights_sha256") == results["weights_sha256"] and kept.get("n") == results["n"]:
+        for part in PARTS:
+            results |= {key: kept[key] for key in (part, f"{part} cpu s") if part in kept and part not in results and key in kept}
 
 
 def efficiency(
