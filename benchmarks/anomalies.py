@@ -469,7 +469,7 @@ def figure(results: dict[str, Any], path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    from gwsurrogate_ml.plot.style import RC
+    from gwsurrogate_ml.plot.style import RC, legend
 
     curves = dict(results.get("bursts", {}))
     if "binaries" in results:
@@ -486,9 +486,11 @@ def figure(results: dict[str, Any], path: Path) -> None:
             ax.set_xscale("log")
             ax.set_xticks([6, 8, 10, 15, 20, 30], ["6", "8", "10", "15", "20", "30"])
             ax.minorticks_off()
-        axes.flat[len(curves) - 1].legend(fontsize=8)
+        legend(axes.flat[len(curves) - 1], fontsize=8)
         for empty in axes.flat[len(curves) :]:
             empty.set_visible(False)
+        for lowest in axes.flat[max(0, len(curves) - 4) : len(curves)]:
+            lowest.tick_params(labelbottom=True)
         drawn.supxlabel("network signal-to-noise ratio")
         drawn.supylabel("found at one false alarm a day")
         drawn.savefig(path, dpi=150)
