@@ -76,6 +76,7 @@ def test_the_order_of_detectors_does_not_matter(model):
         assert back[name] == pytest.approx(forth[name], abs=2e-3), name
 
 
+@pytest.mark.slow
 def test_slides_predict_what_noise_does_unslid(monkeypatch):
     """Unslid pairs above a threshold, over stretches of noise, are as many as the slides' rate says."""
     monkeypatch.setattr(anomaly_pairs, "LEAST", 16.0)
