@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,33 +13,51 @@ from torch import nn
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.search.anomalies.autoencoder import LATENT, Autoencoder
-from gwsurrogate_ml.search.anomalies.pairs import FEATURES, Described
+from gwsurrogate_ml.search.anomalies.pairs import FEATURES, LEAST, Described
 from gwsurrogate_ml.search.anomalies.simulate import SIGNALS
 from gwsurrogate_ml.search.anomalies.tiles import Triggers
 
 KIND = "anomaly"
 DEFAULT = "anomaly-h1l1"
 NOISE = "noise"
-LOUDNESS = 0.1
-"""By how much a burst that is loud in both outranks a faint one; chosen on the pairs of training."""
+AHEAD = 15.0
+"""By how much the louder detector's significance may lie above the other's and still count: there loud glitches are as frequent
+as noise's own peaks."""
+MOST = 28.0
+"""Of `loudness`: what is louder is no noise, and only its shape tells it from glitches in both detectors."""
 
 
 class Classifier(nn.Module):
-    """Features (n, n_features), standardised here, -> logits (n, n_classes)."""
+    """Features (n, n_features), standardised here, -> logits (n, n_classes).
 
-    def __init__(self, n_classes: int, width: int = 48) -> None:
+    Those of signals begin from `loudness`, and the layers learn what to add to it.
+    """
+
+    def __init__(self, classes: Sequence[str], width: int = 48) -> None:
         super().__init__()
+        n_classes = len(classes)
         self.mean: torch.Tensor
         self.scale: torch.Tensor
+        self.signal: torch.Tensor
         self.register_buffer("mean", torch.zeros(len(FEATURES)))
         self.register_buffer("scale", torch.ones(len(FEATURES)))
+        self.register_buffer("signal", torch.tensor([name in SIGNALS for name in classes]), persistent=False)
         self.layers = nn.Sequential(
             nn.Linear(len(FEATURES), width), nn.Tanh(), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, n_classes)
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits."""
-        return self.layers((x - self.mean) / self.scale)
+        return self.layers((x - self.mean) / self.scale) + self.signal * loudness(x)[:, None]
+
+
+def loudness(x: torch.Tensor) -> torch.Tensor:
+    """What Gaussian noise alone says of features (n, n_features): it reaches a joint significance s with odds of about exp(-s).
+
+    The louder detector's counts only to AHEAD above the weaker's, as it may hold a glitch, and the whole only to MOST.
+    """
+    weaker, stronger = (torch.exp(x[:, FEATURES.index(name)]) for name in ("weaker", "stronger"))
+    return (weaker + torch.minimum(stronger, weaker + AHEAD) - LEAST).clamp(max=MOST)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,14 +89,10 @@ class AnomalyModel:
         return np.asarray(torch.log_softmax(self.classifier(torch.from_numpy(features)).double(), 1).numpy())
 
     def score(self, features: np.ndarray) -> np.ndarray:
-        """Ranking (n,): log odds of a signal against noise and glitches, plus LOUDNESS of half the squared signal-to-noise ratio of
-        the stronger's burst in the weaker's data, times the bursts' correlation: the odds alone saturate.
-        """
+        """Ranking (n,): log odds of a signal against noise and glitches."""
         shares = self.log_shares(features)
         signal = np.isin(self.classes, SIGNALS)
-        odds = np.logaddexp.reduce(shares[:, signal], axis=1) - np.logaddexp.reduce(shares[:, ~signal], axis=1)
-        seen = 0.5 * np.exp(2 * features[:, FEATURES.index("stronger in weaker")].astype(np.float64))
-        return np.asarray(odds + LOUDNESS * seen * features[:, FEATURES.index("correlation")])
+        return np.asarray(np.logaddexp.reduce(shares[:, signal], axis=1) - np.logaddexp.reduce(shares[:, ~signal], axis=1))
 
     def nearest(self, features: np.ndarray) -> list[str]:
         """The likeliest class of each pair."""
@@ -111,7 +126,7 @@ def load_anomaly_model(name_or_path: str | Path = DEFAULT) -> AnomalyModel:
     artifacts.require(card, classes=list, known=list, features=list, width=int, detectors=list)
     if card["features"] != list(FEATURES):
         raise artifacts.ArtifactError(f"{name_or_path} was trained on other features: train it anew")
-    autoencoder, classifier = Autoencoder(card["width"]), Classifier(len(card["classes"]))
+    autoencoder, classifier = Autoencoder(card["width"]), Classifier(card["classes"])
     try:
         for part, net in (("autoencoder.", autoencoder), ("classifier.", classifier)):
             net.load_state_dict({k.removeprefix(part): torch.from_numpy(v) for k, v in tensors.items() if k.startswith(part)})

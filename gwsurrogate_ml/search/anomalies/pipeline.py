@@ -11,7 +11,7 @@ import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.search.anomalies.model import AnomalyModel
-from gwsurrogate_ml.search.anomalies.pairs import Described, Pairs, coincident, features
+from gwsurrogate_ml.search.anomalies.pairs import FEATURES, Described, Pairs, coincident, features
 from gwsurrogate_ml.search.anomalies.tiles import STEP, find, tiles
 from gwsurrogate_ml.search.anomalies.white import Span, White, common, whiten
 from gwsurrogate_ml.search.coincidence import Background, light_travel_time, live_time
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 Score = Callable[[Described, Described, Pairs], np.ndarray]
 
-SLIDE_STEP = 0.2
-"""Smallest time slide, and distance between slides, s."""
+SLIDE_STEP, SHORTEST_SLIDE = 0.05, 0.5
+"""Distance between time slides, more than most pairs may lie apart, and the smallest one, which parts all that is looked for, s."""
 CLUSTER = 0.2
 """Of two candidates nearer than this only the one with the higher score counts, s."""
 MOST_SLIDES = 10_000
@@ -77,25 +77,30 @@ def best(scores: np.ndarray, times: np.ndarray, window: float = CLUSTER) -> np.n
 
 def slides(
     first: Described, second: Described, spans: Sequence[Span], light: float, score: Score, progress: Progress | None = None
-) -> tuple[Background, Pairs]:
-    """Background from circular shifts of the second detector along the live time, and the pairs that it is made of."""
+) -> tuple[Background, Pairs, np.ndarray]:
+    """Background from circular shifts of the second detector along the live time, all pairs of the slides, and which of them the
+    background's rankings are of.
+    """
     report = progress or (lambda *_: None)
     total = sum(b - a for a, b in spans)
     u, v = live_time(first.triggers.time, spans), live_time(second.triggers.time, spans)
-    n = int(np.floor(total / SLIDE_STEP + 1e-9)) - 1
-    numbers = np.unique(np.linspace(1, n, min(n, MOST_SLIDES)).astype(int)) if n > 0 else np.empty(0, int)
-    parts, scores = [], [np.empty(0)]
+    low, high = (int(np.floor(t / SLIDE_STEP + 1e-9)) for t in (SHORTEST_SLIDE, total - SHORTEST_SLIDE))
+    numbers = np.unique(np.linspace(low, high, min(high - low + 1, MOST_SLIDES)).astype(int)) if high >= low else np.empty(0, int)
+    parts, kept = [], [np.empty(0, int)]
     for done, k in enumerate(numbers):
         parts.append(coincident(first.triggers, second.triggers, u, (v + k * SLIDE_STEP) % total, light, int(k)))
         if done % 100 == 0:
             report("sliding in time", done, len(numbers))
     pairs = Pairs(*(np.concatenate(c) for c in zip(*parts, strict=True))) if parts else _none()
     values = score(first, second, pairs)
-    bounds = np.searchsorted(pairs.slide, np.append(numbers, n + 1))
+    bounds = np.searchsorted(pairs.slide, np.append(numbers, high + 1))
+    at = u[pairs.first] + 0.5 * pairs.apart
     for a, b in pairwise(bounds):
-        scores.append(values[a:b][best(values[a:b], u[pairs.first[a:b]])])
+        kept.append(a + best(values[a:b], at[a:b]))
     report("sliding in time", 1, 1)
-    return Background(np.sort(np.concatenate(scores)), len(numbers), len(numbers) * total), pairs
+    counted = np.concatenate(kept)
+    counted = counted[np.argsort(values[counted], kind="stable")]
+    return Background(values[counted], len(numbers), len(numbers) * total), pairs, counted
 
 
 def _none() -> Pairs:
@@ -149,34 +154,44 @@ def find_anomalies(series: Mapping[str, TimeSeries], model: AnomalyModel, progre
     if len(white) == 1:
         return Anomalies(detectors, white, spans, _alone(found[0], model), None)
     light = light_travel_time(*detectors)
-    background, _ = slides(found[0], found[1], spans, light, by_model(model, light), progress)
-    rows = _together(detectors, found[0], found[1], model, light, background)
+    background, slid, counted = slides(found[0], found[1], spans, light, by_model(model, light), progress)
+    rows = _together(detectors, found[0], found[1], model, light, background, slid.take(counted))
     return Anomalies(detectors, white, spans, rows, background)
 
 
 def _together(
-    detectors: tuple[str, ...], first: Described, second: Described, model: AnomalyModel, light: float, background: Background
+    detectors: tuple[str, ...],
+    first: Described,
+    second: Described,
+    model: AnomalyModel,
+    light: float,
+    background: Background,
+    slid: Pairs,
 ) -> list[dict]:
+    """Candidates, ranked; `slid` are the pairs of the background's rankings."""
     pairs = coincident(first.triggers, second.triggers, first.triggers.time, second.triggers.time, light)
     values = features(first, second, pairs, light)
     scores = model.score(values)
-    order = best(scores, first.triggers.time[pairs.first])
+    order = best(scores, first.triggers.time[pairs.first] + 0.5 * pairs.apart)
     nearest, rows = model.nearest(values[order]), []
     for rank, (k, name) in enumerate(zip(order, nearest, strict=True), start=1):
         i, j, tile = pairs.first[k], pairs.second[k], int(pairs.tile[k])
         late = float(second.triggers.offset[j, tile]) - float(first.triggers.offset[i, tile])
         novelty, _ = model.novelty(np.stack([first.code[i], second.code[j]]))
-        louder = int(background.rankings.size - np.searchsorted(background.rankings, scores[k], side="left"))
+        louder = slid.take(np.arange(np.searchsorted(background.rankings, scores[k], side="left"), background.rankings.size))
+        own = np.abs(first.triggers.time[louder.first] - first.triggers.time[i]) < CLUSTER
+        own |= np.abs(second.triggers.time[louder.second] - second.triggers.time[j]) < CLUSTER
         row = {
             "rank": rank,
             "time": float(0.5 * (first.triggers.time[i] + second.triggers.time[j])),
             "score": float(scores[k]),
             "false_alarm_rate": float(background.false_alarm_rate(scores[k])) if background.time else None,
-            "louder_in_background": louder,
+            "louder_in_background": int(own.size),
+            "louder_without_its_triggers": int(np.sum(~own)),
             "nearest": name,
             **_shape(tile),
             "delay": float(pairs.apart[k]) + late / STEP,
-            "correlation": float(values[k][11]),
+            "correlation": float(values[k][FEATURES.index("correlation")]),
             "novelty": float(novelty.max()),
         }
         for which, one, index in ((detectors[0], first, i), (detectors[1], second, j)):

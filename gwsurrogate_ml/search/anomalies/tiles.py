@@ -1,8 +1,9 @@
-"""Where one detector is louder than noise: an over-complete set of short waveforms, and of boxes in time and frequency.
+"""Where one detector is louder than noise: an over-complete set of short waveforms, of tracks, and of boxes in time and frequency.
 
 A waveform is a Gaussian in frequency, of quality 2 to 16, some with a rising frequency (the Q transform, Chatterji et al.
-2004, arXiv:gr-qc/0412119, with chirps); a box sums the power in a band over a time (Anderson et al. 2001,
-arXiv:gr-qc/0008066). The significance of either is minus the logarithm of the probability that noise reaches its power.
+2004, arXiv:gr-qc/0412119, with chirps); a track rises as an inspiral does that knows its chirp mass alone (Newton's phase,
+stopped at the ringdown of equal masses); a box sums the power in a band over a time (Anderson et al. 2001,
+arXiv:gr-qc/0008066). The significance of each is minus the logarithm of the probability that noise reaches its power.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gwsurrogate_ml.conventions import MTSUN_SI
 from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.search.anomalies.white import RATE, White
 
-BLOCK, EDGE = 16, 0.5
+BLOCK, EDGE = 16, 1.0
 """Seconds that are transformed at once, and how much of them at each end is another block's."""
 STEP = 512
 """Hz, at which powers are taken."""
-NEAR = 6
-"""Samples at STEP on either side of a trigger among which each tile's greatest power is kept: as far as light goes."""
+NEAR = 26
+"""Samples at STEP on either side of a trigger among which each tile's greatest power is kept: as far as the next trigger."""
 APART = 0.05
 """A trigger is the most significant within this time on either side, s."""
 THRESHOLD = 5.5
@@ -31,10 +33,17 @@ QUALITIES, CHIRPS = (2.0, 4.0, 8.0, 16.0), (1.5, 4.0)
 LOWEST, HIGHEST = 28.0, 450.0
 BANDS = ((24, 60), (60, 120), (120, 240), (240, 480), (24, 120), (60, 240), (120, 480), (24, 480))
 LENGTHS = (1 / 32, 1 / 16, 1 / 8, 1 / 4)
+MASSES = np.linspace(60.0 ** (-5 / 3), 12.0 ** (-5 / 3), 28) ** (-3 / 5)
+"""Chirp masses of the tracks, 60 to 12 solar masses, even in the number of cycles."""
+MOST_TIMING = 0.03
+"""By how much a tile may at most peak at other times in two detectors, beyond what light needs, s."""
 
 
 class Tiles(NamedTuple):
-    """The set, one a row: frequency (Hz), quality, chirp (0 for boxes), and length (s; 0 for waveforms)."""
+    """The set, one a row: frequency (Hz), quality, chirp (0 for tracks and boxes), length (s; of boxes), low and high (Hz), mass
+    (the Sun's; of tracks), duration (s; of waveforms twice the scatter of their power) and timing (s; how far its peaks in two
+    detectors may lie apart by noise alone).
+    """
 
     frequency: np.ndarray
     quality: np.ndarray
@@ -42,12 +51,9 @@ class Tiles(NamedTuple):
     length: np.ndarray
     low: np.ndarray
     high: np.ndarray
-
-    @property
-    def duration(self) -> np.ndarray:
-        """Seconds: of a waveform twice the scatter of its envelope's power."""
-        spread = self.frequency / self.quality
-        return np.where(self.length > 0, self.length, np.sqrt(2 + 2 * self.chirp**2) / (2 * np.pi * spread))
+    mass: np.ndarray
+    duration: np.ndarray
+    timing: np.ndarray
 
 
 @cache
@@ -65,11 +71,42 @@ def tiles() -> Tiles:
         n = int(np.ceil(np.log(HIGHEST / LOWEST) * quality / 0.8))
         for f in np.geomspace(LOWEST, HIGHEST, n):
             for chirp in (0.0, *(CHIRPS if quality <= 4 else ())):
-                rows.append((f, quality, chirp, 0.0, f - f / quality, f + f / quality))
+                still = np.sqrt(2) / (2 * np.pi * f / quality)
+                long = still * np.sqrt(1 + chirp**2)
+                rows.append((f, quality, chirp, 0.0, f - f / quality, f + f / quality, 0.0, long, 0.6 * still))
+    for mass in MASSES:
+        f = np.arange(24, 480, 0.25)
+        power = np.abs(track(mass, f)) ** 2
+        power /= power.sum()
+        middle = power @ f
+        spread = np.sqrt(power @ (f - middle) ** 2)
+        low, high = np.interp((0.05, 0.95), np.cumsum(power), f)
+        still = 1 / (2 * np.pi * spread)
+        rows.append((middle, middle / (high - low), 0.0, 0.0, low, high, mass, _before(mass, low), 0.6 * still))
     for low, high in BANDS:
         middle = np.sqrt(low * high)
-        rows += [(middle, middle / (high - low), 0.0, d, low, high) for d in LENGTHS if (high - low) * d >= 3]
-    return Tiles(*np.array(rows).T)
+        shape = (middle, middle / (high - low), 0.0)
+        rows += [(*shape, d, low, high, 0.0, d, 0.25 * d) for d in LENGTHS if (high - low) * d >= 3]
+    t = Tiles(*np.array(rows).T)
+    return t._replace(timing=np.minimum(t.timing + 1 / STEP, MOST_TIMING))
+
+
+def track(mass: float, f: np.ndarray) -> np.ndarray:
+    """Whitened spectrum (n_f,) complex of an inspiral of a chirp mass (the Sun's) that would end at t = 0.
+
+    Noise is taken to be like LIGO's: f^-3.5 to 62 Hz, then white, then f above 300 Hz.
+    """
+    seconds = mass * MTSUN_SI
+    ringdown = 0.088 / (2**1.2 * seconds)
+    noise = (f / 62) ** -7 + 1 + (f / 300) ** 2
+    amplitude = f ** (-7 / 6) / np.sqrt(noise) / (1 + (f / (1.3 * ringdown)) ** 8)
+    return np.asarray(amplitude * np.exp(-3j / 128 * (np.pi * seconds * f) ** (-5 / 3)))
+
+
+def _before(mass: float, f: float) -> float:
+    """Seconds to the end at which an inspiral passes a frequency."""
+    seconds = mass * MTSUN_SI
+    return float(5 / 256 * seconds * (np.pi * seconds * f) ** (-8 / 3))
 
 
 class Triggers(NamedTuple):
@@ -104,11 +141,15 @@ def _filters() -> tuple[np.ndarray, list[tuple[int, int, list[tuple[int, np.ndar
 
     t, n = tiles(), BLOCK * RATE
     f = np.arange(n // 2) / BLOCK
-    plain = t.length == 0
+    plain = (t.length == 0) & (t.mass == 0)
     spread = (t.frequency / t.quality)[plain, None]
     x = (f[None] - t.frequency[plain, None]) / spread
     # The conjugate of a waveform whose frequency rises: it delays high frequencies.
     g = np.exp(-0.5 * x**2 + 0.5j * t.chirp[plain, None] * x**2) * ((f >= 24) & (f < 480))
+    inside = (f >= 24) & (f < 480)
+    tracks = np.zeros((MASSES.size, f.size), complex)
+    tracks[:, inside] = [np.conj(track(mass, f[inside])) for mass in MASSES]
+    g = np.concatenate([g, tracks])
     g *= np.sqrt(2 / n) / np.linalg.norm(g, axis=1, keepdims=True)
     boxes = []
     for low, high in BANDS:

@@ -16,9 +16,9 @@ from torch import nn
 from gwsurrogate_ml.artifacts import sha256
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.search.anomalies.autoencoder import Autoencoder
-from gwsurrogate_ml.search.anomalies.model import NOISE, AnomalyModel, Classifier
-from gwsurrogate_ml.search.anomalies.pairs import Described, Pairs, coincident, features
-from gwsurrogate_ml.search.anomalies.pipeline import slides
+from gwsurrogate_ml.search.anomalies.model import AHEAD, MOST, NOISE, AnomalyModel, Classifier
+from gwsurrogate_ml.search.anomalies.pairs import FEATURES, LEAST, Described, Pairs, coincident, features
+from gwsurrogate_ml.search.anomalies.pipeline import CLUSTER, SHORTEST_SLIDE, SLIDE_STEP, slides
 from gwsurrogate_ml.search.anomalies.simulate import (
     GLITCHES,
     MIDDLE,
@@ -30,7 +30,7 @@ from gwsurrogate_ml.search.anomalies.simulate import (
     elliptical,
     whitened_pair,
 )
-from gwsurrogate_ml.search.anomalies.tiles import WINDOW, Triggers, find
+from gwsurrogate_ml.search.anomalies.tiles import MASSES, THRESHOLD, WINDOW, Triggers, find, tiles
 from gwsurrogate_ml.search.anomalies.white import RATE, Span, White, common, whiten
 from gwsurrogate_ml.search.coincidence import light_travel_time, live_time
 from gwsurrogate_ml.settings import Strict
@@ -39,6 +39,10 @@ from gwsurrogate_ml.waveform.model import WaveformModel
 Progress = Callable[[str, int, int], None]
 SPACING = 1.25
 """Seconds between what is added to noise."""
+WEIGHTS = {"noise": 10.0, "glitches": 3.0, "signals": 1.0}
+"""Of all pairs of a kind in the classifier's training: at a low false-alarm rate noise and glitches matter more."""
+JITTER = 0.3
+"""Scatter that is added to features in training, in units of theirs, so that single pairs are not learned by heart."""
 NEAR = 0.3
 """A pair within so many seconds of what was added is due to it."""
 
@@ -63,7 +67,7 @@ class AnomalyConfig(Strict):
     """
 
     name: str = "anomaly-h1l1"
-    version: str = "1"
+    version: str = "2"
     detectors: tuple[str, str] = ("H1", "L1")
     noise: Path
     glitches: Path
@@ -73,9 +77,9 @@ class AnomalyConfig(Strict):
     steps: int = 2500
     batch: int = 128
     rate: float = 3e-3
-    injections: int = 400
+    injections: int = 900
     snr: tuple[float, float] = (6.0, 40.0)
-    epochs: int = 60
+    epochs: int = 16
     seed: int = 1
 
 
@@ -149,7 +153,7 @@ def found(
     """Triggers of both, the pairs near `times`, and for each pair which of them it is due to."""
     first, second = (find(one, list(spans)) for one in white)
     pairs = coincident(first, second, first.time, second.time, light)
-    at = first.time[pairs.first]
+    at = first.time[pairs.first] + 0.5 * pairs.apart
     which = np.abs(at[:, None] - np.asarray(times)).argmin(axis=1) if at.size else np.empty(0, int)
     near = np.flatnonzero(np.abs(at - np.asarray(times)[which]) < NEAR) if at.size else np.empty(0, int)
     return first, second, pairs.take(near), which[near]
@@ -258,11 +262,11 @@ def make_examples(
 
 
 def glitch(name: str, table: GlitchTable, psds: np.ndarray, light: float, rng: np.random.Generator) -> np.ndarray:
-    """Whitened series (2, n): a glitch in one detector; in one of five, another of its class in the other by accident."""
+    """Whitened series (2, n): a glitch in one detector; in one of two, another of its class in the other by accident."""
     d = int(rng.integers(2))
     out = np.zeros((2, round(4 * RATE)))
     out[d] = table.draw(name, psds[d], rng)
-    if rng.random() < 0.2:
+    if rng.random() < 0.5:
         out[1 - d] = table.draw(name, psds[1 - d], rng, float(rng.uniform(-light, light)))
     return out
 
@@ -294,9 +298,9 @@ def noise_pairs(noise: Sequence[Stretch], autoencoder: Autoencoder, light: float
             start += stretch.spans[-1][1] - low + 1.0
         joined = Triggers(*(np.concatenate(c) for c in zip(*parts, strict=True)))
         both.append(Described(joined, *autoencoder.apply_to(joined.window)))
-    behind, pairs = slides(both[0], both[1], spans, light, lambda a, b, p: p.joint)
+    behind, pairs, _ = slides(both[0], both[1], spans, light, lambda a, b, p: p.joint)
     values = features(both[0], both[1], pairs, light)
-    time = live_time(both[0].triggers.time, spans)[pairs.first]
+    time = live_time(both[0].triggers.time, spans)[pairs.first] + 0.5 * pairs.apart
     return Slid(values, pairs.joint, pairs.slide, time, behind.time, np.concatenate([x.code for x in both]))
 
 
@@ -309,12 +313,12 @@ def train_classifier(
     x, y = torch.from_numpy(examples.features[label >= 0]), torch.from_numpy(label[label >= 0])
     count = torch.bincount(y, minlength=len(names)).double()
     torch.manual_seed(seed)
-    net = Classifier(len(names))
+    net = Classifier(names)
     net.mean.copy_(x.mean(0))
     net.scale.copy_(x.std(0).clamp(min=1e-3))
-    # Signals, glitches and noise weigh a third each.
-    group = torch.tensor([3.0 if n == NOISE else 3.0 / len(SIGNALS) if n in SIGNALS else 3.0 / (len(names) - 5) for n in names])
-    weight = (group / 9 / count * len(y)).float()
+    kinds = ["noise" if n == NOISE else "signals" if n in SIGNALS else "glitches" for n in names]
+    share = torch.tensor([WEIGHTS[kind] / kinds.count(kind) for kind in kinds])
+    weight = (share / count * len(y)).float()
     batch = 512
     steps = epochs * (len(y) // batch + 1)
     optimiser = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=1e-3)
@@ -323,7 +327,7 @@ def train_classifier(
     generator = torch.Generator().manual_seed(seed)
     for _ in range(epochs):
         for rows in torch.randperm(len(y), generator=generator).split(batch):
-            loss = loss_of(net(x[rows]), y[rows])
+            loss = loss_of(net(x[rows] + JITTER * net.scale * torch.randn(len(rows), len(FEATURES), generator=generator)), y[rows])
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -354,11 +358,23 @@ def train_anomalies(config: AnomalyConfig, folder: Path, surrogate: WaveformMode
         "ranges": {"frequency_hz": [24.0, 480.0], "duration_s": [0.005, 0.25]},
         "detectors": list(config.detectors),
         "band": [24.0, 480.0],
+        "search": {
+            "tiles": tiles().frequency.size,
+            "tracks_chirp_mass": [float(MASSES.min()), float(MASSES.max())],
+            "trigger_threshold": THRESHOLD,
+            "pair_threshold": LEAST,
+            "louder_counts_to": AHEAD,
+            "loudness_counts_to": MOST,
+            "slide_step_s": SLIDE_STEP,
+            "shortest_slide_s": SHORTEST_SLIDE,
+            "cluster_s": CLUSTER,
+        },
         "training": {
             "noise": {p.name: sha256(p) for p in sorted(Path(config.noise).iterdir()) if p.is_file()},
             "noise_seconds": seconds,
             "glitches": {config.glitches.name: sha256(config.glitches)},
             "surrogate": config.surrogate,
+            "classifier": {"weights": WEIGHTS, "jitter": JITTER},
             "pairs": {name: examples.classes.count(name) for name in (NOISE, *GLITCHES, *SIGNALS)},
             "settings": config.model_dump(mode="json", exclude={"noise", "glitches", "name", "version", "detectors"}),
         },

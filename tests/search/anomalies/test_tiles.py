@@ -8,7 +8,7 @@ from gwpy.timeseries import TimeSeries
 from scipy.stats import kstest
 
 from gwsurrogate_ml.errors import DataError
-from gwsurrogate_ml.search.anomalies.tiles import BLOCK, RATE, STEP, find, significances, tiles
+from gwsurrogate_ml.search.anomalies.tiles import BLOCK, RATE, STEP, find, significances, tiles, track
 from gwsurrogate_ml.search.anomalies.white import White, whiten
 
 
@@ -37,6 +37,21 @@ def test_a_burst_is_found_with_half_its_squared_ratio():
     assert tiles().frequency[triggers.tile[best]] == pytest.approx(150, rel=0.1)
     assert 0.9 * 50 < triggers.significance[best] <= 50.1
     assert np.abs(triggers.window[best]).argmax() == pytest.approx(256, abs=4)
+
+
+def test_an_inspiral_is_followed_by_a_track():
+    f = np.arange(BLOCK * RATE // 2 + 1) / BLOCK
+    inside = (f >= 24) & (f < 480)
+    spectrum = np.zeros(f.size, complex)
+    # Between two masses of the set.
+    spectrum[inside] = track(25.3, f[inside]) * np.exp(-2j * np.pi * f[inside] * BLOCK / 2)
+    h = np.fft.irfft(spectrum)
+    white = White((10 * h / np.linalg.norm(h)).astype(np.float32), 0.0, np.ones(1824), [(1.0, BLOCK - 1.0)])
+    triggers = find(white)
+    best = int(np.argmax(triggers.significance))
+    assert triggers.time[best] == pytest.approx(BLOCK / 2, abs=0.02)
+    assert tiles().mass[triggers.tile[best]] == pytest.approx(25.3, rel=0.05)
+    assert triggers.significance[best] > 0.9 * 50
 
 
 @pytest.mark.parametrize("rate", [1024, 4096])
