@@ -491,7 +491,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "control-verification": lambda: control("verification", control_verification),
     "nuisances": lambda: written("nuisances"),
     "nuisances_waveform": lambda: written("nuisances_waveform"),
-    "precessing_nested": lambda: written("precessing_nested"),
     "glitch": lambda: written("glitch"),
     "events": lambda: written("events"),
     "anomalies": lambda: written("anomalies"),
