@@ -198,7 +198,7 @@ def ship(out: Path) -> None:
     seed = within["median_seed"]
     policy = load_policy(folder(out, LABEL, seed))
     card = {
-        "version": "1",
+        "version": "2",
         "description": "torque of a suspended mirror, added to LQG's, for a limit on torque",
         "ranges": {"power": [1.0, 1.0], "torque_nrad": [-LIMIT, LIMIT]},
         **{key: policy.info[key] for key in ("task", "seconds")},

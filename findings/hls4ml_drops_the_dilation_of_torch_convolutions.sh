@@ -3,7 +3,7 @@
 # its output with the dilation, and compiles a convolution whose taps lie next to each other: scores of the right shape, of
 # another network. No error and no word of dilation; the C simulation warns of data left over in a stream, a sample for each
 # that the taps are too close. The same taps written out with zeros between them, without dilation, come out exact.
-# A good engineer would trust the conversion, since the shapes agree. (io_type="io_stream" with a dilation fails in numpy's split,
+# A good engineer would trust the conversion, since the shapes agree. (io_type="io_parallel" with a dilation fails in numpy's split,
 # or writes beyond its output.) For Keras' front end this is issue 1508 of fastmachinelearning/hls4ml; here it is PyTorch's.
 #
 # Output seen: "with dilation 4: 0 of 264 outputs are those of torch, 264 those of plain taps; zeros between taps: 264 of 264".
