@@ -12,9 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = [path.parent for path in sorted((ROOT / "gwsurrogate_ml" / "models").glob("*/card.json"))]
 SHIPPED = {json.loads((folder / "card.json").read_text())["weights_sha256"]: folder.name for folder in MODELS}
-EARLIER = {"precessing_posterior.json"}
-"""Measured with earlier weights, which their pages say: these runs take hours."""
-RESULTS = [path for path in sorted((ROOT / "benchmarks" / "results").glob("*.json")) if path.name not in EARLIER]
+RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
 
 
 def checksums(found: Any) -> Iterator[str]:
