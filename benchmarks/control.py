@@ -26,7 +26,7 @@ from gwsurrogate_ml.control.learn import Task
 from gwsurrogate_ml.control.linear import exact_cost, margins, optimal_cost, radius
 from gwsurrogate_ml.control.plant import Plant, make_plant
 from gwsurrogate_ml.control.policy import Policy, load_policy
-from gwsurrogate_ml.control.simulate import Estimating, Run, simulate
+from gwsurrogate_ml.control.simulation import Estimating, Run, simulate
 
 RESULT = Path(__file__).parent / "results" / "control.json"
 LIMIT, FALL = 80.0, 10.0

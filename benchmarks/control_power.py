@@ -28,7 +28,7 @@ from gwsurrogate_ml.control.linear import exact_cost, lqg, lqg_gains, optimal_co
 from gwsurrogate_ml.control.noise import StateSpace
 from gwsurrogate_ml.control.plant import Plant, make_plant
 from gwsurrogate_ml.control.policy import spread
-from gwsurrogate_ml.control.simulate import Controller, Estimating, Linear, Pool, Run, simulate
+from gwsurrogate_ml.control.simulation import Controller, Estimating, Linear, Pool, Run, simulate
 
 RESULT = Path(__file__).parent / "results" / "control_power.json"
 RANGES = ((0.6, 1.6), (0.2, 3.0), (0.5, 8.0))

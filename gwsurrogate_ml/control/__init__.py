@@ -1,7 +1,7 @@
 """Angular control of a suspended mirror with radiation pressure, beside its exact optimum.
 
 `noise` and `plant` hold the mirror, `linear` the optimum and the exact cost of any linear controller, `rivals` classical loops,
-`mpc` model-predictive control, `simulate` many mirrors at once, `policy` and `learn` small networks,
+`mpc` model-predictive control, `simulation` many mirrors at once, `policy` and `learn` small networks,
 `environment`, `vector` and `reinforce` (extra ``control``) gymnasium and stable-baselines3, `evaluate` all of it side by side.
 """
 
@@ -13,6 +13,7 @@ from gwsurrogate_ml._lazy import lazy
 
 _PUBLIC = {
     "NoiseModel": "gwsurrogate_ml.control.noise",
+    "StateSpace": "gwsurrogate_ml.control.noise",
     "fit_noise": "gwsurrogate_ml.control.noise",
     "read_asd": "gwsurrogate_ml.control.noise",
     "Suspension": "gwsurrogate_ml.control.plant",
@@ -22,7 +23,8 @@ _PUBLIC = {
     "margins": "gwsurrogate_ml.control.linear",
     "optimal_cost": "gwsurrogate_ml.control.linear",
     "tuned_classical": "gwsurrogate_ml.control.rivals",
-    "simulate": "gwsurrogate_ml.control.simulate",
+    "Linear": "gwsurrogate_ml.control.simulation",
+    "simulate": "gwsurrogate_ml.control.simulation",
     "Task": "gwsurrogate_ml.control.learn",
     "train_policy": "gwsurrogate_ml.control.evaluate",
     "compare": "gwsurrogate_ml.control.evaluate",
@@ -36,17 +38,19 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.control.evaluate import compare, train_policy
     from gwsurrogate_ml.control.learn import Task
     from gwsurrogate_ml.control.linear import exact_cost, lqg, margins, optimal_cost
-    from gwsurrogate_ml.control.noise import NoiseModel, fit_noise, read_asd
+    from gwsurrogate_ml.control.noise import NoiseModel, StateSpace, fit_noise, read_asd
     from gwsurrogate_ml.control.plant import Suspension, make_plant
     from gwsurrogate_ml.control.policy import load_policy
     from gwsurrogate_ml.control.rivals import tuned_classical
-    from gwsurrogate_ml.control.simulate import simulate
+    from gwsurrogate_ml.control.simulation import Linear, simulate
     from gwsurrogate_ml.control.vector import MirrorVecEnv
 
 __all__ = [
+    "Linear",
     "MirrorEnv",
     "MirrorVecEnv",
     "NoiseModel",
+    "StateSpace",
     "Suspension",
     "Task",
     "compare",

@@ -16,7 +16,7 @@ from gwsurrogate_ml.control.learn import Task
 from gwsurrogate_ml.control.linear import lqg, optimal_cost
 from gwsurrogate_ml.control.plant import Plant, make_plant
 from gwsurrogate_ml.control.policy import regulator_power, spread
-from gwsurrogate_ml.control.simulate import Estimating, Mirrors, Pool
+from gwsurrogate_ml.control.simulation import Estimating, Mirrors, Pool
 from gwsurrogate_ml.errors import ConfigError, DataError, MissingExtraError
 
 try:

@@ -16,7 +16,7 @@ from gwsurrogate_ml.control.noise import StateSpace
 from gwsurrogate_ml.control.plant import Plant
 from gwsurrogate_ml.control.policy import Policy
 from gwsurrogate_ml.control.rivals import tuned_classical
-from gwsurrogate_ml.control.simulate import Controller, Estimating, Linear, Run, simulate
+from gwsurrogate_ml.control.simulation import Controller, Estimating, Linear, Run, simulate
 from gwsurrogate_ml.errors import ConfigError
 
 METHODS = ("descent", "descent-residual", "descent-linear", "dagger", "ppo", "ppo-residual", "sac")

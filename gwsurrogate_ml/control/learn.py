@@ -18,7 +18,7 @@ from gwsurrogate_ml.arguments import whole
 from gwsurrogate_ml.control.linear import lqg, lqg_gains, optimal_cost
 from gwsurrogate_ml.control.plant import Plant
 from gwsurrogate_ml.control.policy import Network, Policy, regulator_power, spread
-from gwsurrogate_ml.control.simulate import Estimating, Law, Mirrors, Pool
+from gwsurrogate_ml.control.simulation import Estimating, Law, Mirrors, Pool
 from gwsurrogate_ml.settings import Strict
 
 HIDDEN = 32

@@ -18,7 +18,7 @@ from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.arguments import positive
 from gwsurrogate_ml.control.linear import lqg, lqg_gains, stationary
 from gwsurrogate_ml.control.plant import Plant, make_plant
-from gwsurrogate_ml.control.simulate import Estimating
+from gwsurrogate_ml.control.simulation import Estimating
 from gwsurrogate_ml.errors import ArtifactError
 
 KIND = "control-policy"

@@ -156,9 +156,18 @@ class IntegerNetwork:
 
 
 def require_chain(network: IntegerNetwork) -> None:
-    """Raise ConfigError, naming the layer, unless the layers follow one another and end in one score."""
+    """Raise ConfigError, naming the layer, unless the layers hold whole numbers, follow one another and end in one score."""
+    if not network.layers:
+        raise ConfigError("the network has no layers: give at least one, with one output")
     n = network.n_inputs
     for layer in network.layers:
+        if not isinstance(layer, IntegerLayer):
+            raise ConfigError(f"{type(layer).__name__} is no layer in integers: `Trigger.network` of load_trigger has such layers")
+        for what, numbers in (("weights", layer.weight), ("biases", layer.bias), ("shifts", layer.shift)):
+            if np.asarray(numbers).dtype.kind not in "iu":
+                raise ConfigError(f"layer {layer.name!r} has {what} that are no whole numbers: quantise the network")
+        if int(layer.dilation) != layer.dilation or layer.dilation < 1:
+            raise ConfigError(f"layer {layer.name!r} has a dilation of {layer.dilation}: samples between taps are 1 or more")
         if layer.weight.ndim != 3 or layer.weight.shape[1] != n:
             raise ConfigError(f"layer {layer.name!r} takes {layer.weight.shape[1:2]} channels, {n} come: mend the network")
         n = layer.weight.shape[0]

@@ -10,8 +10,7 @@ import pytest
 from scipy.optimize import lsq_linear
 from scipy.signal import dfreqresp
 
-from gwsurrogate_ml.control import learn, mpc, rivals
-from gwsurrogate_ml.control import simulate as simulation
+from gwsurrogate_ml.control import learn, mpc, rivals, simulation
 from gwsurrogate_ml.control.evaluate import beside, compare, stiffer
 from gwsurrogate_ml.control.linear import (
     exact_cost,
@@ -26,7 +25,7 @@ from gwsurrogate_ml.control.mpc import Predictive
 from gwsurrogate_ml.control.noise import NoiseModel, StateSpace, fit_noise, read_asd
 from gwsurrogate_ml.control.plant import Plant, make_plant, mirror_step
 from gwsurrogate_ml.control.rivals import classical, tuned_classical
-from gwsurrogate_ml.control.simulate import Estimating, Linear, Mirrors, Pool, simulate
+from gwsurrogate_ml.control.simulation import Estimating, Linear, Mirrors, Pool, simulate
 from gwsurrogate_ml.errors import ConfigError, DataError
 
 

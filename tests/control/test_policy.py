@@ -14,7 +14,7 @@ from gwsurrogate_ml.control.learn import Task, dagger, descend
 from gwsurrogate_ml.control.linear import lqg_gains, optimal_cost
 from gwsurrogate_ml.control.plant import Plant, make_plant
 from gwsurrogate_ml.control.policy import load_policy
-from gwsurrogate_ml.control.simulate import Estimating, simulate
+from gwsurrogate_ml.control.simulation import Estimating, simulate
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DataError, MissingExtraError
 
 
@@ -186,3 +186,10 @@ def test_actors_of_stable_baselines_come_out_as_they_were(
     np.testing.assert_array_equal(policy.network(40.0 * np.sign(z)), policy.network(10.0 * np.sign(z)))
     loaded = load_policy(policy.save(tmp_path / "policy"))
     np.testing.assert_allclose(loaded.network(40.0 * z), policy.network(40.0 * z), atol=1e-5)
+
+
+def test_simulate_is_the_function_whatever_was_used_before() -> None:
+    from gwsurrogate_ml import control
+
+    control.load_policy()
+    assert callable(control.simulate)

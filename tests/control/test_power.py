@@ -8,7 +8,7 @@ import pytest
 from benchmarks.control_power import BANK, START, Bank, Gate, bayes, mean_cost, mixture, tuned
 from gwsurrogate_ml.control.linear import lqg, optimal_cost
 from gwsurrogate_ml.control.plant import make_plant
-from gwsurrogate_ml.control.simulate import Estimating, simulate
+from gwsurrogate_ml.control.simulation import Estimating, simulate
 
 
 def test_a_bank_of_one_filter_is_lqg() -> None:

@@ -172,6 +172,14 @@ def test_a_layer_that_cannot_be_expressed_is_named() -> None:
     narrow = IntegerLayer("odd", np.ones((1, 5, 1), int), np.zeros(1, int), 1, np.zeros(1, int), None)
     with pytest.raises(ConfigError, match="'odd' takes"):
         verilog.design(dataclasses.replace(network, layers=[first, narrow]))
+    halves = dataclasses.replace(first, weight=0.5 * first.weight)
+    with pytest.raises(ConfigError, match="'layer1' has weights that are no whole numbers"):
+        verilog.design(dataclasses.replace(network, layers=[halves, *rest]))
+    still = dataclasses.replace(first, dilation=0)
+    with pytest.raises(ConfigError, match="'layer1' has a dilation of 0"):
+        verilog.design(dataclasses.replace(network, layers=[still, *rest]))
+    with pytest.raises(ConfigError, match="no layers"):
+        verilog.design(dataclasses.replace(network, layers=[]))
     with pytest.raises(ConfigError, match="depth is 0"):
         verilog.design(network, 0)
 
