@@ -61,7 +61,7 @@ class Bank:
     def __init__(self, n: int, gate: Callable[[np.ndarray], np.ndarray], powers: tuple[float, ...] = BANK) -> None:
         plants = [make_plant(power=power) for power in powers]
         gains = [lqg_gains(plant) for plant in plants]
-        self.loop, self.gate = lqg(make_plant(power=START)), gate
+        self.loop, self.gate, self.n = lqg(make_plant(power=START)), gate, n
         self.c, self.b, self.a = plants[0].c[0], plants[0].b[:, 0], np.stack([plant.a.T for plant in plants])
         self.kalman, self.regulator = np.stack([g.kalman[:, 0] for g in gains]), np.stack([g.regulator[0] for g in gains])
         self.variance = plants[0].r.item() ** 2 / (1 - self.kalman @ self.c)  # of what a right filter did not foretell

@@ -117,7 +117,9 @@ def generators(seed: int | Sequence[int], n: int) -> list[np.random.Generator]:
 
 
 class Controller(Protocol):
-    """What commands torques for many mirrors."""
+    """What commands torques for `n` mirrors."""
+
+    n: int
 
     def start(self, state: np.ndarray, rows: np.ndarray) -> None:
         """Begin anew for the mirrors `rows`, with own states `state` (n_rows, k)."""
@@ -137,7 +139,7 @@ class Linear:
     """A linear controller for many mirrors, which knows nothing of limits."""
 
     def __init__(self, controller: StateSpace, n: int) -> None:
-        self.loop = controller
+        self.loop, self.n = controller, n
         self.state = np.zeros((n, len(controller.a)))
         self._measured = np.zeros(n)
 
@@ -169,7 +171,7 @@ class Estimating:
 
     def __init__(self, plant: Plant, n: int, law: Law | None = None, gains: Gains | None = None) -> None:
         gains = gains or lqg_gains(plant)
-        self.plant, self.loop = plant, observer(plant, gains.regulator, gains.kalman)
+        self.plant, self.loop, self.n = plant, observer(plant, gains.regulator, gains.kalman), n
         self.regulator = gains.regulator[0]
         self.law: Law = law or linear_law(gains.regulator)
         self._kalman = gains.kalman[:, 0]
@@ -289,10 +291,12 @@ def simulate(
     DataError
         a controller whose torque is not finite; records that are not finite or shorter than the run
     ConfigError
-        a loop that is not stable without limits, or lengths that are none
+        a loop that is not stable without limits, lengths that are none, or a controller made for another number of mirrors
     """
     steps = round(positive(seconds, "seconds", "s") * plant.rate)
     n, seed = whole(n, "n", 1), whole(seed, "seed")
+    if controller.n != n:
+        raise ConfigError(f"the controller is made for {controller.n} mirrors, n is {n}: make it for as many")
     if fall != np.inf:
         positive(fall, "fall", "nrad")
     if steps < 1:

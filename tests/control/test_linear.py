@@ -233,6 +233,9 @@ def test_bad_numbers_are_named(plant: Plant) -> None:
     for bad in ({"fall": float("nan")}, {"fall": 0.0}, {"seed": -1}, {"n": 2.5}, {"seconds": 1e-4}):
         with pytest.raises(ConfigError, match=next(iter(bad))):
             simulate(plant, Estimating(plant, 2), **{"seconds": 0.1, "n": 2} | bad)
+    for made in (1, 3):
+        with pytest.raises(ConfigError, match=f"made for {made} mirrors, n is 2"):
+            simulate(plant, Linear(lqg(plant), made), 0.1, 2)
     assert simulate(plant, Estimating(plant, 2), 0.1, 2.0).seconds == pytest.approx(2 * 26 / 256)
     for bad in ({"steps": 0}, {"n": 0}):
         with pytest.raises(ConfigError, match=next(iter(bad))):
