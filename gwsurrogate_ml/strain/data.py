@@ -14,6 +14,7 @@ from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.strain.channels import strain_scale
 from gwsurrogate_ml.strain.detectors import require_known
 from gwsurrogate_ml.strain.gates import require_moving
+from gwsurrogate_ml.strain.notches import notched
 from gwsurrogate_ml.strain.quality import Mark
 from gwsurrogate_ml.strain.rates import USABLE, to_lowest_rate
 from gwsurrogate_ml.strain.read import Paths, make_series, read_marked
@@ -283,6 +284,10 @@ class StrainData:
         if length > 1:
             require_moving(piece.value, detector, f"around GPS {self.gps:.3f}")
         return piece
+
+    def notches(self, detector: str, f_min: float, f_max: float) -> list[tuple[float, float]]:
+        """Bands (low, high) in Hz that were cut out of the data of one detector (see `notches`); none where too few are given."""
+        return notched(self.series[detector].value, self.sampling_frequency, f_min, f_max)
 
     def whiten(self, **options: Any) -> dict[str, TimeSeries]:
         """Whitened strain around the event by detector, corrupted edges cut off; options of `filtering.whiten`."""

@@ -19,6 +19,7 @@ from gwsurrogate_ml.kernels import chisq as chisq_kernels
 from gwsurrogate_ml.kernels import matched_filter as filter_kernels
 from gwsurrogate_ml.kernels import truncation
 from gwsurrogate_ml.kernels import whiten as whiten_kernels
+from gwsurrogate_ml.strain.notches import without
 from gwsurrogate_ml.strain.read import make_series
 from gwsurrogate_ml.strain.spectrum import MIN_OFF_SOURCE, PsdSource, per_detector, psd_on_grid
 from gwsurrogate_ml.waveform.model import Grid, WaveformModel, evaluate
@@ -251,7 +252,8 @@ def matched_filter(
         band of the filter; f_max is 1024 Hz, or the Nyquist frequency where lower, where left out; f_min may be a mapping from
         each detector to its own
     psd : source, or mapping of detector to source, optional
-        see `spectrum.load_psd`; the median Welch PSD (Hann) without the 4 s about the event where left out
+        see `spectrum.load_psd`; the median Welch PSD (Hann) without the 4 s about the event where left out, infinite where a
+        notch was cut out of the data (see `notches`)
     psd_segment : float, s, optional
         of that estimate's periodograms, of which eight are needed; where left out 2 s, or 1 or 0.5 s where no eight fit. Their
         scatter is corrected for in the mean (see `scatter`), but weighs the data less than optimally: noise in the SNR is too
@@ -286,7 +288,7 @@ def matched_filter(
             raise ConfigError(f"f_min={start:g} and f_max={f_max:g} Hz: need 0 < f_min < f_max <= Nyquist, {rate / 2:g} Hz")
     if not window > 0:
         raise ConfigError(f"window={window:g} s: must be positive")
-    curves = {} if psd is None else per_detector(psd, data.detectors)
+    curves, cut = ({}, data.notches) if psd is None else (per_detector(psd, data.detectors), lambda *_: [])
     templates: dict[int, np.ndarray] = {}
     result = {}
     for name in data.detectors:
@@ -300,7 +302,8 @@ def matched_filter(
         grid = np.arange(n // 2 + 1) * (rate / n)
         # Coverage is checked here; beyond the band the curve is held, as the truncation needs finite values.
         psd_on_grid(*curve, grid, f_min=start, f_max=f_max, detector=name)
-        smooth = truncation.inverse_spectrum_truncation(np.interp(grid, *curve), rate / n, filter_duration, start)
+        weighed = without(cut(name, start, f_max), grid, np.interp(grid, *curve))
+        smooth = truncation.inverse_spectrum_truncation(weighed, rate / n, filter_duration, start)
         result[name] = _filter(data.gps, series, templates[n], smooth, start, f_max, filter_duration, window, n_bins)
     return MatchedFilterResult(data.gps, result, {name: curves[name] for name in result})
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.strain import notches
 from gwsurrogate_ml.strain.amplitude import unusual_scale
 from gwsurrogate_ml.strain.detectors import interferometer
 from gwsurrogate_ml.strain.gates import gated, require_moving
@@ -190,6 +191,14 @@ def make_segment(
                 name, (starts[0], starts[0] + duration), segment_duration=min(4.0, duration), span=psd_span, roll_off=roll_off
             )
     psds = [psd_on_grid(*curves[name], frequencies, f_min=f_min, f_max=f_max, detector=name) for name in data.detectors]
+    if psd is None:
+        for d, name in enumerate(data.detectors):
+            if bands := data.notches(name, f_min, f_max):
+                psds[d] = notches.without(bands, frequencies, psds[d])
+                flags.append(
+                    f"filtered data: {name} holds neither noise nor signal at {notches.named(bands)}: a notch was cut out of the "
+                    "data; these frequencies are left out; give data as recorded"
+                )
     flags += [
         f"rough spectrum: {name}'s is the median of {count} periodograms, whose scatter makes intervals too narrow and moves the "
         "evidence; read a longer file, one without gaps and gates, or give a PSD"

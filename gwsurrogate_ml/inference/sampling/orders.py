@@ -74,7 +74,7 @@ class OrdersSampler(EventSampler):
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
-        self.sets: list[OrdersIntegral] = []
+        self.sets: list[list[OrdersIntegral]] = []
         w = self.window
         self.window = TimeWindow(w.start, COARSER * w.step, int(np.ceil(w.size / COARSER)))
         self.coarse = CoarseBand(self.likelihood, self.window, LIGHTER * float(self.found.theta[0]))
@@ -90,11 +90,18 @@ class OrdersSampler(EventSampler):
 
     def tensors(self) -> dict[str, np.ndarray]:
         """See `EventSampler.tensors`: the points."""
-        return {f"{i}.{name}": x for i, s in enumerate(self.sets) for name, x in s.points.tensors().items()}
+        every = [integral for sets in self.sets for integral in sets]
+        return {f"{i}.{name}": x for i, integral in enumerate(every) for name, x in integral.points.tensors().items()}
 
     def restore(self, tensors: dict[str, np.ndarray]) -> None:
         """See `EventSampler.restore`."""
-        self.sets = [self._integral(OrderPoints.from_tensors(part)) for part in numbered(tensors)]
+        every = [self._integral(OrderPoints.from_tensors(part)) for part in numbered(tensors)]
+        self.sets = [every[: self.n_sets], every[self.n_sets :]]
+
+    def group(self, theta: np.ndarray) -> np.ndarray:
+        """See `EventSampler.group`: which way the total angular momentum points, to us or away; the two have other directions and
+        arrival times that count."""
+        return (theta[:, -1] > 0.5 * np.pi).astype(int)
 
     def known(self, theta: np.ndarray, stage: str) -> Known:
         """The parameters (N, n): waveforms are made where they are used."""
@@ -144,11 +151,15 @@ class OrdersSampler(EventSampler):
         return float(self.window.step * (offsets[top] + np.clip(0.5 * (below - above) / curvature, -0.5, 0.5)))
 
     def build_sets(self, known: Known, log2_n: int = 15) -> None:
-        """Choose the points that count for a few likely binaries, each at its own inclination."""
-        every = -(-len(known[0]) // MOST)
-        binaries = list(self._each(known[0][::every]))
+        """See `EventSampler.build_sets`; each binary is taken at its own inclination. A group without binaries has those of all."""
+        theta, group = known[0], self.group(known[0])
+        self.sets = [self._sets(theta[group == number] if np.any(group == number) else theta, number, log2_n) for number in (0, 1)]
+
+    def _sets(self, theta: np.ndarray, group: int, log2_n: int) -> list[OrdersIntegral]:
+        """The sets of points of a group, from its binaries (N, n)."""
+        binaries = list(self._each(theta[:: -(-len(theta) // MOST)]))
         network, (series, norms) = self.likelihood.network, self._typical(binaries)
-        seeds = np.random.SeedSequence([self.seed, 78, len(binaries)]).generate_state(2 * (self.n_sets + 1 + 2 * LEARNING))
+        seeds = np.random.SeedSequence([self.seed, 78, len(binaries), group]).generate_state(2 * (self.n_sets + 1 + 2 * LEARNING))
 
         def weighed(number: int, azimuths: Azimuths | None, series: np.ndarray) -> tuple[OrderPoints, np.ndarray, float]:
             """Candidates, the log of their mean likelihood, and how many of them count."""
@@ -192,10 +203,10 @@ class OrdersSampler(EventSampler):
             points, mean, count = weighed(number, azimuths, series)
             sets.append(kept(points, mean, size, number))
             counts.append(count)
-            self.progress("extrinsic points", number + 1, self.n_sets)
+            self.progress("extrinsic points", group * self.n_sets + number + 1, 2 * self.n_sets)
         if min(counts) < TOO_FEW:
             raise unlike(self.found, self.likelihood.network)
-        self.sets = sets
+        return sets
 
     def _mean_likelihood(self, points: OrderPoints, binaries: list[Spectra]) -> np.ndarray:
         """Log of the mean over binaries of the likelihood at every point (M,), each binary normalised to its integral."""
@@ -225,11 +236,12 @@ class OrdersSampler(EventSampler):
 
     def marginal(self, number: int, rows: np.ndarray, draws: Evaluated) -> None:
         """See `EventSampler.marginal`; the extrinsic parameters of each draw are drawn at once."""
-        integral, rng = self.sets[number], np.random.default_rng([self.seed, 79, number, int(rows[0]), len(draws.z)])
-        points, start = integral.points, self.likelihood.segment.start_time
+        rng = np.random.default_rng([self.seed, 79, number, int(rows[0]), len(draws.z)])
+        start = self.likelihood.segment.start_time
         draws.shift[rows], draws.extrinsic[rows] = 0.0, np.nan
         found, chosen = [], []
-        for row, binary in zip(rows, self._each(draws.theta[rows]), strict=True):
+        for row, group, binary in zip(rows, self.group(draws.theta[rows]), self._each(draws.theta[rows]), strict=True):
+            integral = self.sets[group][number]
             terms, angles, phases, matches, powers = integral.terms(*binary, skip=SKIP)
             draws.log_likelihood[row] = total = log_sum(terms)
             draws.effective[row] = effective_size(terms) if np.isfinite(total) else 0.0
@@ -237,12 +249,13 @@ class OrdersSampler(EventSampler):
                 at, *there = integral.draw(terms, matches, powers, rng)
                 found.append(row)
                 draws.shift[row] = binary.later
-                chosen.append((at, angles[at], phases[at] % (2 * np.pi), *there))
+                time, direction = integral.points.points.geocentre[at] + binary.later, integral.points.points.direction[at]
+                chosen.append((time, *direction, angles[at], phases[at] % (2 * np.pi), *there))
         if not found:
             return
-        e, psi, phase, distance, log_likelihood, snr = (np.array(column) for column in zip(*chosen, strict=True))
-        time = start + points.points.geocentre[e] + draws.shift[found]
-        ra, dec = sky_angles(points.points.direction[e], time)
+        time, x, y, z, psi, phase, distance, log_likelihood, snr = np.array(chosen).T
+        time = start + time
+        ra, dec = sky_angles(np.column_stack([x, y, z]), time)
         place = {
             "luminosity_distance": distance,
             "phase": phase,

@@ -181,7 +181,7 @@ def learn(
             tempered = np.where(np.isfinite(likelihood), log_weights - (1 - power) * likelihood, -np.inf)
         if power == 1.0 and power_was < 1.0:
             # The extrinsic points were chosen for other binaries than those that turn out likely.
-            likely = some_likely(log_weights, likelihood, seed + number)
+            likely = some_likely(log_weights, likelihood, seed + number, sampler.group(pool.draws.theta))
             sampler.build_sets((pool.draws.coefficients[likely], pool.draws.power[likely]))
         power_was = power
         fit = partial(_fitted, sampler, pool, tempered, seed + 10 * number, options)
@@ -262,7 +262,7 @@ def settled_draws(
         last: ThinnedProposal | None = None
         if sampler.thinned:
             log_weights = pool.log_weights(sampler.prior)
-            likely = some_likely(log_weights, pool.draws.log_likelihood, seed)
+            likely = some_likely(log_weights, pool.draws.log_likelihood, seed, sampler.group(pool.draws.theta))
             sampler.build_sets((pool.draws.coefficients[likely], pool.draws.power[likely]), log2_n=16)
             if enough(log_weights):
                 fit = partial(_fitted, sampler, pool, log_weights, seed, options)
@@ -297,13 +297,17 @@ def split(n: int, shares: np.ndarray) -> list[int]:
     return [int(count) for count in np.diff(edges, prepend=0)]
 
 
-def some_likely(log_weights: np.ndarray, log_likelihood: np.ndarray, seed: int) -> np.ndarray:
-    """Indices of a few draws for which the extrinsic points are chosen: half from the posterior, half with the likelihood's
-    square root in its place. Points chosen for the likeliest binaries alone miss the arrival times of those in its tails.
+def some_likely(log_weights: np.ndarray, log_likelihood: np.ndarray, seed: int, group: np.ndarray) -> np.ndarray:
+    """Indices of a few draws of each group for which the extrinsic points are chosen: half from the posterior, half with the
+    likelihood's square root in its place. Points chosen for the likeliest binaries alone miss the arrival times of those in its
+    tails; of a group without draws that count there are none.
     """
     rng = np.random.default_rng(seed)
-    finite = np.where(np.isfinite(log_likelihood), log_likelihood, 0.0)
-    return np.unique(np.concatenate([resample(x, LIKELY, rng) for x in (log_weights, log_weights - 0.5 * finite)]))
+    flat = log_weights - 0.5 * np.where(np.isfinite(log_likelihood), log_likelihood, 0.0)
+    chosen: list[np.ndarray] = []
+    for rows in (np.flatnonzero((group == number) & np.isfinite(log_weights)) for number in np.unique(group)):
+        chosen += [rows[resample(x[rows], LIKELY, rng)] for x in (log_weights, flat) if len(rows)]
+    return np.unique(np.concatenate(chosen))
 
 
 def first_draws(sampler: EventSampler, proposals: list[Proposal], counts: list[int], seed: int) -> Evaluated:
@@ -313,7 +317,7 @@ def first_draws(sampler: EventSampler, proposals: list[Proposal], counts: list[i
     # Points for the loudest template first; then, once weights are known, for the likely binaries.
     sampler.build_sets(sampler.first_known("pilot"), log2_n=15)
     pool = Mixture(proposals, counts, sampler.evaluate(z, "pilot", known))
-    likely = some_likely(pool.log_weights(sampler.prior), pool.draws.log_likelihood, seed + 2)
+    likely = some_likely(pool.log_weights(sampler.prior), pool.draws.log_likelihood, seed + 2, sampler.group(pool.draws.theta))
     sampler.build_sets((known[0][likely], known[1][likely]))
     return sampler.evaluate(z, "pilot", known)
 

@@ -154,7 +154,7 @@ class EventSampler(ABC):
 
     @abstractmethod
     def build_sets(self, known: Known, log2_n: int = 16) -> None:
-        """Choose the extrinsic points that count for a few likely binaries."""
+        """Choose the extrinsic points that count for a few likely binaries, for each group of binaries its own."""
 
     @abstractmethod
     def marginal(self, number: int, rows: np.ndarray, draws: Evaluated) -> None:
@@ -173,6 +173,10 @@ class EventSampler(ABC):
         """Coordinates (N, n) of normal scores (N, n) in which the log likelihood is nearly a quadratic form: of samplers whose
         draws are `thinned`."""
         raise NotImplementedError
+
+    def group(self, theta: np.ndarray) -> np.ndarray:
+        """Number (N,) of the group that each binary (N, n) belongs to: each has extrinsic points of its own."""
+        return np.zeros(len(theta), int)
 
     @abstractmethod
     def tensors(self) -> dict[str, np.ndarray]:

@@ -161,3 +161,25 @@ def test_points_come_back_from_a_kept_step() -> None:
     again = OrderPoints.from_tensors(points.tensors())
     for name, tensor in points.tensors().items():
         np.testing.assert_array_equal(again.tensors()[name], tensor)
+
+
+@pytest.mark.slow
+def test_binaries_seen_from_either_side_have_points_of_their_own(precessing) -> None:
+    ours, z = precessing
+    there = z.copy()
+    there[:, -1] *= -1  # seen from behind: other directions fit
+    theta = ours.proposed.from_normal(np.concatenate([z, there]))
+    group = ours.group(theta)
+    assert set(group) == {0, 1}
+    kept = ours.sets
+    try:
+        alone = ours.evaluate(there, "")  # by points for binaries of the one side: there were no others
+        ours.build_sets(ours.known(theta, ""), log2_n=14)
+        own = ours.evaluate(np.repeat(there, 2, axis=0), "")  # each by both sets
+    finally:
+        ours.sets = kept
+    assert np.median(own.effective) > 3 * np.median(alone.effective)
+    first, second = own.log_likelihood[::2], own.log_likelihood[1::2]
+    assert np.median(np.abs(first - second)) < 0.3
+    ours.restore(ours.tensors())
+    assert [len(sets) for sets in ours.sets] == [ours.n_sets, ours.n_sets]

@@ -11,7 +11,7 @@ from scipy.stats import multivariate_normal
 from gwsurrogate_ml.inference.proposal.flows import PriorProposal
 from gwsurrogate_ml.inference.sampling import rounds
 from gwsurrogate_ml.inference.sampling.mixture import Mixture
-from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, settled_draws
+from gwsurrogate_ml.inference.sampling.rounds import LIKELY, SamplingOptions, settled_draws, some_likely
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated
 
 
@@ -34,7 +34,13 @@ def test_draws_are_thinned_where_enough_of_the_earlier_ones_count(
 
     prior = SimpleNamespace(log_normal=multivariate_normal(np.zeros(2)).logpdf)
     sampler = SimpleNamespace(
-        thinned=True, prior=prior, evaluate=evaluate, build_sets=lambda known, log2_n=15: None, smooth=lambda z: z, drawn_at_once=()
+        thinned=True,
+        prior=prior,
+        evaluate=evaluate,
+        build_sets=lambda known, log2_n=15: None,
+        group=lambda theta: (theta[:, 0] > 0).astype(int),
+        smooth=lambda z: z,
+        drawn_at_once=(),
     )
     pool = Mixture([PriorProposal(2)], [600], evaluate(PriorProposal(2).draw(600, 1), ""))
     before = [{"efficiency": 0.1}]
@@ -45,3 +51,12 @@ def test_draws_are_thinned_where_enough_of_the_earlier_ones_count(
     error = weights.std() / np.sqrt(len(weights)) / weights.mean()
     assert np.log(weights.mean()) == pytest.approx(np.log(scatter**2 / (1 + scatter**2)), abs=5 * error)
     assert len(draws.z) == 20_000
+
+
+def test_likely_draws_are_of_every_group_that_has_any() -> None:
+    log_weights = np.array([0.0, 0.0, -30.0, -31.0, -np.inf, 0.0])
+    group = np.array([0, 0, 1, 1, 2, 0])
+    found = some_likely(log_weights, np.full(6, 5.0), 1, group)
+    assert set(group[found]) == {0, 1}
+    assert 4 not in found
+    assert len(found) <= 2 * 2 * LIKELY
