@@ -90,10 +90,13 @@ class WaveformModel(ABC):
             plus and cross at 1 Mpc
         """
 
-    def orders_at(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def orders_at(
+        self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, wanted: np.ndarray, short: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
         """`orders` at the frequencies numbered `wanted` (n,) int, ascending, alone: spectra (N, n_m, 2, n).
 
-        A model may leave out here what takes it long and changes log likelihoods by some tenths at a signal-to-noise ratio of 20.
+        Where `short`, a model may leave out what takes it long and changes log likelihoods by some tenths at a signal-to-noise
+        ratio of 20.
         """
         orders, spectra = self.orders(binaries, grid, theta_jn)
         return orders, spectra[..., wanted]

@@ -3,11 +3,12 @@
 With a waveform's spectra S_mp order by order in the orbital phase (`waveform.model`), the antenna patterns F_dp and the arrival t_d
 of a point, ``<h|d> = Re sum_m exp(-i m phase) Z_m / D`` and ``<h|h> = Re sum_mn exp(i (n - m) phase) G_mn / D^2`` with
 ``Z_m = sum_dp F_dp z_mpd(t_d)`` and ``G_mn = sum_dpq F_dp F_dq <S_mp|S_nq>_d``. A point has a direction, arrival times, and the
-places of its polarisation angle and its phase in their proposals, which are the binary's own at that direction: both about where
-the orders m = 2 and -2 have their maximum, or anywhere, and weighed by prior over proposal. Edge-on the angle is as sharp as one
-over twice the signal-to-noise ratio, and where it lies goes with the binary and the direction: of angles that are the same for all
-few count. Distance is integrated by quadrature over 1 / D, in which the likelihood is a normal density (the prior ~ D^2 becomes
-``(1/D)^-4``).
+places of its polarisation angle and its phase in their proposals, which are the binary's own at that direction: the angle about
+where the orders m = 2 and -2 have their maximum, the phase about those of all, or anywhere, and weighed by prior over proposal.
+Edge-on the angle is as sharp as one over twice the signal-to-noise ratio, and where it lies goes with the binary and the direction:
+of angles that are the same for all few count. Of strongly precessing binaries other orders move the phase's maxima and make one of
+them the higher: they are climbed with all orders, from where m = 2 has its own. Distance is integrated by quadrature over 1 / D, in
+which the likelihood is a normal density (the prior ~ D^2 becomes ``(1/D)^-4``).
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ ANYWHERE = 0.1
 """Share of phases, and of polarisation angles, drawn uniformly."""
 _BROAD = 1.5
 """Largest width of four times the polarisation angle."""
+LEAST = 0.05
+"""Least share of the less likely of two maxima over the phase."""
+_CLIMB, _STRIDE = 4, 0.3
+"""Steps to the maximum over the phase, and the longest of them (rad)."""
 REACH = 6.0
 """Standard deviations of 1 / D on either side of the best one that are integrated."""
 _FAR = 12.0
@@ -50,10 +55,10 @@ class OrderPoints:
         angle over pi / 2 (aim 0), or normal score about the centre
     turned : (M,) float64
         0 or pi / 2, added to the angle: that turns the sign of the signal alone
-    kind : (M,) int
-        where the phase is: 0 anywhere, 1 about the maximum, 2 half a turn farther
+    kind : (M,) float64 in [0, 1)
+        where the phase is: below `ANYWHERE` anywhere, above it which of two maxima it is about, the likelier the larger its share
     place : (M,) float64
-        phase over a turn (kind 0), or normal score about the centre
+        phase over a turn (anywhere), or normal score about the maximum
     """
 
     points: ExtrinsicPoints
@@ -68,12 +73,12 @@ class OrderPoints:
         """Points with a place for angle and phase each; the angles given, uniform in [0, pi / 2), say which quantile it is."""
         rng = np.random.default_rng([seed, 5])
         n = len(points)
-        kind = rng.choice(3, p=[ANYWHERE, 0.5 * (1 - ANYWHERE), 0.5 * (1 - ANYWHERE)], size=n)
+        kind = rng.random(n)
         # Sobol's numbers are multiples of 2^-30, zero among them.
         u, quantile = rng.random(n), np.maximum(points.psi / (np.pi / 2), 2.0**-31)
         turned = np.pi / 2 * rng.integers(0, 2, n)
         aim = rng.choice(2, p=[ANYWHERE, 1 - ANYWHERE], size=n)
-        return cls(points, aim, np.where(aim == 0, quantile, ndtri(quantile)), turned, kind, np.where(kind == 0, u, ndtri(u)))
+        return cls(points, aim, np.where(aim == 0, quantile, ndtri(quantile)), turned, kind, np.where(kind < ANYWHERE, u, ndtri(u)))
 
     def _own(self) -> dict[str, np.ndarray]:
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "points"}
@@ -209,40 +214,91 @@ def _turns(phase, turns):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _power(norms, seen, turns):  # type: ignore[no-untyped-def]
-    """<h|h> at 1 Mpc for antenna patterns `seen` (n_det, 2) at the phase of `turns`."""
-    n_det, _, n_k = norms.shape
-    total = 0.0
-    for d in range(n_det):
+def _seen(norms, seen, coefficients):  # type: ignore[no-untyped-def]
+    """Fill the coefficients (n_k,) of <h|h> at 1 Mpc in exp(i k phase) for antenna patterns `seen` (n_det, 2)."""
+    coefficients[:] = 0.0
+    for d in range(norms.shape[0]):
         plus, cross = seen[d, 0], seen[d, 1]
         pp, pc, cc = plus * plus, plus * cross, cross * cross
-        for k in range(n_k):
-            a, b, c = norms[d, 0, k], norms[d, 1, k], norms[d, 2, k]
-            real, imag = pp * a.real + pc * b.real + cc * c.real, pp * a.imag + pc * b.imag + cc * c.imag
-            total += real * turns[k].real - imag * turns[k].imag
-    return max(total, 1e-300)
+        for k in range(norms.shape[2]):
+            coefficients[k] += pp * norms[d, 0, k] + pc * norms[d, 1, k] + cc * norms[d, 2, k]
 
 
 @njit(inline="always")
-def _phase(z, power, kind, place):  # type: ignore[no-untyped-def]
-    """Phase of a point and the log of its prior over its proposal; `z` is `_twice`, and `power` is <h|h> of the same."""
-    size = max(np.sqrt(power), 1e-300)
-    sigma = min(0.5 * size / max(abs(z), 1e-300), 1.0)
-    centre = 0.5 * np.arctan2(z.imag, z.real)
-    phase = 2 * np.pi * place if kind == 0 else centre + sigma * place + (np.pi if kind == 2 else 0.0)
-    # Maxima half a turn apart: the sum over both and over whole turns is one over half turns.
-    density = 0.5 * (1 - ANYWHERE) * _wrapped(phase - centre, sigma, np.pi)
-    return phase, -np.log(2 * np.pi * (density + ANYWHERE / (2 * np.pi)))
+def _power(coefficients, turns):  # type: ignore[no-untyped-def]
+    """<h|h> at 1 Mpc at the phase of `turns`."""
+    total = 0.0
+    for k in range(coefficients.size):
+        total += coefficients[k].real * turns[k].real - coefficients[k].imag * turns[k].imag
+    return max(total, 1e-300)
 
 
 @njit(inline="always")
 def _match(z, orders, turns):  # type: ignore[no-untyped-def]
     """<h|d> at 1 Mpc at the phase of `turns`."""
     match = 0.0
-    for m in range(len(z)):
+    for m in range(z.size):
         turn = turns[abs(orders[m])]
         match += z[m].real * turn.real + (z[m].imag if orders[m] > 0 else -z[m].imag) * turn.imag
     return match
+
+
+@njit(inline="always")
+def _slopes(z, orders, coefficients, turns):  # type: ignore[no-untyped-def]
+    """Signal-to-noise ratio ``<h|d> / <h|h>^(1/2)`` at the phase of `turns`, and its first and second derivative by the phase."""
+    match, first, second = 0.0, 0.0, 0.0
+    for m in range(z.size):
+        order, turn = orders[m], turns[abs(orders[m])]
+        sine = turn.imag if order > 0 else -turn.imag
+        along = z[m].real * turn.real + z[m].imag * sine
+        match += along
+        first += order * (z[m].imag * turn.real - z[m].real * sine)
+        second -= order * order * along
+    power, p_first, p_second = 0.0, 0.0, 0.0
+    for k in range(coefficients.size):
+        c, turn = coefficients[k], turns[k]
+        along = c.real * turn.real - c.imag * turn.imag
+        power += along
+        p_first -= k * (c.real * turn.imag + c.imag * turn.real)
+        p_second -= k * k * along
+    power = max(power, 1e-300)
+    root, x, y = 1.0 / np.sqrt(power), p_first / power, p_second / power
+    return (
+        root * match,
+        root * (first - 0.5 * match * x),
+        root * (second - first * x + match * (0.75 * x * x - 0.5 * y)),
+    )
+
+
+@njit(inline="always")
+def _top(z, orders, coefficients, phase, turns):  # type: ignore[no-untyped-def]
+    """The maximum of the signal-to-noise ratio near a phase: where, how high, and how wide the likelihood is there."""
+    rho = 0.0
+    for step in range(_CLIMB + 1):
+        _turns(phase, turns)
+        rho, first, second = _slopes(z, orders, coefficients, turns)
+        if step < _CLIMB:
+            move = -first / second if second < 0.0 else _STRIDE * np.sign(first)
+            phase += max(-_STRIDE, min(_STRIDE, move))
+    return phase, rho, 1.0 / np.sqrt(max(-rho * second, 1.0))
+
+
+@njit(inline="always")
+def _phase(z, orders, coefficients, centre, kind, place, turns):  # type: ignore[no-untyped-def]
+    """Phase of a point and the log of its prior over its proposal: about the two maxima near `centre`, where m = 2 has its own, and
+    half a turn farther, by their likelihoods; orders above or below 2 move them and tell them apart."""
+    one, rho, sigma = _top(z, orders, coefficients, centre, turns)
+    other, rho_other, sigma_other = _top(z, orders, coefficients, centre + np.pi, turns)
+    apart = 0.5 * TEMPER * (max(rho_other, 0.0) ** 2 - max(rho, 0.0) ** 2)
+    share = LEAST + (1.0 - 2.0 * LEAST) / (1.0 + np.exp(max(-50.0, min(50.0, apart))))
+    if kind < ANYWHERE:
+        phase = 2 * np.pi * place
+    elif kind < ANYWHERE + (1.0 - ANYWHERE) * share:
+        phase = one + sigma * place
+    else:
+        phase = other + sigma_other * place
+    density = share * _wrapped(phase - one, sigma, 2 * np.pi) + (1.0 - share) * _wrapped(phase - other, sigma_other, 2 * np.pi)
+    return phase, -np.log(2 * np.pi * ((1.0 - ANYWHERE) * density + ANYWHERE / (2 * np.pi)))
 
 
 @njit(inline="always")
@@ -283,7 +339,7 @@ def _terms(series, norms, of_two, packed, orders, two, opposite, n_turns, limits
     """Log of weight times likelihood of every point (M,), its polarisation angle, phase, match and power (M,)."""
     left, weights, patterns, aim, aimed, turned, kind, place, log_weight, geocentre = packed
     n_m, n_points, n_det = orders.size, len(log_weight), len(norms)
-    at, seen = np.empty(4 * n_m), np.empty((n_det, 2))
+    at, seen, coefficients = np.empty(4 * n_m), np.empty((n_det, 2)), np.empty(norms.shape[2], np.complex128)
     z, of_other, turns = np.empty(n_m, np.complex128), np.empty(n_m, np.complex128), np.ones(n_turns, np.complex128)
     out, most = np.full(n_points, -np.inf), np.full(n_points, -np.inf)
     angles, phases, matches, powers = np.zeros(n_points), np.zeros(n_points), np.zeros(n_points), np.ones(n_points)
@@ -301,9 +357,11 @@ def _terms(series, norms, of_two, packed, orders, two, opposite, n_turns, limits
         for d in range(n_det):
             seen[d, 0] = c * patterns[e, d, 0] + s * patterns[e, d, 1]
             seen[d, 1] = c * patterns[e, d, 1] - s * patterns[e, d, 0]
-        phase, another = _phase(c * plus + s * cross, _power(of_two, seen, turns), kind[e], place[e])
+        _seen(norms, seen, coefficients)
+        of_m_2 = c * plus + s * cross
+        phase, another = _phase(z, orders, coefficients, 0.5 * np.arctan2(of_m_2.imag, of_m_2.real), kind[e], place[e], turns)
         _turns(phase, turns)
-        match, power = _match(z, orders, turns), _power(norms, seen, turns)
+        match, power = _match(z, orders, turns), _power(coefficients, turns)
         phases[e], matches[e], powers[e] = phase, match, power
         out[e] = log_weight[e] + log_ratio + another
         most[e] = out[e] + (0.5 * match * match / power if match > 0 else 0.0)

@@ -35,15 +35,19 @@ COARSER = 2.0
 """Step of the series in units of that of samplers whose series must be exact."""
 LIGHTER = 0.85
 """Chirp mass, in units of the loudest template's, from which on signals fit the nodes of `CoarseBand`."""
-MOST, FAINT = 16, 30.0
-"""Binaries for which points are chosen, and the log of the share of the largest term below which a point is of no use to one."""
+MOST, FAINT = 8, 30.0
+"""Binaries of each group for which points are chosen, and the log of the share of the largest term below which a point is of no use
+to one."""
 LOUD = 20.0
 """Network signal-to-noise ratio of the loudest template above which nothing is left out of waveforms to save time."""
-WANTED, MORE = 100.0, 4.0
-"""Effective points of a binary for which up to so many times as many points are kept as asked for."""
+WANTED, MOSTLY = 150.0, 20.0
+"""Effective points that all but so many of a hundred binaries should have: of the points asked for so many are kept as that takes,
+"""
+LEAST, MORE = 0.25, 4.0
+"""but at least and at most so many times as many as are asked for."""
 LEARNING = 2
 """Rounds in which the directions and arrival times that count are learned, at most."""
-TOGETHER = 10
+TOGETHER = 32
 """Binaries whose waveforms are made together."""
 EXACT = 64
 """Draws whose exact likelihoods are computed together."""
@@ -114,15 +118,11 @@ class OrdersSampler(EventSampler):
 
     def _each(self, theta: np.ndarray) -> Iterator[Spectra]:
         """Binaries (N, n) against the data, one after the other, orders that hardly count left out."""
-        likelihood = self.likelihood
+        likelihood, short = self.likelihood, self.found.network_snr <= LOUD
         for first in range(0, len(theta), TOGETHER):
             some = theta[first : first + TOGETHER]
             binaries = likelihood.space.binaries(some[:, :-1])
-            if self.found.network_snr > LOUD:
-                orders, spectra = likelihood.model.orders(binaries, likelihood.grid, some[:, -1])
-                spectra = spectra[..., self.coarse.nodes]
-            else:
-                orders, spectra = likelihood.model.orders_at(binaries, likelihood.grid, some[:, -1], self.coarse.nodes)
+            orders, spectra = likelihood.model.orders_at(binaries, likelihood.grid, some[:, -1], self.coarse.nodes, short)
             for h in spectra:
                 yield self._against(orders, h)
 
@@ -150,7 +150,7 @@ class OrdersSampler(EventSampler):
         curvature = min(below - 2 * at + above, -1e-300)
         return float(self.window.step * (offsets[top] + np.clip(0.5 * (below - above) / curvature, -0.5, 0.5)))
 
-    def build_sets(self, known: Known, log2_n: int = 15) -> None:
+    def build_sets(self, known: Known, log2_n: int = 14) -> None:
         """See `EventSampler.build_sets`; each binary is taken at its own inclination. A group without binaries has those of all."""
         theta, group = known[0], self.group(known[0])
         self.sets = [self._sets(theta[group == number] if np.any(group == number) else theta, number, log2_n) for number in (0, 1)]
@@ -177,10 +177,10 @@ class OrdersSampler(EventSampler):
             return self._integral(best.take(first, best.log_weight[first] + np.log(copies)))
 
         def each(points: OrderPoints, mean: np.ndarray, number: int) -> float:
-            """How many of the points that would be kept count for a binary, the median of them."""
+            """How many of the points that would be kept count for a binary, for all but a few at least."""
             trial = kept(points, mean, self.n_points, number)
             terms = [trial.terms(*binary, skip=SKIP)[0] for binary in binaries]
-            return float(np.median([effective_size(x) for x in terms if np.isfinite(log_sum(x))] or [0.0]))
+            return float(np.percentile([effective_size(x) for x in terms if np.isfinite(log_sum(x))] or [0.0], MOSTLY))
 
         # Directions that count are learned, and arrival times: of loud signals the series know these better.
         azimuths: Azimuths | None = None
@@ -197,7 +197,7 @@ class OrdersSampler(EventSampler):
             of_each = [each(points, mean, self.n_sets) for points, mean, *_ in ways]
             found = max(of_each)
             points, mean, count, series = ways[of_each.index(found)]
-        size = round(self.n_points * min(MORE, max(1.0, WANTED / max(found, 1.0))))
+        size = round(self.n_points * min(MORE, max(LEAST, WANTED / max(found, 1.0))))
         sets, counts = [], []
         for number in range(self.n_sets):
             points, mean, count = weighed(number, azimuths, series)

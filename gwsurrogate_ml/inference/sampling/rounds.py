@@ -263,7 +263,7 @@ def settled_draws(
         if sampler.thinned:
             log_weights = pool.log_weights(sampler.prior)
             likely = some_likely(log_weights, pool.draws.log_likelihood, seed, sampler.group(pool.draws.theta))
-            sampler.build_sets((pool.draws.coefficients[likely], pool.draws.power[likely]), log2_n=16)
+            sampler.build_sets((pool.draws.coefficients[likely], pool.draws.power[likely]), log2_n=15)
             if enough(log_weights):
                 fit = partial(_fitted, sampler, pool, log_weights, seed, options)
                 flow = steps(f"last flow {attempt}", fit, FlowProposal)

@@ -442,9 +442,11 @@ class PrecessingSurrogate(WaveformModel):
         """See `WaveformModel.orders`; spins belong to `f_min`. Close, not exact: see `precessing.orders`; `transforms` is."""
         return self._orders(binaries, grid, theta_jn, np.arange(grid.n_f), -np.inf)
 
-    def orders_at(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See `WaveformModel.orders_at`: what orders above m = 2 have before `EARLY` is left out where m = 2 begins later."""
-        return self._orders(binaries, grid, theta_jn, wanted, EARLY)
+    def orders_at(
+        self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, wanted: np.ndarray, short: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `WaveformModel.orders_at`: `short` of what orders above m = 2 have before `EARLY`, where m = 2 begins later."""
+        return self._orders(binaries, grid, theta_jn, wanted, EARLY if short else -np.inf)
 
     def _orders(
         self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, wanted: np.ndarray, early: float

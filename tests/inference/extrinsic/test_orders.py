@@ -49,6 +49,7 @@ def signal(orders: np.ndarray, shape: np.ndarray, snr: float) -> tuple[np.ndarra
 CASES = {
     "face-on": ([2], [[1.0, -1j]]),
     "edge-on": ([2], [[1.0, 0.0]]),
+    "many orders": ([-1, 0, 1, 2, 3], [[0.3, 0.2j], [0.4, 0.1], [0.9, -0.6j], [1.0, -0.8j], [0.6, -0.4j]]),
     "precessing, edge-on": ([-2, -1, 1, 2, 3], [[0.7, 0.2j], [0.1, 0.1], [0.2, -0.1j], [1.0, -0.3j], [0.3, 0.1]]),
 }
 
