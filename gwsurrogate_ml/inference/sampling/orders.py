@@ -43,8 +43,9 @@ LOUD = 20.0
 WANTED, MOSTLY = 150.0, 20.0
 """Effective points that all but so many of a hundred binaries should have: of the points asked for so many are kept as that takes,
 """
-LEAST, MORE = 0.25, 4.0
-"""but at least and at most so many times as many as are asked for."""
+LEAST, MORE, ROUGH = 0.25, 4.0, 14
+"""but at least and at most so many times as many as are asked for; no more than these for sets from so few candidates (log2): they
+judge proposals alone."""
 LEARNING = 2
 """Rounds in which the directions and arrival times that count are learned, at most."""
 TOGETHER = 32
@@ -150,7 +151,7 @@ class OrdersSampler(EventSampler):
         curvature = min(below - 2 * at + above, -1e-300)
         return float(self.window.step * (offsets[top] + np.clip(0.5 * (below - above) / curvature, -0.5, 0.5)))
 
-    def build_sets(self, known: Known, log2_n: int = 14) -> None:
+    def build_sets(self, known: Known, log2_n: int = ROUGH) -> None:
         """See `EventSampler.build_sets`; each binary is taken at its own inclination. A group without binaries has those of all."""
         theta, group = known[0], self.group(known[0])
         self.sets = [self._sets(theta[group == number] if np.any(group == number) else theta, number, log2_n) for number in (0, 1)]
@@ -197,16 +198,21 @@ class OrdersSampler(EventSampler):
             of_each = [each(points, mean, self.n_sets) for points, mean, *_ in ways]
             found = max(of_each)
             points, mean, count, series = ways[of_each.index(found)]
-        size = round(self.n_points * min(MORE, max(LEAST, WANTED / max(found, 1.0))))
-        sets, counts = [], []
-        for number in range(self.n_sets):
-            points, mean, count = weighed(number, azimuths, series)
-            sets.append(kept(points, mean, size, number))
-            counts.append(count)
-            self.progress("extrinsic points", group * self.n_sets + number + 1, 2 * self.n_sets)
-        if min(counts) < TOO_FEW:
+        size = round(self.n_points * min(MORE if log2_n > ROUGH else 1.0, max(LEAST, WANTED / max(found, 1.0))))
+        sets: list[tuple[OrdersIntegral, float] | None] = [None] * self.n_sets
+        done = iter(range(1, self.n_sets + 1))
+
+        def work(which: slice) -> None:
+            for number in range(self.n_sets)[which]:
+                points, mean, count = weighed(number, azimuths, series)
+                sets[number] = kept(points, mean, size, number), count
+                self.progress("extrinsic points", group * self.n_sets + next(done), 2 * self.n_sets)
+
+        in_threads(work, self.n_sets, block=1)
+        chosen = [one for one in sets if one is not None]
+        if min(count for _, count in chosen) < TOO_FEW:
             raise unlike(self.found, self.likelihood.network)
-        return sets
+        return [one for one, _ in chosen]
 
     def _mean_likelihood(self, points: OrderPoints, binaries: list[Spectra]) -> np.ndarray:
         """Log of the mean over binaries of the likelihood at every point (M,), each binary normalised to its integral."""

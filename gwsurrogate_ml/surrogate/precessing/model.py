@@ -14,7 +14,7 @@ from gwsurrogate_ml.surrogate.model import Surrogate
 from gwsurrogate_ml.surrogate.names import named
 from gwsurrogate_ml.surrogate.precessing import series
 from gwsurrogate_ml.surrogate.precessing.modes import SEEN, PrecessingModes
-from gwsurrogate_ml.surrogate.precessing.orders import TOP
+from gwsurrogate_ml.surrogate.precessing.orders import HIGHEST, TOP
 from gwsurrogate_ml.surrogate.precessing.physical import EARLY, Orbit, PhysicalWaveforms
 from gwsurrogate_ml.surrogate.precessing.remnant import PrecessingRemnant, remnant
 from gwsurrogate_ml.waveform.lal import spins_of_angles
@@ -452,10 +452,10 @@ class PrecessingSurrogate(WaveformModel):
         self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, wanted: np.ndarray, early: float
     ) -> tuple[np.ndarray, np.ndarray]:
         require_heavier_first(binaries.mass_1, binaries.mass_2)
-        out = np.zeros((len(binaries), 2 * TOP + 1, 2, len(wanted)), np.complex128)
+        out = np.zeros((len(binaries), 2 * HIGHEST + 1, 2, len(wanted)), np.complex128)
         if len(binaries):
             self._physical.orders(binaries, grid, np.asarray(theta_jn, np.float64), wanted, early, out)
-        return np.arange(-TOP, TOP + 1), out
+        return np.arange(-HIGHEST, HIGHEST + 1), out
 
     def quadrupole(self, binaries: Binaries, grid: Grid) -> np.ndarray:
         """See `WaveformModel.quadrupole`: that of the aligned model with the spins' components along the orbit, for templates."""

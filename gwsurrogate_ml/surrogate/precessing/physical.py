@@ -208,26 +208,29 @@ class PhysicalWaveforms:
         self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, wanted: np.ndarray, early: float, out: np.ndarray
     ) -> None:
         """Add spectra of binaries at 1 Mpc by order in the orbital phase, at the frequencies numbered `wanted` (n,), to `out`
-        (N, 2 TOP + 1, 2, n); for `early` see `_begin`."""
-        model, phases = self.model, by_order.PHASES
+        (N, 2 HIGHEST + 1, 2, n); for `early` see `_begin`."""
         iota, chi1, chi2 = spins_in_orbit(binaries, theta_jn, grid.f_min, 0.0)
         total, q = binaries.mass_1 + binaries.mass_2, binaries.mass_1 / binaries.mass_2
-        model.check_all(q, chi1, chi2)
+        self.model.check_all(q, chi1, chi2)
         unit = total * MTSUN_SI
-        t_ref = model.times_of(q, chi1, chi2, math.pi * grid.f_min * unit, f"f_ref = {grid.f_min:g}")
-        spans = [
-            self._begin(t, grid.f_min, float(u), grid.duration - 1.01 * model.t_max * float(u), float(m), early)
-            for t, u, m in zip(t_ref, unit, total, strict=True)
-        ]
-        # A binary's phases side by side: they need the same nodes.
-        begin = np.repeat([begin for begin, _ in spans], len(phases))
-        first, second = (np.array([from_turned_frame(chi, p) for chi in chis for p in phases]) for chis in (chi1, chi2))
-        evolved = many.evolve(model, np.repeat(q, len(phases)), first, second, np.repeat(t_ref, len(phases)), begin)
-        for i, (row, (start, cycle)) in enumerate(zip(out, spans, strict=True)):
-            of_one = evolved[i * len(phases) : (i + 1) * len(phases)]
-            size = self._samples(grid, float(of_one[0].rates[:, 4].max()) / float(unit[i]))
-            span = start, cycle, model.t_max, float(unit[i]), grid.duration, size / grid.duration
-            by_order.transformed(of_one, self._orders, self._terms, float(iota[i]), *span, wanted, row)
+        t_ref = self.model.times_of(q, chi1, chi2, math.pi * grid.f_min * unit, f"f_ref = {grid.f_min:g}")
+        needed = by_order.needed(chi1, chi2)
+        for n in np.unique(needed):
+            rows = np.flatnonzero(needed == n)
+            phases = by_order.phases(n)
+            spans = [
+                self._begin(t_ref[i], grid.f_min, unit[i], grid.duration - 1.01 * self.model.t_max * unit[i], total[i], early)
+                for i in rows
+            ]
+            # A binary's phases side by side: they need the same nodes.
+            begin = np.repeat([begin for begin, _ in spans], n)
+            first, second = (np.array([from_turned_frame(chi, p) for chi in chis[rows] for p in phases]) for chis in (chi1, chi2))
+            evolved = many.evolve(self.model, np.repeat(q[rows], n), first, second, np.repeat(t_ref[rows], n), begin)
+            for k, (i, (start, cycle)) in enumerate(zip(rows, spans, strict=True)):
+                of_one = evolved[k * n : (k + 1) * n]
+                size = self._samples(grid, float(of_one[0].rates[:, 4].max()) / float(unit[i]))
+                span = start, cycle, self.model.t_max, float(unit[i]), grid.duration, size / grid.duration
+                by_order.transformed(of_one, self._orders, self._terms, float(iota[i]), *span, wanted, out[i])
 
     @staticmethod
     def _samples(grid: Grid, highest: float) -> int:
