@@ -14,6 +14,8 @@ DEPTH = 16.0
 ROOM = 3.0
 """How far above the largest log likelihood of a draw the regression may go: away from draws a quadratic form knows no end."""
 _STEPS, _BLOCK = 40, 4096
+_ALIKE = 3e-3
+"""Least width of a coordinate by weight, in units of that of all draws."""
 _ROUGHEST, _RIDGE = 0.02, 1.0
 """Least variance of the noise of a draw, and the penalty on the quadratic form's coefficients in whitened coordinates."""
 
@@ -46,7 +48,9 @@ class Regression:
         weights /= weights.sum()
         self._mean = weights @ places
         covariance = (places - self._mean).T @ ((places - self._mean) * weights[:, None])
-        root = np.linalg.cholesky(covariance + np.diag(1e-8 * np.diag(covariance) + 1e-16))
+        # A coordinate in which all that counts is alike, but not all draws, must not become infinitely wide.
+        least = (_ALIKE * places.std(axis=0)) ** 2
+        root = np.linalg.cholesky(covariance + np.diag(1e-8 * np.diag(covariance) + least + 1e-16))
         self._white = np.linalg.inv(root).T
         rng = np.random.default_rng([seed, 8])
         rows = np.flatnonzero(log_likelihood > log_likelihood.max() - DEPTH)

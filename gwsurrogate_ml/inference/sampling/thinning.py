@@ -13,13 +13,38 @@ from gwsurrogate_ml.inference.weights import effective_size
 
 WIDER = 1.35
 """How much wider the base of a share of each round's draws is."""
-SHARES = (0.7, 0.2, 0.1)
-"""Of the flow, of a wider one, and of the broadest proposals together: they bound the largest weights."""
+SHARES = (0.65, 0.2, 0.05, 0.1)
+"""Of the flow, of a wider one, of the flow seen from the other side, and of the broadest proposals together: they bound the largest
+weights."""
 NOISE = 4.0
 """Variance of a log likelihood times its effective extrinsic points: above one, because few points are not even seen to be few."""
 
 FEWEST = 40
 """Effective draws that a regression needs to say which others will count."""
+
+
+class Behind:
+    """A proposal of binaries seen from the other side of the orbit: the last coordinate, the inclination's, reversed.
+
+    Two detectors often cannot tell on which side they are, and of the less likely one earlier draws hold next to nothing.
+    """
+
+    def __init__(self, proposal: Proposal) -> None:
+        self.proposal = proposal
+
+    def draw(self, n: int, seed: int) -> np.ndarray:
+        """(n, n_z) float64."""
+        return _turned(self.proposal.draw(n, seed))
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """(n,) float64."""
+        return self.proposal.log_density(_turned(z))
+
+
+def _turned(z: np.ndarray) -> np.ndarray:
+    turned = z.copy()
+    turned[:, -1] *= -1
+    return turned
 
 
 def enough(log_weights: np.ndarray) -> bool:
@@ -39,6 +64,6 @@ def thinned(sampler: EventSampler, pool: Mixture, flow: FlowProposal, seed: int)
     noise = NOISE / np.maximum(draws.effective, 1.0)
     regression = Regression(sampler.smooth(draws.z), draws.log_likelihood, noise, 0.8 * log_weights, seed)
     broad = [p for p in pool.proposals if not isinstance(p, ThinnedProposal)][:BROAD]
-    proposals: list[Proposal] = [flow, flow.widened(WIDER), *broad]
-    shares = np.array([*SHARES[:2], *[SHARES[2] / len(broad)] * len(broad)])
+    proposals: list[Proposal] = [flow, flow.widened(WIDER), Behind(flow), *broad]
+    shares = np.array([*SHARES[:3], *[SHARES[3] / len(broad)] * len(broad)])
     return ThinnedProposal(proposals, shares, lambda z: regression(sampler.smooth(z)) + sampler.prior.log_normal(z), seed)

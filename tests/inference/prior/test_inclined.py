@@ -53,5 +53,6 @@ def test_the_effective_spin_is_a_coordinate() -> None:
         along = [theta[f"chi_{k}"] if f"chi_{k}" in theta else theta[f"a_{k}"] * np.cos(theta[f"tilt_{k}"]) for k in (1, 2)]
         wanted = (along[0] + theta["mass_ratio"] * along[1]) / (1 + theta["mass_ratio"])
         places = InclinedPrior(prior, 20.0).smooth(z)
-        assert places.shape == (50, n)
+        assert places.shape == (50, n + 1)
+        np.testing.assert_allclose(places[:, -2] * places[:, -1], z[:, -1], rtol=1e-12)
         np.testing.assert_allclose(places[:, 2], wanted, atol=1e-12)
