@@ -81,3 +81,28 @@ def test_a_regression_does_not_rise_without_end_where_there_are_no_draws() -> No
     far = found(np.array([[10.0, 0.0], [-10.0, 0.0]]))
     assert np.all(far <= along.max() + ROOM)
     assert np.all(far > along.max())
+
+
+@pytest.mark.parametrize("few", [25, 0])
+def test_a_regression_of_two_sides_knows_the_one_of_few_draws(few: int) -> None:
+    rng = np.random.default_rng(2)
+
+    def surface(x: np.ndarray) -> np.ndarray:
+        """Two maxima, at -1.7 and 1.7 of the last coordinate, the first lower by 3."""
+        lower = 1.5 * (1 - np.sign(x[:, -1]))
+        return -0.5 * np.sum(x[:, :2] ** 2, axis=1) - 0.5 * ((np.abs(x[:, -1]) - 1.7) / 0.4) ** 2 - lower + 50.0
+
+    def sides(x: np.ndarray) -> np.ndarray:
+        return np.column_stack([x[:, :-1], np.abs(x[:, -1]), np.sign(x[:, -1])])
+
+    def draws(n: int, sign: float) -> np.ndarray:
+        return np.column_stack([rng.normal(size=(n, 2)), sign * (1.7 + 0.4 * rng.normal(size=n))])
+
+    x = np.concatenate([draws(2000, 1.0), draws(few, -1.0)])
+    found = Regression(sides(x), surface(x), np.full(len(x), 0.01), surface(x), 1)
+    near, far = draws(200, 1.0), draws(200, -1.0)
+    assert np.abs(found(sides(near)) - surface(near)).max() < 0.5
+    if few:
+        assert np.median(np.abs(found(sides(far)) - surface(far))) < 0.5
+    else:
+        assert np.isfinite(found(sides(far))).all()
