@@ -165,7 +165,7 @@ def likeliest(case: Case, likelihood: SegmentLikelihood, found: Trigger, n: int)
     sampler = OrdersSampler(likelihood, case.prior, found, n_sets=2, seed=5)
     theta = case.candidates.copy()
     theta[:, 6:8] %= 2 * np.pi
-    sampler.build_sets(sampler.known(theta, ""))
+    sampler.build_sets(sampler.known(theta, ""), log2_n=15)
     log = sampler.evaluate(sampler.proposed.to_normal(theta), "").log_likelihood
     return theta[np.argsort(-log)[:n]]
 
@@ -173,7 +173,7 @@ def likeliest(case: Case, likelihood: SegmentLikelihood, found: Trigger, n: int)
 def ours(case: Case, likelihood: SegmentLikelihood, found: Trigger, theta: np.ndarray, repeats: int) -> dict[str, Any]:
     """Logs (N, repeats) of the integral over orders, and with exact likelihoods; CPU time of one without its waveforms."""
     sampler = OrdersSampler(likelihood, case.prior, found, n_sets=repeats, seed=1)
-    sampler.build_sets(sampler.known(theta, ""))
+    sampler.build_sets(sampler.known(theta, ""), log2_n=15)
     z = np.repeat(sampler.proposed.to_normal(theta), repeats, axis=0)
     sampler.evaluate(z[::repeats], "")  # waveforms are made
     begin = time.process_time()

@@ -15,6 +15,7 @@ import numpy as np
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.kernels import fft, psd, truncation
 from gwsurrogate_ml.strain.gates import require_moving
+from gwsurrogate_ml.strain.notches import notches, without
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
@@ -142,7 +143,8 @@ def condition(
     x = np.asarray(series.value[first : first + n], np.float64)
     require_moving(x, str(series.name), f"from GPS {block.span[0]:.0f} on")
     delta_f = rate / n
-    _, power = psd.welch(x, rate, psd_segment)
+    frequencies, power = psd.welch(x, rate, psd_segment)
+    power = without(notches(frequencies, power, f_min, f_max), frequencies, power)
     # The truncation divides by the PSD: Welch removes the mean, which may leave a zero at DC; f_min is far above.
     noise = truncation.inverse_spectrum_truncation(
         truncation.interpolate(power, 1 / psd_segment, delta_f), delta_f, filter_duration, f_min

@@ -226,7 +226,7 @@ class StrainData:
         psd : source, or mapping of detector to source, optional
             (frequencies, PSD) arrays, a file or the name of a curve (see `spectrum.load_psd`); where left out, the
             median Welch PSD of the data around the segment, 4 s at a time (the duration where shorter), under the
-            same Tukey window
+            same Tukey window, infinite where a notch was cut out of the data (see `notches`)
         psd_span : float, s
             use off-source data at most half of this away from the segment's middle
         extend : bool
@@ -285,9 +285,11 @@ class StrainData:
             require_moving(piece.value, detector, f"around GPS {self.gps:.3f}")
         return piece
 
-    def notches(self, detector: str, f_min: float, f_max: float) -> list[tuple[float, float]]:
-        """Bands (low, high) in Hz that were cut out of the data of one detector (see `notches`); none where too few are given."""
-        return notched(self.series[detector].value, self.sampling_frequency, f_min, f_max)
+    def notches(self, detector: str, f_min: float, f_max: float, span: float = 256.0) -> list[tuple[float, float]]:
+        """Bands (low, high) in Hz that were cut out of one detector's data about the event, see `notches`; none where there are
+        too few to tell."""
+        series = self.series[detector]
+        return notched(series.value, self.sampling_frequency, float(series.t0.value), self.gps, span, f_min, f_max)
 
     def whiten(self, **options: Any) -> dict[str, TimeSeries]:
         """Whitened strain around the event by detector, corrupted edges cut off; options of `filtering.whiten`."""

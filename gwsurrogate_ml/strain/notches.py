@@ -14,8 +14,11 @@ from scipy.ndimage import percentile_filter, uniform_filter1d
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.strain.spectrum import off_source_psd
 
-AROUND, SHARE = 12.0, 15.0
-"""Hz on either side that say how loud the noise is, and the percentage of these bins below the level taken: lines are not noise."""
+AROUND, SHARE = 12.0, 25.0
+"""Hz on either side that say how loud the noise is, and the percentage of their bins below the level taken: lines are not noise."""
+AWAY, BELOW = (0.0, 8.0, 16.0, 32.0), 4.0
+"""Hz from a bin to where these begin, the loudest counts: a wide notch is seen from outside. Hz below the band that are looked at:
+below a high-pass filter's corner there may be all kinds of things."""
 DEEP, EDGE = 0.1, 0.5
 """Power in units of that level below which there is a notch, and below which it still goes on."""
 LENGTH, FEWEST = 4.0, 5
@@ -25,7 +28,9 @@ WIDTH = 3
 
 
 def notches(frequencies: np.ndarray, psd: np.ndarray, f_min: float, f_max: float) -> list[tuple[float, float]]:
-    """Bands (low, high) in Hz, between f_min and f_max, where a spectrum falls far below what is about it, and a bin more.
+    """Bands (low, high) in Hz, between f_min and f_max, where a spectrum falls far below what is on both sides, and a bin more.
+
+    A fall that does not rise again within the spectrum is none, and none is found that is wider than the farthest `AWAY`.
 
     Parameters
     ----------
@@ -41,23 +46,33 @@ def notches(frequencies: np.ndarray, psd: np.ndarray, f_min: float, f_max: float
     []
     """
     step = float(frequencies[1] - frequencies[0])
-    inside = (frequencies >= f_min) & (frequencies <= f_max)
-    f, power = frequencies[inside], psd[inside]
+    near = (frequencies >= f_min - BELOW) & (frequencies <= f_max + AWAY[-1] + AROUND)
+    f, power = frequencies[near], psd[near]
     if len(f) < 2 * WIDTH:
         return []
-    level = percentile_filter(power, SHARE, size=2 * round(AROUND / step) + 1, mode="nearest")
+    whole = round(AROUND / step)
+    around = percentile_filter(power, SHARE, size=2 * (whole // 2) + 1, mode="nearest")
+    left, right, at = np.zeros(len(f)), np.zeros(len(f)), np.arange(len(f))
+    for away in AWAY:
+        shift = round(away / step) + whole // 2
+        left = np.maximum(left, around[np.maximum(at - shift, 0)])
+        right = np.maximum(right, around[np.minimum(at + shift, len(f) - 1)])
+    level = np.minimum(left, right)
     deep = uniform_filter1d(power, WIDTH, mode="nearest") < DEEP * level
     low = power < EDGE * level
     edges = np.flatnonzero(np.diff(np.concatenate([[0], (low | deep).astype(int), [0]])))
-    return [(float(f[a]) - step, float(f[b - 1]) + step) for a, b in list(pairwise(edges))[::2] if deep[a:b].any()]
+    bands = [(float(f[a]) - step, float(f[b - 1]) + step) for a, b in list(pairwise(edges))[::2] if deep[a:b].any()]
+    return [(max(low, f_min), min(high, f_max)) for low, high in bands if high > f_min and low < f_max]
 
 
-def notched(strain: np.ndarray, rate: float, f_min: float, f_max: float, detector: str = "") -> list[tuple[float, float]]:
-    """`notches` of strain (n,) sampled at `rate` Hz; none where it is too short to tell."""
-    nowhere, span = (-1.0, -1.0), 2 * len(strain) / rate + 4
+def notched(
+    strain: np.ndarray, rate: float, start: float, middle: float, span: float, f_min: float, f_max: float
+) -> list[tuple[float, float]]:
+    """`notches` of strain (n,) sampled at `rate` Hz from GPS `start` on, within half of `span` s of `middle`; none where that is
+    too short to tell."""
     try:
         frequencies, psd, _ = off_source_psd(
-            np.asarray(strain), rate, 0.0, exclude=nowhere, segment_duration=LENGTH, span=span, detector=detector, at_least=FEWEST
+            np.asarray(strain), rate, start, exclude=(middle, middle), segment_duration=LENGTH, span=span, at_least=FEWEST
         )
     except DataError:
         return []

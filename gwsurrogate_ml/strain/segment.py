@@ -23,6 +23,9 @@ from gwsurrogate_ml.strain.spectrum import ROUGH, PsdSource, per_detector, psd_o
 if TYPE_CHECKING:
     from gwsurrogate_ml.strain.data import StrainData
 
+NO_WEIGHT = 1.0
+"""PSD (1/Hz) that stands for an infinite one where only finite values are taken: noise has 1e-40 at most."""
+
 
 @dataclass(frozen=True, eq=False)
 class AnalysisSegment:
@@ -134,10 +137,12 @@ class AnalysisSegment:
                 duration=self.duration,
                 start_time=self.start_time,
             )
-            # bilby interpolates linearly, and inf in an interval makes NaN of its finite end: give the finite bins
-            # alone, beyond them bilby itself puts inf.
-            finite = np.isfinite(psd)
-            detector.power_spectral_density = PowerSpectralDensity(frequency_array=self.frequencies[finite], psd_array=psd[finite])
+            # bilby interpolates linearly, and inf in an interval makes NaN of its finite end: give what is between the first and
+            # the last finite bin, with no weight where a notch is. Beyond, bilby itself puts inf.
+            finite = np.flatnonzero(np.isfinite(psd))
+            inside = slice(finite[0], finite[-1] + 1)
+            curve = np.where(np.isfinite(psd), psd, NO_WEIGHT)[inside]
+            detector.power_spectral_density = PowerSpectralDensity(frequency_array=self.frequencies[inside], psd_array=curve)
             interferometers.append(detector)
         return InterferometerList(interferometers)
 
@@ -193,7 +198,7 @@ def make_segment(
     psds = [psd_on_grid(*curves[name], frequencies, f_min=f_min, f_max=f_max, detector=name) for name in data.detectors]
     if psd is None:
         for d, name in enumerate(data.detectors):
-            if bands := data.notches(name, f_min, f_max):
+            if bands := data.notches(name, f_min, f_max, psd_span):
                 psds[d] = notches.without(bands, frequencies, psds[d])
                 flags.append(
                     f"filtered data: {name} holds neither noise nor signal at {notches.named(bands)}: a notch was cut out of the "

@@ -22,6 +22,7 @@ from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.kernels.psd import median_bias, welch
 from gwsurrogate_ml.kernels.truncation import inverse_spectrum_truncation
+from gwsurrogate_ml.strain.notches import notches, without
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
@@ -135,7 +136,9 @@ def whitened(series: TimeSeries) -> Whitened:
         if len(chunks) < 4:
             raise DataError(f"{series.name}: too little is left between gaps for a PSD, give at least 12 s without one")
         _, psd = welch(np.concatenate(chunks), rate, DURATION, overlap=0.0)
-    smooth = inverse_spectrum_truncation(np.maximum(psd, 1e-12 * psd.max()), 1.0 / DURATION, FILTER, 18.0)
+    at = np.arange(psd.size) / DURATION
+    psd = without(notches(at, psd, 18.0, 0.46 * rate), at, np.maximum(psd, 1e-12 * psd.max()))
+    smooth = inverse_spectrum_truncation(psd, 1.0 / DURATION, FILTER, 18.0)
     gain = np.interp(f, np.arange(smooth.size) / DURATION, 1.0 / np.sqrt(smooth))
     white = fft.irfft(spectrum * gain, values.size) * np.sqrt(2.0 / rate)
     first, n_f = round(F_LOW * DURATION), frequencies().size

@@ -18,6 +18,7 @@ from scipy.ndimage import maximum_filter1d
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import first_templates, loudest, network_lags, snr_series
+from gwsurrogate_ml.strain.segment import NO_WEIGHT
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.prior.composition import Prior
@@ -75,7 +76,9 @@ def centred(
     """
     segment = data.segment(**options)
     require(segment)
-    curves = {name: (segment.frequencies, psd) for name, psd in zip(segment.detectors, segment.psd, strict=True)}
+    # Curves that are given are finite.
+    finite = np.where(np.isfinite(segment.psd), segment.psd, NO_WEIGHT)
+    curves = {name: (segment.frequencies, psd) for name, psd in zip(segment.detectors, finite, strict=True)}
 
     def at(gps: float) -> AnalysisSegment | None:
         try:

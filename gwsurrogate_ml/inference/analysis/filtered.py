@@ -72,7 +72,9 @@ def clear_from(frequencies: np.ndarray, psd: np.ndarray) -> float:
     edges = np.geomspace(low, HIGHEST, round(PER_OCTAVE * np.log2(HIGHEST / low)) + 1)
     bins = [psd[usable & (frequencies >= a) & (frequencies < b)] for a, b in pairwise(edges)]
     levels = np.array([np.median(values) if values.size else np.nan for values in bins])
-    top = int(np.nanargmax(levels))
-    if not levels[top] > FALL * levels[0]:
-        return 0.0
-    return float(CLEAR * np.sqrt(edges[top] * edges[top + 1]))
+    # From the lower end up, or from a valley between the filter and what leaks from below.
+    for lowest in (0, int(np.nanargmin(levels))):
+        top = lowest + int(np.nanargmax(levels[lowest:]))
+        if levels[top] > FALL * levels[lowest]:
+            return float(CLEAR * np.sqrt(edges[top] * edges[top + 1]))
+    return 0.0

@@ -32,8 +32,8 @@ _BROAD = 1.5
 """Largest width of four times the polarisation angle."""
 LEAST = 0.05
 """Least share of the less likely of two maxima over the phase."""
-_CLIMB, _STRIDE = 4, 0.3
-"""Steps to the maximum over the phase, and the longest of them (rad)."""
+_CLIMB, _STRIDE, _NEAR = 8, 0.3, 0.1
+"""Most steps to the maximum over the phase, the longest of them (rad), and what may be left to it, in units of its width."""
 REACH = 6.0
 """Standard deviations of 1 / D on either side of the best one that are integrated."""
 _FAR = 12.0
@@ -273,14 +273,17 @@ def _slopes(z, orders, coefficients, turns):  # type: ignore[no-untyped-def]
 @njit(inline="always")
 def _top(z, orders, coefficients, phase, turns):  # type: ignore[no-untyped-def]
     """The maximum of the signal-to-noise ratio near a phase: where, how high, and how wide the likelihood is there."""
-    rho = 0.0
+    rho, sigma = 0.0, 1.0
     for step in range(_CLIMB + 1):
         _turns(phase, turns)
         rho, first, second = _slopes(z, orders, coefficients, turns)
-        if step < _CLIMB:
-            move = -first / second if second < 0.0 else _STRIDE * np.sign(first)
-            phase += max(-_STRIDE, min(_STRIDE, move))
-    return phase, rho, 1.0 / np.sqrt(max(-rho * second, 1.0))
+        move = max(-_STRIDE, min(_STRIDE, -first / second if second < 0.0 else _STRIDE * np.sign(first)))
+        # What is left to climb widens it; where there is no maximum it is as wide as can be.
+        sigma = min(np.sqrt(1.0 / (-rho * second) + move * move), 1.0) if rho > 0.0 and second < 0.0 else 1.0
+        if step == _CLIMB or (sigma < 1.0 and abs(move) < _NEAR * sigma):
+            break
+        phase += move
+    return phase, rho, sigma
 
 
 @njit(inline="always")

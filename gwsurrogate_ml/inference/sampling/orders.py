@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gwsurrogate_ml.conventions import EXTRINSIC
-from gwsurrogate_ml.errors import GwsmlError
 from gwsurrogate_ml.inference.extrinsic.orders import SKIP, OrderPoints, OrdersIntegral
 from gwsurrogate_ml.inference.extrinsic.point_sets import ENOUGH
 from gwsurrogate_ml.inference.extrinsic.points import Azimuths, arrivals, keep_best, quasi_random
@@ -41,11 +40,10 @@ to one."""
 LOUD = 20.0
 """Network signal-to-noise ratio of the loudest template above which nothing is left out of waveforms to save time."""
 WANTED, MOSTLY = 150.0, 20.0
-"""Effective points that all but so many of a hundred binaries should have: of the points asked for so many are kept as that takes,
-"""
+"""Effective points that binaries should have, and the percentage of them that may have fewer."""
 LEAST, MORE, ROUGH = 0.25, 4.0, 14
-"""but at least and at most so many times as many as are asked for; no more than these for sets from so few candidates (log2): they
-judge proposals alone."""
+"""Least and most points kept for that, in units of those asked for; candidates (log2) of sets that judge proposals alone, for which
+no more are kept than asked for."""
 LEARNING = 2
 """Rounds in which the directions and arrival times that count are learned, at most."""
 TOGETHER = 32
@@ -119,11 +117,11 @@ class OrdersSampler(EventSampler):
 
     def _each(self, theta: np.ndarray) -> Iterator[Spectra]:
         """Binaries (N, n) against the data, one after the other, orders that hardly count left out."""
-        likelihood, short = self.likelihood, self.found.network_snr <= LOUD
+        likelihood, short = self.likelihood, {"short": True} if self.found.network_snr <= LOUD else {}
         for first in range(0, len(theta), TOGETHER):
             some = theta[first : first + TOGETHER]
             binaries = likelihood.space.binaries(some[:, :-1])
-            orders, spectra = likelihood.model.orders_at(binaries, likelihood.grid, some[:, -1], self.coarse.nodes, short)
+            orders, spectra = likelihood.model.orders_at(binaries, likelihood.grid, some[:, -1], self.coarse.nodes, **short)
             for h in spectra:
                 yield self._against(orders, h)
 
@@ -152,12 +150,19 @@ class OrdersSampler(EventSampler):
         return float(self.window.step * (offsets[top] + np.clip(0.5 * (below - above) / curvature, -0.5, 0.5)))
 
     def build_sets(self, known: Known, log2_n: int = ROUGH) -> None:
-        """See `EventSampler.build_sets`; each binary is taken at its own inclination. A group without binaries has those of all."""
+        """See `EventSampler.build_sets`; each binary is taken at its own inclination. A group without binaries, or one of which
+        none fits the data at any point, has the points of the other."""
         theta, group = known[0], self.group(known[0])
-        self.sets = [self._sets(theta[group == number] if np.any(group == number) else theta, number, log2_n) for number in (0, 1)]
+        found = [self._sets(theta[group == number], number, log2_n) for number in (0, 1)]
+        some = found[0] or found[1]
+        if not some:
+            raise unlike(self.found, self.likelihood.network)
+        self.sets = [one or some for one in found]
 
     def _sets(self, theta: np.ndarray, group: int, log2_n: int) -> list[OrdersIntegral]:
-        """The sets of points of a group, from its binaries (N, n)."""
+        """The sets of points of a group, from its binaries (N, n); none where too few points count."""
+        if not len(theta):
+            return []
         binaries = list(self._each(theta[:: -(-len(theta) // MOST)]))
         network, (series, norms) = self.likelihood.network, self._typical(binaries)
         seeds = np.random.SeedSequence([self.seed, 78, len(binaries), group]).generate_state(2 * (self.n_sets + 1 + 2 * LEARNING))
@@ -169,7 +174,7 @@ class OrdersSampler(EventSampler):
             plain = quasi_random(network, self.window, series, norms, half_width, log2_n, seed, azimuths=azimuths)
             points = OrderPoints.of(plain, seed)
             mean = self._mean_likelihood(points, binaries)
-            return points, mean, effective_size(points.log_weight + mean)
+            return points, mean, effective_size(points.log_weight + mean) if np.isfinite(mean).any() else 0.0
 
         def kept(points: OrderPoints, mean: np.ndarray, size: int, number: int) -> OrdersIntegral:
             best = keep_best(points, mean, size, np.random.default_rng(int(seeds[2 * number + 1])))
@@ -186,6 +191,9 @@ class OrdersSampler(EventSampler):
         # Directions that count are learned, and arrival times: of loud signals the series know these better.
         azimuths: Azimuths | None = None
         points, mean, count = weighed(self.n_sets, azimuths, series)
+        least = TOO_FEW * 2.0 ** (log2_n - ROUGH - 1)
+        if count < least:
+            return []
         found = each(points, mean, self.n_sets)
         for number in range(self.n_sets + 1, self.n_sets + 1 + 2 * LEARNING, 2):
             if count > ENOUGH:
@@ -199,20 +207,18 @@ class OrdersSampler(EventSampler):
             found = max(of_each)
             points, mean, count, series = ways[of_each.index(found)]
         size = round(self.n_points * min(MORE if log2_n > ROUGH else 1.0, max(LEAST, WANTED / max(found, 1.0))))
-        sets: list[tuple[OrdersIntegral, float] | None] = [None] * self.n_sets
+        sets: list[OrdersIntegral | None] = [None] * self.n_sets
         done = iter(range(1, self.n_sets + 1))
 
         def work(which: slice) -> None:
             for number in range(self.n_sets)[which]:
                 points, mean, count = weighed(number, azimuths, series)
-                sets[number] = kept(points, mean, size, number), count
+                sets[number] = kept(points, mean, size, number) if count >= least else None
                 self.progress("extrinsic points", group * self.n_sets + next(done), 2 * self.n_sets)
 
         in_threads(work, self.n_sets, block=1)
         chosen = [one for one in sets if one is not None]
-        if min(count for _, count in chosen) < TOO_FEW:
-            raise unlike(self.found, self.likelihood.network)
-        return [one for one, _ in chosen]
+        return chosen if len(chosen) == self.n_sets else []
 
     def _mean_likelihood(self, points: OrderPoints, binaries: list[Spectra]) -> np.ndarray:
         """Log of the mean over binaries of the likelihood at every point (M,), each binary normalised to its integral."""
@@ -221,8 +227,6 @@ class OrdersSampler(EventSampler):
             terms, *_ = integral.terms(*binary, skip=FAINT)
             if np.isfinite(total := log_sum(terms)):
                 mean += np.exp(terms - points.log_weight - total)
-        if not np.any(mean > 0):
-            raise GwsmlError("no arrival time of the prior fits the data: check the event's GPS time")
         with np.errstate(divide="ignore"):
             return np.log(mean / len(binaries))
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gwsurrogate_ml.errors import CutOffError, DomainWarning
+from gwsurrogate_ml.errors import CutOffError, DomainWarning, GwsmlError
 from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.proposal.flows import FlowProposal, Proposal, fit_flow
 from gwsurrogate_ml.inference.proposal.thinned import ThinnedProposal
@@ -46,7 +46,7 @@ EDGE_PILOT = 150
 PART = 16384
 """Final draws made in one step: what a killed run does again at most."""
 LIKELY = 8
-"""Draws of either kind for which the extrinsic points are chosen, see `some_likely`."""
+"""Draws of either kind and of each group for which the extrinsic points are chosen, see `some_likely`."""
 REPAIRS, SHORTFALL = 2, 0.5
 """How often final draws are drawn anew, and the share of the efficiency foretold below which they are."""
 UNKEPT = Steps()
@@ -70,7 +70,8 @@ class SamplingOptions:
     widen : float
         factor on the widths of the network's base distribution
     n_sets, n_points : int
-        sets of extrinsic points and points in each, at most: a quarter where so many of them count that it makes no difference
+        sets of extrinsic points and points in each: a quarter where so many of them count that it makes no difference; of models
+        with several modes up to four times as many where few count, for each side of the orbit
     max_posterior : int
         most equally weighted draws returned
     on_edge : "raise" or "warn"
@@ -307,6 +308,8 @@ def some_likely(log_weights: np.ndarray, log_likelihood: np.ndarray, seed: int, 
     chosen: list[np.ndarray] = []
     for rows in (np.flatnonzero((group == number) & np.isfinite(log_weights)) for number in np.unique(group)):
         chosen += [rows[resample(x[rows], LIKELY, rng)] for x in (log_weights, flat) if len(rows)]
+    if not chosen:
+        raise GwsmlError("no draw has a likelihood: the prior does not hold the signal; check the event's GPS time")
     return np.unique(np.concatenate(chosen))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gwsurrogate_ml.inference.proposal.flows import FlowProposal, Proposal
-from gwsurrogate_ml.inference.proposal.regression import Regression
+from gwsurrogate_ml.inference.proposal.regression import DEPTH, Regression
 from gwsurrogate_ml.inference.proposal.thinned import ThinnedProposal
 from gwsurrogate_ml.inference.sampling.mixture import BROAD, Mixture
 from gwsurrogate_ml.inference.sampling.sampler import EventSampler
@@ -66,4 +66,8 @@ def thinned(sampler: EventSampler, pool: Mixture, flow: FlowProposal, seed: int)
     broad = [p for p in pool.proposals if not isinstance(p, ThinnedProposal)][:BROAD]
     proposals: list[Proposal] = [flow, flow.widened(WIDER), Behind(flow), *broad]
     shares = np.array([*SHARES[:3], *[SHARES[3] / len(broad)] * len(broad)])
+    likely = draws.log_likelihood > draws.log_likelihood.max() - DEPTH
+    if len(np.unique(sampler.group(draws.theta[likely]))) < 2:
+        # Of a side where nothing counts the regression knows nothing, and would let all through.
+        proposals, shares = proposals[:2] + broad, np.delete(shares, 2) / (1 - shares[2])
     return ThinnedProposal(proposals, shares, lambda z: regression(sampler.smooth(z)) + sampler.prior.log_normal(z), seed)

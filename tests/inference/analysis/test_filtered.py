@@ -44,3 +44,12 @@ def test_spectra_that_were_given_are_believed_and_flat_ones_are_no_filters() -> 
     assert without_filtered(segment) is segment
     assert clear_from(frequencies, np.ones(513)) == 0.0
     assert clear_from(frequencies, rising) > 0
+
+
+def test_a_high_pass_is_seen_from_far_below_its_corner() -> None:
+    f = np.arange(0.0, 500.0, 0.25)
+    noise = 1e-46 * (1 + (50 / np.maximum(f, 5.0)) ** 8)
+    passed = noise / (1 + (40 / np.maximum(f, 1.0)) ** 14) + 1e-44 * (f < 14)  # what leaks from below
+    for low in (10.0, 12.0, 20.0):
+        assert 45 < clear_from(f[f >= low], passed[f >= low]) < 80
+        assert clear_from(f[f >= low], noise[f >= low]) == 0.0

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import ndtri
 
+from gwsurrogate_ml.errors import DomainError
 from gwsurrogate_ml.inference import BinaryPrior, SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import Trigger, search
 from gwsurrogate_ml.inference.prior.composition import ComposedPrior
@@ -181,5 +185,37 @@ def test_binaries_seen_from_either_side_have_points_of_their_own(precessing) -> 
     assert np.median(own.effective) > 3 * np.median(alone.effective)
     first, second = own.log_likelihood[::2], own.log_likelihood[1::2]
     assert np.median(np.abs(first - second)) < 0.3
-    ours.restore(ours.tensors())
-    assert [len(sets) for sets in ours.sets] == [ours.n_sets, ours.n_sets]
+
+
+def test_each_sides_points_come_back(precessing) -> None:
+    ours, _ = precessing
+    again = copy(ours)
+    again.sets = [
+        ours.sets[0],
+        [replace(integral, points=integral.points.take(np.arange(3), np.zeros(3))) for integral in ours.sets[0]],
+    ]
+    kept = again.tensors()
+    again.sets = []
+    again.restore(kept)
+    assert [[len(integral.points) for integral in sets] for sets in again.sets] == [
+        [len(integral.points) for integral in ours.sets[0]],
+        [3] * ours.n_sets,
+    ]
+
+
+def test_a_side_that_does_not_fit_the_data_has_the_points_of_the_other(precessing, monkeypatch) -> None:
+    ours, z = precessing
+    kept, made = ours.sets, OrdersSampler._sets
+    monkeypatch.setattr(
+        OrdersSampler, "_sets", lambda self, theta, group, log2_n: [] if group else made(self, theta, group, log2_n)
+    )
+    theta = ours.proposed.from_normal(np.concatenate([z[:2], z[:2] * np.where(np.arange(9) == 8, -1, 1)]))
+    try:
+        ours.build_sets(ours.known(theta, ""), log2_n=12)
+        assert ours.sets[0] is ours.sets[1]
+        assert np.isfinite(ours.evaluate(z, "").log_likelihood).all()
+        monkeypatch.setattr(OrdersSampler, "_sets", lambda *_: [])
+        with pytest.raises(DomainError):
+            ours.build_sets(ours.known(theta, ""), log2_n=12)
+    finally:
+        ours.sets = kept
