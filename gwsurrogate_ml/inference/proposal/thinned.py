@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 
 from gwsurrogate_ml.inference.proposal.flows import Proposal
 
-KEPT, FLOOR = 0.1, 0.05
+KEPT, FLOOR = 0.1, 0.1
 """Mean chance that a draw is kept, and the least chance in units of it: no weight is larger than the inverse of the latter times
 what it would be without thinning."""
 CANDIDATES = 40_000
