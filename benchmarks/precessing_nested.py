@@ -85,6 +85,9 @@ def reference(segment: AnalysisSegment, keep: Path, n_live: int, seed: int, like
         filepath=keep / "nautilus.hdf5",
         seed=seed,
     )
+    # The likelihood is noisy: a point whose noise is high draws the next bound about itself. Draws in bounds that are final do not.
+    nested.run(n_eff=0, verbose=True)
+    nested.discard_exploration = True
     nested.run(n_eff=N_EFF, verbose=True)
     points, log_w, log_l = nested.posterior()
     rng = np.random.default_rng(seed)
