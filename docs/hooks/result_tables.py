@@ -489,6 +489,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "precessing_remnant": lambda: written("precessing_remnant"),
     "precessing_nr": lambda: written("precessing_nr"),
     "precessing_posterior": lambda: written("precessing_posterior"),
+    "precessing_nested": lambda: written("precessing_nested"),
     "cogwheel": lambda: written("cogwheel"),
     "control-free": lambda: control("free", control_free),
     "control-limit": lambda: control("limit", control_limit),
