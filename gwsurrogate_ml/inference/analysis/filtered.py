@@ -21,8 +21,9 @@ HIGHEST = 80.0
 PER_OCTAVE = 6
 FALL = 2.0
 """Factor by which the power falls towards low frequencies where there is a filter."""
-CLEAR = 1.5
-"""Above this many times the frequency where the spectrum turns, a filter's attenuation is small."""
+CLEAR, LOSS, RISE = 1.5, 0.03, 6.0
+"""Most times the frequency where the spectrum turns, from which on data are used; the share of the power that a filter may take
+there; the power of the frequency with which a detector's own noise falls about it."""
 
 
 def without_filtered(segment: AnalysisSegment) -> AnalysisSegment:
@@ -38,7 +39,7 @@ def without_filtered(segment: AnalysisSegment) -> AnalysisSegment:
         psd = psd.copy()
         psd[d, segment.frequencies < start] = np.inf
         flags.append(
-            f"filtered data: below {start / CLEAR:.0f} Hz {name}'s noise falls towards low frequencies, every detector's rises: "
+            f"filtered data: below {start:.0f} Hz {name}'s noise falls towards low frequencies, every detector's rises: "
             f"the data were high-passed, with the signal in them; {name} is used from {start:.0f} Hz on; give data as recorded"
         )
     return segment if psd is segment.psd else replace(segment, psd=psd, flags=tuple(flags))
@@ -76,5 +77,17 @@ def clear_from(frequencies: np.ndarray, psd: np.ndarray) -> float:
     for lowest in (0, int(np.nanargmin(levels))):
         top = lowest + int(np.nanargmax(levels[lowest:]))
         if levels[top] > FALL * levels[lowest]:
-            return float(CLEAR * np.sqrt(edges[top] * edges[top + 1]))
+            return float(_beyond(levels[: top + 1]) * np.sqrt(edges[top] * edges[top + 1]))
     return 0.0
+
+
+def _beyond(levels: np.ndarray) -> float:
+    """How many times the frequency of the last of `levels` (n,), where they turn, a filter takes no more than `LOSS`.
+
+    A filter of power ``1 / (1 + (f_c / f)^s)`` takes the share ``RISE / s`` where it falls as fast as the noise rises, and far
+    below lets the spectrum fall as ``s - RISE``: the steeper the fall, the nearer to the turn all is there.
+    """
+    apart = min(PER_OCTAVE // 2, len(levels) - 1)
+    steepest = float(np.nanmax(np.log(levels[apart:] / levels[:-apart]))) / np.log(2.0 ** (apart / PER_OCTAVE))
+    fall = max(steepest, 1.0)
+    return min(CLEAR, (RISE / (fall * LOSS)) ** (1 / (fall + RISE)))
