@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.strain.data import StrainData
 
 NO_WEIGHT = 1.0
-"""PSD (1/Hz) that stands for an infinite one where only finite values are taken: noise has 1e-40 at most."""
+"""PSD (1/Hz) that stands for an infinite one where only finite values are taken: far above any noise's."""
 
 
 @dataclass(frozen=True, eq=False)

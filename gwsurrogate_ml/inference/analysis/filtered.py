@@ -39,8 +39,8 @@ def without_filtered(segment: AnalysisSegment) -> AnalysisSegment:
         psd = psd.copy()
         psd[d, segment.frequencies < start] = np.inf
         flags.append(
-            f"filtered data: below {start:.0f} Hz {name}'s noise falls towards low frequencies, every detector's rises: "
-            f"the data were high-passed, with the signal in them; {name} is used from {start:.0f} Hz on; give data as recorded"
+            f"filtered data: {name}'s noise falls towards low frequencies, where every detector's rises: the data were "
+            f"high-passed, with the signal in them; {name} is used from {start:.0f} Hz on; give data as recorded"
         )
     return segment if psd is segment.psd else replace(segment, psd=psd, flags=tuple(flags))
 

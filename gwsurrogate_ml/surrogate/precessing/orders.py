@@ -7,7 +7,8 @@ the orbit. Half a turn reverses the components in the plane: rates of the orbit 
 are, antisymmetric parts reverse their sign. n phases an n-th of half a turn apart therefore give twice as many, and these the
 orders -n + 1 to n - 1 of A_m in the phase. What is lost begins with the n-th order, and parts below `NEGLIGIBLE`. Three are enough
 for most; where a spin of more than `FLAT` lies in the plane, the merger comes so much earlier at one phase than at another that it
-takes five (a tenth of such binaries lose 4e-3 of their power with three, 3e-4 with five).
+takes five (above 0.6 a tenth of binaries
+lose 4e-3 of their power with three, 3e-4 with five).
 """
 
 from __future__ import annotations
