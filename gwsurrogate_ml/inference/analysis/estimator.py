@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.conventions import INTRINSIC
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError, DomainWarning
 from gwsurrogate_ml.inference.analysis.arrival import analysed, require_data
 from gwsurrogate_ml.inference.analysis.conclude import conclude, other_ways, require_signal, require_strain, templates
@@ -29,13 +30,16 @@ from gwsurrogate_ml.inference.likelihood.trigger import Trigger, search
 from gwsurrogate_ml.inference.nuisances.envelope import Calibration
 from gwsurrogate_ml.inference.nuisances.glitch_prior import Glitch
 from gwsurrogate_ml.inference.nuisances.prior import requested
+from gwsurrogate_ml.inference.prior.binary import in_space
+from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.proposal.flows import network_proposals
 from gwsurrogate_ml.inference.proposal.novelty import Novelty
 from gwsurrogate_ml.inference.proposal.summaries import observe
 from gwsurrogate_ml.inference.sampling.checkpoint import kept_in
-from gwsurrogate_ml.inference.sampling.quadrupole import QuadrupoleSampler
+from gwsurrogate_ml.inference.sampling.kinds import sampler_of
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, weigh
-from gwsurrogate_ml.inference.training.simulator import band_frequencies, n_features
+from gwsurrogate_ml.inference.training.simulator import n_features
+from gwsurrogate_ml.inference.training.sources import band_frequencies
 from gwsurrogate_ml.surrogate.load import load_model
 from gwsurrogate_ml.waveform.model import WaveformModel, require_quadrupole
 
@@ -56,7 +60,7 @@ class Estimator:
     ----------
     card, tensors : as `artifacts.load` returns them
     model : WaveformModel, optional
-        of the (2, 2) mode, instead of the surrogate named in the card
+        of the same parameters, instead of the surrogate named in the card
 
     Examples
     --------
@@ -71,11 +75,12 @@ class Estimator:
 
         artifacts.require(card, config=dict, ranges=dict, training_data=dict)
         self.info = card
-        self._model = None if model is None else require_quadrupole(load_model(model))
+        self._proposed = tuple(card.get("proposed", INTRINSIC))
+        self._model = None if model is None else self._fitting(load_model(model))
         state = {k.removeprefix("network."): torch.from_numpy(v.copy()) for k, v in tensors.items() if k.startswith("network.")}
         try:
             self.config = EstimatorConfig.model_validate(card["config"])
-            self.network = PosteriorNetwork(n_features(self.config), self.config.network)
+            self.network = PosteriorNetwork(n_features(self.config), self.config.network, len(self._proposed))
             self.network.load_state_dict(state)
             self._functions = tensors["functions.real"].astype(np.float64) + 1j * tensors["functions.imag"].astype(np.float64)
             self._templates = tensors["templates.real"].astype(np.float64) + 1j * tensors["templates.imag"]
@@ -103,7 +108,18 @@ class Estimator:
     @cached_property
     def model(self) -> WaveformModel:
         """The waveform model the likelihood uses: the surrogate the network was trained on."""
-        return require_quadrupole(load_model(self.config.surrogate if self._model is None else self._model))
+        return self._fitting(load_model(self.config.surrogate)) if self._model is None else self._model
+
+    def _fitting(self, model: WaveformModel) -> WaveformModel:
+        """`model`, if the network proposes what its analysis needs."""
+        if self._proposed == INTRINSIC:
+            return require_quadrupole(model)
+        if model.quadrupole_only or self._proposed != (*model.space.names, "theta_jn"):
+            raise ConfigError(
+                f"the estimator {self.info['name']} proposes {', '.join(self._proposed)}, which are not the parameters of the "
+                f"waveform model {model.name}: give another model or estimator"
+            )
+        return model
 
     def _identity(self) -> dict[str, Any]:
         """What identifies the waveform model of the likelihood, and the one trained on where that is another.
@@ -114,9 +130,9 @@ class Estimator:
         return present if present == trained else present | {"trained_on": trained}
 
     @property
-    def prior(self) -> Any:
-        """The prior of the results: `BinaryPrior`."""
-        return self.config.prior
+    def prior(self) -> Prior:
+        """The prior of the results: a `BinaryPrior` of aligned spins, a `ComposedPrior` of spins in any direction."""
+        return in_space(self.config.prior, self.model.space)
 
     def require_segment(self, segment: AnalysisSegment) -> None:
         """Raise unless the segment is one this estimator was trained for.
@@ -241,7 +257,7 @@ class Estimator:
         self._check_loudness(found)
         errors = Integration.of(asked, likelihood, found)
         soft, seen = errors.drawn_from, errors.found
-        sampler = QuadrupoleSampler(
+        sampler = sampler_of(self.model)(
             soft, self.prior, seen, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report
         )
         observed = self.observe(soft, seen)
@@ -255,8 +271,13 @@ class Estimator:
             "surrogate": self._identity(),
             "flags": flags,
         }
-        fixed = {"identity": identity, "prior": self.prior.model_dump(), "options": options, "n": n, "seed": seed}
-        fixed |= errors.identity
+        fixed: dict[str, Any] = {
+            "identity": identity,
+            "prior": self.prior.record(segment.gps),
+            "options": options,
+            "n": n,
+            "seed": seed,
+        }
         steps = kept_in(checkpoint, segment=segment, probe=found.waveform, **fixed)
         draws, log_weights, rounds = weigh(sampler, proposals, n, seed, options, steps)
         result = conclude(sampler, draws, log_weights, rounds, options, seed, identity, started - steps.spent, likelihood)
@@ -289,8 +310,8 @@ def load_estimator(name_or_path: str | Path = DEFAULT, model: WaveformModel | No
     ----------
     name_or_path : str or Path
     model : WaveformModel, optional
-        (2, 2) waveform model for the likelihood, instead of the surrogate the network was trained on: the result is exact for
-        it
+        waveform model of the same parameters for the likelihood, instead of the surrogate the network was trained on: the result
+        is exact for it
 
     Raises
     ------

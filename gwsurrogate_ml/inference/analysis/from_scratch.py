@@ -35,8 +35,7 @@ from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.prior.span import require_covered
 from gwsurrogate_ml.inference.result.reweight import with_prior
 from gwsurrogate_ml.inference.sampling.checkpoint import kept_in
-from gwsurrogate_ml.inference.sampling.orders import OrdersSampler
-from gwsurrogate_ml.inference.sampling.quadrupole import QuadrupoleSampler
+from gwsurrogate_ml.inference.sampling.kinds import sampler_of
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, learn, settled_draws
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 from gwsurrogate_ml.surrogate.load import load_model
@@ -123,9 +122,8 @@ def sample_event(
     found = search(likelihood, prior, reference, band, seed, lambda done, total: report("search", done, total))
     flags = spectrum_flags(likelihood, found)
     require_signal(found, prior)
-    kind = QuadrupoleSampler if model.quadrupole_only else OrdersSampler  # phase and inclination integrated where that is exact
     errors = Integration.of(asked, likelihood, found)
-    sampler = kind(
+    sampler = sampler_of(model)(
         errors.drawn_from, prior, errors.found, n_sets=options.n_sets, n_points=options.n_points, seed=seed, progress=report
     )
     origin = {"estimator": "none: rounds on this event", "surrogate": model.identity, "flags": flags}

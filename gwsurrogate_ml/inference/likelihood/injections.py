@@ -9,7 +9,7 @@ import numpy as np
 from gwsurrogate_ml.conventions import EXTRINSIC
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
-from gwsurrogate_ml.inference.prior.binary import BinaryPrior
+from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.psds import kind_of, random_psd
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 from gwsurrogate_ml.waveform.model import WaveformModel
@@ -85,7 +85,7 @@ class Injection:
     segment: AnalysisSegment
 
 
-def draw_injection(config: SegmentConfig, prior: BinaryPrior, model: WaveformModel, rng: np.random.Generator) -> Injection:
+def draw_injection(config: SegmentConfig, prior: Prior, model: WaveformModel, rng: np.random.Generator) -> Injection:
     """A signal from the prior in noise of a random PSD.
 
     Signals whose optimal network signal-to-noise ratio is below 5 are skipped: what is analysed is chosen by the data

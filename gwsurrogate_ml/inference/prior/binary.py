@@ -231,6 +231,17 @@ def of_file(fields: Mapping[str, Any], model: WaveformModel) -> Prior:
     return covering(given, None, model.space, of_fields)
 
 
+def in_space(prior: BinaryPrior, space: Space) -> Prior:
+    """The prior that a `BinaryPrior` stands for in a space: in that of precessing binaries spins have any direction.
+
+    Examples
+    --------
+    >>> in_space(BinaryPrior(), PRECESSING).names[2:4]
+    ('a_1', 'a_2')
+    """
+    return prior if space == ALIGNED else of_fields(dict(prior), space)
+
+
 def of_fields(fields: Mapping[str, Any], space: Space) -> Prior:
     """The prior of a `BinaryPrior`'s fields in a space; ConfigError as `validated`."""
     if space == ALIGNED:

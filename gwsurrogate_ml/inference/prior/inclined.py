@@ -8,6 +8,8 @@ is turned into the other by a rotation of the sphere of directions: the prior is
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.special import ndtr, ndtri
 
@@ -15,6 +17,9 @@ from gwsurrogate_ml.binaries import PRECESSING
 from gwsurrogate_ml.conventions import component_masses
 from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.waveform.lal import angles_of_momentum, spins_in_orbit
+
+if TYPE_CHECKING:
+    from gwsurrogate_ml.waveform.model import WaveformModel
 
 
 class InclinedPrior:
@@ -72,3 +77,17 @@ class InclinedPrior:
             plane = [c[:, 0] + sign * c[:, 1] * share for sign, share in ((1, q**2), (-1, 1.0)) for c in (x, y)]
         effective, difference = ((along[0] + sign * q * along[1]) / (1 + q) for sign in (1, -1))
         return np.column_stack([np.log(theta[:, 0]), q, effective, difference, *plane, np.abs(z[:, -1]), np.sign(z[:, -1])])
+
+
+def proposed(prior: Prior, model: WaveformModel, f_ref: float) -> Prior | InclinedPrior:
+    """The prior of what is proposed for a model's binaries: its parameters, and the inclination where that is not integrated.
+
+    Parameters
+    ----------
+    prior : Prior
+        of the model's parameters
+    model : WaveformModel
+    f_ref : float, Hz
+        where spins belong to
+    """
+    return prior if model.quadrupole_only else InclinedPrior(prior, f_ref)

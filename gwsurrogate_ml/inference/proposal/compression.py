@@ -1,6 +1,6 @@
 """Waveforms aligned to a reference and compressed, once for all PSDs.
 
-A bank of face-on waveforms is shifted in time and phase so that it best resembles a reference, and projected on the
+A bank of waveforms is shifted in time so that it best resembles a reference, and projected on the
 leading directions of the ensemble, whitened by a curve more sensitive at low frequency than most. In that space a
 small shift in time is a diagonal matrix (the basis is rotated to diagonalise frequency), whitening by any PSD
 followed by projection on the network's basis is one small matrix, and noise is N(0, 1).
@@ -40,8 +40,11 @@ class CompressedBank:
 
     Parameters
     ----------
-    theta : (N, 4) float64, columns `INTRINSIC`
-    coefficients : (N, K) complex64
+    theta : (N, n_z) float64, what the network proposes
+    coefficients : (N, P, K) complex64
+        of each binary's P waveforms, see `training.sources`
+    templates : (n, K) complex64
+        of what the search takes for the first n binaries
     basis : (n_b, K) complex128
         whitened waveform = basis @ coefficients
     whitening : (n_b,) float64
@@ -56,6 +59,7 @@ class CompressedBank:
 
     theta: np.ndarray
     coefficients: np.ndarray
+    templates: np.ndarray
     basis: np.ndarray
     whitening: np.ndarray
     tones: np.ndarray
@@ -69,9 +73,9 @@ class CompressedBank:
         """
         return (np.conj(network_basis).T * (np.sqrt(4 * df / psd) / self.whitening)) @ self.basis
 
-    def whitened(self, index: np.ndarray, delay: np.ndarray, psd: np.ndarray, df: float) -> np.ndarray:
-        """Waveforms (N, n_b) of the bank, delayed by `delay` s and whitened by `psd` (n_b,) or (N, n_b)."""
-        shifted = self.coefficients[index] * np.exp(-2j * np.pi * self.tones * delay[:, None])
+    def whitened(self, coefficients: np.ndarray, delay: np.ndarray, psd: np.ndarray, df: float) -> np.ndarray:
+        """Waveforms (N, n_b) of `coefficients` (N, K), delayed by `delay` s and whitened by `psd` (n_b,) or (N, n_b)."""
+        shifted = coefficients * np.exp(-2j * np.pi * self.tones * delay[:, None])
         return (shifted @ self.basis.T) * (np.sqrt(4 * df / psd) / self.whitening)
 
 
@@ -104,16 +108,15 @@ def build_basis(
 
 
 def network_functions(
-    bank: CompressedBank, df: float, size: int, rng: np.random.Generator, n: int = 2000, jitter: float = 2.5e-3
+    bank: CompressedBank, coefficients: np.ndarray, df: float, size: int, rng: np.random.Generator, jitter: float = 2.5e-3
 ) -> np.ndarray:
-    """Functions (n_b, size) complex128, 1/Hz, that span the bank's waveforms and their delays up to `jitter` s.
+    """Functions (n_b, size) complex128, 1/Hz, that span waveforms of `coefficients` (N, K) and their delays up to `jitter` s.
 
     They are not whitened: `orthonormal` makes them the network's basis for any PSD. Whitened like the waveforms, they
     carry every line and notch of that PSD, and a signal has nearly the same coefficients under all PSDs.
     """
     f = bank.frequencies
-    index = rng.choice(len(bank.theta), size=min(n, len(bank.theta)), replace=False)
-    white = bank.whitened(index, rng.uniform(-jitter, jitter, len(index)), reference_psd(f), df)
+    white = bank.whitened(coefficients, rng.uniform(-jitter, jitter, len(coefficients)), reference_psd(f), df)
     white /= np.linalg.norm(white, axis=1, keepdims=True)
     functions = leading_directions(white, size, rng) / np.sqrt(4 * df / reference_psd(f))[:, None]
     return functions / np.abs(functions).max()

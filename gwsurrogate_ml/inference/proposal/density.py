@@ -9,8 +9,6 @@ from torch import nn
 
 from gwsurrogate_ml.inference.config import NetworkConfig
 
-DIMENSION = 4
-
 
 class Residual(nn.Module):
     """x + W2 gelu(W1 norm(x))."""
@@ -62,15 +60,17 @@ class PosteriorNetwork(nn.Module):
     n_in : int
         length of the features
     config : NetworkConfig
+    dimension : int
+        numbers it is a distribution of, n_z
     """
 
-    def __init__(self, n_in: int, config: NetworkConfig) -> None:
+    def __init__(self, n_in: int, config: NetworkConfig, dimension: int) -> None:
         import zuko
 
         super().__init__()
         self.embedding = Embedding(n_in, config)
         self.flow = zuko.flows.NSF(
-            DIMENSION,
+            dimension,
             config.context,
             transforms=config.transforms,
             hidden_features=config.hidden,
@@ -82,7 +82,7 @@ class PosteriorNetwork(nn.Module):
         return -self.flow(self.embedding(features)).log_prob(z)
 
     def distribution(self, features: torch.Tensor) -> torch.distributions.Distribution:
-        """The distribution of z (4,) given one observation's features (F,)."""
+        """The distribution of z (n_z,) given one observation's features (F,)."""
         return self.flow(self.embedding(features[None])[0])
 
 

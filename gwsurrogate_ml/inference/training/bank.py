@@ -7,7 +7,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from gwsurrogate_ml.inference.training.simulator import Simulator, compress
-from gwsurrogate_ml.waveform.model import WaveformModel
 
 
 class ResampledBank:
@@ -18,11 +17,10 @@ class ResampledBank:
     Parameters
     ----------
     simulator : Simulator
-    model : WaveformModel
     """
 
-    def __init__(self, simulator: Simulator, model: WaveformModel) -> None:
-        self.simulator, self.model = simulator, model
+    def __init__(self, simulator: Simulator) -> None:
+        self.simulator = simulator
         settings = simulator.config.simulator
         room = len(simulator.terms) - simulator.holdout
         self.size, self.every = min(settings.refresh, room), settings.refresh_every
@@ -32,9 +30,9 @@ class ResampledBank:
         self._done = 0
 
     def _compute(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        config = self.simulator.config
-        theta = config.prior.sample_intrinsic(self.size, np.random.default_rng([config.seed, 20, number]))
-        return theta, compress(self.model, config, self.simulator.bank, theta)
+        sources, rng = self.simulator.sources, np.random.default_rng([self.simulator.config.seed, 20, number])
+        theta = sources.draw(self.size, rng)
+        return theta, compress(sources, self.simulator.bank, theta, rng)
 
     def _put(self, number: int, theta: np.ndarray, coefficients: np.ndarray) -> None:
         first = self.simulator.holdout + (number - 1) % self._parts * self.size

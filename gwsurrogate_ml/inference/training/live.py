@@ -11,11 +11,12 @@ from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import search
 from gwsurrogate_ml.inference.proposal.flows import network_proposals
 from gwsurrogate_ml.inference.proposal.summaries import observe
+from gwsurrogate_ml.inference.sampling.kinds import sampler_of
 from gwsurrogate_ml.inference.sampling.mixture import Mixture
-from gwsurrogate_ml.inference.sampling.quadrupole import QuadrupoleSampler
 from gwsurrogate_ml.inference.sampling.rounds import first_draws, split
-from gwsurrogate_ml.inference.training.simulator import Simulator, band_frequencies
-from gwsurrogate_ml.waveform.model import WaveformModel
+from gwsurrogate_ml.inference.sampling.sampler import EventSampler
+from gwsurrogate_ml.inference.training.simulator import Simulator
+from gwsurrogate_ml.inference.training.sources import band_frequencies
 
 if TYPE_CHECKING:
     import torch
@@ -35,24 +36,23 @@ class LiveEfficiency:
     ----------
     simulator : Simulator
         whose functions and templates make the features
-    model : WaveformModel
     events : int
     seed : int
     """
 
-    def __init__(self, simulator: Simulator, model: WaveformModel, events: int, seed: int) -> None:
-        config = simulator.config
-        self.prior = config.prior
-        self._events: list[tuple[QuadrupoleSampler, torch.Tensor]] = []
+    def __init__(self, simulator: Simulator, events: int, seed: int) -> None:
+        config, model = simulator.config, simulator.sources.model
+        self.prior = simulator.sources.prior
+        self._events: list[tuple[EventSampler, torch.Tensor]] = []
         band, frequencies = band_frequencies(config)
         rng = np.random.default_rng([seed, 31])
         while len(self._events) < events:
-            likelihood = SegmentLikelihood(draw_injection(config.segment, config.prior, model, rng).segment, model)
+            likelihood = SegmentLikelihood(draw_injection(config.segment, self.prior, model, rng).segment, model)
             found = search(likelihood, self.prior, simulator.bank.reference, band, seed)
             if found.network_snr < QUIETEST:
                 continue
             x = observe(likelihood, found, simulator.functions, simulator.templates, band, frequencies)
-            sampler = QuadrupoleSampler(likelihood, self.prior, found, n_sets=2, n_points=512, seed=seed)
+            sampler = sampler_of(model)(likelihood, self.prior, found, n_sets=2, n_points=512, seed=seed)
             self._events.append((sampler, x))
 
     def __call__(self, network: PosteriorNetwork) -> list[float]:

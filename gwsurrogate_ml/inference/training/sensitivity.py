@@ -1,7 +1,7 @@
 """How far binaries are heard, cheaply: what decides which of many candidates the simulation keeps.
 
-The norm of a whitened waveform is a smooth function of chirp mass, mass ratio and effective spin: a polynomial per PSD
-gives it to a fraction of a percent for every candidate; only the signals that are kept need coefficients.
+Whitened by one PSD rather than another, a waveform's norm changes by a smooth function of chirp mass, mass ratio and effective
+spin: a polynomial per PSD gives it to a fraction of a percent for every candidate; only signals that are kept need coefficients.
 """
 
 from __future__ import annotations
@@ -10,15 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gwsurrogate_ml.inference.prior.binary import BinaryPrior
-
 DEGREE = 5
 
 
-def powers(theta: np.ndarray, centre: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """Products of Chebyshev polynomials of total degree `DEGREE` in log chirp mass, mass ratio and chi_eff: (N, 56)."""
-    mc, q, chi_1, chi_2 = theta.T
-    x = (np.stack([np.log(mc), q, (chi_1 + q * chi_2) / (1 + q)]) - centre[:, None]) / half[:, None]
+def powers(gauge: np.ndarray, centre: np.ndarray, half: np.ndarray) -> np.ndarray:
+    """Products of Chebyshev polynomials of total degree `DEGREE` in log chirp mass, mass ratio and chi_eff (N, 3): (N, 56)."""
+    x = (gauge.T - centre[:, None]) / half[:, None]
     t = [np.ones_like(x), x]
     for _ in range(DEGREE - 1):
         t.append(2 * x * t[-1] - t[-2])
@@ -32,13 +29,13 @@ def powers(theta: np.ndarray, centre: np.ndarray, half: np.ndarray) -> np.ndarra
 
 @dataclass(frozen=True)
 class SigmaFit:
-    """Polynomials for log sigma under every PSD.
+    """Polynomials under every PSD for the log of a norm, in units of that under one PSD for all.
 
     Parameters
     ----------
     weights : (56, n_psd); centre, half : (3,) of the scaled variables
     error : float
-        root mean square error of log sigma over the fitted sample
+        root mean square error of the logs over the fitted sample
     """
 
     weights: np.ndarray
@@ -47,20 +44,19 @@ class SigmaFit:
     error: float
 
     @classmethod
-    def of(cls, theta: np.ndarray, sigma: np.ndarray, prior: BinaryPrior) -> SigmaFit:
-        """Fit to norms `sigma` (n_psd, N) of waveforms at `theta` (N, 4)."""
-        low = np.array([np.log(prior.chirp_mass[0]), prior.mass_ratio[0], prior.chi[0]])
-        high = np.array([np.log(prior.chirp_mass[1]), prior.mass_ratio[1], prior.chi[1]])
+    def of(cls, gauge: np.ndarray, ratio: np.ndarray, bounds: tuple[np.ndarray, np.ndarray]) -> SigmaFit:
+        """Fit to the ratios (n_psd, N) of norms of binaries with `gauge` (N, 3), as `Sources.gauge` gives it within `bounds`."""
+        low, high = bounds
         centre, half = (low + high) / 2, (high - low) / 2
-        basis = powers(theta, centre, half)
-        weights = np.linalg.lstsq(basis, np.log(sigma).T, rcond=1e-6)[0]
-        error = float(np.sqrt(np.mean((basis @ weights - np.log(sigma).T) ** 2)))
+        basis = powers(gauge, centre, half)
+        weights = np.linalg.lstsq(basis, np.log(ratio).T, rcond=1e-6)[0]
+        error = float(np.sqrt(np.mean((basis @ weights - np.log(ratio).T) ** 2)))
         return cls(weights, centre, half, error)
 
-    def terms(self, theta: np.ndarray) -> np.ndarray:
-        """The polynomials (N, 56) float32 of binaries (N, 4), to be kept."""
-        return powers(theta, self.centre, self.half).astype(np.float32)
+    def terms(self, gauge: np.ndarray) -> np.ndarray:
+        """The polynomials (N, 56) float32 of binaries with `gauge` (N, 3), to be kept."""
+        return powers(gauge, self.centre, self.half).astype(np.float32)
 
     def __call__(self, terms: np.ndarray, psd: list[int]) -> np.ndarray:
-        """sigma (N, len(psd)) of binaries with these `terms` (N, 56) under the PSDs with these numbers."""
+        """Ratios (N, len(psd)) of binaries with these `terms` (N, 56) under the PSDs with these numbers."""
         return np.exp(terms @ self.weights[:, psd].astype(np.float32))

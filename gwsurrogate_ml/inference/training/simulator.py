@@ -17,58 +17,32 @@ import torch
 
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference.config import EstimatorConfig
-from gwsurrogate_ml.inference.likelihood.alignment import align
-from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork, amplitudes
+from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork
 from gwsurrogate_ml.inference.proposal import compression
 from gwsurrogate_ml.inference.proposal import summaries as feature_map
 from gwsurrogate_ml.inference.psds import band_ratios, kind_of, random_psd
 from gwsurrogate_ml.inference.training.sensitivity import SigmaFit
-from gwsurrogate_ml.waveform.model import Grid, WaveformModel
+from gwsurrogate_ml.inference.training.sources import Sources
 
 BANDWIDTH = 30.0
 """Effective bandwidth in Hz: arrival times are measured to 1 / (2 pi BANDWIDTH rho)."""
 _CHUNK = 500
 _ORIENTATIONS = 300_000
+_EXAMPLES, _SPANNED = 2500, 2000
+"""Binaries whose waveforms make the bank's basis, and the network's."""
 _MORE = 1.6
 """So many times more signals are simulated than asked for, to make up for those too quiet."""
 
 
-def reference_binary(config: EstimatorConfig) -> np.ndarray:
-    """Parameters (1, 4) of the waveform others are aligned with."""
-    return config.prior.reference()
-
-
-def band_frequencies(config: EstimatorConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Indices and frequencies (Hz) of the analysis band on the segment's grid."""
-    segment = config.segment
-    f = np.arange(round(segment.f_max * segment.duration) + 1) / segment.duration
-    index = np.flatnonzero(f >= segment.f_min)
-    return index, f[index]
-
-
-def face_on(model: WaveformModel, theta: np.ndarray, config: EstimatorConfig) -> np.ndarray:
-    """Waveforms (N, n_b) in the analysis band for parameters (N, 4)."""
-    segment = config.segment
-    h = model.quadrupole(model.space.binaries(theta), Grid(segment.duration, 2 * segment.f_max, segment.f_min))
-    return h[:, band_frequencies(config)[0]]
-
-
-def compress(model: WaveformModel, config: EstimatorConfig, bank: compression.CompressedBank, theta: np.ndarray) -> np.ndarray:
-    """Coefficients (N, K) complex64 of the waveforms of binaries (N, 4) in the bank's basis."""
-    parts = []
+def compress(sources: Sources, bank: compression.CompressedBank, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Coefficients (N, P, K) complex64 of the waveforms of binaries (N, n_z) in the bank's basis."""
     basis = np.conj(bank.basis).astype(np.complex64)
-    for start in range(0, len(theta), _CHUNK):
-        h = face_on(model, theta[start : start + _CHUNK], config)
-        white = align(h, bank.reference, bank.frequencies) * bank.whitening
-        parts.append(white.astype(np.complex64) @ basis)
-    return np.concatenate(parts)
+    chunks = (theta[start : start + _CHUNK] for start in range(0, len(theta), _CHUNK))
+    return np.concatenate([(sources.waveforms(some, rng) * bank.whitening).astype(np.complex64) @ basis for some in chunks])
 
 
 def build_bank(
-    model: WaveformModel,
-    config: EstimatorConfig,
-    rng: np.random.Generator,
-    progress: Callable[[str, int, int], None] | None = None,
+    sources: Sources, rng: np.random.Generator, progress: Callable[[str, int, int], None] | None = None
 ) -> compression.CompressedBank:
     """Draw binaries from the prior, compute, align and compress their waveforms.
 
@@ -77,25 +51,34 @@ def build_bank(
     ConfigError
         if the basis holds less than 99.99 % of the whitened power: it would be lost silently otherwise
     """
-    size, df = config.simulator.bank_size, 1 / config.segment.duration
-    _, frequencies = band_frequencies(config)
-    reference = face_on(model, reference_binary(config), config)[0]
-    theta = config.prior.sample_intrinsic(size, rng)
-    n_examples = min(2500, size)
-    examples = np.concatenate(
-        [align(face_on(model, theta[i : i + _CHUNK], config), reference, frequencies) for i in range(0, n_examples, _CHUNK)]
-    )[:n_examples]
-    vectors, tones = compression.build_basis(examples, frequencies, df, config.simulator.basis_size, rng)
+    settings, df = sources.config.simulator, 1 / sources.config.segment.duration
+    size, frequencies = settings.bank_size, sources.frequencies
+    theta = sources.draw(size, rng)
+    n = min(_EXAMPLES, size)
+    chunks = [theta[i : min(i + _CHUNK, n)] for i in range(0, n, _CHUNK)]
+    examples = np.concatenate([np.einsum("np,npf->nf", sources.mixes(len(x), rng), sources.waveforms(x, rng)) for x in chunks])
+    vectors, tones = compression.build_basis(examples, frequencies, df, settings.basis_size, rng)
     whitening = compression.whitening_curve(frequencies, df)
     white = examples[:500] * whitening
     held = np.sum(np.abs(white @ np.conj(vectors)) ** 2, axis=1) / np.sum(np.abs(white) ** 2, axis=1)
     if 1 - held.mean() > 1e-4:
         raise ConfigError(f"the basis of the bank loses {1 - held.mean():.1e} of the whitened power: raise simulator.basis_size")
-    empty = np.empty((size, len(tones)), dtype=np.complex64)
-    bank = compression.CompressedBank(theta, empty, vectors, whitening, tones, frequencies, reference, float(held.mean()))
+    plain = sources.templates(theta[: min(20 * settings.templates, size)]) * whitening
+    empty = np.empty((size, sources.parts, len(tones)), dtype=np.complex64)
+    bank = compression.CompressedBank(
+        theta,
+        empty,
+        (plain @ np.conj(vectors)).astype(np.complex64),
+        vectors,
+        whitening,
+        tones,
+        frequencies,
+        sources.reference,
+        float(held.mean()),
+    )
     for start in range(0, size, _CHUNK):
         part = slice(start, min(start + _CHUNK, size))
-        empty[part] = compress(model, config, bank, theta[part])
+        empty[part] = compress(sources, bank, theta[part], rng)
         if progress:
             progress("bank", part.stop, size)
     return bank
@@ -103,7 +86,7 @@ def build_bank(
 
 @dataclass(frozen=True)
 class Batch:
-    """Simulated observations: normal-score parameters (n, 4), features (n, F), optimal network SNR (n,), row of the
+    """Simulated observations: normal-score parameters (n, n_z), features (n, F), optimal network SNR (n,), row of the
     bank (n,).
     """
 
@@ -118,20 +101,18 @@ def n_features(config: EstimatorConfig) -> int:
     return feature_map.n_features(len(config.segment.detectors), config.simulator.network_basis_size)
 
 
-def choose_templates(bank: compression.CompressedBank, functions: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Coefficients (K, size) over the network's functions (n_b, K) of aligned waveforms spread over the bank: each is
+def choose_templates(bank: compression.CompressedBank, functions: np.ndarray, size: int) -> np.ndarray:
+    """Coefficients (K, size) over the network's functions (n_b, K) of aligned templates spread over the bank: each is
     the one least like those before it.
     """
-    index = rng.choice(len(bank.theta), size=min(20 * size, len(bank.theta)), replace=False)
-    white = bank.coefficients[index]
-    white = white / np.linalg.norm(white, axis=1, keepdims=True)
+    white = bank.templates / np.linalg.norm(bank.templates, axis=1, keepdims=True)
     chosen = [0]
-    nearest = np.zeros(len(index))
-    for _ in range(min(size, len(index)) - 1):
+    nearest = np.zeros(len(white))
+    for _ in range(min(size, len(white)) - 1):
         nearest = np.maximum(nearest, np.abs(white @ np.conj(white[chosen[-1]])))
         chosen.append(int(np.argmin(nearest)))
-    white = bank.coefficients[index[chosen]] @ bank.basis.T
-    return np.linalg.lstsq(functions * bank.whitening[:, None], white.T, rcond=None)[0]
+    full = bank.templates[chosen] @ bank.basis.T
+    return np.linalg.lstsq(functions * bank.whitening[:, None], full.T, rcond=None)[0]
 
 
 class Simulator:
@@ -139,7 +120,7 @@ class Simulator:
 
     Parameters
     ----------
-    config : EstimatorConfig
+    sources : Sources
     bank : CompressedBank
     rng : numpy Generator
         for the PSDs and the network's basis
@@ -147,32 +128,38 @@ class Simulator:
         first rows of the bank, drawn only for validation and never replaced
     """
 
-    def __init__(
-        self, config: EstimatorConfig, bank: compression.CompressedBank, rng: np.random.Generator, holdout: int = 0
-    ) -> None:
-        self.config, self.bank, self.holdout = config, bank, holdout
+    def __init__(self, sources: Sources, bank: compression.CompressedBank, rng: np.random.Generator, holdout: int = 0) -> None:
+        self.sources, self.bank, self.holdout = sources, bank, holdout
+        self.config = config = sources.config
         df, f = 1 / config.segment.duration, bank.frequencies
         settings = config.simulator
-        self.functions = compression.network_functions(bank, df, settings.network_basis_size, rng)
-        self.templates = choose_templates(bank, self.functions, settings.templates, rng)
+
+        def some(n: int) -> tuple[np.ndarray, np.ndarray]:
+            """Coefficients (n, K) as a detector may see them, and the binaries (n, n_z)."""
+            index = rng.choice(len(bank.theta), size=min(n, len(bank.theta)), replace=False)
+            return np.einsum("np,npk->nk", sources.mixes(len(index), rng), bank.coefficients[index]), bank.theta[index]
+
+        self.functions = compression.network_functions(bank, some(_SPANNED)[0], df, settings.network_basis_size, rng)
+        self.templates = choose_templates(bank, self.functions, settings.templates)
         kinds = sorted({kind_of(name) for name in config.segment.detectors})
         psds = np.array([random_psd(f, rng, kind) for kind in kinds for _ in range(settings.psds)])
         # Rows of the PSDs that each detector draws from.
         self._rows = [kinds.index(kind_of(name)) * settings.psds for name in config.segment.detectors]
-        index = rng.integers(len(bank.theta), size=1500)
-        sample, theta = bank.coefficients[index], bank.theta[index]
-        size, k = settings.network_basis_size, bank.coefficients.shape[1]
+        sample, theta = some(1500)
+        size, k = settings.network_basis_size, bank.coefficients.shape[2]
         projectors = np.empty((len(psds), size, k), dtype=np.complex64)
         templates = np.empty((len(psds), self.templates.shape[1], size), dtype=np.complex64)
-        sigma, held = np.empty((len(psds), len(index))), np.empty(len(psds))
+        ratio, held = np.empty((len(psds), len(sample))), np.empty(len(psds))
+        norm = np.linalg.norm(sample, axis=1)
         for i, psd in enumerate(psds):
             whitening = np.sqrt(4 * df / psd)
             basis = compression.orthonormal(self.functions, whitening)
             projectors[i] = bank.projector(psd, basis, df)
             templates[i] = feature_map.seen_templates(self.functions, basis, whitening, self.templates)
-            sigma[i] = np.linalg.norm(sample @ projectors[i].T, axis=1)
+            sigma = np.linalg.norm(sample @ projectors[i].T, axis=1)
+            ratio[i] = sigma / norm
             few = (sample[:20] @ bank.basis.T) * (whitening / bank.whitening)
-            held[i] = np.mean(sigma[i, :20] ** 2 / np.sum(np.abs(few) ** 2, axis=1))
+            held[i] = np.mean(sigma[:20] ** 2 / np.sum(np.abs(few) ** 2, axis=1))
         self.captured = float(np.median(held))
         if self.captured < 0.95:
             raise ConfigError(
@@ -182,20 +169,21 @@ class Simulator:
         self.projectors, self.seen = torch.from_numpy(projectors), torch.from_numpy(templates)
         self.bands = torch.from_numpy(band_ratios(psds, f).astype(np.float32))
         self.tones = torch.from_numpy(bank.tones.astype(np.float32))
-        self.sigma = SigmaFit.of(theta, sigma, config.prior)
+        self.sigma = SigmaFit.of(sources.gauge(theta), ratio, sources.gauge_bounds)
         self.coefficients = torch.from_numpy(bank.coefficients)
-        self.terms = self.sigma.terms(bank.theta)
-        self.z = torch.from_numpy(config.prior.to_normal(bank.theta).astype(np.float32))
+        self.terms = self.sigma.terms(sources.gauge(bank.theta))
+        self.gram = _gram(bank.coefficients)
+        self.z = torch.from_numpy(sources.proposed.to_normal(bank.theta).astype(np.float32))
         self._amplitude, self._lag = self._orientations(rng)
 
     def _orientations(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Amplitudes at 1 Mpc (n, D) and delays behind the first detector (n, D - 1) of many isotropic sources, drawn
+        """Factors at 1 Mpc (n, D, P) and delays behind the first detector (n, D - 1) of many isotropic sources, drawn
         once: drawing them anew costs more than all else.
         """
         network, n = DetectorNetwork.of(self.config.segment.detectors), _ORIENTATIONS
         direction = rng.normal(size=(n, 3))
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-        a = amplitudes(*network.patterns(direction, rng.uniform(0, np.pi, n)), rng.uniform(-1, 1, n))
+        a = self.sources.seen(*network.patterns(direction, rng.uniform(0, np.pi, n)), rng)
         lag = network.delays(direction)
         return a, lag[:, :1] - lag[:, 1:]
 
@@ -214,31 +202,37 @@ class Simulator:
         return np.where(rng.random(n) * (quiet + loud) < quiet, by_volume, low * (high / low) ** u)
 
     def replace(self, first: int, theta: np.ndarray, coefficients: np.ndarray) -> None:
-        """Put new binaries (m, 4) with coefficients (m, K) in the place of the bank's rows from `first` on."""
+        """Put new binaries (m, n_z) with coefficients (m, P, K) in the place of the bank's rows from `first` on."""
         rows = slice(first, first + len(theta))
         self.bank.theta[rows] = theta
         self.coefficients[rows] = torch.from_numpy(coefficients)
-        self.terms[rows] = self.sigma.terms(theta)
-        self.z[rows] = torch.from_numpy(self.config.prior.to_normal(theta).astype(np.float32))
+        self.terms[rows] = self.sigma.terms(self.sources.gauge(theta))
+        self.gram[rows] = _gram(coefficients)
+        self.z[rows] = torch.from_numpy(self.sources.proposed.to_normal(theta).astype(np.float32))
 
     def _candidates(self, n: int, psd: list[int], rng: np.random.Generator, rows: tuple[int, int]) -> tuple[np.ndarray, ...]:
-        """Rows of the bank, amplitudes with phase and distance, SNRs, delays and approximate norms of `n` signals under
-        one set of PSDs.
+        """Rows of the bank, factors (n, D, P) with phase and distance, SNRs, delays and the detectors' approximate
+        signal-to-noise ratios (n, D) of `n` signals under one set of PSDs.
         """
         pool = n * self.config.simulator.pool
         index = rng.integers(*rows, size=pool)
         orientation = rng.integers(len(self._lag), size=pool)
         a = self._amplitude[orientation]
-        sigma = self.sigma(self.terms[index], psd)
-        reach = np.sqrt(np.sum((np.abs(a) * sigma) ** 2, axis=1))
+        power = sum(
+            (np.conj(a[:, :, p]) * a[:, :, q] * self.gram[index, p, q, None]).real
+            for p in range(self.sources.parts)
+            for q in range(self.sources.parts)
+        )
+        norms = np.sqrt(power) * self.sigma(self.terms[index], psd)
+        reach = np.linalg.norm(norms, axis=1)
         snr = self._draw_snr(pool, rng)
         distance = reach / snr
         near, far = self.config.prior.luminosity_distance
         chance = np.where((distance >= near) & (distance <= far), reach**3, 0.0)
         chosen = rng.choice(pool, size=n, p=chance / chance.sum())
-        turn = np.exp(2j * np.pi * rng.random(n)) / distance[chosen]
-        factor = a[chosen] * turn[:, None]
-        return index[chosen], factor, snr[chosen], self._lag[orientation[chosen]], sigma[chosen]
+        turn = self.sources.turned(n, rng) / distance[chosen]
+        factor = a[chosen] * turn[:, None, None]
+        return index[chosen], factor, snr[chosen], self._lag[orientation[chosen]], norms[chosen] / distance[chosen, None]
 
     def batch(self, n: int, rng: np.random.Generator, rows: tuple[int, int] | None = None) -> Batch:
         """Simulate `n` observations, sometimes fewer: those too quiet to be analysed are dropped.
@@ -256,8 +250,8 @@ class Simulator:
         psds = [[row + int(rng.integers(self.config.simulator.psds)) for row in self._rows] for _ in range(groups)]
         rows = rows or (self.holdout, len(self.terms))
         drawn = [self._candidates(per_group, psd, rng, rows) for psd in psds]
-        index, factor, snr, lag, sigma = (np.concatenate(column) for column in zip(*drawn, strict=True))
-        error = self._timing_error(np.abs(factor) * sigma, rng)
+        index, factor, snr, lag, rho = (np.concatenate(column) for column in zip(*drawn, strict=True))
+        error = self._timing_error(rho, rng)
         # The data are aligned at (true time - error): the signal sits late by the error, the measured delay is off by
         # it.
         measured = torch.from_numpy(((lag - (error[:, :1] - error[:, 1:])) / 0.01).astype(np.float32))
@@ -269,7 +263,7 @@ class Simulator:
         shifted = []
         for d in range(detectors):
             turn = torch.polar(torch.ones(()), angle[:, d, None] * self.tones)
-            shifted.append(coefficients * turn * scale[:, d, None])
+            shifted.append((coefficients * scale[:, d, :, None]).sum(dim=1) * turn)
         seen = []
         for g, psd in enumerate(psds):
             part = slice(g * per_group, (g + 1) * per_group)
@@ -296,3 +290,8 @@ class Simulator:
         wrong = rng.random(rho.shape) < 0.6 * np.exp(-((rho / 3.5) ** 2))
         error = np.where(wrong, rng.uniform(-1e-2, 1e-2, rho.shape), error)
         return np.clip(error, -compression.MAX_SHIFT, compression.MAX_SHIFT)
+
+
+def _gram(coefficients: np.ndarray) -> np.ndarray:
+    """Inner products (N, P, P) complex64 of the parts of each binary, (N, P, K)."""
+    return np.conj(coefficients) @ np.swapaxes(coefficients, 1, 2)

@@ -34,9 +34,10 @@ from gwsurrogate_ml.inference.training.bank import ResampledBank
 from gwsurrogate_ml.inference.training.live import LiveEfficiency
 from gwsurrogate_ml.inference.training.processes import MeanLoss, Processes, processes
 from gwsurrogate_ml.inference.training.simulator import Simulator, build_bank, n_features
+from gwsurrogate_ml.inference.training.sources import Sources
 from gwsurrogate_ml.strain.detectors import require_known
 from gwsurrogate_ml.surrogate.load import load_model
-from gwsurrogate_ml.waveform.model import WaveformModel, require_quadrupole
+from gwsurrogate_ml.waveform.model import WaveformModel
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
@@ -58,7 +59,7 @@ def train_estimator(
     out : path
         folder of the model; checkpoints, the bank and `log.jsonl` live in `out`.training until the end, the log stays
     model : WaveformModel, optional
-        of the (2, 2) mode, instead of loading `config.surrogate`
+        instead of loading `config.surrogate`
     progress : callable, optional
         called as ``progress(stage, done, total)`` with stages "bank" and "train"
 
@@ -79,22 +80,23 @@ def train_estimator(
     config = read_config(config)
     require_known(config.segment.detectors)
     out = Path(out)
-    model = require_quadrupole(load_model(config.surrogate if model is None else model))
-    require_covered(config.prior, model, config.surrogate, config.segment.f_min, config.segment.duration)
+    model = load_model(config.surrogate if model is None else model)
+    sources = Sources(config, model)
+    require_covered(sources.prior, model, config.surrogate, config.segment.f_min, config.segment.duration)
     with processes() as here:
         here.share(config.training.batch)
-        return _train(config, out, model, model.identity, progress if here.first else None, here)
+        return _train(sources, out, model.identity, progress if here.first else None, here)
 
 
 def _train(
-    config: EstimatorConfig,
+    sources: Sources,
     out: Path,
-    model: WaveformModel,
     identity: dict[str, Any],
     progress: Progress | None,
     here: Processes,
 ) -> Path:
     """`train_estimator` in one of the processes."""
+    config = sources.config
     work = out.with_name(out.name + ".training")
     started = time.monotonic()
     if here.first:
@@ -105,18 +107,18 @@ def _train(
     else:
         here.wait()  # for the bank
     try:
-        bank = cached_bank(work, model, config, progress)
+        bank = cached_bank(work, sources, progress)
         held = min(4000, len(bank.theta) // 10)
-        simulator = Simulator(config, bank, np.random.default_rng([config.seed, _SIMULATOR_STREAM]), holdout=held)
+        simulator = Simulator(sources, bank, np.random.default_rng([config.seed, _SIMULATOR_STREAM]), holdout=held)
     except ConfigError:
         if here.first and not (work / "checkpoint.pt").exists():
             shutil.rmtree(work, ignore_errors=True)  # else the mended configuration would find it in its way
         raise
     if here.first:
         here.wait()
-    network, metrics = _optimise(config, simulator, model, work, progress, started, here)
+    network, metrics = _optimise(simulator, work, progress, started, here)
     if here.first:
-        card, tensors = describe(config, simulator, network, identity, metrics)
+        card, tensors = describe(simulator, network, identity, metrics)
         artifacts.save(out, card, tensors)
         for path in work.iterdir():
             if path.name != "log.jsonl":  # and so what killed runs left half written
@@ -125,10 +127,10 @@ def _train(
     return out
 
 
-def cached_bank(work: Path, model: WaveformModel, config: EstimatorConfig, progress: Progress | None) -> CompressedBank:
+def cached_bank(work: Path, sources: Sources, progress: Progress | None) -> CompressedBank:
     """The bank of waveforms, from the training folder if it is there."""
     path = work / "bank.npz"
-    names = ("theta", "coefficients", "basis", "whitening", "tones", "frequencies", "reference", "captured")
+    names = ("theta", "coefficients", "templates", "basis", "whitening", "tones", "frequencies", "reference", "captured")
     if path.exists():
         try:
             with np.load(path) as stored:
@@ -136,7 +138,7 @@ def cached_bank(work: Path, model: WaveformModel, config: EstimatorConfig, progr
         except Exception as error:  # OSError, ValueError, KeyError, EOFError, BadZipFile or zlib.error, as the damage is
             raise DataError(f"{path} is damaged ({error}): delete it and train again") from error
         return CompressedBank(**fields | {"captured": float(fields["captured"])})
-    bank = build_bank(model, config, np.random.default_rng([config.seed, _BANK_STREAM]), progress)
+    bank = build_bank(sources, np.random.default_rng([sources.config.seed, _BANK_STREAM]), progress)
     with whole_file(path) as temporary:
         np.savez(temporary, **{name: getattr(bank, name) for name in names})
     return bank
@@ -151,22 +153,21 @@ def _schedule(optimiser: torch.optim.Optimizer, t: TrainingConfig) -> torch.opti
 
 
 def _optimise(
-    config: EstimatorConfig,
     simulator: Simulator,
-    model: WaveformModel,
     work: Path,
     progress: Progress | None,
     started: float,
     here: Processes,
 ) -> tuple[PosteriorNetwork, dict[str, Any]]:
+    config = simulator.config
     t = config.training
     share = here.share(t.batch)
     torch.manual_seed(config.seed)
-    network = PosteriorNetwork(n_features(config), config.network)
+    network = PosteriorNetwork(n_features(config), config.network, simulator.sources.dimension)
     validation = simulator.batch(
         t.validation, np.random.default_rng([config.seed, _VALIDATION_STREAM]), rows=(0, simulator.holdout)
     )
-    fresh = ResampledBank(simulator, model)
+    fresh = ResampledBank(simulator)
     network.embedding.standardise(validation.features)
     network.to(here.device)
     seen = validation.z.to(here.device), validation.features.to(here.device)
@@ -184,7 +185,7 @@ def _optimise(
         state = load_torch(checkpoint, parts, here.device)
         first, seconds = state["step"], state["seconds"]
         logger.info("resuming at step %d of %d", first, t.steps)
-    live = LiveEfficiency(simulator, model, t.live_events, config.seed) if t.live_events and here.first else None
+    live = LiveEfficiency(simulator, t.live_events, config.seed) if t.live_events and here.first else None
     efficiency: list[float] = []
     losses: list[float] = []
     log = work / "log.jsonl"
@@ -248,13 +249,13 @@ def _optimise(
 
 
 def describe(
-    config: EstimatorConfig,
     simulator: Simulator,
     network: PosteriorNetwork,
     identity: dict[str, Any],
     metrics: dict[str, Any],
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Card and tensors of an estimator."""
+    config, sources = simulator.config, simulator.sources
     # Matrices as float16, a relative 5e-4, far below the noise in the features: they shape the proposal, not the likelihood.
     tensors = {
         f"network.{key}": value.half().numpy() if value.dtype == torch.float32 and value.ndim > 1 else value.numpy()
@@ -275,12 +276,14 @@ def describe(
         config.simulator.network_basis_size,
     )
     tensors |= {f"usual.{name}": getattr(usual, name) for name in ("low", "high", "limit")}
-    prior = config.prior
+    prior = sources.prior
+    integrated = 11 - sources.dimension if sources.parts == 1 else 6
     card = {
         "name": config.name,
         "kind": "estimator",
         "version": 2,
-        "parameters": "chirp_mass, mass_ratio, chi_1, chi_2 (detector frame, solar masses); the other seven integrated",
+        "proposed": list(sources.proposed.names),
+        "parameters": f"{', '.join(sources.proposed.names)} (detector frame, solar masses, rad); the other {integrated} integrated",
         "ranges": {name: list(bounds) for name, bounds in prior.bounds().items()}
         | {"luminosity_distance": list(prior.luminosity_distance), "network_snr": list(config.simulator.snr)},
         "units": {"chirp_mass": "solar mass", "luminosity_distance": "Mpc", "frequency": "Hz", "time": "s"},
