@@ -110,5 +110,5 @@ def estimator(
         f"efficiency: median {refined['50 %']:.1%}, 5th percentile {refined['5 %']:.1%}; of the network alone "
         f"{quantile['50 %']:.1%}, {quantile['5 %']:.1%}, below 10 % for {poor['share']:.1%}"
     )
-    console.print(f"smallest P-P p-value of eleven: {worst[1]['ks_p']:.3f} ({worst[0]})")
+    console.print(f"smallest P-P p-value of {len(card['weighted']['pp'])}: {worst[1]['ks_p']:.3f} ({worst[0]})")
     console.print(f"wrote {folder}: card.md, card.json, {RECORDS} and figures", soft_wrap=True)

@@ -87,8 +87,8 @@ def analyze(
         str | None,
         typer.Option(
             "--surrogate",
-            help="Waveform model, from scratch: nr22 (default), nrhm, nrphm (precession, all modes), a folder, or "
-            "lal:APPROXIMANT, such as lal:IMRPhenomXPHM.",
+            help="Waveform model: nr22 (default), nrhm, nrphm (precession, all modes), a folder, or lal:APPROXIMANT, such as "
+            "lal:IMRPhenomXPHM; from scratch where no estimator trained with it fits.",
         ),
     ] = None,
     higher_modes: Annotated[

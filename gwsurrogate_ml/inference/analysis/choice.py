@@ -151,13 +151,14 @@ def choose(data: StrainData, wanted: Wanted = Wanted(), spoiled: tuple[str, ...]
     heard = replace(data, series={name: series for name, series in data.series.items() if name not in spoiled})
     found = None if known else locate(heard, load_model(SURROGATE), wanted.psd, wanted.f_min or F_MIN)
     reasons = [] if found is None else [_said(found)]
-    if wanted.from_scratch or wanted.prior or wanted.surrogate:
-        asked = "a prior" if wanted.prior else f"the waveform model {wanted.surrogate}" if wanted.surrogate else "it"
+    trained = [config for config in estimators() if config.surrogate == (wanted.surrogate or SURROGATE)]
+    if wanted.from_scratch or wanted.prior or not trained:
+        asked = "a prior" if wanted.prior else f"the waveform model {wanted.surrogate}" if not trained else "it"
         reasons.append(f"from scratch, as asked for by {asked}" if asked != "it" else "from scratch, as asked for")
     else:
         assert found is not None
         against: list[str] = []
-        for config in estimators():
+        for config in trained:
             why = list(_against(config, data, found, wanted))
             if not why:
                 segment = config.segment

@@ -32,6 +32,7 @@ from gwsurrogate_ml.inference.nuisances.glitch_prior import Glitch
 from gwsurrogate_ml.inference.nuisances.prior import requested
 from gwsurrogate_ml.inference.prior.binary import in_space
 from gwsurrogate_ml.inference.prior.composition import Prior
+from gwsurrogate_ml.inference.prior.inclined import InclinedPrior, proposed
 from gwsurrogate_ml.inference.proposal.flows import network_proposals
 from gwsurrogate_ml.inference.proposal.novelty import Novelty
 from gwsurrogate_ml.inference.proposal.summaries import observe
@@ -133,6 +134,11 @@ class Estimator:
     def prior(self) -> Prior:
         """The prior of the results: a `BinaryPrior` of aligned spins, a `ComposedPrior` of spins in any direction."""
         return in_space(self.config.prior, self.model.space)
+
+    @property
+    def proposed(self) -> Prior | InclinedPrior:
+        """The prior of what the network proposes, in normal scores."""
+        return proposed(self.prior, self.model, self.config.segment.f_min)
 
     def require_segment(self, segment: AnalysisSegment) -> None:
         """Raise unless the segment is one this estimator was trained for.

@@ -22,7 +22,7 @@ from gwsurrogate_ml.inference.sampling.checkpoint import Steps
 from gwsurrogate_ml.inference.sampling.mixture import Mixture
 from gwsurrogate_ml.inference.sampling.orders import OrdersSampler
 from gwsurrogate_ml.inference.sampling.quadrupole import QuadrupoleSampler
-from gwsurrogate_ml.inference.sampling.rounds import LIKELY, SamplingOptions, learn
+from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, first_draws, learn
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
 from gwsurrogate_ml.waveform.model import Quadrupole
 
@@ -46,7 +46,8 @@ def start(sampler: EventSampler, seed: int, options: SamplingOptions, steps: Ste
         return Mixture([plain], [n], steps("first draws", first, Evaluated, sampler))
     proposals: list[Proposal] = [flow, flow.widened(WIDER), plain]
     counts = [int(share * options.pilot) for share in SHARES]
-    return Mixture(proposals, counts, steps("first draws", partial(_first, sampler, proposals, counts, seed), Evaluated, sampler))
+    first = partial(first_draws, sampler, proposals, counts, seed)
+    return Mixture(proposals, counts, steps("first draws", first, Evaluated, sampler))
 
 
 def _aligned_flow(sampler: OrdersSampler, seed: int, options: SamplingOptions, steps: Steps) -> FlowProposal | None:
@@ -58,14 +59,6 @@ def _aligned_flow(sampler: OrdersSampler, seed: int, options: SamplingOptions, s
         return steps("aligned spins", partial(_flow, sampler, prior, seed, options), FlowProposal)
     except DomainError:
         return None
-
-
-def _first(sampler: EventSampler, proposals: list[Proposal], counts: list[int], seed: int) -> Evaluated:
-    """`counts` draws of the proposals, with extrinsic points for a few of the first one's: they are likely."""
-    likely = sampler.proposed.from_normal(proposals[0].draw(LIKELY, seed + 8))
-    sampler.build_sets(sampler.known(likely, "first draws"))
-    z = np.concatenate([p.draw(n, seed + 9 + i) for i, (p, n) in enumerate(zip(proposals, counts, strict=True))])
-    return sampler.evaluate(z, "first draws")
 
 
 def _aligned_prior(prior: Prior) -> Prior | None:

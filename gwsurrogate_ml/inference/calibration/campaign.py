@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS
+from gwsurrogate_ml.conventions import EXTRINSIC
 from gwsurrogate_ml.errors import DomainError, DomainWarning, GwsmlError
 from gwsurrogate_ml.inference.analysis.estimator import Estimator
 from gwsurrogate_ml.inference.likelihood.injections import GPS, draw_injection
@@ -88,12 +88,14 @@ def analyse_injection(
             return record | {"failed": str(error)}
     truth = injection.parameters
     weights = np.exp(result.log_weights - result.log_weights.max())
-    rank = {name: float(np.sum(weights[result.weighted[name] < truth[name]]) / np.sum(weights)) for name in INTRINSIC} | {
-        name: float(np.mean(result.posterior[name] < truth[name])) for name in PARAMETERS if name not in INTRINSIC
+    own = estimator.model.space.names
+    rank = {name: float(np.sum(weights[result.weighted[name] < truth[name]]) / np.sum(weights)) for name in own} | {
+        name: float(np.mean(result.posterior[name] < truth[name])) for name in EXTRINSIC
     }
     raw = FlowProposal(estimator.network.distribution(listening.seen)).draw(n_draws, event)
-    raw_theta = estimator.prior.from_normal(raw)
-    raw_truth = estimator.prior.to_normal(np.array([[truth[name] for name in INTRINSIC]]))[0]
+    proposed = estimator.proposed
+    raw_theta = proposed.from_normal(raw)
+    raw_truth = proposed.to_normal(np.array([[truth[name] for name in proposed.names]]))[0]
     kept = rng.choice(len(result.posterior), N_KEPT)
     rounds = result.meta["rounds"]
     return record | {
@@ -106,8 +108,8 @@ def analyse_injection(
         "log_bayes_factor": result.log_bayes_factor,
         "seconds": result.seconds,
         "rank": rank,
-        "raw_rank": {name: float(np.mean(raw_theta[:, i] < truth[name])) for i, name in enumerate(INTRINSIC)},
-        "draws": {name: _short(result.posterior[name].to_numpy()[kept] - _origin(name)) for name in PARAMETERS},
+        "raw_rank": {name: float(np.mean(raw_theta[:, i] < truth[name])) for i, name in enumerate(proposed.names)},
+        "draws": {name: _short(result.posterior[name].to_numpy()[kept] - _origin(name)) for name in rank},
         "raw_draws": _short(raw[:N_KEPT]),
         "raw_truth": _short(raw_truth),
         "features": _short(listening.seen.detach().numpy()),

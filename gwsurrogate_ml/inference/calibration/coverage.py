@@ -1,8 +1,8 @@
 """Is a posterior calibrated? Tests on the records of many simulated events (see `campaign.analyse_injection`).
 
 P-P and simulation-based calibration (Talts et al., arXiv:1804.06788), TARP (Lemos et al., arXiv:2302.03026) and the
-local classifier test (Linhart et al., arXiv:2306.03580), the last three by sbi. Each p-value stands alone: the eleven of
-one posterior are correlated, and the smallest of eleven lies below 0.01 one time in ten when all is right.
+local classifier test (Linhart et al., arXiv:2306.03580), the last three by sbi. Each p-value stands alone: the eleven
+or fifteen of one posterior are correlated, and the smallest of eleven lies below 0.01 one time in ten when all is right.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from gwsurrogate_ml.conventions import INTRINSIC, PARAMETERS, component_masses
 from gwsurrogate_ml.errors import DataError
+from gwsurrogate_ml.inference.result.draws import derived
 
 Records = Sequence[Mapping[str, Any]]
 POOR = 0.1
@@ -75,13 +75,14 @@ def sample_arrays(records: Records, raw: bool) -> tuple[np.ndarray, np.ndarray, 
     """
     if raw:
         draws = np.array([record["raw_draws"] for record in records]).transpose(1, 0, 2)
-        return draws, np.array([record["raw_truth"] for record in records]), INTRINSIC
+        return draws, np.array([record["raw_truth"] for record in records]), tuple(records[0]["raw_rank"])
     from gwsurrogate_ml.inference.likelihood.injections import GPS
 
-    draws = np.array([[record["draws"][name] for name in PARAMETERS] for record in records]).transpose(2, 0, 1)
+    names = tuple(records[0]["rank"])
+    draws = np.array([[record["draws"][name] for name in names] for record in records]).transpose(2, 0, 1)
     origin = {"geocent_time": GPS}
-    truth = np.array([[record["truth"][name] - origin.get(name, 0.0) for name in PARAMETERS] for record in records])
-    return draws, truth, PARAMETERS
+    truth = np.array([[record["truth"][name] - origin.get(name, 0.0) for name in names] for record in records])
+    return draws, truth, names
 
 
 def sbc(records: Records, raw: bool, seed: int = 0, classify: bool = True) -> dict[str, Any]:
@@ -209,13 +210,12 @@ def poorly_proposed(records: Records, below: float = POOR) -> dict[str, Any]:
     out: dict[str, Any] = {"below": below, "share": float(poor.mean()), "number": int(poor.sum()), "traits": {}}
     if min(poor.sum(), (~poor).sum()) < 5:
         return out
-    truth = {name: np.array([record["truth"][name] for record in records]) for name in PARAMETERS}
-    mass_1, mass_2 = component_masses(truth["chirp_mass"], truth["mass_ratio"])
-    columns = {name: truth[name] for name in PARAMETERS if name != "geocent_time"} | {
-        "total_mass": mass_1 + mass_2,
-        "chi_eff": (mass_1 * truth["chi_1"] + mass_2 * truth["chi_2"]) / (mass_1 + mass_2),
+    truth = {name: np.array([record["truth"][name] for record in records]) for name in records[0]["truth"]}
+    more = derived(truth)
+    columns = {name: truth[name] for name in truth if name != "geocent_time"} | {
         "abs_cos_theta_jn": np.abs(np.cos(truth["theta_jn"])),
     }
+    columns |= {name: more[name] for name in ("total_mass", "chi_eff", "chi_p") if name in more}
     for key in ("snr", "measured_snr", "pareto_k", "extrinsic_ess"):
         columns[key] = np.array([record[key] for record in records])
     columns["chirp_mass_width"] = np.array([np.std(record["draws"]["chirp_mass"]) for record in records])

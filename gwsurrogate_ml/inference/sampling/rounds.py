@@ -172,7 +172,8 @@ def learn(
     """
     prior = sampler.prior
     rounds: list[dict[str, Any]] = []
-    power_was, whole, n = 1.0, 0, options.pilot
+    # Points for what a network draws are not yet those of the likely binaries.
+    power_was, whole, n = 0.0 if sampler.thinned else 1.0, 0, options.pilot
     shares = np.array(pool.counts) / np.sum(pool.counts)
     for number in range(1, most + 1):
         log_weights = pool.log_weights(prior)
@@ -314,8 +315,13 @@ def some_likely(log_weights: np.ndarray, log_likelihood: np.ndarray, seed: int, 
 
 
 def first_draws(sampler: EventSampler, proposals: list[Proposal], counts: list[int], seed: int) -> Evaluated:
-    """`counts` draws of the proposals, with extrinsic points chosen for the binaries that turn out likely."""
+    """`counts` draws of the proposals, with extrinsic points chosen for the binaries that turn out likely; where draws are dear,
+    for some of the first proposal's, which must know what is likely.
+    """
     z = np.concatenate([p.draw(c, seed + 1 + 100 * i) for i, (p, c) in enumerate(zip(proposals, counts, strict=True))])
+    if sampler.thinned:
+        sampler.build_sets(sampler.known(sampler.proposed.from_normal(proposals[0].draw(LIKELY, seed + 8)), "pilot"))
+        return sampler.evaluate(z, "pilot")
     known = sampler.known(sampler.proposed.from_normal(z), "pilot")
     # Points for the loudest template first; then, once weights are known, for the likely binaries.
     sampler.build_sets(sampler.first_known("pilot"), log2_n=15)
