@@ -124,7 +124,7 @@ class Case:
 def gw150914(folder: Path, n: int) -> Case:
     """The event, and binaries of isotropic spins and directions about its chirp mass."""
     files = {name: folder / f"{name[0]}-{name}_LOSC_4_V2-1126259446-32.hdf5" for name in ("H1", "L1")}
-    segment = gw.StrainData.from_files(files, gps=1126259462.4).segment()
+    segment = gw.StrainData.from_files(files, gps=1126259462.4).segment(smooth=False)
     prior = ComposedPrior((ChirpMass(24.0, 38.0), MassRatio(0.4, 1.0), Isotropic(0.9)), (10.0, FAR), HALF_WIDTH)
     rng = np.random.default_rng(150914)
     mass = rng.normal(*EVENT["chirp_mass"], n)

@@ -339,7 +339,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     files = dict(item.split("=", 1) for item in arguments.strain)
-    segment = gw.StrainData.from_files(files, gps=arguments.gps).segment()
+    segment = gw.StrainData.from_files(files, gps=arguments.gps).segment(smooth=False)
     estimator = load_estimator(arguments.estimator)
     if arguments.what == "reference":
         run_reference(segment, estimator, arguments.n_live, arguments.walks, arguments.walkers, arguments.seed)

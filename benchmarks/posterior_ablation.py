@@ -113,7 +113,7 @@ def main() -> None:
     torch.set_num_threads(1)
     n, seed = arguments.draws, arguments.seed
     files = dict(item.split("=", 1) for item in arguments.strain)
-    segment = gw.StrainData.from_files(files, gps=arguments.gps).segment()
+    segment = gw.StrainData.from_files(files, gps=arguments.gps).segment(smooth=False)
     estimator = load_estimator("bbh-h1l1")
 
     def sampled(**options: Any) -> Callable[[], Any]:

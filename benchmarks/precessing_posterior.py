@@ -56,7 +56,7 @@ RESULTS = Path(__file__).parent / "results"
 def gw150914(folder: Path) -> AnalysisSegment:
     """The segment of the event."""
     files = {name: folder / f"{name[0]}-{name}_LOSC_4_V2-1126259446-32.hdf5" for name in ("H1", "L1")}
-    return gw.StrainData.from_files(files, gps=1126259462.4).segment()
+    return gw.StrainData.from_files(files, gps=1126259462.4).segment(smooth=False)
 
 
 def injection(number: int, model: WaveformModel) -> tuple[Injection, ComposedPrior]:

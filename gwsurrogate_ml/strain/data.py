@@ -19,7 +19,7 @@ from gwsurrogate_ml.strain.quality import Mark
 from gwsurrogate_ml.strain.rates import USABLE, to_lowest_rate
 from gwsurrogate_ml.strain.read import Paths, make_series, read_marked
 from gwsurrogate_ml.strain.segment import AnalysisSegment, make_segment
-from gwsurrogate_ml.strain.spectrum import MIN_OFF_SOURCE, PsdSource, off_source_psd, trim
+from gwsurrogate_ml.strain.spectrum import MIN_OFF_SOURCE, PsdSource, off_source_psd, tapered, trim
 from gwsurrogate_ml.strain.times import gps_seconds
 
 if TYPE_CHECKING:
@@ -213,6 +213,7 @@ class StrainData:
         psd: PsdSource | Mapping[str, PsdSource] | None = None,
         psd_span: float = 256.0,
         extend: bool = False,
+        smooth: bool = True,
     ) -> AnalysisSegment:
         """The segment a likelihood sees: ends `post_trigger` s after the event, Tukey-windowed, transformed, with PSDs.
 
@@ -226,12 +227,15 @@ class StrainData:
         psd : source, or mapping of detector to source, optional
             (frequencies, PSD) arrays, a file or the name of a curve (see `spectrum.load_psd`); where left out, the
             median Welch PSD of the data around the segment, 4 s at a time (the duration where shorter), under the
-            same Tukey window, infinite where a notch was cut out of the data (see `notches`)
+            same Tukey window, smoothed between its lines (see `smooth`), infinite where a notch was cut out of the data (see
+            `notches`)
         psd_span : float, s
             use off-source data at most half of this away from the segment's middle
         extend : bool
             where the data are sampled at less than twice f_max, use them up to 92 % of their Nyquist frequency (filters against
             aliasing bend the rest) and let the segment hold nothing from there to f_max, rather than refuse
+        smooth : bool
+            False leaves the scatter of few periodograms in a measured spectrum
 
         Returns
         -------
@@ -239,10 +243,10 @@ class StrainData:
 
         Notes
         -----
-        A PSD from few stretches scatters. Its mean effect is corrected for: E[1/PSD] is 1/S (see `scatter`). The weights
-        still scatter, which makes the variance of an estimate larger than the likelihood claims: by 30 % from 32 s of
-        data, 10 % from 64 s, 4 % from 128 s (measured on simulated noise). Read longer files where there are any;
-        `AnalysisSegment.psd_segments` tells how many periodograms went in. A PSD given is taken as it is.
+        A PSD from few stretches scatters. Its mean effect is corrected for: E[1/PSD] is 1/S (see `scatter`). The weights would
+        still scatter, which makes the variance of an estimate larger than the likelihood claims: by 30 % from 32 s of data, 10 %
+        from 64 s, 4 % from 128 s (measured on simulated noise). Smoothing leaves a quarter of that. Read longer files where there
+        are any; `AnalysisSegment.psd_segments` tells how many periodograms went in. A PSD given is taken as it is.
 
         Raises
         ------
@@ -258,7 +262,7 @@ class StrainData:
             reach = np.floor(USABLE * 0.5 * self.sampling_frequency * duration) / duration
         post_trigger, roll_off = finite(post_trigger, "post_trigger", "s"), finite(roll_off, "roll_off", "s")
         f_min, psd_span = finite(f_min, "f_min", "Hz"), positive(psd_span, "psd_span", "s")
-        segment = make_segment(self, duration, post_trigger, f_min, float(reach), roll_off, psd, psd_span)
+        segment = make_segment(self, duration, post_trigger, f_min, float(reach), roll_off, psd, psd_span, smooth)
         return segment if reach == f_max else segment.extended(f_max)
 
     def stretch(self, detector: str, span: float = 64.0) -> TimeSeries:
@@ -333,9 +337,7 @@ class StrainData:
         series = self.series[detector]
         window: str | np.ndarray = "hann"
         if roll_off is not None:
-            from scipy.signal.windows import tukey
-
-            window = tukey(round(segment_duration * self.sampling_frequency), alpha=min(1.0, 2 * roll_off / segment_duration))
+            window = tapered(segment_duration, self.sampling_frequency, roll_off)
         frequencies, psd, count = off_source_psd(
             series.value,
             self.sampling_frequency,

@@ -18,7 +18,8 @@ from gwsurrogate_ml.strain.amplitude import unusual_scale
 from gwsurrogate_ml.strain.detectors import interferometer
 from gwsurrogate_ml.strain.gates import gated, require_moving
 from gwsurrogate_ml.strain.quality import sentences
-from gwsurrogate_ml.strain.spectrum import ROUGH, PsdSource, per_detector, psd_on_grid
+from gwsurrogate_ml.strain.smooth import smoothed
+from gwsurrogate_ml.strain.spectrum import ROUGH, PsdSource, per_detector, psd_on_grid, tapered
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.strain.data import StrainData
@@ -156,6 +157,7 @@ def make_segment(
     roll_off: float,
     psd: PsdSource | Mapping[str, PsdSource] | None,
     psd_span: float,
+    smooth: bool = True,
 ) -> AnalysisSegment:
     """Cut, window and transform the segment that ends `post_trigger` s after the event; see `StrainData.segment`."""
     rate = data.sampling_frequency
@@ -191,10 +193,12 @@ def make_segment(
     if psd is not None:
         curves = per_detector(psd, data.detectors)
     else:
+        of_each = min(4.0, duration)
         for name in data.detectors:
-            curves[name], counts[name] = data.off_source_psd(
-                name, (starts[0], starts[0] + duration), segment_duration=min(4.0, duration), span=psd_span, roll_off=roll_off
+            (f, measured), counts[name] = data.off_source_psd(
+                name, (starts[0], starts[0] + duration), segment_duration=of_each, span=psd_span, roll_off=roll_off
             )
+            curves[name] = f, smoothed(f, measured, counts[name], tapered(of_each, rate, roll_off)) if smooth else measured
     psds = [psd_on_grid(*curves[name], frequencies, f_min=f_min, f_max=f_max, detector=name) for name in data.detectors]
     if psd is None:
         for d, name in enumerate(data.detectors):

@@ -136,6 +136,14 @@ def off_source_psd(
     return frequencies, psd * inverse_bias(len(chunks), overlap_correlation(samples, stride), overlaps), len(chunks)
 
 
+def tapered(duration: float, sampling_frequency: float, roll_off: float) -> np.ndarray:
+    """Tukey window of `duration` s whose flanks take `roll_off` s each."""
+    from scipy.signal.windows import tukey
+
+    window: np.ndarray = tukey(round(duration * sampling_frequency), alpha=min(1.0, 2 * roll_off / duration))
+    return window
+
+
 def design_curve(detector: str) -> tuple[np.ndarray, np.ndarray]:
     """Frequencies (Hz, from DESIGN_FROM on) and PSD (1/Hz) that a detector is designed for, as `load_psd` returns them.
 

@@ -184,21 +184,19 @@ def read_pareto_k(k: float, largest: float | None = None) -> tuple[str, str]:
 def read_psd_segments(n: int) -> tuple[str, str]:
     """Grade and reading of the number of half-overlapping periodograms behind an estimated noise spectrum.
 
-    The estimate is scaled so that the noise has unit power on average; what its scatter leaves is said here.
+    The estimate is smoothed between its lines and scaled so that the noise has unit power on average; what is left is said here.
 
     Examples
     --------
     >>> [read_psd_segments(n)[0] for n in (11, 28, 124)]
-    ['bad', 'fair', 'good']
+    ['fair', 'good', 'good']
     """
     from gwsurrogate_ml.strain.scatter import excess_sharpness
+    from gwsurrogate_ml.strain.smooth import LEFT
 
     # 0.21: power correlation of half-overlapping stretches under the default window.
-    narrow = 100 * (1 - (1 + excess_sharpness(max(n, 4), 0.21, max(n - 2, 0))) ** -0.5)
-    text = (
-        "Its mean effect on the likelihood is corrected for; its scatter still makes every interval about "
-        f"{narrow:.0f} % too narrow."
-    )
+    narrow = 100 * (1 - (1 + LEFT * excess_sharpness(max(n, 4), 0.21, max(n - 2, 0))) ** -0.5)
+    text = f"It is smoothed between its lines; the scatter that is left makes every interval about {narrow:.1f} % too narrow."
     if narrow > 8:
         return "bad", f"A short stretch of noise. {text} Give a longer file or a PSD."
     return "fair" if narrow > 2 else "good", text

@@ -154,8 +154,9 @@ def test_bad_chi_squared_shows_in_the_page() -> None:
 
 
 def test_a_spectrum_from_a_short_stretch_is_said_to_narrow_the_intervals() -> None:
-    assert "about 12 % too narrow. Give a longer file" in make(psd_segments=11)
-    assert "about 1 % too narrow." in make(psd_segments=124)
+    assert "about 11.6 % too narrow. Give a longer file" in make(psd_segments=4)
+    assert "about 3.6 % too narrow." in make(psd_segments=11)
+    assert "about 0.3 % too narrow." in make(psd_segments=124)
     assert "periodograms" not in make()
 
 
