@@ -23,8 +23,6 @@ beside each that are kept with it."""
 LEFT = 0.25
 """Share of that excess that is left."""
 _ROUNDS, _LOWEST = 2, 8.0
-_CORRELATED = 1.5
-"""Bins of a windowed periodogram that say the same."""
 
 
 def smoothed(frequencies: np.ndarray, psd: np.ndarray, n: int, window: np.ndarray) -> np.ndarray:
@@ -71,9 +69,8 @@ def smoothed(frequencies: np.ndarray, psd: np.ndarray, n: int, window: np.ndarra
     away = log - base
     # What lies far below is chance or was cut out of the data (`notches`): no detector has lines of quiet.
     lines = maximum_filter1d(away > LINE * scatter, 2 * BESIDE + 1)
-    # The inverse of what is measured is right on average; what is smoothed scatters a little, too.
+    # The inverse of what is measured is right on average.
     level = 1 / np.mean(np.exp(-away[(away > -2 * LINE * scatter) & (away <= LINE * scatter)]))
-    level *= 1 + scatter**2 * _CORRELATED / (2 * np.sqrt(np.pi) * sigma_bins)
     out = psd.copy()
     out[at] = np.where(lines, psd[at], level * np.exp(base))
     return out
