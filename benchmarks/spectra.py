@@ -1,15 +1,15 @@
 """Noise spectra from little data: scatter smoothed away or not, on real noise, in posteriors of real events, over simulated ones.
 
-    python benchmarks/spectra.py --strain FOLDER [--events 60]
+    python benchmarks/spectra.py --strain FOLDER --psd FOLDER [--events 60]
 
 Real noise: 128 s of each detector of six events. A spectrum is measured from 6, 12 and 28 half-overlapping stretches of 4 s around
 the event and judged by the other stretches: mean log likelihood per frequency, weighed as a binary's signal is (f^(-7/3) / S below
 300 Hz, S the median of the other stretches), each spectrum at its best scale; and the excess of the score's variance, E[x^2] over
 E[x]^2 less 1, x = S / spectrum, less that of the other stretches' own scatter. Real events: the same six from all their 128 s and
 from the 32 s about them; how far medians lie from those of 128 s, smoothed, in standard deviations, and how wide intervals are
-beside them. Simulated events: `--events` of the prior of bbh-h1l1 in 32 s of noise, their spectra given, measured, measured and
-smoothed: how often the truth lies in the central 50 and 90 %, all parameters together, with the standard error over events. Half an
-hour of CPU. Writes benchmarks/results/spectra.json and .md.
+beside them. Simulated events: `--events` of the prior of bbh-h1l1 in 32 s of noise of O4's spectra (o4_h1_asd.txt, o4_l1_asd.txt in
+the second folder), these given, measured, measured and smoothed: how often the truth lies in the central 50 and 90 %, all
+parameters together, with the standard error over events. Half an hour of CPU. Writes benchmarks/results/spectra.json and .md.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import bilby
 import numpy as np
 from gwpy.timeseries import TimeSeries
 
@@ -31,13 +32,14 @@ from gwsurrogate_ml.errors import DomainError, DomainWarning
 from gwsurrogate_ml.inference import sample_event
 from gwsurrogate_ml.inference.analysis.choice import choose
 from gwsurrogate_ml.inference.calibration.campaign import QUICK
-from gwsurrogate_ml.inference.likelihood.injections import GPS, draw_injection
+from gwsurrogate_ml.inference.likelihood.injections import GPS, simulate_segment
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.prior.binary import of_file
 from gwsurrogate_ml.kernels.psd import median_bias
 from gwsurrogate_ml.strain.scatter import excess_sharpness, inverse_bias, overlap_correlation
 from gwsurrogate_ml.strain.simulate import simulate
 from gwsurrogate_ml.strain.smooth import smoothed
-from gwsurrogate_ml.strain.spectrum import tapered
+from gwsurrogate_ml.strain.spectrum import load_psd, psd_on_grid, tapered
 from gwsurrogate_ml.surrogate.load import load_model
 
 EVENTS = ("GW150914", "GW170608", "GW190527_092055", "GW190630_185205", "GW190731_140936", "GW190910_112807")
@@ -45,6 +47,7 @@ LENGTH, AWAY, EDGE = 4.0, 2.0, 4.0
 """Seconds of a stretch, kept away from the event, and left out at the ends of the data."""
 COUNTS, BAND, LIGHT = (6, 12, 28), (22.0, 430.0), 300.0
 DRAWS, LONG, SHORT = 6000, 128.0, 32.0
+QUIETEST = 8.0
 SHOWN = ("chirp_mass", "chi_eff", "luminosity_distance")
 RESULTS = Path(__file__).parent / "results"
 
@@ -129,31 +132,27 @@ def posteriors(name: str, data: gw.StrainData) -> list[dict[str, Any]]:
     return rows
 
 
-def simulated(number: int, estimator: Any) -> dict[str, dict[str, float]]:
+def simulated(number: int, estimator: Any, known: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, dict[str, float]]:
     """Ranks of the true values under the three spectra; nothing where one of them shows no signal."""
-    config = estimator.config.segment
-    injection = draw_injection(config, estimator.prior, estimator.model, np.random.default_rng([77, number]))
-    known = {
-        name: (injection.segment.frequencies[injection.segment.mask], row[injection.segment.mask])
-        for name, row in zip(config.detectors, injection.segment.psd, strict=True)
-    }
-    data = simulate(
-        injection.parameters,
-        estimator.model,
-        config.detectors,
-        known,
-        duration=SHORT,
-        sampling_frequency=2048.0,
-        gps=GPS,
-        seed=number,
-    )
+    config, model, rng = estimator.config.segment, estimator.model, np.random.default_rng([77, number])
+    f = np.arange(round(config.f_max * config.duration) + 1) / config.duration
+    psd = np.array([psd_on_grid(*known[name], f, f_min=config.f_min, f_max=config.f_max) for name in config.detectors])
+    likelihood = SegmentLikelihood(simulate_segment(None, model, psd, config, None), model)
+    bilby.core.utils.random.seed(int(rng.integers(2**31)))
+    loud = np.zeros(0)
+    while not len(loud):
+        drawn = estimator.prior.to_bilby(GPS).sample(64)
+        power = np.sum(np.abs(likelihood.signals(drawn)) ** 2 * likelihood.weight, axis=(1, 2))
+        loud = np.flatnonzero(power > QUIETEST**2)
+    truth = {name: float(drawn[name][loud[0]]) for name in PARAMETERS}
+    data = simulate(truth, model, config.detectors, known, duration=SHORT, sampling_frequency=4096.0, gps=GPS, seed=number)
     ranks = {}
     for kind, options in (("given", {"psd": known}), ("measured", {"smooth": False}), ("smoothed", {})):
         try:
             result = estimator.sample(data.segment(**options), n=4000, seed=number, options=QUICK)
         except DomainError:
             return {}
-        ranks[kind] = {name: float(np.mean(result.posterior[name] < injection.parameters[name])) for name in PARAMETERS}
+        ranks[kind] = {name: float(np.mean(result.posterior[name] < truth[name])) for name in PARAMETERS}
     return ranks
 
 
@@ -211,6 +210,7 @@ def main() -> None:
     """Measure, and write what came of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--strain", type=Path, required=True)
+    parser.add_argument("--psd", type=Path, required=True)
     parser.add_argument("--events", type=int, default=60)
     args = parser.parse_args()
     warnings.simplefilter("ignore", DomainWarning)
@@ -218,15 +218,16 @@ def main() -> None:
     noise = {count: [row for one in data.values() for row in real_noise(one, count)] for count in COUNTS}
     print(json.dumps({k: len(v) for k, v in noise.items()}), flush=True)
     estimator = gw.load_estimator()
+    known = {name: load_psd(args.psd / f"o4_{name.lower()}_asd.txt") for name in estimator.config.segment.detectors}
     events, number = [], 0
     while len(events) < args.events:
-        if found := simulated(number, estimator):
+        if found := simulated(number, estimator, known):
             events.append(found)
             print(number, len(events), flush=True)
         number += 1
     real = [row for name, one in data.items() for row in posteriors(name, one)]
     report = {
-        "command": f"python benchmarks/spectra.py --strain FOLDER --events {args.events}",
+        "command": f"python benchmarks/spectra.py --strain FOLDER --psd FOLDER --events {args.events}",
         "versions": artifacts.package_versions("numpy", "scipy", "torch"),
         "noise": noise,
         "events": real,
