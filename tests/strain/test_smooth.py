@@ -5,11 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import gwsurrogate_ml as gw
+from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+from gwsurrogate_ml.inference.likelihood.trigger import search
+from gwsurrogate_ml.inference.prior.binary import BinaryPrior
 from gwsurrogate_ml.kernels.psd import median_bias
 from gwsurrogate_ml.strain.scatter import excess_sharpness, inverse_bias, overlap_correlation
 from gwsurrogate_ml.strain.simulate import simulate
 from gwsurrogate_ml.strain.smooth import LEFT, smoothed
 from gwsurrogate_ml.strain.spectrum import load_psd, tapered
+from gwsurrogate_ml.surrogate.load import load_model
 
 RATE, LENGTH = 1024, 4096
 
@@ -68,3 +73,23 @@ def test_a_segment_from_little_data_has_it_and_can_do_without() -> None:
 def test_too_few_frequencies_are_left_alone() -> None:
     psd = np.random.default_rng(0).exponential(size=33)
     assert smoothed(np.arange(33) * 8.0, psd, 5, np.ones(128)) is psd
+
+
+@pytest.mark.slow
+def test_gw150914_is_as_loud_as_with_the_catalogues_spectrum(data_dir) -> None:
+    """GWTC-1's spectra are a fit of splines and lines to these data (BayesLine): an independent smoothing."""
+    files = {name: data_dir(f"strain/{name[0]}-{name}_LOSC_4_V2-1126259446-32.hdf5") for name in ("H1", "L1")}
+    theirs = {name: str(data_dir(f"psd/GWTC1_GW150914_PSD_{name}.dat")) for name in files}
+    data, model = gw.StrainData.from_files(files, gps=1126259462.4), load_model("nr22")
+    prior = BinaryPrior(chirp_mass=(25.0, 37.0), mass_ratio=(0.5, 1.0), chi=(-0.3, 0.3))
+
+    def loudness(**options) -> tuple[np.ndarray, np.ndarray]:
+        likelihood = SegmentLikelihood(data.segment(**options), model)
+        h = likelihood.waveforms(prior.reference())
+        band = np.flatnonzero(likelihood.frequencies >= 20)
+        return search(likelihood, prior, h[0, band], band, 1).snr, np.sqrt(likelihood.power(h)[0])
+
+    (catalogue, its_reach), (smooth, reach), (plain, _) = loudness(psd=theirs), loudness(), loudness(smooth=False)
+    assert np.abs(smooth / catalogue - 1).max() < 0.01  # observed 0.005
+    assert np.abs(reach / its_reach - 1).max() < 0.03  # observed 0.02
+    assert np.all(plain < 0.96 * catalogue)  # observed 0.941, 0.946
