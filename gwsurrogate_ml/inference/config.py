@@ -138,7 +138,7 @@ class EstimatorConfig(Strict):
     ----------
     name : str
     surrogate : str
-        name or path of a surrogate, or "lal:APPROXIMANT" for one of LALSimulation's: aligned spins and (2,2) alone
+        name or path of a surrogate, or "lal:APPROXIMANT" for one of LALSimulation's
     """
 
     name: str = "bbh-h1l1"

@@ -4,7 +4,8 @@ With x = S / S_hat, the true spectrum over the estimate, independent noise divid
 (Jensen), so every chi-squared, likelihood ratio and squared SNR comes out too large by that factor: 1.22 for 11
 half-overlapping periodograms. Multiplying the estimate by E[x] mends the mean: E|n|^2 / S is 1 and <h|h> is unbiased.
 It does not mend the scatter of the weights: the score's variance exceeds the Fisher information by E[x^2] / E[x]^2, which
-no single factor can undo together with the mean. `excess_sharpness` says how much that is; only more data removes it.
+no single factor can undo together with the mean. `excess_sharpness` says how much that is; more data remove it, and most of it
+smoothing (`smooth`).
 
 The median of n exponential variates is an order statistic (n odd), or the mean of two neighbours whose difference is an
 independent exponential (n even; Renyi's representation): both expectations are one-dimensional integrals. Overlap:

@@ -209,8 +209,8 @@ def make_segment(
                     "data; these frequencies are left out; give data as recorded"
                 )
     flags += [
-        f"rough spectrum: {name}'s is the median of {count} periodograms, whose scatter makes intervals too narrow and moves the "
-        "evidence; read a longer file, one without gaps and gates, or give a PSD"
+        f"rough spectrum: {name}'s is the median of {count} periodograms, in which lines are hard to tell from scatter: this makes "
+        "intervals too narrow and moves the evidence; read a longer file, one without gaps and gates, or give a PSD"
         for name, count in counts.items()
         if 0 < count < ROUGH
     ]

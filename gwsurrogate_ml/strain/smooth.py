@@ -7,7 +7,8 @@ deviations, which stay as they were measured. The more data there are the smalle
 
 Measured on real noise of eleven detectors, by stretches of four seconds that the estimate did not see, weighed as a binary's signal
 is: of 12 periodograms the mean log likelihood per bin rises by 0.08 and the excess of the score's variance falls from 0.28 to 0.05;
-of 6 by 0.16 and from 0.64 to 0.07; of 28 by 0.04 and from 0.12 to 0.03 (`benchmarks/spectra.py`).
+of 6 by 0.16 and from 0.64 to 0.07; of 28 by 0.04 and from 0.12 to 0.03 (`benchmarks/spectra.py`). Lines of a few times the noise
+about them are seen from a dozen periodograms on; weaker ones are shared out among their neighbours.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d, median_filter
 
 from gwsurrogate_ml.strain.scatter import overlap_correlation
 
-WIDTH, LINE, BESIDE = 8.0, 4.0, 1
+WIDTH, LINE, BESIDE = 8.0, 3.0, 1
 """Hz of the running median; a Gaussian of a quarter of it smooths. Standard deviations of the log by which lines stand out; bins
 beside each that are kept with it."""
 LEFT = 0.25
-"""Share of that excess that is left."""
+"""Share of that excess that is left, of stretches of four seconds: of shorter ones more, below half a second all of it."""
 _ROUNDS, _LOWEST = 2, 8.0
 
 

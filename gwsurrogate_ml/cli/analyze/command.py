@@ -142,6 +142,7 @@ def analyze(
     from gwsurrogate_ml.cli.analyze.pipeline import announce
     from gwsurrogate_ml.cli.analyze.settings import Settings
     from gwsurrogate_ml.cli.printing import require_browser
+    from gwsurrogate_ml.inference.analysis.choice import settings_of
     from gwsurrogate_ml.strain.times import gps_seconds
 
     names = list(event or [])
@@ -176,10 +177,9 @@ def analyze(
         )
     if surrogate is not None and not surrogate.startswith("lal:"):
         artifacts.resolve(surrogate, "surrogate")
-    if higher_modes and surrogate not in (None, "nr22"):
-        raise ConfigError(
-            f"--higher-modes re-weighs posteriors of the (2,2) mode: --surrogate {surrogate} has its modes from the start"
-        )
+    model = surrogate if estimator is None else settings_of(estimator).surrogate
+    if higher_modes and model not in (None, "nr22"):
+        raise ConfigError(f"--higher-modes re-weighs posteriors of the (2,2) mode: {model} has its modes from the start")
     taken: set[str] = set()
     for name in names:
         if Path(name).suffix in STRAIN_FILES:

@@ -228,14 +228,14 @@ def _source(run: Run, settings: Settings) -> str:
         return "the posterior under a prior that is nowhere narrower"
     if not run.choice.estimator:
         return "flows fitted to this event"
-    if len(rounds) > 1:
+    if any(r["proposal"].startswith(("refinement", "repair", "thinned")) for r in rounds):
         return f"flows fitted to this event (the network alone: {100 * rounds[0]['efficiency']:.1f} %)"
     return "the network"
 
 
 def _modes(run: Run, settings: Settings) -> str:
     """What the waveforms hold."""
-    if not run.choice.estimator and not run.model.quadrupole_only:
+    if not run.model.quadrupole_only:
         modes = ", ".join(f"({ell},{m})" for ell, m in run.model.modes)
         return f"the modes {modes} of {run.model.name} (matched filter: its (2,2) mode for spins along the orbit)"
     if not settings.higher_modes:

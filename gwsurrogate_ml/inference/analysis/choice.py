@@ -162,7 +162,11 @@ def choose(data: StrainData, wanted: Wanted = Wanted(), spoiled: tuple[str, ...]
             why = list(_against(config, data, found, wanted))
             if not why:
                 segment = config.segment
-                reasons.append(f"the estimator {config.name}: its detectors, masses and band fit")
+                spins = "uniform" if config.prior.spins == "uniform" else "isotropic, of magnitudes"
+                reasons.append(
+                    f"the estimator {config.name}: its detectors, masses and band fit; its prior: masses uniform in the "
+                    f"components, spins {spins} to {config.prior.chi[1]:g}, distance ~ d^2"
+                )
                 where = segment.duration, segment.f_min, segment.f_max
                 return Choice(config.name, config.surrogate, {}, *where, found, tuple(reasons))
             if set(config.segment.detectors) == set(data.detectors):

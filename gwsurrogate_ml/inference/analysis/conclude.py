@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.inference.prior.composition import Prior
     from gwsurrogate_ml.strain.segment import AnalysisSegment
 
+NO_SIGNAL = "no signal"
+"""How the error begins where there is none."""
 QUIET = 7.0
 """Network signal-to-noise ratio below which noise alone often reaches the loudest template: no signal."""
 
@@ -37,7 +39,7 @@ def require_signal(found: Trigger, prior: Prior) -> None:
     if found.network_snr < QUIET:
         low, high = prior.bounds()["chirp_mass"]
         raise DomainError(
-            f"no signal with a detector-frame chirp mass of {low:g} to {high:g} solar masses: the "
+            f"{NO_SIGNAL} with a detector-frame chirp mass of {low:g} to {high:g} solar masses: the "
             f"loudest template near the given time reaches a network signal-to-noise ratio of {found.network_snr:.1f}, noise alone "
             f"often reaches {QUIET:g}; check the GPS time, and for lighter or heavier binaries "
             "give another prior (`sample_event`, gwsml analyze --from-scratch)"

@@ -1,8 +1,8 @@
 """The estimator as users see it: strain in, an exact posterior out.
 
-A trained network proposes chirp mass, mass ratio and spins; every draw is weighted with the exact likelihood, in
-which the other seven parameters are integrated; where the network's proposal fits badly, a flow fitted to this event
-refines it.
+A trained network proposes chirp mass, mass ratio and spins, and the inclination where there are several modes or spins of any
+direction; every draw is weighted with the exact likelihood, in which the other parameters are integrated; where the network's
+proposal fits badly, a flow fitted to this event refines it.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Estimator:
 
         from gwsurrogate_ml.inference.proposal.density import PosteriorNetwork
 
-        artifacts.require(card, config=dict, ranges=dict, training_data=dict)
+        artifacts.require(card, config=dict, ranges=dict, training_data=dict, **({"proposed": list} if "proposed" in card else {}))
         self.info = card
         self._proposed = tuple(card.get("proposed", INTRINSIC))
         self._model = None if model is None else self._fitting(load_model(model))

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from gwsurrogate_ml.conventions import EXTRINSIC
-from gwsurrogate_ml.errors import DomainError, DomainWarning, GwsmlError
+from gwsurrogate_ml.errors import DomainWarning, GwsmlError
+from gwsurrogate_ml.inference.analysis.conclude import NO_SIGNAL
 from gwsurrogate_ml.inference.analysis.estimator import Estimator
 from gwsurrogate_ml.inference.likelihood.injections import GPS, draw_injection
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
@@ -82,10 +83,9 @@ def analyse_injection(
         warnings.simplefilter("ignore", DomainWarning)
         try:
             result = listening.sample(injection.segment, n=n_draws, seed=event, options=options)
-        except DomainError as error:
-            return record | {"skipped": str(error)}
-        except GwsmlError as error:  # a fault, which the card counts; the other events go on
-            return record | {"failed": str(error)}
+        except GwsmlError as error:
+            # No signal, or a fault, which the card counts; the other events go on.
+            return record | {"skipped" if str(error).startswith(NO_SIGNAL) else "failed": str(error)}
     truth = injection.parameters
     weights = np.exp(result.log_weights - result.log_weights.max())
     own = estimator.model.space.names

@@ -291,8 +291,8 @@ def markdown(card: Mapping[str, Any]) -> str:
             ]
     lines += [
         "",
-        f"Each p-value stands alone: of {len(card['weighted']['pp'])} correlated ones the smallest lies below 0.01 about one time "
-        "in ten by chance.",
+        f"Each p-value stands alone: of {len(card['weighted']['pp'])} correlated ones the smallest lies below 0.01 one time in ten "
+        "or more by chance.",
     ]
     return "\n".join(lines) + "\n"
 

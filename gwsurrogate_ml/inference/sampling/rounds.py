@@ -45,8 +45,9 @@ EDGE_PILOT = 150
 """Effective draws the pilot needs before it alone may refuse an event."""
 PART = 16384
 """Final draws made in one step: what a killed run does again at most."""
-LIKELY = 8
-"""Draws of either kind and of each group for which the extrinsic points are chosen, see `some_likely`."""
+LIKELY, MANY = 8, 256
+"""Draws of either kind and of each group for which the extrinsic points are chosen, see `some_likely`; draws of a proposal among
+which those of a group are looked for."""
 REPAIRS, SHORTFALL = 2, 0.5
 """How often final draws are drawn anew, and the share of the efficiency foretold below which they are."""
 UNKEPT = Steps()
@@ -137,7 +138,7 @@ def weigh(
     rounds = [_round("network", efficiency, log_weights)]
     worthwhile = pilot_n < n or efficiency < HOPELESS
     if efficiency < options.refine_below and options.max_rounds > 0 and worthwhile:
-        shares, more = learn(sampler, pool, efficiency, seed, options, steps=steps)
+        shares, more = learn(sampler, pool, efficiency, seed, options, steps=steps, rough=sampler.thinned)
         rounds += more
     return settled_draws(sampler, pool, shares, rounds, n, seed, options, steps)
 
@@ -150,6 +151,7 @@ def learn(
     options: SamplingOptions,
     most: int = MAX_ROUNDS,
     steps: Steps = UNKEPT,
+    rough: bool = False,
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
     """Fit flows to this event's weighted draws, round by round, until their mixture is efficient or nothing is gained.
 
@@ -165,6 +167,8 @@ def learn(
     seed, options, steps : as for `weigh`
     most : int
         rounds, those with the likelihood to a lower power included
+    rough : bool
+        the extrinsic points were chosen before anything was known of the likely binaries
 
     Returns
     -------
@@ -172,8 +176,7 @@ def learn(
     """
     prior = sampler.prior
     rounds: list[dict[str, Any]] = []
-    # Points for what a network draws are not yet those of the likely binaries.
-    power_was, whole, n = 0.0 if sampler.thinned else 1.0, 0, options.pilot
+    power_was, whole, n = 0.0 if rough else 1.0, 0, options.pilot
     shares = np.array(pool.counts) / np.sum(pool.counts)
     for number in range(1, most + 1):
         log_weights = pool.log_weights(prior)
@@ -316,11 +319,15 @@ def some_likely(log_weights: np.ndarray, log_likelihood: np.ndarray, seed: int, 
 
 def first_draws(sampler: EventSampler, proposals: list[Proposal], counts: list[int], seed: int) -> Evaluated:
     """`counts` draws of the proposals, with extrinsic points chosen for the binaries that turn out likely; where draws are dear,
-    for some of the first proposal's, which must know what is likely.
+    for the loudest template and some of the first proposal's, which should know what is likely.
     """
     z = np.concatenate([p.draw(c, seed + 1 + 100 * i) for i, (p, c) in enumerate(zip(proposals, counts, strict=True))])
     if sampler.thinned:
-        sampler.build_sets(sampler.known(sampler.proposed.from_normal(proposals[0].draw(LIKELY, seed + 8)), "pilot"))
+        some = sampler.proposed.from_normal(proposals[0].draw(MANY, seed + 8))
+        group = sampler.group(some)
+        few = np.concatenate([np.flatnonzero(group == number)[:LIKELY] for number in np.unique(group)])
+        drawn, template = sampler.known(some[few], "pilot"), sampler.first_known("pilot")
+        sampler.build_sets((np.concatenate([drawn[0], template[0]]), np.concatenate([drawn[1], template[1]])))
         return sampler.evaluate(z, "pilot")
     known = sampler.known(sampler.proposed.from_normal(z), "pilot")
     # Points for the loudest template first; then, once weights are known, for the likely binaries.

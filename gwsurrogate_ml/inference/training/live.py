@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gwsurrogate_ml.errors import DomainError
 from gwsurrogate_ml.inference.likelihood.injections import draw_injection
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import search
@@ -61,6 +62,10 @@ class LiveEfficiency:
         for sampler, x in self._events:
             proposals = network_proposals(network.distribution(x), 1.0, sampler.found.network_snr)
             counts = split(DRAWS, np.array([4.0] + [1.0] * (len(proposals) - 1)))
-            drawn = first_draws(sampler, proposals, counts, seed=5)
-            out.append(Mixture(proposals, counts, drawn).tune(self.prior)[1])
+            try:
+                drawn = first_draws(sampler, proposals, counts, seed=5)
+            except DomainError:  # what the network draws fits the data nowhere
+                out.append(0.0)
+            else:
+                out.append(Mixture(proposals, counts, drawn).tune(self.prior)[1])
         return out

@@ -41,6 +41,8 @@ from gwsurrogate_ml.waveform.model import WaveformModel
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
+FORMAT = 2
+"""Of what a training folder holds: an older one's training is not gone on with."""
 _BANK_STREAM, _SIMULATOR_STREAM, _VALIDATION_STREAM, _RANGE_STREAM = 1, 2, 3, 4
 
 
@@ -101,7 +103,7 @@ def _train(
     started = time.monotonic()
     if here.first:
         try:
-            claim(work, {"config": config.model_dump(mode="json"), "surrogate": identity})
+            claim(work, {"config": config.model_dump(mode="json"), "surrogate": identity, "format": FORMAT})
         except OSError as error:
             raise refusal(out, error) from error
     else:
