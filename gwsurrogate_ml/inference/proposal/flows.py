@@ -73,7 +73,31 @@ class _Latent:
     @torch.no_grad()
     def inverse(self, base: torch.Tensor) -> torch.Tensor:
         """z (n, n_z) of base coordinates (n, n_z)."""
-        return torch.cat([self.transform.inv(base[i : i + _CHUNK]) for i in range(0, len(base), _CHUNK)])
+        parts = []
+        for i in range(0, len(base), _CHUNK):
+            x = base[i : i + _CHUNK]
+            for part in reversed(self.transform.transforms):
+                x = _undone(part, x)
+            parts.append(x)
+        return torch.cat(parts)
+
+
+def _undone(part: Any, y: torch.Tensor) -> torch.Tensor:
+    """``part.inv(y)`` (n, n_z): of an autoregressive transform, which zuko inverts with the splines of all numbers for each of them,
+    with that of one at a time."""
+    from zuko.flows.autoregressive import MaskedAutoregressiveTransform
+    from zuko.utils import broadcast, unpack
+
+    layer = getattr(getattr(getattr(part, "meta", None), "func", None), "__self__", None)
+    if not isinstance(layer, MaskedAutoregressiveTransform) or layer.order is None or layer.passes != y.shape[-1]:
+        return part.inv(y)
+    (context,) = part.meta.args
+    x = torch.zeros_like(y)
+    for number in torch.argsort(layer.order).tolist():
+        phi = layer.hyper(x if context is None else torch.cat(broadcast(x, context, ignore=1), dim=-1))
+        own = unpack(phi.unflatten(-1, (-1, layer.total))[..., number, :], layer.shapes)
+        x[..., number] = layer.univariate(*own).inv(y[..., number])
+    return x
 
 
 class FlowProposal:

@@ -13,9 +13,14 @@ import numpy as np
 import pytest
 
 from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.binaries import PRECESSING
+from gwsurrogate_ml.conventions import EXTRINSIC
 from gwsurrogate_ml.errors import ArtifactError, ConfigError
-from gwsurrogate_ml.inference import LalModel, load_estimator, train_estimator
+from gwsurrogate_ml.inference import LalModel, SamplingOptions, load_estimator, train_estimator
+from gwsurrogate_ml.inference.calibration.campaign import analyse_injection
+from gwsurrogate_ml.inference.calibration.coverage import pp_test
 from gwsurrogate_ml.inference.config import read_config
+from gwsurrogate_ml.surrogate.load import load_model
 
 SLOW_FIXTURES = ("trained",)
 
@@ -123,3 +128,29 @@ def test_the_learning_rate_rises_linearly_and_falls_as_half_a_cosine() -> None:
         schedule.step()
     rise, fall = np.arange(1, 9) / 8, 0.5 * (1 + np.cos(np.pi * np.arange(32) / 32))
     np.testing.assert_allclose(rates, 2e-3 * np.concatenate([rise, fall]), rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.slow
+def test_precessing_binaries_from_training_to_ranks_of_all_fifteen_parameters(tmp_path: Path) -> None:
+    """A network that knows next to nothing proposes nine parameters; weights make the posterior right all the same."""
+    settings = SETTINGS | {
+        "surrogate": "nrphm",
+        "prior": {"chirp_mass": [26.0, 36.0], "mass_ratio": [0.5, 1.0], "chi": [-0.5, 0.5], "luminosity_distance": [10.0, 2000.0]},
+    }
+    settings["simulator"] = SETTINGS["simulator"] | {"basis_size": 100, "network_basis_size": 40}
+    settings["training"] = SETTINGS["training"] | {"steps": 40, "live_events": 0}
+    out = train_estimator(settings, tmp_path / "precessing")
+    estimator = load_estimator(out)
+    assert estimator.proposed.names == (*PRECESSING.names, "theta_jn")
+    assert estimator.info["proposed"] == list(estimator.proposed.names)
+    assert estimator.prior.bounds()["a_1"] == (0.0, 0.5)
+    with pytest.raises(ConfigError, match="nr22"):
+        load_estimator(out, model=load_model("nr22")).model  # noqa: B018
+
+    options = SamplingOptions(n_sets=2, n_points=512, pilot=400, refine_steps=100, max_rounds=1, on_edge="warn", centre_time=False)
+    records = [analyse_injection(estimator, event, 3, n_draws=200, options=options) for event in range(4)]
+    done = next(record for record in records if "rank" in record)
+    assert set(done["rank"]) == {*PRECESSING.names, *EXTRINSIC}
+    assert list(done["raw_rank"]) == list(estimator.proposed.names)
+    assert set(pp_test([done] * 3)) == set(done["rank"])
+    assert np.shape(done["raw_draws"])[1] == len(done["raw_truth"]) == 9
