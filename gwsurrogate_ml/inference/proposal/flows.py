@@ -83,8 +83,8 @@ class _Latent:
 
 
 def _undone(part: Any, y: torch.Tensor) -> torch.Tensor:
-    """``part.inv(y)`` (n, n_z): of an autoregressive transform, which zuko inverts with the splines of all numbers for each of them,
-    with that of one at a time."""
+    """``part.inv(y)`` (n, n_z): of an autoregressive transform, which zuko inverts with the splines of all numbers for each of
+    them, with that of one at a time."""
     from zuko.flows.autoregressive import MaskedAutoregressiveTransform
     from zuko.utils import broadcast, unpack
 
