@@ -48,6 +48,12 @@ def test_a_usual_event_gets_the_estimator_of_its_detectors(nr22) -> None:
     assert low / 1.1 < 28.0 < 1.1 * high
     assert choice.found.gps == pytest.approx(GPS, abs=0.05)
     assert "bbh-h1l1" in choice.reasons[-1]
+    assert "spins uniform to 0.9" in choice.reasons[-1]
+
+    tilted = choose(data, Wanted(surrogate="nrphm"))
+    assert (tilted.estimator, tilted.surrogate) == ("bbh-precessing-h1l1", "nrphm")
+    assert "spins isotropic, of magnitudes to 0.8" in tilted.reasons[-1]
+    assert choose(data, Wanted(surrogate="nrphm", from_scratch=True)).estimator == ""
 
     from_scratch = choose(data, Wanted(from_scratch=True))
     assert from_scratch.estimator == ""

@@ -14,6 +14,7 @@ from gwsurrogate_ml.conventions import PARAMETERS
 from gwsurrogate_ml.errors import ConfigError, DataError, DomainError, DomainWarning
 from gwsurrogate_ml.inference import Estimator, Result, SamplingOptions, SegmentLikelihood, load_estimator
 from gwsurrogate_ml.inference.likelihood.injections import random_psds, simulate_segment
+from gwsurrogate_ml.inference.result.draws import parameters_of
 from gwsurrogate_ml.strain.read import make_series
 
 SLOW_FIXTURES = ("result",)
@@ -63,6 +64,23 @@ def test_gw150914_has_its_known_mass_at_high_efficiency(result: Result) -> None:
     assert result.log_bayes_factor == pytest.approx(258.2, abs=1.0)  # 227 with the scatter of 11 periodograms
     assert 350 < result.extrinsic_ess < 700  # observed 498: so many points are kept that 500 count
     assert result.flags == []
+
+
+@pytest.mark.slow
+def test_gw150914_with_precession_by_the_network_trained_for_it(segment) -> None:
+    estimator = load_estimator("bbh-precessing-h1l1")
+    options = SamplingOptions(n_sets=2, n_points=512, pilot=512, max_rounds=0)
+    result = estimator.sample(segment, n=600, seed=2, options=options)
+    assert {"a_1", "a_2", "tilt_1", "tilt_2", "phi_12", "phi_jl", "theta_jn", "chi_p"} <= set(result.posterior)
+    assert abs(result.posterior["chirp_mass"].median() - 30.8) < 1.5
+    assert result.sample_efficiency > 0.02
+    assert result.meta["rounds"][0]["efficiency"] > 0.02  # of the network alone
+    rows = result.posterior.iloc[:8]
+    table = {name: rows[name].to_numpy() for name in parameters_of(rows)}
+    exact = SegmentLikelihood(segment, estimator.model).log_likelihood_ratio(table)
+    np.testing.assert_allclose(rows["log_likelihood_ratio"], exact, atol=1e-6)
+    with pytest.raises(ConfigError, match="nr22"):
+        load_estimator("bbh-precessing-h1l1", model=gw.load_surrogate("nr22"))
 
 
 def test_down_sampled_data_give_the_same_posterior_and_too_slow_ones_are_refused(
