@@ -22,7 +22,9 @@ from result_tables import TABLES, missing
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "gwsurrogate_ml"
 NOTEBOOKS = ROOT / "notebooks"
-CARRIED = {"benchmarks/results": "*.png", "benchmarks/reference/validation": "*.png"}
+VALIDATED = {"validation": "Validation of the estimator", "validation-precessing": "Validation with precession"}
+"""Folders of `benchmarks/reference` with an estimator's card, and what its page is called."""
+CARRIED = {"benchmarks/results": "*.png"} | {f"benchmarks/reference/{name}": "*.png" for name in VALIDATED}
 """Folders outside docs/ whose pictures are part of the site, under the same path."""
 CARRIED_PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 """Pages outside docs/ that are part of the site, and their names there."""
@@ -196,7 +198,7 @@ def generated() -> dict[str, str | bytes | Path]:
     """Everything that is added to docs/: text, bytes, or the file to copy, by path in the site."""
     pages: dict[str, str | bytes | Path] = dict(reference())
     pages |= {name: ROOT / source for source, name in CARRIED_PAGES.items()}
-    pages["benchmarks/validation.md"] = ROOT / "benchmarks" / "reference" / "validation" / "card.md"
+    pages |= {f"benchmarks/{name}.md": ROOT / "benchmarks" / "reference" / name / "card.md" for name in VALIDATED}
     for path in reports():
         text = path.read_text(encoding="utf-8")
         pages[f"benchmarks/{path.stem}.md"] = text if text.lstrip().startswith("# ") else f"# {title(path)}\n\n{text}"
@@ -218,7 +220,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     sections["Models"] += [
         f"models/{path.name}" for path in sorted((ROOT / "docs" / "models").glob("*.md")) if path.stem != "index"
     ]
-    sections["Benchmarks"] += [{"Validation of the estimator": "benchmarks/validation.md"}]
+    sections["Benchmarks"] += [{said: f"benchmarks/{name}.md"} for name, said in VALIDATED.items()]
     sections["Benchmarks"] += [{title(path): f"benchmarks/{path.stem}.md"} for path in reports()]
     sections["Reference"] += [{"Command line": "reference/command-line.md"}]
     sections["Reference"] += [{f"{PACKAGE}.{name}": f"reference/{name}.md"} for name in subpackages()]
