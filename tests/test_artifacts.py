@@ -86,10 +86,10 @@ def test_shipped_models_load_and_stay_small() -> None:
         card = json.loads((folder / "card.json").read_text())
         artifacts.load(name, card["kind"])
         total += sum(path.stat().st_size for path in folder.iterdir())
-    assert 0 < total < 30e6
+    assert 0 < total < 60e6
 
 
-def test_shipped_weights_stay_below_30_mb_in_all() -> None:
+def test_shipped_weights_stay_below_60_mb_in_all() -> None:
     sizes = {path.parent.name: path.stat().st_size for path in artifacts.SHIPPED.glob("*/weights.safetensors")}
     assert len(sizes) >= 5
-    assert sum(sizes.values()) < 30_000_000, sizes
+    assert sum(sizes.values()) < 60_000_000, sizes

@@ -108,10 +108,11 @@ def list_models(as_json: bool = typer.Option(False, "--json", help="Print JSON."
         echo_json(rows)
         return
     table = Table(show_lines=True)
-    for heading in ("name", "", "ranges", "accuracy"):
+    table.add_column("name", no_wrap=True)
+    for heading in ("", "ranges", "accuracy"):
         table.add_column(heading, overflow="fold")
     for name, row in rows.items():
-        table.add_row(f"{name} {row['version']}", row["description"], row["ranges"], row["accuracy"])
+        table.add_row(f"{name}\n{row['version']}", row["description"], row["ranges"], row["accuracy"])
     stdout().print(table)
 
 

@@ -277,7 +277,8 @@ def unfinished(room: Room, name: str, content: bytes) -> list[object]:
     settings = read_config(shipped(str(path)))
     work = room.inside / "m.training"
     work.mkdir()
-    claim(work, {"config": settings.model_dump(mode="json"), "surrogate": train.load_model(settings.surrogate).identity})
+    identity = train.load_model(settings.surrogate).identity
+    claim(work, {"config": settings.model_dump(mode="json"), "surrogate": identity, "format": train.FORMAT})
     write(work / name, content)
     return [path, "--out", room.inside / "m"]
 
