@@ -30,7 +30,7 @@ BINARY = {
 def noise(detectors: tuple[str, ...]) -> SegmentLikelihood:
     """Likelihood of the noise alone."""
     data = simulate(None, None, detectors, dict.fromkeys(detectors, "aLIGO"), duration=64.0, gps=GPS, seed=2)
-    return SegmentLikelihood(data.segment(), gw.load_surrogate("nr22"))
+    return SegmentLikelihood(data.segment(smooth=False), gw.load_surrogate("nr22"))
 
 
 @cache
@@ -42,7 +42,7 @@ def event(snr: float, detectors: tuple[str, ...] = ("H1", "L1"), **changes: floa
     heard = np.sqrt(np.sum(quiet.weight * np.abs(signal) ** 2, axis=1))
     truth = truth | {"luminosity_distance": truth["luminosity_distance"] * float(np.linalg.norm(heard)) / snr}
     data = simulate(truth, model, detectors, dict.fromkeys(detectors, "aLIGO"), duration=64.0, gps=GPS, seed=2)
-    likelihood = SegmentLikelihood(data.segment(), model)
+    likelihood = SegmentLikelihood(data.segment(smooth=False), model)
     theta = np.array([truth[name] for name in INTRINSIC])
     turn = np.exp(2j * np.pi * np.outer(likelihood.frequencies, times := _arrivals(likelihood, truth)))
     waveform = likelihood.waveforms(theta[None])[0]
