@@ -184,7 +184,8 @@ def read_pareto_k(k: float, largest: float | None = None) -> tuple[str, str]:
 def read_psd_segments(n: int) -> tuple[str, str]:
     """Grade and reading of the number of half-overlapping periodograms behind an estimated noise spectrum.
 
-    The estimate is smoothed between its lines and scaled so that the noise has unit power on average; what is left is said here.
+    The estimate is smoothed between its lines and scaled so that the noise has unit power on average; what is left is said here
+    as it is for stretches of four seconds.
 
     Examples
     --------

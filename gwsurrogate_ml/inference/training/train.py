@@ -279,7 +279,7 @@ def describe(
     )
     tensors |= {f"usual.{name}": getattr(usual, name) for name in ("low", "high", "limit")}
     prior = sources.prior
-    integrated = 11 - sources.dimension if sources.parts == 1 else 6
+    integrated = 7 if sources.parts == 1 else 6
     card = {
         "name": config.name,
         "kind": "estimator",
