@@ -37,7 +37,7 @@ LIGHTER = 0.85
 MOST, FAINT = 8, 30.0
 """Binaries of each group for which points are chosen, and the log of the share of the largest term below which a point is of no use
 to one."""
-LOUD = 20.0
+LOUD = 30.0
 """Network signal-to-noise ratio of the loudest template above which nothing is left out of waveforms to save time."""
 WANTED, MOSTLY = 150.0, 20.0
 """Effective points that binaries should have, and the percentage of them that may have fewer."""
@@ -46,7 +46,7 @@ LEAST, MORE, ROUGH = 0.25, 4.0, 14
 no more are kept than asked for."""
 LEARNING = 2
 """Rounds in which the directions and arrival times that count are learned, at most."""
-TOGETHER = 32
+TOGETHER = 64
 """Binaries whose waveforms are made together."""
 EXACT = 64
 """Draws whose exact likelihoods are computed together."""

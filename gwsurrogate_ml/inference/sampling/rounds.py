@@ -7,7 +7,7 @@ twice.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -39,6 +39,10 @@ MAX_ROUNDS = 8
 """Most rounds on an event for which there is a network."""
 DEARER = 2
 """Factor on the most refinements where draws are dear and thinned: each round's draws teach the next one's regression."""
+FEWER, SATISFIED = 0.5, 0.4
+"""Factors on the pilot and on the efficiency that is enough where draws are dear: the last flow and the regression, which are fitted
+to all draws in any case, give the final ones most of what more rounds would.
+"""
 HOPELESS = 0.01
 """Efficiency of the network below which its range is in question."""
 EDGE_PILOT = 150
@@ -60,10 +64,10 @@ class SamplingOptions:
     Parameters
     ----------
     pilot : int
-        draws with which the network's proposal is judged, and of each refinement; without a network the rounds begin with twice as
-        many of the prior
+        draws with which the network's proposal is judged, and of each refinement, half as many where a draw takes milliseconds;
+        without a network the rounds begin with twice as many of the prior
     refine_below : float
-        efficiency foretold by the pilot below which flows are fitted to this event
+        efficiency foretold by the pilot below which flows are fitted to this event; 0.4 of it where a draw takes milliseconds
     max_rounds : int
         most refinements at the full likelihood, twice as many where a draw takes milliseconds; 0: none
     refine_steps : int
@@ -119,6 +123,8 @@ def weigh(
     draws : Evaluated; log_weights : (n,); rounds : list of dict
         what each round reached
     """
+    if sampler.thinned:
+        options = replace(options, pilot=round(FEWER * options.pilot), refine_below=SATISFIED * options.refine_below)
     pilot_n = min(options.pilot, n)
     counts = split(pilot_n, np.array([4.0] + [1.0] * (len(proposals) - 1)))
     prior = sampler.prior

@@ -18,8 +18,8 @@ from gwsurrogate_ml.surrogate.precessing.polynomials import N_VARIABLES, SCALE_L
 if TYPE_CHECKING:
     from gwsurrogate_ml.surrogate.precessing.modes import PrecessingModes
 
-LANES = 32
-"""Binaries at a time: their monomials stay in a core's cache."""
+LANES = 96
+"""Binaries at a time: their monomials stay in a core's cache, and the coefficients are read for many."""
 
 
 class Tables(NamedTuple):
