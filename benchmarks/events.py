@@ -1,10 +1,12 @@
 """Every event at hand through the bare command, ``gwsml analyze --strain ... --gps ...``: one table.
 
-    python benchmarks/events.py --data FOLDER --work FOLDER [--draws 2000] [--only GW150914 ...] [--search | --bare]
+    python benchmarks/events.py --data FOLDER --work FOLDER [--draws 2000] [--only GW150914 ...] [--search | --bare] [--precession]
 
 FOLDER of --data holds shared data's `strain`: GWOSC's HDF5 files, and .npz files of strain in the frequency domain, from which
 files of strain in time are written into that of --work. An event that is there already is not analysed again. The command runs
-within this process, so that seconds count no imports. Writes benchmarks/results/events.json and events.md.
+within this process, so that seconds count no imports. With --precession each is also analysed twice from scratch with all modes, spins
+along the orbit and in any direction, priors otherwise the same: what precession does to evidence and posterior. Writes
+benchmarks/results/events.json, events.md and events_precession.md.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ from gwsurrogate_ml.errors import GwsmlError
 from gwsurrogate_ml.inference.result import skymap
 from gwsurrogate_ml.strain.data import StrainData
 
+SPINS = {"aligned": "nrhm", "precessing": "nrphm"}
+SAME_PRIOR = ("--from-scratch", "--prior", "mass_ratio=0.1667,1", "--prior", "chi=-0.8,0.8")
+"""Models with all modes of spins along the orbit and in any direction; what they are compared with: both cover it."""
 GWOSC = {
     "GW150914": (1126259462.4, "{letter}-{detector}_LOSC_4_V2-1126259446-32.hdf5"),
     "LVT151012": (1128678900.44, "{letter}-{detector}_LOSC_4_V2-1128678884-32.hdf5"),
@@ -100,7 +105,11 @@ def row(name: str, folder: Path, status: int, said: str) -> dict[str, Any]:
     return chosen(name, summary["choice"]) | {
         **{key: run_[key] for key in ("n_draws", "sample_efficiency", "pareto_k", "log_evidence", "log_evidence_error")},
         "log_bayes_factor": run_["log_bayes_factor"],
-        **{key: [summary["posterior"][key][q] for q in ("lower_90", "median", "upper_90")] for key in ("chirp_mass", "chi_eff")},
+        **{
+            key: [summary["posterior"][key][q] for q in ("lower_90", "median", "upper_90")]
+            for key in ("chirp_mass", "mass_ratio", "chi_eff", "chi_p")
+            if key in summary["posterior"]
+        },
         "flags": summary["flags"],
         "periodograms": (summary["noise_spectrum"] or {}).get("periodograms", 0),
     }
@@ -133,7 +142,7 @@ def why(r: Mapping[str, Any]) -> str:
     """The reason of the choice, in short."""
     for reason in r["reasons"]:
         if reason.startswith(("the estimator", "from scratch")):
-            return reason.partition(": ")[2]
+            return reason.partition(": ")[2].partition("; its prior")[0]
     return ""
 
 
@@ -171,6 +180,36 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def precession(rows: list[dict[str, Any]]) -> str:
+    """The table of both kinds of spins."""
+    lines = [
+        "| event | segment | efficiency, k: aligned | precessing | log evidence ratio: aligned | precessing | precessing over aligned | "
+        "chirp mass: aligned | precessing | mass ratio: aligned | precessing | chi_eff: aligned | precessing | chi_p | flags |",
+        "| --- " * 15 + "|",
+    ]
+
+    def interval(values: list[float], digits: int = 2) -> str:
+        low, middle, high = values
+        return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+    for r in rows:
+        both = [r.get(kind, {}) for kind in SPINS]
+        if not all("chirp_mass" in one for one in both):
+            refused = [f"{kind}: {one['refused']}" for kind, one in zip(SPINS, both, strict=True) if "refused" in one]
+            lines += [f"| {r['event']} | refused: {'; '.join(refused)} |" + " |" * 13] if refused else []
+            continue
+        duration, f_min, f_max = both[1]["segment"]
+        error = float(np.hypot(*[one["log_evidence_error"] for one in both]))
+        cells = [r["event"], f"{duration:g} s, {f_min:g}-{f_max:g} Hz"]
+        cells += [f"{one['sample_efficiency']:.0%}, {one['pareto_k']:.2f}" for one in both]
+        cells += [f"{one['log_bayes_factor']:.1f}" for one in both]
+        cells += [f"{both[1]['log_bayes_factor'] - both[0]['log_bayes_factor']:+.2f} ± {error:.2f}"]
+        cells += [interval(one[name]) for name in ("chirp_mass", "mass_ratio", "chi_eff") for one in both]
+        cells += [interval(both[1]["chi_p"]), ", ".join(flag.partition(":")[0] for flag in both[1]["flags"]) or "none"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Analyse the events and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -181,6 +220,7 @@ def main() -> None:
     parser.add_argument("--from-scratch", action="store_true", help="even where an estimator fits")
     parser.add_argument("--search", action="store_true", help="only look for the events and choose how to analyse them")
     parser.add_argument("--bare", action="store_true", help="without figures and sky map, which cost as much as the posterior")
+    parser.add_argument("--precession", action="store_true", help="and what precession does")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     arguments = parser.parse_args()
 
@@ -191,8 +231,10 @@ def main() -> None:
         skymap.available = lambda: False
         figures.pictures = lambda run: []
     arguments.work.mkdir(parents=True, exist_ok=True)
-    for name in arguments.only or PUBLISHED:
-        kept = arguments.work / f"{name}{'.search' if arguments.search else ''}.json"
+    kinds = ["", *(SPINS if arguments.precession else [])]
+    for name, kind in ((name, kind) for kind in kinds for name in arguments.only or PUBLISHED):
+        label = f"{name}.{kind}" if kind else name
+        kept = arguments.work / f"{label}{'.search' if arguments.search else ''}.json"
         if kept.exists():
             continue
         gps, files = strain_files(name, arguments.data, arguments.work)
@@ -200,21 +242,28 @@ def main() -> None:
             kept.write_text(json.dumps(search(name, gps, files), indent=1) + "\n")
             print(kept.read_text(), flush=True)
             continue
-        folder = arguments.work / name
+        folder = arguments.work / label
         words = ["analyze", *(word for d, path in files.items() for word in ("--strain", f"{d}={path}")), "--gps", repr(gps)]
         words += ["--n-draws", str(arguments.draws), "--out", str(folder)]
-        words += ["--from-scratch"] if arguments.from_scratch else []
+        words += [*SAME_PRIOR, "--surrogate", SPINS[kind]] if kind else ["--from-scratch"] if arguments.from_scratch else []
         cpu, wall = time.process_time(), time.perf_counter()
-        status, said = run(words, arguments.work / f"{name}.log")
+        status, said = run(words, arguments.work / f"{label}.log")
         if status in (EXIT_INTERRUPTED, EXIT_TERMINATED):
             raise SystemExit(status)
         seconds = {"cpu_seconds": time.process_time() - cpu, "wall_seconds": time.perf_counter() - wall}
         kept.write_text(json.dumps(row(name, folder, status, said) | seconds, indent=1) + "\n")
         print(kept.read_text(), flush=True)
-    found = [[arguments.work / f"{name}{kind}.json" for kind in ("", ".search")] for name in PUBLISHED]
-    rows = [json.loads(kept[0].read_text()) for paths in found if (kept := [path for path in paths if path.exists()])]
+    rows = []
+    for name in PUBLISHED:
+        paths = [path for kind in ("", ".search") if (path := arguments.work / f"{name}{kind}.json").exists()]
+        if paths:
+            more = {
+                kind: json.loads(path.read_text()) for kind in SPINS if (path := arguments.work / f"{name}.{kind}.json").exists()
+            }
+            rows.append(json.loads(paths[0].read_text()) | more)
     head = {
-        "command": f"python benchmarks/events.py --data FOLDER --work FOLDER --draws {arguments.draws}",
+        "command": f"python benchmarks/events.py --data FOLDER --work FOLDER --draws {arguments.draws}"
+        + (" --precession" if arguments.precession else ""),
         "versions": artifacts.package_versions("numpy", "torch", "gwsurrogate-ml"),
         "published": {
             name: dict(zip(("chirp_mass_source", "redshift", "chi_eff"), values, strict=True)) for name, values in PUBLISHED.items()
@@ -223,6 +272,8 @@ def main() -> None:
     stem = arguments.out / "events"
     stem.with_suffix(".json").write_text(json.dumps({**head, "events": rows}, indent=1) + "\n")
     stem.with_suffix(".md").write_text(markdown(rows) + "\n")
+    if any(kind in r for r in rows for kind in SPINS):
+        (arguments.out / "events_precession.md").write_text(precession(rows) + "\n")
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 HIGHEST = 80.0
 """Hz below which filters are looked for."""
 PER_OCTAVE = 6
-FALL = 2.0
-"""Factor by which the power falls towards low frequencies where there is a filter."""
+FALL, APART, LOW = 2.0, 2, 0.25
+"""Factor by which the power falls towards low frequencies where there is a filter; bins it takes for that at least: a detector's own
+noise has bumps as high, one bin wide; and the quantile of a bin's power that stands for it, which lines do not reach."""
 CLEAR, LOSS, RISE = 1.5, 0.03, 6.0
 """Most times the frequency where the spectrum turns, from which on data are used; the share of the power that a filter may take
 there; the power of the frequency with which a detector's own noise falls about it."""
@@ -72,11 +73,11 @@ def clear_from(frequencies: np.ndarray, psd: np.ndarray) -> float:
         return 0.0
     edges = np.geomspace(low, HIGHEST, round(PER_OCTAVE * np.log2(HIGHEST / low)) + 1)
     bins = [psd[usable & (frequencies >= a) & (frequencies < b)] for a, b in pairwise(edges)]
-    levels = np.array([np.median(values) if values.size else np.nan for values in bins])
+    levels = np.array([np.quantile(values, LOW) if values.size else np.nan for values in bins])
     # From the lower end up, or from a valley between the filter and what leaks from below.
     for lowest in (0, int(np.nanargmin(levels))):
         top = lowest + int(np.nanargmax(levels[lowest:]))
-        if levels[top] > FALL * levels[lowest]:
+        if top >= lowest + APART and levels[top] > FALL * levels[lowest]:
             return float(_beyond(levels[: top + 1]) * np.sqrt(edges[top] * edges[top + 1]))
     return 0.0
 

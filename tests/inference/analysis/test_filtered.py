@@ -53,3 +53,14 @@ def test_a_high_pass_is_seen_from_far_below_its_corner() -> None:
     for low in (10.0, 12.0, 20.0):
         assert 45 < clear_from(f[f >= low], passed[f >= low]) < 80
         assert clear_from(f[f >= low], noise[f >= low]) == 0.0
+
+
+def test_lines_and_bumps_of_a_detector_are_no_filters() -> None:
+    # As H1 has them about GW150914: calibration lines where a band may begin, a bump between 70 and 80 Hz.
+    f = np.arange(0.0, 500.0, 0.125)
+    noise = 1e-46 * (1 + (50 / np.maximum(f, 5.0)) ** 8)
+    noise *= 1 + 1.6 * ((f > 71) & (f < 90))
+    for line in (35.9, 36.7, 37.3):
+        noise[np.abs(f - line) < 0.6] *= 30.0
+    for low in (10.0, 20.0, 25.0, 30.0, 40.0):
+        assert clear_from(f[f >= low], noise[f >= low]) == 0.0
