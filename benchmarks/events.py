@@ -4,8 +4,8 @@
 
 FOLDER of --data holds shared data's `strain`: GWOSC's HDF5 files, and .npz files of strain in the frequency domain, from which
 files of strain in time are written into that of --work. An event that is there already is not analysed again. The command runs
-within this process, so that seconds count no imports. With --precession each is also analysed twice from scratch with all modes, spins
-along the orbit and in any direction, priors otherwise the same: what precession does to evidence and posterior. Writes
+within this process, so that seconds count no imports. With --precession each is also analysed twice from scratch with all modes,
+spins along the orbit and in any direction, priors otherwise the same: what precession does to evidence and posterior. Writes
 benchmarks/results/events.json, events.md and events_precession.md.
 """
 
@@ -183,8 +183,9 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 def precession(rows: list[dict[str, Any]]) -> str:
     """The table of both kinds of spins."""
     lines = [
-        "| event | segment | efficiency, k: aligned | precessing | log evidence ratio: aligned | precessing | precessing over aligned | "
-        "chirp mass: aligned | precessing | mass ratio: aligned | precessing | chi_eff: aligned | precessing | chi_p | flags |",
+        "| event | segment | efficiency, k: aligned | precessing | log evidence ratio: aligned | precessing | "
+        "the latter over the former | chirp mass: aligned | precessing | mass ratio: aligned | precessing | "
+        "chi_eff: aligned | precessing | chi_p | flags |",
         "| --- " * 15 + "|",
     ]
 

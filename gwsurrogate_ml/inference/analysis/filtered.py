@@ -20,7 +20,7 @@ HIGHEST = 80.0
 """Hz below which filters are looked for."""
 PER_OCTAVE = 6
 FALL, APART, LOW = 2.0, 2, 0.25
-"""Factor by which the power falls towards low frequencies where there is a filter; bins it takes for that at least: a detector's own
+"""Factor by which the power falls towards low frequencies where there is a filter; bins that takes at least, since a detector's own
 noise has bumps as high, one bin wide; and the quantile of a bin's power that stands for it, which lines do not reach."""
 CLEAR, LOSS, RISE = 1.5, 0.03, 6.0
 """Most times the frequency where the spectrum turns, from which on data are used; the share of the power that a filter may take

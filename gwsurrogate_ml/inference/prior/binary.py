@@ -234,18 +234,27 @@ def of_file(fields: Mapping[str, Any], model: WaveformModel) -> Prior:
 def in_space(prior: BinaryPrior, space: Space) -> Prior:
     """The prior that a `BinaryPrior` stands for in a space: in that of precessing binaries spins have any direction.
 
+    Raises
+    ------
+    ConfigError
+        `spins` given as uniform along the orbit, where they have any direction
+
     Examples
     --------
     >>> in_space(BinaryPrior(), PRECESSING).names[2:4]
     ('a_1', 'a_2')
     """
-    return prior if space == ALIGNED else of_fields(dict(prior), space)
+    return prior if space == ALIGNED else of_fields({name: getattr(prior, name) for name in prior.model_fields_set}, space)
 
 
 def of_fields(fields: Mapping[str, Any], space: Space) -> Prior:
-    """The prior of a `BinaryPrior`'s fields in a space; ConfigError as `validated`."""
+    """The prior of a `BinaryPrior`'s fields in a space; ConfigError as `validated`, and for spins that are not of the space."""
     if space == ALIGNED:
         return validated(fields)
+    if fields.get("spins") == "uniform":
+        raise ConfigError(
+            "spins is 'uniform', a prior of spins along the orbit: those of any direction are 'isotropic', as by default"
+        )
     given = validated({**fields, "spins": "isotropic"})
     *masses, _ = given.parts
     return ComposedPrior((*masses, Isotropic(given.chi[1])), given.luminosity_distance, given.time_half_width)

@@ -40,8 +40,8 @@ MAX_ROUNDS = 8
 DEARER = 2
 """Factor on the most refinements where draws are dear and thinned: each round's draws teach the next one's regression."""
 FEWER, SATISFIED = 0.5, 0.4
-"""Factors on the pilot and on the efficiency that is enough where draws are dear: the last flow and the regression, which are fitted
-to all draws in any case, give the final ones most of what more rounds would.
+"""Factors on the pilot and on the efficiency that is enough where draws are dear: the last flow and the regression, which are
+fitted to all draws in any case, give the final ones most of what more rounds would.
 """
 HOPELESS = 0.01
 """Efficiency of the network below which its range is in question."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gwsurrogate_ml.errors import ConfigError
-from gwsurrogate_ml.inference.prior.binary import BinaryPrior, as_prior, of_model
+from gwsurrogate_ml.inference.prior.binary import BinaryPrior, as_prior, in_space, of_model
 from gwsurrogate_ml.surrogate.load import load_model
 
 
@@ -24,5 +24,10 @@ def test_fields_stand_for_the_space_of_the_model() -> None:
     assert (narrow["a_1"], narrow["mass_ratio"]) == ((0.0, 0.4), (0.6, 0.9))
     with pytest.raises(ConfigError, match="give \\(-a, a\\)"):
         of_model({"chi": (-0.2, 0.4)}, precessing)
+    with pytest.raises(ConfigError, match="those of any direction are 'isotropic'"):
+        of_model({"spins": "uniform"}, precessing)
+    with pytest.raises(ConfigError, match="those of any direction are 'isotropic'"):
+        in_space(BinaryPrior(spins="uniform"), precessing.space)
+    assert in_space(BinaryPrior(chi=(-0.4, 0.4)), precessing.space).bounds()["a_1"] == (0.0, 0.4)
     # A prior of aligned spins that is given as one stays one.
     assert as_prior(BinaryPrior(), None, precessing).names == aligned.space.names
