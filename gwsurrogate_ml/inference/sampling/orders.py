@@ -122,32 +122,36 @@ class OrdersSampler(EventSampler):
             some = theta[first : first + TOGETHER]
             binaries = likelihood.space.binaries(some[:, :-1])
             orders, spectra = likelihood.model.orders_at(binaries, likelihood.grid, some[:, -1], self.coarse.nodes, **short)
-            for h in spectra:
-                yield self._against(orders, h)
+            yield from self._against(orders, spectra)
 
-    def _against(self, orders: np.ndarray, h: np.ndarray) -> Spectra:
-        """One binary's orders (n_m, 2, n_nodes) against the data."""
-        power = np.einsum("mpf,f->m", h.real**2 + h.imag**2, self.coarse.weight.sum(axis=0))
-        kept = power > WEAK * power.sum()
-        orders, h = orders[kept], h[kept]
-        flat, n_m = h.reshape(-1, h.shape[-1]), len(orders)
-        later = self._later(h[orders == 2][0])
-        series, gram = self.coarse.series(self.coarse.delayed(flat, later)), self.coarse.gram(flat)
-        return Spectra(orders, series.reshape(n_m, 2, *series.shape[1:]), gram.reshape(-1, n_m, 2, n_m, 2), later)
+    def _against(self, orders: np.ndarray, h: np.ndarray) -> Iterator[Spectra]:
+        """Orders of binaries (N, n_m, 2, n_nodes) against the data."""
+        power = np.einsum("nmpf,f->nm", h.real**2 + h.imag**2, self.coarse.weight.sum(axis=0))
+        kept = power > WEAK * power.sum(axis=1, keepdims=True)
+        later = self._later(h[:, int(np.flatnonzero(orders == 2)[0])])
+        rows = [spectra[some].reshape(-1, h.shape[-1]) for spectra, some in zip(h, kept, strict=True)]
+        # All rows in one product: each binary's few would make a slow one.
+        each = self.coarse.series(np.concatenate([self.coarse.delayed(*one) for one in zip(rows, later, strict=True)]))
+        of_each = np.split(each, np.cumsum([len(row) for row in rows])[:-1])
+        for some, row, series, time in zip(kept, rows, of_each, later.tolist(), strict=True):
+            n_m = int(some.sum())
+            gram = self.coarse.gram(row).reshape(-1, n_m, 2, n_m, 2)
+            yield Spectra(orders[some], series.reshape(n_m, 2, *series.shape[1:]), gram, time)
 
-    def _later(self, h: np.ndarray) -> float:
-        """By how much (s) the order m = 2 (2, n_nodes) arrives after the loudest template, delays between detectors kept."""
-        norms = self.coarse.weight @ np.sum(np.abs(h) ** 2, axis=0)
-        power = np.sum(np.abs(self.coarse.series(h)) ** 2, axis=0) / norms[:, None]
+    def _later(self, h: np.ndarray) -> np.ndarray:
+        """By how much (s, (N,)) orders m = 2 (N, 2, n_nodes) arrive after the loudest template, delays between detectors kept."""
+        norms = np.sum(h.real**2 + h.imag**2, axis=1) @ self.coarse.weight.T
+        series = self.coarse.series(h.reshape(-1, h.shape[-1]))
+        power = np.sum((series.real**2 + series.imag**2).reshape(len(h), 2, *series.shape[1:]), axis=1) / norms[:, :, None]
         position = np.round((self.found.times - self.window.start) / self.window.step).astype(int)
         reach = int(0.8 * MARGIN / self.window.step)
         offsets = np.arange(-reach, reach + 1)
-        rho = np.sum([row[at + offsets] for row, at in zip(power, position, strict=True)], axis=0)
-        top = int(np.clip(np.argmax(rho), 1, len(offsets) - 2))
+        rho = sum(power[:, d, at + offsets] for d, at in enumerate(position))
+        top = np.clip(np.argmax(rho, axis=1), 1, len(offsets) - 2)
         # The parabola through the highest and its neighbours.
-        below, at, above = rho[top - 1 : top + 2]
-        curvature = min(below - 2 * at + above, -1e-300)
-        return float(self.window.step * (offsets[top] + np.clip(0.5 * (below - above) / curvature, -0.5, 0.5)))
+        below, at, above = (rho[np.arange(len(h)), top + k] for k in (-1, 0, 1))
+        curvature = np.minimum(below - 2 * at + above, -1e-300)
+        return self.window.step * (offsets[top] + np.clip(0.5 * (below - above) / curvature, -0.5, 0.5))
 
     def build_sets(self, known: Known, log2_n: int = ROUGH) -> None:
         """See `EventSampler.build_sets`; each binary is taken at its own inclination. A group without binaries, or one of which

@@ -170,6 +170,27 @@ class PhysicalWaveforms:
         room = grid.duration - 1.01 * self.model.t_max * float(orbit.mass_1 + orbit.mass_2) * MTSUN_SI
         return self.place(orbit, grid.f_min, f_ref, phase, room)
 
+    def _segment_places(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, phase: np.ndarray) -> list[Place]:
+        """`segment_place` of many by bilby's angles at `grid.f_min`."""
+        f_min, orbits = grid.f_min, Orbit.each(binaries, theta_jn, grid.f_min, phase)
+        total, q = binaries.mass_1 + binaries.mass_2, binaries.mass_1 / binaries.mass_2
+        chi1, chi2 = (np.array([getattr(orbit, name) for orbit in orbits]).reshape(-1, 3) for name in ("spin_1", "spin_2"))
+        unit = total * MTSUN_SI
+        try:
+            self.model.check_all(q, chi1, chi2)
+            t_ref = self.model.times_of(q, chi1, chi2, math.pi * f_min * unit, f"f_ref = {f_min:g}")
+        except DomainError:
+            for orbit, own in zip(orbits, phase.tolist(), strict=True):
+                self.segment_place(orbit, grid, f_min, own)  # says more of the one that it refuses
+            raise
+        places = []
+        for i, orbit in enumerate(orbits):
+            room = grid.duration - 1.01 * self.model.t_max * unit[i]
+            begin, cycle = self._begin(float(t_ref[i]), f_min, float(unit[i]), float(room), float(total[i]))
+            where = float(q[i]), chi1[i], chi2[i], float(t_ref[i]), orbit.inclination, 0.5 * np.pi - float(phase[i])
+            places.append(Place(*where, begin, cycle, float(unit[i])))
+        return places
+
     def segment(self, seen: Seen, grid: Grid) -> np.ndarray:
         """h_plus and h_cross (2, n_f) of one binary at 1 Mpc, peak at t = 0 of the periodic segment."""
         rate = float(PhysicalModes.rate(grid.sampling_frequency, np.array([2 * seen.highest]), TOP)[0])
@@ -193,9 +214,7 @@ class PhysicalWaveforms:
         out = np.empty((len(binaries), 2, grid.n_f), np.complex128)
 
         def work(part: slice) -> None:
-            orbits = Orbit.each(binaries[part], theta_jn[part], grid.f_min, phase[part])
-            phases = phase[part].tolist()
-            places = [self.segment_place(orbit, grid, grid.f_min, own) for orbit, own in zip(orbits, phases, strict=True)]
+            places = self._segment_places(binaries[part], grid, theta_jn[part], phase[part])
             given = [np.array([p[k] for p in places]) for k in range(4)]
             evolved = many.evolve(self.model, given[0], given[1], given[2], given[3], np.array([p.begin for p in places]))
             for i, (e, p) in enumerate(zip(evolved, places, strict=True), part.start):
