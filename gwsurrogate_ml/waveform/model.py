@@ -96,7 +96,7 @@ class WaveformModel(ABC):
         """`orders` at the frequencies numbered `wanted` (n,) int, ascending, alone: spectra (N, n_m, 2, n).
 
         Where `short`, a model may leave out what takes it long and changes log likelihoods by some tenths at a signal-to-noise
-        ratio of 20.
+        ratio of 20 to 30.
         """
         orders, spectra = self.orders(binaries, grid, theta_jn)
         return orders, spectra[..., wanted]
