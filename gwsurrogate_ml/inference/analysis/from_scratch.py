@@ -36,7 +36,7 @@ from gwsurrogate_ml.inference.prior.span import require_covered
 from gwsurrogate_ml.inference.result.reweight import with_prior
 from gwsurrogate_ml.inference.sampling.checkpoint import kept_in
 from gwsurrogate_ml.inference.sampling.kinds import sampler_of
-from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, learn, settled_draws
+from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, affordable, learn, settled_draws
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 from gwsurrogate_ml.surrogate.load import load_model
 
@@ -137,13 +137,14 @@ def sample_event(
     fixed |= errors.identity
     steps = kept_in(checkpoint, segment=cut, probe=found.waveform, **fixed)
     pool = start(sampler, seed, options, steps)
-    shares, rounds = learn(sampler, pool, 0.0, seed, options, most=MAX_ROUNDS, steps=steps)
+    later = affordable(options, sampler)
+    shares, rounds = learn(sampler, pool, 0.0, seed, later, most=MAX_ROUNDS, steps=steps)
     if rounds[-1]["efficiency"] < HOPELESS:
         raise DomainError(
             f"the rounds on this event led to no proposal (efficiency {rounds[-1]['efficiency']:.1e}): narrow the prior "
             f"around the chirp mass of the loudest template, {found.theta[0]:.1f} solar masses, or look for glitches"
         )
-    draws, log_weights, rounds = settled_draws(sampler, pool, shares, rounds, n, seed, options, steps)
+    draws, log_weights, rounds = settled_draws(sampler, pool, shares, rounds, n, seed, later, steps)
     result = conclude(sampler, draws, log_weights, rounds, options, seed, origin, started - steps.spent, likelihood)
     return _as_meant(errors.applied(result, lambda: templates(likelihood, prior), seed, steps, report, started), prior, seed)
 

@@ -22,7 +22,7 @@ from gwsurrogate_ml.inference.sampling.checkpoint import Steps
 from gwsurrogate_ml.inference.sampling.mixture import Mixture
 from gwsurrogate_ml.inference.sampling.orders import OrdersSampler
 from gwsurrogate_ml.inference.sampling.quadrupole import QuadrupoleSampler
-from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, first_draws, learn
+from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, affordable, first_draws, learn
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
 from gwsurrogate_ml.waveform.model import Quadrupole
 
@@ -45,7 +45,7 @@ def start(sampler: EventSampler, seed: int, options: SamplingOptions, steps: Ste
         first = partial(sampler.evaluate, plain.draw(n, seed), "first draws")
         return Mixture([plain], [n], steps("first draws", first, Evaluated, sampler))
     proposals: list[Proposal] = [flow, flow.widened(WIDER), plain]
-    counts = [int(share * options.pilot) for share in SHARES]
+    counts = [int(share * affordable(options, sampler).pilot) for share in SHARES]
     first = partial(first_draws, sampler, proposals, counts, seed)
     return Mixture(proposals, counts, steps("first draws", first, Evaluated, sampler))
 

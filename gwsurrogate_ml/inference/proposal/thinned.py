@@ -15,11 +15,9 @@ from scipy.special import logsumexp
 
 from gwsurrogate_ml.inference.proposal.flows import Proposal
 
-KEPT, LOST = (0.1, 0.35), 0.01
-"""Mean chance that a draw is kept, between these: where the mixture is good, so many that this share of the target is where all
-draws are kept, and so too few."""
-FLOOR = 0.1
-"""Least chance in units of the mean one: no weight is larger than the inverse of it times what it would be without thinning."""
+KEPT, FLOOR = 0.1, 0.1
+"""Mean chance that a draw is kept, and the least chance in units of it: no weight is larger than the inverse of the latter times
+what it would be without thinning."""
 CANDIDATES = 40_000
 """Draws by which the chance is scaled and its mean estimated."""
 _BLOCK = 4096
@@ -50,14 +48,18 @@ class ThinnedProposal:
     ) -> None:
         self.proposals, self.shares, self.log_target = proposals, shares, log_target
         log_ratio = self._log_ratio(self._candidates(CANDIDATES, np.random.default_rng([seed, 6])))
+        low, high = log_ratio.min() - 1.0, log_ratio.max() + np.log(1 / KEPT)
+        self._log_scale, self.log_mean = 0.0, 0.0
         self._last: tuple[np.ndarray, np.ndarray] | None = None
-        self._log_scale, self._floor = _scale(log_ratio)
+        for _ in range(50):
+            self._log_scale = 0.5 * (low + high)
+            low, high = (self._log_scale, high) if self._chance(log_ratio).mean() > KEPT else (low, self._log_scale)
         chance = self._chance(log_ratio)
         self.log_mean = float(np.log(chance.mean()))
         self.relative_error = float(chance.std() / chance.mean() / np.sqrt(len(chance)))
 
     def _chance(self, log_ratio: np.ndarray) -> np.ndarray:
-        return np.clip(np.exp(np.minimum(log_ratio - self._log_scale, 0.0)), self._floor, 1.0)
+        return np.clip(np.exp(np.minimum(log_ratio - self._log_scale, 0.0)), FLOOR * KEPT, 1.0)
 
     def _log_mixture(self, z: np.ndarray) -> np.ndarray:
         return logsumexp([p.log_density(z) for p in self.proposals], axis=0, b=self.shares[:, None])
@@ -89,24 +91,3 @@ class ThinnedProposal:
             log_mixture = self._log_mixture(z)
             self._last = z, log_mixture + np.log(self._chance(self.log_target(z) - log_mixture)) - self.log_mean
         return self._last[1]
-
-
-def _scale(log_ratio: np.ndarray) -> tuple[float, float]:
-    """The log of c, and the floor, for the logs (N,) of target over mixture at draws of the mixture."""
-    ratio = np.exp(log_ratio - log_ratio.max())
-
-    def where(holds: Callable[[float], bool]) -> float:
-        """The largest c at which a condition that holds for small ones does."""
-        low, high = np.log(max(ratio.min(), 1e-30)) - 1.0, np.log(1.0 / KEPT[0])
-        for _ in range(50):
-            middle = 0.5 * (low + high)
-            low, high = (middle, high) if holds(float(np.exp(middle))) else (low, middle)
-        return float(0.5 * (low + high))
-
-    def kept(c: float) -> float:
-        return float(np.minimum(ratio / c, 1.0).mean())
-
-    few, many = where(lambda c: kept(c) > KEPT[0]), where(lambda c: kept(c) > KEPT[1])
-    most = where(lambda c: np.maximum(ratio - c, 0.0).mean() > LOST * ratio.mean())
-    log_scale = min(few, max(many, most))
-    return log_scale + float(log_ratio.max()), FLOOR * kept(float(np.exp(log_scale)))

@@ -65,7 +65,7 @@ class SamplingOptions:
     ----------
     pilot : int
         draws with which the network's proposal is judged, and of each refinement, half as many where a draw takes milliseconds;
-        without a network the rounds begin with twice as many of the prior
+        without a network the rounds begin with twice as many of the prior, where that is cheap
     refine_below : float
         efficiency foretold by the pilot below which flows are fitted to this event; 0.4 of it where a draw takes milliseconds
     max_rounds : int
@@ -98,6 +98,13 @@ class SamplingOptions:
     centre_time: bool = True
 
 
+def affordable(options: SamplingOptions, sampler: EventSampler) -> SamplingOptions:
+    """The options for a sampler: fewer draws in the rounds where they are dear."""
+    if not sampler.thinned:
+        return options
+    return replace(options, pilot=round(FEWER * options.pilot), refine_below=SATISFIED * options.refine_below)
+
+
 def weigh(
     sampler: EventSampler,
     proposals: list[Proposal],
@@ -123,8 +130,7 @@ def weigh(
     draws : Evaluated; log_weights : (n,); rounds : list of dict
         what each round reached
     """
-    if sampler.thinned:
-        options = replace(options, pilot=round(FEWER * options.pilot), refine_below=SATISFIED * options.refine_below)
+    options = affordable(options, sampler)
     pilot_n = min(options.pilot, n)
     counts = split(pilot_n, np.array([4.0] + [1.0] * (len(proposals) - 1)))
     prior = sampler.prior
