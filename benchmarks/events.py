@@ -64,22 +64,34 @@ PUBLISHED = {
 is (1 + z) times the first."""
 
 
-def strain_files(name: str, data: Path, work: Path) -> tuple[float, dict[str, Path]]:
-    """GPS time and one strain file a detector; those of events in the frequency domain are written into `work`."""
+def load(name: str, data: Path) -> StrainData:
+    """An event's strain in all detectors that its files hold."""
     if name in GWOSC:
         gps, pattern = GWOSC[name]
-        return gps, {detector: data / pattern.format(letter=detector[0], detector=detector) for detector in ("H1", "L1")}
+        return StrainData.from_files({d: data / pattern.format(letter=d[0], detector=d) for d in ("H1", "L1")}, gps)
     with np.load(data / f"{name}.npz") as stored:
         frequencies, strain = stored["frequencies"], stored["strain"]
         detectors = [f"{letter}1" for letter in str(stored["detector_names"])]
         gps = float(stored["tgps"])
         start, rate = gps - float(stored["tcoarse"]), 2 * float(frequencies[-1])
-    files = {detector: work / f"{name}_{detector}.hdf5" for detector in detectors}
-    for (detector, path), row in zip(files.items(), strain, strict=True):
+    series = {
+        detector: TimeSeries(np.fft.irfft(row.astype(np.complex128)) * rate, t0=start, sample_rate=rate, name=detector)
+        for detector, row in zip(detectors, strain, strict=True)
+    }
+    return StrainData.from_series(series, gps=gps, name=name)
+
+
+def strain_files(name: str, data: Path, work: Path) -> tuple[float, dict[str, Path]]:
+    """GPS time and one strain file a detector; those of events in the frequency domain are written into `work`."""
+    event = load(name, data)
+    if name in GWOSC:
+        gps, pattern = GWOSC[name]
+        return gps, {detector: data / pattern.format(letter=detector[0], detector=detector) for detector in event.series}
+    files = {detector: work / f"{name}_{detector}.hdf5" for detector in event.series}
+    for detector, path in files.items():
         if not path.exists():
-            series = TimeSeries(np.fft.irfft(row.astype(np.complex128)) * rate, t0=start, sample_rate=rate, name=detector)
-            series.write(path, path="strain", format="hdf5")
-    return gps, files
+            event.series[detector].write(path, path="strain", format="hdf5")
+    return event.gps, files
 
 
 def run(words: list[str], log: Path) -> tuple[int, str]:

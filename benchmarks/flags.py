@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from events import Event, load
+from events import load
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml import artifacts
@@ -62,7 +62,7 @@ def estimator() -> Any:
 @cache
 def data_of(name: str, folder: Path) -> gw.StrainData:
     """H1 and L1 of a file."""
-    data = load(Event(name), folder)
+    data = load(name, folder)
     return replace(data, series={d: data.series[d] for d in ("H1", "L1")})
 
 
