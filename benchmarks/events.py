@@ -135,6 +135,7 @@ def chosen(name: str, choice: Mapping[str, Any]) -> dict[str, Any]:
         "detectors": list(found["snr"]),
         "estimator": choice["estimator"] or "from scratch",
         "reasons": list(choice["reasons"]),
+        "prior": choice["prior"],
         "segment": [choice[key] for key in ("duration", "f_min", "f_max")],
         "search": {"snr": found["snr"], "chirp_mass": found["chirp_mass"], "possible": list(found["possible"])},
     }
@@ -216,7 +217,10 @@ def precession(rows: list[dict[str, Any]]) -> str:
         cells = [r["event"], f"{duration:g} s, {f_min:g}-{f_max:g} Hz"]
         cells += [f"{one['sample_efficiency']:.0%}, {one['pareto_k']:.2f}" for one in both]
         cells += [f"{one['log_bayes_factor']:.1f}" for one in both]
-        cells += [f"{both[1]['log_bayes_factor'] - both[0]['log_bayes_factor']:+.2f} ± {error:.2f}"]
+        # Ranges follow from the search, and may have been widened for one of them.
+        same = all(both[0][key] == both[1][key] for key in ("segment", "prior"))
+        ratio = f"{both[1]['log_bayes_factor'] - both[0]['log_bayes_factor']:+.2f} ± {error:.2f}"
+        cells += [ratio if same else "other prior or segment"]
         cells += [interval(one[name]) for name in ("chirp_mass", "mass_ratio", "chi_eff") for one in both]
         cells += [interval(both[1]["chi_p"]), ", ".join(flag.partition(":")[0] for flag in both[1]["flags"]) or "none"]
         lines.append(f"| {' | '.join(cells)} |")
@@ -244,7 +248,7 @@ def main() -> None:
         skymap.available = lambda: False
         figures.pictures = lambda run: []
     arguments.work.mkdir(parents=True, exist_ok=True)
-    kinds = ["", *(SPINS if arguments.precession else [])]
+    kinds = ["", *(SPINS if arguments.precession and not arguments.search else [])]
     for name, kind in ((name, kind) for kind in kinds for name in arguments.only or PUBLISHED):
         label = f"{name}.{kind}" if kind else name
         kept = arguments.work / f"{label}{'.search' if arguments.search else ''}.json"

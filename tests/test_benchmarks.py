@@ -18,5 +18,7 @@ def test_every_script_can_be_imported(part: int) -> None:
     names = sorted({path.stem for path in BENCHMARKS.glob("*.py")} - ELSEWHERE)[part::4]
     assert len(names) > 10
     lines = [f"import sys; sys.path.insert(0, {str(BENCHMARKS)!r})", *(f"import {name}" for name in names)]
-    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False, cwd=BENCHMARKS.parent
+    )
     assert done.returncode == 0, done.stderr[-2000:]

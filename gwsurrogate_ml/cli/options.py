@@ -169,11 +169,13 @@ def parse_prior(words: Sequence[str]) -> dict[str, Any]:
     from gwsurrogate_ml.inference.prior.binary import BinaryPrior, as_prior, validated
 
     ranges: dict[str, Any] = {}
+    of_file = None
     for word in words:
         name, _, text = word.partition("=")
         if word.endswith(".prior"):
             prior = as_prior(word)
             ranges = dict(prior) if isinstance(prior, BinaryPrior) else {"file": word}
+            of_file = ranges.get("spins")
             continue
         if name in ("spins", "time_half_width"):
             ranges[name] = text
@@ -185,6 +187,8 @@ def parse_prior(words: Sequence[str]) -> dict[str, Any]:
         except ValueError:
             raise ConfigError(f"--prior {word!r}: write NAME=LOW,HIGH, such as chirp_mass=7,10") from None
         ranges[name] = (low, high)
+        if name == "chi" and of_file == ranges.get("spins") == "uniform":
+            del ranges["spins"]  # which the file had, and of which `chi` takes the place
     file = {name: ranges.pop(name) for name in ("file",) if name in ranges}
     try:
         fields = validated(ranges)

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 HIGHEST = 80.0
 """Hz below which filters are looked for."""
 PER_OCTAVE = 6
-FALL, APART, LOW = 2.0, 2, 0.25
-"""Factor by which the power falls towards low frequencies where there is a filter; bins that takes at least, since a detector's own
-noise has bumps as high, one bin wide; and the quantile of a bin's power that stands for it, which lines do not reach."""
+FALL, LOW = 1.6, 0.1
+"""Factor by which the power of two bins side by side exceeds that of a lower one where there is a filter, and the quantile of a
+bin's power that stands for it. Calibration lines and bumps of a detector's own noise, as high, are one bin wide: without a filter
+19 real events, in segments of 4 to 16 s from 10 to 38 Hz on, have 1.26 at most.
+"""
 CLEAR, LOSS, RISE = 1.5, 0.03, 6.0
 """Most times the frequency where the spectrum turns, from which on data are used; the share of the power that a filter may take
 there; the power of the frequency with which a detector's own noise falls about it."""
@@ -75,9 +77,10 @@ def clear_from(frequencies: np.ndarray, psd: np.ndarray) -> float:
     bins = [psd[usable & (frequencies >= a) & (frequencies < b)] for a, b in pairwise(edges)]
     levels = np.array([np.quantile(values, LOW) if values.size else np.nan for values in bins])
     # From the lower end up, or from a valley between the filter and what leaks from below.
+    both = np.fmin(levels[:-1], levels[1:])
     for lowest in (0, int(np.nanargmin(levels))):
-        top = lowest + int(np.nanargmax(levels[lowest:]))
-        if top >= lowest + APART and levels[top] > FALL * levels[lowest]:
+        if np.fmax.reduce(both[lowest + 1 :], initial=0.0) > FALL * levels[lowest]:
+            top = lowest + int(np.nanargmax(levels[lowest:]))
             return float(_beyond(levels[: top + 1]) * np.sqrt(edges[top] * edges[top + 1]))
     return 0.0
 

@@ -50,7 +50,7 @@ QUICK = SamplingOptions(
     centre_time=False,
 )
 """Sampling of many simulated events: less polish than for one real event, as exact."""
-THOROUGH = SamplingOptions(on_edge="warn", pilot=3000, max_posterior=2000, centre_time=False)
+THOROUGH = SamplingOptions(on_edge="warn", max_posterior=2000, centre_time=False)
 """Sampling as for one real event, with refinement wherever it pays."""
 
 

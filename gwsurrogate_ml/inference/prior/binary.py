@@ -253,7 +253,7 @@ def of_fields(fields: Mapping[str, Any], space: Space) -> Prior:
         return validated(fields)
     if fields.get("spins") == "uniform":
         raise ConfigError(
-            "spins is 'uniform', a prior of spins along the orbit: those of any direction are 'isotropic', as by default"
+            "spins is 'uniform', a prior of spins along the orbit: those of any direction are 'isotropic' (--prior spins=isotropic)"
         )
     given = validated({**fields, "spins": "isotropic"})
     *masses, _ = given.parts

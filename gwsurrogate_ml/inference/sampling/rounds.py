@@ -67,7 +67,8 @@ class SamplingOptions:
         draws with which the network's proposal is judged, and of each refinement, half as many where a draw takes milliseconds;
         without a network the rounds begin with twice as many of the prior, where that is cheap
     refine_below : float
-        efficiency foretold by the pilot below which flows are fitted to this event; 0.4 of it where a draw takes milliseconds
+        efficiency foretold by the pilot below which flows are fitted to this event; 0.4 of it where a draw takes milliseconds; 1:
+        always
     max_rounds : int
         most refinements at the full likelihood, twice as many where a draw takes milliseconds; 0: none
     refine_steps : int
@@ -99,10 +100,11 @@ class SamplingOptions:
 
 
 def affordable(options: SamplingOptions, sampler: EventSampler) -> SamplingOptions:
-    """The options for a sampler: fewer draws in the rounds where they are dear."""
+    """The options for a sampler: fewer draws in the rounds where they are dear, and fewer rounds."""
     if not sampler.thinned:
         return options
-    return replace(options, pilot=round(FEWER * options.pilot), refine_below=SATISFIED * options.refine_below)
+    enough = options.refine_below * (SATISFIED if options.refine_below < 1.0 else 1.0)
+    return replace(options, pilot=max(round(FEWER * options.pilot), 1), refine_below=enough)
 
 
 def weigh(

@@ -62,5 +62,12 @@ def test_lines_and_bumps_of_a_detector_are_no_filters() -> None:
     noise *= 1 + 1.6 * ((f > 71) & (f < 90))
     for line in (35.9, 36.7, 37.3):
         noise[np.abs(f - line) < 0.6] *= 30.0
-    for low in (10.0, 20.0, 25.0, 30.0, 40.0):
+    for low in np.arange(10.0, 40.0, 2.0):
         assert clear_from(f[f >= low], noise[f >= low]) == 0.0
+
+
+@pytest.mark.parametrize(("low", "corner"), [(15.0, 17.0), (20.0, 23.0), (25.0, 28.0)])
+def test_a_steep_filter_just_above_the_lower_end_is_seen(low: float, corner: float) -> None:
+    f = np.arange(0.0, 500.0, 0.25)
+    noise = 1e-46 * (1 + (50 / np.maximum(f, 5.0)) ** 8) / (1 + (corner / np.maximum(f, 1.0)) ** 32)
+    assert corner < clear_from(f[f >= low], noise[f >= low]) < 1.5 * corner

@@ -72,6 +72,18 @@ def test_a_file_wider_than_the_model_is_refused_with_all_that_is_wider(data_dir)
     assert aligned.names == ALIGNED.names
 
 
+def test_a_range_of_spins_takes_the_place_of_a_files_uniform_ones(tmp_path: Path) -> None:
+    path, model = tmp_path / "aligned.prior", load_model("nrphm")
+    BinaryPrior(chirp_mass=(25.0, 35.0), mass_ratio=(0.2, 1.0)).write_prior_file(path, GPS)
+    prior = of_file(parse_prior([str(path), "chi=-0.7,0.7"]), model)
+    assert (prior.bounds()["a_1"], prior.bounds()["chirp_mass"]) == ((0.0, 0.7), (25.0, 35.0))
+    assert of_file(parse_prior([str(path), "chi=-0.7,0.7"]), load_model("nr22")).spins == "uniform"
+    with pytest.raises(ConfigError, match="--prior spins=isotropic"):
+        of_file(parse_prior([str(path)]), model)
+    with pytest.raises(ConfigError, match="--prior spins=isotropic"):
+        of_file(parse_prior([str(path), "chi=-0.7,0.7", "spins=uniform"]), model)
+
+
 def test_the_file_stays_in_the_command_and_its_checksum(data_dir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = data_dir(FILE)
     (tmp_path / "4s.prior").write_bytes(path.read_bytes())

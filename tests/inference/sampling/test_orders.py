@@ -118,6 +118,20 @@ def precessing():
     return ours, z + 0.1 * np.random.default_rng(0).normal(size=(6, 9))
 
 
+def test_binaries_together_have_the_series_that_each_has_alone(precessing) -> None:
+    sampler, z = precessing
+    theta = sampler.proposed.from_normal(z)
+    together = list(sampler._each(theta))
+    for row, one in zip(theta, together, strict=True):
+        (alone,) = sampler._each(row[None])
+        assert one.orders.tolist() == alone.orders.tolist()
+        assert abs(one.later - alone.later) < 1e-7
+        # Single precision, and a shift that much off.
+        np.testing.assert_allclose(one.series, alone.series, atol=2e-5 * np.abs(alone.series).max())
+        np.testing.assert_allclose(one.gram, alone.gram, atol=1e-9 * np.abs(alone.gram).max())
+    assert len({one.later for one in together}) == len(together)
+
+
 @pytest.mark.slow
 @pytest.mark.peer
 def test_exact_likelihoods_of_precessing_binaries_are_bilbys(precessing) -> None:

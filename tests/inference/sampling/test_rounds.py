@@ -11,7 +11,7 @@ from scipy.stats import multivariate_normal
 from gwsurrogate_ml.inference.proposal.flows import PriorProposal
 from gwsurrogate_ml.inference.sampling import rounds
 from gwsurrogate_ml.inference.sampling.mixture import Mixture
-from gwsurrogate_ml.inference.sampling.rounds import LIKELY, SamplingOptions, settled_draws, some_likely
+from gwsurrogate_ml.inference.sampling.rounds import LIKELY, SamplingOptions, affordable, settled_draws, some_likely
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated
 from gwsurrogate_ml.inference.sampling.thinning import Behind
 
@@ -81,3 +81,12 @@ def test_likely_draws_are_of_every_group_that_has_any() -> None:
     assert set(group[found]) == {0, 1}
     assert 4 not in found
     assert len(found) <= 2 * 2 * LIKELY
+
+
+def test_dear_draws_are_fewer_in_the_rounds_and_what_is_asked_for_holds() -> None:
+    dear, cheap = SimpleNamespace(thinned=True), SimpleNamespace(thinned=False)
+    options = SamplingOptions(pilot=1000, refine_below=0.5)
+    assert affordable(options, cheap) is options
+    assert (affordable(options, dear).pilot, affordable(options, dear).refine_below) == (500, 0.2)
+    assert affordable(SamplingOptions(pilot=1, refine_below=1.0), dear).refine_below == 1.0
+    assert affordable(SamplingOptions(pilot=1), dear).pilot == 1

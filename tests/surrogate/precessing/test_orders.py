@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gwsurrogate_ml.binaries import PRECESSING, Binaries
+from gwsurrogate_ml.errors import DomainError
 from gwsurrogate_ml.surrogate.load import load_surrogate
 from gwsurrogate_ml.waveform.model import Grid
 
@@ -75,3 +76,21 @@ def test_templates_are_the_aligned_models_with_the_spins_along_the_orbit(sur) ->
         weight = (F > 30) & (F < 300)
         z = np.fft.ifft(np.conj(a) * b * weight, 16 * len(F)) * 16 * len(F)
         assert np.abs(z).max() > 0.998 * np.sqrt(np.sum(weight * np.abs(a) ** 2) * np.sum(weight * np.abs(b) ** 2))
+
+
+def test_transforms_of_many_are_those_of_each_and_name_whom_they_refuse(sur) -> None:
+    binaries, theta_jn, phase = some(5, 3)
+    together = sur.transforms(binaries, GRID, theta_jn, phase, np.ones(5))
+    for i in range(5):
+        alone = sur.transforms(binaries[i : i + 1], GRID, theta_jn[i : i + 1], phase[i : i + 1], np.ones(1))[0]
+        np.testing.assert_allclose(together[i], alone, atol=1e-9 * np.abs(alone).max())
+    # So heavy that it merges below 20 Hz.
+    heavy = Binaries(
+        np.where(np.arange(5) == 3, 900.0, binaries.mass_1),
+        np.where(np.arange(5) == 3, 700.0, binaries.mass_2),
+        binaries.spin_1,
+        binaries.spin_2,
+        binaries.phi_jl,
+    )
+    with pytest.raises(DomainError, match=r"within reach for total masses of .* and this one has 1600 solar masses"):
+        sur.transforms(heavy, GRID, theta_jn, phase, np.ones(5))
