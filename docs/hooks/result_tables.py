@@ -503,6 +503,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "nuisances_waveform": lambda: written("nuisances_waveform"),
     "glitch": lambda: written("glitch"),
     "events": lambda: written("events"),
+    "events_precession": lambda: written("events_precession"),
     "spectra": lambda: written("spectra"),
     "anomalies": lambda: written("anomalies"),
     "witness_units": lambda: written("witness_units"),

@@ -54,6 +54,8 @@ def test_a_usual_event_gets_the_estimator_of_its_detectors(nr22) -> None:
     assert (tilted.estimator, tilted.surrogate) == ("bbh-precessing-h1l1", "nrphm")
     assert "spins isotropic, of magnitudes to 0.8" in tilted.reasons[-1]
     assert choose(data, Wanted(surrogate="nrphm", from_scratch=True)).estimator == ""
+    modes = choose(data, Wanted(surrogate="nrhm"))
+    assert (modes.estimator, modes.surrogate, modes.duration) == ("bbh-modes-h1l1", "nrhm", 10.0)
 
     from_scratch = choose(data, Wanted(from_scratch=True))
     assert from_scratch.estimator == ""

@@ -83,6 +83,20 @@ def test_gw150914_with_precession_by_the_network_trained_for_it(segment) -> None
         load_estimator("bbh-precessing-h1l1", model=gw.load_surrogate("nr22"))
 
 
+@pytest.mark.slow
+def test_gw150914_with_all_modes_by_the_network_trained_for_it(data_dir, result: Result) -> None:
+    files = {name: data_dir(f"strain/{name[0]}-{name}_LOSC_4_V2-1126259446-32.hdf5") for name in ("H1", "L1")}
+    data = gw.StrainData.from_files(files, gps=1126259462.4)
+    found = load_estimator("bbh-modes-h1l1").sample(data, n=800, seed=2, options=SamplingOptions(n_sets=2, n_points=512, pilot=800))
+    assert found.meta["segment"]["duration"] == 10.0
+    assert found.sample_efficiency > 0.3
+    # Hardly any higher modes are in this event, and spins have the same prior: the posterior of (2, 2) alone.
+    for name in ("chirp_mass", "mass_ratio", "chi_eff"):
+        a, b = result.posterior[name], found.posterior[name]
+        assert abs(a.median() - b.median()) < 0.4 * a.std()
+    assert found.flags == []
+
+
 def test_down_sampled_data_give_the_same_posterior_and_too_slow_ones_are_refused(
     data_dir, estimator: Estimator, result: Result
 ) -> None:
