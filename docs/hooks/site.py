@@ -22,7 +22,11 @@ from result_tables import TABLES, missing
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "gwsurrogate_ml"
 NOTEBOOKS = ROOT / "notebooks"
-VALIDATED = {"validation": "Validation of the estimator", "validation-precessing": "Validation with precession"}
+VALIDATED = {
+    "validation": "Validation of the estimator",
+    "validation-precessing": "Validation with precession",
+    "validation-modes": "Validation with all modes",
+}
 """Folders of `benchmarks/reference` with an estimator's card, and what its page is called."""
 CARRIED = {"benchmarks/results": "*.png"} | {f"benchmarks/reference/{name}": "*.png" for name in VALIDATED}
 """Folders outside docs/ whose pictures are part of the site, under the same path."""
