@@ -217,10 +217,11 @@ def precession(rows: list[dict[str, Any]]) -> str:
         cells = [r["event"], f"{duration:g} s, {f_min:g}-{f_max:g} Hz"]
         cells += [f"{one['sample_efficiency']:.0%}, {one['pareto_k']:.2f}" for one in both]
         cells += [f"{one['log_bayes_factor']:.1f}" for one in both]
-        # Ranges follow from the search, and may have been widened for one of them.
-        same = all(both[0][key] == both[1][key] for key in ("segment", "prior"))
+        # Ranges follow from the search, and may have been widened for one of them; data are cut about the event's time to 0.1 s.
+        noise = [one["log_evidence"] - one["log_bayes_factor"] for one in both]
+        same = all(both[0][key] == both[1][key] for key in ("segment", "prior")) and abs(noise[1] - noise[0]) < 1e-3
         ratio = f"{both[1]['log_bayes_factor'] - both[0]['log_bayes_factor']:+.2f} ± {error:.2f}"
-        cells += [ratio if same else "other prior or segment"]
+        cells += [ratio if same else "other prior or data"]
         cells += [interval(one[name]) for name in ("chirp_mass", "mass_ratio", "chi_eff") for one in both]
         cells += [interval(both[1]["chi_p"]), ", ".join(flag.partition(":")[0] for flag in both[1]["flags"]) or "none"]
         lines.append(f"| {' | '.join(cells)} |")
