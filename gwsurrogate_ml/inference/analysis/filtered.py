@@ -21,8 +21,8 @@ HIGHEST = 80.0
 PER_OCTAVE = 6
 FALL, LOW = 1.6, 0.1
 """Factor by which the power of two bins side by side exceeds that of a lower one where there is a filter, and the quantile of a
-bin's power that stands for it. Calibration lines and bumps of a detector's own noise, as high, are one bin wide: without a filter
-19 real events, in segments of 4 to 16 s from 10 to 38 Hz on, have 1.26 at most.
+bin's power that stands for it. Calibration lines and bumps of a detector's own noise, as high, are one bin wide: all detectors of
+19 real events but H1 of GW170608, in segments of 4 to 16 s from 10 to 38 Hz on, have 1.26 at most.
 """
 CLEAR, LOSS, RISE = 1.5, 0.03, 6.0
 """Most times the frequency where the spectrum turns, from which on data are used; the share of the power that a filter may take
