@@ -1,18 +1,22 @@
 """Threads over independent pieces of work that spend their time in compiled code or BLAS, which let go of Python's lock.
 
-Each worker's transforms have one thread (`fft.one_thread`): the result of a piece is the same to the last digit however many
-workers there are. Work that is in a worker already starts no more of them.
+Each worker's transforms have one thread (`fft.one_thread`), and so have matrix products (`one_blas_thread`): the result of a piece
+is the same to the last digit however many workers there are. Work that is in a worker already starts no more of them.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
 from itertools import pairwise
 from typing import TypeVar
 
 import numba
+from threadpoolctl import ThreadpoolController
 
 from gwsurrogate_ml.kernels import fft
 
@@ -22,6 +26,55 @@ BLOCK = 64
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _THIS = threading.local()
+
+
+@cache
+def _libraries(loaded: bool) -> ThreadpoolController:
+    """Of numpy and, where it is loaded, of scipy, which brings its own."""
+    return ThreadpoolController().select(user_api="blas")
+
+
+class _Blas:
+    """The libraries' number of threads, one while anybody is inside."""
+
+    def __init__(self) -> None:
+        self.lock, self.inside = threading.Lock(), 0
+
+    def enter(self) -> None:
+        with self.lock:
+            if not self.inside:
+                self.limit = _libraries("scipy.linalg" in sys.modules).limit(limits=1)
+            self.inside += 1
+
+    def leave(self) -> None:
+        with self.lock:
+            self.inside -= 1
+            if not self.inside:
+                self.limit.restore_original_limits()
+
+
+_BLAS = _Blas()
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Matrix products of numpy and scipy have one thread, in the whole process; the last to leave restores the number before.
+
+    OpenBLAS lets its threads spin for a while after each product, and beside workers of our own they take the cores from these. The
+    last digits of products depend on the number too.
+
+    Examples
+    --------
+    >>> from threadpoolctl import threadpool_info
+    >>> with one_blas_thread():
+    ...     {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"} <= {1}
+    True
+    """
+    _BLAS.enter()
+    try:
+        yield
+    finally:
+        _BLAS.leave()
 
 
 def each(work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int | None = None) -> list[_Result]:
@@ -44,7 +97,7 @@ def each(work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int 
         threads = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     threads = min(threads, len(work_items))
     if threads <= 1 or getattr(_THIS, "working", False):
-        with fft.one_thread():
+        with fft.one_thread(), one_blas_thread():
             return [work(item) for item in work_items]
 
     def alone(item: _Item) -> _Result:
@@ -52,7 +105,7 @@ def each(work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int 
         with fft.one_thread():
             return work(item)
 
-    with ThreadPoolExecutor(threads) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
         return list(pool.map(alone, work_items))
 
 

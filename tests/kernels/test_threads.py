@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from gwsurrogate_ml.kernels import fft, threads
 from gwsurrogate_ml.kernels import matched_filter as mf
@@ -50,6 +51,31 @@ def test_each_worker_has_one_mkl_thread_and_the_caller_keeps_its_own(two_mkl_thr
     assert {number for number, _ in seen} == {1}
     assert (threading.get_ident() in {ident for _, ident in seen}) == (workers == 1)
     assert fft.transform_threads() == 2
+
+
+def _blas_threads() -> set[int]:
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_products_have_one_thread_beside_workers_and_the_callers_number_afterwards(workers):
+    with threadpool_limits(2, user_api="blas"):
+        if _blas_threads() != {2}:
+            pytest.skip("matrix products take one thread only on this machine")
+        seen = threads.each(lambda _: threads.each(lambda _: _blas_threads(), range(2), 2), range(4), workers)
+        assert all(numbers == {1} for pair in seen for numbers in pair)
+        assert _blas_threads() == {2}
+
+
+def test_the_last_to_leave_restores_the_number_of_threads_of_products():
+    with threadpool_limits(2, user_api="blas"):
+        before, first, second = _blas_threads(), threads.one_blas_thread(), threads.one_blas_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert _blas_threads() == {1}
+        second.__exit__(None, None, None)
+        assert _blas_threads() == before
 
 
 def test_work_inside_a_worker_starts_no_more_threads():
