@@ -53,33 +53,39 @@ class PriorProposal:
 
 
 class _Latent:
-    """A flow's map from z to its base's unit normal, the last result kept: proposals of several widths share it."""
+    """A flow's map from z to its base's unit normal, after an affine one ``x = root^-1 (z - mean)``; the last result kept: proposals
+    of several widths share it."""
 
-    def __init__(self, distribution: Any) -> None:
+    def __init__(self, distribution: Any, mean: np.ndarray | None = None, root: np.ndarray | None = None) -> None:
         self.transform = distribution.transform
         self.dimension = int(distribution.event_shape[0])
+        self.mean = np.zeros(self.dimension) if mean is None else mean
+        self.root = np.eye(self.dimension) if root is None else root
+        self._inverse = None if mean is None and root is None else np.linalg.inv(self.root)
+        self._log_det = float(np.log(np.abs(np.diag(self.root))).sum())
         self._last: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
     @torch.no_grad()
     def __call__(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Base coordinates (n, n_z) and log Jacobian (n,) of `z` (n, n_z)."""
         if self._last is None or self._last[0] is not z:
-            x = torch.from_numpy(z.astype(np.float32))
+            plain = z if self._inverse is None else (z - self.mean) @ self._inverse.T
+            x = torch.from_numpy(plain.astype(np.float32))
             parts = [self.transform.call_and_ladj(x[i : i + _CHUNK]) for i in range(0, len(x), _CHUNK)]
             base, ladj = (torch.cat(column).double().numpy() for column in zip(*parts, strict=True))
-            self._last = z, base, ladj
+            self._last = z, base, ladj - self._log_det
         return self._last[1:]
 
     @torch.no_grad()
-    def inverse(self, base: torch.Tensor) -> torch.Tensor:
-        """z (n, n_z) of base coordinates (n, n_z)."""
+    def inverse(self, base: torch.Tensor) -> np.ndarray:
+        """z (n, n_z) float64 of base coordinates (n, n_z)."""
         parts = []
         for i in range(0, len(base), _CHUNK):
             x = base[i : i + _CHUNK]
             for part in reversed(self.transform.transforms):
                 x = _undone(part, x)
             parts.append(x)
-        return torch.cat(parts)
+        return torch.cat(parts).double().numpy() @ self.root.T + self.mean
 
 
 def _undone(part: Any, y: torch.Tensor) -> torch.Tensor:
@@ -122,24 +128,19 @@ class FlowProposal:
         flow: torch.nn.Module | None = None,
     ) -> None:
         self.flow = flow
-        self._latent = distribution if isinstance(distribution, _Latent) else _Latent(distribution)
-        self._plain = mean is None and root is None
+        self._latent = distribution if isinstance(distribution, _Latent) else _Latent(distribution, mean, root)
         self.dimension = self._latent.dimension
-        self._mean = np.zeros(self.dimension) if mean is None else mean
-        self._root = np.eye(self.dimension) if root is None else root
-        self._inverse = np.linalg.inv(self._root)
-        self._log_det = float(np.log(np.abs(np.diag(self._root))).sum())
         self._widen = widen
 
     def widened(self, factor: float) -> FlowProposal:
         """The same flow from a base wider by `factor`."""
-        return FlowProposal(self._latent, self._mean, self._root, self._widen * factor, self.flow)
+        return FlowProposal(self._latent, widen=self._widen * factor, flow=self.flow)
 
     def tensors(self) -> dict[str, np.ndarray]:
         """All of a flow that `fit_flow` made."""
         assert self.flow is not None
         state = {f"flow.{name}": x.numpy() for name, x in self.flow.state_dict().items()}
-        return state | {"mean": self._mean, "root": self._root, "widen": np.array(self._widen)}
+        return state | {"mean": self._latent.mean, "root": self._latent.root, "widen": np.array(self._widen)}
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, np.ndarray]) -> FlowProposal:
@@ -153,14 +154,14 @@ class FlowProposal:
         """(n, n_z) float64 draws."""
         base = torch.randn((n, self.dimension), generator=torch.Generator().manual_seed(seed))
         # The flow draws in float32; its density is evaluated at exactly the float64 values returned here.
-        return self._latent.inverse(self._widen * base).double().numpy() @ self._root.T + self._mean
+        return self._latent.inverse(self._widen * base)
 
     def log_density(self, z: np.ndarray) -> np.ndarray:
         """(n,) float64."""
-        base, ladj = self._latent(z if self._plain else (z - self._mean) @ self._inverse.T)
+        base, ladj = self._latent(z)
         n = self.dimension
         log_base = -0.5 * np.sum((base / self._widen) ** 2, axis=1) - n * np.log(self._widen) - n / 2 * np.log(2 * np.pi)
-        return log_base + ladj - self._log_det
+        return log_base + ladj
 
 
 def network_proposals(distribution: torch.distributions.Distribution, widen: float, snr: float) -> list[Proposal]:

@@ -13,7 +13,7 @@ DEPTH = 16.0
 """Draws whose log likelihood lies this far below the largest are left out: nothing counts there."""
 ROOM = 3.0
 """How far above the largest log likelihood of a draw the regression may go: away from draws a quadratic form knows no end."""
-_STEPS, _BLOCK = 40, 4096
+_STEPS, _BLOCK = 40, 256
 _ALIKE = 3e-3
 """Least width of a coordinate by weight, in units of that of all draws."""
 _ROUGHEST, _RIDGE = 0.02, 1.0
@@ -74,8 +74,9 @@ class Regression:
         with torch.no_grad():
             factor = torch.linalg.cholesky(self._kernel(x, x, self._log_scales) + torch.diag(errors))
             factors = torch.cholesky_solve(rest[:, None], factor)[:, 0]
-        # Single precision is enough to say where to draw, at half the time.
-        self._single = x.float(), factors.float(), self._log_scales.float()
+            # Single precision is enough to say where to draw, at half the time; the squares of a distance are part of a product.
+            scaled_x = x * torch.exp(-self._log_scales[:-1])
+            self._single = self._with_square(scaled_x)[:, [*range(x.shape[1]), -1, -2]].T.float().contiguous(), factors.float()
 
     def _whitened(self, places: np.ndarray) -> torch.Tensor:
         return torch.from_numpy((places - self._mean) @ self._white)
@@ -103,10 +104,17 @@ class Regression:
             optimiser.step(0.1)
         return scales.detach()
 
+    @staticmethod
+    def _with_square(x: torch.Tensor) -> torch.Tensor:
+        """x, minus half of its square, and 1, (N, n + 2)."""
+        return torch.cat([x, -0.5 * (x * x).sum(1, keepdim=True), torch.ones_like(x[:, :1])], dim=1)
+
     @torch.no_grad()
     def __call__(self, places: np.ndarray) -> np.ndarray:
         """Log likelihood (N,) float64 at `places` (N, n), at most `ROOM` above that of any draw."""
         x = self._whitened(places)
-        known, factors, log_scales = self._single
-        parts = [self._kernel(some, known, log_scales) @ factors for some in x.float().split(_BLOCK)]
-        return np.minimum(_quadratic(x.numpy()) @ self._form + torch.cat(parts).double().numpy(), self._most)
+        known, factors = self._single
+        of_x = self._with_square(x * torch.exp(-self._log_scales[:-1])).float()
+        # As many at a time as stay in the cache.
+        rest = torch.cat([(some @ known).exp_() @ factors for some in of_x.split(_BLOCK)]).double().numpy()
+        return np.minimum(_quadratic(x.numpy()) @ self._form + np.exp(2 * float(self._log_scales[-1])) * rest, self._most)

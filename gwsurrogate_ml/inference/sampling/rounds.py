@@ -43,7 +43,7 @@ FEWER, SATISFIED = 0.5, 0.4
 """Factors on the pilot and on the efficiency that is enough where draws are dear: the last flow and the regression, which are
 fitted to all draws in any case, give the final ones most of what more rounds would.
 """
-OF_ALL = 5
+OF_ALL = 8
 """Draws of each round in units of all that are wanted: what they teach pays off in these."""
 HOPELESS = 0.01
 """Efficiency of the network below which its range is in question."""
@@ -67,7 +67,7 @@ class SamplingOptions:
     ----------
     pilot : int
         draws with which the network's proposal is judged, and of each refinement; where a draw takes milliseconds half as many, or
-        a fifth of all that are wanted. Without a network the rounds begin with twice as many of the prior, where its aligned part
+        an eighth of all that are wanted. Without a network the rounds begin with twice as many of the prior, where its aligned part
         gives nothing better
     refine_below : float
         efficiency foretold by the pilot below which flows are fitted to this event; 0.4 of it where a draw takes milliseconds; 1:

@@ -89,6 +89,6 @@ def test_dear_draws_are_fewer_in_the_rounds_and_what_is_asked_for_holds() -> Non
     assert affordable(options, cheap, 100) is options
     few = affordable(options, dear, 1000)
     assert (few.pilot, few.refine_below) == (500, 0.2)
-    assert [affordable(options, dear, n).pilot for n in (4000, 100_000)] == [800, 1000]
+    assert [affordable(options, dear, n).pilot for n in (4000, 6400, 100_000)] == [500, 800, 1000]
     assert affordable(SamplingOptions(pilot=1, refine_below=1.0), dear, 10).refine_below == 1.0
     assert affordable(SamplingOptions(pilot=1), dear, 1).pilot == 1
