@@ -16,7 +16,7 @@ from gwsurrogate_ml.inference.result.draws import derived, parameters_of
 from gwsurrogate_ml.inference.result.result import Result
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, check_edges
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
-from gwsurrogate_ml.inference.weights import log_sum, summarise
+from gwsurrogate_ml.inference.weights import summarise
 from gwsurrogate_ml.strain.amplitude import NOISIEST, QUIETEST, amplitudes
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def conclude(
     checks = examine(likelihood, {name: float(best[name]) for name in columns}, templates(likelihood, sampler.prior))
     weights = np.exp(log_weights - log_weights.max())
     n_sets = options.n_sets
-    by_set = np.array([log_sum(log_weights[draws.part == k]) - np.log(np.sum(draws.part == k)) for k in range(n_sets)])
+    by_set = evidence_by_set(draws, log_weights)
     # Thinned proposals are known up to a number that was estimated.
     error = float(np.hypot(summary.log_evidence_error, max((r.get("normalisation_error", 0.0) for r in rounds), default=0.0)))
     scatter = float(np.std(np.exp(by_set - summary.log_evidence), ddof=1) / np.sqrt(n_sets)) if n_sets > 1 else 0.0
@@ -170,6 +170,14 @@ def conclude(
         | {"checks": checks}
         | {"log_evidence_by_extrinsic_set": (by_set + noise).tolist(), "log_evidence_set_scatter": scatter},
     )
+
+
+def evidence_by_set(draws: Evaluated, log_weights: np.ndarray) -> np.ndarray:
+    """Log evidence (n_sets,) of draws of log weights (N,) by each set of extrinsic points alone."""
+    weights = np.exp(log_weights - log_weights.max())
+    counts = np.bincount(draws.part, minlength=draws.of_set.shape[1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(weights @ draws.of_set / counts) + log_weights.max()
 
 
 def templates(likelihood: SegmentLikelihood, prior: Prior) -> np.ndarray:

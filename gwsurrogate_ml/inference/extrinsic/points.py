@@ -10,7 +10,6 @@ points are weighed once at a few likely binaries, and the few thousand that are 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Protocol, TypeVar
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
@@ -329,43 +328,34 @@ def _azimuths(
     return 2 * np.pi * (cell + within) / _RING, np.log(chosen * _RING)
 
 
-class Weighted(Protocol):
-    """Points with weights, some of which can be taken."""
-
-    @property
-    def log_weight(self) -> np.ndarray:
-        """(M,) float64."""
-        ...
-
-    def take(self: W, index: np.ndarray, log_weight: np.ndarray) -> W:
-        """The chosen points with new weights."""
-        ...
+def keep_best(points: ExtrinsicPoints, log_likelihood: np.ndarray, size: int, rng: np.random.Generator) -> ExtrinsicPoints:
+    """The points that `chosen` takes, with the weights it gives them: `size` in all, whose weighted sum has the expectation of the
+    full set's."""
+    return points.take(*chosen(points.log_weight, log_likelihood, size, rng))
 
 
-W = TypeVar("W", bound=Weighted)
-
-
-def keep_best(points: W, log_likelihood: np.ndarray, size: int, rng: np.random.Generator) -> W:
-    """Systematic draw of `size` points by a mixture of posterior weight, its square root's and the prior's.
+def chosen(
+    log_weight: np.ndarray, log_likelihood: np.ndarray, size: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Systematic draw of points by a mixture of posterior weight, its square root's and the prior's.
 
     Parameters
     ----------
-    points : Weighted
+    log_weight : (M,)
     log_likelihood : (M,) mean likelihood over a few likely binaries, each normalised to its integral
     size : int
 
     Returns
     -------
-    Weighted whose weighted sum has the expectation of the full set's
+    index : (size,) of the points drawn, ascending; log_weight : (size,) theirs
     """
-    log_w = points.log_weight
 
     def share(log_g: np.ndarray) -> np.ndarray:
         g = np.exp(log_g - log_g.max())
         return g / g.sum()
 
-    chance = 0.75 * share(log_w + log_likelihood) + 0.2 * share(log_w + 0.5 * log_likelihood) + 0.05 * share(log_w)
+    chance = 0.75 * share(log_weight + log_likelihood) + 0.2 * share(log_weight + 0.5 * log_likelihood) + 0.05 * share(log_weight)
     cdf = np.cumsum(chance)
     index = np.searchsorted(cdf, (np.arange(size) + rng.random()) / size * cdf[-1], side="right")
-    index = np.minimum(index, len(log_w) - 1)
-    return points.take(index, log_w[index] - np.log(size * chance[index] / cdf[-1]))
+    index = np.minimum(index, len(log_weight) - 1)
+    return index, log_weight[index] - np.log(size * chance[index] / cdf[-1])

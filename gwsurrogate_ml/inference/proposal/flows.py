@@ -53,8 +53,8 @@ class PriorProposal:
 
 
 class _Latent:
-    """A flow's map from z to its base's unit normal, after an affine one ``x = root^-1 (z - mean)``; the last result kept: proposals
-    of several widths share it."""
+    """A flow's map from z to its base's unit normal, after an affine one ``x = root^-1 (z - mean)``; the last result kept:
+    proposals of several widths share it."""
 
     def __init__(self, distribution: Any, mean: np.ndarray | None = None, root: np.ndarray | None = None) -> None:
         self.transform = distribution.transform

@@ -84,7 +84,7 @@ def join(parts: list[Evaluated]) -> Evaluated:
     """Rounds one after the other; coefficients padded to the largest basis."""
     size = max(part.coefficients.shape[1] for part in parts)
     coefficients = [np.pad(p.coefficients, ((0, 0), (0, size - p.coefficients.shape[1]))) for p in parts]
-    fields = ("power", "shift", "part", "log_likelihood", "effective", "extrinsic")
+    fields = ("power", "shift", "part", "log_likelihood", "effective", "extrinsic", "of_set")
     rest = {name: np.concatenate([getattr(p, name) for p in parts]) for name in fields}
     return Evaluated(
         np.concatenate([p.z for p in parts]),

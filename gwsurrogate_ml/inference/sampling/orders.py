@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gwsurrogate_ml.conventions import EXTRINSIC
-from gwsurrogate_ml.inference.extrinsic.orders import SKIP, OrderPoints, OrdersIntegral
+from gwsurrogate_ml.inference.extrinsic.orders import SKIP, OrderPoints, OrdersIntegral, shared
 from gwsurrogate_ml.inference.extrinsic.point_sets import ENOUGH
-from gwsurrogate_ml.inference.extrinsic.points import Azimuths, arrivals, keep_best, quasi_random
+from gwsurrogate_ml.inference.extrinsic.points import Azimuths, arrivals, chosen, quasi_random
 from gwsurrogate_ml.inference.likelihood.coarse import CoarseBand
 from gwsurrogate_ml.inference.likelihood.detectors import sky_angles
 from gwsurrogate_ml.inference.likelihood.window import TimeWindow
@@ -44,6 +44,8 @@ WANTED, MOSTLY = 150.0, 20.0
 LEAST, MORE, ROUGH = 0.25, 4.0, 14
 """Least and most points kept for that, in units of those asked for; candidates (log2) of sets that judge proposals alone, for which
 no more are kept than asked for."""
+SHARED = 0.05
+"""Share of the points, those that may count most for another binary, that all sets have in common."""
 LEARNING = 2
 """Rounds in which the directions and arrival times that count are learned, at most."""
 TOGETHER = 64
@@ -176,19 +178,21 @@ class OrdersSampler(EventSampler):
             seed = int(seeds[2 * number])
             half_width = self.prior.time_half_width
             plain = quasi_random(network, self.window, series, norms, half_width, log2_n, seed, azimuths=azimuths)
-            points = OrderPoints.of(plain, seed)
+            points = OrderPoints.of(plain, seed, number)
             mean = self._mean_likelihood(points, binaries)
             return points, mean, effective_size(points.log_weight + mean) if np.isfinite(mean).any() else 0.0
 
-        def kept(points: OrderPoints, mean: np.ndarray, size: int, number: int) -> OrdersIntegral:
-            best = keep_best(points, mean, size, np.random.default_rng(int(seeds[2 * number + 1])))
+        def kept(points: OrderPoints, mean: np.ndarray, size: int, number: int) -> tuple[OrderPoints, np.ndarray]:
+            """The points that are kept, and the log of what each may count for."""
+            index, log_weight = chosen(points.log_weight, mean, size, np.random.default_rng(int(seeds[2 * number + 1])))
             # A point that was kept several times is one point: it is summed once, and `effective` counts it once.
-            _, first, copies = np.unique(best.place, return_index=True, return_counts=True)
-            return self._integral(best.take(first, best.log_weight[first] + np.log(copies)))
+            index, first, copies = np.unique(index, return_index=True, return_counts=True)
+            log_weight = log_weight[first] + np.log(copies)
+            return points.take(index, log_weight), log_weight + 0.5 * mean[index]
 
         def each(points: OrderPoints, mean: np.ndarray, number: int) -> float:
             """How many of the points that would be kept count for a binary, for all but a few at least."""
-            trial = kept(points, mean, self.n_points, number)
+            trial = self._integral(kept(points, mean, self.n_points, number)[0])
             terms = [trial.terms(*binary, skip=SKIP)[0] for binary in binaries]
             return float(np.percentile([effective_size(x) for x in terms if np.isfinite(log_sum(x))] or [0.0], MOSTLY))
 
@@ -211,7 +215,7 @@ class OrdersSampler(EventSampler):
             found = max(of_each)
             points, mean, count, series = ways[of_each.index(found)]
         size = round(self.n_points * min(MORE if log2_n > ROUGH else 1.0, max(LEAST, WANTED / max(found, 1.0))))
-        sets: list[OrdersIntegral | None] = [None] * self.n_sets
+        sets: list[tuple[OrderPoints, np.ndarray] | None] = [None] * self.n_sets
         done = iter(range(1, self.n_sets + 1))
 
         def work(which: slice) -> None:
@@ -221,8 +225,11 @@ class OrdersSampler(EventSampler):
                 self.progress("extrinsic points", group * self.n_sets + next(done), 2 * self.n_sets)
 
         in_threads(work, self.n_sets, block=1)
-        chosen = [one for one in sets if one is not None]
-        return chosen if len(chosen) == self.n_sets else []
+        done_sets = [one for one in sets if one is not None]
+        if len(done_sets) < self.n_sets:
+            return []
+        every, influence = zip(*done_sets, strict=True)
+        return [self._integral(points) for points in shared(every, influence, SHARED)]
 
     def _mean_likelihood(self, points: OrderPoints, binaries: list[Spectra]) -> np.ndarray:
         """Log of the mean over binaries of the likelihood at every point (M,), each binary normalised to its integral."""
@@ -260,6 +267,7 @@ class OrdersSampler(EventSampler):
             draws.log_likelihood[row] = total = log_sum(terms)
             draws.effective[row] = effective_size(terms) if np.isfinite(total) else 0.0
             if np.isfinite(total):
+                draws.of_set[row] = np.bincount(integral.points.origin, np.exp(terms - total), self.n_sets)
                 at, *there = integral.draw(terms, matches, powers, rng)
                 found.append(row)
                 draws.shift[row] = binary.later

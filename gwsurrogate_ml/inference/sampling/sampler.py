@@ -57,7 +57,8 @@ class Evaluated:
     """Draws with all that was computed of them: normal scores, parameters, what the sampler keeps (`Known`), shifts, marginal
     likelihoods, and the extrinsic parameters (N, n_e) of samplers that draw them at once.
 
-    `part` says which set of extrinsic points each draw used.
+    `part` says which set of extrinsic points each draw used, `of_set` (N, n_sets) the share of its likelihood that is from each:
+    sets may have points in common.
     """
 
     z: np.ndarray
@@ -69,6 +70,7 @@ class Evaluated:
     log_likelihood: np.ndarray
     effective: np.ndarray
     extrinsic: np.ndarray
+    of_set: np.ndarray
 
     def tensors(self) -> dict[str, np.ndarray]:
         """All of it, by name."""
@@ -207,7 +209,8 @@ class EventSampler(ABC):
         part = np.arange(n) % self.n_sets
         shift, log_likelihood, effective = (np.empty(n) for _ in range(3))
         at_once = np.empty((n, len(self.drawn_at_once)))
-        draws = Evaluated(z, theta, coefficients, power, shift, part, log_likelihood, effective, at_once)
+        of_set = np.eye(self.n_sets)[part]
+        draws = Evaluated(z, theta, coefficients, power, shift, part, log_likelihood, effective, at_once, of_set)
         tasks = [
             (number, rows[start : start + CHUNK])
             for number in range(self.n_sets)

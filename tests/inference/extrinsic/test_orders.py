@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from gwsurrogate_ml.inference.extrinsic.orders import OrderPoints, OrdersIntegral
+from gwsurrogate_ml.inference.extrinsic.orders import OrderPoints, OrdersIntegral, shared
 from gwsurrogate_ml.inference.extrinsic.points import ExtrinsicPoints
 from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork
 from gwsurrogate_ml.inference.likelihood.window import TimeWindow
@@ -94,3 +96,31 @@ def test_weights_keep_the_priors_share() -> None:
     ours = integral()
     terms, *_ = ours.terms(orders, np.repeat(0 * matches[..., None], ours.window.size, axis=3), gram)
     assert log_sum(terms) == pytest.approx(0.0, abs=0.02)
+
+
+def test_sets_share_their_heaviest_points_and_keep_the_mean_of_the_sums() -> None:
+    rng = np.random.default_rng(4)
+    one = integral().points
+    sets, values = [], []
+    for number in range(4):
+        rows = rng.choice(N, 200, replace=False)
+        points = one.take(rows, rng.normal(size=200))
+        sets.append(replace(points, origin=np.full(200, number)))
+        values.append(points.log_weight)
+    function = lambda points: float(np.sum(np.exp(points.log_weight) * points.kind))  # noqa: E731
+    joined = shared(sets, values, 0.05)
+    assert np.mean([function(x) for x in joined]) == pytest.approx(np.mean([function(x) for x in sets]), rel=1e-12)
+    assert np.std([function(x) for x in joined]) < np.std([function(x) for x in sets])
+    heaviest = max(x.max() for x in values)
+    for number, points in enumerate(joined):
+        of_others = points.origin != number
+        assert of_others.sum() + np.sum(np.isclose(points.log_weight[~of_others], heaviest - np.log(4))) >= 1
+        assert np.sum(np.isclose(points.log_weight, heaviest - np.log(4))) == 1
+        assert len(points) == 200 + 40 - np.sum(values[number] >= np.sort(np.concatenate(values))[760])
+
+
+def test_points_of_no_influence_are_nobodys_burden() -> None:
+    one = integral().points
+    sets = [one.take(np.arange(100 * k, 100 * k + 100), np.zeros(100)) for k in (0, 1)]
+    influence = [np.where(np.arange(100) < 10, 0.0, -np.inf)] * 2
+    assert [len(points) for points in shared(sets, influence, 0.1)] == [110, 110]

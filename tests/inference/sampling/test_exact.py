@@ -21,7 +21,7 @@ def draws_of(x: np.ndarray, rng: np.random.Generator, spread: float) -> tuple[Ev
     extrinsic = np.column_stack([np.ones(len(x)), approximate * y, np.zeros(len(x))])
     marginal = np.full(len(x), 0.5 * approximate**2)
     none = np.zeros(len(x))
-    draws = Evaluated(x, x, none[:, None], none[:, None], none, none.astype(int), marginal, none, extrinsic)
+    draws = Evaluated(x, x, none[:, None], none[:, None], none, none.astype(int), marginal, none, extrinsic, np.ones((len(x), 1)))
     return draws, exact * y
 
 

@@ -233,3 +233,17 @@ def test_a_side_that_does_not_fit_the_data_has_the_points_of_the_other(precessin
             ours.build_sets(ours.known(theta, ""), log2_n=12)
     finally:
         ours.sets = kept
+
+
+def test_shares_of_the_sets_add_up_and_give_the_evidence_of_each(precessing) -> None:
+    from gwsurrogate_ml.inference.analysis.conclude import evidence_by_set
+
+    ours, z = precessing
+    draws = ours.evaluate(np.repeat(z, 4, axis=0), "")
+    np.testing.assert_allclose(draws.of_set.sum(axis=1), 1.0, rtol=1e-12)
+    assert np.all((draws.of_set > 0).sum(axis=1) > 1)  # points in common
+    assert np.all(draws.of_set[np.arange(len(draws.z)), draws.part] > 0.3)
+    by_set = evidence_by_set(draws, draws.log_likelihood)
+    counts = np.bincount(draws.part)
+    whole = np.log(np.mean(np.exp(draws.log_likelihood - draws.log_likelihood.max()))) + draws.log_likelihood.max()
+    assert np.log(np.sum(counts * np.exp(by_set - whole)) / counts.sum()) == pytest.approx(0.0, abs=1e-12)

@@ -44,7 +44,8 @@ def test_draws_are_thinned_where_enough_of_the_earlier_ones_count(
 
     def evaluate(z: np.ndarray, stage: str) -> Evaluated:
         log_likelihood, none = -0.5 * np.sum((z / scatter) ** 2, axis=1), np.zeros(len(z))
-        return Evaluated(z, z, z, none, none, none.astype(int), log_likelihood, np.full(len(z), 1000.0), none[:, None])
+        none_at_once, one_set = none[:, None], np.ones((len(z), 1))
+        return Evaluated(z, z, z, none, none, none.astype(int), log_likelihood, np.full(len(z), 1000.0), none_at_once, one_set)
 
     prior = SimpleNamespace(log_normal=multivariate_normal(np.zeros(2)).logpdf)
     sampler = SimpleNamespace(
