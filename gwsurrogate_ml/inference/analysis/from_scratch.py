@@ -136,8 +136,8 @@ def sample_event(
     }
     fixed |= errors.identity
     steps = kept_in(checkpoint, segment=cut, probe=found.waveform, **fixed)
-    pool = start(sampler, seed, options, n, steps)
-    later = affordable(options, sampler, n)
+    pool = start(sampler, seed, options, steps)
+    later = affordable(options, sampler)
     shares, rounds = learn(sampler, pool, 0.0, seed, later, most=MAX_ROUNDS, steps=steps)
     if rounds[-1]["efficiency"] < HOPELESS:
         raise DomainError(

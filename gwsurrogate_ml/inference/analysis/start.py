@@ -35,8 +35,8 @@ WIDER = 1.5
 _DRAWS, _SETS = 2, 2
 
 
-def start(sampler: EventSampler, seed: int, options: SamplingOptions, n: int, steps: Steps) -> Mixture:
-    """The first draws of an event of which `n` are wanted in the end, and what they were drawn from."""
+def start(sampler: EventSampler, seed: int, options: SamplingOptions, steps: Steps) -> Mixture:
+    """The first draws of an event, and what they were drawn from."""
     plain = PriorProposal(len(sampler.proposed.names))
     flow = _aligned_flow(sampler, seed, options, steps) if isinstance(sampler, OrdersSampler) else None
     if flow is None:
@@ -45,7 +45,7 @@ def start(sampler: EventSampler, seed: int, options: SamplingOptions, n: int, st
         first = partial(sampler.evaluate, plain.draw(first_n, seed), "first draws")
         return Mixture([plain], [first_n], steps("first draws", first, Evaluated, sampler))
     proposals: list[Proposal] = [flow, flow.widened(WIDER), plain]
-    counts = [int(share * affordable(options, sampler, n).pilot) for share in SHARES]
+    counts = [int(share * affordable(options, sampler).pilot) for share in SHARES]
     first = partial(first_draws, sampler, proposals, counts, seed)
     return Mixture(proposals, counts, steps("first draws", first, Evaluated, sampler))
 

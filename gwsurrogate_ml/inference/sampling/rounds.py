@@ -43,8 +43,6 @@ FEWER, SATISFIED = 0.5, 0.4
 """Factors on the pilot and on the efficiency that is enough where draws are dear: the last flow and the regression, which are
 fitted to all draws in any case, give the final ones most of what more rounds would.
 """
-OF_ALL = 8
-"""Draws of each round in units of all that are wanted: what they teach pays off in these."""
 HOPELESS = 0.01
 """Efficiency of the network below which its range is in question."""
 EDGE_PILOT = 150
@@ -66,9 +64,8 @@ class SamplingOptions:
     Parameters
     ----------
     pilot : int
-        draws with which the network's proposal is judged, and of each refinement; where a draw takes milliseconds half as many, or
-        an eighth of all that are wanted. Without a network the rounds begin with twice as many of the prior, where its aligned part
-        gives nothing better
+        draws with which the network's proposal is judged, and of each refinement; where a draw takes milliseconds half as
+        many. Without a network the rounds begin with twice as many of the prior, where its aligned part gives nothing better
     refine_below : float
         efficiency foretold by the pilot below which flows are fitted to this event; 0.4 of it where a draw takes milliseconds; 1:
         always
@@ -102,13 +99,12 @@ class SamplingOptions:
     centre_time: bool = True
 
 
-def affordable(options: SamplingOptions, sampler: EventSampler, n: int) -> SamplingOptions:
-    """The options for `n` draws of a sampler: where draws are dear fewer of them in the rounds, and fewer rounds."""
+def affordable(options: SamplingOptions, sampler: EventSampler) -> SamplingOptions:
+    """The options of a sampler: where draws are dear fewer of them in the rounds, and fewer rounds."""
     if not sampler.thinned:
         return options
     enough = options.refine_below * (SATISFIED if options.refine_below < 1.0 else 1.0)
-    pilot = min(options.pilot, max(round(FEWER * options.pilot), n // OF_ALL, 1))
-    return replace(options, pilot=pilot, refine_below=enough)
+    return replace(options, pilot=max(round(FEWER * options.pilot), 1), refine_below=enough)
 
 
 def weigh(
@@ -136,7 +132,7 @@ def weigh(
     draws : Evaluated; log_weights : (n,); rounds : list of dict
         what each round reached
     """
-    options = affordable(options, sampler, n)
+    options = affordable(options, sampler)
     pilot_n = min(options.pilot, n)
     counts = split(pilot_n, np.array([4.0] + [1.0] * (len(proposals) - 1)))
     prior = sampler.prior
