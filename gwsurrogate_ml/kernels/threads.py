@@ -6,7 +6,6 @@ is the same to the last digit however many workers there are. Work that is in a 
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,52 +28,65 @@ _THIS = threading.local()
 
 
 @cache
-def _libraries(loaded: bool) -> ThreadpoolController:
-    """Of numpy and, where it is loaded, of scipy, which brings its own."""
-    return ThreadpoolController().select(user_api="blas")
+def _openblas() -> ThreadpoolController:
+    """numpy's OpenBLAS and scipy's own, which `scipy.linalg` loads."""
+    import scipy.linalg  # noqa: F401
+
+    return ThreadpoolController().select(internal_api="openblas")
 
 
-class _Blas:
-    """The libraries' number of threads, one while anybody is inside."""
+class _Limit:
+    """OpenBLAS's number of threads, one while anybody is inside."""
 
     def __init__(self) -> None:
         self.lock, self.inside = threading.Lock(), 0
+        self.before: list[int] = []
 
     def enter(self) -> None:
         with self.lock:
             if not self.inside:
-                self.limit = _libraries("scipy.linalg" in sys.modules).limit(limits=1)
+                self.before = [library.num_threads for library in _openblas().lib_controllers]
+                self._set([1] * len(self.before))
             self.inside += 1
 
     def leave(self) -> None:
         with self.lock:
             self.inside -= 1
             if not self.inside:
-                self.limit.restore_original_limits()
+                self._set(self.before)
+
+    @staticmethod
+    def _set(numbers: list[int]) -> None:
+        for library, number in zip(_openblas().lib_controllers, numbers, strict=True):
+            # It lets only the thread that was first set the number, as long as that one has it; here the last to leave restores it.
+            release = getattr(library, "clear_controlling_thread", lambda force: None)
+            release(force=True)
+            library.set_num_threads(number)
+            release(force=True)
 
 
-_BLAS = _Blas()
+_LIMIT = _Limit()
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Matrix products of numpy and scipy have one thread, in the whole process; the last to leave restores the number before.
+    """Matrix products by OpenBLAS have one thread in the whole process; the last to leave restores the number before.
 
     OpenBLAS lets its threads spin for a while after each product, and beside workers of our own they take the cores from these. The
-    last digits of products depend on the number too.
+    last digits of products depend on the number too. Products by MKL have one thread in `fft.one_thread`.
 
     Examples
     --------
     >>> from threadpoolctl import threadpool_info
     >>> with one_blas_thread():
-    ...     {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"} <= {1}
+    ...     {library["num_threads"] for library in threadpool_info() if library["internal_api"] == "openblas"} <= {1}
     True
     """
-    _BLAS.enter()
+    _LIMIT.enter()
     try:
         yield
     finally:
-        _BLAS.leave()
+        _LIMIT.leave()
 
 
 def each(work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int | None = None) -> list[_Result]:

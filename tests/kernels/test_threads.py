@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from gwsurrogate_ml.kernels import fft, threads
 from gwsurrogate_ml.kernels import matched_filter as mf
@@ -53,29 +53,56 @@ def test_each_worker_has_one_mkl_thread_and_the_caller_keeps_its_own(two_mkl_thr
     assert fft.transform_threads() == 2
 
 
+def _openblas() -> ThreadpoolController:
+    return ThreadpoolController().select(internal_api="openblas")
+
+
 def _blas_threads() -> set[int]:
-    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+    return {library["num_threads"] for library in _openblas().info()}
+
+
+@pytest.fixture
+def two_blas_threads():
+    """OpenBLAS at two threads, whatever the environment says, and as before afterwards."""
+    with _openblas().limit(limits=2):
+        if _blas_threads() != {2}:
+            pytest.skip("matrix products take one thread only on this machine")
+        yield
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_products_have_one_thread_beside_workers_and_the_callers_number_afterwards(workers):
-    with threadpool_limits(2, user_api="blas"):
-        if _blas_threads() != {2}:
-            pytest.skip("matrix products take one thread only on this machine")
-        seen = threads.each(lambda _: threads.each(lambda _: _blas_threads(), range(2), 2), range(4), workers)
-        assert all(numbers == {1} for pair in seen for numbers in pair)
-        assert _blas_threads() == {2}
+def test_products_have_one_thread_beside_workers_and_the_callers_number_afterwards(two_blas_threads, workers):
+    seen = threads.each(lambda _: threads.each(lambda _: _blas_threads(), range(2), 2), range(4), workers)
+    assert all(numbers == {1} for pair in seen for numbers in pair)
+    assert _blas_threads() == {2}
 
 
-def test_the_last_to_leave_restores_the_number_of_threads_of_products():
-    with threadpool_limits(2, user_api="blas"):
-        before, first, second = _blas_threads(), threads.one_blas_thread(), threads.one_blas_thread()
-        first.__enter__()
-        second.__enter__()
-        first.__exit__(None, None, None)
-        assert _blas_threads() == {1}
-        second.__exit__(None, None, None)
-        assert _blas_threads() == before
+def test_the_last_to_leave_restores_the_number_of_threads_of_products_whichever_thread_it_is(two_blas_threads):
+    entered, left, threads_of_other = threading.Event(), threading.Event(), []
+
+    def other() -> None:
+        with threads.one_blas_thread():
+            entered.set()
+            left.wait(10)
+            threads_of_other.append(_blas_threads())
+
+    thread = threading.Thread(target=other)
+    with threads.one_blas_thread():
+        thread.start()
+        entered.wait(10)
+    left.set()
+    thread.join()
+    assert threads_of_other == [{1}]
+    assert _blas_threads() == {2}
+
+
+def test_products_have_one_thread_for_a_second_thread_after_the_first_was_through(two_blas_threads):
+    seen: list[set[int]] = []
+    threads.each(abs, [1, 2], 2)
+    thread = threading.Thread(target=lambda: seen.extend(threads.each(lambda _: _blas_threads(), range(2), 2)))
+    thread.start()
+    thread.join()
+    assert seen == [{1}, {1}]
 
 
 def test_work_inside_a_worker_starts_no_more_threads():

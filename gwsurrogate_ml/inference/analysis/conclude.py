@@ -162,7 +162,8 @@ def conclude(
         sample_efficiency=summary.efficiency,
         pareto_k=summary.pareto_k,
         log_evidence=summary.log_evidence + noise,
-        log_evidence_error=max(error, scatter),
+        # Sets that have points in common use one another's draws: what is left between them is the points' part alone.
+        log_evidence_error=float(np.hypot(error, scatter)) if sampler.thinned else max(error, scatter),
         log_noise_evidence=noise,
         extrinsic_ess=float(np.sum(weights * draws.effective) / np.sum(weights)),
         seconds=time.perf_counter() - started,
@@ -173,11 +174,12 @@ def conclude(
 
 
 def evidence_by_set(draws: Evaluated, log_weights: np.ndarray) -> np.ndarray:
-    """Log evidence (n_sets,) of draws of log weights (N,) by each set of extrinsic points alone."""
+    """Log evidence (n_sets,) of draws of log weights (N,) by each set of extrinsic points alone; of draws weighed anew by the
+    shares of the integral before."""
     weights = np.exp(log_weights - log_weights.max())
-    counts = np.bincount(draws.part, minlength=draws.of_set.shape[1])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log(weights @ draws.of_set / counts) + log_weights.max()
+    share = weights / np.bincount(draws.part)[draws.part]
+    with np.errstate(divide="ignore"):
+        return np.log(share @ draws.of_set) + log_weights.max()
 
 
 def templates(likelihood: SegmentLikelihood, prior: Prior) -> np.ndarray:

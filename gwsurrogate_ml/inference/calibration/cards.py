@@ -35,7 +35,7 @@ def identity(estimator: Estimator, seed: int, n_draws: int, thorough: bool = Fal
         "weights_sha256": estimator.info.get("weights_sha256"),
         "seed": seed,
         "n_draws": n_draws,
-        "format": 2,
+        "format": 3,
         "thorough": thorough,
     }
 

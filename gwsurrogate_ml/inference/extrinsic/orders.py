@@ -135,7 +135,8 @@ def shared(sets: Sequence[OrderPoints], influence: Sequence[np.ndarray], share: 
     least = every[min(round((1 - share) * len(every)), len(every) - 1)]
     own, common = [], []
     for points, of_each in zip(sets, influence, strict=True):
-        light, heavy = np.flatnonzero(of_each < least), np.flatnonzero(of_each >= least)
+        many = (of_each >= least) & np.isfinite(of_each)
+        light, heavy = np.flatnonzero(~many), np.flatnonzero(many)
         own.append(points.take(light, points.log_weight[light]))
         common.append(points.take(heavy, points.log_weight[heavy] - np.log(len(sets))))
     return [OrderPoints.joined([one, *common]) for one in own]

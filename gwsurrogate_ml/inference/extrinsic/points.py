@@ -329,12 +329,12 @@ def _azimuths(
 
 
 def keep_best(points: ExtrinsicPoints, log_likelihood: np.ndarray, size: int, rng: np.random.Generator) -> ExtrinsicPoints:
-    """The points that `chosen` takes, with the weights it gives them: `size` in all, whose weighted sum has the expectation of the
-    full set's."""
-    return points.take(*chosen(points.log_weight, log_likelihood, size, rng))
+    """The points that `systematic_draw` takes, with the weights it gives them: `size` in all, whose weighted sum has the
+    expectation of the full set's."""
+    return points.take(*systematic_draw(points.log_weight, log_likelihood, size, rng))
 
 
-def chosen(
+def systematic_draw(
     log_weight: np.ndarray, log_likelihood: np.ndarray, size: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Systematic draw of points by a mixture of posterior weight, its square root's and the prior's.

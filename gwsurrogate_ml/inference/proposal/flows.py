@@ -113,6 +113,7 @@ class FlowProposal:
     ----------
     distribution : zuko NormalizingFlow over (n_z,), its base a unit normal
     mean : (n_z,); root : (n_z, n_z) lower triangular
+        with a `_Latent`, its own
     widen : float
         factor on the standard deviation of the base: above 1 it lightens the tail of the weights
     flow : Module, optional

@@ -17,7 +17,7 @@ import numpy as np
 from gwsurrogate_ml.conventions import EXTRINSIC
 from gwsurrogate_ml.inference.extrinsic.orders import SKIP, OrderPoints, OrdersIntegral, shared
 from gwsurrogate_ml.inference.extrinsic.point_sets import ENOUGH
-from gwsurrogate_ml.inference.extrinsic.points import Azimuths, arrivals, chosen, quasi_random
+from gwsurrogate_ml.inference.extrinsic.points import Azimuths, arrivals, quasi_random, systematic_draw
 from gwsurrogate_ml.inference.likelihood.coarse import CoarseBand
 from gwsurrogate_ml.inference.likelihood.detectors import sky_angles
 from gwsurrogate_ml.inference.likelihood.window import TimeWindow
@@ -184,7 +184,8 @@ class OrdersSampler(EventSampler):
 
         def kept(points: OrderPoints, mean: np.ndarray, size: int, number: int) -> tuple[OrderPoints, np.ndarray]:
             """The points that are kept, and the log of what each may count for."""
-            index, log_weight = chosen(points.log_weight, mean, size, np.random.default_rng(int(seeds[2 * number + 1])))
+            rng = np.random.default_rng(int(seeds[2 * number + 1]))
+            index, log_weight = systematic_draw(points.log_weight, mean, size, rng)
             # A point that was kept several times is one point: it is summed once, and `effective` counts it once.
             index, first, copies = np.unique(index, return_index=True, return_counts=True)
             log_weight = log_weight[first] + np.log(copies)

@@ -119,8 +119,9 @@ def test_sets_share_their_heaviest_points_and_keep_the_mean_of_the_sums() -> Non
         assert len(points) == 200 + 40 - np.sum(values[number] >= np.sort(np.concatenate(values))[760])
 
 
-def test_points_of_no_influence_are_nobodys_burden() -> None:
+@pytest.mark.parametrize("some", [9, 10, 11])
+def test_points_of_no_influence_are_nobodys_burden(some: int) -> None:
     one = integral().points
     sets = [one.take(np.arange(100 * k, 100 * k + 100), np.zeros(100)) for k in (0, 1)]
-    influence = [np.where(np.arange(100) < 10, 0.0, -np.inf)] * 2
-    assert [len(points) for points in shared(sets, influence, 0.1)] == [110, 110]
+    influence = [np.where(np.arange(100) < some, 0.0, -np.inf)] * 2
+    assert [len(points) for points in shared(sets, influence, 0.1)] == [100 + some] * 2

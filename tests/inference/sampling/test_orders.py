@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -236,14 +237,30 @@ def test_a_side_that_does_not_fit_the_data_has_the_points_of_the_other(precessin
 
 
 def test_shares_of_the_sets_add_up_and_give_the_evidence_of_each(precessing) -> None:
-    from gwsurrogate_ml.inference.analysis.conclude import evidence_by_set
-
     ours, z = precessing
-    draws = ours.evaluate(np.repeat(z, 4, axis=0), "")
+    draws = ours.evaluate(np.repeat(z, 3, axis=0)[:17], "")
     np.testing.assert_allclose(draws.of_set.sum(axis=1), 1.0, rtol=1e-12)
     assert np.all((draws.of_set > 0).sum(axis=1) > 1)  # points in common
     assert np.all(draws.of_set[np.arange(len(draws.z)), draws.part] > 0.3)
-    by_set = evidence_by_set(draws, draws.log_likelihood)
-    counts = np.bincount(draws.part)
-    whole = np.log(np.mean(np.exp(draws.log_likelihood - draws.log_likelihood.max()))) + draws.log_likelihood.max()
-    assert np.log(np.sum(counts * np.exp(by_set - whole)) / counts.sum()) == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("common", [0.0, 0.5])
+def test_evidence_by_each_set_is_that_of_all_where_no_set_is_different(common: float) -> None:
+    from gwsurrogate_ml.inference.analysis.conclude import evidence_by_set
+
+    part = np.arange(100) % 8  # unequal numbers of draws
+    of_set = (1 - common) * np.eye(8)[part] + common / 8
+    draws = SimpleNamespace(part=part, of_set=of_set)
+    np.testing.assert_allclose(evidence_by_set(draws, np.full(100, -7.0)), -7.0, rtol=1e-12)
+    # One set finds twice as much, in its own points and in those that it gave to all.
+    log_weights = np.full(100, -7.0) + np.log1p((1 - common) * (part == 3) + common / 8)
+    found = of_set * np.where(np.arange(8) == 3, 2.0, 1.0)
+    twice = SimpleNamespace(part=part, of_set=found / found.sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(evidence_by_set(twice, log_weights), -7.0 + np.log(2.0) * (np.arange(8) == 3), atol=1e-12)
+
+
+def test_a_set_without_draws_has_no_evidence() -> None:
+    from gwsurrogate_ml.inference.analysis.conclude import evidence_by_set
+
+    draws = SimpleNamespace(part=np.array([0, 1]), of_set=np.eye(3)[:2])
+    assert evidence_by_set(draws, np.zeros(2)).tolist() == [0.0, 0.0, -np.inf]
