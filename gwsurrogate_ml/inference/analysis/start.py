@@ -41,9 +41,9 @@ def start(sampler: EventSampler, seed: int, options: SamplingOptions, steps: Ste
     flow = _aligned_flow(sampler, seed, options, steps) if isinstance(sampler, OrdersSampler) else None
     if flow is None:
         sampler.build_sets(sampler.first_known("first draws"), log2_n=15)
-        first_n = FIRST * options.pilot
-        first = partial(sampler.evaluate, plain.draw(first_n, seed), "first draws")
-        return Mixture([plain], [first_n], steps("first draws", first, Evaluated, sampler))
+        n = FIRST * options.pilot
+        first = partial(sampler.evaluate, plain.draw(n, seed), "first draws")
+        return Mixture([plain], [n], steps("first draws", first, Evaluated, sampler))
     proposals: list[Proposal] = [flow, flow.widened(WIDER), plain]
     counts = [int(share * affordable(options, sampler).pilot) for share in SHARES]
     first = partial(first_draws, sampler, proposals, counts, seed)

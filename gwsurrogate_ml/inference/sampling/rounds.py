@@ -77,7 +77,8 @@ class SamplingOptions:
         factor on the widths of the network's base distribution
     n_sets, n_points : int
         sets of extrinsic points and points in each: a quarter where so many of them count that it makes no difference; of models
-        with several modes up to four times as many where few count, for each side of the orbit, and those that all sets share
+        with several modes up to four times as many where few count, for each side of the orbit, and what they
+        share: a twentieth of the points of all
     max_posterior : int
         most equally weighted draws returned
     on_edge : "raise" or "warn"
