@@ -13,6 +13,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import control_tables
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
@@ -249,7 +250,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     Their places are marked ``<!-- table: NAME -->`` and ``<!-- figure: FILE CAPTION -->``.
     """
     here = posixpath.dirname(page.file.src_uri)
-    made = {"public-api": public_api, "models": models, **TABLES}
+    made = {"public-api": public_api, "models": models, **TABLES, **control_tables.TABLES}
 
     def fill(match: re.Match[str]) -> str:
         indent, name = match.groups()
