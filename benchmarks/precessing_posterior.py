@@ -7,7 +7,7 @@ GW150914 from GWOSC's 32 s files in the folder, `--n` draws of it. Simulated eve
 `FARTHEST` in turn, in Gaussian noise of spectra drawn as for training, of H1 and L1 and of H1, L1 and V1 in turn. Which of them are
 analysed the data alone decide: all in which the search finds a signal. Of each, `--draws` draws: sample efficiency, Pareto k,
 evidence, what the exact likelihoods changed, CPU time (of the last start, where it was killed), and the rank of every true value,
-whose uniformity is tested. The largest difference of 50 draws' likelihoods to bilby's is that of GW150914. Results are kept in a
+whose uniformity is tested. The largest difference of 100 draws' likelihoods to bilby's is that of GW150914. Results are kept in a
 folder one by one: the same command goes on from there. Writes benchmarks/results/precessing_posterior.json and .md.
 """
 
@@ -48,7 +48,7 @@ FARTHEST = (500.0, 1000.0, 2000.0, 4000.0)
 """Mpc, of simulated events in turn: loud ones as well as quiet ones."""
 DETECTORS = (("H1", "L1"), ("H1", "L1", "V1"))
 SHOWN = ("chirp_mass", "mass_ratio", "chi_eff", "chi_p", "theta_jn", "luminosity_distance")
-CHECKED, FEWEST = 50, 20
+CHECKED, FEWEST = 100, 20
 """Draws compared with bilby's likelihood; simulated events from which on ranks are shown."""
 RESULTS = Path(__file__).parent / "results"
 
