@@ -54,6 +54,8 @@ def signal(
 
     if (event is None) == (not strain):
         raise ConfigError("give either an event's name, or --strain DETECTOR=FILE with --gps")
+    if event is not None and gps is not None:
+        raise ConfigError("--gps goes with --strain: an event's time comes from gwosc.org")
     if strain and gps is None:
         raise ConfigError("--gps is missing: say when the event was")
     files = parse_strain(strain or [])

@@ -21,6 +21,9 @@ from gwsurrogate_ml.cli.strain_files import (
 )
 from gwsurrogate_ml.errors import ConfigError
 
+OF_PLACED = ("mass_min", "mass_max", "q_max", "chi_max", "min_match", "psd")
+"""Parameters of a bank that is placed here."""
+
 
 def search(
     context: typer.Context,
@@ -90,6 +93,9 @@ def search(
     from gwsurrogate_ml.search.sharing import shared
 
     scale.require(cluster, workers)
+    placed = [option for name, option in given_options(context).items() if name in OF_PLACED]
+    if bank is not None and placed:
+        raise ConfigError(f"{placed[0]} says how a bank is placed, {bank} is placed already: leave one of both out")
     files = parse_strain(strain)
     how = reading(channel, sampling_frequency, start_time, list(files))
     if len(files) != 2:

@@ -204,6 +204,9 @@ def test_templates_beyond_the_model_are_named_before_any_work(tmp_path: Path) ->
     done = CliRunner().invoke(app, ["search", *strain, "--bank", str(wrong), "--out", str(out)])
     assert done.exit_code == 2
     assert not out.exists()
+    done = CliRunner().invoke(app, ["search", *strain, "--bank", str(wrong), "--q-max", "3", "--out", str(out)])
+    assert done.exit_code == 2
+    assert "--q-max says how a bank is placed" in done.stderr
 
 
 GW150914 = 1126259462.42

@@ -119,6 +119,10 @@ def read_table(path: Path, how: Reading = PLAIN) -> list[Event]:
             f"--events {path}, line 1: no column {' and '.join(missing)} among {', '.join(heads)}; the heads are name, gps, and "
             "a detector each with its strain files, such as H1 and L1"
         )
+    if twice := next((head for head in heads if heads.count(head) > 1), None):
+        raise ConfigError(
+            f"--events {path}, line 1: {twice!r} is given twice; several files of a detector stand in one field, with ; between"
+        )
     for head in heads:
         require_capitals(f"--events {path}, line 1", head)
     events: list[Event] = []

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gwsurrogate_ml.binaries import ALIGNED
 from gwsurrogate_ml.cli.analyze.alerts import ALERT_SKY_MAP
 from gwsurrogate_ml.cli.analyze.report import CARDS, DESCRIPTIONS, Report, interval, read_psd_segments, render
 from gwsurrogate_ml.cli.analyze.settings import Settings
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.strain.data import StrainData
     from gwsurrogate_ml.strain.filtering import MatchedFilterResult
     from gwsurrogate_ml.strain.segment import AnalysisSegment
+    from gwsurrogate_ml.waveform.model import WaveformModel
 
 PACKAGES = ("numpy", "scipy", "numba", "torch", "zuko", "sbi", "gwpy", "bilby", "pycbc", "lalsuite", "astropy")
 SKY_MAP, PDF = "skymap.fits", "report.pdf"
@@ -130,7 +132,7 @@ def filter_duration(data: StrainData, longest: float = 4.0, window: float = 0.1)
 def _sample(data: StrainData, settings: Settings, progress: ProgressReport, checkpoint: Path | None) -> Analysis:
     """The posterior, by an estimator or from scratch; what was chosen is said as it is."""
     from gwsurrogate_ml.inference.analysis.any_event import analyze
-    from gwsurrogate_ml.inference.analysis.choice import F_MAX, F_MIN, Wanted
+    from gwsurrogate_ml.inference.analysis.choice import Wanted
     from gwsurrogate_ml.inference.nuisances.glitch_prior import requested_glitches
     from gwsurrogate_ml.inference.nuisances.prior import requested
 
@@ -138,9 +140,8 @@ def _sample(data: StrainData, settings: Settings, progress: ProgressReport, chec
         "calibration": settings.calibration or None,
         "waveform_error": parse_waveform_error(settings.waveform_error),
     }
-    # Before the work: envelopes are read here once more than needed, and errors come at once.
-    band = settings.f_min or F_MIN, settings.f_max or min(F_MAX, 0.5 * data.sampling_frequency)
-    requested(data.detectors, band, *errors.values())
+    # Before the work: envelopes are read here once more than needed, and errors come at once; the band is chosen later.
+    requested(data.detectors, None, *errors.values())
     if glitch := parse_glitch(settings.glitch):
         errors["glitch"] = requested_glitches(glitch, data.detectors)
     wanted = Wanted(
@@ -233,18 +234,24 @@ def _source(run: Run, settings: Settings) -> str:
     return "the network"
 
 
-def _modes(run: Run, settings: Settings) -> str:
-    """What the waveforms hold."""
-    if not run.model.quadrupole_only:
-        modes = ", ".join(f"({ell},{m})" for ell, m in run.model.modes)
-        return f"the modes {modes} of {run.model.name} (matched filter: its (2,2) mode for spins along the orbit)"
-    if not settings.higher_modes:
-        return Report.modes
+def waveforms(model: WaveformModel, reweighted: str = "") -> dict[str, str]:
+    """What a report says of the waveforms of `model`, and of those of the surrogate that its draws were `reweighted` to."""
+    if not model.quadrupole_only:
+        return {
+            "spins": Report.spins if model.space == ALIGNED else "spins in any direction",
+            "modes": f"the modes {_listed(model.modes)} of {model.name} (matched filter: its (2,2) mode for spins along the orbit)",
+            "integrated": "sky, time, polarization and phase",
+        }
+    if not reweighted:
+        return {}
     from gwsurrogate_ml.surrogate.load import load_aligned
 
-    name = run.result.meta["waveform"]
-    modes = ", ".join(f"({ell},{m})" for ell, m in load_aligned(name).modes)
-    return f"the modes {modes} of {name} (matched filter, residual and the figure of the waveform: the (2,2) mode only)"
+    modes = f"the modes {_listed(load_aligned(reweighted).modes)} of {reweighted}"
+    return {"modes": f"{modes} (matched filter, residual and the figure of the waveform: the (2,2) mode only)"}
+
+
+def _listed(modes: Iterable[tuple[int, int]]) -> str:
+    return ", ".join(f"({ell},{m})" for ell, m in modes)
 
 
 def _calibration(result: Result) -> str:
@@ -371,7 +378,7 @@ def run_into(
         residual_p=run.result.meta["checks"]["residual"]["p_value"],
         largest_weight=largest_share(run.result.log_weights),
         source=_source(run, settings),
-        modes=_modes(run, settings),
+        **waveforms(run.model, run.result.meta["waveform"] if settings.higher_modes else ""),
         calibration=_calibration(run.result),
         acknowledgement=acknowledgement,
     )

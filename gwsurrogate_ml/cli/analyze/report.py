@@ -50,7 +50,8 @@ CARDS = ("chirp_mass", "total_mass_source", "luminosity_distance", "chi_eff", "c
 class Report:
     """What `render` needs; `summary` has the layout of summary.json.
 
-    `largest_weight` is its share in the sum, `source` says what the draws came from, `modes` what the waveforms hold.
+    `largest_weight` is its share in the sum, `source` says what the draws came from, `spins` and `modes` what the waveforms
+    hold, `integrated` what the extrinsic points are of.
     """
 
     title: str
@@ -68,7 +69,9 @@ class Report:
     residual_p: float | None = None
     largest_weight: float | None = None
     source: str = "the proposal"
+    spins: str = "spins aligned with the orbit"
     modes: str = "the dominant (2,2) mode only"
+    integrated: str = "sky, time, inclination and polarization"
     calibration: str = "perfectly calibrated detectors"
     acknowledgement: str = ""
 
@@ -242,7 +245,7 @@ def _diagnostics(report: Report, peaks: Sequence[tuple[str, Any]]) -> list[tuple
     if report.extrinsic_ess is not None:
         ess = report.extrinsic_ess
         grade = "good" if ess >= 100 else "fair" if ess >= 20 else "bad"
-        text = "Effective points per intrinsic draw in the integral over sky, time, inclination and polarization."
+        text = f"Effective points per intrinsic draw in the integral over {report.integrated}."
         rows.append(("extrinsic points", f"{ess:,.0f}", grade, text))
     if report.psd_segments:
         rows.append(("noise spectrum", f"{report.psd_segments} periodograms", *read_psd_segments(report.psd_segments)))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.denoise.witness.cleaner import WitnessCleaner
     from gwsurrogate_ml.denoise.witness.stream import CleanFrame
 
+MOCK_DURATION = 1024.0
+"""s."""
 HELD_OUT = 1_000_003
 """Added to a mock's seed for the data that it is judged on."""
 
@@ -70,7 +72,9 @@ def witness(
         str | None,
         typer.Option("--mock", help="o3_like, sidebands_only or null in place of files: fitted, then judged."),
     ] = None,
-    duration: Annotated[float, typer.Option("--duration", help="Length of the mock's training data in s.")] = 1024.0,
+    duration: Annotated[
+        float | None, typer.Option("--duration", help=f"Length of the mock's training data in s; {MOCK_DURATION:g} if left out.")
+    ] = None,
     band: Annotated[list[str] | None, typer.Option("--band", help="LOW:HIGH in Hz; may be repeated.")] = None,
     report: Annotated[
         bool, typer.Option("--report", help="Climb the whole ladder of checks and write report.html (a minute or two).")
@@ -97,6 +101,9 @@ def witness(
         raise ConfigError("give either --strain with --witnesses and --channel, or --mock")
     if parameters and (not report or mock is None or mock == "null"):
         raise ConfigError("--parameters belongs to --report of --mock o3_like or sidebands_only")
+    if mock is None and duration is not None:
+        raise ConfigError("--duration is of the mock's data: it goes with --mock, files are as long as they are")
+    length = MOCK_DURATION if duration is None else duration
     bands = parse_bands(band)
     config = {
         "command": "denoise witness",
@@ -107,7 +114,7 @@ def witness(
         "rate": rate,
         "model": model,
         "bands": bands,
-        "duration": duration,
+        "duration": None if mock is None else length,
         "report": report,
         "parameters": parameters,
         "seed": seed,
@@ -117,7 +124,7 @@ def witness(
         if mock is not None:
             if model is not None or witnesses or channel or rate is not None:
                 raise ConfigError("--mock makes its own data and model: leave --model, --witnesses, --channel and --rate out")
-            job = _on_mock(mock, duration, seed, bands, report, progress)
+            job = _on_mock(mock, length, seed, bands, report, progress)
         else:
             job = _on_files(str(strain), witnesses or [], channel or [], rate, model, bands, progress)
         job.cleaner.save(output.path / "model")
@@ -125,7 +132,7 @@ def witness(
         if report:
             from gwsurrogate_ml.cli.witness.report import climb, render
 
-            images |= climb(job, mock, duration, seed, parameters, progress)
+            images |= climb(job, mock, length, seed, parameters, progress)
             (output.path / "report.html").write_text(render(job.summary, images, config), encoding="utf-8")
         write_json(output.path / "summary.json", job.summary)
     if as_json:

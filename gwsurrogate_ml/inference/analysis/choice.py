@@ -199,8 +199,15 @@ def _distances(found: Located, high: float) -> tuple[float, float]:
 
 def _named(wanted: Wanted) -> Choice:
     """The estimator that is asked for."""
+    alone = {"a prior": wanted.prior, "a waveform model": wanted.surrogate, "an analysis from scratch": wanted.from_scratch}
+    if other := next((what for what, value in alone.items() if value), None):
+        raise ConfigError(
+            f"{other} does not go with the estimator {wanted.estimator}, which has the prior and the waveforms it was trained "
+            "with: leave the estimator out"
+        )
     config = settings_of(wanted.estimator)
-    duration, f_min, f_max = (getattr(wanted, name) or getattr(config.segment, name) for name in ("duration", "f_min", "f_max"))
+    asked = {name: getattr(wanted, name) for name in ("duration", "f_min", "f_max")}
+    duration, f_min, f_max = (getattr(config.segment, name) if value is None else value for name, value in asked.items())
     return Choice(
         wanted.estimator, config.surrogate, {}, duration, f_min, f_max, None, (f"the estimator {wanted.estimator}, as asked for",)
     )

@@ -156,13 +156,13 @@ SURROGATE = "surrogate"
 
 
 def requested(
-    detectors: Sequence[str], band: tuple[float, float], calibration: Calibration | None, waveform_error: Any
+    detectors: Sequence[str], band: tuple[float, float] | None, calibration: Calibration | None, waveform_error: Any
 ) -> Requested:
     """Read and check what is to be integrated.
 
     Parameters
     ----------
-    detectors, band : of the data that will be analysed
+    detectors, band : of the data that will be analysed; None, not known yet: envelopes are read, and may not cover it
     calibration : mapping from detector to envelope or file, optional
     waveform_error : "surrogate" or True, (amplitude, phase) or None
 
@@ -173,7 +173,7 @@ def requested(
     """
     found = envelopes(calibration, detectors) if calibration is not None else {}
     asked = Requested(found, _waveform(waveform_error))
-    if found:
+    if found and band is not None:
         Nuisances.of(detectors, band, found)  # raises where an envelope does not cover the band
     return asked
 

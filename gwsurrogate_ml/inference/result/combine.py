@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +27,7 @@ def combine(results: Sequence[Result], seed: int = 0) -> Result:
     Raises
     ------
     ConfigError
-        if there are none, or data, prior or waveform differ
+        if there are none, data, prior or waveform differ, or some have draws in common
     """
     results = list(results)
     if not results:
@@ -35,7 +36,7 @@ def combine(results: Sequence[Result], seed: int = 0) -> Result:
         raise ConfigError(f"a {foreign[0]} cannot be combined: give each Result, Result.load reads one from a file")
     first = results[0]
     for other in results[1:]:
-        for key in ("prior", "bilby_prior", "segment", "waveform"):
+        for key in ("prior", "bilby_prior", "segment", "surrogate", "waveform"):
             if other.meta.get(key) != first.meta.get(key):
                 raise ConfigError(f"the results differ in {key}: only results of the same data and model combine")
         if abs(other.log_noise_evidence - first.log_noise_evidence) > 1e-6 * abs(first.log_noise_evidence):
@@ -44,6 +45,12 @@ def combine(results: Sequence[Result], seed: int = 0) -> Result:
         raise ConfigError("the results differ in the calibration or waveform errors integrated: they cannot be combined")
     if len({tuple(result.meta.get("glitch", {}).get("detectors", ())) for result in results}) > 1:
         raise ConfigError("the results differ in the detectors whose glitch is integrated: they cannot be combined")
+    drawn = [set(r.weighted.drop(columns=["log_weight", "extrinsic_ess"]).itertuples(index=False, name=None)) for r in results]
+    for i, j in combinations(range(len(results)), 2):
+        if drawn[i] & drawn[j]:
+            raise ConfigError(
+                f"results {i + 1} and {j + 1} have draws in common, which would count twice: combine runs of other seeds"
+            )
     # Weights are relative to a run's own normalisation: evidence = mean weight. Re-weighted results start from it.
     tables = []
     for result in results:

@@ -22,7 +22,7 @@ from gwsurrogate_ml.inference.likelihood.detectors import earth_direction
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.result.draws import chosen_draws, model_of, parameters_of, require_same_data
 from gwsurrogate_ml.inference.result.nuisances import require_none
-from gwsurrogate_ml.inference.result.reweight import Progress, offset, under_waveform
+from gwsurrogate_ml.inference.result.reweight import Progress, offset, require_own_waveform, under_waveform
 from gwsurrogate_ml.inference.sampling.checkpoint import Arrays, kept_in
 from gwsurrogate_ml.waveform.model import Quadrupole
 
@@ -121,17 +121,21 @@ def with_higher_modes(
     Raises
     ------
     ConfigError
-        if the segment is another one, or the result is not of a (2,2) model any more
+        if the segment is another one, or the result is not of a (2,2) model, or not any more
     """
-    if "waveform" in result.meta:
-        raise ConfigError(f"the result is already under {result.meta['waveform']!r}: pass the one of the (2,2) analysis")
+    require_own_waveform(result)
+    first = model_of(result)
+    if not first.quadrupole_only:
+        raise ConfigError(
+            f"re-weighting to higher modes takes posteriors of the (2,2) mode: {first.name} has its modes from the start"
+        )
     require_none(result, "re-weighting to higher modes")
     require_same_data(result, segment)
     from gwsurrogate_ml.surrogate.load import load_aligned
 
     higher = load_aligned(surrogate) if isinstance(surrogate, str | Path) else surrogate
     draws = chosen_draws(result, n, seed)
-    old = SegmentLikelihood(segment, model_of(result))
+    old = SegmentLikelihood(segment, first)
     new = SegmentLikelihood(segment, Quadrupole(higher))
     phases = PhaseLikelihood(new, higher)
     names = list(parameters_of(draws))

@@ -166,8 +166,10 @@ def with_waveform(
     Raises
     ------
     ConfigError
-        if the segment is another one, the approximant is unknown, or calibration errors or a glitch are integrated in the result
+        if the segment is another one, the approximant is unknown, the result is under another waveform already, or calibration
+        errors or a glitch are integrated in it
     """
+    require_own_waveform(result)
     if {"nuisances", "glitch"} & result.meta.keys():
         raise ConfigError(
             "calibration or waveform errors, or a glitch, are integrated in this result: analyse anew under the other waveform, "
@@ -197,6 +199,12 @@ def with_waveform(
     name = waveform if isinstance(waveform, str) else getattr(waveform, "name", type(waveform).__name__)
     meta = {"reweighted": "waveform", "waveform": str(name), "reference_frequency": _reference_frequency(segment, waveform)}
     return under_waveform(result, draws, shifted, log_new - log_old, log_new, power, meta, seed + 1)
+
+
+def require_own_waveform(result: Result) -> None:
+    """Raise ConfigError unless the draws are of the model that the analysis was made with, which weights are relative to."""
+    if "waveform" in result.meta:
+        raise ConfigError(f"the result is already under {result.meta['waveform']!r}: pass the one of the analysis itself")
 
 
 def under_waveform(

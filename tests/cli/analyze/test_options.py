@@ -29,6 +29,9 @@ def test_a_table_without_the_columns_is_told_which(tmp_path: Path) -> None:
     table.write_text("name,gps,h1\na,1,H.hdf5\n")
     with pytest.raises(ConfigError, match="did you mean H1"):
         read_table(table)
+    table.write_text("name,gps,H1,H1\na,1,one.hdf5,two.hdf5\n")
+    with pytest.raises(ConfigError, match="line 1: 'H1' is given twice; several files of a detector stand in one field"):
+        read_table(table)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +43,7 @@ def test_a_table_without_the_columns_is_told_which(tmp_path: Path) -> None:
             ["--gps", "1126259462.4", "--duration", "8", "--estimator", "bbh-h1l1"],
             ["duration = 8", "--duration", "--from-scratch"],
         ),
+        (["--gps", "1126259462.4", "--duration", "0", "--estimator", "bbh-h1l1"], ["duration"]),
         (
             ["--gps", "1126259462.4", "--from-scratch", "--prior", "mchirp=20,40"],
             ["'mchirp'", "chirp_mass, mass_ratio"],

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from gwsurrogate_ml.cli.analyze.pipeline import announce
+from gwsurrogate_ml.cli.analyze.pipeline import announce, waveforms
 from gwsurrogate_ml.cli.analyze.report import Report, read_efficiency, read_pareto_k, render
 from gwsurrogate_ml.cli.page import Picture
 from gwsurrogate_ml.cli.witness import report as witness
+from gwsurrogate_ml.surrogate.load import load_model
 
 SUMMARY: dict[str, Any] = {
     "matched_filter": {
@@ -176,6 +177,20 @@ def test_the_grade_of_the_spectrum_is_printed_at_the_end(
     printed = capsys.readouterr().out
     assert said in printed
     assert ("noise spectrum" in printed) is (spectrum is not None)
+
+
+def test_a_report_names_the_spins_modes_and_integral_of_its_waveforms() -> None:
+    assumed = {name: re.sub(r"\s+", " ", make(extrinsic_ess=200.0, **waveforms(load_model(name)))) for name in ("nr22", "nrhm", "nrphm")}
+    for name, said, not_said in [
+        ("nr22", ("spins aligned with the orbit", "dominant (2,2) mode only", "time, inclination and pol"), "of nr22"),
+        ("nrhm", ("spins aligned with the orbit", "(5,5) of nrhm", "polarization and phase"), "inclination and pol"),
+        ("nrphm", ("spins in any direction", "(4,1)", "of nrphm", "polarization and phase"), "spins aligned"),
+    ]:
+        assert all(words in assumed[name] for words in said), name
+        assert not_said not in assumed[name]
+    again = make(**waveforms(load_model("nr22"), "nrhm"))
+    assert "(5,5) of nrhm" in again
+    assert "only)" in again
 
 
 def test_flags_stand_first_and_are_escaped() -> None:

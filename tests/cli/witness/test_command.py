@@ -132,6 +132,8 @@ def test_the_report_holds_the_whole_ladder_and_its_numbers_are_the_summarys(tmp_
         (["--strain", "H1=none.hdf5"], "--witnesses is missing"),
         (["--strain", "H1=none.hdf5", "--witnesses", "none.gwf", "--channel", "A"], "no file none.hdf5"),
         (["--mock", "null", "--band", "10-50"], "write LOW:HIGH"),
+        (["--mock", "null", "--duration", "nan"], "duration"),
+        (["--strain", "H1=none.hdf5", "--duration", "64"], "goes with --mock"),
     ],
 )
 def test_wrong_usage_ends_with_one_line_and_no_output(tmp_path: Path, words: list[str], message: str) -> None:

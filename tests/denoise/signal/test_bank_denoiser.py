@@ -126,6 +126,15 @@ def test_a_series_is_denoised_wherever_the_signal_lies(denoiser: BankDenoiser, p
     assert "denoised by bbh-signal" in signal.name
 
 
+def test_an_event_by_name_has_its_time(tmp_path: Path) -> None:
+    from gwsurrogate_ml.cli.main import app
+
+    result = CliRunner().invoke(app, ["denoise", "signal", "GW150914", "--gps", "1126259462.4", "--out", str(tmp_path / "out")])
+    assert result.exit_code == 2
+    assert "--gps goes with --strain" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
 def test_gw150914_in_real_data(denoiser: BankDenoiser, data_dir, tmp_path: Path) -> None:
     words = ["denoise", "signal", "--gps", "1126259462.4", "--out", str(tmp_path / "out")]

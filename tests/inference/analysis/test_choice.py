@@ -39,6 +39,15 @@ def test_the_bank_is_dense_where_a_change_of_chirp_mass_shows() -> None:
     assert steps[0] < 0.01 < 0.079 < steps[-1]
 
 
+@pytest.mark.parametrize("other", [{"prior": {"chirp_mass": (20.0, 40.0)}}, {"surrogate": "nrhm"}, {"from_scratch": True}])
+def test_an_estimator_that_is_named_goes_with_nothing_that_it_brings(nr22, other: dict) -> None:
+    data = event(nr22, ("H1", "L1"), 28.0, 700.0)
+    with pytest.raises(ConfigError, match="does not go with the estimator bbh-h1l1"):
+        choose(data, Wanted(estimator="bbh-h1l1", **other))
+    assert choose(data, Wanted(estimator="bbh-h1l1", duration=8.0)).duration == 8.0
+    assert choose(data, Wanted(estimator="bbh-h1l1", f_min=0.0)).f_min == 0.0
+
+
 @pytest.mark.slow
 def test_a_usual_event_gets_the_estimator_of_its_detectors(nr22) -> None:
     data = event(nr22, ("H1", "L1"), 28.0, 700.0)

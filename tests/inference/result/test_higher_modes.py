@@ -118,6 +118,13 @@ def test_a_surrogate_without_higher_modes_changes_nothing(segment: AnalysisSegme
     assert again.log_evidence == pytest.approx(result.log_evidence, abs=0.02)  # GPS times are 0.24 us apart
 
 
+def test_a_result_that_has_its_modes_is_refused(segment: AnalysisSegment) -> None:
+    result = result_of(segment, 60, 3, 1.0)
+    for name in ("nrhm", "nrphm"):
+        with pytest.raises(ConfigError, match=f"{name} has its modes from the start"):
+            replace(result, meta=result.meta | {"surrogate": {"name": name}}).with_higher_modes(segment, n=40)
+
+
 def test_another_segment_is_refused_with_the_time_that_was_analysed(segment: AnalysisSegment) -> None:
     result = result_of(segment, 60, 3, 1.0)
     with pytest.raises(ConfigError, match=rf"replace\(data, gps={GPS!r}\)"):

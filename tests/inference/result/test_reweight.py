@@ -225,6 +225,12 @@ def test_combined_results_pool_draws_and_evidence() -> None:
     other.meta["segment"] = other.meta["segment"] | {"start_time": GPS}
     with pytest.raises(ConfigError, match="segment"):
         first.combine(other)
+    with pytest.raises(ConfigError, match="results 1 and 2 have draws in common"):
+        first.combine(first)
+    other = toy(100, 4)
+    other.meta["surrogate"] = {"name": "lal:IMRPhenomXAS"}
+    with pytest.raises(ConfigError, match="surrogate"):
+        first.combine(other)
 
 
 def test_remnants_are_those_of_the_remnant_model() -> None:
@@ -320,6 +326,13 @@ def test_another_waveform_is_weighed_by_its_own_likelihood(simulated) -> None:
     np.testing.assert_allclose(again.posterior["log_likelihood_ratio"], exact, atol=1e-3)
     assert again.sample_efficiency > 0.5  # the two models agree well here once phase and time are shifted
     np.testing.assert_array_equal(np.isin(again.posterior["chirp_mass"], result.posterior["chirp_mass"]), True)
+
+
+def test_a_result_under_another_waveform_is_not_weighed_once_more(simulated) -> None:
+    segment, result = simulated
+    again = result.with_waveform(segment, "IMRPhenomXAS", n=4)
+    with pytest.raises(ConfigError, match="already under 'IMRPhenomXAS'"):
+        again.with_waveform(segment, "IMRPhenomXAS", n=4)
 
 
 def test_a_model_of_other_spins_than_the_draws_is_refused(simulated) -> None:

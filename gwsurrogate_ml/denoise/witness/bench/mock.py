@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gwsurrogate_ml.arguments import finite
 from gwsurrogate_ml.denoise.witness.bench.couplings import Bilinear, Coupling, Linear, Scattering, Spectrum
 from gwsurrogate_ml.denoise.witness.bench.metrics import binary_power, snr_gain
 from gwsurrogate_ml.errors import ConfigError
@@ -88,6 +89,7 @@ class Mock:
         """
         from gwpy.timeseries import TimeSeriesDict
 
+        duration = finite(duration, "duration", "s")
         n = round(duration * self.sampling_frequency)
         if n < 4 or n % 2 or abs(n - duration * self.sampling_frequency) > 1e-6:
             raise ConfigError(f"duration={duration:g} s at {self.sampling_frequency:g} Hz is no even number of samples")
