@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = [path.parent for path in sorted((ROOT / "gwsurrogate_ml" / "models").glob("*/card.json"))]
 SHIPPED = {json.loads((folder / "card.json").read_text())["weights_sha256"]: folder.name for folder in MODELS}
-RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
+RESULTS = sorted(path for path in (ROOT / "benchmarks" / "results").glob("*.json") if "weights_sha256" in path.read_text())
+CARDS = sorted((ROOT / "benchmarks" / "reference").glob("validation*/card.md"))
 
 
 def checksums(found: Any) -> Iterator[str]:
@@ -27,6 +29,13 @@ def checksums(found: Any) -> Iterator[str]:
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
 def test_results_are_of_the_shipped_weights(path: Path) -> None:
     assert set(checksums(json.loads(path.read_text()))) <= set(SHIPPED)
+
+
+@pytest.mark.parametrize("path", CARDS, ids=lambda path: path.parent.name)
+def test_cards_of_estimators_are_of_the_shipped_weights(path: Path) -> None:
+    text = path.read_text()
+    name, sha = (re.search(pattern, text)[1] for pattern in (r"# Validation of (\S+)", r"weights ([0-9a-f]+)"))
+    assert [model for full, model in SHIPPED.items() if full.startswith(sha)] == [name]
 
 
 @pytest.mark.parametrize("name", ["nr22", "nrhm"])

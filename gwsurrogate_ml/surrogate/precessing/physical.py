@@ -118,8 +118,26 @@ class PhysicalWaveforms:
                 f"{error}; {frequency:g} Hz are within reach for total masses of {smallest[0]:.1f} to {largest[0]:.0f} with these "
                 f"spins, and this one has {total:g} solar masses"
             ) from error
-        begin, cycle = self._begin(t_start, f_min, unit, room, total)
-        return Place(*one, t_ref, iota, 0.5 * np.pi - phase, begin, cycle, unit)
+        return self._placed(one, total, t_ref, t_start, iota, phase, f_min, room)
+
+    def _placed(
+        self,
+        one: tuple[float, np.ndarray, np.ndarray],
+        total: float,
+        t_ref: float,
+        t_start: float,
+        iota: float,
+        phase: float,
+        f_min: float,
+        room: float,
+    ) -> Place:
+        """The place of mass ratio and spins `one`, whose times are known; see `_begin`."""
+        begin, cycle = self._begin(t_start, f_min, total * MTSUN_SI, room, total)
+        return Place(*one, t_ref, iota, 0.5 * np.pi - phase, begin, cycle, total * MTSUN_SI)
+
+    def _room(self, grid: Grid, total: float) -> float:
+        """Seconds before the peak on a segment that also holds what comes after it."""
+        return grid.duration - 1.01 * self.model.t_max * total * MTSUN_SI
 
     def seen(self, place: Place) -> Seen:
         """The binary at its place, evolved."""
@@ -167,28 +185,24 @@ class PhysicalWaveforms:
 
     def segment_place(self, orbit: Orbit, grid: Grid, f_ref: float, phase: float) -> Place:
         """The `place` of a binary whose waveform has all orders on a segment."""
-        room = grid.duration - 1.01 * self.model.t_max * float(orbit.mass_1 + orbit.mass_2) * MTSUN_SI
-        return self.place(orbit, grid.f_min, f_ref, phase, room)
+        return self.place(orbit, grid.f_min, f_ref, phase, self._room(grid, float(orbit.mass_1 + orbit.mass_2)))
 
     def _segment_places(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, phase: np.ndarray) -> list[Place]:
         """`segment_place` of many by bilby's angles at `grid.f_min`."""
         f_min, orbits = grid.f_min, Orbit.each(binaries, theta_jn, grid.f_min, phase)
         total, q = binaries.mass_1 + binaries.mass_2, binaries.mass_1 / binaries.mass_2
         chi1, chi2 = (np.array([getattr(orbit, name) for orbit in orbits]).reshape(-1, 3) for name in ("spin_1", "spin_2"))
-        unit = total * MTSUN_SI
         try:
             self.model.check_all(q, chi1, chi2)
-            t_ref = self.model.times_of(q, chi1, chi2, math.pi * f_min * unit, f"f_ref = {f_min:g}")
+            t_ref = self.model.times_of(q, chi1, chi2, math.pi * f_min * total * MTSUN_SI, f"f_ref = {f_min:g}")
         except DomainError:
             for orbit, own in zip(orbits, phase.tolist(), strict=True):
                 self.segment_place(orbit, grid, f_min, own)  # says more of the one that it refuses
             raise
         places = []
         for i, orbit in enumerate(orbits):
-            room = grid.duration - 1.01 * self.model.t_max * unit[i]
-            begin, cycle = self._begin(float(t_ref[i]), f_min, float(unit[i]), float(room), float(total[i]))
-            where = float(q[i]), chi1[i], chi2[i], float(t_ref[i]), orbit.inclination, 0.5 * np.pi - float(phase[i])
-            places.append(Place(*where, begin, cycle, float(unit[i])))
+            one, whole, t = (float(q[i]), chi1[i], chi2[i]), float(total[i]), float(t_ref[i])
+            places.append(self._placed(one, whole, t, t, orbit.inclination, float(phase[i]), f_min, self._room(grid, whole)))
         return places
 
     def segment(self, seen: Seen, grid: Grid) -> np.ndarray:
@@ -237,10 +251,7 @@ class PhysicalWaveforms:
         for n in np.unique(needed):
             rows = np.flatnonzero(needed == n)
             phases = by_order.phases(n)
-            spans = [
-                self._begin(t_ref[i], grid.f_min, unit[i], grid.duration - 1.01 * self.model.t_max * unit[i], total[i], early)
-                for i in rows
-            ]
+            spans = [self._begin(t_ref[i], grid.f_min, unit[i], self._room(grid, total[i]), total[i], early) for i in rows]
             # A binary's phases side by side: they need the same nodes.
             begin = np.repeat([begin for begin, _ in spans], n)
             first, second = (np.array([from_turned_frame(chi, p) for chi in chis[rows] for p in phases]) for chis in (chi1, chi2))

@@ -180,7 +180,9 @@ def test_the_grade_of_the_spectrum_is_printed_at_the_end(
 
 
 def test_a_report_names_the_spins_modes_and_integral_of_its_waveforms() -> None:
-    assumed = {name: re.sub(r"\s+", " ", make(extrinsic_ess=200.0, **waveforms(load_model(name)))) for name in ("nr22", "nrhm", "nrphm")}
+    assumed = {
+        name: re.sub(r"\s+", " ", make(extrinsic_ess=200.0, **waveforms(load_model(name)))) for name in ("nr22", "nrhm", "nrphm")
+    }
     for name, said, not_said in [
         ("nr22", ("spins aligned with the orbit", "dominant (2,2) mode only", "time, inclination and pol"), "of nr22"),
         ("nrhm", ("spins aligned with the orbit", "(5,5) of nrhm", "polarization and phase"), "inclination and pol"),

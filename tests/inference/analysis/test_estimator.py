@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import gwsurrogate_ml as gw
-from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import PARAMETERS
 from gwsurrogate_ml.errors import ConfigError, DataError, DomainError, DomainWarning
 from gwsurrogate_ml.inference import Estimator, Result, SamplingOptions, SegmentLikelihood, load_estimator
@@ -26,8 +25,6 @@ SMALL = SamplingOptions(n_sets=2, n_points=512, pilot=300, refine_below=0.05)
 
 @pytest.fixture(scope="module")
 def estimator() -> Estimator:
-    if "bbh-h1l1" not in artifacts.available():
-        pytest.skip("no shipped estimator bbh-h1l1: train it with `gwsml train estimator bbh-h1l1`")
     return load_estimator()
 
 

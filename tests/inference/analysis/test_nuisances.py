@@ -8,7 +8,6 @@ import bilby
 import numpy as np
 import pytest
 
-from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import PARAMETERS
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.inference import Result, SamplingOptions, SegmentLikelihood, load_estimator
@@ -31,8 +30,6 @@ TRUTH = {
 
 @pytest.fixture(scope="module")
 def estimator():
-    if "bbh-h1l1" not in artifacts.available():
-        pytest.skip("no shipped estimator bbh-h1l1: train it with `gwsml train estimator bbh-h1l1`")
     return load_estimator()
 
 

@@ -359,3 +359,10 @@ def test_a_result_of_old_without_a_glitchs_odds_is_shown_and_cannot_be_reweighte
     assert set(old.summary()["posterior"]) == set(result.summary()["posterior"])
     with pytest.raises(ConfigError, match=r"before the column glitch_H1_log_odds was kept.*analyse anew"):
         old.with_prior(PRIOR.to_bilby(GPS))
+
+
+def test_a_result_draws_its_own_sky() -> None:
+    figure = toy(400).plot_skymap()
+    axes = figure.axes[0]
+    assert axes.name in ("mollweide", "hammer", "aitoff")
+    assert axes.collections or axes.images
