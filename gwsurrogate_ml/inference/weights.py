@@ -90,7 +90,7 @@ def pareto_k(log_weights: np.ndarray) -> float:
 
     Returns
     -------
-    float; inf where fewer than 5 weights are positive, -inf where the tail is constant
+    float; inf where no more weights are positive than are fitted, or than 5; -inf where the tail is constant
     """
     positive = np.sort(log_weights[np.isfinite(log_weights)])
     size = int(np.ceil(min(0.2 * len(log_weights), 3 * np.sqrt(len(log_weights)))))

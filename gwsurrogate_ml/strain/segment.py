@@ -17,6 +17,7 @@ from gwsurrogate_ml.strain import notches
 from gwsurrogate_ml.strain.amplitude import unusual_scale
 from gwsurrogate_ml.strain.detectors import interferometer
 from gwsurrogate_ml.strain.gates import gated, require_moving
+from gwsurrogate_ml.strain.highpass import without_filtered
 from gwsurrogate_ml.strain.quality import sentences
 from gwsurrogate_ml.strain.smooth import smoothed
 from gwsurrogate_ml.strain.spectrum import ROUGH, PsdSource, per_detector, psd_on_grid, tapered
@@ -231,8 +232,9 @@ def make_segment(
         mask=(frequencies >= f_min) & (frequencies <= f_max),
         psd_segments=tuple(counts.values()),
     )
+    segment = without_filtered(segment)
     against = sentences(data.marks, starts[0], starts[0] + duration)
-    return replace(segment, flags=(*flags, *against, *unusual_scale(segment)))
+    return replace(segment, flags=(*flags, *segment.flags, *against, *unusual_scale(segment)))
 
 
 def _out_of_data(name: str, gps: float, before: float, after: float, duration: float, post_trigger: float, roll_off: float) -> str:

@@ -96,8 +96,8 @@ def analyse(
     with progress.stage("remnant"):
         result = result.with_remnant()
     with progress.stage("matched filter"):
-        from gwsurrogate_ml.inference.analysis.filtered import used_from
         from gwsurrogate_ml.strain.filtering import matched_filter
+        from gwsurrogate_ml.strain.highpass import used_from
 
         best = result.posterior.loc[result.posterior["log_likelihood"].idxmax()]
         reach = float(segment.frequencies[segment.mask][-1])

@@ -12,7 +12,6 @@ from gwsurrogate_ml.inference.analysis.arrival import centred
 from gwsurrogate_ml.inference.analysis.choice import Choice, Wanted, choose, from_scratch
 from gwsurrogate_ml.inference.analysis.comoving import in_comoving_source_frame
 from gwsurrogate_ml.inference.analysis.estimator import load_estimator
-from gwsurrogate_ml.inference.analysis.filtered import without_filtered
 from gwsurrogate_ml.inference.analysis.from_scratch import require_event, sample_event
 from gwsurrogate_ml.inference.nuisances.glitch_prior import requested_glitches
 from gwsurrogate_ml.inference.prior.binary import of_file
@@ -125,7 +124,7 @@ def _analyzed(data: StrainData, wanted: Wanted, choice: Choice, options: dict[st
         result = estimator.sample(segment, **options)
     else:
         model = load_model(choice.surrogate)
-        prior = of_file(choice.prior, model)
+        prior = of_file(choice.prior, model, data.gps)
         require = partial(require_event, prior=prior, model=model)
         data, segment = _segment(data, cut, model, prior, options["seed"], require, centre)
         result = sample_event(segment, prior, model=model, **options)
@@ -150,4 +149,4 @@ def _segment(
     else:
         segment = data.segment(**cut)
         require(segment)
-    return data, without_filtered(segment)
+    return data, segment

@@ -151,7 +151,7 @@ def _flags(flags: tuple[str, ...], given: float, found: float, missed: bool) -> 
     return (
         *flags,
         f"time moved: the loudest signal about the time given, {given:.3f}, lies {found - given:+.2f} s from it; the prior on "
-        f"arrival time is centred on {found:.1f} instead",
+        f"arrival time is centred on {found:.{1 if round(found, 6) == round(found, 1) else 3}f} instead",
     )
 
 
@@ -181,6 +181,9 @@ def _arrival(
 
     here = loudest_about(gps)
     assert here is not None
+    if half_width < GRID and abs(here[0] - gps) <= half_width + EARTH:
+        # So narrow a prior is meant where it is; detectors tell the time at the geocentre no better than to `EARTH`.
+        return gps, False
     centre, (time, loud) = gps, here
     around = [segment for shift in SHIFTS if (segment := at(gps + shift)) is not None]
     times, loudness = _loudness(around, prior, model, seed)

@@ -17,7 +17,6 @@ from gwsurrogate_ml.conventions import MTSUN_SI
 from gwsurrogate_ml.errors import DataError, DomainError
 from gwsurrogate_ml.inference.analysis.arrival import EARTH, LOUDER, REACH, shared
 from gwsurrogate_ml.inference.analysis.conclude import QUIET, require_strain
-from gwsurrogate_ml.inference.analysis.filtered import without_filtered
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import network_lags, snr_series, total
 from gwsurrogate_ml.strain.data import USABLE
@@ -228,5 +227,5 @@ def _cut(data: StrainData, psd: Any, f_min: float) -> AnalysisSegment:
                 raise
             continue
         if last or not 0 < min(segment.psd_segments) < ROUGH:
-            return without_filtered(segment)
+            return segment
     raise AssertionError("not reached")

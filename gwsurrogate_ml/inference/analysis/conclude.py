@@ -169,7 +169,11 @@ def conclude(
         seconds=time.perf_counter() - started,
         meta=meta
         | {"checks": checks}
-        | {"log_evidence_by_extrinsic_set": (by_set + noise).tolist(), "log_evidence_set_scatter": scatter},
+        | {
+            # A set none of whose draws counts has none.
+            "log_evidence_by_extrinsic_set": [float(x + noise) if np.isfinite(x) else None for x in by_set],
+            "log_evidence_set_scatter": scatter,
+        },
     )
 
 

@@ -247,7 +247,7 @@ class Estimator:
         """
         started = time.perf_counter()
         options = options or SamplingOptions()
-        n, seed = draws_and_seed(n, seed)
+        n, seed = draws_and_seed(n, seed, options.n_sets)
         require_data(data)
         wanted = self.config.segment
         asked = requested(data.detectors, (wanted.f_min, wanted.f_max), calibration, waveform_error)
@@ -283,7 +283,7 @@ class Estimator:
             "options": options,
             "n": n,
             "seed": seed,
-        }
+        } | errors.identity
         steps = kept_in(checkpoint, segment=segment, probe=found.waveform, **fixed)
         draws, log_weights, rounds = weigh(sampler, proposals, n, seed, options, steps)
         result = conclude(sampler, draws, log_weights, rounds, options, seed, identity, started - steps.spent, likelihood)

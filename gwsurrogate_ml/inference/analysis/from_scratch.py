@@ -98,7 +98,7 @@ def sample_event(
     """
     started = time.perf_counter()
     options = options or SamplingOptions()
-    n, seed = draws_and_seed(n, seed)
+    n, seed = draws_and_seed(n, seed, options.n_sets)
     require_data(data)
     given = data if isinstance(data, AnalysisSegment) else segment or SegmentConfig()
     asked = requested(data.detectors, (given.f_min, given.f_max), calibration, waveform_error)

@@ -40,13 +40,13 @@ GIVEN = "leave out --psd (psd), so that it is measured beside the event, "
 """The remedy for a spectrum that was given."""
 
 
-def draws_and_seed(n: int, seed: int) -> tuple[int, int]:
+def draws_and_seed(n: int, seed: int, n_sets: int = 1) -> tuple[int, int]:
     """Number of draws and seed of an analysis, checked.
 
     Raises
     ------
     ConfigError
-        if either is no whole number, the seed negative, or the draws too few
+        if either is no whole number, the seed negative, or the draws too few, or fewer than the sets of extrinsic points
 
     Examples
     --------
@@ -56,6 +56,8 @@ def draws_and_seed(n: int, seed: int) -> tuple[int, int]:
     n, seed = whole(n, "n"), whole(seed, "seed")
     if n < FEWEST:
         raise ConfigError(f"n is {n}: weights need at least {FEWEST} draws")
+    if not 1 <= n_sets <= n:
+        raise ConfigError(f"n_sets is {n_sets}: give one set of extrinsic points or more, and no more than there are draws, {n}")
     return n, seed
 
 

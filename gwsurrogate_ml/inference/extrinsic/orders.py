@@ -35,7 +35,7 @@ LEAST = 0.05
 """Least share of the less likely of two maxima over the phase."""
 _CLIMB, _STRIDE, _NEAR = 8, 0.3, 0.1
 """Most steps to the maximum over the phase, the longest of them (rad), and what may be left to it, in units of its width."""
-REACH = 6.0
+REACH, DECAYS = 6.0, 30.0
 """Standard deviations of 1 / D on either side of the best one that are integrated."""
 _FAR = 12.0
 """Standard deviations beyond which a normal density is nothing."""
@@ -345,11 +345,14 @@ def _bounds(match, power, near, far):  # type: ignore[no-untyped-def]
     """Range of 1 / D that counts, within the prior's."""
     best, sigma = match / power, 1.0 / np.sqrt(power)
     low, high = 1.0 / far, 1.0 / near
-    inner, outer = max(low, min(best - REACH * sigma, high)), min(high, max(best + REACH * sigma, low))
+    # Beyond the prior's ends the likelihood falls off from the end on, the faster the farther the best is.
+    beyond = max(best - high, low - best, 0.0)
+    reach = REACH * sigma if beyond == 0.0 else min(REACH * sigma, DECAYS / (power * beyond))
+    inner, outer = max(low, min(best, high) - reach), min(high, max(best, low) + reach)
     # Far distances count by their volume where the signal is weak, or beyond the prior.
     if best - REACH * sigma < low or 0.5 * match * match / power * (1 if match > 0 else 0) < 12.0:
         inner = low
-    return inner, max(outer, inner * (1 + 1e-9))
+    return inner, max(outer, inner * (1 + 1e-12))
 
 
 @njit(inline="always")

@@ -68,12 +68,10 @@ def tiles(likelihood: SegmentLikelihood, residual: np.ndarray, detector: int) ->
     starts = np.arange(edge, white.size - edge - length + 1, length)
     frequencies = np.fft.rfftfreq(length, 1 / rate)
     power = np.abs(np.fft.rfft([white[s : s + length] for s in starts], axis=1)) ** 2
-    # White noise in the usable bins alone has this autocorrelation, and a tile's periodogram this mean.
-    lags = np.fft.irfft(usable.astype(np.float64), n=white.size)[:length] * (length - np.arange(length))
-    expected = 2 * np.fft.rfft(lags).real - lags[0]
-    low, high = segment.f_min, float(likelihood.frequencies[usable][-1])
+    expected, used = usable_bins(usable, white.size, length)
+    low, high = (float(likelihood.frequencies[usable][at]) for at in (0, -1))
     edges = np.unique(np.clip(BANDS, low, high))
-    bins = [(frequencies >= a) & (frequencies < b) for a, b in pairwise(edges)]
+    bins = [used & (frequencies >= a) & (frequencies < b) for a, b in pairwise(edges)]
     wide = [k for k, b in enumerate(bins) if b.any()]
     ratio = [power[:, bins[k]].sum(axis=1) / expected[bins[k]].sum() for k in wide]
     return Tiles(
@@ -82,3 +80,24 @@ def tiles(likelihood: SegmentLikelihood, residual: np.ndarray, detector: int) ->
         np.array(ratio).reshape(len(wide), len(starts)),
         np.array([2.0 * bins[k].sum() for k in wide]),
     )
+
+
+def usable_bins(usable: np.ndarray, n: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """What a tile's periodogram has on average of unit noise in some bins of the segment, and where it says something.
+
+    Parameters
+    ----------
+    usable : (n_f,) bool
+        bins of the segment of `n` samples that hold noise; in the others, where a spectrum is infinite, there is nothing
+    n, length : int
+        samples of the segment and of a tile
+
+    Returns
+    -------
+    expected : (length // 2 + 1,) float64; used : the same, bool
+        bins of the tile with at least half of what full ones have: of the rest most has leaked there, and fewer than two degrees of
+        freedom a bin
+    """
+    lags = np.fft.irfft(usable.astype(np.float64), n=n)[:length] * (length - np.arange(length))
+    expected = 2 * np.fft.rfft(lags).real - lags[0]
+    return expected, expected > 0.5 * length

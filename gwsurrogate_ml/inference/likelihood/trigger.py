@@ -44,7 +44,7 @@ class Trigger:
 
 
 def first_templates(prior: Prior, seed: int) -> np.ndarray:
-    """Quasi-random binaries (256, 4) over the prior: what a search begins with."""
+    """Quasi-random binaries (256, n_parameters) over the prior: what a search begins with."""
     return prior.from_uniform(_quasi_random(len(prior.names), seed))
 
 
@@ -138,7 +138,7 @@ def loudest(
 
     Returns
     -------
-    theta (4,), waveform (n_f,), times (n_det,) and snr (n_det,), as in `Trigger`
+    theta (n_parameters,), waveform (n_f,), times (n_det,) and snr (n_det,), as in `Trigger`
     """
     centre = likelihood.segment.gps - likelihood.segment.start_time
     # Arrival at a detector differs from that at the geocentre by at most 21 ms.

@@ -203,21 +203,28 @@ def of_model(fields: Mapping[str, Any], model: WaveformModel) -> Prior:
     return of_fields(fields, model.space)
 
 
-def of_file(fields: Mapping[str, Any], model: WaveformModel) -> Prior:
+def of_file(fields: Mapping[str, Any], model: WaveformModel, gps: float | None = None) -> Prior:
     """As `of_model`, where "file" may be among the fields: a prior file of bilby's.
 
-    Ranges of masses and distance beside it are the ends of the file's own densities; `chi` and `spins` replace its spins.
+    Ranges of masses and distance beside it are the ends of the file's own densities; `chi` and `spins` replace its spins. Of its
+    `geocent_time` the width is taken, about where the event is.
 
     Raises
     ------
     ConfigError, DomainError
-        see `as_prior`
+        see `as_prior`; a `geocent_time` without the event's time `gps`
     """
     from bilby.core.prior import PriorDict
 
     if "file" not in fields:
         return of_model(fields, model)
     given, others = read_priors(fields["file"]), {name: value for name, value in fields.items() if name != "file"}
+    time = given.get("geocent_time")
+    if gps is not None and time is not None and not time.minimum <= gps <= time.maximum:
+        raise ConfigError(
+            f"geocent_time of {fields['file']} is from GPS {time.minimum:.3f} to {time.maximum:.3f}, the event at {gps:.3f}: give "
+            "the prior of this event, or leave geocent_time out of the file"
+        )
     plain = of_model(others, model).to_bilby(0.0)
     spins = [name for name in plain if name in model.space.names[2:]]
     if {"chi", "spins"} & others.keys():

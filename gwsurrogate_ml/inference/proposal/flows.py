@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -13,6 +14,8 @@ from gwsurrogate_ml.inference.proposal.adam import Adam
 from gwsurrogate_ml.inference.proposal.density import unconditional_flow
 from gwsurrogate_ml.inference.weights import effective_size, resample
 
+_SEEDED = threading.Lock()
+"""Held while torch's generator, which all threads share, is seeded for a flow's first weights."""
 _CHUNK = 16384
 QUIET = 10.0
 WIDTHS = (1.0, 1.25, 1.7)
@@ -212,30 +215,30 @@ def fit_flow(
     noise = _NOISE * effective_size(log_weights) ** (-1 / 8)
     held = rng.random(len(x)) < _HELD_OUT
     test, test_weights = torch.from_numpy(x[held].astype(np.float32)), torch.from_numpy(weights[held])
-    with torch.random.fork_rng(devices=[]):
+    with _SEEDED, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         flow = unconditional_flow(z.shape[1])
-        parameters = list(flow.parameters())
-        optimiser = Adam(parameters)
-        pool = x[~held][resample(log_weights[~held], steps * batch, rng)]
-        pool = pool + noise * rng.normal(size=pool.shape)
-        data = torch.from_numpy(pool.astype(np.float32))
-        lowest, best = np.inf, None
-        for step in range(steps):
-            loss = -flow().log_prob(data[step * batch : (step + 1) * batch]).mean()
-            for parameter in parameters:
-                parameter.grad = None
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, 5.0)
-            optimiser.step(learning_rate)
-            learning_rate *= (1 + np.cos(np.pi * (step + 1) / steps)) / (1 + np.cos(np.pi * step / steps))
-            if step % _CHECK == _CHECK - 1 or step == steps - 1:
-                with torch.no_grad():
-                    now = float(-(test_weights * flow().log_prob(test).double()).sum())
-                if best is None or now < lowest:
-                    lowest, best = now, {key: value.clone() for key, value in flow.state_dict().items()}
-            if progress:
-                progress(step + 1, steps)
-        assert best is not None
-        flow.load_state_dict(best)
+    parameters = list(flow.parameters())
+    optimiser = Adam(parameters)
+    pool = x[~held][resample(log_weights[~held], steps * batch, rng)]
+    pool = pool + noise * rng.normal(size=pool.shape)
+    data = torch.from_numpy(pool.astype(np.float32))
+    lowest, best = np.inf, None
+    for step in range(steps):
+        loss = -flow().log_prob(data[step * batch : (step + 1) * batch]).mean()
+        for parameter in parameters:
+            parameter.grad = None
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 5.0)
+        optimiser.step(learning_rate)
+        learning_rate *= (1 + np.cos(np.pi * (step + 1) / steps)) / (1 + np.cos(np.pi * step / steps))
+        if step % _CHECK == _CHECK - 1 or step == steps - 1:
+            with torch.no_grad():
+                now = float(-(test_weights * flow().log_prob(test).double()).sum())
+            if best is None or now < lowest:
+                lowest, best = now, {key: value.clone() for key, value in flow.state_dict().items()}
+        if progress:
+            progress(step + 1, steps)
+    assert best is not None
+    flow.load_state_dict(best)
     return FlowProposal(flow.eval()(), mean, root, widen, flow)

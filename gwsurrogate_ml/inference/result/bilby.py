@@ -21,6 +21,7 @@ from bilby.gw.result import CBCResult
 from gwsurrogate_ml.artifacts import available
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.files import refusal
+from gwsurrogate_ml.inference.prior.constraints import log_density
 from gwsurrogate_ml.inference.result.draws import parameters_of, plain, prior_in
 from gwsurrogate_ml.inference.result.nuisances import nuisances_in, nuisances_of, with_bilby
 
@@ -118,6 +119,9 @@ def to_bilby(result: Result, label: str) -> SavedResult:
     if (errors := nuisances_of(result)) is not None:
         prior, posterior = with_bilby(prior, posterior, errors)
         keys += errors.columns
+    if prior is not None:
+        # Their own prior's density, by which bilby's `reweight` divides.
+        posterior["log_prior"] = log_density(prior, {name: posterior[name].to_numpy() for name in prior.non_fixed_keys})
     scalars, meta = {name: getattr(result, name) for name in result.scalars}, result.meta | {"flags": result.flags}
     return SavedResult(
         label=label,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.special import i0e, logsumexp
@@ -31,10 +31,36 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.strain.segment import AnalysisSegment
     from gwsurrogate_ml.surrogate.model import Surrogate
 
-N_PHASES = 1024
-"""Grid of the orbital phase: 4 points in a standard deviation at a signal-to-noise ratio of 40."""
+FEWEST, POINTS = 1024, 26.0
+"""Points of the grid of the orbital phase, and how many for each unit of signal-to-noise ratio: of m = 2 two in a standard
+deviation, with which the sum over a normal density is off by nothing."""
 PART = 500
 """Draws re-weighted in one step: what a killed run does again at most."""
+
+
+class Phases(NamedTuple):
+    """Likelihood of one binary as a function of the orbital phase.
+
+    `orders` are (n_m,); `match` (2 n_m,) and `gram` (2 n_m, 2 n_m) products of the cosine and sine of each order with the data and
+    with one another.
+    """
+
+    orders: np.ndarray
+    match: np.ndarray
+    gram: np.ndarray
+
+    def log_ratios(self, phases: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log likelihood ratio to noise and <h|h> at `phases` (n,), each (n,)."""
+        angle = np.outer(phases, self.orders)
+        c = np.stack([np.cos(angle), np.sin(angle)], axis=2).reshape(len(phases), -1)
+        power = np.sum((c @ self.gram) * c, axis=1)
+        return c @ self.match - 0.5 * power, power
+
+    def grid(self) -> np.ndarray:
+        """Phases (n,) over a turn, evenly spaced and as close as the signal is loud."""
+        _, power = self.log_ratios(np.linspace(0, 2 * np.pi, 64, endpoint=False))
+        n = max(FEWEST, 2 ** int(np.ceil(np.log2(1 + POINTS * np.sqrt(power.max())))))
+        return 2 * np.pi * np.arange(n) / n
 
 
 class PhaseLikelihood:
@@ -49,7 +75,6 @@ class PhaseLikelihood:
 
     def __init__(self, likelihood: SegmentLikelihood, surrogate: Surrogate) -> None:
         self.likelihood, self.surrogate = likelihood, surrogate
-        self.phases = 2 * np.pi * np.arange(N_PHASES) / N_PHASES
 
     def signals(self, row: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
         """Orders (n_m,) and detector signals (2 n_m, n_det, n_f), cosine and sine of each order; the phase of `row` is not used."""
@@ -73,17 +98,13 @@ class PhaseLikelihood:
         plus, cross = spectra[:, :, 0].reshape(-1, spectra.shape[-1]), spectra[:, :, 1].reshape(-1, spectra.shape[-1])
         return orders, (plus[:, None] * f_plus[:, None] + cross[:, None] * f_cross[:, None]) * turns
 
-    def log_ratios(self, row: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
-        """Log likelihood ratio to noise and <h|h> at all `phases`, each (N_PHASES,)."""
+    def of(self, row: dict[str, float]) -> Phases:
+        """That of one binary at one place; the phase of `row` is not used."""
         orders, signals = self.signals(row)
         likelihood = self.likelihood
         flat = (signals * np.sqrt(likelihood.weight)).reshape(len(signals), -1)
         data = (likelihood.strain * np.sqrt(likelihood.weight)).ravel()
-        z, gram = np.real(np.conj(flat) @ data), np.real(np.conj(flat) @ flat.T)
-        angle = np.outer(self.phases, orders)
-        c = np.stack([np.cos(angle), np.sin(angle)], axis=2).reshape(N_PHASES, -1)
-        power = np.einsum("pi,ij,pj->p", c, gram, c)
-        return c @ z - 0.5 * power, power
+        return Phases(orders, np.real(np.conj(flat) @ data), np.real(np.conj(flat) @ flat.T))
 
 
 def with_higher_modes(
@@ -176,13 +197,16 @@ def _reweigh(
     # The models' peaks differ: that of (2,2), and that of all modes. The shift depends on the binary alone.
     _, later = offset(old, signal, new.signals(table)[0])
     row["geocent_time"] += later
-    ratios, powers = phases.log_ratios(row)
+    of_phase = phases.of(row)
+    grid = of_phase.grid()
+    ratios, _ = of_phase.log_ratios(grid)
     total = logsumexp(ratios)
-    at = int(rng.choice(N_PHASES, p=np.exp(ratios - total)))
+    at = rng.choice(grid, p=np.exp(ratios - total)) + (rng.random() - 0.5) * 2 * np.pi / len(grid)
+    (ratio,), (power,) = of_phase.log_ratios(np.array([at]))
     return {
-        "log_ratio": float(total - np.log(N_PHASES) - log_old),
-        "log_new": float(ratios[at]),
-        "power": float(powers[at]),
-        "phase": float((phases.phases[at] + (rng.random() - 0.5) * 2 * np.pi / N_PHASES) % (2 * np.pi)),
+        "log_ratio": float(total - np.log(len(grid)) - log_old),
+        "log_new": float(ratio),
+        "power": float(power),
+        "phase": float(at % (2 * np.pi)),
         "geocent_time": float(row["geocent_time"]),
     }

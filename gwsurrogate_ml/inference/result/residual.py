@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwsurrogate_ml.conventions import EXTRINSIC
-from gwsurrogate_ml.inference.likelihood.tiles import FEWEST, TILE, tiles
+from gwsurrogate_ml.inference.likelihood.tiles import FEWEST, TILE, tiles, usable_bins
+from gwsurrogate_ml.inference.likelihood.trigger import network_lags
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
@@ -142,8 +143,9 @@ def residual_test(likelihood: SegmentLikelihood, signal: np.ndarray, merger: np.
         power = np.abs(np.fft.rfft([white[d, r : r + length] for r in rows[keep]], axis=1)) ** 2
         tested = (number >= -BEFORE) & (number < AFTER)
         away = (number < -BEFORE - 1) | (number > AFTER)
+        _, used = usable_bins(likelihood.weight[d] > 0, white.shape[-1], length)
         for low, high in pairwise(RESIDUAL_BANDS):
-            band = (frequencies >= max(low, segment.f_min)) & (frequencies < min(high, segment.f_max))
+            band = used & (frequencies >= max(low, segment.f_min)) & (frequencies < min(high, segment.f_max))
             if not band.any() or away.sum() < 4:
                 continue
             energy = power[:, band].sum(axis=1)
@@ -180,21 +182,21 @@ def second_signal(likelihood: SegmentLikelihood, signal: np.ndarray, merger: np.
     sigma = np.sqrt(likelihood.power(templates))
     times = np.arange(n) / rate
     edge = max(2 * segment.roll_off, 0.25)
-    lag = int(np.ceil(likelihood.network.light_travel_time * rate)) + 1
+    lags = network_lags(likelihood, rate)
     allowed = (times > edge) & (times < segment.duration - edge) & (np.abs(times - merger[0]) > CLEAR_OF_MERGER)
     found = {"snr": 0.0, "time": 0.0}
     for h, norm in zip(templates, sigma, strict=True):
         grid = np.zeros((len(signal), n), dtype=np.complex128)
         grid[:, : h.size] = np.conj(h) * likelihood.weight * (likelihood.strain - signal)
         rho = np.abs(np.fft.ifft(grid, axis=1) * n) / norm[:, None]
-        others = [maximum_filter1d(row, 2 * lag + 1) for row in rho[1:]]
-        total = np.sqrt(rho[0] ** 2 + sum(row**2 for row in others))
-        # A signal shows in every detector; what one alone sees is a glitch, and no second event.
-        seen = allowed & (np.min([rho[0], *others], axis=0) > 4)
+        near = np.array([maximum_filter1d(row, 2 * lag + 1) for row, lag in zip(rho, lags, strict=True)])
+        total = np.linalg.norm(near, axis=0)
+        # What one detector alone sees is a glitch, and no second event; a third may be too quiet to see either.
+        seen = allowed & (np.sort(near, axis=0)[-min(2, len(near))] > 4)
         k = int(np.argmax(np.where(seen, total, 0.0)))
         if seen[k] and total[k] > found["snr"]:
             found = {"snr": float(total[k]), "time": float(times[k] - merger[0])}
-            found |= {name: float(row[k]) for name, row in zip(segment.detectors, [rho[0], *others], strict=True)}
+            found |= {name: float(row[k]) for name, row in zip(segment.detectors, near, strict=True)}
     return found
 
 

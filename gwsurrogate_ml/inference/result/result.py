@@ -46,19 +46,22 @@ class Result:
     Parameters
     ----------
     posterior : DataFrame
-        equally weighted draws: the eleven parameters of `conventions.PARAMETERS` (bilby's names and units, masses
-        detector-frame) and mass_1, mass_2, total_mass, chi_eff, chirp_mass_source, mass_1_source, mass_2_source,
-        total_mass_source, redshift (Planck15), network_snr (optimal), log_likelihood (with the noise term, as bilby
-        reports it) and log_likelihood_ratio; where calibration or waveform errors were integrated, a column for each node of
-        theirs, and where a glitch was, columns such as glitch_H1_snr: the likelihoods are taken there
+        equally weighted draws: the parameters of the model's space and `conventions.EXTRINSIC` (bilby's names and units, masses
+        detector-frame), eleven, or fifteen with precession; mass_1, mass_2, total_mass, chi_eff, chirp_mass_source,
+        mass_1_source, mass_2_source, total_mass_source, redshift (Planck15), network_snr (optimal), log_likelihood (with the
+        noise term, as bilby reports it) and log_likelihood_ratio; where calibration or waveform errors were integrated, a column
+        for each node of theirs, and where a glitch was, columns such as glitch_H1_snr: the likelihoods are taken there
     weighted : DataFrame
-        all `n_draws` draws of the intrinsic parameters with `log_weight`, `log_likelihood_ratio` (marginal over the
-        other seven) and `extrinsic_ess`
+        draws of what was proposed, intrinsic parameters and for models of several modes theta_jn, with `log_weight`,
+        `log_likelihood_ratio` (marginal over the others) and `extrinsic_ess`: all of them, or, re-weighted, the equally
+        weighted ones that were
     n_draws : int
+        of the analysis; of a re-weighted result those weighed anew
     sample_efficiency : float, effective draws / `n_draws`
     pareto_k : float, tail of the weights: < 0.5 good, > 0.7 not to be trusted
     log_evidence, log_evidence_error, log_noise_evidence : float
-        the error is the larger of the weights' and of the scatter between extrinsic sets
+        the error is the larger of the weights' and of the scatter between extrinsic sets; of models of several modes, whose
+        sets have points in common, the root of the sum of their squares
     extrinsic_ess : float
         effective extrinsic points behind one draw, posterior mean
     seconds : float, wall time
@@ -86,7 +89,7 @@ class Result:
 
     @property
     def log_weights(self) -> np.ndarray:
-        """Log importance weights of all draws, (n_draws,)."""
+        """Log importance weights, (n,), of the rows of `weighted`."""
         return self.weighted["log_weight"].to_numpy()
 
     @property

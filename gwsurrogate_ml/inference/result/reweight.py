@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 Progress = Callable[[str, int, int], None]
+BY_SET = ("log_evidence_by_extrinsic_set", "log_evidence_set_scatter")
+"""Meta data of an analysis that are no longer those of its draws once they are weighed anew."""
 
 
 def check_prior(new: PriorDict, old: PriorDict) -> None:
@@ -124,7 +126,7 @@ def reweighted(result: Result, draws: pd.DataFrame, log_ratio: np.ndarray, meta:
         pareto_k=summary.pareto_k,
         log_evidence=result.log_evidence + summary.log_evidence,
         log_evidence_error=float(np.hypot(result.log_evidence_error, summary.log_evidence_error)),
-        meta=result.meta | dict(meta),
+        meta={key: value for key, value in result.meta.items() if key not in BY_SET} | dict(meta),
     )
 
 

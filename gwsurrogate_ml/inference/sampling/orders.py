@@ -258,7 +258,8 @@ class OrdersSampler(EventSampler):
 
     def marginal(self, number: int, rows: np.ndarray, draws: Evaluated) -> None:
         """See `EventSampler.marginal`; the extrinsic parameters of each draw are drawn at once."""
-        rng = np.random.default_rng([self.seed, 79, number, int(rows[0]), len(draws.z)])
+        # By what is drawn for: parts of the final draws have the same rows.
+        rng = np.random.default_rng([self.seed, 79, number, *np.ascontiguousarray(draws.z[rows[0]]).view(np.uint32)])
         start = self.likelihood.segment.start_time
         draws.shift[rows], draws.extrinsic[rows] = 0.0, np.nan
         found, chosen = [], []

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bilby.core.prior import Constraint, Interped
-from bilby.core.result import read_in_result
+from bilby.core.likelihood import Likelihood
+from bilby.core.prior import Constraint, Interped, Uniform
+from bilby.core.result import get_weights_for_reweighting, read_in_result
 from bilby.gw.prior import BBHPriorDict
 from bilby.gw.result import CBCResult
 
@@ -149,3 +150,28 @@ def test_models_have_the_names_that_others_know() -> None:
     assert approximant({"surrogate": {"name": "nrphm"}, "waveform": "lal:IMRPhenomXHM"}) == "IMRPhenomXHM"
     assert approximant({"surrogate": {"name": "mine"}}) == "mine"
     assert approximant({}) == "unknown"
+
+
+class Half(Likelihood):
+    """Half the mass ratio."""
+
+    def log_likelihood(self, parameters: dict[str, float] | None = None) -> float:
+        return 0.5 * (self.parameters if parameters is None else parameters)["mass_ratio"]
+
+
+def test_bilby_reweights_a_result_by_its_own_means() -> None:
+    """Under another likelihood by the prior's density that is stored, and under another prior, of the parameters' columns alone."""
+    ours = toy(40)
+    theirs = ours.to_bilby()
+    weights, new, before, _, after = get_weights_for_reweighting(theirs, new_likelihood=Half({"mass_ratio": None}))
+    assert np.isfinite(weights).all()
+    np.testing.assert_array_equal(before, after)
+    np.testing.assert_allclose(new, 0.5 * ours.posterior["mass_ratio"])
+    narrow = other_prior(chirp_mass=Uniform(25, 35, name="chirp_mass"))
+    theirs.posterior = theirs.posterior[[*theirs.search_parameter_keys, "log_prior", "log_likelihood"]]
+    weights = get_weights_for_reweighting(theirs, new_prior=narrow)[0]
+    inside = ours.posterior["chirp_mass"].between(25, 35)
+    np.testing.assert_array_equal(np.isfinite(weights), inside)
+    drawn = {name: ours.posterior[name].to_numpy()[inside] for name in theirs.search_parameter_keys}
+    expected = log_density(narrow, drawn) - log_density(ours.to_bilby().priors, drawn)
+    np.testing.assert_allclose(weights[inside], expected, atol=1e-9)

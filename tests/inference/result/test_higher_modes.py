@@ -16,7 +16,7 @@ from gwsurrogate_ml.inference import BinaryPrior, Result, SegmentLikelihood
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.likelihood.injections import simulate_segment
 from gwsurrogate_ml.inference.result.draws import derived
-from gwsurrogate_ml.inference.result.higher_modes import PhaseLikelihood
+from gwsurrogate_ml.inference.result.higher_modes import PhaseLikelihood, Phases
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 from gwsurrogate_ml.strain.spectrum import load_psd
 
@@ -57,10 +57,11 @@ def polarizations(nrhm: gw.Surrogate, segment: AnalysisSegment, row: dict[str, f
 @pytest.mark.peer
 def test_at_every_phase_the_likelihood_is_that_of_bilbys_response(nrhm: gw.Surrogate, segment: AnalysisSegment) -> None:
     likelihood = SegmentLikelihood(segment, nrhm)
-    phases = PhaseLikelihood(likelihood, nrhm)
-    ratios, power = phases.log_ratios(TRUTH)
+    of_phase = PhaseLikelihood(likelihood, nrhm).of(TRUTH)
+    phases = of_phase.grid()
+    ratios, power = of_phase.log_ratios(phases)
     for k in (0, 17, 500, 901):
-        row = TRUTH | {"phase": float(phases.phases[k])}
+        row = TRUTH | {"phase": float(phases[k])}
         h = polarizations(nrhm, segment, row)
         signals = [i.get_detector_response(h, row) for i in segment.to_bilby()]
         weight = likelihood.weight
@@ -143,13 +144,30 @@ def test_the_weight_is_the_ratio_of_likelihoods_summed_over_phase(nrhm: gw.Surro
     # The truth has higher modes: they explain what (2,2) does not.
     assert again.log_evidence - result.log_evidence > 5.0
     # Phases are drawn where the likelihood is: all near the truth, up to the peak's definition.
-    best = PhaseLikelihood(SegmentLikelihood(loud, nrhm), nrhm)
-    ratios, _ = best.log_ratios(TRUTH)
-    at = best.phases[np.argmax(ratios)]
+    best = PhaseLikelihood(SegmentLikelihood(loud, nrhm), nrhm).of(TRUTH)
+    at = best.grid()[np.argmax(best.log_ratios(best.grid())[0])]
     assert abs(np.angle(np.exp(1j * (at - TRUTH["phase"])))) < 0.15
     around = np.abs(np.angle(np.exp(1j * (again.posterior["phase"] - TRUTH["phase"]))))
     assert np.median(around) < 0.3
-    assert logsumexp(ratios) - np.log(len(ratios)) < ratios.max()
+    # What is stored of a draw is the likelihood at its own phase.
+    for i in range(3):
+        row = {name: float(again.posterior[name].iloc[i]) for name in PARAMETERS}
+        h = polarizations(nrhm, loud, row)
+        signals = [i.get_detector_response(h, row) for i in loud.to_bilby()]
+        weight = SegmentLikelihood(loud, nrhm).weight
+        expected = sum(
+            np.sum(w * (np.real(np.conj(s) * d) - 0.5 * np.abs(s) ** 2))
+            for w, s, d in zip(weight, signals, loud.strain, strict=True)
+        )
+        assert again.posterior["log_likelihood_ratio"].iloc[i] == pytest.approx(expected, abs=1e-3)
+    # The grid is as close as a signal is loud.
+    for louder in (1.0, 10.0, 60.0):
+        of_phase = Phases(best.orders, louder**2 * best.match, louder**2 * best.gram)
+        phases = of_phase.grid()
+        step = phases[1]
+        finer = np.concatenate([phases + k * step / 8 for k in range(8)])
+        ratios, more = of_phase.log_ratios(phases)[0], of_phase.log_ratios(finer)[0]
+        assert logsumexp(ratios) - np.log(len(ratios)) == pytest.approx(logsumexp(more) - np.log(len(more)), abs=1e-6)
     with pytest.raises(ConfigError, match="already under 'nrhm'"):
         again.with_higher_modes(loud)
     with pytest.raises(ConfigError, match="not those of the result"):

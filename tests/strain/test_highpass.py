@@ -7,7 +7,7 @@ import pytest
 from scipy.signal import butter, sosfiltfilt
 
 import gwsurrogate_ml as gw
-from gwsurrogate_ml.inference.analysis.filtered import clear_from, used_from, without_filtered
+from gwsurrogate_ml.strain.highpass import clear_from, used_from, without_filtered
 from gwsurrogate_ml.strain.read import make_series
 from gwsurrogate_ml.strain.simulate import simulate
 
