@@ -181,9 +181,6 @@ def _arrival(
 
     here = loudest_about(gps)
     assert here is not None
-    if half_width < GRID and abs(here[0] - gps) <= half_width + EARTH:
-        # So narrow a prior is meant where it is; detectors tell the time at the geocentre no better than to `EARTH`.
-        return gps, False
     centre, (time, loud) = gps, here
     around = [segment for shift in SHIFTS if (segment := at(gps + shift)) is not None]
     times, loudness = _loudness(around, prior, model, seed)
@@ -193,6 +190,9 @@ def _arrival(
     there = loudest_about(candidate) if elsewhere.max() > loud + LOUDER else None
     if there is not None and there[1] > loud + LOUDER:
         centre, (time, loud) = candidate, there
+    elif half_width < GRID:
+        # So narrow a prior is meant where it is: detectors see the event up to `EARTH` from when the geocentre does.
+        return gps, False
     for _ in range(ROUNDS):
         new = on_grid(time)
         if new == centre:

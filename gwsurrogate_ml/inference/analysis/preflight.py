@@ -8,7 +8,6 @@ signal, tells before any sampling whether the spectrum belongs to these data; it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -119,11 +118,10 @@ def spectrum_flags(likelihood: SegmentLikelihood, found: Trigger) -> list[str]:
         measured = any(likelihood.segment.psd_segments[d : d + 1])
         if (typical := float(np.median(levels))) > WRONG:
             raise _another(name, typical, "", "" if measured else GIVEN)
-        bands = list(pairwise(t.edges))
-        usual = [STEADY if low >= STEADY_FROM else UNSTEADY for low, _ in bands]
+        usual = [STEADY if low >= STEADY_FROM else UNSTEADY for low, _ in t.bands]
         odd = [k for k, (least, most) in enumerate(usual) if not least < levels[k] < most]
         if odd:
-            said = ", ".join(f"{levels[k]:.2g} at {bands[k][0]:g} to {bands[k][1]:g} Hz" for k in odd)
+            said = ", ".join(f"{levels[k]:.2g} at {t.bands[k, 0]:g} to {t.bands[k, 1]:g} Hz" for k in odd)
             out.append(
                 f"spectrum unlike the noise: {name}'s segment has {said} of the power that its spectrum says; errors and evidence "
                 "are off where it matters: give a spectrum of these data, or a band without it"

@@ -20,8 +20,8 @@ BANDS = (20.0, 40.0, 80.0, 160.0, 320.0, 640.0)
 """Edges of the tiles in Hz."""
 
 
-FEWEST = 8
-"""Tiles a band needs for its median."""
+FEWEST, LEAST = 8, 4
+"""Tiles a band needs for its median, and bins of a tile, or half of its own, where a detector is used in part of it alone."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class Tiles:
     Attributes
     ----------
     times : (n_t,) float, s from the segment's start, of the tiles' beginnings
-    edges : (n_b + 1,) float, Hz
+    bands : (n_b, 2) float, Hz
+        lower and upper end
     ratio : (n_b, n_t) float
         energy over what the spectrum foretells
     dof : (n_b,) float
@@ -39,7 +40,7 @@ class Tiles:
     """
 
     times: np.ndarray
-    edges: np.ndarray
+    bands: np.ndarray
     ratio: np.ndarray
     dof: np.ndarray
 
@@ -70,16 +71,17 @@ def tiles(likelihood: SegmentLikelihood, residual: np.ndarray, detector: int) ->
     power = np.abs(np.fft.rfft([white[s : s + length] for s in starts], axis=1)) ** 2
     expected, used = usable_bins(usable, white.size, length)
     low, high = (float(likelihood.frequencies[usable][at]) for at in (0, -1))
-    edges = np.unique(np.clip(BANDS, low, high))
-    bins = [used & (frequencies >= a) & (frequencies < b) for a, b in pairwise(edges)]
-    wide = [k for k, b in enumerate(bins) if b.any()]
-    ratio = [power[:, bins[k]].sum(axis=1) / expected[bins[k]].sum() for k in wide]
-    return Tiles(
-        starts / rate,
-        np.append(edges[wide], edges[wide[-1] + 1]) if wide else edges[:1],
-        np.array(ratio).reshape(len(wide), len(starts)),
-        np.array([2.0 * bins[k].sum() for k in wide]),
-    )
+    bands, ratio, dof = [], [], []
+    for lower, upper in pairwise(BANDS):
+        whole = (frequencies >= lower) & (frequencies < upper)
+        bins = whole & used & (frequencies >= low) & (frequencies < high)
+        # Of what is left of a band a few bins scatter too much to say anything of it.
+        if bins.sum() >= max(1, min(LEAST, whole.sum() / 2)):
+            bands.append((max(lower, low), min(upper, high)))
+            ratio.append(power[:, bins].sum(axis=1) / expected[bins].sum())
+            dof.append(2.0 * bins.sum())
+    n = len(bands)
+    return Tiles(starts / rate, np.array(bands).reshape(n, 2), np.array(ratio).reshape(n, len(starts)), np.array(dof))
 
 
 def usable_bins(usable: np.ndarray, n: int, length: int) -> tuple[np.ndarray, np.ndarray]:

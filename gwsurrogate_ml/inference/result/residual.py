@@ -58,8 +58,8 @@ def loudest_glitch(
                 "snr": snr,
                 "detector": name,
                 "start": float(t.times[k] - merger[d]),
-                "f_low": float(t.edges[band]),
-                "f_high": float(t.edges[band + 1]),
+                "f_low": float(t.bands[band, 0]),
+                "f_high": float(t.bands[band, 1]),
             }
     return best
 

@@ -80,6 +80,19 @@ def test_a_narrower_prior_has_a_finer_grid(data) -> None:
     assert round(moved.gps / 0.03) * 0.03 == pytest.approx(moved.gps, abs=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("half_width", [0.01, 0.02, 0.03])
+def test_a_narrow_prior_about_the_right_time_stays_there(data, half_width: float) -> None:
+    """Detectors tell the time at the geocentre to 21 ms: a step of the grid to where they are would leave the prior's rim."""
+    narrow = PRIOR.model_copy(update={"time_half_width": half_width})
+    same, segment = centred(data, CUT, LalModel(), narrow)
+    assert same.gps == segment.gps == GPS
+    assert not segment.flags
+    moved, _ = centred(late(data, 0.2), CUT, LalModel(), narrow)
+    assert abs(moved.gps - GPS) < half_width / 2 + 0.0214
+    assert f"centred on {moved.gps:.3f}" in moved.flags[-1] or f"centred on {moved.gps:.1f} " in moved.flags[-1]
+
+
 def with_glitch(data: StrainData, before: float) -> StrainData:
     """A loud sine-Gaussian in H1, `before` s before the event."""
     series = {name: x.copy() for name, x in data.series.items()}

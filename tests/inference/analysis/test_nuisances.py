@@ -132,7 +132,7 @@ def test_what_would_leave_the_errors_out_is_refused(result: Result, segment) -> 
     other = replace(result, meta={key: value for key, value in result.meta.items() if key != "nuisances"})
     with pytest.raises(ConfigError, match="differ in the calibration"):
         combine([result, other])
-    assert combine([result, result]).curves().keys() == result.curves().keys()
+    assert combine([result]).curves().keys() == result.curves().keys()
 
 
 def test_a_killed_run_goes_on_with_the_same_numbers(result: Result, estimator, segment, kept) -> None:
@@ -176,3 +176,15 @@ def test_nothing_asked_for_changes_nothing(estimator, segment) -> None:
     none = Integration.of(requested(("H1", "L1"), (20.0, 1024.0), None, None), likelihood, None)
     assert none.drawn_from is likelihood
     assert none.identity == {}
+
+
+@pytest.mark.slow
+def test_steps_kept_under_other_envelopes_are_not_taken(estimator, segment, tmp_path) -> None:
+    plain = estimator.sample(segment, n=300, seed=1, options=SMALL)
+    wide = {name: CalibrationEnvelope.constant(0.1, 0.1) for name in ("H1", "L1")}
+    found = [
+        estimator.sample(segment, n=300, seed=1, options=SMALL, checkpoint=tmp_path, **given).log_evidence
+        for given in ({"calibration": ENVELOPES}, {"calibration": wide}, {}, {"calibration": wide})
+    ]
+    assert found[2] == plain.log_evidence
+    assert found[1] == found[3] != found[0]

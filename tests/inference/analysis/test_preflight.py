@@ -14,7 +14,7 @@ from scipy.stats import kstest
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.inference import BinaryPrior, Estimator, LalModel, SegmentLikelihood, sample_event
 from gwsurrogate_ml.inference.analysis import choice
-from gwsurrogate_ml.inference.analysis.preflight import require_spectra, spectrum_flags
+from gwsurrogate_ml.inference.analysis.preflight import draws_and_seed, require_spectra, spectrum_flags
 from gwsurrogate_ml.inference.likelihood.tiles import tiles
 from gwsurrogate_ml.inference.likelihood.trigger import Trigger, search
 from gwsurrogate_ml.inference.result.residual import GLITCH, loudest_glitch
@@ -189,3 +189,10 @@ def test_numbers_that_are_none_are_refused_before_any_work(given: dict[str, Any]
     for analyse in (partial(sample_event, None, None), partial(Estimator.sample, None, None)):
         with pytest.raises(ConfigError, match=re.escape(message)):
             analyse(**given)
+
+
+def test_more_sets_than_draws_are_refused() -> None:
+    assert draws_and_seed(100, 0, 100) == (100, 0)
+    for n_sets in (0, 101):
+        with pytest.raises(ConfigError, match=f"n_sets is {n_sets}: .* no more than there are draws, 100"):
+            draws_and_seed(100, 0, n_sets)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from gwsurrogate_ml.inference.extrinsic.orders import OrderPoints, OrdersIntegral, shared
+from gwsurrogate_ml.inference.extrinsic.orders import _NODES, _WEIGHTS, OrderPoints, OrdersIntegral, _over_distance, shared
 from gwsurrogate_ml.inference.extrinsic.points import ExtrinsicPoints
 from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork
 from gwsurrogate_ml.inference.likelihood.window import TimeWindow
@@ -125,3 +125,16 @@ def test_points_of_no_influence_are_nobodys_burden(some: int) -> None:
     sets = [one.take(np.arange(100 * k, 100 * k + 100), np.zeros(100)) for k in (0, 1)]
     influence = [np.where(np.arange(100) < some, 0.0, -np.inf)] * 2
     assert [len(points) for points in shared(sets, influence, 0.1)] == [100 + some] * 2
+
+
+@pytest.mark.parametrize("snr", [3.0, 8.0, 20.0, 60.0])
+@pytest.mark.parametrize("best", [5.0, 30.0, 90.0, 99.0, 101.0, 600.0, 2990.0, 3010.0, 3300.0, 4000.0, 9000.0])
+def test_the_integral_over_distance_holds_wherever_the_best_one_lies(best: float, snr: float) -> None:
+    """Also beyond the prior's ends, where the range that counts is a few lengths of an exponential."""
+    power = (snr * best) ** 2
+    match = power / best
+    ours = _over_distance(match, power, NEAR, FAR, np.log(3 / (FAR**3 - NEAR**3)), _NODES, _WEIGHTS)
+    x = np.linspace(np.log(1 / FAR), np.log(1 / NEAR), 4_000_001)
+    term = match * np.exp(x) - 0.5 * power * np.exp(2 * x) - 3 * x + np.log(3 / (FAR**3 - NEAR**3))
+    peak = term.max()
+    assert ours == pytest.approx(peak + np.log(np.trapezoid(np.exp(term - peak), x)), abs=2e-3)

@@ -51,6 +51,15 @@ def test_a_file_of_a_real_analysis_is_taken_as_it_is(data_dir) -> None:
     assert as_prior(path).names == PRECESSING.names  # also without a model
 
 
+def test_a_file_of_another_events_time_is_refused(data_dir, tmp_path: Path) -> None:
+    model, timed = load_model("lal:IMRPhenomXPHM"), tmp_path / "timed.prior"
+    time = f"geocent_time = Uniform(name='geocent_time', minimum={GPS - 0.2}, maximum={GPS + 0.2})\n"
+    timed.write_text(data_dir(FILE).read_text() + time)
+    assert of_file({"file": timed}, model, GPS + 0.1).time_half_width == pytest.approx(0.2)
+    with pytest.raises(ConfigError, match=r"geocent_time of .*timed.prior .* the event at 1187008882.400: "):
+        of_file({"file": timed}, model, 1187008882.4)
+
+
 def test_a_file_wider_than_the_model_is_refused_with_all_that_is_wider(data_dir) -> None:
     path, model = data_dir(FILE), load_model("nrphm")
     words = r"mass_ratio \(0.125 to 1\) exceeds what nrphm covers \(0.166667 to 1\): .*--prior mass_ratio=LOW,HIGH"

@@ -77,6 +77,20 @@ def test_drawn_parameters_have_the_likelihood_that_they_are_said_to_have(model: 
     np.testing.assert_allclose(np.sqrt(anew[:, 1]), norm, rtol=1e-9)
 
 
+def test_parts_of_the_final_draws_have_random_numbers_of_their_own() -> None:
+    ours = sampler(OrdersSampler, "nrhm", n_sets=2, n_points=512)
+    theta = np.array([[*(TRUTH[name] for name in PRIOR.names), x] for x in (0.5, 0.9, 1.5, 2.4)])
+    ours.build_sets(ours.known(theta, ""), log2_n=13)
+    z = ours.proposed.to_normal(theta)
+    first, again = (ours.evaluate(z, "").extrinsic for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    # As many draws with the same rows, as the next part has, and all but the same binaries.
+    other = ours.evaluate(z + 1e-9, "").extrinsic
+    distance = ours.drawn_at_once.index("luminosity_distance")
+    assert np.all(first[:, distance] != other[:, distance])
+    assert not np.allclose(first[:, distance], other[:, distance], rtol=1e-4)
+
+
 def test_a_precessing_model_of_lal_enters_by_its_name() -> None:
     prior = ComposedPrior((ChirpMass(24.0, 33.0), MassRatio(0.4, 1.0), Isotropic(0.9)))
     spins = {"a_1": 0.6, "a_2": 0.3, "tilt_1": 1.1, "tilt_2": 0.7, "phi_12": 0.5, "phi_jl": 1.0}
