@@ -117,9 +117,15 @@ def resolve(name_or_path: str | Path, kind: str) -> Path:
     for candidate in (SHIPPED / str(name_or_path), Path(name_or_path)):
         if (candidate / "card.json").is_file():
             return candidate
+    names = [name for name in available() if kind in ("model", _kind(SHIPPED / name))] or available()
+    lal = ", or lal: and the name of an approximant" if kind == "surrogate" else ""
     raise ArtifactError(
-        f"no {kind} {str(name_or_path)!r}: give a folder with card.json and weights.safetensors, or one of {available()}"
+        f"no {kind} {str(name_or_path)!r}: give one of {', '.join(names)}, or a folder with card.json and weights.safetensors{lal}"
     )
+
+
+def _kind(folder: Path) -> str:
+    return str(json.loads((folder / "card.json").read_text(encoding="utf-8"))["kind"])
 
 
 def load(name_or_path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -63,6 +65,25 @@ def _quiet_show(message: Warning | str, category: type[Warning], *_: Any, **__: 
     complain("warning", str(message))
 
 
+def _unwind(number: int, frame: FrameType | None) -> None:
+    """End the command by an exception, which unwinds the stack, so that unfinished output is removed.
+
+    Compiled functions call Python to read their arguments and constants, and take no exception there: an interrupt is lost then, or
+    turns up as another error, or memory is damaged (seen with numba 0.68). So the signal comes once more a little later.
+    """
+    at = frame
+    while at is not None:
+        if str(at.f_globals.get("__name__", "")).partition(".")[0] == "numba":
+            again = threading.Timer(0.005, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+            return
+        at = at.f_back
+    if number == signal.SIGTERM:
+        sys.exit(EXIT_TERMINATED)
+    raise KeyboardInterrupt
+
+
 @contextmanager
 def orderly() -> Iterator[None]:
     """Errors of the package, an interrupt and a termination end the command with one line, after its cleaning up.
@@ -73,12 +94,9 @@ def orderly() -> Iterator[None]:
         with status 2 for a `GwsmlError`, 130 for an interrupt; SystemExit with 143 for SIGTERM
     """
 
-    def terminate(_: int, __: FrameType | None) -> None:
-        sys.exit(EXIT_TERMINATED)  # unwinds the stack, so that unfinished output is removed
-
     handler, package = _LogLines(logging.WARNING), logging.getLogger("gwsurrogate_ml")
     package.addHandler(handler)
-    previous = signal.signal(signal.SIGTERM, terminate)
+    previous = {number: signal.signal(number, _unwind) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("default")
@@ -90,11 +108,12 @@ def orderly() -> Iterator[None]:
     except GwsmlError as error:
         complain("error", str(error))
         raise typer.Exit(EXIT_ERROR) from None
-    except KeyboardInterrupt:
-        complain("error", "interrupted; the output folder was not written")
+    except KeyboardInterrupt as interrupt:
+        complain("error", f"interrupted; {interrupt}" if str(interrupt) else "interrupted; the output folder was not written")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, before in previous.items():
+            signal.signal(number, before)
         package.removeHandler(handler)
 
 

@@ -43,7 +43,8 @@ def _description(card: Mapping[str, Any]) -> str:
         modes = " ".join(f"({ell},{m})" for ell, m in card["modes"])
         return f"waveforms of aligned spins, modes {modes}; {card['training']['nr_runs']} runs of numerical relativity"
     if kind == "estimator":
-        return f"posterior of an event in {', '.join(card['config']['segment']['detectors'])}"
+        of, surrogate = card["config"]["segment"]["detectors"], card["config"]["surrogate"]
+        return f"posterior of an event in {', '.join(of)}, under {surrogate}"
     return f"signals of binaries in whitened strain, by {card.get('method', kind)}"
 
 
@@ -128,25 +129,34 @@ def info(
         return
     from rich.table import Table
 
-    table = Table()
-    for heading in ("key", "value"):
-        table.add_column(heading, overflow="fold")
-    for key, value in _flat(plain(card)).items():
+    table = Table(show_header=False)
+    table.add_column("", no_wrap=True)
+    table.add_column("", overflow="fold")
+    head = {"": _description(card), "ranges": _ranges(card), "accuracy": _accuracy(card)}
+    shown = {key: value for key, value in plain(card).items() if key not in (*IN_JSON, "description", "ranges")}
+    for key, value in (head | _flat(shown)).items():
         table.add_row(key, value)
     stdout().print(table)
+    stdout().print(f"gwsml models info {name} --json: all of the card, with the settings of the training", soft_wrap=True)
+
+
+IN_JSON = ("format_version", "config", "modes", "features", "normalisation")
+"""What of a card is for programs alone."""
 
 
 def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested mapping as dotted keys; lists as JSON.
+    """Nested mapping as dotted keys; mappings of numbers alone, and lists, in one line.
 
     Examples
     --------
-    >>> _flat({"a": {"b": [1, 2]}, "c": 3})
-    {'a.b': '[1, 2]', 'c': '3'}
+    >>> _flat({"a": {"b": {"50": 1.23456e-6, "90": 2.0}}, "c": [1, 2]})
+    {'a.b': '50: 1.23e-06, 90: 2', 'c': '[1, 2]'}
     """
     rows: dict[str, str] = {}
     for key, value in content.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value and all(isinstance(x, int | float) for x in value.values()):
+            rows[f"{prefix}{key}"] = ", ".join(f"{name}: {x if isinstance(x, int) else f'{x:.3g}'}" for name, x in value.items())
+        elif isinstance(value, dict):
             rows |= _flat(value, f"{prefix}{key}.")
         else:
             rows[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value)

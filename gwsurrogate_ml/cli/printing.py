@@ -30,9 +30,9 @@ def require_browser() -> str:
     wanted = os.environ.get(VARIABLE)
     found = next((path for name in ((wanted,) if wanted else BROWSERS) if (path := shutil.which(name))), None)
     if found is None:
-        tried = f"{VARIABLE}={wanted}" if wanted else "no Chromium or Chrome"
+        tried = f"{VARIABLE}={wanted} is not here" if wanted else "neither Chromium nor Chrome is here"
         raise ConfigError(
-            f"--pdf: {tried} is not here; install one (apt-get install chromium), name one in {VARIABLE}, or print report.html "
+            f"--pdf: {tried}; install one (apt-get install chromium), name one in {VARIABLE}, or print report.html "
             "from your browser: it is laid out for A4"
         )
     return found

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class StrainData:
     """Strain of one or more detectors, at one rate, that holds the time of an event.
 
@@ -53,8 +53,8 @@ class StrainData:
     >>> from gwpy.timeseries import TimeSeries
     >>> noise = TimeSeries(1e-21 * np.random.default_rng(0).normal(size=32 * 2048), t0=1126259446, sample_rate=2048)
     >>> data = StrainData.from_series({"H1": noise}, gps=1126259462.4)
-    >>> data.detectors, data.sampling_frequency
-    (('H1',), 2048.0)
+    >>> data
+    StrainData(GPS 1126259462.400; H1: 32 s at 2048 Hz)
     >>> data.segment().strain.shape
     (1, 4097)
     """
@@ -64,6 +64,12 @@ class StrainData:
     name: str = ""
     flags: tuple[str, ...] = ()
     marks: tuple[Mark, ...] = ()
+
+    def __repr__(self) -> str:
+        of_each = ", ".join(f"{name}: {s.size / self.sampling_frequency:g} s" for name, s in self.series.items())
+        said = "".join(f"; {flag.partition(':')[0]}" for flag in self.flags)
+        named = f"{self.name}, " if self.name else ""
+        return f"StrainData({named}GPS {self.gps:.3f}; {of_each} at {self.sampling_frequency:g} Hz{said})"
 
     def __post_init__(self) -> None:
         if not self.series:

@@ -11,7 +11,7 @@ from gwsurrogate_ml.conventions import ModeKey
 from gwsurrogate_ml.errors import ConfigError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Modes:
     """Modes of one waveform.
 
@@ -45,6 +45,14 @@ class Modes:
             return self.data[l, m]
         h = self.data[l, abs(m)]
         return (-1) ** l * np.conj(h)
+
+    def __repr__(self) -> str:
+        listed = ", ".join(f"({l},{m})" for l, m in self.data)
+        return (
+            f"Modes({len(self.t)} times from {self.t[0]:g} to {self.t[-1]:g} M; {listed})"
+            if len(self.t)
+            else f"Modes(no times; {listed})"
+        )
 
     def __iter__(self) -> Iterator[ModeKey]:
         """The stored keys."""

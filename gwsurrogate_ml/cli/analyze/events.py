@@ -166,6 +166,10 @@ def unfinished(folder: Path) -> Iterator[Path]:
     try:
         yield steps
         clear(steps)
+    except KeyboardInterrupt:
+        if steps.is_dir() and any(steps.iterdir()):
+            raise KeyboardInterrupt(f"what was done is kept in {steps}: the same command goes on from there") from None
+        raise
     finally:
         with suppress(OSError):
             steps.rmdir()  # a run that was refused before its first step leaves nothing

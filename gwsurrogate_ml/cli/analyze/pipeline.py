@@ -19,8 +19,9 @@ from gwsurrogate_ml.cli.console import ProgressReport, complain, echo_json, stdo
 from gwsurrogate_ml.cli.options import options_named, parse_glitch, parse_waveform_error
 from gwsurrogate_ml.cli.output import Output, plain, write_json
 from gwsurrogate_ml.cli.strain_files import Files, record
-from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.inference.result.alert import read_alert
+from gwsurrogate_ml.inference.result.draws import prior_of
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.analysis.any_event import Analysis
@@ -114,8 +115,11 @@ def analyse(
 
     sky = None
     if skymap.available():
-        with progress.stage("sky map"):
-            sky = result.skymap(distances=True, seed=settings.seed)
+        try:
+            with progress.stage("sky map"):
+                sky = result.skymap(distances=True, seed=settings.seed)
+        except DataError as error:  # of very few draws: the rest is worth keeping
+            complain("warning", f"no {SKY_MAP}: {error}")
     return Run(data, segment, gps, result, model, analysis.choice, filtered, sky, truths or {})
 
 
@@ -254,6 +258,20 @@ def _listed(modes: Iterable[tuple[int, int]]) -> str:
     return ", ".join(f"({ell},{m})" for ell, m in modes)
 
 
+def _ranges(result: Result) -> str:
+    """The data that were analysed and the ends of the prior."""
+    priors, segment = prior_of(result), result.meta["segment"]
+    shown = []
+    for name in ("chirp_mass", "mass_ratio", "chi_1", "a_1", "luminosity_distance"):
+        if name in priors:
+            (said, unit), prior = DESCRIPTIONS[name], priors[name]
+            shown.append(f"{said} {prior.minimum:.4g} to {prior.maximum:.4g} {unit}".rstrip())
+    return (
+        f"Data: {segment['duration']:g} s, {segment['f_min']:g} to {segment['f_max']:g} Hz, of {', '.join(segment['detectors'])}. "
+        f"Prior: {', '.join(shown)}."
+    )
+
+
 def _calibration(result: Result) -> str:
     """What is believed of calibration and waveform errors."""
     if "glitch" in result.meta:
@@ -342,7 +360,9 @@ def run_into(
     logging.getLogger("bilby").setLevel(logging.WARNING)
     with progress.stage("writing the results"):
         write_json(output.path / "summary.json", summary)
-        run.result.to_bilby().save_to_file(filename=str(output.path / "result.json"), overwrite=True)
+        run.result.to_bilby(data.name or f"GPS{data.gps:.0f}").save_to_file(
+            filename=str(output.path / "result.json"), overwrite=True
+        )
         if run.sky is not None:
             run.sky.save(output.path / SKY_MAP)
         if alert is not None and announced is not None:
@@ -380,6 +400,7 @@ def run_into(
         source=_source(run, settings),
         **waveforms(run.model, run.result.meta["waveform"] if settings.higher_modes else ""),
         calibration=_calibration(run.result),
+        ranges=_ranges(run.result),
         acknowledgement=acknowledgement,
     )
     (output.path / "report.html").write_text(render(report), encoding="utf-8")

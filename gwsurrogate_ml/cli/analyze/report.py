@@ -51,7 +51,7 @@ class Report:
     """What `render` needs; `summary` has the layout of summary.json.
 
     `largest_weight` is its share in the sum, `source` says what the draws came from, `spins` and `modes` what the waveforms
-    hold, `integrated` what the extrinsic points are of.
+    hold, `integrated` what the extrinsic points are of, `ranges` of which data and prior the evidence is.
     """
 
     title: str
@@ -73,6 +73,7 @@ class Report:
     modes: str = "the dominant (2,2) mode only"
     integrated: str = "sky, time, inclination and polarization"
     calibration: str = "perfectly calibrated detectors"
+    ranges: str = ""
     acknowledgement: str = ""
 
 

@@ -15,6 +15,8 @@ from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.strain.text_tables import UNREADABLE, read_table
 
 CORRECTIONS = ("data", "template")
+LARGEST_PHASE = 1.0
+"""rad, of a file: envelopes of real detectors have a tenth."""
 COLUMNS = "frequency, median amplitude, median phase, -1 sigma amplitude, -1 sigma phase, +1 sigma amplitude, +1 sigma phase"
 
 
@@ -86,6 +88,8 @@ class CalibrationEnvelope:
         path = Path(path)
         try:
             table = read_table(path).values
+        except FileNotFoundError as error:
+            raise DataError(f"no file {path}: give a calibration envelope, a text file of {COLUMNS}") from error
         except UNREADABLE as error:
             raise DataError(f"{path} is no table of a calibration envelope ({error}): give a text file of {COLUMNS}") from error
         if table.ndim != 2 or table.shape[1] != 7 or len(table) < 4:
@@ -101,8 +105,8 @@ class CalibrationEnvelope:
             raise DataError(f"{path}: the first column does not rise from above zero: it holds frequencies in Hz")
         if not (min(median.min(), below.min(), above.min()) > 0):
             raise DataError(f"{path}: amplitudes are not all positive: they are factors near one")
-        if np.abs(phase).max() > np.pi:
-            raise DataError(f"{path}: phases reach {np.abs(phase).max():g}: they are in rad")
+        if (largest := float(np.abs([phase, phase_below, phase_above]).max())) > LARGEST_PHASE:
+            raise DataError(f"{path}: phases reach {largest:g}, more than {LARGEST_PHASE:g} rad: give them in rad, not in degrees")
         if correction == "data":
             median, below, above, phase = 1 / median, 1 / below, 1 / above, -phase
         return cls(

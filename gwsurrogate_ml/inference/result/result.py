@@ -39,7 +39,7 @@ SUFFIXES = (".json", ".h5", ".hdf5")
 _Stored = tuple[dict[str, pd.DataFrame], dict[str, Any], dict[str, Any]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """Posterior of one event.
 
@@ -81,6 +81,17 @@ class Result:
     seconds: float
     meta: dict[str, Any] = field(default_factory=dict)
     scalars: ClassVar[tuple[str, ...]] = _SCALARS
+
+    def __repr__(self) -> str:
+        shown = [name for name in ("chirp_mass", "mass_ratio", "chi_eff", "chi_p", "luminosity_distance") if name in self.posterior]
+        rows = self.posterior[shown].quantile([0.5, 0.05, 0.95])
+        said = [f"{name} {rows[name].iloc[0]:.4g} ({rows[name].iloc[1]:.4g} to {rows[name].iloc[2]:.4g})" for name in shown]
+        flags = "".join(f"; {flag.partition(':')[0]}" for flag in self.flags)
+        return (
+            f"Result({', '.join(said)}; {len(self.posterior):,} equally weighted of {self.n_draws:,} draws, efficiency "
+            f"{self.sample_efficiency:.0%}, Pareto k {self.pareto_k:.2f}; log Bayes factor {self.log_bayes_factor:.2f} ± "
+            f"{self.log_evidence_error:.2f}{flags})"
+        )
 
     @property
     def log_bayes_factor(self) -> float:

@@ -380,8 +380,9 @@ def cut_off(prior: Prior, bound: float, options: SamplingOptions) -> None:
     low, high = prior.bounds()["chirp_mass"]
     message = (
         f"the posterior of the detector-frame chirp mass is cut off at the {'low' if bound == low else 'high'} end of the "
-        f"prior, {bound:g} solar masses (prior {low:g} to {high:g}): the signal's chirp mass probably lies outside; use an "
-        "estimator trained for it, or none (`sample_event`, gwsml analyze --from-scratch)"
+        f"prior, {bound:g} solar masses (prior {low:g} to {high:g}): the signal's chirp mass probably lies outside; without an "
+        f"estimator (`sample_event`, gwsml analyze) give a prior that reaches {'lower' if bound == low else 'higher'}, "
+        "--prior chirp_mass=LOW,HIGH, or none, and it follows from a search"
     )
     if options.on_edge == "raise":
         raise CutOffError(message, bound)
