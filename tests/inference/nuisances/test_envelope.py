@@ -50,6 +50,7 @@ def test_prefix_says_what_is_corrected(tmp_path) -> None:
         (lambda t: t[::-1], "does not rise"),
         (lambda t: t * np.array([1, -1, 1, 1, 1, 1, 1]), "not all positive"),
         (lambda t: t + np.array([0, 0, 40, 0, 40, 0, 40]), "in rad"),
+        (lambda t: t * np.array([1, 1, 57, 1, 57, 1, 57]) + np.array([0, 0, 0, 0, -2, 0, 2]), "not in degrees"),
     ],
 )
 def test_tables_that_are_no_envelope_are_refused(tmp_path, change, said: str) -> None:
@@ -71,7 +72,7 @@ def test_what_cannot_be_integrated_is_refused_before_any_work(tmp_path) -> None:
         requested(("H1",), BAND, path, None)
     with pytest.raises(ConfigError, match="H1 is a float"):
         requested(("H1",), BAND, {"H1": 0.05}, None)
-    with pytest.raises(DataError, match="no table"):
+    with pytest.raises(DataError, match="no file"):
         requested(("H1",), BAND, {"H1": tmp_path / "none.txt"}, None)
     with pytest.raises(ConfigError, match="correction is 'strain'"):
         CalibrationEnvelope.read(path, "strain")
