@@ -9,7 +9,8 @@ E[x]^2 less 1, x = S / spectrum, less that of the other stretches' own scatter. 
 from the 32 s about them; how far medians lie from those of 128 s, smoothed, in standard deviations, and how wide intervals are
 beside them. Simulated events: `--events` of the prior of bbh-h1l1 in 32 s of noise of O4's spectra (o4_h1_asd.txt, o4_l1_asd.txt in
 the second folder), these given, measured, measured and smoothed: how often the truth lies in the central 50 and 90 %, all
-parameters together, with the standard error over events. Half an hour of CPU. Writes benchmarks/results/spectra.json and .md.
+parameters together, with the standard error over events. Signal-to-noise ratios of GW150914 in GWOSC's 32 s, beside those under
+GWTC-1's spectra (GWTC1_GW150914_PSD_H1.dat, _L1.dat in the second folder). Half an hour of CPU. Writes benchmarks/results/spectra.json and .md.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from gwsurrogate_ml.inference.analysis.choice import choose
 from gwsurrogate_ml.inference.calibration.campaign import QUICK
 from gwsurrogate_ml.inference.likelihood.injections import GPS, simulate_segment
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+from gwsurrogate_ml.inference.likelihood.trigger import search
 from gwsurrogate_ml.inference.prior.binary import of_file
 from gwsurrogate_ml.kernels.psd import median_bias
 from gwsurrogate_ml.strain.scatter import excess_sharpness, inverse_bias, overlap_correlation
@@ -132,6 +134,21 @@ def posteriors(name: str, data: gw.StrainData) -> list[dict[str, Any]]:
     return rows
 
 
+def loudness(strain: Path, psd: Path) -> dict[str, dict[str, float]]:
+    """Signal-to-noise ratios of GW150914's loudest template by detector, from GWOSC's 32 s, under three spectra."""
+    names = ("H1", "L1")
+    files = {name: strain / f"{name[0]}-{name}_LOSC_4_V2-1126259446-32.hdf5" for name in names}
+    given = {name: load_psd(psd / f"GWTC1_GW150914_PSD_{name}.dat") for name in names}
+    estimator, data = gw.load_estimator(), gw.StrainData.from_files(files, gps=1126259462.4)
+    out = {}
+    for kind, how in {"smoothed": {}, "measured": {"smooth": False}, "GWTC-1's": {"psd": given}}.items():
+        likelihood = SegmentLikelihood(data.segment(**how), estimator.model)
+        band = np.flatnonzero(likelihood.frequencies >= likelihood.segment.f_min)
+        reference = likelihood.waveforms(estimator.prior.reference())[0, band]
+        out[kind] = dict(zip(names, map(float, search(likelihood, estimator.prior, reference, band, 0).snr), strict=True))
+    return out
+
+
 def simulated(number: int, estimator: Any, known: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, dict[str, float]]:
     """Ranks of the true values under the three spectra; nothing where one of them shows no signal."""
     config, model, rng = estimator.config.segment, estimator.model, np.random.default_rng([77, number])
@@ -203,6 +220,8 @@ def table(report: dict[str, Any]) -> str:
     for kind in ("given", "measured", "smoothed"):
         half, most = (inside(report["simulated"], kind, share) for share in (0.5, 0.9))
         lines.append(f"| {kind} | {half[0]:.1%} ± {half[1]:.1%} | {most[0]:.1%} ± {most[1]:.1%} |")
+    lines += ["", "| GW150914's spectrum, of 32 s | signal-to-noise ratio in H1 | L1 |", "| --- | --- | --- |"]
+    lines += [f"| {kind} | {snr['H1']:.1f} | {snr['L1']:.1f} |" for kind, snr in report["loudness"].items()]
     return "\n".join(lines) + "\n"
 
 
@@ -230,6 +249,7 @@ def main() -> None:
         "command": f"python benchmarks/spectra.py --strain FOLDER --psd FOLDER --events {args.events}",
         "versions": artifacts.package_versions("numpy", "scipy", "torch"),
         "noise": noise,
+        "loudness": loudness(args.strain, args.psd),
         "events": real,
         "simulated": events,
     }
