@@ -26,7 +26,7 @@ A third, independent value says that no other constant is hidden: for the likeli
 and detectors, on all frequencies; at a few of its points its log likelihood is held against bilby's with bilby's own source model
 from the same masses, spins and theta_jn.
 
-Each value is the mean likelihood over 12 or 6 independent sets of points, ours and theirs (theirs with several tables of the
+Each value is the mean likelihood over 12 samplings with points of their own, ours and theirs (theirs with four tables of the
 sky); the scatter of one evaluation is the standard deviation of their logs, the joint error that of the difference of both means.
 "exact" is ours with the likelihood of each set's drawn point computed anew on all frequencies, as the package does with all final
 draws. Times are CPU time of one evaluation, waveforms included: by LAL five of 4097 frequencies for ours, five on the bins of
@@ -51,7 +51,7 @@ from cogwheel_plain import plain_monte_carlo
 import gwsurrogate_ml as gw
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.binaries import Binaries
-from gwsurrogate_ml.inference import BinaryPrior, SegmentLikelihood
+from gwsurrogate_ml.inference import BinaryPrior, SamplingOptions, SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import Trigger, search
 from gwsurrogate_ml.inference.prior.composition import ComposedPrior
 from gwsurrogate_ml.inference.prior.masses import ChirpMass, MassRatio
@@ -65,7 +65,7 @@ from gwsurrogate_ml.waveform.lal import spins_in_orbit
 from gwsurrogate_ml.waveform.model import Grid, WaveformModel
 
 FAR, HALF_WIDTH = 5000.0, 0.1
-CANDIDATES, SETS, SKIES = 3, {"GW150914": 12, "edge-on": 6}, {"GW150914": 4, "edge-on": 2}
+CANDIDATES, REPEATS, SKIES = 3, 12, 4
 """Binaries that are drawn for each that is kept, the likeliest; values of each; dictionaries of the sky on cogwheel's side."""
 PHASE_TOLERANCE, N_EFFECTIVE = 0.05, 50.0
 """cogwheel's: of relative binning (rad), and effective points below which it goes on."""
@@ -171,17 +171,23 @@ def likeliest(case: Case, likelihood: SegmentLikelihood, found: Trigger, n: int)
 
 
 def ours(case: Case, likelihood: SegmentLikelihood, found: Trigger, theta: np.ndarray, repeats: int) -> dict[str, Any]:
-    """Logs (N, repeats) of the integral over orders, and with exact likelihoods; CPU time of one without its waveforms."""
-    sampler = OrdersSampler(likelihood, case.prior, found, n_sets=repeats, seed=1)
-    sampler.build_sets(sampler.known(theta, ""), log2_n=15)
-    z = np.repeat(sampler.proposed.to_normal(theta), repeats, axis=0)
-    sampler.evaluate(z[::repeats], "")  # waveforms are made
-    begin = time.process_time()
-    draws = sampler.evaluate(z, "")
-    seconds = (time.process_time() - begin) / len(z)
-    change = sampler.exact(draws, np.arange(len(z)))[:, 0] - draws.extrinsic[:, sampler.drawn_at_once.index("log_likelihood")]
-    log = draws.log_likelihood.reshape(len(theta), repeats)
-    return {"log": log, "exact": log + change.reshape(log.shape), "effective": float(draws.effective.mean()), "seconds": seconds}
+    """Logs (N, repeats) of the integral over orders, and with exact likelihoods; CPU time of one without its waveforms.
+
+    Each by points of its own: the sets of one sampler have some in common.
+    """
+    log, exact, effective, seconds = [], [], [], 0.0
+    for seed in range(1, repeats + 1):
+        sampler = OrdersSampler(likelihood, case.prior, found, n_sets=SamplingOptions().n_sets, seed=seed)
+        sampler.build_sets(sampler.known(theta, ""), log2_n=15)
+        z = sampler.proposed.to_normal(theta)
+        begin = time.process_time()
+        draws = sampler.evaluate(z, "")
+        seconds += (time.process_time() - begin) / (len(z) * repeats)
+        change = sampler.exact(draws, np.arange(len(z)))[:, 0] - draws.extrinsic[:, sampler.drawn_at_once.index("log_likelihood")]
+        log.append(draws.log_likelihood)
+        exact.append(draws.log_likelihood + change)
+        effective.append(draws.effective.mean())
+    return {"log": np.array(log).T, "exact": np.array(exact).T, "effective": float(np.mean(effective)), "seconds": seconds}
 
 
 def theirs(case: Case, binaries: Binaries, theta_jn: np.ndarray, args: argparse.Namespace) -> dict[str, Any]:
@@ -201,8 +207,8 @@ def theirs(case: Case, binaries: Binaries, theta_jn: np.ndarray, args: argparse.
         f_ref=segment.f_min,
         phase_tolerance=PHASE_TOLERANCE,
         n_effective=N_EFFECTIVE,
-        repeats=SETS[case.key],
-        skies=SKIES[case.key],
+        repeats=REPEATS,
+        skies=SKIES,
         binaries=np.column_stack([binaries.mass_1, binaries.mass_2, iota, spin_1, spin_2]),
     )
     if not (out.exists() and all(np.allclose(np.load(given)[k], v, atol=0) for k, v in wanted.items() if k != "detectors")):
@@ -244,13 +250,13 @@ def measured(case: Case, model: WaveformModel, args: argparse.Namespace) -> dict
     band = np.flatnonzero(likelihood.frequencies >= case.segment.f_min)
     found = search(aligned, BinaryPrior(), aligned.waveforms(BinaryPrior().reference())[0, band], band, 1)
     theta = likeliest(case, likelihood, found, args.points)
-    mine = ours(case, likelihood, found, theta, SETS[case.key])
+    mine = ours(case, likelihood, found, theta, REPEATS)
     binaries, theta_jn = model.space.binaries(theta[:, :-1]), theta[:, -1]
     other = theirs(case, binaries, theta_jn, args)
     row: dict[str, Any] = {
         "name": case.name,
         "points": len(theta),
-        "repeats": SETS[case.key],
+        "repeats": REPEATS,
         "snr": found.network_snr,
         "seconds": {"ours": mine["seconds"] + remembered.seconds / remembered.made, "theirs": other["seconds"]},
         "effective": {"ours": mine["effective"], "theirs": float(other["n_effective"].mean())},
