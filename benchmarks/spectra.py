@@ -10,7 +10,8 @@ from the 32 s about them; how far medians lie from those of 128 s, smoothed, in 
 beside them. Simulated events: `--events` of the prior of bbh-h1l1 in 32 s of noise of O4's spectra (o4_h1_asd.txt, o4_l1_asd.txt in
 the second folder), these given, measured, measured and smoothed: how often the truth lies in the central 50 and 90 %, all
 parameters together, with the standard error over events. Signal-to-noise ratios of GW150914 in GWOSC's 32 s, beside those under
-GWTC-1's spectra (GWTC1_GW150914_PSD_H1.dat, _L1.dat in the second folder). Half an hour of CPU. Writes benchmarks/results/spectra.json and .md.
+GWTC-1's spectra (GWTC1_GW150914_PSD_H1.dat, _L1.dat in the second folder). Half an hour of CPU. Writes
+benchmarks/results/spectra.json and .md.
 """
 
 from __future__ import annotations
