@@ -65,6 +65,10 @@ def _quiet_show(message: Warning | str, category: type[Warning], *_: Any, **__: 
     complain("warning", str(message))
 
 
+_AGAIN: list[threading.Timer] = []
+"""Signals that are to come once more."""
+
+
 def _unwind(number: int, frame: FrameType | None) -> None:
     """End the command by an exception, which unwinds the stack, so that unfinished output is removed.
 
@@ -74,9 +78,9 @@ def _unwind(number: int, frame: FrameType | None) -> None:
     at = frame
     while at is not None:
         if str(at.f_globals.get("__name__", "")).partition(".")[0] == "numba":
-            again = threading.Timer(0.005, os.kill, (os.getpid(), number))
-            again.daemon = True
-            again.start()
+            _AGAIN.append(threading.Timer(0.005, os.kill, (os.getpid(), number)))
+            _AGAIN[-1].daemon = True
+            _AGAIN[-1].start()
             return
         at = at.f_back
     if number == signal.SIGTERM:
@@ -96,7 +100,9 @@ def orderly() -> Iterator[None]:
 
     handler, package = _LogLines(logging.WARNING), logging.getLogger("gwsurrogate_ml")
     package.addHandler(handler)
-    previous = {number: signal.signal(number, _unwind) for number in (signal.SIGTERM, signal.SIGINT)}
+    # What a shell told the process to ignore, an interrupt of a job in the background, stays ignored.
+    heard = [number for number in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+    previous = {number: signal.signal(number, _unwind) for number in heard}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("default")
@@ -112,6 +118,8 @@ def orderly() -> Iterator[None]:
         complain("error", f"interrupted; {interrupt}" if str(interrupt) else "interrupted; the output folder was not written")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     finally:
+        while _AGAIN:  # the command is over
+            _AGAIN.pop().cancel()
         for number, before in previous.items():
             signal.signal(number, before)
         package.removeHandler(handler)

@@ -41,7 +41,8 @@ def _description(card: Mapping[str, Any]) -> str:
     kind = card["kind"]
     if kind == "surrogate":
         modes = " ".join(f"({ell},{m})" for ell, m in card["modes"])
-        return f"waveforms of aligned spins, modes {modes}; {card['training']['nr_runs']} runs of numerical relativity"
+        runs = card["training"].get("nr_runs", 0)
+        return f"waveforms of aligned spins, modes {modes}; {runs} runs of numerical relativity"
     if kind == "estimator":
         of, surrogate = card["config"]["segment"]["detectors"], card["config"]["surrogate"]
         return f"posterior of an event in {', '.join(of)}, under {surrogate}"
@@ -57,14 +58,14 @@ def _ranges(card: Mapping[str, Any]) -> str:
     'q 1 to 10, chi1 chi2 -0.9 to 0.9'
     """
     names: dict[str, list[str]] = {}
-    for name, ends in card["ranges"].items():
+    for name, ends in card.get("ranges", {}).items():
         low, high = (ends["min"], ends["max"]) if isinstance(ends, dict) else ends
         names.setdefault(f"{low:g} to {high:g}", []).append(name)
     return ", ".join(f"{' '.join(of)} {span}" for span, of in names.items())
 
 
 def _accuracy(card: Mapping[str, Any]) -> str:
-    """The leading figure of a card's metrics, which `gwsml models info` prints in full; empty where it has none of these."""
+    """The leading figure of a card's metrics; empty where it has none of these."""
     metrics = card.get("metrics", {})
     if "in_words" in metrics:
         return str(metrics["in_words"])
@@ -77,9 +78,9 @@ def _accuracy(card: Mapping[str, Any]) -> str:
     if "nrsur7dq2_validation" in metrics:
         frame, modes = (metrics["nrsur7dq2_validation"][name]["90"] for name in ("frame_at_peak", "coorbital_modes"))
         return f"unseen binaries of NRSur7dq2: 90 % of frames at the peak within {frame:.2g} rad, of modes within {modes:.1%}"
-    if card["kind"] == "inspiral":
+    if card["kind"] == "inspiral" and "validation" in metrics:
         return f"unseen waveforms of SEOBNRv5HM: 90 % of phases within {metrics['validation']['phase_rad']['90']:.2g} rad"
-    if card["kind"] == "control-policy":
+    if card["kind"] == "control-policy" and "cost over LQG's without a limit" in metrics:
         free, (limited, _) = metrics["cost over LQG's without a limit"], metrics["cost over LQG's within the limit"]
         return f"cost over LQG's: {free:.2f} without a limit on torque, {limited:.2f} within {card['task']['limit']:g} nrad"
     if "SNR 12" in metrics:
@@ -130,16 +131,19 @@ def info(
     from rich.table import Table
 
     table = Table(show_header=False)
-    table.add_column("", no_wrap=True)
+    table.add_column("", overflow="fold", max_width=40)
     table.add_column("", overflow="fold")
     head = {"": _description(card), "ranges": _ranges(card), "accuracy": _accuracy(card)}
     shown = {key: value for key, value in plain(card).items() if key not in (*IN_JSON, "description", "ranges")}
     for key, value in (head | _flat(shown)).items():
-        table.add_row(key, value)
+        if value:
+            table.add_row(key, value if len(value) <= LONGEST else f"{value[:LONGEST]} ...")
     stdout().print(table)
     stdout().print(f"gwsml models info {name} --json: all of the card, with the settings of the training", soft_wrap=True)
 
 
+LONGEST = 300
+"""Characters of a value; lists are longer."""
 IN_JSON = ("format_version", "config", "modes", "features", "normalisation")
 """What of a card is for programs alone."""
 

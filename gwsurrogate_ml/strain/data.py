@@ -234,7 +234,7 @@ class StrainData:
             (frequencies, PSD) arrays, a file or the name of a curve (see `spectrum.load_psd`); where left out, the
             median Welch PSD of the data around the segment, 4 s at a time (the duration where shorter), under the
             same Tukey window, smoothed between its lines (see `smooth`), infinite where a notch was cut out of the data (see
-            `notches`)
+            `notches`), and below a high-pass filter that shows in them (see `highpass`)
         psd_span : float, s
             use off-source data at most half of this away from the segment's middle
         extend : bool

@@ -138,3 +138,19 @@ def test_training_an_estimator_writes_a_model_that_tells_its_settings(tmp_path: 
     assert card["config"]["training"]["steps"] == 3
     assert card["config"]["seed"] == 7
     assert card["config"]["network"]["width"] == 16
+
+
+def test_info_prints_cards_that_are_not_shipped(tmp_path: Path) -> None:
+    """Of a surrogate without numerical relativity, and of what `gwsml denoise witness` leaves: neither has all that shipped ones have."""
+    folder = tmp_path / "mine"
+    shutil.copytree(artifacts.SHIPPED / "nr22", folder)
+    card = json.loads((folder / "card.json").read_text())
+    card["training"] = {name: value for name, value in card["training"].items() if not name.startswith("nr")}
+    card["metrics"] = {}
+    (folder / "card.json").write_text(json.dumps(card))
+    done = run("models", "info", str(folder))
+    assert done.exit_code == 0, done.output
+    assert "0 runs of numerical relativity" in " ".join(done.stdout.replace("│", " ").split())
+    del card["ranges"]
+    (folder / "card.json").write_text(json.dumps(card))
+    assert run("models", "info", str(folder)).exit_code == 0

@@ -80,7 +80,7 @@ def analyze(
         typer.Option(
             "--prior",
             help="NAME=LOW,HIGH of chirp_mass, mass_ratio, chi, luminosity_distance; spins=isotropic (chi=-A,A: magnitudes < A); "
-            "or a bilby prior FILE.prior, of whose geocent_time only the width counts; from scratch. Default: from a search.",
+            "or a bilby prior FILE.prior (no event is looked for beyond its geocent_time); from scratch. Default: from a search.",
         ),
     ] = None,
     surrogate: Annotated[

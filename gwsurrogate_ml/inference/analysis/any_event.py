@@ -8,13 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gwsurrogate_ml.errors import CutOffError
-from gwsurrogate_ml.inference.analysis.arrival import centred
+from gwsurrogate_ml.inference.analysis.arrival import REACH, centred
 from gwsurrogate_ml.inference.analysis.choice import Choice, Wanted, choose, from_scratch
 from gwsurrogate_ml.inference.analysis.comoving import in_comoving_source_frame
 from gwsurrogate_ml.inference.analysis.estimator import load_estimator
 from gwsurrogate_ml.inference.analysis.from_scratch import require_event, sample_event
 from gwsurrogate_ml.inference.nuisances.glitch_prior import requested_glitches
-from gwsurrogate_ml.inference.prior.binary import of_file
+from gwsurrogate_ml.inference.prior.binary import of_file, time_of
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions
 from gwsurrogate_ml.strain.data import StrainData
 from gwsurrogate_ml.surrogate.load import load_model
@@ -89,6 +89,10 @@ def analyze(
     >>> analysis.choice.reasons[-1]                                                     # doctest: +SKIP
     'waveforms of nr22, 4 s, 20 to 1024 Hz'
     """
+    if (time := time_of(wanted.prior, data.gps, REACH)) is not None:
+        # As bilby has it: the prior on arrival time is the file's, wherever the event is.
+        data = replace(data, gps=time)
+        options["options"] = replace(options.get("options") or SamplingOptions(), centre_time=False)
     glitch = options.get("glitch")
     choice = choose(data, wanted, tuple(requested_glitches(glitch, data.detectors)) if glitch else ())
     said = 0
@@ -124,7 +128,7 @@ def _analyzed(data: StrainData, wanted: Wanted, choice: Choice, options: dict[st
         result = estimator.sample(segment, **options)
     else:
         model = load_model(choice.surrogate)
-        prior = of_file(choice.prior, model, data.gps)
+        prior = of_file(choice.prior, model)
         require = partial(require_event, prior=prior, model=model)
         data, segment = _segment(data, cut, model, prior, options["seed"], require, centre)
         result = sample_event(segment, prior, model=model, **options)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
-from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.errors import ConfigError, DataError, DomainError
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.likelihood.trigger import first_templates, loudest, network_lags, snr_series
 from gwsurrogate_ml.strain.segment import NO_WEIGHT
@@ -33,10 +33,11 @@ SHIFTS, HALF = (-2.0, 0.0, 2.0), 1.0
 REACH = 3.0
 """Seconds around the time given within which an event is looked for: the last of these and half a segment's share."""
 GRID = 0.1
-"""Seconds: the prior's centre is a multiple of this, or of the prior's half-width where that is less. Whatever time was given and
-whatever template was loudest, the same data are cut."""
-EARTH = 0.0213
-"""Light seconds from the geocentre to a detector."""
+"""Seconds: the prior's centre is a multiple of this, but for narrower ones (`_narrow`). Whatever time was given and whatever
+template was loudest, the same data are cut."""
+EARTH, NEAR = 0.0213, 0.03
+"""Light seconds from the geocentre to a detector; with what the loudest of few templates may be off the time, how well it tells that
+at the geocentre."""
 LOUDER = 10.0
 """Squared signal-to-noise ratio by which something outside the prior must exceed all inside: 2 log of the times tried, and room."""
 UNEQUAL = 4.0
@@ -166,10 +167,9 @@ def _arrival(
         the segment with another nominal time, or None where there is none
     """
     half_width = prior.time_half_width
-    step = min(GRID, half_width)
 
     def on_grid(time: float) -> float:
-        return float(np.round(np.round(time / step) * step, 6))
+        return float(np.round(np.round(time / GRID) * GRID, 6))
 
     def loudest_about(centre: float, half_width: float = half_width) -> tuple[float, float] | None:
         """Time and shared loudness of the loudest template."""
@@ -185,14 +185,15 @@ def _arrival(
     around = [segment for shift in SHIFTS if (segment := at(gps + shift)) is not None]
     times, loudness = _loudness(around, prior, model, seed)
     elsewhere = np.where(np.abs(times - gps) > half_width, loudness, 0.0)
-    candidate = on_grid(times[int(np.argmax(elsewhere))])
+    candidate = float(times[int(np.argmax(elsewhere))])
+    if half_width >= GRID:
+        candidate = on_grid(candidate)
     # The bank's time is that of one template of few, its loudness that of the luckiest: both are asked again.
     there = loudest_about(candidate) if elsewhere.max() > loud + LOUDER else None
     if there is not None and there[1] > loud + LOUDER:
         centre, (time, loud) = candidate, there
-    elif half_width < GRID:
-        # So narrow a prior is meant where it is: detectors see the event up to `EARTH` from when the geocentre does.
-        return gps, False
+    if half_width < GRID:
+        return _narrow(gps, time, half_width)
     for _ in range(ROUNDS):
         new = on_grid(time)
         if new == centre:
@@ -200,14 +201,30 @@ def _arrival(
         found = loudest_about(new)
         if found is None:
             break
-        if abs(time - centre) > step / 2:
+        if abs(time - centre) > GRID / 2:
             # What lies towards the rim may be a glitch's: it must be louder than what lies near the middle.
-            close = loudest_about(centre, step / 2)
+            close = loudest_about(centre, GRID / 2)
             if close is None or found[1] <= close[1]:
                 break
         centre, (time, loud) = new, found
     # The detectors see it up to an Earth's radius from the geocentre, whose time the prior is on.
-    return centre, centre != gps and abs(time - gps) > max(half_width - EARTH, step / 2)
+    return centre, centre != gps and abs(time - gps) > max(half_width - EARTH, GRID / 2)
+
+
+def _narrow(gps: float, time: float, half_width: float) -> tuple[float, bool]:
+    """As `_arrival`, of a prior narrower than the grid, where the loudest signal arrives at the detectors at `time`.
+
+    So narrow a prior is meant where it is, as long as the event may lie in it: templates tell the geocentre's time to `NEAR`.
+    """
+    if abs(time - gps) <= max(half_width - NEAR, NEAR):
+        return gps, False
+    if half_width < NEAR:
+        raise DomainError(
+            f"the loudest signal about the time given, {gps:.3f}, arrives {time - gps:+.3f} s from it, outside a prior on arrival "
+            f"time of {half_width:g} s to either side; {NEAR:g} s are as well as its time at the geocentre is known before the "
+            "analysis: give the event's own time, a wider prior, or SamplingOptions(centre_time=False), which takes it as it is"
+        )
+    return round(time, 3), True
 
 
 def shared(squared: np.ndarray) -> np.ndarray:

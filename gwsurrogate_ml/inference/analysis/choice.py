@@ -286,7 +286,7 @@ def _scratch(data: StrainData, wanted: Wanted, fields: dict[str, Any], found: Lo
     first: GwsmlError | None = None
     for name in [wanted.surrogate] if wanted.surrogate else [SURROGATE, LONG]:
         model = load_model(name)
-        prior = of_file(fields, model, data.gps)
+        prior = of_file(fields, model)
         for f_min in [F_MIN, *LOWER, *HIGHER] if wanted.f_min is None else [wanted.f_min]:
             for duration in DURATIONS if wanted.duration is None else [wanted.duration]:
                 try:

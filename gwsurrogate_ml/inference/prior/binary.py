@@ -203,28 +203,22 @@ def of_model(fields: Mapping[str, Any], model: WaveformModel) -> Prior:
     return of_fields(fields, model.space)
 
 
-def of_file(fields: Mapping[str, Any], model: WaveformModel, gps: float | None = None) -> Prior:
+def of_file(fields: Mapping[str, Any], model: WaveformModel) -> Prior:
     """As `of_model`, where "file" may be among the fields: a prior file of bilby's.
 
     Ranges of masses and distance beside it are the ends of the file's own densities; `chi` and `spins` replace its spins. Of its
-    `geocent_time` the width is taken, about where the event is.
+    `geocent_time` the width is taken; for its middle see `time_of`.
 
     Raises
     ------
     ConfigError, DomainError
-        see `as_prior`; a `geocent_time` without the event's time `gps`
+        see `as_prior`
     """
     from bilby.core.prior import PriorDict
 
     if "file" not in fields:
         return of_model(fields, model)
     given, others = read_priors(fields["file"]), {name: value for name, value in fields.items() if name != "file"}
-    time = given.get("geocent_time")
-    if gps is not None and time is not None and not time.minimum <= gps <= time.maximum:
-        raise ConfigError(
-            f"geocent_time of {fields['file']} is from GPS {time.minimum:.3f} to {time.maximum:.3f}, the event at {gps:.3f}: give "
-            "the prior of this event, or leave geocent_time out of the file"
-        )
     plain = of_model(others, model).to_bilby(0.0)
     spins = [name for name in plain if name in model.space.names[2:]]
     if {"chi", "spins"} & others.keys():
@@ -236,6 +230,24 @@ def of_file(fields: Mapping[str, Any], model: WaveformModel, gps: float | None =
         elif field in given:
             given[field] = within(field, given[field], *value)
     return covering(given, None, model.space, of_fields)
+
+
+def time_of(fields: Mapping[str, Any], gps: float, reach: float) -> float | None:
+    """GPS time that a prior file's `geocent_time` is about; None where no file says one.
+
+    Raises
+    ------
+    ConfigError
+        if that is farther than `reach` (s) from the event's time `gps`: another event's
+    """
+    if "file" not in fields or "time_half_width" in fields or (time := read_priors(fields["file"]).get("geocent_time")) is None:
+        return None
+    if not abs((middle := (time.minimum + time.maximum) / 2) - gps) <= reach:
+        raise ConfigError(
+            f"geocent_time of {fields['file']} is about GPS {middle:.3f}, the event at {gps:.3f}: give the prior of this event, or "
+            "leave geocent_time out of the file"
+        )
+    return float(middle)
 
 
 def in_space(prior: BinaryPrior, space: Space) -> Prior:

@@ -12,10 +12,15 @@ import numpy as np
 import pandas as pd
 
 from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.inference.result.draws import BY_SET
 from gwsurrogate_ml.inference.weights import effective_size, log_sum, summarise
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.result.result import Result
+
+
+OF_WEIGHTS = ("log_weight", "log_likelihood_ratio", "extrinsic_ess")
+"""Columns of a weighted table that are not the binary's."""
 
 
 def combine(results: Sequence[Result], seed: int = 0) -> Result:
@@ -45,7 +50,8 @@ def combine(results: Sequence[Result], seed: int = 0) -> Result:
         raise ConfigError("the results differ in the calibration or waveform errors integrated: they cannot be combined")
     if len({tuple(result.meta.get("glitch", {}).get("detectors", ())) for result in results}) > 1:
         raise ConfigError("the results differ in the detectors whose glitch is integrated: they cannot be combined")
-    drawn = [set(r.weighted.drop(columns=["log_weight", "extrinsic_ess"]).itertuples(index=False, name=None)) for r in results]
+    own = [name for name in first.weighted if name not in OF_WEIGHTS]
+    drawn = [set(r.weighted[own].itertuples(index=False, name=None)) for r in results]
     for i, j in combinations(range(len(results)), 2):
         if drawn[i] & drawn[j]:
             raise ConfigError(
@@ -80,5 +86,6 @@ def combine(results: Sequence[Result], seed: int = 0) -> Result:
         log_evidence_error=float(np.sqrt(sum((s * r.log_evidence_error) ** 2 for s, r in zip(share, results, strict=True)))),
         extrinsic_ess=float(np.sum(weights * weighted["extrinsic_ess"].to_numpy()) / np.sum(weights)),
         seconds=float(sum(r.seconds for r in results)),
-        meta=first.meta | {"combined": len(results), "seeds": [r.meta.get("seed") for r in results]},
+        meta={key: value for key, value in first.meta.items() if key not in BY_SET}
+        | {"combined": len(results), "seeds": [r.meta.get("seed") for r in results]},
     )

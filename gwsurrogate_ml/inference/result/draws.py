@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.strain.segment import AnalysisSegment
     from gwsurrogate_ml.waveform.model import WaveformModel
 
+BY_SET = ("log_evidence_by_extrinsic_set", "log_evidence_set_scatter")
+"""Meta data of an analysis that are no longer those of its draws once they are weighed anew."""
+
 
 def parameters_of(names: Iterable[str]) -> tuple[str, ...]:
     """All parameters of a posterior with columns `names`: those of its space, and the extrinsic ones."""

@@ -22,6 +22,7 @@ from gwsurrogate_ml.inference.prior.constraints import allowed, constraints, log
 from gwsurrogate_ml.inference.prior.from_bilby import densities, read_priors, require_densities, require_within
 from gwsurrogate_ml.inference.prior.record import written
 from gwsurrogate_ml.inference.result.draws import (
+    BY_SET,
     chosen_draws,
     derived,
     model_of,
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 Progress = Callable[[str, int, int], None]
-BY_SET = ("log_evidence_by_extrinsic_set", "log_evidence_set_scatter")
-"""Meta data of an analysis that are no longer those of its draws once they are weighed anew."""
 
 
 def check_prior(new: PriorDict, old: PriorDict) -> None:

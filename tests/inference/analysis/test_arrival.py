@@ -9,9 +9,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.errors import ConfigError, DataError, DomainError
 from gwsurrogate_ml.inference import BinaryPrior, LalModel
-from gwsurrogate_ml.inference.analysis.arrival import GRID, REACH, analysed, centred
+from gwsurrogate_ml.inference.analysis.arrival import GRID, NEAR, REACH, analysed, centred
 from gwsurrogate_ml.strain.data import StrainData
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 from gwsurrogate_ml.strain.simulate import simulate
@@ -71,26 +71,33 @@ def test_all_times_lead_to_the_same_segment(centred_from) -> None:
         np.testing.assert_array_equal(segment.strain, cut[0].strain)
 
 
-@pytest.mark.slow
-def test_a_narrower_prior_has_a_finer_grid(data) -> None:
-    prior = BinaryPrior(chirp_mass=(20.0, 45.0), time_half_width=0.03)
-    moved, segment = centred(late(data, 0.4), CUT, LalModel(), prior)
-    assert abs(moved.gps - GPS) < 0.015 + 0.0213
-    assert segment.gps == moved.gps
-    assert round(moved.gps / 0.03) * 0.03 == pytest.approx(moved.gps, abs=1e-5)
+def narrow(half_width: float) -> BinaryPrior:
+    return PRIOR.model_copy(update={"time_half_width": half_width})
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("half_width", [0.01, 0.02, 0.03])
+@pytest.mark.parametrize("half_width", [0.01, 0.02, 0.03, 0.06, 0.09])
 def test_a_narrow_prior_about_the_right_time_stays_there(data, half_width: float) -> None:
     """Detectors tell the time at the geocentre to 21 ms: a step of the grid to where they are would leave the prior's rim."""
-    narrow = PRIOR.model_copy(update={"time_half_width": half_width})
-    same, segment = centred(data, CUT, LalModel(), narrow)
+    same, segment = centred(data, CUT, LalModel(), narrow(half_width))
     assert same.gps == segment.gps == GPS
     assert not segment.flags
-    moved, _ = centred(late(data, 0.2), CUT, LalModel(), narrow)
-    assert abs(moved.gps - GPS) < half_width / 2 + 0.0214
-    assert f"centred on {moved.gps:.3f}" in moved.flags[-1] or f"centred on {moved.gps:.1f} " in moved.flags[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("half_width", "shift"), [(0.03, 0.4), (0.03, -0.06), (0.05, 0.08), (0.09, 0.12), (0.09, -2.0)])
+def test_a_narrow_prior_that_would_miss_the_event_moves_to_it_and_says_so(data, half_width: float, shift: float) -> None:
+    moved, segment = centred(late(data, shift), CUT, LalModel(), narrow(half_width))
+    assert abs(moved.gps - GPS) < NEAR <= half_width
+    assert segment.gps == moved.gps
+    assert moved.flags[-1].startswith("time moved")
+    assert f"centred on {moved.gps:.3f} instead" in moved.flags[-1] or f"centred on {moved.gps:.1f} instead" in moved.flags[-1]
+
+
+@pytest.mark.slow
+def test_a_prior_too_narrow_to_be_moved_is_refused_where_it_misses_the_event(data) -> None:
+    with pytest.raises(DomainError, match=r"outside a prior on arrival time of 0.01 s to .* give the event's own time"):
+        centred(late(data, 0.2), CUT, LalModel(), narrow(0.01))
 
 
 def with_glitch(data: StrainData, before: float) -> StrainData:

@@ -14,7 +14,7 @@ from gwsurrogate_ml.binaries import ALIGNED, PRECESSING
 from gwsurrogate_ml.cli.analyze.settings import Settings
 from gwsurrogate_ml.cli.options import parse_prior
 from gwsurrogate_ml.errors import ConfigError, DomainError
-from gwsurrogate_ml.inference.prior.binary import BinaryPrior, as_prior, of_file
+from gwsurrogate_ml.inference.prior.binary import BinaryPrior, as_prior, of_file, time_of
 from gwsurrogate_ml.inference.prior.composition import ComposedPrior
 from gwsurrogate_ml.inference.prior.from_bilby import within
 from gwsurrogate_ml.inference.prior.span import require_covered
@@ -52,12 +52,15 @@ def test_a_file_of_a_real_analysis_is_taken_as_it_is(data_dir) -> None:
 
 
 def test_a_file_of_another_events_time_is_refused(data_dir, tmp_path: Path) -> None:
-    model, timed = load_model("lal:IMRPhenomXPHM"), tmp_path / "timed.prior"
-    time = f"geocent_time = Uniform(name='geocent_time', minimum={GPS - 0.2}, maximum={GPS + 0.2})\n"
+    timed = tmp_path / "timed.prior"
+    time = f"geocent_time = Uniform(name='geocent_time', minimum={GPS - 0.08}, maximum={GPS})\n"
     timed.write_text(data_dir(FILE).read_text() + time)
-    assert of_file({"file": timed}, model, GPS + 0.1).time_half_width == pytest.approx(0.2)
-    with pytest.raises(ConfigError, match=r"geocent_time of .*timed.prior .* the event at 1187008882.400: "):
-        of_file({"file": timed}, model, 1187008882.4)
+    assert of_file({"file": timed}, load_model("lal:IMRPhenomXPHM")).time_half_width == pytest.approx(0.04)
+    assert time_of({"file": timed}, GPS + 0.6, 3.0) == pytest.approx(GPS - 0.04)
+    assert time_of({"file": timed, "time_half_width": 0.1}, GPS, 3.0) is None
+    assert time_of({"file": data_dir(FILE)}, GPS, 3.0) is None
+    with pytest.raises(ConfigError, match=r"geocent_time of .*timed.prior is about GPS .*, the event at 1187008882.400: "):
+        time_of({"file": timed}, 1187008882.4, 3.0)
 
 
 def test_a_file_wider_than_the_model_is_refused_with_all_that_is_wider(data_dir) -> None:

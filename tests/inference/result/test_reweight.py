@@ -227,6 +227,11 @@ def test_combined_results_pool_draws_and_evidence() -> None:
         first.combine(other)
     with pytest.raises(ConfigError, match="results 1 and 2 have draws in common"):
         first.combine(first)
+    # The same binaries, whose likelihoods differ by other extrinsic points or another phase drawn.
+    same = toy(4000, 1)
+    same.weighted["log_likelihood_ratio"] += 0.01 * np.random.default_rng(0).normal(size=4000)
+    with pytest.raises(ConfigError, match="results 1 and 2 have draws in common"):
+        first.combine(same)
     other = toy(100, 4)
     other.meta["surrogate"] = {"name": "lal:IMRPhenomXAS"}
     with pytest.raises(ConfigError, match="surrogate"):
