@@ -141,7 +141,7 @@ def test_training_an_estimator_writes_a_model_that_tells_its_settings(tmp_path: 
 
 
 def test_info_prints_cards_that_are_not_shipped(tmp_path: Path) -> None:
-    """Of a surrogate without numerical relativity, and of what `gwsml denoise witness` leaves: neither has all that shipped ones have."""
+    """Of a surrogate without numerical relativity, and of one without ranges, as what `gwsml denoise witness` leaves has none."""
     folder = tmp_path / "mine"
     shutil.copytree(artifacts.SHIPPED / "nr22", folder)
     card = json.loads((folder / "card.json").read_text())

@@ -36,8 +36,8 @@ GRID = 0.1
 """Seconds: the prior's centre is a multiple of this, but for narrower ones (`_narrow`). Whatever time was given and whatever
 template was loudest, the same data are cut."""
 EARTH, NEAR = 0.0213, 0.03
-"""Light seconds from the geocentre to a detector; with what the loudest of few templates may be off the time, how well it tells that
-at the geocentre."""
+"""Light seconds from the geocentre to a detector; with what the loudest of few templates may be off the time, how well it tells
+that at the geocentre."""
 LOUDER = 10.0
 """Squared signal-to-noise ratio by which something outside the prior must exceed all inside: 2 log of the times tried, and room."""
 UNEQUAL = 4.0
