@@ -311,7 +311,9 @@ def _scratch(data: StrainData, wanted: Wanted, fields: dict[str, Any], found: Lo
                     reasons=(*reasons, *passed_over, *_settled(chosen, model, duration, f_min, f_max, wanted)),
                     comoving=not {"luminosity_distance", "file"} & wanted.prior.keys(),
                 )
-        passed_over.append(f"{LONG} in place of {SURROGATE}: {first}")
+        # What is wrong, without the ways on, one of which is taken.
+        wrong = str(first).partition(": narrow")[0].partition("; ")[0]
+        passed_over.append(f"{LONG} in place of {SURROGATE}: {wrong}")
     assert first is not None
     raise first
 
