@@ -150,7 +150,7 @@ def choose(data: StrainData, wanted: Wanted = Wanted(), spoiled: tuple[str, ...]
     known = {"chirp_mass", "file"} & wanted.prior.keys()
     heard = replace(data, series={name: series for name, series in data.series.items() if name not in spoiled})
     found = None if known else locate(heard, load_model(SURROGATE), wanted.psd, wanted.f_min or F_MIN)
-    reasons = [] if found is None else [_said(found)]
+    reasons = _beside(heard, wanted) if found is None else [_said(found)]
     trained = [config for config in estimators() if config.surrogate == (wanted.surrogate or SURROGATE)]
     if wanted.from_scratch or wanted.prior or not trained:
         asked = "a prior" if wanted.prior else f"the waveform model {wanted.surrogate}" if not trained else "it"
@@ -252,6 +252,19 @@ def _said(found: Located) -> str:
         f"the search found a chirp mass of about {found.chirp_mass:.3g} solar masses, possibly {_masses(found.possible)}, at GPS "
         f"{found.gps:.2f}, signal-to-noise ratios {heard}"
     )
+
+
+def _beside(data: StrainData, wanted: Wanted) -> list[str]:
+    """What the search finds beside the range of chirp mass that is asked for, where there is one and the search finds anything."""
+    if "chirp_mass" not in wanted.prior:
+        return []
+    try:
+        found = locate(data, load_model(SURROGATE), wanted.psd, wanted.f_min or F_MIN)
+    except GwsmlError:
+        return []
+    low, high = wanted.prior["chirp_mass"]
+    outside = found.possible[1] < low or found.possible[0] > high
+    return [_said(found) + (f"; the prior asked for, {_masses((low, high))}, leaves that out" if outside else "")]
 
 
 def _masses(between: tuple[float, float]) -> str:
