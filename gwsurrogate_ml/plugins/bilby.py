@@ -11,12 +11,23 @@ import numpy as np
 from gwsurrogate_ml.arguments import positive
 from gwsurrogate_ml.binaries import ALIGNED
 from gwsurrogate_ml.errors import ConfigError, DomainError
+from gwsurrogate_ml.plugins.common import choose_modes
+from gwsurrogate_ml.surrogate.model import Surrogate
 from gwsurrogate_ml.surrogate.precessing.model import PrecessingSurrogate
 from gwsurrogate_ml.waveform.lal import spins_in_orbit
 from gwsurrogate_ml.waveform.model import Grid, WaveformModel, binary_of, transforms
 
 F_MIN, F_REF = 20.0, 50.0
 """bilby's own defaults, Hz."""
+KNOWN = {
+    "minimum_frequency",
+    "maximum_frequency",
+    "reference_frequency",
+    "mode_array",
+    "catch_waveform_errors",
+    "waveform_approximant",
+}
+"""Waveform arguments; the last is the record's alone, and an aligned model's phase belongs to its peak, whatever the reference."""
 FLAT = 1e-6
 """Component of a spin in the orbital plane that is the rounding of its angles."""
 
@@ -33,6 +44,8 @@ class _Source:
         self.model = model
 
     def _answer(self, frequencies: np.ndarray, p: dict[str, Any], arguments: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
+        if unknown := sorted(arguments.keys() - KNOWN):
+            raise ConfigError(f"the waveform argument {unknown[0]} is none of these sources': they know {', '.join(sorted(KNOWN))}")
         try:
             grid = Grid(
                 round(1 / float(frequencies[1] - frequencies[0]), 9),
@@ -48,10 +61,21 @@ class _Source:
             raise ConfigError(
                 f"the model gives {len(plus)} frequencies, bilby asks for {len(frequencies)}: use a regular array from 0"
             )
+        if (top := arguments.get("maximum_frequency")) is not None:
+            plus, cross = (np.where(frequencies <= positive(top, "maximum_frequency", "Hz"), h, 0.0) for h in (plus, cross))
         return {"plus": plus, "cross": cross}
 
     def _transforms(self, p: dict[str, float], grid: Grid, arguments: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-        return transforms(self.model, p, grid)
+        if (wanted := arguments.get("mode_array")) is None:
+            return transforms(self.model, p, grid)
+        model = self._summing(wanted)
+        return model.frequency_domain_polarizations(**p, **grid._asdict(), modes=choose_modes(wanted, model))
+
+    def _summing(self, wanted: Any) -> Surrogate:
+        """The model, which must be one that sums the modes it is told to."""
+        if not isinstance(self.model, Surrogate):
+            raise ConfigError(f"mode_array is {wanted}: {self.model.name} sums all its modes here, leave the choice out")
+        return self.model
 
 
 class BilbySource(_Source):
@@ -141,6 +165,8 @@ class PrecessingBilbySource(_Source):
 
     def _transforms(self, p: dict[str, float], grid: Grid, arguments: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         f_ref = positive(arguments.get("reference_frequency", F_REF), "reference_frequency", "Hz")
+        if (wanted := arguments.get("mode_array")) is not None:
+            self._summing(wanted)
         if not isinstance(self.model, PrecessingSurrogate):
             if f_ref != grid.f_min:
                 raise ConfigError(
@@ -172,9 +198,10 @@ class PrecessingBilbySource(_Source):
 def source_model(model: WaveformModel) -> Callable[..., dict[str, np.ndarray] | None]:
     """Function for ``bilby.gw.WaveformGenerator(frequency_domain_source_model=...)``, with all the modes of the model.
 
-    The generator's ``waveform_arguments`` may hold `minimum_frequency` (Hz, default 20) and `catch_waveform_errors` (default False:
-    binaries beyond the model end the run; True: they have likelihood 0, as with bilby's own models), for a precessing model also
-    `reference_frequency` (Hz, default 50 as in bilby), to which spins, `theta_jn` and `phase` belong. Use
+    The generator's ``waveform_arguments`` may hold `minimum_frequency` (Hz, default 20), `maximum_frequency` (Hz, beyond it all is
+    zero), `catch_waveform_errors` (default False: binaries beyond the model end the run; True: they have likelihood 0, as with
+    bilby's own models), `mode_array` for a surrogate of aligned spins, whose `phase` belongs to its peak, and for a precessing
+    model `reference_frequency` (Hz, default 50 as in bilby), to which spins, `theta_jn` and `phase` belong. Others are refused. Use
     `bilby.gw.conversion.convert_to_lal_binary_black_hole_parameters` as its parameter conversion to sample in chirp
     mass and mass ratio. bilby's phase marginalization holds for the (2,2) mode alone: not with a model of several.
 

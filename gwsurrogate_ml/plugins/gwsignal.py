@@ -109,6 +109,8 @@ class Generator(CompactBinaryCoalescenceGenerator):
         delta_f, f_max = p["deltaF"].to_value(u.Hz), p["f_max"].to_value(u.Hz)
         if not delta_f > 0:
             raise ConfigError(f"deltaF is {delta_f}: give a positive step in Hz")
+        if not f_max > keywords["f_min"]:
+            raise ConfigError(f"f_max = {f_max:g} Hz does not lie above f22_start = {keywords['f_min']:g} Hz")
         both = common.turned(*common.transforms(surrogate, keywords, delta_f, f_max), _nodes(p))
         bins = int(np.floor(f_max / delta_f + 1e-6)) + 1
         plus, cross = (

@@ -127,7 +127,8 @@ def fd(**p: Any) -> tuple[FrequencySeries, FrequencySeries]:
 def length(approximant: str, /, **p: Any) -> float:
     """Length in s of a waveform for `pycbc.waveform.get_waveform_filter_length_in_time`, from its taper to the end of its ringdown.
 
-    Neither `td` nor `fd` gives longer ones. pycbc asks without the approximant's name: it is in the function, one of `lengths`.
+    `td` gives none that is longer; `fd` of several modes holds what their earlier parts have above `f_lower`, too, as far as
+    1 / delta_f has room for it. pycbc asks without the approximant's name: it is in the function, one of `lengths`.
 
     Raises
     ------

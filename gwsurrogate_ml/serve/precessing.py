@@ -77,8 +77,8 @@ class PrecessingModes(ServedModel):
                 found = self.surrogate(q, spins[:3], spins[3:], call.parameters["t_ref"], times=times)
             for row, key in zip(modes[i], SEEN, strict=True):
                 row[:, 0], row[:, 1] = found[key].real, found[key].imag
-            lengths = {"chi1": np.linalg.norm(spins[:3]), "chi2": np.linalg.norm(spins[3:])}
-            inside[i] = all(value <= ranges[name]["max"] + 1e-9 for name, value in lengths.items())
+            sizes = {"q": q, "chi1": np.linalg.norm(spins[:3]), "chi2": np.linalg.norm(spins[3:])}
+            inside[i] = all(value <= ranges[name]["max"] + 1e-9 for name, value in sizes.items())
         return {"modes": modes, "lm": np.array(SEEN, np.int64), "in_range": inside}
 
 

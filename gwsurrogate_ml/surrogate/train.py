@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,14 @@ LATER = {"stage2_basis", "stage2_long_basis", "stage3_basis", "stage3_degree"}
 """Keys of the stages after the networks."""
 
 
+def _digest(key: str, data: Mapping[str, np.ndarray]) -> str:
+    """What tells checkpoints apart: the configuration's `key` and the waveforms that networks are trained on."""
+    found = hashlib.sha256(key.encode())
+    for name in sorted(data):
+        found.update(name.encode() + np.ascontiguousarray(data[name]).tobytes())
+    return found.hexdigest()[:12]
+
+
 def _first_stages(config: SurrogateConfig, out: Path, progress: Progress | None) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Card and tensors of stages 1 and 2."""
     report = progress or (lambda *_: None)
@@ -44,7 +53,7 @@ def _first_stages(config: SurrogateConfig, out: Path, progress: Progress | None)
     long_runs = stage2.load_runs(str(config.nr), "spec_") if config.nr else None
     # Only what makes the networks identifies the checkpoints: the later stages can be repeated without training anew.
     key = config.model_dump_json(exclude=INPUTS | {"name", "version", "inspiral", *LATER})
-    digest = hashlib.sha256((key + str(data["parameters"].sum())).encode()).hexdigest()[:12]
+    digest = _digest(key, data)
     checkpoints = out.with_name(f"{out.name}.checkpoints") / digest
     _check_sizes(len(data["parameters"]), config)
     if config.inspiral:

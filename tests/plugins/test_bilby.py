@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import gwsurrogate_ml as gw
-from gwsurrogate_ml.errors import DomainError
+from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.plugins.bilby import source_model
 from gwsurrogate_ml.waveform.lal import LalModel
 
@@ -117,3 +117,31 @@ def test_a_binary_beyond_the_model_is_caught_only_where_that_is_asked_for() -> N
         else:
             with pytest.raises(DomainError, match="f_min"):
                 generator.frequency_domain_strain(light)
+
+
+def test_waveform_arguments_are_honoured_or_refused() -> None:
+    model = gw.load_surrogate("nrhm")
+    source, f = source_model(model), np.arange(0, 1025) * 1.0
+    binary = (60.0, 20.0, 400.0, 0.3, 0.0, 0.1, 0.0, 1.2, 0.4)
+    whole = source(f, *binary)
+    two = source(f, *binary, mode_array=[[2, 2]], reference_frequency=20.0, waveform_approximant="GWSML_NRHM")
+    given = {
+        "mass_1": 60.0,
+        "mass_2": 20.0,
+        "chi_1": 0.3,
+        "chi_2": 0.1,
+        "luminosity_distance": 400.0,
+        "theta_jn": 1.2,
+        "phase": 0.4,
+    }
+    plus, _ = model.frequency_domain_polarizations(**given, f_min=20.0, sampling_frequency=2048.0, duration=1.0, modes=[(2, 2)])
+    np.testing.assert_allclose(two["plus"], plus)
+    assert np.linalg.norm(two["plus"] - whole["plus"]) > 0.1 * np.linalg.norm(two["plus"])
+    cut = source(f, *binary, maximum_frequency=200.0)
+    np.testing.assert_array_equal(cut["cross"][f <= 200], whole["cross"][f <= 200])
+    assert not cut["cross"][f > 200].any()
+    with pytest.raises(ConfigError, match="the waveform argument minimum_frequncy is none"):
+        source(f, *binary, minimum_frequncy=30.0)
+    tilted = source_model(gw.load_surrogate("nrphm"))
+    with pytest.raises(ConfigError, match="nrphm sums all its modes here"):
+        tilted(f, 60.0, 20.0, 400.0, 0.3, 0.4, 0.1, 0.1, 0.2, 0.3, 1.2, 0.4, mode_array=[[2, 2]])

@@ -7,6 +7,7 @@ import itertools
 import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,12 +31,16 @@ FEWEST_FOR_LC2ST = 200
 
 def identity(estimator: Estimator, seed: int, n_draws: int, thorough: bool = False) -> dict[str, Any]:
     """What fixes the events and their analysis: the first line of the file, which a resumed run must match."""
+    from gwsurrogate_ml.inference.calibration.campaign import QUICK, THOROUGH
+
     return {
         "estimator": estimator.info["name"],
         "weights_sha256": estimator.info.get("weights_sha256"),
+        "model": estimator.model.identity,
+        "options": asdict(THOROUGH if thorough else QUICK),
         "seed": seed,
         "n_draws": n_draws,
-        "format": 3,
+        "format": 4,
         "thorough": thorough,
     }
 
@@ -159,7 +164,7 @@ def run_injections(
         if mapper is None:
             found: Generator[dict[str, Any], None, None] = (analyse_injection(estimator, k, seed, n_draws, options) for k in events)
         else:
-            found = mapper.map(_elsewhere, ((str(source), head["weights_sha256"], k, seed, n_draws, thorough) for k in events))
+            found = mapper.map(_elsewhere, ((str(source), head, k, seed, n_draws, thorough) for k in events))
         with closing(found):
             while done < n:
                 record = next(found)
@@ -182,14 +187,17 @@ def _loaded(source: str) -> Estimator:
     return load_estimator(source)
 
 
-def _elsewhere(task: tuple[str, str | None, int, int, int, bool]) -> dict[str, Any]:
+def _elsewhere(task: tuple[str, dict[str, Any], int, int, int, bool]) -> dict[str, Any]:
     """One event by a worker, which loads the estimator once and checks that it is the same."""
     from gwsurrogate_ml.inference.calibration.campaign import QUICK, THOROUGH, analyse_injection
 
-    source, sha256, event, seed, n_draws, thorough = task
+    source, head, event, seed, n_draws, thorough = task
     estimator = _loaded(source)
-    if estimator.info.get("weights_sha256") != sha256:
-        raise ConfigError(f"a worker finds another estimator at {source}: give all machines the same files")
+    if identity(estimator, seed, n_draws, thorough) != head:
+        raise ConfigError(
+            f"a worker finds another estimator at {source}, or another waveform model: give all machines the same files, and no "
+            "model beside an estimator that workers load"
+        )
     return analyse_injection(estimator, event, seed, n_draws, THOROUGH if thorough else QUICK)
 
 

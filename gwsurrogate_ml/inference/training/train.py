@@ -191,8 +191,10 @@ def _optimise(
     efficiency: list[float] = []
     losses: list[float] = []
     log = work / "log.jsonl"
-    if first == 0 and here.first:
-        log.unlink(missing_ok=True)
+    if here.first:
+        # What was done after the checkpoint is done again.
+        lines = log.read_text().splitlines() if log.exists() else []
+        log.write_text("".join(f"{line}\n" for line in lines if line.endswith("}") and json.loads(line)["step"] <= first))
     validation_loss = float("nan")
     mean: Any = average.module.eval()
     mean_loss = here.together(MeanLoss(network))

@@ -59,6 +59,21 @@ class PhysicalModes:
         admitted = k.phase_slope[np.arange(len(units)), np.minimum(last, k.centre)] <= wanted
         return k if admitted.all() else model.with_early(k, parameters)
 
+    def reaching(self, k: Knots, units: np.ndarray, parameters: np.ndarray, grid: Grid, m: int) -> Knots:
+        """`k`, with the early inspiral where the modes up to `m` are on the segment within it, from `f_min` on."""
+        model = self.geometric
+        if m <= 2 or model.inspiral is None or k.knots[0] < model.knots[0]:
+            return k
+        reach = self.start_at(k, units, grid.f_min, parameters) * units
+        early = self._earliest(reach, units, grid, m) > -model.t_join * units
+        return model.with_early(k, parameters) if early.any() else k
+
+    def _earliest(self, reach: np.ndarray, units: np.ndarray, grid: Grid, m: int) -> np.ndarray:
+        """Seconds before the peak (N,) from which on modes up to `m` are wanted, where (2,2) passes `f_min` at `reach` s: time to
+        the peak goes with frequency to the power -8/3."""
+        wanted = self.taper(grid.f_min) - reach * max(m / 2, 1.0) ** (8 / 3)
+        return np.minimum(wanted, np.minimum(grid.duration, -self.geometric.t_min * units))
+
     def layout(self, k: Knots, units: np.ndarray, parameters: np.ndarray, grid: Grid, m: int = 2) -> Layout:
         """How the waveforms, their modes up to `m`, lie on a segment, checked to hold each of them from `f_min` on."""
         duration, sampling_frequency, f_min = grid
@@ -66,7 +81,7 @@ class PhysicalModes:
         rate = self.rate(sampling_frequency, k.phase_slope.max(1) / units, m)
         before, after = segment_times(duration, rate, self.geometric.t_max * units)
         # As much of the segment as the model itself fills; of the early inspiral only what is asked for, and a taper.
-        most = np.maximum(-self.geometric.t_join * units, np.minimum(self.taper(f_min) - reach, -self.geometric.t_min * units))
+        most = np.maximum(-self.geometric.t_join * units, self._earliest(reach, units, grid, m))
         before = np.minimum(before, (most * rate).astype(np.int64))
         # The model itself always reaches back a cycle more than the f_min it admits.
         if (short := reach + before / rate < 1.0 / f_min).any():

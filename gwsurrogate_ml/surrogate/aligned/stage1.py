@@ -6,6 +6,7 @@ weighted by the expected amplitude after the peak, so that the faint end of the 
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def load_eob(folder: Path, higher_modes: bool = False, recipe: str = "eob") -> d
     Raises
     ------
     DataError
-        if the folder holds no chunk or the chunks do not fit the times
+        if the folder holds no chunk, or fewer waveforms than were to be made, or the chunks do not fit the times
     """
     folder = Path(folder)
     chunks = sorted(folder.glob("chunk_?????.npz"))
@@ -59,6 +60,12 @@ def load_eob(folder: Path, higher_modes: bool = False, recipe: str = "eob") -> d
         raise DataError(f"{folder}: chunks or times.npy do not fit one another ({error}): make the set anew") from error
     if data["amp22"].shape[1] != len(data["times"]):
         raise DataError(f"{folder}: waveforms have {data['amp22'].shape[1]} times, times.npy has {len(data['times'])}")
+    wanted = json.loads((folder / "config.json").read_text()).get("n") if (folder / "config.json").exists() else None
+    if wanted is not None and len(data["parameters"]) != wanted:
+        raise DataError(
+            f"{folder} holds {len(data['parameters'])} of {wanted} training waveforms: run `python -m data_prep {recipe} --out "
+            f"{folder}` again, which goes on"
+        )
     return data
 
 

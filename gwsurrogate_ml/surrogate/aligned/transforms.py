@@ -41,6 +41,7 @@ def spectra(
     """Transforms (n_sums, n_f) of sums over the modes of one binary, `weights` (n_sums, n, 2), at 1 Mpc."""
     n = si.n_samples(grid.duration, grid.sampling_frequency)
     orders = max(m for _, m in chosen)
+    k = si.reaching(k, total * MTSUN_SI, parameters, grid, orders)
     layout = si.layout(k, total * MTSUN_SI, parameters, grid, orders)
     return transformed(si, k, 0, float(total[0]) * MTSUN_SI, weights, layout, grid.duration, n // 2 + 1)
 

@@ -81,6 +81,8 @@ def test_a_right_posterior_passes_and_a_narrow_or_biased_one_fails() -> None:
     good, bad = coverage.tarp(right, raw=False), coverage.tarp(narrow, raw=False)
     assert abs(good["atc"]) < 0.03
     assert bad["atc"] < -0.05
+    assert good["ks_p"] > 0.005
+    assert bad["ks_p"] < 1e-6
     assert min(coverage.sbc(right, raw=True, classify=False)["ks_p"].values()) > 0.005
     assert max(coverage.sbc(biased, raw=True, classify=False)["ks_p"].values()) < 1e-4
 
