@@ -101,8 +101,9 @@ def power_chisq(
     sums = np.empty((positions.size, n_bins), dtype=np.complex128)
     binned_sums(*split(correlation), edges, positions.astype(np.float64), n, sums)
     z = sums * (4.0 * delta_f / sigma)
-    total = z.sum(axis=1)
-    return n_bins * np.sum(z.real**2 + z.imag**2, axis=1) - (total.real**2 + total.imag**2), 2 * n_bins - 2
+    # n_bins sum |z|^2 - |sum z|^2, never below zero.
+    away = z - z.mean(axis=1, keepdims=True)
+    return n_bins * np.sum(away.real**2 + away.imag**2, axis=1), 2 * n_bins - 2
 
 
 def autochisq(

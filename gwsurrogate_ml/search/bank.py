@@ -96,7 +96,10 @@ class BankConfig:
     def key(self, model: str) -> str:
         """Short name of this configuration for the model with that checksum: the same means the same bank."""
         text = json.dumps({"format": FORMAT_VERSION, "model": model, **asdict(self)}, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        found = hashlib.sha256(text.encode())
+        for values in load_psd(self.psd):  # a file by that name may hold another curve today
+            found.update(np.ascontiguousarray(values, np.float64).tobytes())
+        return found.hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,8 @@ class TemplateBank:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"{path} is no template bank ({error}): give a file that `gwsml search` or pycbc wrote") from error
+        if config is None or f_min not in (None, config.f_min):
+            info = {key: value for key, value in info.items() if key != "coverage"}  # of another band
         if config is not None and f_min in (None, config.f_min):
             return cls(parameters, config, info)
         start = bank_files.lower_end(columns, f_min, str(path))
@@ -281,9 +286,14 @@ def segment_duration(config: BankConfig | PlacedElsewhere) -> float:
     >>> segment_duration(BankConfig(mass_min=30.0))
     4.0
     """
+    return float(2 ** np.ceil(np.log2(longest(config) + 1.0)))
+
+
+def longest(config: BankConfig | PlacedElsewhere) -> float:
+    """Seconds before the peak that the lightest binary's waveform takes from `f_min` on: its Newtonian length and a fifth, and half
+    a second for the taper."""
     chirp = float(chirp_mass_from_components(config.mass_min, config.mass_min)) * 4.925490947641267e-06
-    length = 5 / 256 * (np.pi * config.f_min) ** (-8 / 3) * chirp ** (-5 / 3)
-    return float(2 ** np.ceil(np.log2(1.2 * length + 1.5)))
+    return 1.2 * 5 / 256 * (np.pi * config.f_min) ** (-8 / 3) * chirp ** (-5 / 3) + 0.5
 
 
 def place(model: WaveformModel, config: BankConfig, progress: Progress | None = None, n_test: int = 200) -> TemplateBank:

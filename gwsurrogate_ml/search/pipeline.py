@@ -14,11 +14,12 @@ import numpy as np
 from gwsurrogate_ml.arguments import positive
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.files import whole_hdf5
-from gwsurrogate_ml.search.bank import TemplateBank, segment_duration
+from gwsurrogate_ml.search.bank import TemplateBank, longest
 from gwsurrogate_ml.search.coincidence import Background, cluster, coincidences, light_travel_time, slide
 from gwsurrogate_ml.search.segments import Block, Span, blocks, common_spans, condition
 from gwsurrogate_ml.search.sharing import CHUNK, Work
 from gwsurrogate_ml.search.single import TRIGGER_DTYPE
+from gwsurrogate_ml.strain.data import require_distinct
 from gwsurrogate_ml.waveform.model import WaveformModel
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ def search(
     detectors = tuple(series)
     rate, window = require_searchable(series, bank.config.f_min, config)
     # A trigger needs the template's length before it, and the filter's length on both sides.
-    before = config.filter_duration + segment_duration(bank.config) / 2
+    before = config.filter_duration + longest(bank.config)
     after = config.filter_duration
     spans = common_spans(series, before + after + max(4.0, 4 * config.psd_segment))
     cut = blocks(spans, max(config.block, 2 * (before + after)), before, after)
@@ -240,10 +241,13 @@ def require_searchable(series: Mapping[str, TimeSeries], f_min: float, config: S
     ------
     ConfigError
         if there are not two detectors of one rate, the band does not fit the data, or slides would hold real coincidences
+    DataError
+        if both hold the same samples
     """
     detectors = tuple(series)
     if len(detectors) != 2:
         raise ConfigError(f"{len(detectors)} detectors: coincidence and time slides need two, such as H1 and L1")
+    require_distinct(series)
     window = light_travel_time(*detectors) + config.timing_error
     rates = {name: float(s.sample_rate.value) for name, s in series.items()}
     rate = min(rates.values())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -129,7 +130,8 @@ def shared(work: Work, mapper: Mapper, scratch: Path, surrogate: str, weights_sh
     weights_sha256 : str
         of its weights: a worker that finds others refuses
     """
-    path = scratch.resolve() / "search.work.npz"
+    # Workers keep what they read by its name: another search has another.
+    path = scratch.resolve() / f"search-{uuid.uuid4().hex}.work.npz"
     work.save(path)
     try:
         yield from mapper.map(_elsewhere, ((str(path), surrogate, weights_sha256, first) for first in work.starts()))

@@ -124,9 +124,9 @@ NO_TIMES = (
 """The remedy for samples without times."""
 
 
-def tidy_rate(rate: float) -> float:
-    """Nearest whole rate where `rate` is one up to the rounding of printed times, else `rate` itself (Hz)."""
-    return float(round(rate)) if abs(rate - round(rate)) < 1e-4 * rate else rate
+def tidy_rate(rate: float, rounding: float = 1e-6) -> float:
+    """Nearest whole rate where `rate` (Hz) is one up to the relative `rounding` of steps as files state them, else itself."""
+    return float(round(rate)) if abs(rate - round(rate)) < rounding * rate else rate
 
 
 def prefix(detector: str) -> str:

@@ -177,7 +177,7 @@ class StrainData:
             for detector, path in files.items()
         }
         series = {detector: found for detector, (found, _) in read.items()}
-        _require_distinct(series)
+        require_distinct(series)
         series = to_lowest_rate(series)
         return cls(series, gps, name, marks=tuple(mark for _, found in read.values() for mark in found))
 
@@ -358,7 +358,7 @@ class StrainData:
         return trim(frequencies, psd, detector), count
 
 
-def _require_distinct(series: Mapping[str, TimeSeries]) -> None:
+def require_distinct(series: Mapping[str, TimeSeries]) -> None:
     """Raise DataError where two detectors have the same noise, sample by sample: one file was given for both."""
     for (one, first), (other, second) in combinations(series.items(), 2):
         a, b = np.asarray(first.value), np.asarray(second.value)

@@ -6,6 +6,7 @@ each end of an SNR series, since dividing by the PSD filters twice (FINDCHIRP, a
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwsurrogate_ml.arguments import finite, positive
-from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.errors import ConfigError, DataError, DomainWarning
 from gwsurrogate_ml.kernels import chisq as chisq_kernels
 from gwsurrogate_ml.kernels import matched_filter as filter_kernels
 from gwsurrogate_ml.kernels import truncation
@@ -22,7 +23,7 @@ from gwsurrogate_ml.kernels import whiten as whiten_kernels
 from gwsurrogate_ml.strain.notches import without
 from gwsurrogate_ml.strain.read import make_series
 from gwsurrogate_ml.strain.spectrum import MIN_OFF_SOURCE, PsdSource, per_detector, psd_on_grid
-from gwsurrogate_ml.waveform.model import Grid, WaveformModel, evaluate
+from gwsurrogate_ml.waveform.model import Grid, WaveformModel, evaluate, inspiral_time
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
@@ -294,6 +295,16 @@ def matched_filter(
     for name in data.detectors:
         series = data.stretch(name, span)
         _require_margin(data, name, series, filter_duration + window, "the matched filter")
+        if parameters is not None and not isinstance(template, np.ndarray):
+            room = data.gps - float(series.t0.value) - window
+            if (lasts := inspiral_time(parameters, starts[name])) > room:
+                warnings.warn(
+                    f"{name}: the template lasts {lasts:.1f} s from {starts[name]:g} Hz, the data begin {room:.1f} s before the "
+                    "event: what is missing lowers the signal-to-noise ratio and raises chi-squared; read more data, or begin "
+                    "higher (f_min)",
+                    DomainWarning,
+                    stacklevel=2,
+                )
         n = series.size
         if n not in templates:
             templates[n] = _template(template, parameters, n, rate, min(starts.values()))

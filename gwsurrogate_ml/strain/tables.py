@@ -233,6 +233,7 @@ def from_times(
         raise DataError(
             f"{detector}: times in {path.name} are not uniformly spaced; fill gaps with NaN strain, or give one file a stretch"
         )
+    rounding = min(1e-4, 0.2 / len(times))
     first, relative = float(times[0]), not times[0] >= FIRST_GPS
     if relative and start is None and not named:
         raise DataError(
@@ -240,5 +241,5 @@ def from_times(
             "on, give that by --start-time (start_time of StrainData.from_files); a spectrum is given by --psd"
         )
     if relative and start is not None:
-        return Raw(values, first + start, tidy_rate(found), after=first)
-    return Raw(values, first, tidy_rate(found))
+        return Raw(values, first + start, tidy_rate(found, rounding), after=first)
+    return Raw(values, first, tidy_rate(found, rounding))

@@ -63,6 +63,17 @@ def test_values_are_the_defining_sums():
     )
 
 
+def test_a_perfect_match_has_no_chi_squared_below_zero():
+    """Bins of equal power: the difference of two sums rounded to either side of zero, and `newsnr` refuses what is below."""
+    n, df = 4097, 0.25
+    flat, f = np.ones(n, complex), np.arange(n) * df
+    for position in (100, 1001, 2222, 5000):
+        s = 37.0 * np.exp(-2j * np.pi * f * position / (2 * (n - 1)) / df)
+        ours, dof = chisq.power_chisq(flat, s, np.ones(n), df, 16.0, 16, np.array([position]), f_high=1008.0)
+        assert 0.0 <= ours[0] < 1e-12
+        assert np.isfinite(chisq.newsnr(np.array([100.0]), ours, dof)).all()
+
+
 @pytest.mark.slow
 def test_single_precision_input_costs_less_than_1e_5():
     s = noise(2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -85,6 +87,15 @@ def test_a_bank_comes_back_from_its_file_and_from_the_cache(model, bank, tmp_pat
     assert again.config == SMALL
     assert again.info == first.info
     assert SMALL.key("abc") != SMALL.key("abd")
+    # A file of a noise curve by the same name, with another curve in it.
+    curve, keys = tmp_path / "curve.txt", []
+    for level in (1e-46, 2e-46):
+        np.savetxt(curve, np.column_stack([np.arange(5.0, 1100.0), np.full(1095, level)]))
+        keys.append(replace(SMALL, psd=str(curve)).key("abc"))
+    assert keys[0] != keys[1]
+    assert "coverage" in first.info
+    elsewhere = TemplateBank.load(files[0], SMALL.f_min + 5.0)
+    assert "coverage" not in elsewhere.info
 
 
 def test_a_bank_that_cannot_be_kept_is_placed_all_the_same_and_says_so(model, bank, tmp_path, monkeypatch, caplog):

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.cli.main import app
-from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.search.bank import BankConfig, place
 from gwsurrogate_ml.search.pipeline import SearchConfig, search
 from gwsurrogate_ml.strain.simulate import simulate
@@ -36,6 +36,12 @@ def bank(model):
 
 def data(parameters, model, seed):
     return simulate(parameters, model, sampling_frequency=2048.0, duration=32.0, seed=seed).series
+
+
+def test_one_file_for_both_detectors_is_refused(model, bank) -> None:
+    one = data(None, model, 1)["H1"]
+    with pytest.raises(DataError, match="H1 and L1 hold the same samples"):
+        search({"H1": one, "L1": one.copy()}, bank, model, CONFIG)
 
 
 def test_a_signal_is_found_above_all_slides(model, bank, tmp_path):

@@ -7,7 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from gwsurrogate_ml.errors import ConfigError, DataError
+import gwsurrogate_ml as gw
+from gwsurrogate_ml.errors import ConfigError, DataError, DomainWarning
 from gwsurrogate_ml.strain.data import StrainData
 from gwsurrogate_ml.strain.filtering import matched_filter
 from gwsurrogate_ml.strain.read import make_series
@@ -224,3 +225,15 @@ def test_an_analysis_near_the_edge_of_the_data_takes_a_filter_that_fits(before, 
     binary = {"mass_1": 36.0, "mass_2": 29.0, "chi_1": 0.0, "chi_2": 0.0}
     found = matched_filter(data, load_surrogate("nr22"), binary, filter_duration=length)
     assert 0 < found.network_snr < 6
+
+
+def test_a_template_longer_than_the_data_before_the_event_is_said_to_be(recwarn) -> None:
+    model = gw.load_surrogate("nr22")
+    binary = {"mass_1": 8.0, "mass_2": 8.0, "chi_1": 0.0, "chi_2": 0.0}
+    data = simulate(None, detectors=("H1",), duration=40, sampling_frequency=1024, gps=1126259462.4, seed=5)
+    series = data.series["H1"]
+    short = gw.StrainData.from_series({"H1": series.crop(data.gps - 4.5, float(series.span[1]), copy=True)}, gps=data.gps)
+    gw.matched_filter(data, model, binary, f_min=20.0, f_max=400.0, psd="aLIGO")
+    assert not [w for w in recwarn if issubclass(w.category, DomainWarning)]
+    with pytest.warns(DomainWarning, match=r"H1: the template lasts .* s from 20 Hz, the data begin 4.4 s before the event"):
+        gw.matched_filter(short, model, binary, f_min=20.0, f_max=400.0, psd="aLIGO")

@@ -1,4 +1,4 @@
-"""A signal denoised in all detectors around one time, with the noise measured off source in each."""
+"""A signal denoised in all detectors around one time, with the noise of each: a median over all the data, the event's too."""
 
 from __future__ import annotations
 

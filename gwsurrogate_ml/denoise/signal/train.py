@@ -7,6 +7,7 @@ is trained by its squared error and sigma by the Gaussian likelihood of that err
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import time
@@ -83,6 +84,15 @@ def losses(out: Output, batch: Batch) -> Losses:
     return Losses(energy.mean(), torch.log1p(energy / ENERGY).mean(), spread, presence)
 
 
+def _digest(examples: Examples, layer: Projection | None) -> str:
+    """What a network learns from, told apart by its contents: names of models and folders of noise say less."""
+    found = hashlib.sha256()
+    arrays = [examples.waveforms, examples.psds, *(values for segment in examples.real for values in (segment.white, segment.psd))]
+    for values in [*arrays, *([buffer.numpy() for buffer in layer.buffers()] if layer is not None else [])]:
+        found.update(np.ascontiguousarray(values).tobytes())
+    return found.hexdigest()
+
+
 def optimise(
     settings: DenoiserSettings,
     examples: Examples,
@@ -106,7 +116,7 @@ def optimise(
         if the loss diverges
     """
     t, data = settings.training, settings.data
-    claim(work, settings.model_dump(mode="json"))
+    claim(work, {"settings": settings.model_dump(mode="json"), "data": _digest(examples, layer)})
     torch.manual_seed(settings.seed)
     network = Autoencoder(**settings.network.model_dump(), guided=layer is not None)
     size = settings.network

@@ -302,9 +302,10 @@ def read_channels(
     joined = TimeSeriesDict()
     for name in names:
         try:
-            joined[name] = parts[0][name].copy()
+            # Counts are whole numbers, which have no NaN for a gap.
+            joined[name] = parts[0][name].astype(np.float64, copy=True)
             for later in parts[1:]:
-                joined[name].append(later[name], inplace=True, gap="pad", pad=np.nan)
+                joined[name].append(later[name].astype(np.float64), inplace=True, gap="pad", pad=np.nan)
         except ValueError as error:
             raise DataError(f"{name!r} does not continue from file to file: {error}") from error
         if sampling_frequency is not None:

@@ -15,6 +15,7 @@ from gwsurrogate_ml.search.anomalies.pairs import FEATURES, Described, Pairs, co
 from gwsurrogate_ml.search.anomalies.tiles import STEP, find, tiles
 from gwsurrogate_ml.search.anomalies.white import Span, White, common, whiten
 from gwsurrogate_ml.search.coincidence import Background, light_travel_time, live_time
+from gwsurrogate_ml.strain.data import require_distinct
 
 if TYPE_CHECKING:
     from gwpy.timeseries import TimeSeries
@@ -132,7 +133,7 @@ def find_anomalies(series: Mapping[str, TimeSeries], model: AnomalyModel, progre
     ConfigError
         for other numbers of detectors, or others than the model's
     DataError
-        data too short, constant, sampled too slowly, or without a second in common
+        data too short, constant, sampled too slowly, without a second in common, or the same for both detectors
     """
     detectors = tuple(series)
     if len(detectors) not in (1, 2):
@@ -143,6 +144,7 @@ def find_anomalies(series: Mapping[str, TimeSeries], model: AnomalyModel, progre
             f"{', '.join(foreign)}: the model was trained for {' and '.join(known)}, their noise and the time that light "
             "needs between them; leave it out, or train one of your own (gwsml train anomaly)"
         )
+    require_distinct(series)
     report = progress or (lambda *_: None)
     report("whitening", 0, 1)
     white = tuple(whiten(one) for one in series.values())
