@@ -71,7 +71,7 @@ def test_a_perfect_match_has_no_chi_squared_below_zero():
         s = 37.0 * np.exp(-2j * np.pi * f * position / (2 * (n - 1)) / df)
         ours, dof = chisq.power_chisq(flat, s, np.ones(n), df, 16.0, 16, np.array([position]), f_high=1008.0)
         assert 0.0 <= ours[0] < 1e-12
-        assert np.isfinite(chisq.newsnr(np.array([100.0]), ours, dof)).all()
+        assert np.isfinite(chisq.newsnr(np.array([100.0]), ours / dof)).all()
 
 
 @pytest.mark.slow
