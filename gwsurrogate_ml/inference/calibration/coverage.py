@@ -134,7 +134,7 @@ def tarp(records: Records, raw: bool, seed: int = 0) -> dict[str, Any]:
     coverage = torch.cat([torch.zeros(1), counts.cumsum(0) / counts.sum()])
     upper = alpha > 0.5
     return {
-        "atc": float((coverage[upper] - alpha[upper]).sum()),
+        "atc": float((coverage[upper] - alpha[upper]).sum()) / bins,
         "ks_p": float(kstest(inside.numpy(), "uniform").pvalue),
         "credibility": [round(float(a), 4) for a in alpha],
         "coverage": [round(float(c), 4) for c in coverage],
