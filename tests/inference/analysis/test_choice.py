@@ -66,6 +66,9 @@ def test_a_usual_event_gets_the_estimator_of_its_detectors(nr22) -> None:
     modes = choose(data, Wanted(surrogate="nrhm"))
     assert (modes.estimator, modes.surrogate, modes.duration) == ("bbh-modes-h1l1", "nrhm", 10.0)
 
+    three = choose(event(nr22, ("H1", "L1", "V1"), 28.0, 700.0), Wanted(surrogate="nrhm"))
+    assert (three.estimator, three.duration) == ("bbh-modes-h1l1v1", 10.0)
+
     from_scratch = choose(data, Wanted(from_scratch=True))
     assert from_scratch.estimator == ""
     assert from_scratch.prior["spins"] == "isotropic"
@@ -74,6 +77,10 @@ def test_a_usual_event_gets_the_estimator_of_its_detectors(nr22) -> None:
     assert (longer.estimator, longer.duration) == ("", 8.0)
     assert any("trained for duration 4 s, 8 was asked for" in reason for reason in longer.reasons)
 
+    for given, left_out in (((35.0, 45.0), True), ((20.0, 25.0), True), ((20.0, 30.0), False)):
+        said = choose(data, Wanted(prior={"chirp_mass": given})).reasons[0]
+        assert said.startswith("the search found a chirp mass of about")
+        assert said.endswith(f"; the prior asked for, {given[0]:g} to {given[1]:g}, leaves that out") is left_out
     wide = choose(data, Wanted(prior={"chirp_mass": (10.0, 80.0)}))
     assert (wide.estimator, wide.prior["chirp_mass"]) == ("", (10.0, 80.0))
     assert any("as asked for by a prior" in reason for reason in wide.reasons)
