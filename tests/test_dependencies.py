@@ -84,7 +84,7 @@ def test_ranks_and_coverage_are_those_of_sbi(monkeypatch: pytest.MonkeyPatch) ->
     with monkeypatch.context() as whole:
         whole.setattr(torch, "histogram", partial(torch.histogram, range=(0.0, 1.0)))
         ecp, alpha = tarp._run_tarp(x, y, tarp.get_tarp_references(y), num_bins=12, z_score_theta=True)
-    ours = coverage.tarp([{}] * 120, raw=True, seed=4)
+    ours = coverage.tarp([{}] * 120, raw=True, seed=4, n_references=1)
     np.testing.assert_allclose(ours["coverage"], ecp, atol=1e-4)
     np.testing.assert_allclose(ours["credibility"], alpha, atol=1e-4)
     ranks = sbc._run_sbc(y, y, x, show_progress_bar=False)
