@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate", "os.link", "os.symlink"}
@@ -72,6 +73,7 @@ def validate(out: str, n: int, slow: float) -> None:
 
     class Estimator:
         info = {"name": "made-up", "weights_sha256": "0"}  # noqa: RUF012
+        model = SimpleNamespace(identity={"name": "made-up"})
 
     def event(estimator: Any, number: int, seed: int, n_draws: int, *options: Any) -> dict[str, Any]:
         time.sleep(slow)

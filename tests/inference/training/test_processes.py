@@ -108,12 +108,7 @@ def test_two_processes_train_one_network_and_resume(tmp_path: Path) -> None:
     assert card["metrics"]["samples"] == 10 * 64
     assert all(np.isfinite(value).all() for value in tensors.values())
     lines = [json.loads(line) for line in (tmp_path / "tiny.training" / "log.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [
-        5,
-        5,
-        10,
-    ]  # the fifth anew, from the checkpoint at the fourth
-    assert lines[1]["validation_loss"] == pytest.approx(lines[0]["validation_loss"], rel=1e-5)
+    assert [line["step"] for line in lines] == [5, 10]  # the fifth once, though it was done twice: the checkpoint is of the fourth
     assert [path.name for path in (tmp_path / "tiny.training").iterdir()] == ["log.jsonl"]
 
 
