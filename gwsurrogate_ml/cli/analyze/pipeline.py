@@ -265,7 +265,7 @@ def _ranges(result: Result) -> str:
     for name in ("chirp_mass", "mass_ratio", "chi_1", "a_1", "luminosity_distance"):
         if name in priors:
             (said, unit), prior = DESCRIPTIONS[name], priors[name]
-            shown.append(f"{said} {prior.minimum:.4g} to {prior.maximum:.4g} {unit}".rstrip())
+            shown.append(f"{said} {prior.minimum:.6g} to {prior.maximum:.6g} {unit}".rstrip())
     return (
         f"Data: {segment['duration']:g} s, {segment['f_min']:g} to {segment['f_max']:g} Hz, of {', '.join(segment['detectors'])}. "
         f"Prior: {', '.join(shown)}."
