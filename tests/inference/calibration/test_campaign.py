@@ -88,6 +88,13 @@ def test_a_right_posterior_passes_and_a_narrow_or_biased_one_fails() -> None:
 
 
 @pytest.mark.slow
+def test_a_classifier_does_not_tell_right_ranks_by_their_being_whole_numbers() -> None:
+    right = coverage.sbc(records(300), raw=True)["c2st"]
+    assert max(right.values()) < 0.6  # 0.7 where ranks were left whole
+    assert np.mean(list(coverage.sbc(records(300, bias=1.0), raw=True)["c2st"].values())) > 0.62  # 0.67 seen
+
+
+@pytest.mark.slow
 def test_the_local_test_rejects_a_biased_network_and_not_a_right_one() -> None:
     right = coverage.lc2st(records(250), n_null=10, n_tested=10)
     biased = coverage.lc2st(records(250, bias=1.0), n_null=10, n_tested=10)
