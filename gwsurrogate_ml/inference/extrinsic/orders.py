@@ -36,7 +36,8 @@ LEAST = 0.05
 _CLIMB, _STRIDE, _NEAR = 8, 0.3, 0.1
 """Most steps to the maximum over the phase, the longest of them (rad), and what may be left to it, in units of its width."""
 REACH, DECAYS = 6.0, 30.0
-"""Standard deviations of 1 / D on either side of the best one that are integrated."""
+"""Standard deviations of 1 / D on either side of the best one that are integrated; where that lies beyond an end of the prior,
+lengths in which the likelihood falls by a factor of e from that end on."""
 _FAR = 12.0
 """Standard deviations beyond which a normal density is nothing."""
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)

@@ -497,17 +497,3 @@ def test_impossible_bands_are_refused(held_out: MockData, bands: list[tuple[floa
 def test_unknown_channel_of_a_feature_is_refused(held_out: MockData) -> None:
     with pytest.raises(ConfigError, match="needs channel 'X'"):
         WitnessCleaner.fit(held_out.strain, held_out.witnesses, features=[Feature("linear", ("X",))])
-
-
-def test_a_gap_between_files_of_counts_is_no_number(tmp_path: Path) -> None:
-    """Whole numbers have no NaN: the gap became the least of them, and the channel's limits with it."""
-    from gwpy.timeseries import TimeSeries
-
-    for k, start in enumerate((100.0, 106.0)):
-        counts = TimeSeries(np.arange(4 * 64, dtype=np.int32), t0=start, sample_rate=64.0, name="A", channel="A")
-        counts.write(tmp_path / f"{k}.hdf5", path="A", format="hdf5")
-    found = read_channels([tmp_path / "0.hdf5", tmp_path / "1.hdf5"], ["A"])["A"]
-    assert found.dtype == np.float64
-    assert np.isnan(found.value[4 * 64 : 6 * 64]).all()
-    assert np.nanmin(found.value) == 0
-    assert found.size == 10 * 64
