@@ -233,8 +233,11 @@ def _source(run: Run, settings: Settings) -> str:
         return "the posterior under a prior that is nowhere narrower"
     if not run.choice.estimator:
         return "flows fitted to this event"
-    if any(r["proposal"].startswith(("refinement", "repair", "thinned")) for r in rounds):
-        return f"flows fitted to this event (the network alone: {100 * rounds[0]['efficiency']:.1f} %)"
+    alone = f"{100 * rounds[0]['efficiency']:.1f} %"
+    if any(r["proposal"].startswith(("refinement", "repair", "flow")) for r in rounds):
+        return f"flows fitted to this event (the network alone: {alone})"
+    if rounds[-1]["proposal"] == "thinned":
+        return f"the network, its draws thinned by what the first of them taught (the network alone: {alone})"
     return "the network"
 
 

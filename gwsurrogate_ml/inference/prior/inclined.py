@@ -60,23 +60,33 @@ class InclinedPrior:
         return np.column_stack([self.prior.to_normal(own), ndtri(0.5 * (1 - np.cos(inclination)))])
 
     def smooth(self, z: np.ndarray) -> np.ndarray:
-        """Coordinates (N, n + 1): what the inspiral's phase depends on, the spins' components in the plane, the inclination against
-        the plane and its side.
+        """Coordinates (N, n + 1): `smooth_coordinates`, the inclination against the plane and its side.
 
-        The effective spin is nearly all that is measured of the spins along the orbit; in normal scores it is a curved surface. A
-        binary and the same one from behind are often nearly as likely: in one coordinate no quadratic form has both.
+        A binary and the same one from behind are often nearly as likely: in one coordinate no quadratic form has both.
         """
-        theta = self.prior.from_normal(z[:, :-1])
-        q, spins = theta[:, 1], theta[:, 2:]
-        along = [spins[:, 0], spins[:, 1]]
-        plane: list[np.ndarray] = []
-        if self._precessing:
-            a, tilt, azimuth = spins[:, :2], spins[:, 2:4], np.cumsum(spins[:, :3:-1], axis=1)
-            along = list((a * np.cos(tilt)).T)
-            x, y = (a * np.sin(tilt) * way(azimuth) for way in (np.cos, np.sin))
-            plane = [c[:, 0] + sign * c[:, 1] * share for sign, share in ((1, q**2), (-1, 1.0)) for c in (x, y)]
-        effective, difference = ((along[0] + sign * q * along[1]) / (1 + q) for sign in (1, -1))
-        return np.column_stack([np.log(theta[:, 0]), q, effective, difference, *plane, np.abs(z[:, -1]), np.sign(z[:, -1])])
+        own = smooth_coordinates(self.prior.from_normal(z[:, :-1]))
+        return np.column_stack([*own, np.abs(z[:, -1]), np.sign(z[:, -1])])
+
+
+def smooth_coordinates(theta: np.ndarray) -> list[np.ndarray]:
+    """What the inspiral's phase of binaries (N, n) depends on, and the spins' components in the plane, each (N,).
+
+    The effective spin is nearly all that is measured of the spins along the orbit; in normal scores it is a curved surface.
+
+    Parameters
+    ----------
+    theta : (N, 4) aligned, or (N, 8) precessing
+    """
+    q, spins = theta[:, 1], theta[:, 2:]
+    along = [spins[:, 0], spins[:, 1]]
+    plane: list[np.ndarray] = []
+    if spins.shape[1] > len(along):
+        a, tilt, azimuth = spins[:, :2], spins[:, 2:4], np.cumsum(spins[:, :3:-1], axis=1)
+        along = list((a * np.cos(tilt)).T)
+        x, y = (a * np.sin(tilt) * way(azimuth) for way in (np.cos, np.sin))
+        plane = [c[:, 0] + sign * c[:, 1] * share for sign, share in ((1, q**2), (-1, 1.0)) for c in (x, y)]
+    effective, difference = ((along[0] + sign * q * along[1]) / (1 + q) for sign in (1, -1))
+    return [np.log(theta[:, 0]), q, effective, difference, *plane]
 
 
 def proposed(prior: Prior, model: WaveformModel, f_ref: float) -> Prior | InclinedPrior:

@@ -7,8 +7,8 @@ import torch
 
 from gwsurrogate_ml.inference.proposal.adam import Adam
 
-MOST, LEARNED = 3000, 600
-"""Draws that are interpolated, and of these the ones by which length scales are chosen."""
+LEARNED, FEW = 0.2, 300
+"""Share of the draws that are interpolated by which length scales are chosen, and how many they are at least."""
 DEPTH = 16.0
 """Draws whose log likelihood lies this far below the largest are left out: nothing counts there."""
 ROOM = 3.0
@@ -39,10 +39,12 @@ class Regression:
     log_weights : (N,) float64
         importance weights of the draws, by which coordinates are whitened
     seed : int
+    most : int
+        draws that are interpolated
     """
 
     def __init__(
-        self, places: np.ndarray, log_likelihood: np.ndarray, noise: np.ndarray, log_weights: np.ndarray, seed: int
+        self, places: np.ndarray, log_likelihood: np.ndarray, noise: np.ndarray, log_weights: np.ndarray, seed: int, most: int
     ) -> None:
         weights = np.exp(log_weights - log_weights.max())
         weights /= weights.sum()
@@ -54,11 +56,11 @@ class Regression:
         self._white = np.linalg.inv(root).T
         rng = np.random.default_rng([seed, 8])
         rows = np.flatnonzero(log_likelihood > log_likelihood.max() - DEPTH)
-        if len(rows) > MOST:
+        if len(rows) > most:
             # The nearer the posterior the likelier, but some from all over.
             share = np.sqrt(weights[rows])
             share = 0.8 * share / share.sum() + 0.2 / len(rows)
-            rows = rng.choice(rows, MOST, replace=False, p=share)
+            rows = rng.choice(rows, most, replace=False, p=share)
         x, y = self._whitened(places[rows]), log_likelihood[rows]
         self._most = float(log_likelihood.max()) + ROOM
         # What lies low need not be hit as well.
@@ -69,7 +71,7 @@ class Regression:
         self._form = np.linalg.solve(a.T @ scaled + _RIDGE * np.eye(a.shape[1]), scaled.T @ y)
         rest = torch.from_numpy(y - a @ self._form)
         errors = torch.from_numpy(variance)
-        some = torch.from_numpy(rng.permutation(len(rows))[:LEARNED])
+        some = torch.from_numpy(rng.permutation(len(rows))[: max(round(LEARNED * most), FEW)])
         self._log_scales = self._learned(x[some], rest[some], errors[some])
         with torch.no_grad():
             factor = torch.linalg.cholesky(self._kernel(x, x, self._log_scales) + torch.diag(errors))

@@ -1,6 +1,6 @@
 """Draws of a mixture of proposals, thinned by what a regression on earlier draws says that each will count for.
 
-Waveforms are dear and proposals are cheap: most of what a proposal has wrong shows in a regression of the log likelihood on
+Likelihoods are dear and proposals are cheap: most of what a proposal has wrong shows in a regression of the log likelihood on
 the draws so far. Of many draws of the mixture m each is kept with the chance ``a = clip(exp(g - log m) / c, floor, 1)``, g that
 density: the draws that are kept have the density ``m a / A``, A the mean of a over the mixture, and whatever the regression has
 wrong is in their weights, as with any proposal. Only A, a number, is estimated: of so many draws that its error is known and small.
@@ -15,9 +15,6 @@ from scipy.special import logsumexp
 
 from gwsurrogate_ml.inference.proposal.flows import Proposal
 
-KEPT, FLOOR = 0.1, 0.1
-"""Mean chance that a draw is kept, and the least chance in units of it: no weight is larger than the inverse of the latter times
-what it would be without thinning."""
 CANDIDATES = 40_000
 """Draws by which the chance is scaled and its mean estimated."""
 _BLOCK = 4096
@@ -34,6 +31,9 @@ class ThinnedProposal:
         the log posterior density (N,) at normal scores (N, n_z), as far as it is known, up to a constant
     seed : int
         of the draws by which the chance is scaled
+    kept, floor : float
+        mean chance that a draw is kept, and the least in units of it: no weight is larger than the inverse of the latter times what
+        it would be without thinning
 
     Attributes
     ----------
@@ -44,28 +44,34 @@ class ThinnedProposal:
     """
 
     def __init__(
-        self, proposals: Sequence[Proposal], shares: np.ndarray, log_target: Callable[[np.ndarray], np.ndarray], seed: int
+        self,
+        proposals: Sequence[Proposal],
+        shares: np.ndarray,
+        log_target: Callable[[np.ndarray], np.ndarray],
+        seed: int,
+        *,
+        kept: float,
+        floor: float,
     ) -> None:
-        self.proposals, self.shares, self.log_target = proposals, shares, log_target
-        log_ratio = self._log_ratio(self._candidates(CANDIDATES, np.random.default_rng([seed, 6])))
-        low, high = log_ratio.min() - 1.0, log_ratio.max() + np.log(1 / KEPT)
+        self.proposals, self.shares, self.log_target, self._least = proposals, shares, log_target, floor * kept
+        z = self._candidates(CANDIDATES, np.random.default_rng([seed, 6]))
+        log_ratio = self.log_target(z) - self._log_mixture(z)
+        low, high = log_ratio.min() - 1.0, log_ratio.max() + np.log(1 / kept)
         self._log_scale, self.log_mean = 0.0, 0.0
         self._last: tuple[np.ndarray, np.ndarray] | None = None
         for _ in range(50):
             self._log_scale = 0.5 * (low + high)
-            low, high = (self._log_scale, high) if self._chance(log_ratio).mean() > KEPT else (low, self._log_scale)
+            low, high = (self._log_scale, high) if self._chance(log_ratio).mean() > kept else (low, self._log_scale)
         chance = self._chance(log_ratio)
         self.log_mean = float(np.log(chance.mean()))
         self.relative_error = float(chance.std() / chance.mean() / np.sqrt(len(chance)))
 
     def _chance(self, log_ratio: np.ndarray) -> np.ndarray:
-        return np.clip(np.exp(np.minimum(log_ratio - self._log_scale, 0.0)), FLOOR * KEPT, 1.0)
+        return np.clip(np.exp(np.minimum(log_ratio - self._log_scale, 0.0)), self._least, 1.0)
 
     def _log_mixture(self, z: np.ndarray) -> np.ndarray:
         return logsumexp([p.log_density(z) for p in self.proposals], axis=0, b=self.shares[:, None])
 
-    def _log_ratio(self, z: np.ndarray) -> np.ndarray:
-        return self.log_target(z) - self._log_mixture(z)
 
     def _candidates(self, n: int, rng: np.random.Generator) -> np.ndarray:
         counts = rng.multinomial(n, self.shares)
@@ -75,19 +81,28 @@ class ThinnedProposal:
         """(n, n_z) float64."""
         rng, there = np.random.default_rng([seed, 7]), 0
         found: list[np.ndarray] = []
+        densities: list[np.ndarray] = []
         while there < n:
             z = self._candidates(_BLOCK, rng)
-            kept = z[rng.random(len(z)) < self._chance(self._log_ratio(z))]
-            found.append(kept)
-            there += len(kept)
-        # Candidates of a block come proposal by proposal: which of the last block are taken must not depend on that.
-        found[-1] = rng.permutation(found[-1])
-        return np.concatenate(found)[:n]
+            log_density, chance = self._densities(z)
+            # Candidates of a block come proposal by proposal: which of the last block are taken must not depend on that.
+            rows = rng.permutation(np.flatnonzero(rng.random(len(z)) < chance))
+            found.append(z[rows])
+            densities.append(log_density[rows])
+            there += len(rows)
+        drawn = np.concatenate(found)[:n]
+        self._last = drawn, np.concatenate(densities)[:n]
+        return drawn
+
+    def _densities(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log density (n,) and the chance (n,) that a draw of the mixture at (n, n_z) is kept."""
+        log_mixture = self._log_mixture(z)
+        chance = self._chance(self.log_target(z) - log_mixture)
+        return log_mixture + np.log(chance) - self.log_mean, chance
 
     def log_density(self, z: np.ndarray) -> np.ndarray:
         """(n,) float64."""
-        # Kept: a pool of draws asks for the same ones several times.
-        if self._last is None or self._last[0] is not z:
-            log_mixture = self._log_mixture(z)
-            self._last = z, log_mixture + np.log(self._chance(self.log_target(z) - log_mixture)) - self.log_mean
+        # Kept: the same draws are asked for several times.
+        if self._last is None or not np.array_equal(self._last[0], z):
+            self._last = z, self._densities(z)[0]
         return self._last[1]

@@ -75,7 +75,7 @@ class OrdersSampler(EventSampler):
     """See `EventSampler`, whose arguments it takes. `Known` are the parameters themselves."""
 
     drawn_at_once = (*(name for name in EXTRINSIC if name != "theta_jn"), "log_likelihood", "network_snr")
-    thinned = True
+    dear = True
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)

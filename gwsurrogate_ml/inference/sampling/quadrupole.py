@@ -21,6 +21,7 @@ from gwsurrogate_ml.inference.likelihood.detectors import sky_angles
 from gwsurrogate_ml.inference.likelihood.reduced import BASIS_TOLERANCE, ReducedLikelihood
 from gwsurrogate_ml.inference.likelihood.samples import EmpiricalInterpolant
 from gwsurrogate_ml.inference.prior.composition import Prior
+from gwsurrogate_ml.inference.prior.inclined import smooth_coordinates
 from gwsurrogate_ml.inference.sampling.loud import too_near, unlike
 from gwsurrogate_ml.inference.sampling.sampler import CHUNK, MARGIN, TOO_FEW, Evaluated, EventSampler, Known, numbered
 
@@ -47,6 +48,10 @@ class QuadrupoleSampler(EventSampler):
     def proposed(self) -> Prior:
         """The prior of masses and spins."""
         return self.prior
+
+    def smooth(self, z: np.ndarray) -> np.ndarray:
+        """See `EventSampler.smooth`."""
+        return np.column_stack(smooth_coordinates(self.prior.from_normal(z)))
 
     def tensors(self) -> dict[str, np.ndarray]:
         """See `EventSampler.tensors`: the event's basis, the interpolant, the points."""

@@ -21,7 +21,7 @@ from gwsurrogate_ml.inference.sampling.checkpoint import Steps
 from gwsurrogate_ml.inference.sampling.exact import exactly_weighed
 from gwsurrogate_ml.inference.sampling.mixture import Mixture, join
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
-from gwsurrogate_ml.inference.sampling.thinning import WIDER, enough, thinned
+from gwsurrogate_ml.inference.sampling.thinning import WIDER, enough, of_pool, with_flow
 from gwsurrogate_ml.inference.weights import effective_size, resample, summarise, tempering
 
 EDGE_SHARE = 0.02
@@ -38,8 +38,8 @@ COUNT = 200
 MAX_ROUNDS = 8
 """Most rounds on an event for which there is a network."""
 DEARER = 2
-"""Factor on the most refinements where draws are dear and thinned: each round's draws teach the next one's regression."""
-FEWER, SATISFIED = 0.5, 0.4
+"""Factor on the most refinements where draws are dear: each round's draws teach the next one's regression."""
+FEWER, SATISFIED = 0.5, 0.6
 """Factors on the pilot and on the efficiency that is enough where draws are dear: the last flow and the regression, which are
 fitted to all draws in any case, give the final ones most of what more rounds would.
 """
@@ -52,8 +52,9 @@ PART = 16384
 LIKELY, MANY = 8, 256
 """Draws of either kind and of each group for which the extrinsic points are chosen, see `some_likely`; draws of a proposal among
 which those of a group are looked for."""
-REPAIRS, SHORTFALL = 2, 0.5
-"""How often final draws are drawn anew, and the share of the efficiency foretold below which they are."""
+REPAIRS, SHORTFALL, POOR = 2, 0.5, 0.4
+"""How often final draws are drawn anew, the share of the efficiency foretold below which they are, and the efficiency of thinned
+ones below which they are once."""
 UNKEPT = Steps()
 
 
@@ -67,8 +68,8 @@ class SamplingOptions:
         draws with which the network's proposal is judged, and of each refinement; where a draw takes milliseconds half as
         many. Without a network the rounds begin with twice as many of the prior, where its aligned part gives nothing better
     refine_below : float
-        efficiency foretold by the pilot below which flows are fitted to this event; 0.4 of it where a draw takes milliseconds; 1:
-        always
+        efficiency foretold by the pilot below which flows are fitted to this event, if more draws are asked for than the
+        pilot has; 0.6 of it where a draw takes milliseconds; 1: always. Final draws are thinned, and do better than that
     max_rounds : int
         most refinements at the full likelihood, twice as many where a draw takes milliseconds; 0: none
     refine_steps : int
@@ -89,7 +90,7 @@ class SamplingOptions:
     """
 
     pilot: int = 4096
-    refine_below: float = 0.75
+    refine_below: float = 0.5
     max_rounds: int = 3
     refine_steps: int = 250
     widen: float = 1.0
@@ -102,7 +103,7 @@ class SamplingOptions:
 
 def affordable(options: SamplingOptions, sampler: EventSampler) -> SamplingOptions:
     """The options of a sampler: where draws are dear fewer of them in the rounds, and fewer rounds."""
-    if not sampler.thinned:
+    if not sampler.dear:
         return options
     enough = options.refine_below * (SATISFIED if options.refine_below < 1.0 else 1.0)
     return replace(options, pilot=max(round(FEWER * options.pilot), 1), refine_below=enough)
@@ -151,9 +152,9 @@ def weigh(
         if min(place, 1 - place) < EDGE_SHARE:
             cut_off(prior, high if place > 0.5 else low, options)
     rounds = [_round("network", efficiency, log_weights)]
-    worthwhile = pilot_n < n or efficiency < HOPELESS
+    worthwhile = pilot_n < n or efficiency < HOPELESS or options.refine_below >= 1.0
     if efficiency < options.refine_below and options.max_rounds > 0 and worthwhile:
-        shares, more = learn(sampler, pool, efficiency, seed, options, steps=steps, rough=sampler.thinned)
+        shares, more = learn(sampler, pool, efficiency, seed, options, steps=steps, rough=sampler.dear)
         rounds += more
     return settled_draws(sampler, pool, shares, rounds, n, seed, options, steps)
 
@@ -208,8 +209,8 @@ def learn(
         flow = steps(f"flow {number}", fit, FlowProposal)
         # A flow fitted to few draws may fall off too early: some come from a wider one.
         proposals: list[tuple[Proposal, int]] = [(flow, n - n // 4), (flow.widened(WIDER), n // 4)]
-        if sampler.thinned and power == 1.0 and enough(log_weights):
-            proposals = [(thinned(sampler, pool, flow, seed + 10 * number), n)]
+        if sampler.dear and power == 1.0 and enough(log_weights):
+            proposals = [(with_flow(sampler, pool, flow, seed + 10 * number), n)]
         for proposal, count in proposals:
             z = proposal.draw(count, seed + 10 * number + len(pool.counts))
             evaluate = partial(sampler.evaluate, z, "refinement pilot")
@@ -218,7 +219,7 @@ def learn(
         rounds.append(_round(f"refinement {number}", now, pool.log_weights(prior)) | {"power": power})
         if power == 1.0:
             whole += 1
-            limit = DEARER * options.max_rounds if sampler.thinned else options.max_rounds
+            limit = DEARER * options.max_rounds if sampler.dear else options.max_rounds
             if now >= options.refine_below or whole >= limit or now < 1.1 * efficiency:
                 break
             efficiency = now
@@ -278,29 +279,36 @@ def settled_draws(
     """
     rounds = list(rounds)
     for attempt in range(1, REPAIRS + 2):
-        proposals = pool.proposals
         last: ThinnedProposal | None = None
-        if sampler.thinned:
-            log_weights = pool.log_weights(sampler.prior)
+        log_weights = pool.log_weights(sampler.prior)
+        if sampler.dear:
             likely = some_likely(log_weights, pool.draws.log_likelihood, seed, sampler.group(pool.draws.theta))
             sampler.build_sets((pool.draws.coefficients[likely], pool.draws.power[likely]), log2_n=15)
-            if enough(log_weights):
-                fit = partial(_fitted, sampler, pool, log_weights, seed, options)
-                flow = steps(f"last flow {attempt}", fit, FlowProposal)
-                proposals, shares = [last := thinned(sampler, pool, flow, seed)], np.ones(1)
-        draws, log_weights = final_draws(sampler, proposals, shares, n, seed, steps)
+        if enough(log_weights) and sampler.dear:
+            fit = partial(_fitted, sampler, pool, log_weights, seed, options)
+            last = with_flow(sampler, pool, steps(f"last flow {attempt}", fit, FlowProposal), seed)
+        elif enough(log_weights):
+            last = of_pool(sampler, pool, shares, rounds[-1]["efficiency"], seed)
+        proposals, parts = (pool.proposals, shares) if last is None else ([last], np.ones(1))
+        draws, log_weights = final_draws(sampler, proposals, parts, n, seed, steps)
         found = effective_size(log_weights) / n
-        if attempt > REPAIRS or options.max_rounds == 0 or found > SHORTFALL * rounds[-1]["efficiency"]:
+        wanted = max(SHORTFALL * rounds[-1]["efficiency"], POOR if last is not None and attempt == 1 else 0.0)
+        if attempt > REPAIRS or options.max_rounds == 0 or found > wanted:
             break
-        if last is not None:
-            pool.add(last, draws)
-        else:
-            pool.join(split(n, shares), draws)
         seed += 1000
-        shares, more = learn(sampler, pool, found, seed, options, most=1, steps=steps)
+        if last is None:
+            pool.join(split(n, shares), draws)
+        else:
+            pool.add(last, draws)
+        if last is not None and sampler.dear:
+            # The next flow and regression learn of them as they are.
+            more = [_round("", found, pool.log_weights(sampler.prior))]
+        else:
+            shares, more = learn(sampler, pool, found, seed, options, most=1, steps=steps)
         rounds += [entry | {"proposal": f"repair {attempt}"} for entry in more]
     if last is not None:
-        rounds.append(_round("thinned", found, log_weights) | {"normalisation_error": last.relative_error})
+        name = "flow, thinned" if sampler.dear else "thinned"
+        rounds.append(_round(name, found, log_weights) | {"normalisation_error": last.relative_error})
     draws, log_weights, exact = exactly_weighed(sampler, draws, log_weights, steps)
     return draws, log_weights, rounds + exact
 
@@ -337,7 +345,7 @@ def first_draws(sampler: EventSampler, proposals: list[Proposal], counts: list[i
     for the loudest template and some of the first proposal's, which should know what is likely.
     """
     z = np.concatenate([p.draw(c, seed + 1 + 100 * i) for i, (p, c) in enumerate(zip(proposals, counts, strict=True))])
-    if sampler.thinned:
+    if sampler.dear:
         some = sampler.proposed.from_normal(proposals[0].draw(MANY, seed + 8))
         group = sampler.group(some)
         few = np.concatenate([np.flatnonzero(group == number)[:LIKELY] for number in np.unique(group)])

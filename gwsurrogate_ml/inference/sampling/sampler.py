@@ -114,8 +114,8 @@ class EventSampler(ABC):
 
     drawn_at_once: tuple[str, ...] = ()
     """Parameters that `marginal` draws: columns of `Evaluated.extrinsic`."""
-    thinned: bool = False
-    """Whether draws are dear: then those of flows are thinned by a regression on earlier ones."""
+    dear: bool = False
+    """Whether a draw takes milliseconds: then fewer are made to learn from, and more is learned from them."""
 
     def __init__(
         self,
@@ -172,10 +172,9 @@ class EventSampler(ABC):
         drawn with them: of samplers with parameters that are `drawn_at_once`."""
         raise NotImplementedError
 
+    @abstractmethod
     def smooth(self, z: np.ndarray) -> np.ndarray:
-        """Coordinates (N, n) of normal scores (N, n) in which the log likelihood is nearly a quadratic form: of samplers whose
-        draws are `thinned`."""
-        raise NotImplementedError
+        """Coordinates (N, n) of normal scores (N, n_z) in which the log likelihood is nearly a quadratic form."""
 
     def group(self, theta: np.ndarray) -> np.ndarray:
         """Number (N,) of the group that each binary (N, n) belongs to: each has extrinsic points of its own."""

@@ -1,6 +1,12 @@
-"""What dear draws come from: the flow fitted to the draws so far and broader proposals, thinned by a regression on these draws."""
+"""What final draws come from: proposals thinned by a regression on the draws so far.
+
+Where draws are cheap the proposals are those of the rounds, in the shares that do best, and about half is kept. Where a draw takes
+milliseconds they are a flow fitted to all draws so far and broader ones, and one in ten is kept.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,6 +22,13 @@ WIDER = 1.35
 SHARES = (0.65, 0.2, 0.05, 0.1)
 """Of the flow, of a wider one, of the flow seen from the other side, and of the broadest proposals together: they bound the largest
 weights."""
+KEPT, MOST_KEPT, PER_EFFICIENCY = 0.1, 0.5, 0.75
+"""Mean chance that a draw is kept: where draws are dear, and otherwise at most, and in units of the efficiency without thinning."""
+FLOOR, HIGHER = 0.1, 0.5
+"""Least chance in units of the mean, where draws are dear and otherwise: of what the draws so far did not find a regression knows
+nothing, and where draws are cheap what is lost by keeping it is little."""
+INTERPOLATED, FEWER = 3000, 1000
+"""Draws that the regression interpolates where draws are dear, and where they are cheap."""
 NOISE = 4.0
 """Variance of a log likelihood times its effective extrinsic points: above one, because few points are not even seen to be few."""
 
@@ -58,11 +71,18 @@ def enough(log_weights: np.ndarray) -> bool:
     return effective_size(log_weights) >= FEWEST
 
 
-def thinned(sampler: EventSampler, pool: Mixture, flow: FlowProposal, seed: int) -> ThinnedProposal:
-    """A proposal from the draws of a pool and a flow fitted to them."""
-    draws, log_weights = pool.draws, pool.log_weights(sampler.prior)
-    noise = NOISE / np.maximum(draws.effective, 1.0)
-    regression = Regression(sampler.smooth(draws.z), draws.log_likelihood, noise, 0.8 * log_weights, seed)
+def of_pool(sampler: EventSampler, pool: Mixture, shares: np.ndarray, efficiency: float, seed: int) -> ThinnedProposal:
+    """The proposals of a pool in `shares` (n_proposals,), of an `efficiency` foretold."""
+    plain = [not isinstance(p, ThinnedProposal) for p in pool.proposals]
+    proposals = [p for p, is_plain in zip(pool.proposals, plain, strict=True) if is_plain]
+    kept = min(MOST_KEPT, PER_EFFICIENCY * max(efficiency, 2 * KEPT))
+    target = _log_target(sampler, pool, seed, FEWER)
+    return ThinnedProposal(proposals, shares[plain] / shares[plain].sum(), target, seed, kept=kept, floor=HIGHER)
+
+
+def with_flow(sampler: EventSampler, pool: Mixture, flow: FlowProposal, seed: int) -> ThinnedProposal:
+    """A flow fitted to the draws of a pool, and broader proposals."""
+    draws = pool.draws
     broad = [p for p in pool.proposals if not isinstance(p, ThinnedProposal)][:BROAD]
     proposals: list[Proposal] = [flow, flow.widened(WIDER), Behind(flow), *broad]
     shares = np.array([*SHARES[:3], *[SHARES[3] / len(broad)] * len(broad)])
@@ -70,4 +90,12 @@ def thinned(sampler: EventSampler, pool: Mixture, flow: FlowProposal, seed: int)
     if len(np.unique(sampler.group(draws.theta[likely]))) < 2:
         # Of a side where nothing counts the regression knows nothing, and would let all through.
         proposals, shares = proposals[:2] + broad, np.delete(shares, 2) / (1 - shares[2])
-    return ThinnedProposal(proposals, shares, lambda z: regression(sampler.smooth(z)) + sampler.prior.log_normal(z), seed)
+    return ThinnedProposal(proposals, shares, _log_target(sampler, pool, seed, INTERPOLATED), seed, kept=KEPT, floor=FLOOR)
+
+
+def _log_target(sampler: EventSampler, pool: Mixture, seed: int, most: int) -> Callable[[np.ndarray], np.ndarray]:
+    """The log posterior density (N,) at normal scores (N, n_z), up to a constant, as the draws of a pool have it."""
+    draws, log_weights = pool.draws, pool.log_weights(sampler.prior)
+    noise = NOISE / np.maximum(draws.effective, 1.0)
+    regression = Regression(sampler.smooth(draws.z), draws.log_likelihood, noise, 0.8 * log_weights, seed, most)
+    return lambda z: regression(sampler.smooth(z)) + sampler.prior.log_normal(z)

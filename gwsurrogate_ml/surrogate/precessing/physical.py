@@ -29,8 +29,8 @@ from gwsurrogate_ml.waveform.model import Grid
 EARLY = -3900.0
 """M before which binaries are evolved one by one: where time counts, `orders` does not begin before it for the sake of the orders
 above m = 2."""
-ENOUGH = 3.5
-"""Order of the orbital phase whose ringdown `orders` still samples."""
+ENOUGH = 6.0
+"""Order of the orbital phase whose ringdown `orders` still samples: with 3.5 heavy unequal binaries lose up to 1e-2 of their power."""
 
 
 class Orbit(NamedTuple):
@@ -247,7 +247,7 @@ class PhysicalWaveforms:
         self.model.check_all(q, chi1, chi2)
         unit = total * MTSUN_SI
         t_ref = self.model.times_of(q, chi1, chi2, math.pi * grid.f_min * unit, f"f_ref = {grid.f_min:g}")
-        needed = by_order.needed(chi1, chi2)
+        needed = by_order.needed(q, chi1, chi2)
         for n in np.unique(needed):
             rows = np.flatnonzero(needed == n)
             phases = by_order.phases(n)
@@ -264,8 +264,7 @@ class PhysicalWaveforms:
 
     @staticmethod
     def _samples(grid: Grid, highest: float) -> int:
-        """Samples of a segment, as few as the ringdown of the orders up to m = 3 allows (higher ones hold next to nothing there),
-        where the orbital frequency rises to `highest` (rad/s)."""
+        """Samples of a segment, as few as the ringdown of all orders allows, where the orbital frequency rises to `highest` (rad/s)."""
         least = ENOUGH * highest / np.pi * grid.duration
         n = 2 * (grid.n_f - 1)
         while n < least:

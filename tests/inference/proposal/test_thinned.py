@@ -8,11 +8,12 @@ from scipy.stats import multivariate_normal
 
 from gwsurrogate_ml.inference.proposal.flows import PriorProposal
 from gwsurrogate_ml.inference.proposal.regression import ROOM, Regression
-from gwsurrogate_ml.inference.proposal.thinned import FLOOR, KEPT, ThinnedProposal
+from gwsurrogate_ml.inference.proposal.thinned import ThinnedProposal
 from gwsurrogate_ml.inference.weights import effective_size
 
 CENTRE, COVARIANCE = np.array([0.8, -0.3]), np.array([[0.3, 0.2], [0.2, 0.4]])
 TARGET = multivariate_normal(CENTRE, COVARIANCE)
+KEPT, FLOOR, MOST = 0.1, 0.1, 3000
 
 
 class Shifted(PriorProposal):
@@ -29,7 +30,12 @@ class Shifted(PriorProposal):
 def proposal() -> ThinnedProposal:
     # What it is thinned by is wrong by a tilt and a constant.
     return ThinnedProposal(
-        [PriorProposal(2), Shifted(2)], np.array([0.6, 0.4]), lambda z: TARGET.logpdf(z) + 0.4 * z[:, 0] + 7.0, 1
+        [PriorProposal(2), Shifted(2)],
+        np.array([0.6, 0.4]),
+        lambda z: TARGET.logpdf(z) + 0.4 * z[:, 0] + 7.0,
+        1,
+        kept=KEPT,
+        floor=FLOOR,
     )
 
 
@@ -66,7 +72,7 @@ def test_a_regression_finds_a_noisy_surface() -> None:
     noisy = surface(z) + 0.1 * rng.normal(size=1500)
     noisy[:20] = -np.inf
     log_weights = np.where(np.isfinite(noisy), surface(z), -np.inf)
-    found = Regression(z, noisy, np.full(1500, 0.01), log_weights, 1)
+    found = Regression(z, noisy, np.full(1500, 0.01), log_weights, 1, MOST)
     other = rng.normal(size=(500, 3)) * [0.7, 0.07, 7.0] + [0.0, 5.0, 0.0]
     error = found(other) - surface(other)
     assert np.sqrt(np.mean(error**2)) < 0.1
@@ -76,7 +82,7 @@ def test_a_regression_does_not_rise_without_end_where_there_are_no_draws() -> No
     rng = np.random.default_rng(0)
     z = rng.normal(size=(30, 2))
     along = z[:, 0] ** 2  # what few draws say: it rises to both sides
-    found = Regression(z, along, np.full(30, 0.01), np.zeros(30), 1)
+    found = Regression(z, along, np.full(30, 0.01), np.zeros(30), 1, MOST)
     np.testing.assert_allclose(found(z), along, atol=0.3)
     far = found(np.array([[10.0, 0.0], [-10.0, 0.0]]))
     assert np.all(far <= along.max() + ROOM)
@@ -99,7 +105,7 @@ def test_a_regression_of_two_sides_knows_the_one_of_few_draws(few: int) -> None:
         return np.column_stack([rng.normal(size=(n, 2)), sign * (1.7 + 0.4 * rng.normal(size=n))])
 
     x = np.concatenate([draws(2000, 1.0), draws(few, -1.0)])
-    found = Regression(sides(x), surface(x), np.full(len(x), 0.01), surface(x), 1)
+    found = Regression(sides(x), surface(x), np.full(len(x), 0.01), surface(x), 1, MOST)
     near, far = draws(200, 1.0), draws(200, -1.0)
     assert np.abs(found(sides(near)) - surface(near)).max() < 0.5
     if few:

@@ -14,6 +14,7 @@ from gwsurrogate_ml.inference.sampling.mixture import Mixture
 from gwsurrogate_ml.inference.sampling.rounds import LIKELY, SamplingOptions, affordable, settled_draws, some_likely
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated
 from gwsurrogate_ml.inference.sampling.thinning import Behind
+from gwsurrogate_ml.inference.weights import effective_size
 
 
 class Flow(PriorProposal):
@@ -36,9 +37,10 @@ class Shifted:
         return multivariate_normal(self.place).logpdf(z)
 
 
+@pytest.mark.parametrize("dear", [True, False])
 @pytest.mark.parametrize(("scatter", "thinned"), [(0.5, True), (0.1, False)])
 def test_draws_are_thinned_where_enough_of_the_earlier_ones_count(
-    scatter: float, thinned: bool, monkeypatch: pytest.MonkeyPatch
+    scatter: float, thinned: bool, dear: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rounds, "_fitted", lambda *_: Flow(2))
 
@@ -49,7 +51,7 @@ def test_draws_are_thinned_where_enough_of_the_earlier_ones_count(
 
     prior = SimpleNamespace(log_normal=multivariate_normal(np.zeros(2)).logpdf)
     sampler = SimpleNamespace(
-        thinned=True,
+        dear=dear,
         prior=prior,
         evaluate=evaluate,
         build_sets=lambda known, log2_n=15: None,
@@ -61,8 +63,11 @@ def test_draws_are_thinned_where_enough_of_the_earlier_ones_count(
     before = [{"efficiency": 0.1}]
     options = SamplingOptions(max_rounds=0)
     draws, log_weights, found = settled_draws(sampler, pool, np.ones(1), before, 20_000, 3, options)  # type: ignore[arg-type]
-    assert [row["proposal"] for row in found[1:]] == (["thinned"] if thinned else [])
+    assert [row["proposal"] for row in found[1:]] == ([("flow, " if dear else "") + "thinned"] if thinned else [])
     weights = np.exp(log_weights)
+    if thinned:
+        plain = scatter**2 * (2 + scatter**2) / (1 + scatter**2) ** 2
+        assert effective_size(log_weights) > 2 * plain * len(weights)
     error = np.hypot(weights.std() / np.sqrt(len(weights)) / weights.mean(), found[-1].get("normalisation_error", 0.0))
     assert np.log(weights.mean()) == pytest.approx(np.log(scatter**2 / (1 + scatter**2)), abs=4 * error)
     assert len(draws.z) == 20_000
@@ -85,10 +90,10 @@ def test_likely_draws_are_of_every_group_that_has_any() -> None:
 
 
 def test_dear_draws_are_fewer_in_the_rounds_and_what_is_asked_for_holds() -> None:
-    dear, cheap = SimpleNamespace(thinned=True), SimpleNamespace(thinned=False)
+    dear, cheap = SimpleNamespace(dear=True), SimpleNamespace(dear=False)
     options = SamplingOptions(pilot=1000, refine_below=0.5)
     assert affordable(options, cheap) is options
     few = affordable(options, dear)
-    assert (few.pilot, few.refine_below) == (500, 0.2)
+    assert (few.pilot, few.refine_below) == (500, 0.3)
     assert affordable(SamplingOptions(pilot=1, refine_below=1.0), dear).refine_below == 1.0
     assert affordable(SamplingOptions(pilot=1), dear).pilot == 1
