@@ -72,7 +72,6 @@ class ThinnedProposal:
     def _log_mixture(self, z: np.ndarray) -> np.ndarray:
         return logsumexp([p.log_density(z) for p in self.proposals], axis=0, b=self.shares[:, None])
 
-
     def _candidates(self, n: int, rng: np.random.Generator) -> np.ndarray:
         counts = rng.multinomial(n, self.shares)
         return np.concatenate([p.draw(int(c), int(rng.integers(2**31))) for p, c in zip(self.proposals, counts, strict=True) if c])

@@ -6,8 +6,8 @@ phase. It does, weakly, because rates and co-orbital modes are polynomials of th
 the orbit. Half a turn reverses the components in the plane: rates of the orbit and the symmetric parts of the modes stay what they
 are, antisymmetric parts reverse their sign. n phases an n-th of half a turn apart therefore give twice as many, and these the
 orders -n + 1 to n - 1 of A_m in the phase. What is lost begins with the n-th order, and parts below `NEGLIGIBLE`. The more spin
-lies in the plane, the more earlier comes the merger at one phase than at another, and the more phases it takes (`PHASES`): of binaries
-over the prior of the estimators a tenth lose more than 1e-5 of their power, one in thirty more than 1e-4.
+lies in the plane, the more the merger comes earlier at one phase than at another, and the more phases it takes (`PHASES`): of
+binaries over the prior of the estimators a tenth lose more than 1e-5 of their power, one in thirty more than 1e-4.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def phases(n: int) -> np.ndarray:
 
 
 def needed(q: np.ndarray, chi1: np.ndarray, chi2: np.ndarray) -> np.ndarray:
-    """How many phases (N,) int binaries of mass ratios q >= 1 (N,) and these spins (N, 3) need, the third axis that of the orbit."""
+    """How many phases (N,) int binaries of mass ratios q >= 1 (N,) and spins (N, 3) need, the spins' third axis that of the orbit."""
     flat = (q * np.hypot(chi1[:, 0], chi1[:, 1]) + np.hypot(chi2[:, 0], chi2[:, 1])) / (1 + q)
     return np.array(PHASES)[np.searchsorted(FLAT, flat)]
 

@@ -30,7 +30,7 @@ EARLY = -3900.0
 """M before which binaries are evolved one by one: where time counts, `orders` does not begin before it for the sake of the orders
 above m = 2."""
 ENOUGH = 6.0
-"""Order of the orbital phase whose ringdown `orders` still samples: with 3.5 heavy unequal binaries lose up to 1e-2 of their power."""
+"""Order of the orbital phase whose ringdown `orders` still samples: with 3.5 heavy unequal binaries lose 1e-2 of their power."""
 
 
 class Orbit(NamedTuple):
@@ -264,7 +264,7 @@ class PhysicalWaveforms:
 
     @staticmethod
     def _samples(grid: Grid, highest: float) -> int:
-        """Samples of a segment, as few as the ringdown of all orders allows, where the orbital frequency rises to `highest` (rad/s)."""
+        """Samples of a segment, as few as all orders' ringdown allows, where the orbital frequency rises to `highest` (rad/s)."""
         least = ENOUGH * highest / np.pi * grid.duration
         n = 2 * (grid.n_f - 1)
         while n < least:
