@@ -11,7 +11,7 @@ import numpy as np
 from gwsurrogate_ml.arguments import positive
 from gwsurrogate_ml.binaries import ALIGNED
 from gwsurrogate_ml.errors import ConfigError, DomainError
-from gwsurrogate_ml.plugins.common import choose_modes
+from gwsurrogate_ml.plugins.common import choose_modes, require_place
 from gwsurrogate_ml.surrogate.model import Surrogate
 from gwsurrogate_ml.surrogate.precessing.model import PrecessingSurrogate
 from gwsurrogate_ml.waveform.lal import spins_in_orbit
@@ -27,7 +27,8 @@ KNOWN = {
     "catch_waveform_errors",
     "waveform_approximant",
 }
-"""Waveform arguments; the last is the record's alone, and an aligned model's phase belongs to its peak, whatever the reference."""
+"""Waveform arguments; the last is the record's alone, and the phase of an aligned surrogate belongs to its peak, whatever the
+reference."""
 FLAT = 1e-6
 """Component of a spin in the orbital plane that is the rounding of its angles."""
 
@@ -52,6 +53,10 @@ class _Source:
                 2 * float(frequencies[-1]),
                 float(arguments.get("minimum_frequency", F_MIN)),
             )
+            for name, value in p.items():
+                if not math.isfinite(value):
+                    raise DomainError(f"{name} is {value}: give a finite number")
+            require_place(p["luminosity_distance"], p["theta_jn"], p["phase"])
             plus, cross = self._transforms(p, grid, arguments)
         except DomainError:
             if arguments.get("catch_waveform_errors"):
@@ -61,15 +66,26 @@ class _Source:
             raise ConfigError(
                 f"the model gives {len(plus)} frequencies, bilby asks for {len(frequencies)}: use a regular array from 0"
             )
+        within = frequencies >= grid.f_min
         if (top := arguments.get("maximum_frequency")) is not None:
-            plus, cross = (np.where(frequencies <= positive(top, "maximum_frequency", "Hz"), h, 0.0) for h in (plus, cross))
-        return {"plus": plus, "cross": cross}
+            within &= frequencies <= positive(top, "maximum_frequency", "Hz")
+        return {"plus": np.where(within, plus, 0.0), "cross": np.where(within, cross, 0.0)}
 
     def _transforms(self, p: dict[str, float], grid: Grid, arguments: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        if not isinstance(self.model, Surrogate):
+            self._require_reference(arguments.get("reference_frequency", grid.f_min), grid.f_min, "phase")
         if (wanted := arguments.get("mode_array")) is None:
             return transforms(self.model, p, grid)
         model = self._summing(wanted)
         return model.frequency_domain_polarizations(**p, **grid._asdict(), modes=choose_modes(wanted, model))
+
+    def _require_reference(self, given: Any, f_min: float, what: str) -> None:
+        """Raise where a model whose phase, or spins, belong to `f_min` (Hz) is given another reference."""
+        if positive(given, "reference_frequency", "Hz") != f_min:
+            raise ConfigError(
+                f"reference_frequency is {given:g} Hz: {self.model.name} takes {what} at minimum_frequency, {f_min:g} Hz, here; "
+                "give both alike, or take bilby's own source"
+            )
 
     def _summing(self, wanted: Any) -> Surrogate:
         """The model, which must be one that sums the modes it is told to."""
@@ -168,21 +184,12 @@ class PrecessingBilbySource(_Source):
         if (wanted := arguments.get("mode_array")) is not None:
             self._summing(wanted)
         if not isinstance(self.model, PrecessingSurrogate):
-            if f_ref != grid.f_min:
-                raise ConfigError(
-                    f"reference_frequency is {f_ref:g} Hz: {self.model.name} takes spins at minimum_frequency, "
-                    f"{grid.f_min:g} Hz, here; give both alike, or take bilby's own source"
-                )
+            self._require_reference(f_ref, grid.f_min, "spins")
             return transforms(self.model, p, grid)
-        for name, value in p.items():
-            if not math.isfinite(value):
-                raise DomainError(f"{name} is {value}: give a finite number")
         if not p["mass_1"] >= p["mass_2"] > 0:
             raise DomainError(
                 f"mass_1 = {p['mass_1']:g}, mass_2 = {p['mass_2']:g}: give the heavier first, and its spin, both above zero"
             )
-        if not p["luminosity_distance"] > 0:
-            raise DomainError(f"luminosity_distance is {p['luminosity_distance']:g}: give a number above zero in Mpc")
         binary = binary_of(p, self.model.space)
         (iota,), (spin_1,), (spin_2,) = spins_in_orbit(binary, np.array([p["theta_jn"]]), f_ref, p["phase"])
         return self.model.frequency_domain_polarizations(
@@ -198,10 +205,11 @@ class PrecessingBilbySource(_Source):
 def source_model(model: WaveformModel) -> Callable[..., dict[str, np.ndarray] | None]:
     """Function for ``bilby.gw.WaveformGenerator(frequency_domain_source_model=...)``, with all the modes of the model.
 
-    The generator's ``waveform_arguments`` may hold `minimum_frequency` (Hz, default 20), `maximum_frequency` (Hz, beyond it all is
-    zero), `catch_waveform_errors` (default False: binaries beyond the model end the run; True: they have likelihood 0, as with
-    bilby's own models), `mode_array` for a surrogate of aligned spins, whose `phase` belongs to its peak, and for a precessing
-    model `reference_frequency` (Hz, default 50 as in bilby), to which spins, `theta_jn` and `phase` belong. Others are refused. Use
+    The generator's ``waveform_arguments`` may hold `minimum_frequency` (Hz, default 20) and `maximum_frequency` (Hz), outside which
+    all is zero, `catch_waveform_errors` (default False: binaries beyond the model end the run; True: they have likelihood 0, as
+    with bilby's own models), `mode_array` for a surrogate of aligned spins, whose `phase` belongs to its peak, and for a precessing
+    model `reference_frequency` (Hz, default 50 as in bilby), to which spins, `theta_jn` and `phase` belong. The `phase` of other
+    models of aligned spins belongs to `minimum_frequency`: they refuse another reference. Others are refused. Use
     `bilby.gw.conversion.convert_to_lal_binary_black_hole_parameters` as its parameter conversion to sample in chirp
     mass and mass ratio. bilby's phase marginalization holds for the (2,2) mode alone: not with a model of several.
 

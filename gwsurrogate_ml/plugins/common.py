@@ -127,7 +127,15 @@ def refuse(given: dict[str, Any], names: Iterable[str], why: str) -> None:
 
 
 def turned(plus: np.ndarray, cross: np.ndarray, long_asc_nodes: float) -> tuple[np.ndarray, np.ndarray]:
-    """Polarizations in axes turned by the longitude of the ascending nodes (rad), in LAL's sense."""
+    """Polarizations in axes turned by the longitude of the ascending nodes (rad), in LAL's sense.
+
+    Raises
+    ------
+    DomainError
+        an angle that is not finite
+    """
+    if not math.isfinite(long_asc_nodes):
+        raise DomainError(f"longitude of the ascending nodes is {long_asc_nodes}: give a finite number in rad")
     if not long_asc_nodes:
         return plus, cross
     c, s = np.cos(2.0 * long_asc_nodes), np.sin(2.0 * long_asc_nodes)
@@ -176,20 +184,20 @@ def keywords(
     Raises
     ------
     DomainError, ConfigError
-        see `require_place` and `choose_modes`
+        masses that are not above zero; see `require_place` and `choose_modes`
     """
     require_place(*place)
     distance, inclination, phase = place
     m_1, m_2, s_1, s_2 = heavier_first(*masses, *spins)
+    for name, mass in (("mass_1", m_1), ("mass_2", m_2)):
+        if not (math.isfinite(mass) and mass > 0):
+            raise DomainError(f"{name} is {mass}: give a positive number of solar masses")
     found: dict[str, Any] = {"mass_1": m_1, "mass_2": m_2, "luminosity_distance": distance, "phase": phase, "f_min": f_min}
     if isinstance(surrogate, Surrogate):
         found |= {"chi_1": s_1[2], "chi_2": s_2[2], "theta_jn": inclination}
         if f_ref:
             found["f_ref"] = f_ref
         return found if modes is None else found | {"modes": choose_modes(modes, surrogate)}
-    for name, mass in (("mass_1", m_1), ("mass_2", m_2)):
-        if not (math.isfinite(mass) and mass > 0):
-            raise DomainError(f"{name} is {mass}: give a positive number of solar masses")
     if modes is not None:
         raise ConfigError(f"modes {list(modes)} are asked for: {surrogate.name} sums all its modes, leave the choice out")
     return found | {"spin_1": s_1, "spin_2": s_2, "inclination": inclination, "f_ref": f_ref or f_min}

@@ -7,8 +7,9 @@ lalsimulation before it read entry points knows only its own names: call `regist
 above and ``bilby.gw.waveform_generator.GWSignalWaveformGenerator`` with ``waveform_approximant="GWSML_NR22"`` work there too.
 
 Conventions are gwsignal's: astropy units, h = h_plus - i h_cross, t = 0 at the peak. `phi_ref` is the orbital phase where the
-(2,2) mode's frequency is `f22_ref`; ``f22_ref = 0`` means the peak. Modes are strain, as LAL's: orbital phase 0 at `f22_ref`, to
-be summed in the direction (inclination, pi/2 - phi_ref). Fourier transforms have the epoch ``-1 / deltaF``.
+(2,2) mode's frequency is `f22_ref`; ``f22_ref = 0`` means the peak, for GWSML_NRPHM `f22_start` as in LAL. Modes are strain, as
+LAL's: orbital phase 0 at `f22_ref`, to be summed in the direction (inclination, pi/2 - phi_ref). Fourier transforms have the
+epoch ``-1 / deltaF``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from gwpy.frequencyseries import FrequencySeries
 from gwpy.timeseries import TimeSeries
 from lalsimulation.gwsignal.core.waveform import CompactBinaryCoalescenceGenerator
 
+from gwsurrogate_ml.arguments import positive
 from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, ModeKey
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.plugins import common
@@ -173,7 +175,7 @@ class Generator(CompactBinaryCoalescenceGenerator):
         common.refuse(values, _ECCENTRIC, "the orbit is circular, set it to 0")
         common.refuse(values, _MATTER, "the model is for black holes, leave it out")
         place = (p["distance"].to_value(u.Mpc), p["inclination"].to_value(u.rad), p["phi_ref"].to_value(u.rad))
-        f_min, f_ref = (p[name].to_value(u.Hz) for name in ("f22_start", "f22_ref"))
+        f_min, f_ref = positive(p["f22_start"].to_value(u.Hz), "f22_start", "Hz"), p["f22_ref"].to_value(u.Hz)
         masses = p["mass1"].to_value(u.solMass), p["mass2"].to_value(u.solMass)
         spin_1, spin_2 = (tuple(float(p.get(f"spin{i}{axis}", 0.0)) for axis in "xyz") for i in (1, 2))
         return surrogate, common.keywords(surrogate, masses, (spin_1, spin_2), place, f_min, f_ref, modes), p

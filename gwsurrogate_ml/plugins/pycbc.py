@@ -66,7 +66,7 @@ def checked(p: dict[str, Any]) -> tuple[Model, dict[str, Any]]:
             raise ConfigError(f"{key} = {p[key]}: {name} has no post-Newtonian orders to choose, leave it at -1")
     m1, m2 = (_number(p.get(k) or 0.0, k) for k in ("mass1", "mass2"))
     spins = [tuple(_number(p.get(f"spin{i}{axis}") or 0.0, f"spin{i}{axis}") for axis in "xyz") for i in (1, 2)]
-    f_ref, f_min = finite(p.get("f_ref") or 0.0, "f_ref", "Hz"), finite(p["f_lower"], "f_lower", "Hz")
+    f_ref, f_min = finite(p.get("f_ref") or 0.0, "f_ref", "Hz"), positive(p["f_lower"], "f_lower", "Hz")
     distance, inclination, phase = (_number(p[k], k) for k in ("distance", "inclination", "coa_phase"))
     place = (distance, inclination, phase)
     return surrogate, keywords(surrogate, (m1, m2), (spins[0], spins[1]), place, f_min, f_ref, p.get("mode_array"))
@@ -94,7 +94,7 @@ def td(**p: Any) -> tuple[TimeSeries, TimeSeries]:
     rate = 1.0 / positive(p["delta_t"], "delta_t", "s")
     with no_waveform():
         start, plus, cross = series(*checked(p), rate)
-    plus, cross = turned(plus, cross, float(p.get("long_asc_nodes") or 0.0))
+        plus, cross = turned(plus, cross, _number(p.get("long_asc_nodes") or 0.0, "long_asc_nodes"))
     return tuple(TimeSeries(h, delta_t=p["delta_t"], epoch=start) for h in (plus, cross))
 
 
@@ -120,7 +120,7 @@ def fd(**p: Any) -> tuple[FrequencySeries, FrequencySeries]:
         if 0 < f_final <= keywords["f_min"]:
             raise ConfigError(f"f_final = {f_final:g} Hz does not lie above f_lower = {keywords['f_min']:g} Hz")
         plus, cross = transforms(surrogate, keywords, delta_f, f_final)
-    plus, cross = turned(plus, cross, float(p.get("long_asc_nodes") or 0.0))
+        plus, cross = turned(plus, cross, _number(p.get("long_asc_nodes") or 0.0, "long_asc_nodes"))
     return tuple(FrequencySeries(h, delta_f=delta_f, epoch=-1.0 / delta_f) for h in (plus, cross))
 
 

@@ -120,6 +120,10 @@ def pycbc_call(**changes: object) -> dict[str, object]:
         ({"mass1": 2000.0, "f_lower": 1.0}, DomainError, "q"),
         ({"spin1z": 1.5}, DomainError, "chi1"),
         ({"mass1": float("nan")}, DomainError, "mass"),
+        ({"mass1": 0.0, "mass2": 0.0}, DomainError, "mass_1 is 0.0"),
+        ({"mass1": 36.0, "mass2": -36.0}, DomainError, "mass_2 is -36.0"),
+        ({"f_lower": 0.0}, ConfigError, "f_lower"),
+        ({"long_asc_nodes": float("nan")}, DomainError, "ascending nodes is nan"),
         ({"approximant": "GWSML_NRPHM", "mass2": 5.0}, DomainError, r"q = .* \[1, 6\]"),
         ({"approximant": "GWSML_NRPHM", "spin1x": 0.6, "spin1y": 0.7}, DomainError, r"chi1 = .* \[0, 0.9\]"),
         ({"approximant": "GWSML_NRPHM", "f_lower": 2.0}, DomainError, "total masses of .* and this one has 65"),
@@ -138,9 +142,17 @@ def test_pycbc_td_refuses_bad_input_with_the_parameter_named(
         get_td_waveform(**pycbc_call(**changes))
 
 
-@pytest.mark.parametrize("changes", [{"f_final": 15.0}, {"delta_f": 0.0}, {"delta_f": -1.0}])
+@pytest.mark.parametrize("changes", [{"f_final": 15.0}, {"delta_f": 0.0}, {"delta_f": -1.0}, {"f_lower": 0.0}])
 def test_pycbc_fd_refuses_an_impossible_grid(changes: dict[str, float]) -> None:
     from pycbc.waveform import get_fd_waveform
 
     with pytest.raises(ConfigError):
+        get_fd_waveform(**pycbc_call(**({"delta_f": 0.25} | changes)))
+
+
+@pytest.mark.parametrize("changes", [{"mass1": 0.0, "mass2": 0.0}, {"mass1": -36.0, "mass2": 36.0}])
+def test_pycbc_fd_refuses_masses_that_no_binary_has(changes: dict[str, float]) -> None:
+    from pycbc.waveform import get_fd_waveform
+
+    with pytest.raises(DomainError, match="give a positive number of solar masses"):
         get_fd_waveform(**pycbc_call(**({"delta_f": 0.25} | changes)))

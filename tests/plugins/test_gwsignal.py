@@ -129,6 +129,7 @@ def test_conditioning_in_time_adds_a_tapered_start_only() -> None:
         ({"lambda1": 400.0 * ONE}, "lambda1"),
         ({"lmax": 4}, "lmax"),
         ({"ModeArray": [(2, 2), (2, 1)]}, "modes"),
+        ({"f22_start": 0.0 * u.Hz}, "f22_start"),
     ],
 )
 def test_what_the_model_lacks_is_refused(changes: dict[str, Any], message: str) -> None:
