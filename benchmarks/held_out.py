@@ -16,8 +16,9 @@ from scipy.interpolate import CubicSpline
 from scipy.optimize import minimize, minimize_scalar
 
 from gwsurrogate_ml.conventions import MTSUN_SI, ModeKey
-from gwsurrogate_ml.surrogate.aligned.higher import EOB_MODES, in_lal_frame
+from gwsurrogate_ml.surrogate.aligned.higher import in_lal_frame
 from gwsurrogate_ml.surrogate.config import SurrogateConfig
+from gwsurrogate_ml.surrogate.domain import EOB_MODES
 from gwsurrogate_ml.surrogate.model import Surrogate
 from gwsurrogate_ml.waveform.compare import psd_mismatch, white_mismatch
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
+from gwsurrogate_ml.conventions import ModeKey
 from gwsurrogate_ml.settings import Strict, read, shipped
+from gwsurrogate_ml.surrogate.domain import EOB_MODES, require_limits
 
 
 class SurrogateConfig(Strict):
@@ -39,13 +41,28 @@ class SurrogateConfig(Strict):
     batch_size: int = Field(default=256, ge=1)
     learning_rate: float = Field(default=3e-3, gt=0)
     validation_fraction: float = Field(default=0.05, gt=0, lt=1)
-    higher_modes: tuple[tuple[int, int], ...] = ()
+    higher_modes: tuple[ModeKey, ...] = ()
     higher_basis: int = Field(default=12, ge=1)
     stage2_basis: int = Field(default=8, ge=1)
     stage2_long_basis: int = Field(default=4, ge=1)
     stage3_basis: int = Field(default=8, ge=1)
     stage3_degree: int = Field(default=7, ge=1, le=12)
     seed: int = 20150914
+
+    @field_validator("higher_modes")
+    @classmethod
+    def _known_once(cls, modes: tuple[ModeKey, ...]) -> tuple[ModeKey, ...]:
+        if unknown := [mode for mode in modes if mode not in EOB_MODES]:
+            raise ValueError(f"{unknown[0]} is none of the training set's higher modes: choose from {EOB_MODES}")
+        if twice := [mode for mode in modes if modes.count(mode) > 1]:
+            raise ValueError(f"{twice[0]} is there twice: name each mode once")
+        return modes
+
+    @model_validator(mode="after")
+    def _limits(self) -> SurrogateConfig:
+        require_limits(q_max=self.q_max, q_hard=self.q_hard)
+        require_limits(chi_max=self.chi_max, chi_hard=self.chi_hard)
+        return self
 
 
 INPUTS = {"eob", "trained", "nr", "nrsur7dq2", "nrsur7dq2_held_out"}

@@ -1,4 +1,4 @@
-"""The domain guard: silent inside, one warning in the soft margin, an error beyond the hard limit."""
+"""What can be trained, and the domain guard: silent inside, one warning in the soft margin, an error beyond the hard limit."""
 
 from __future__ import annotations
 
@@ -8,9 +8,31 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from gwsurrogate_ml.conventions import ModeKey
 from gwsurrogate_ml.errors import ConfigError, DomainError, DomainWarning
 
 NAMES = ("q", "chi1", "chi2")
+EOB_MODES: tuple[ModeKey, ...] = ((2, 1), (3, 3), (3, 2), (4, 4), (4, 3), (5, 5))
+"""Higher modes that can be trained, in the order of the training set's `coorbital`."""
+
+
+def require_limits(**ends: float) -> None:
+    """Raise unless the end of a trained range is not above the hard limit: two settings by name, in this order.
+
+    Raises
+    ------
+    ValueError
+        naming both, for pydantic
+
+    Examples
+    --------
+    >>> require_limits(q_max=20.0, q_hard=10.5)
+    Traceback (most recent call last):
+    ValueError: q_max is 20, above the hard limit q_hard, 10.5: lower q_max or raise q_hard
+    """
+    (name, end), (other, limit) = ends.items()
+    if end > limit:
+        raise ValueError(f"{name} is {end:g}, above the hard limit {other}, {limit:g}: lower {name} or raise {other}")
 
 
 def check_parameters(parameters: np.ndarray, ranges: Mapping[str, Mapping[str, float]]) -> None:

@@ -16,6 +16,7 @@ from gwsurrogate_ml.surrogate.aligned import baseline, higher, stage1
 from gwsurrogate_ml.surrogate.aligned.coordinates import features, split
 from gwsurrogate_ml.surrogate.aligned.inspiral import PADS, Inspiral
 from gwsurrogate_ml.surrogate.aligned.predictor import chebyshev_terms
+from gwsurrogate_ml.surrogate.domain import EOB_MODES
 from gwsurrogate_ml.surrogate.fits.ensemble import Progress
 
 
@@ -56,7 +57,7 @@ def train_inspiral(config: InspiralConfig, out: Path, progress: Progress | None 
             f"{config.data} holds {len(parameters)} waveforms: polynomials of degree {config.degree} need {2 * terms.shape[1]} and "
             "some to validate; lower degree or make more"
         )
-    modes = higher.EOB_MODES
+    modes = EOB_MODES
     leading, targets = _leading(data), higher.targets(data, modes)
     mean = leading[~held].mean(0)
     _, _, vectors = np.linalg.svd(leading[~held] - mean, full_matrices=False)

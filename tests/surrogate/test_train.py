@@ -16,9 +16,12 @@ import pytest
 import gwsurrogate_ml as gw
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.settings import read
 from gwsurrogate_ml.surrogate.aligned import stage2
 from gwsurrogate_ml.surrogate.aligned.coordinates import features
 from gwsurrogate_ml.surrogate.config import load_config
+from gwsurrogate_ml.surrogate.precessing.train import PrecessingConfig
+from gwsurrogate_ml.surrogate.remnant.train import RemnantConfig
 from gwsurrogate_ml.surrogate.train import train_surrogate
 from gwsurrogate_ml.waveform.compare import white_mismatch
 
@@ -192,6 +195,13 @@ def test_what_cannot_be_trained_on_is_named(tmp_path: Path) -> None:
         train_surrogate(load_config("nr22"), tmp_path / "out")
     with pytest.raises(ConfigError, match="nonsense"):
         load_config("nr22", {"eob": tmp_path, "nonsense": 1})
+    for modes, said in (
+        ([[3, 3], [5, 4]], r"\(5, 4\)"),
+        ([[2, 2]], r"\(2, 2\)"),
+        ([[3, 3], [2, 1], [3, 3]], r"\(3, 3\) is there twice"),
+    ):
+        with pytest.raises(ConfigError, match=f"higher_modes.*{said}"):
+            load_config("nrhm", {"higher_modes": modes})
     with pytest.raises(ConfigError, match="no configuration 'nowhere'"):
         load_config("nowhere")
     with pytest.raises(DataError, match="python -m data_prep eob"):
@@ -200,3 +210,15 @@ def test_what_cannot_be_trained_on_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="python -m data_prep nr"):
         stage2.load_runs(str(tmp_path / "bad.npz"))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.npz"]
+
+
+def test_no_range_ends_above_its_hard_limit() -> None:
+    for ends in ({"q_max": 20.0}, {"chi_max": 0.95}, {"chi_hard": 0.5}):
+        with pytest.raises(ConfigError, match=r"_max is .*above the hard limit"):
+            load_config("nrhm", ends)
+    sets = dict.fromkeys(("data", "validation", "beyond", "beyond_validation"), "x")
+    with pytest.raises(ConfigError, match=r"chi_max is 0.95, above the hard limit chi_hard, 0.9"):
+        read(PrecessingConfig, {"name": "x", "chi_max": 0.95} | sets)
+    for ends in ({"q_hard": 10.0}, {"q_max_plane": 2000.0}):
+        with pytest.raises(ConfigError, match=r"above the hard limit q_hard"):
+            read(RemnantConfig, {"name": "x", "runs": "x"} | ends)

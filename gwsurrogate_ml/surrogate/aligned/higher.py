@@ -16,11 +16,10 @@ from gwsurrogate_ml.conventions import ModeKey
 from gwsurrogate_ml.surrogate.aligned import baseline, correction
 from gwsurrogate_ml.surrogate.aligned.coordinates import features, split
 from gwsurrogate_ml.surrogate.aligned.predictor import chebyshev_terms, networks
+from gwsurrogate_ml.surrogate.domain import EOB_MODES
 from gwsurrogate_ml.surrogate.fits.ensemble import Ensemble, Progress
 
 Array = Any
-EOB_MODES: tuple[ModeKey, ...] = ((2, 1), (3, 3), (3, 2), (4, 4), (4, 3), (5, 5))
-"""Order of the modes in the training set's `coorbital`."""
 
 
 def in_lal_frame(modes: tuple[ModeKey, ...]) -> np.ndarray:

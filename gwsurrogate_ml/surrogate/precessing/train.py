@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 from scipy.stats import qmc
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.settings import Strict
 from gwsurrogate_ml.surrogate.aligned.modes import AlignedModes
+from gwsurrogate_ml.surrogate.domain import require_limits
 from gwsurrogate_ml.surrogate.fits.ensemble import Progress
 from gwsurrogate_ml.surrogate.precessing import compiled, coorbital, dynamics, polynomials, uncertainty
 from gwsurrogate_ml.surrogate.precessing.evolved import Evolved
@@ -48,6 +49,11 @@ class PrecessingConfig(Strict):
     q_max: float = Field(default=6.0, gt=1)
     chi_max: float = Field(default=0.8, gt=0, le=1)
     chi_hard: float = Field(default=0.9, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _limits(self) -> PrecessingConfig:
+        require_limits(chi_max=self.chi_max, chi_hard=self.chi_hard)
+        return self
 
 
 def read(folder: Path) -> dict[str, np.ndarray]:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.settings import Strict, read
+from gwsurrogate_ml.surrogate.domain import require_limits
 from gwsurrogate_ml.surrogate.remnant import fits
 
 Progress = Callable[[str, int, int], None]
@@ -40,6 +41,12 @@ class RemnantConfig(Strict):
     members: int = Field(default=5, ge=2, description="resampled fits of the recoil")
     folds: int = Field(default=8, ge=2)
     seed: int = 20150914
+
+    @model_validator(mode="after")
+    def _limits(self) -> RemnantConfig:
+        require_limits(q_max=self.q_max, q_hard=self.q_hard)
+        require_limits(q_max_plane=self.q_max_plane, q_hard=self.q_hard)
+        return self
 
 
 def read_config(raw: Mapping[str, Any]) -> RemnantConfig:

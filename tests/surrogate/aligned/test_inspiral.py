@@ -20,8 +20,9 @@ import gwsurrogate_ml as gw
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.conventions import MTSUN_SI
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError
-from gwsurrogate_ml.surrogate.aligned.higher import EOB_MODES, in_lal_frame
+from gwsurrogate_ml.surrogate.aligned.higher import in_lal_frame
 from gwsurrogate_ml.surrogate.aligned.inspiral import PADS, Inspiral
+from gwsurrogate_ml.surrogate.domain import EOB_MODES
 from gwsurrogate_ml.surrogate.inspiral import InspiralConfig, train_inspiral
 from gwsurrogate_ml.surrogate.load import load_aligned
 from gwsurrogate_ml.surrogate.model import Surrogate
