@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from gwsurrogate_ml import artifacts
+from gwsurrogate_ml.binaries import PRECESSING
 from gwsurrogate_ml.conventions import require_q
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError, DomainWarning
 from gwsurrogate_ml.surrogate.domain import check_parameters
+from gwsurrogate_ml.surrogate.names import named
 from gwsurrogate_ml.surrogate.remnant.fits import Parts, RemnantState, Value, predict
 
 DEFAULT = "remnant"
@@ -38,6 +40,8 @@ class Remnant:
     (0.952, 0.686, 0.0)
     """
 
+    space = PRECESSING
+
     def __init__(self, card: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
         artifacts.require(card, ranges=dict, error_scales=dict, q_max_plane=(int, float))
         self.info = card
@@ -46,6 +50,7 @@ class Remnant:
         except (KeyError, ValueError, IndexError) as error:
             raise ArtifactError(f"the weights of {card.get('name')!r} are not a remnant model's ({error}): get it again") from error
 
+    @named
     def __call__(self, q: Value, chi1: Value, chi2: Value, **unknown: object) -> RemnantState:
         """Remnants of one or many binaries.
 
@@ -116,7 +121,7 @@ class Remnant:
             warnings.warn(
                 f"q = {q[plane].max():g} with in-plane spins is outside the trained range [1, {limit:g}]: extrapolated",
                 DomainWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
 

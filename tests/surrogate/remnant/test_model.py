@@ -113,6 +113,8 @@ def test_many_binaries_at_once_equal_one_at_a_time(remnant: gw.Remnant) -> None:
         ({"q": 1.5, "chi1": [0.1, 0.2], "chi2": 0}, ConfigError, "chi1 has shape"),
         ({"q": 1.5, "chi1": "large", "chi2": 0}, ConfigError, "chi1"),
         ({"q": 1.5, "chi1": 0, "chi2": 0, "mass_ratio": 0.5}, ConfigError, "mass_ratio"),
+        ({"mass_ratio": 0.5, "chi1": 0, "chi2": 0}, ConfigError, "give q = m1/m2 = 1/mass_ratio"),
+        ({"q": 1.5, "chi_1": 0, "chi2": 0}, ConfigError, "give chi1 in place of chi_1"),
     ],
 )
 def test_bad_input_is_refused_with_the_remedy(remnant: gw.Remnant, arguments: dict, error: type[Exception], says: str) -> None:
