@@ -1,8 +1,9 @@
-"""Checks of single numbers that users pass: words, None, NaN and infinities get a sentence, not a traceback."""
+"""Checks of single numbers that users pass: words, None, NaN and infinities get a sentence, not a traceback; bounds in words."""
 
 from __future__ import annotations
 
 import math
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from typing import Any
 
 from gwsurrogate_ml.errors import ConfigError
@@ -73,3 +74,25 @@ def whole(value: Any, name: str, least: int = 0) -> int:
     if isinstance(value, bool) or found != round(found) or not least <= found < MOST:
         raise ConfigError(f"{name} is {value!r}: give a whole number of at least {least}, below 2^62")
     return value if isinstance(value, int) else round(found)
+
+
+def at_least(value: float, digits: int = 4) -> str:
+    """A lower bound in words, rounded up to so many significant digits: whoever takes it is not refused again.
+
+    Examples
+    --------
+    >>> at_least(3127.2), at_least(10.001, 3)
+    ('3128', '10.1')
+    """
+    return f"{Context(prec=digits, rounding=ROUND_CEILING).create_decimal_from_float(float(value)):f}"
+
+
+def at_most(value: float, digits: int = 4) -> str:
+    """An upper bound in words, rounded down as `at_least` is rounded up.
+
+    Examples
+    --------
+    >>> at_most(0.0199996)
+    '0.01999'
+    """
+    return f"{Context(prec=digits, rounding=ROUND_FLOOR).create_decimal_from_float(float(value)):f}"

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from gwsurrogate_ml.arguments import at_least, at_most
 from gwsurrogate_ml.binaries import Binaries
 from gwsurrogate_ml.conventions import chirp_mass_from_components
 from gwsurrogate_ml.errors import ConfigError, DataError, DomainError
@@ -215,11 +216,11 @@ class TemplateBank:
             if not (beyond := excess > 1).any():
                 continue
             i, factor = int(np.argmax(excess)), float(excess.max())
-            start = f_min * factor if change == "raise" else f_min / factor
+            start, said = (f_min * factor, at_least) if change == "raise" else (f_min / factor, at_most)
             raise DomainError(
                 f"{beyond.sum()} of {len(self)} templates are too {kind} for {model.name} from {f_min:g} Hz on, such as "
-                f"number {i} ({m_1[i]:g} + {m_2[i]:g} Msun; the {limit} total mass there is {bound[i]:.1f}): take them out of "
-                f"the bank, or {change} --f-min to {start:.1f}"
+                f"number {i} ({m_1[i]:g} + {m_2[i]:g} Msun; the {limit} total mass there is {said(bound[i])}): take them out of "
+                f"the bank, or {change} --f-min to {said(start)}"
             )
 
 

@@ -196,7 +196,13 @@ def test_templates_beyond_the_model_are_named_before_any_work(tmp_path: Path) ->
     ) as said:
         heavy.require_waveforms(gw.load_surrogate("nr22"))
     start = float(str(said.value).rpartition(" ")[2])
-    TemplateBank(heavy.parameters, PlacedElsewhere(start - 0.1, 28.0, "b")).require_waveforms(gw.load_surrogate("nr22"))
+    TemplateBank(heavy.parameters, PlacedElsewhere(start, 28.0, "b")).require_waveforms(gw.load_surrogate("nr22"))
+    for total in (3.1, 3.7, 4.1, 900.0, 1100.0, 1300.0):
+        pair = np.array([[0.6 * total, 0.4 * total, 0, 0]])
+        with pytest.raises(DomainError) as said:
+            TemplateBank(pair, PlacedElsewhere(20.0, 28.0, "b")).require_waveforms(gw.load_surrogate("nr22"))
+        start = float(str(said.value).rpartition(" ")[2])
+        TemplateBank(pair, PlacedElsewhere(start, 28.0, "b")).require_waveforms(gw.load_surrogate("nr22"))
     light.save(tmp_path / "light.hdf5")
     strain = [word for name in ("H1", "L1") for word in ("--strain", f"{name}={tmp_path / 'no.hdf5'}")]
     out = tmp_path / "out"

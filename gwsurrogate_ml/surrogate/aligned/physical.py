@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gwsurrogate_ml.arguments import positive
+from gwsurrogate_ml.arguments import at_least, at_most, positive
 from gwsurrogate_ml.conventions import MTSUN_SI, ModeKey, require_heavier_first
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.surrogate.aligned import compiled
@@ -156,12 +156,12 @@ class PhysicalModes:
             raise DomainError(
                 f"the model does not reach down to {name} = {f_min:g} Hz for total mass {unit[i] / MTSUN_SI:g} (q {q:g}, chi1 "
                 f"{chi1:g}, chi2 {chi2:g}): the smallest total mass for this {name} is "
-                f"{lowest[i] / (2 * np.pi * f_min) / MTSUN_SI:.1f} solar masses; raise {name} or the mass"
+                f"{at_least(lowest[i] / (2 * np.pi * f_min) / MTSUN_SI)} solar masses; raise {name} or the mass"
             )
         if (highest < wanted).any():
             peak = f_min * float(np.min(highest / wanted))
             raise DomainError(
-                f"{name} = {f_min:g} Hz lies above the frequency at the peak, {peak:.3g} Hz for total mass "
+                f"{name} = {f_min:g} Hz lies above the frequency at the peak, {at_most(peak)} Hz for total mass "
                 f"{unit.max() / MTSUN_SI:g}: lower {name}, and give masses in solar masses"
             )
         rows = np.arange(len(unit))
@@ -222,7 +222,7 @@ class PhysicalModes:
         if highest > 0.5 * sampling_frequency:
             raise ConfigError(
                 f"sampling_frequency is {sampling_frequency:g} Hz: the ringdown of the modes with m = {m} reaches {highest:.0f} Hz "
-                f"and would be aliased; sample at {2 * highest:.0f} Hz or faster"
+                f"and would be aliased; sample at {at_least(2 * highest)} Hz or faster"
             )
 
     @staticmethod

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.arguments import positive
+from gwsurrogate_ml.arguments import at_least, at_most, positive
 from gwsurrogate_ml.conventions import MTSUN_SI, require_q
 from gwsurrogate_ml.errors import ArtifactError, ConfigError, DomainError
 from gwsurrogate_ml.surrogate.aligned.compiled import Knots
@@ -235,7 +235,7 @@ class PrecessingModes:
     def refuse_reference(said: str, wanted: float, begin: float, lowest: float, highest: float) -> NoReturn:
         """Raise DomainError for an orbital frequency `wanted` that a binary does not pass between `begin` (M), where it has
         `lowest`, and the peak, where it has `highest` (rad / M)."""
-        remedy = f"at most {highest / wanted:.3g}" if wanted >= highest else f"at least {lowest / wanted:.3g}"
+        remedy = f"at most {at_most(highest / wanted)}" if wanted >= highest else f"at least {at_least(lowest / wanted)}"
         raise DomainError(
             f"{said} is an orbital frequency of {wanted:.4g} rad / M, which is not passed by this binary between {begin:.0f} M and "
             f"the peak, where it rises from {lowest:.4g} to {highest:.4g} rad / M: choose one {remedy} times as high"

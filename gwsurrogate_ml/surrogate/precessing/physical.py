@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gwsurrogate_ml.arguments import positive
+from gwsurrogate_ml.arguments import at_least, at_most, positive
 from gwsurrogate_ml.binaries import Binaries
 from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI
 from gwsurrogate_ml.errors import DomainError
@@ -115,8 +115,8 @@ class PhysicalWaveforms:
         except DomainError as error:
             smallest, largest = self.total_mass_range(one[0], one[1][2], one[2][2], frequency)
             raise DomainError(
-                f"{error}; {frequency:g} Hz are within reach for total masses of {smallest[0]:.1f} to {largest[0]:.0f} with these "
-                f"spins, and this one has {total:g} solar masses"
+                f"{error}; {frequency:g} Hz are within reach for total masses of {at_least(smallest[0])} to "
+                f"{at_most(largest[0])} with these spins, and this one has {total:g} solar masses"
             ) from error
         return self._placed(one, total, t_ref, t_start, iota, phase, f_min, room)
 
