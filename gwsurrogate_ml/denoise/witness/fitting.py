@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gwsurrogate_ml.arguments import finite
+from gwsurrogate_ml.arguments import at_least, finite
 from gwsurrogate_ml.denoise.witness import fir, gain_tracking, pursuit
 from gwsurrogate_ml.denoise.witness.band_filters import (
     EDGE,
@@ -121,8 +121,9 @@ def fit(
     shortest = 2 * reach / rate + 2 * WHITENER_HALF + MIN_AVERAGES * min(resolutions) / (1 - held_back)
     if strain.size < shortest * rate:
         raise DataError(
-            f"{strain.size / rate:g} s of data are too short to fit filters of {min(resolutions):g} s, which takes {shortest:.1f} "
-            "s: read more, and twice that where each half is cleaned with a fit to the other (denoise witness without --model)"
+            f"{strain.size / rate:g} s of data are too short to fit filters of {min(resolutions):g} s, which takes "
+            f"{at_least(shortest)} s: read more, and twice that where each half is cleaned with a fit to the other (denoise witness "
+            "without --model)"
         )
     white = whitener(strain, rate, (bands[0][0], bands[-1][1]))
     x = through(evaluate(tried, channels, smoothing), white)

@@ -460,7 +460,7 @@ def bad_type(strain, witnesses):
         (bad_rate, "sampled at 256 Hz.*--rate 512"),
         (bad_span, "read the whole span"),
         (bad_gap, "'TILT' is a gap for 67%"),
-        (bad_short, r"7.8125 s of data are too short .* takes 20.0 s: read more, and twice that"),
+        (bad_short, r"7.8125 s of data are too short .* takes 20 s: read more, and twice that"),
         (bad_type, "give a gwpy TimeSeries"),
     ],
 )
