@@ -76,6 +76,7 @@ class Surrogate(WaveformModel):
         """Modes of one binary, r h / M in geometric units: `AlignedModes.__call__`."""
         return self.mode_model(q, chi1, chi2, times, **unknown)
 
+    @named
     def batch(self, parameters: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         """Modes (N, n_modes, n) of many binaries in torch, on any device, differentiable: `AlignedModes.batch`."""
         return self.mode_model.batch(parameters, times)
@@ -276,8 +277,16 @@ class Surrogate(WaveformModel):
         ConfigError
             as for `polarizations`
         """
-        place = (luminosity_distance, theta_jn, phase)
-        return series.batch(self._si, (mass_1, mass_2, chi_1, chi_2), place, start, samples, sampling_frequency, modes)
+        given = {
+            "mass_1": mass_1,
+            "mass_2": mass_2,
+            "chi_1": chi_1,
+            "chi_2": chi_2,
+            "luminosity_distance": luminosity_distance,
+            "theta_jn": theta_jn,
+            "phase": phase,
+        }
+        return series.batch(self._si, given, start, samples, sampling_frequency, modes)
 
     @named
     def frequency_domain_polarizations(

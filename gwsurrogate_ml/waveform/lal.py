@@ -12,7 +12,7 @@ import numpy as np
 from gwsurrogate_ml.binaries import ALIGNED, PRECESSING, Binaries
 from gwsurrogate_ml.conventions import MTSUN_SI
 from gwsurrogate_ml.errors import ConfigError, DomainError
-from gwsurrogate_ml.waveform.model import Grid, WaveformModel
+from gwsurrogate_ml.waveform.model import Grid, WaveformModel, require_places
 
 MOST = 6
 """Highest order in the orbital phase that is looked for."""
@@ -271,6 +271,7 @@ class LalModel(WaveformModel):
         self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance: np.ndarray
     ) -> np.ndarray:
         """See `WaveformModel.transforms`: one call of LAL a binary."""
+        require_places(theta_jn, phase, luminosity_distance)
         self._check(binaries)
         out = np.empty((len(binaries), 2, grid.n_f), dtype=np.complex128)
         for i, row in enumerate(out):

@@ -19,7 +19,7 @@ def harmonics(modes: Sequence[ModeKey], theta_jn: float | np.ndarray, phase: flo
     Parameters
     ----------
     modes : sequence of (l, m), m > 0
-    theta_jn, phase : float, or (N,) arrays, radians
+    theta_jn, phase : float, or (N,) arrays, radians; either may be an array
 
     Returns
     -------
@@ -51,7 +51,8 @@ def harmonics(modes: Sequence[ModeKey], theta_jn: float | np.ndarray, phase: flo
         [lal.SpinWeightedSphericalHarmonic(theta, 0.0, -2, l, m) for l, m in columns] for theta in np.atleast_1d(theta_jn).tolist()
     ]
     turns = np.exp(1j * np.outer(np.pi / 2 - np.atleast_1d(phase), [m for _, m in columns]))
-    return (np.array(values) * turns).reshape(*np.shape(theta_jn), len(modes), 2)
+    shape = np.broadcast_shapes(np.shape(theta_jn), np.shape(phase))
+    return (np.array(values).reshape(-1, len(columns)) * turns).reshape(*shape, len(modes), 2)
 
 
 def projections(modes: Sequence[ModeKey], y: np.ndarray) -> np.ndarray:

@@ -184,6 +184,8 @@ class AlignedModes:
         if times.ndim not in (1, 2) or (times.ndim == 2 and len(times) != len(parameters)):
             raise ConfigError(f"times have shape {tuple(times.shape)}: give (n,) or (N, n) with N = {len(parameters)}")
         self.check_times(times.detach().cpu().numpy(), ndim=times.ndim)
+        if not len(parameters):
+            return torch.zeros(0, len(self.modes), times.shape[-1], dtype=torch.complex128, device=parameters.device)
         dtype = torch.float64
         inputs = (parameters, times)
         wanted = spline_torch.is_dual(*inputs) or (torch.is_grad_enabled() and any(x.requires_grad for x in inputs))

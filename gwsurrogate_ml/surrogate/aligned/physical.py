@@ -182,6 +182,8 @@ class PhysicalModes:
         except ValueError:
             shapes = ", ".join(str(x.shape) for x in given)
             raise ConfigError(f"masses and spins have the shapes {shapes}: give arrays (N,) of one length") from None
+        if m1.ndim > 1:
+            raise ConfigError(f"masses and spins have the shape {m1.shape}: give arrays (N,)")
         if not (np.isfinite(values[:2]).all() and (values[:2] > 0).all()):
             i = 0 if not (np.isfinite(m1).all() and (m1 > 0).all()) else 1
             raise DomainError(f"mass_{i + 1} is not a positive number everywhere: give solar masses")
@@ -192,15 +194,22 @@ class PhysicalModes:
         return parameters, np.atleast_1d(m1 + m2)
 
     @staticmethod
-    def spread(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-        """`value` as finite float64 of `shape`."""
+    def columns(given: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Numbers and arrays (N,) by name as float64 arrays of one length."""
+        found = {}
+        for name, value in given.items():
+            try:
+                found[name] = np.asarray(value, dtype=np.float64)
+            except (TypeError, ValueError):
+                raise ConfigError(f"{name} is no number or array of numbers, one for each binary") from None
+            if found[name].ndim > 1:
+                raise ConfigError(f"{name} has the shape {found[name].shape}: give a number, or an array (N,)")
         try:
-            found = np.broadcast_to(np.asarray(value, dtype=np.float64), shape)
-        except (TypeError, ValueError):
-            raise ConfigError(f"{name} is no number or array of {shape[0]} numbers, one for each binary") from None
-        if not np.isfinite(found).all():
-            raise ConfigError(f"{name} is not finite everywhere: check the values passed")
-        return found
+            shape = np.broadcast_shapes((1,), *(x.shape for x in found.values()))
+        except ValueError:
+            lengths = ", ".join(f"{name} {x.size}" for name, x in found.items() if x.ndim)
+            raise ConfigError(f"masses, spins and places differ ({lengths} numbers): give arrays (N,) of one length") from None
+        return {name: np.broadcast_to(x, shape) for name, x in found.items()}
 
     def one(self, *binary: Any) -> tuple[np.ndarray, np.ndarray]:
         """As `_physical`, for the calls that know one binary only."""

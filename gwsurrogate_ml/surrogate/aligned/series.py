@@ -14,6 +14,7 @@ from gwsurrogate_ml.kernels.threads import in_threads
 from gwsurrogate_ml.surrogate.aligned import compiled
 from gwsurrogate_ml.surrogate.aligned.physical import MOST_SAMPLES, PhysicalModes
 from gwsurrogate_ml.surrogate.aligned.transforms import rise
+from gwsurrogate_ml.waveform.model import require_places
 
 Modes = Iterable[ModeKey] | None
 
@@ -31,7 +32,8 @@ def strain(
     taper: bool,
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """See `Surrogate.strain`; `binaries` are mass_1, mass_2, chi_1, chi_2."""
-    positive(luminosity_distance, "luminosity_distance", "Mpc")
+    luminosity_distance = positive(luminosity_distance, "luminosity_distance", "Mpc")
+    theta_jn, phase = finite(theta_jn, "theta_jn", "rad"), finite(phase, "phase", "rad")
     positive(sampling_frequency, "sampling_frequency", "Hz")
     parameters, total = si.one(*binaries)
     unit = float(total[0]) * MTSUN_SI
@@ -56,27 +58,23 @@ def strain(
 
 def batch(
     si: PhysicalModes,
-    binaries: tuple[Any, ...],
-    place: tuple[Any, Any, Any],
+    given: dict[str, Any],
     start: float,
     samples: int,
     sampling_frequency: float,
     modes: Modes,
 ) -> np.ndarray:
-    """See `Surrogate.batch_polarizations`; `place` are luminosity_distance, theta_jn, phase."""
+    """See `Surrogate.batch_polarizations`; `given` are parameters by bilby's names."""
     positive(sampling_frequency, "sampling_frequency", "Hz")
     positive(samples, "samples")
     if samples != int(samples) or samples > MOST_SAMPLES:
         raise ConfigError(f"samples is {samples!r}: give a whole number, at most {MOST_SAMPLES}")
     finite(start, "start", "s from the peak")
     samples = int(samples)
-    parameters, total = si.many(*binaries)
-    shape = total.shape
-    distance, theta, azimuth = (
-        si.spread(name, value, shape) for name, value in zip(("luminosity_distance", "theta_jn", "phase"), place, strict=True)
-    )
-    if not (distance > 0).all():
-        raise ConfigError("luminosity_distance is not positive everywhere: give Mpc")
+    columns = si.columns(given)
+    parameters, total = si.many(*(columns[name] for name in ("mass_1", "mass_2", "chi_1", "chi_2")))
+    distance, theta, azimuth = (columns[name] for name in ("luminosity_distance", "theta_jn", "phase"))
+    require_places(theta, azimuth, distance)
     chosen = si.chosen(modes)
     units = total * MTSUN_SI
     end = start + (samples - 1) / sampling_frequency

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gwsurrogate_ml.arguments import positive
+from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, ModeKey
 from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.kernels.threads import in_threads
@@ -111,7 +111,8 @@ def polarizations(
     grid: Grid,
 ) -> tuple[np.ndarray, np.ndarray]:
     """See `Surrogate.frequency_domain_polarizations`."""
-    positive(luminosity_distance, "luminosity_distance", "Mpc")
+    luminosity_distance = positive(luminosity_distance, "luminosity_distance", "Mpc")
+    theta_jn, phase = finite(theta_jn, "theta_jn", "rad"), finite(phase, "phase", "rad")
     parameters, total = si.one(*binary)
     chosen = si.chosen(modes)
     k = si.at_knots(parameters, total * MTSUN_SI, grid.f_min, f_ref)
@@ -128,6 +129,7 @@ def by_order(
     grid: Grid,
 ) -> tuple[np.ndarray, np.ndarray]:
     """See `Surrogate.frequency_domain_orders`."""
+    theta_jn = finite(theta_jn, "theta_jn", "rad")
     parameters, total = si.one(*binary)
     k = si.at_knots(parameters, total * MTSUN_SI, grid.f_min)
     orders = sorted({m for _, m in si.modes})

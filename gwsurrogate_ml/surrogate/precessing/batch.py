@@ -177,6 +177,7 @@ def reference_times(
         positive(float(mass.detach().min()) if n else 1.0, "total_mass", "solar masses")
         omega = math.pi * MTSUN_SI * mass * _reals(name, f_ref, n, device)
     omega = _reals(name, omega, n, device)
+    positive(float(omega.detach().min()) if n else 1.0, name)
     return modes.time_of(parameters, omega, name) if n else omega
 
 

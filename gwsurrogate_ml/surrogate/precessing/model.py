@@ -17,8 +17,9 @@ from gwsurrogate_ml.surrogate.precessing.modes import SEEN, PrecessingModes
 from gwsurrogate_ml.surrogate.precessing.orders import HIGHEST, TOP
 from gwsurrogate_ml.surrogate.precessing.physical import EARLY, Orbit, PhysicalWaveforms
 from gwsurrogate_ml.surrogate.precessing.remnant import PrecessingRemnant, remnant
+from gwsurrogate_ml.surrogate.precessing.spins import along_axis
 from gwsurrogate_ml.waveform.lal import spins_of_angles
-from gwsurrogate_ml.waveform.model import Grid, WaveformModel
+from gwsurrogate_ml.waveform.model import Grid, WaveformModel, require_places
 
 if TYPE_CHECKING:
     import torch
@@ -75,8 +76,17 @@ class PrecessingSurrogate(WaveformModel):
 
     @named
     def total_mass_range(self, q: Any, chi1: Any, chi2: Any, f_min: float) -> tuple[np.ndarray, np.ndarray]:
-        """That of the aligned model with the spins' components along the orbit, and the cycle that is tapered."""
-        return self._physical.total_mass_range(q, chi1, chi2, f_min)
+        """That of the aligned model with the spins' components along the orbit, and the cycle that is tapered.
+
+        Parameters
+        ----------
+        q : number or array (N,)
+        chi1, chi2 : vectors (3,) or (N, 3), or their components along the orbit alone, numbers or (N,)
+            three numbers are a vector, unless `q` holds three too
+        f_min : float, Hz
+        """
+        shape = np.shape(q)
+        return self._physical.total_mass_range(q, along_axis(chi1, shape), along_axis(chi2, shape), f_min)
 
     @named
     def time_before_peak(self, *, mass_1: float, mass_2: float, chi_1: float, chi_2: float, f_min: float) -> float:
@@ -192,7 +202,17 @@ class PrecessingSurrogate(WaveformModel):
         one = self.mode_model.one(q, chi1, chi2, unknown)
         return remnant(self.mode_model, *one, self.mode_model.reference(*one, t_ref, omega_ref, f_ref, total_mass))
 
-    def batch(self, parameters: torch.Tensor, times: torch.Tensor, t_ref: Any = None, **reference: Any) -> torch.Tensor:
+    @named
+    def batch(
+        self,
+        parameters: torch.Tensor,
+        times: torch.Tensor,
+        t_ref: Any = None,
+        *,
+        omega_ref: Any = None,
+        f_ref: Any = None,
+        total_mass: Any = None,
+    ) -> torch.Tensor:
         """Modes of many binaries in torch, on the device of `parameters`, differentiable in parameters, times and references.
 
         Where a spin vanishes altogether, so does its influence on itself: its direction is held, and so is its derivative.
@@ -221,7 +241,7 @@ class PrecessingSurrogate(WaveformModel):
         """
         from gwsurrogate_ml.surrogate.precessing.batch import batch
 
-        return batch(self.mode_model, parameters, times, t_ref, **reference)
+        return batch(self.mode_model, parameters, times, t_ref, omega_ref=omega_ref, f_ref=f_ref, total_mass=total_mass)
 
     @named
     def polarizations(
@@ -415,7 +435,7 @@ class PrecessingSurrogate(WaveformModel):
         Parameters
         ----------
         mass_1, mass_2, a_1, a_2, tilt_1, tilt_2, phi_12, phi_jl, luminosity_distance, theta_jn, phase : (N,) float, or a number
-            as for `polarizations`
+            for all, as for `polarizations`
         f_ref : float, Hz
             frequency of the (2,2) mode to which spins and phase belong
         start : float, s
@@ -434,9 +454,20 @@ class PrecessingSurrogate(WaveformModel):
         ConfigError
             as for `polarizations`
         """
-        binaries = series.binaries(mass_1, mass_2, a_1, a_2, tilt_1, tilt_2, phi_12, phi_jl)
-        place = (luminosity_distance, theta_jn, phase)
-        return series.batch(self._physical, binaries, place, f_ref, start, samples, sampling_frequency)
+        given = {
+            "mass_1": mass_1,
+            "mass_2": mass_2,
+            "a_1": a_1,
+            "a_2": a_2,
+            "tilt_1": tilt_1,
+            "tilt_2": tilt_2,
+            "phi_12": phi_12,
+            "phi_jl": phi_jl,
+            "luminosity_distance": luminosity_distance,
+            "theta_jn": theta_jn,
+            "phase": phase,
+        }
+        return series.batch(self._physical, given, f_ref, start, samples, sampling_frequency)
 
     def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `WaveformModel.orders`; spins belong to `f_min`. Close, not exact: see `precessing.orders`; `transforms` is."""
@@ -469,5 +500,6 @@ class PrecessingSurrogate(WaveformModel):
         self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance: np.ndarray
     ) -> np.ndarray:
         """See `WaveformModel.transforms`."""
+        require_places(theta_jn, phase, luminosity_distance)
         require_heavier_first(binaries.mass_1, binaries.mass_2)
         return self._physical.segments(binaries, grid, theta_jn, phase) / np.asarray(luminosity_distance)[:, None, None]

@@ -199,6 +199,7 @@ class PrecessingModes:
                     f"t_ref = {t_ref:g} M is outside [{self.t_min:g}, 0]: give a time before the peak that the model covers"
                 )
             return float(t_ref)
+        positive(value, name)
         if f_ref is not None:
             if total_mass is None:
                 raise ConfigError("f_ref is in Hz: give total_mass too (solar masses, detector frame), or omega_ref in rad / M")

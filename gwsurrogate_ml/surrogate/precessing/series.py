@@ -16,11 +16,10 @@ from gwsurrogate_ml.surrogate.aligned.physical import MOST_SAMPLES, PhysicalMode
 from gwsurrogate_ml.surrogate.precessing import many
 from gwsurrogate_ml.surrogate.precessing.orders import TOP
 from gwsurrogate_ml.waveform.lal import spins_in_orbit
+from gwsurrogate_ml.waveform.model import require_places
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.surrogate.precessing.physical import PhysicalWaveforms
-
-ANGLES = ("tilt_1", "tilt_2", "phi_12", "phi_jl")
 
 
 def require_magnitudes(a_1: Any, a_2: Any) -> None:
@@ -32,22 +31,17 @@ def require_magnitudes(a_1: Any, a_2: Any) -> None:
             raise DomainError(f"{name} is {np.max(value):g}: no black hole spins faster than 1")
 
 
-def binaries(mass_1: Any, mass_2: Any, a_1: Any, a_2: Any, *angles: Any) -> Binaries:
-    """Binaries of arrays (N,) or numbers by bilby's names, checked; angles as in `ANGLES`."""
-    given = dict(zip(("mass_1", "mass_2", "a_1", "a_2", *ANGLES), (mass_1, mass_2, a_1, a_2, *angles), strict=True))
-    try:
-        shape = np.broadcast_shapes((1,), *(np.shape(x) for x in given.values()))
-    except ValueError:
-        raise ConfigError("masses and spins have different lengths: give arrays (N,) of one length, or numbers") from None
-    if len(shape) != 1:
-        raise ConfigError(f"masses and spins have shape {shape}: give arrays (N,), or numbers")
-    v = {name: PhysicalModes.spread(name, value, shape) for name, value in given.items()}
+def binaries(v: dict[str, np.ndarray]) -> Binaries:
+    """Binaries of columns (N,) by bilby's names, checked."""
+    for name, values in v.items():
+        if not np.isfinite(values).all():
+            raise ConfigError(f"{name} is not finite everywhere: check the values passed")
     require_magnitudes(v["a_1"], v["a_2"])
     require_tilts(v["tilt_1"], v["tilt_2"])
     if len(v["mass_1"]):
         positive(float(v["mass_2"].min()), "mass_2", "solar masses")
     require_heavier_first(v["mass_1"], v["mass_2"])
-    azimuths = np.zeros(shape), v["phi_12"]
+    azimuths = np.zeros_like(v["phi_12"]), v["phi_12"]
     spins = [
         np.stack([a * np.sin(tilt) * np.cos(azimuth), a * np.sin(tilt) * np.sin(azimuth), a * np.cos(tilt)], 1)
         for a, tilt, azimuth in zip((v["a_1"], v["a_2"]), (v["tilt_1"], v["tilt_2"]), azimuths, strict=True)
@@ -57,34 +51,31 @@ def binaries(mass_1: Any, mass_2: Any, a_1: Any, a_2: Any, *angles: Any) -> Bina
 
 def batch(
     physical: PhysicalWaveforms,
-    binaries: Binaries,
-    place: tuple[Any, Any, Any],
+    given: dict[str, Any],
     f_ref: float,
     start: float,
     samples: int,
     sampling_frequency: float,
 ) -> np.ndarray:
-    """See `PrecessingSurrogate.batch_polarizations`; `place` are luminosity_distance, theta_jn, phase."""
+    """See `PrecessingSurrogate.batch_polarizations`; `given` are parameters by bilby's names."""
     for name, value in (("sampling_frequency", sampling_frequency), ("f_ref", f_ref), ("samples", samples)):
         positive(value, name)
     if samples != int(samples) or samples > MOST_SAMPLES:
         raise ConfigError(f"samples is {samples!r}: give a whole number, at most {MOST_SAMPLES}")
     finite(start, "start", "s from the peak")
     n, model = int(samples), physical.model
-    distance, theta, phase = (
-        PhysicalModes.spread(name, value, (len(binaries),))
-        for name, value in zip(("luminosity_distance", "theta_jn", "phase"), place, strict=True)
-    )
-    if not (distance > 0).all():
-        raise ConfigError("luminosity_distance is not positive everywhere: give Mpc")
-    units = (binaries.mass_1 + binaries.mass_2) * MTSUN_SI
+    columns = PhysicalModes.columns(given)
+    distance, theta, phase = (columns[name] for name in ("luminosity_distance", "theta_jn", "phase"))
+    require_places(theta, phase, distance)
+    every = binaries(columns)
+    units = (every.mass_1 + every.mass_2) * MTSUN_SI
     if len(units):
         model.checked_times(np.outer([start, start + (n - 1) / sampling_frequency], [1 / units.min(), 1 / units.max()]).ravel())
-    out = np.empty((len(binaries), 2, n))
+    out = np.empty((len(every), 2, n))
 
     def work(part: slice) -> None:
-        q = binaries.mass_1[part] / binaries.mass_2[part]
-        iota, chi1, chi2 = spins_in_orbit(binaries[part], theta[part], f_ref, phase[part])
+        q = every.mass_1[part] / every.mass_2[part]
+        iota, chi1, chi2 = spins_in_orbit(every[part], theta[part], f_ref, phase[part])
         model.check_all(q, chi1, chi2)
         t_ref = model.times_of(q, chi1, chi2, math.pi * f_ref * units[part], f"f_ref = {f_ref:g}")
         first = start / units[part]
@@ -95,5 +86,5 @@ def batch(
             factor = float(units[i] / (distance[i] * MPC_SECONDS))
             physical.observed(e, float(iota[j]), 0.5 * np.pi - float(phase[i]), float(first[j]), step, factor, out[i])
 
-    in_threads(work, len(binaries))
+    in_threads(work, len(every))
     return out

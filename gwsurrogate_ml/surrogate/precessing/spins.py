@@ -31,6 +31,12 @@ def vector(name: str, value: Any) -> np.ndarray:
     return spin
 
 
+def along_axis(spins: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Components along z of vectors (3,) or (N, 3); numbers or arrays of `shape`, the mass ratio's, are such components."""
+    given = np.asarray(spins, dtype=np.float64)
+    return given[..., 2] if given.shape[-1:] == (3,) and given.shape != shape else given
+
+
 def from_turned_frame(spin: np.ndarray, phase: float) -> np.ndarray:
     """A spin (3,) in a frame that is turned by `phase` about z."""
     c, s = math.cos(phase), math.sin(phase)

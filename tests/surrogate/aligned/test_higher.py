@@ -14,6 +14,7 @@ from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.surrogate.aligned import higher
 from gwsurrogate_ml.surrogate.aligned.predictor import chebyshev_exponents
 from gwsurrogate_ml.surrogate.model import Surrogate
+from gwsurrogate_ml.waveform.polarizations import harmonics
 
 MODES = ((2, 1), (3, 3), (3, 2), (4, 4), (4, 3), (5, 5))
 BINARY = {"mass_1": 45.0, "mass_2": 20.0, "chi_1": 0.4, "chi_2": -0.3, "luminosity_distance": 500.0}
@@ -254,6 +255,7 @@ def test_batches_of_polarizations_are_those_of_single_binaries(
         ({"sampling_frequency": 512.0, "samples": 40}, ConfigError, "aliased"),
         ({"samples": 0}, ConfigError, "samples"),
         ({"mass_1": "heavy"}, ConfigError, "mass_1"),
+        ({"mass_1": [[45.0, 50.0]]}, ConfigError, r"mass_1 has the shape \(1, 2\)"),
     ],
 )
 def test_batches_of_polarizations_refuse_bad_input(
@@ -262,3 +264,28 @@ def test_batches_of_polarizations_refuse_bad_input(
     call = {**FACE, "mass_1": [45.0, 50.0], "start": -0.1, "samples": 100, "sampling_frequency": 8192.0}
     with pytest.raises(error, match=message):
         sur.batch_polarizations(**call | changes)
+
+
+@pytest.mark.parametrize("n", [0, 3])
+def test_one_binary_may_be_seen_from_many_places(sur: Surrogate, n: int) -> None:
+    grid = {"start": -0.1, "samples": 800, "sampling_frequency": 8192.0}
+    theta = np.linspace(0.1, 2.0, n)
+    found = sur.batch_polarizations(**FACE | {"theta_jn": theta}, **grid)
+    assert found.shape == (n, 2, 800)
+    for row, angle in zip(found, theta, strict=True):
+        one = sur.batch_polarizations(**FACE | {"theta_jn": angle}, **grid)[0]
+        np.testing.assert_allclose(row, one, atol=1e-11 * np.abs(one).max())
+
+
+def test_no_binaries_give_no_polarizations(sur: Surrogate) -> None:
+    none = FACE | {"mass_1": np.zeros(0), "mass_2": np.zeros(0)}
+    assert sur.batch_polarizations(**none, start=-0.1, samples=8, sampling_frequency=8192.0).shape == (0, 2, 8)
+
+
+def test_either_angle_of_harmonics_may_be_an_array() -> None:
+    modes, theta, phase = [(2, 2), (3, 2)], np.array([0.1, 0.7, 2.0]), np.array([0.3, 1.0, 4.0])
+    for angles in ((theta, 0.3), (0.7, phase), (theta, phase)):
+        found = harmonics(modes, *angles)
+        assert found.shape == (3, 2, 2)
+        for row, one in zip(found, np.broadcast(*angles), strict=True):
+            np.testing.assert_allclose(row, harmonics(modes, *one), rtol=1e-14)

@@ -169,6 +169,9 @@ def test_transforms_of_many_are_those_of_one(sur) -> None:
         (lambda sur, p, t: sur.batch(p, t, t_ref=torch.zeros(7)), ConfigError, "t_ref has shape"),
         (lambda sur, p, t: sur.batch(p, t, t_ref=5.0), DomainError, "t_ref"),
         (lambda sur, p, t: sur.batch(p, t, omega_ref=3.0), DomainError, "is not passed"),
+        (lambda sur, p, t: sur.batch(p, t, omega_ref=0.0), ConfigError, "omega_ref is 0.0"),
+        (lambda sur, p, t: sur.batch(p, t, f_ref=0.0, total_mass=60.0), ConfigError, "f_ref is 0.0"),
+        (lambda sur, p, t: sur.batch(p, t, fref=20.0), ConfigError, "give f_ref in place of fref"),
         (lambda sur, p, t: sur.batch(p * 2, t, t_ref=-100.0), DomainError, "outside"),
         (lambda sur, p, t: sur.batch(p * torch.nan, t, t_ref=-100.0), DomainError, "not finite"),
         (lambda sur, p, t: sur.batch(p, t - 1e6, t_ref=-100.0), DomainError, "times"),
@@ -182,3 +185,13 @@ def test_bad_batches_are_refused(sur, call: Any, error: type[Exception], message
 
 def test_no_binaries_give_no_modes(sur) -> None:
     assert sur.batch(torch.zeros(0, 7, dtype=torch.float64), torch.tensor(TIMES), t_ref=-100.0).shape == (0, 32, 5)
+
+
+def test_one_binary_may_be_seen_from_many_places(sur) -> None:
+    binary = {"mass_1": 39.0, "mass_2": 26.0} | dict(zip(NAMES, SPINS[0].tolist(), strict=True))
+    place = {"luminosity_distance": 400.0, "theta_jn": np.array([0.1, 1.0, 2.0]), "phase": 1.0}
+    grid = {"f_ref": 20.0, "start": -0.1, "samples": 400, "sampling_frequency": 4096.0}
+    found = sur.batch_polarizations(**binary, **place, **grid)
+    for row, theta in zip(found, place["theta_jn"], strict=True):
+        one = sur.batch_polarizations(**binary, **place | {"theta_jn": theta}, **grid)[0]
+        np.testing.assert_allclose(row, one, atol=1e-9 * np.abs(one).max())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -95,12 +96,31 @@ def test_the_error_estimate_is_of_what_the_model_learned_from(sur) -> None:
 
 def test_the_peak_of_the_sum_over_modes_is_at_zero(sur) -> None:
     t = np.arange(-20.0, 20.0, 0.05)
-    rng = np.random.default_rng(0)
-    for _ in range(5):
+    rng, peaks = np.random.default_rng(0), []
+    for _ in range(60):
         spins = rng.normal(size=(2, 3))
-        spins *= 0.7 * rng.random((2, 1)) / np.linalg.norm(spins, axis=1)[:, None]
-        modes = sur(rng.uniform(1, 2), *spins, t_ref=-1000.0, times=t)
-        assert abs(t[np.argmax(sum(np.abs(modes[mode]) ** 2 for mode in modes))]) < 1.0
+        spins *= 0.8 * rng.random((2, 1)) / np.linalg.norm(spins, axis=1)[:, None]
+        modes = sur(rng.uniform(1, 6), *spins, t_ref=-1000.0, times=t)
+        peaks.append(abs(t[np.argmax(sum(np.abs(modes[mode]) ** 2 for mode in modes))]))
+    assert np.quantile(peaks, 0.9) < 0.8  # 0.45 of 4,000, the largest of these 2.6
+    assert max(peaks) < 2.6
+
+
+def test_the_factor_that_a_refused_reference_is_told_is_not_refused_in_turn(sur) -> None:
+    for q in np.linspace(1.0, 5.0, 8):
+        with pytest.raises(DomainError, match="choose one at least") as low:
+            sur(q, CHI_1, CHI_2, omega_ref=1e-3, times=[0.0])
+        factor = float(re.findall(r"at least ([\d.]+) times", str(low.value))[0])
+        sur(q, CHI_1, CHI_2, omega_ref=1e-3 * factor, times=[0.0])
+
+
+def test_masses_within_reach_are_those_of_the_spins_along_the_orbit(sur) -> None:
+    vectors, q = np.array([[0.3, 0.2, 0.1], [0.1, 0.0, -0.4], [0.0, 0.5, 0.2]]), np.array([1.0, 2.0, 3.0])
+    together = sur.total_mass_range(q, vectors[:, 2], vectors[::-1, 2], 20.0)
+    np.testing.assert_array_equal(sur.total_mass_range(q, vectors, vectors[::-1], 20.0), together)
+    for i in range(3):
+        one = sur.total_mass_range(float(q[i]), vectors[i], vectors[2 - i].tolist(), 20.0)
+        np.testing.assert_allclose(np.ravel(one), [side[i] for side in together], rtol=1e-12)
 
 
 def test_aligned_spins_give_the_aligned_model(sur) -> None:
@@ -306,6 +326,8 @@ def test_it_is_a_waveform_model_like_others(sur) -> None:
         ({"t_ref": None, "f_ref": 20.0, "total_mass": "x"}, ConfigError, ("total_mass",)),
         ({"t_ref": None, "f_ref": 500.0, "total_mass": 65.0}, DomainError, ("f_ref = 500", "choose one at most 0.")),
         ({"t_ref": None, "omega_ref": 1e-4}, DomainError, ("omega_ref = 0.0001", "choose one at least ")),
+        ({"t_ref": None, "omega_ref": 0.0}, ConfigError, ("omega_ref is 0.0", "positive")),
+        ({"t_ref": None, "f_ref": -20.0, "total_mass": 65.0}, ConfigError, ("f_ref is -20.0", "positive")),
         ({"total_mass": 65.0}, ConfigError, ("total_mass belongs to f_ref", "t_ref")),
         ({"times": [0.0, 1e6]}, DomainError, ("times", "covers")),
         ({"times": [[0.0]]}, ConfigError, ("one-dimensional",)),
