@@ -122,8 +122,8 @@ def fit(
     if strain.size < shortest * rate:
         raise DataError(
             f"{strain.size / rate:g} s of data are too short to fit filters of {min(resolutions):g} s, which takes "
-            f"{at_least(shortest)} s: read more, and twice that where each half is cleaned with a fit to the other (denoise witness "
-            "without --model)"
+            f"{at_least(shortest)} s: read more, and twice that where each half is cleaned with a fit to the other (denoise "
+            "witness without --model)"
         )
     white = whitener(strain, rate, (bands[0][0], bands[-1][1]))
     x = through(evaluate(tried, channels, smoothing), white)
