@@ -73,7 +73,8 @@ class _Source:
 
     def _transforms(self, p: dict[str, float], grid: Grid, arguments: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         if not isinstance(self.model, Surrogate):
-            self._require_reference(arguments.get("reference_frequency", grid.f_min), grid.f_min, "phase")
+            # LAL's models take 0 for f_min.
+            self._require_reference(arguments.get("reference_frequency") or grid.f_min, grid.f_min, "phase")
         if (wanted := arguments.get("mode_array")) is None:
             return transforms(self.model, p, grid)
         model = self._summing(wanted)
