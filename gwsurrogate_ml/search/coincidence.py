@@ -118,6 +118,17 @@ def cluster(pairs: np.ndarray, window: float) -> np.ndarray:
     return pairs[kept]
 
 
+def n_shifts(total: float, step: float) -> int:
+    """Number of shifts from one `step` to one step short of a full turn of `total`, both in s.
+
+    Examples
+    --------
+    >>> n_shifts(10.0, 2.0), n_shifts(10.0, 6.0)
+    (4, 0)
+    """
+    return max(0, int(np.floor(total / step + 1e-9)) - 1)
+
+
 def slide(
     first: np.ndarray,
     second: np.ndarray,
@@ -144,8 +155,7 @@ def slide(
     Background
     """
     total = sum(b - a for a, b in spans)
-    # Shifts from one step to one step short of a full turn.
-    n = int(np.floor(total / step + 1e-9)) - 1
+    n = n_shifts(total, step)
     shifts = step * np.arange(1, n + 1)
     if n > most:
         shifts = shifts[np.linspace(0, n - 1, most).astype(int)]

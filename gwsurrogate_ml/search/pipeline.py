@@ -15,7 +15,7 @@ from gwsurrogate_ml.arguments import positive
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.files import whole_hdf5
 from gwsurrogate_ml.search.bank import TemplateBank, longest
-from gwsurrogate_ml.search.coincidence import Background, cluster, coincidences, light_travel_time, slide
+from gwsurrogate_ml.search.coincidence import Background, cluster, coincidences, light_travel_time, n_shifts, slide
 from gwsurrogate_ml.search.segments import Block, Span, blocks, common_spans, condition
 from gwsurrogate_ml.search.sharing import CHUNK, Work
 from gwsurrogate_ml.search.single import TRIGGER_DTYPE
@@ -196,7 +196,7 @@ def search(
     Raises
     ------
     ConfigError
-        if there are not two detectors, the band does not fit the data, or slides would hold real coincidences
+        if there are not two detectors, the band does not fit the data, slides would hold real coincidences, or there are none
     DataError
         if the detectors have no long enough stretch in common, or data are constant
 
@@ -215,8 +215,14 @@ def search(
     after = config.filter_duration
     spans = common_spans(series, before + after + max(4.0, 4 * config.psd_segment))
     cut = blocks(spans, max(config.block, 2 * (before + after)), before, after)
-    triggers = _all_triggers(series, cut, bank, model, config, rate, progress, share)
     valid = [block.valid for block in cut]
+    live = sum(b - a for a, b in valid)
+    if not n_shifts(live, config.slide_step):
+        raise ConfigError(
+            f"slide_step = {config.slide_step:g} s leaves no slide of the {live:.1f} s that are searched, and no false-alarm rate: "
+            f"lower it to {np.floor(5 * live) / 10:g} s or less, or give longer data"
+        )
+    triggers = _all_triggers(series, cut, bank, model, config, rate, progress, share)
     first, second = (triggers[name] for name in detectors)
     pairs = coincidences(first, second, first["time"], second["time"], window)
     zero_lag = cluster(pairs, config.cluster_window)
@@ -227,7 +233,6 @@ def search(
     kept = [_without(found, loud, config.cluster_window) for found in (first, second)]
     exclusive = slide(kept[0], kept[1], *steps)
     report("sliding in time", 1, 1)
-    live = sum(b - a for a, b in valid)
     events = _events((detectors[0], detectors[1]), first, second, zero_lag, bank, background, exclusive, live)
     seconds = clock.perf_counter() - started
     names = (detectors[0], detectors[1])

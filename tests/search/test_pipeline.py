@@ -128,7 +128,12 @@ def test_threads_change_nothing(model, bank):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"f_max": 2000.0}, "f_max"), ({"slide_step": 0.01}, "slide_step"), ({"threshold": 0.0}, "threshold")],
+    [
+        ({"f_max": 2000.0}, "f_max"),
+        ({"slide_step": 0.01}, "slide_step"),
+        ({"slide_step": 20.0}, "leaves no slide of the .* s that are searched.*lower it to .* s or less"),
+        ({"threshold": 0.0}, "threshold"),
+    ],
 )
 def test_impossible_settings_are_refused_before_work_starts(model, bank, change, message):
     with pytest.raises(ConfigError, match=message):
