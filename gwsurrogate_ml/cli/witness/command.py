@@ -58,10 +58,13 @@ def parse_bands(words: list[str] | None) -> list[tuple[float, float]] | None:
 
 
 def witness(
-    strain: Annotated[str | None, typer.Option("--strain", help="DETECTOR=FILE of the strain.")] = None,
+    strain: Annotated[
+        list[str] | None,
+        typer.Option("--strain", help="DETECTOR=FILE of one detector's strain, or a pattern; several files are joined in time."),
+    ] = None,
     witnesses: Annotated[
         list[Path] | None,
-        typer.Option("--witnesses", help="GWF or HDF5 file of the witness channels; may be repeated."),
+        typer.Option("--witnesses", help="GWF or HDF5 file of the witness channels, or a pattern; may be repeated."),
     ] = None,
     channel: Annotated[list[str] | None, typer.Option("--channel", help="Witness channel; may be repeated.")] = None,
     rate: Annotated[
@@ -97,7 +100,7 @@ def witness(
     from gwsurrogate_ml.cli.output import output_folder, write_json
     from gwsurrogate_ml.denoise.witness.pursuit import told
 
-    if (mock is None) == (strain is None):
+    if (mock is None) == (not strain):
         raise ConfigError("give either --strain with --witnesses and --channel, or --mock")
     if parameters and (not report or mock is None or mock == "null"):
         raise ConfigError("--parameters belongs to --report of --mock o3_like or sidebands_only")
@@ -108,7 +111,7 @@ def witness(
     config = {
         "command": "denoise witness",
         "mock": mock,
-        "strain": strain,
+        "strain": strain or None,
         "witnesses": [str(path) for path in witnesses or []],
         "channels": channel,
         "rate": rate,
@@ -126,7 +129,7 @@ def witness(
                 raise ConfigError("--mock makes its own data and model: leave --model, --witnesses, --channel and --rate out")
             job = _on_mock(mock, length, seed, bands, report, progress)
         else:
-            job = _on_files(str(strain), witnesses or [], channel or [], rate, model, bands, progress)
+            job = _on_files(strain or [], witnesses or [], channel or [], rate, model, bands, progress)
         job.cleaner.save(output.path / "model")
         images = _write(output.path, job)
         if report:
@@ -212,7 +215,7 @@ def _baselines(data: Any, progress: ProgressReport) -> dict[str, Any]:
 
 
 def _on_files(
-    strain: str,
+    strain: list[str],
     witnesses: list[Path],
     channels: list[str],
     rate: float | None,
@@ -220,7 +223,7 @@ def _on_files(
     bands: list[tuple[float, float]] | None,
     progress: ProgressReport,
 ) -> Job:
-    from gwsurrogate_ml.cli.options import parse_detectors
+    from gwsurrogate_ml.cli.strain_files import matching, parse_strain
     from gwsurrogate_ml.denoise.witness.channels import align, at_rate, read_channels
     from gwsurrogate_ml.denoise.witness.cleaner import DEFAULT_BANDS, WitnessCleaner
     from gwsurrogate_ml.denoise.witness.crossfit import clean_aligned
@@ -230,12 +233,16 @@ def _on_files(
         raise ConfigError("--witnesses is missing: name the GWF or HDF5 file that holds the witness channels")
     if model is not None and bands is not None:
         raise ConfigError("--band belongs to a fit: a saved --model keeps its own bands")
-    ((detector, path),) = parse_detectors("--strain", [strain]).items()
+    files = parse_strain(strain)
+    if len(files) > 1:
+        raise ConfigError(f"--strain names {' and '.join(files)}: clean one detector at a time, each with its own witnesses")
+    ((detector, paths),) = files.items()
+    found = [path for pattern in witnesses for path in matching(pattern, f"--witnesses {pattern}")]
     cleaner = None if model is None else WitnessCleaner.load(model)
-    series = read_strain(path, detector)
+    series = read_strain(paths, detector)
     if rate is not None:
         series = at_rate(series, rate)
-    read = read_channels(witnesses, channels or ([] if cleaner is None else list(cleaner.card["channels"])), rate)
+    read = read_channels(found, channels or ([] if cleaner is None else list(cleaner.card["channels"])), rate)
     if cleaner is None:
         data = align(series, read)
         frame, _ = clean_aligned(data, bands or DEFAULT_BANDS, progress=progress)

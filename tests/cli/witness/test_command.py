@@ -85,13 +85,12 @@ def test_gaps_stay_gaps_in_files_flags_and_figures(tmp_path: Path) -> None:
     n = len(data.strain)
     data.strain.value[n // 4 : n // 4 + 1024] = np.nan  # 2 s
     data.witnesses["TILT"].value[n // 2 : n // 2 + 1024] = np.nan
-    data.strain.write(tmp_path / "strain.hdf5", path="strain")
     for i, part in enumerate((slice(0, n // 2), slice(n // 2, n))):
+        data.strain[part].write(tmp_path / f"strain-{i}.hdf5", path="strain")
         type(data.witnesses)({k: v[part] for k, v in data.witnesses.items()}).write(tmp_path / f"witnesses-{i}.hdf5")
     words = ["--channel", "MAINS", "--channel", "TILT", "--band", "45:75", "--out", str(tmp_path / "out"), "--json"]
-    for i in (1, 0):
-        words += ["--witnesses", str(tmp_path / f"witnesses-{i}.hdf5")]
-    result = runner.invoke(app, ["denoise", "witness", "--strain", f"H1={tmp_path / 'strain.hdf5'}", *words])
+    words += ["--witnesses", str(tmp_path / "witnesses-*.hdf5")]
+    result = runner.invoke(app, ["denoise", "witness", "--strain", f"H1={tmp_path / 'strain-?.hdf5'}", *words])
     assert result.exit_code == 0, result.output
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["samples"]["missing"] == pytest.approx(2 / 128)
@@ -134,6 +133,9 @@ def test_the_report_holds_the_whole_ladder_and_its_numbers_are_the_summarys(tmp_
         (["--mock", "null", "--band", "10-50"], "write LOW:HIGH"),
         (["--mock", "null", "--duration", "nan"], "duration"),
         (["--strain", "H1=none.hdf5", "--duration", "64"], "goes with --mock"),
+        (["--strain", "H1=a", "--strain", "L1=b", "--witnesses", "c"], "one detector at a time"),
+        (["--strain", "H1=none-*", "--witnesses", "c"], "no file fits"),
+        (["--strain", "H1=a", "--witnesses", "none-*", "--channel", "A"], "no file fits"),
     ],
 )
 def test_wrong_usage_ends_with_one_line_and_no_output(tmp_path: Path, words: list[str], message: str) -> None:
