@@ -67,7 +67,7 @@ def align(strain: TimeSeries, witnesses: Mapping[str, TimeSeries], names: Sequen
         )
     rate, start = _grid(strain, "strain")
     values = np.asarray(strain.value, np.float64)
-    if values.ndim != 1 or values.size < 2:
+    if values.ndim != 1 or not values.size:
         raise DataError(f"the strain has shape {values.shape}: give one series")
     channels, units = {}, {}
     for name in names:
@@ -105,8 +105,11 @@ def require_alive(data: Aligned) -> None:
     Raises
     ------
     DataError
-        if a channel is constant, saturated for over 1 % of the time, or a gap for over half of it
+        if there are fewer than two samples, or a channel is constant, saturated for over 1 % of the time, or a gap for over half
+        of it
     """
+    if data.strain.size < 2:
+        raise DataError(f"{data.strain.size} samples of strain are too few to fit to: read a longer span")
     for name, values in {"strain": data.strain, **data.channels}.items():
         finite = np.isfinite(values)
         if finite.mean() < 0.5:
