@@ -244,8 +244,8 @@ one detector alone cannot tell; coincidence can.
 ## Streams
 
 `export_onnx(gw.load_denoiser("{learned}"), "denoiser.onnx")`, then `SignalStream("denoiser.onnx")`: output {results[learned]["stream"]["delay_s"]:.0f} s after the input, the length
-of a segment; what was found in a segment is told when its last sample has arrived. Segments follow each other every {SEARCH[1] - SEARCH[0]:.1f} s, and the output equals
-the denoiser's over the whole series; gaps pass through flagged. The noise curve is an input: `start(time, psd)`. Measured on a loaded machine.
+of a segment; what was found in a segment is told when its last sample has arrived, or with the next segment where its peak may be that one's. Segments follow each other every {SEARCH[1] - SEARCH[0]:.1f} s, and the output equals
+the denoiser's over the whole series; gaps and dropped frames pass through flagged, and `step(..., end=True)` brings the rest out. The noise curve is an input: `start(time, psd)`. Measured on a loaded machine.
 
 {streams(results[learned]["stream"])}
 ## Repeat

@@ -20,7 +20,7 @@ from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.denoise.signal.denoiser import Reconstruction, SignalDenoiser, residual_excess
 from gwsurrogate_ml.denoise.signal.network import RATE, Autoencoder
 from gwsurrogate_ml.denoise.signal.projection import Families, Projection, of_bank, project
-from gwsurrogate_ml.denoise.signal.segment import DURATION, SEARCH, to_series
+from gwsurrogate_ml.denoise.signal.segment import DURATION, SEARCH, peak_time, to_series
 from gwsurrogate_ml.denoise.signal.settings import NetworkSettings
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import fft
@@ -125,7 +125,7 @@ class AutoencoderDenoiser(SignalDenoiser):
             np.sqrt(probability * own**2 + probability * (1.0 - probability) * signal**2),
             probability,
             float(along),
-            self._peak(mean),
+            peak_time(signal, sampling_frequency),
             logit,
             residual_excess(white - probability * spectrum),
             ood_latent=latent,
@@ -174,15 +174,6 @@ class AutoencoderDenoiser(SignalDenoiser):
         energy = np.convolve(series.astype(np.float64) ** 2, np.ones(length), "same")
         first, last = (round(t * RATE) for t in SEARCH)
         return int((first + np.argmax(energy[first:last])) // hop)
-
-    def _peak(self, series: np.ndarray) -> float:
-        """Time (s) of the largest envelope in the search interval."""
-        full = np.zeros(series.size, np.complex128)
-        spectrum = fft.rfft(series)
-        full[: spectrum.size - 1] = spectrum[:-1]
-        envelope = np.abs(fft.ifft(full))
-        first, last = (round(t * RATE) for t in SEARCH)
-        return float((first + np.argmax(envelope[first:last])) / RATE)
 
 
 class Reference:

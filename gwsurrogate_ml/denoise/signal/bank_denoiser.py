@@ -30,8 +30,9 @@ from gwsurrogate_ml.kernels import fft
 
 N_BEST, FINE_HALF, FINE_STEP = 256, 4e-3, 0.25e-3
 """Waveforms in the second pass, and its times about each one's peak, s."""
-EDGE, BEYOND = 0.1, 0.35
-"""What peaks this near (s) to an end of the search interval is left to the next segment if it is louder within BEYOND outside."""
+EDGE, BEYOND, LOUDER = 0.1, 0.35, 1.1
+"""What peaks this near (s) to an end of the search interval is left to the next segment if it is so much louder within BEYOND
+outside. Of what is as loud on either side both segments report, and the stream takes one: tapers differ, and both might refuse."""
 AMPLITUDE_PRIOR = 15.0
 """Standard deviation of the complex amplitude in units of SNR; matters for the odds of a signal alone."""
 
@@ -124,7 +125,7 @@ class BankDenoiser(SignalDenoiser):
         draws = self._draw(bank[order], fine, weight, times, np.random.default_rng(seed), n_draws)
         probability = float(1.0 / (1.0 + np.exp(-np.clip(log_bayes - self.card["threshold"], -500, 500))))
         if _elsewhere(z, float(times[best]), snr):
-            probability = 0.0  # or two segments would both report it
+            probability = 0.0  # or both segments would report it
         signal = self.series(mean[None], sampling_frequency)[0]
         spread = np.mean((self.series(draws, sampling_frequency) - signal) ** 2, axis=0)
         return Reconstruction(
@@ -190,9 +191,9 @@ class BankDenoiser(SignalDenoiser):
 
 
 def _elsewhere(z: np.ndarray, time: float, snr: float) -> bool:
-    """Whether what the complex SNRs (n, N_TIME) find at `time` (s) is louder beyond the end of the search interval."""
+    """Whether what the complex SNRs (n, N_TIME) find at `time` (s) is clearly louder beyond the end of the search interval."""
     for end, side in zip(SEARCH, (-1, 1), strict=True):
         if abs(time - end) < EDGE:
             beyond = slice(*sorted(round(t * N_TIME / DURATION) for t in (end, end + side * BEYOND)))
-            return bool(np.abs(z[:, beyond]).max() > snr)
+            return bool(np.abs(z[:, beyond]).max() > LOUDER * snr)
     return False

@@ -2,22 +2,43 @@
 
 State in, state out: nothing is hidden in the stream. Segments follow each other by the width of their search interval from the
 stream's start on, so that what comes out does not depend on how the data were cut into frames, and equals the denoiser's own
-answer over the whole series. Around gaps nothing can be said: the strain passes through, signal and sigma are NaN, and the
-samples are flagged.
+answer over the whole series. A peak at the seam of two search intervals is left to the segment that makes more of it. Around gaps
+nothing can be said: the strain passes through, signal and sigma are NaN, and the samples are flagged.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from gwsurrogate_ml import onnx_file
 from gwsurrogate_ml.denoise.signal.denoiser import REFERENCE
-from gwsurrogate_ml.denoise.signal.segment import frequencies
+from gwsurrogate_ml.denoise.signal.segment import frequencies, one_peak, peak_time, undecided
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.strain.spectrum import PsdSource, load_psd
+
+MAX_GAP = 60.0
+"""A dropped stretch up to this long (s) is passed over as a gap."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in one segment.
+
+    Parameters
+    ----------
+    start_time : float, GPS s
+    time : float, s from the segment's start, of the signal's peak
+    probability : float, that a signal peaks in the segment's search interval; 0 where another segment makes more of the peak
+    snr : float, of the data along the reconstruction
+    """
+
+    start_time: float
+    time: float
+    probability: float
+    snr: float
 
 
 @dataclass(frozen=True)
@@ -29,34 +50,21 @@ class SignalState:
     next_time : float, GPS s, of the first sample of the next frame
     weight : (n_f,) float32, 1 / sqrt(psd) of the whitening, 1 at its largest
     white : (delay,) float32, the latest samples, NaN where there were none
-    signal, variance : (delay,) float32, what segments have found in them so far
+    found : (2, delay) float32, signal and variance that segments before the last one found in them
     valid : (delay,) bool, false where a segment could not be looked at
     due : int, where in these samples, or after them, the next segment begins
+    last : Found or None, of the last segment, which the next one may yet take the place of
+    tail : (2, delay - hop) float32, signal and variance of that segment from `due` on
     """
 
     next_time: float
     weight: np.ndarray
     white: np.ndarray
-    signal: np.ndarray
-    variance: np.ndarray
+    found: np.ndarray
     valid: np.ndarray
     due: int
-
-
-@dataclass(frozen=True)
-class Found:
-    """What was found in one segment.
-
-    Parameters
-    ----------
-    start_time : float, GPS s
-    probability : float, that a signal peaks in the segment's search interval
-    snr : float, of the data along the reconstruction
-    """
-
-    start_time: float
-    probability: float
-    snr: float
+    last: Found | None
+    tail: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,8 @@ class SignalFrame:
     white : (n,) float32, the strain as it came in, gaps included
     signal, sigma : (n,) float32, NaN where not valid
     valid : (n,) bool
-    found : the segments done in this step, up to the frame that came in: what is found is said before the signal is out
+    found : the segments decided in this step, up to the frame that came in: what is found is said before the signal is out, of a
+        peak near the next segment's search interval once that one is done
     model : str, name and version
     """
 
@@ -109,6 +118,7 @@ class SignalStream:
         )
         rate = self.sampling_frequency = float(about["sampling_frequency"])
         low, high = (float(t) for t in about["search"])
+        self._search = low, high
         self.delay, self.hop, self._before = (round(t * rate) for t in (about["duration"], high - low, low))
         self._inputs = {node.name for node in self._session.get_inputs()}
         self.model = f"{about['name']} {about['version']}"
@@ -132,27 +142,34 @@ class SignalStream:
         return self._fresh(time, weight)
 
     def _fresh(self, time: float, weight: np.ndarray) -> SignalState:
-        nothing = np.zeros(self.delay, np.float32)
-        gap = np.full(self.delay, np.nan, np.float32)
-        return SignalState(time, weight, gap, nothing, nothing, np.zeros(self.delay, bool), self.delay - self._before)
+        gap, nothing = np.full(self.delay, np.nan, np.float32), np.zeros((2, self.delay), np.float32)
+        unseen = np.zeros(self.delay, bool)
+        return SignalState(time, weight, gap, nothing, unseen, self.delay - self._before, None, nothing[:, self.hop :])
 
-    def step(self, state: SignalState, white: np.ndarray, start_time: float | None = None) -> tuple[SignalState, SignalFrame]:
-        """Denoise one frame of n samples; the output is the n samples `delay` earlier.
+    def step(
+        self, state: SignalState, white: np.ndarray, start_time: float | None = None, end: bool = False
+    ) -> tuple[SignalState, SignalFrame]:
+        """Denoise one frame of n samples; the output is the n samples `delay` earlier, at the `end` all the rest, too.
+
+        A frame that comes after a dropped stretch (up to a minute) is denoised as after a gap, and the output is longer by that
+        stretch, in which the strain is NaN.
 
         Parameters
         ----------
         state : SignalState
         white : (n,) whitened strain of unit variance; NaN where there is a gap
         start_time : float, GPS s, optional
-            of the frame; a frame that comes too late for its predecessor has dropped ones before it, which count as a gap
+            of the frame; that at which the one before ended by default
+        end : bool
+            nothing follows: the state that comes back is that of a new stream
 
         Raises
         ------
         DataError
-            if the frame is no row of samples, or begins before the one before it ended
+            if the frame is no row of samples, or begins before the one before it ended, or a minute or more after it
         """
         white = np.asarray(white, np.float32)
-        if white.ndim != 1 or white.size == 0:
+        if white.ndim != 1 or (white.size == 0 and not end):
             raise DataError(f"a frame of shape {white.shape}: give a row of samples")
         if start_time is not None:
             missed = round((start_time - state.next_time) * self.sampling_frequency)
@@ -161,36 +178,52 @@ class SignalStream:
                     f"a frame begins at GPS {start_time:.4f}, before the last one ended at {state.next_time:.4f}: "
                     "frames come in order"
                 )
-            if missed >= self.delay:
-                state = self._fresh(start_time, state.weight)
-            elif missed:
-                state, _ = self.step(state, np.full(missed, np.nan, np.float32))
-        n, nothing = white.size, np.zeros(white.size, np.float32)
-        span, signal, variance = (
-            np.concatenate(pair) for pair in ((state.white, white), (state.signal, nothing), (state.variance, nothing))
-        )
-        valid = np.concatenate([state.valid, np.ones(n, bool)])
-        begin, due, found = state.next_time - self.delay / self.sampling_frequency, state.due, []
-        while due + self.delay <= span.size:
+            if missed >= MAX_GAP * self.sampling_frequency:
+                raise DataError(
+                    f"{start_time - state.next_time:.1f} s of the stream were lost before GPS {start_time:.4f}: "
+                    "begin anew with start()"
+                )
+            # Whole samples from the frame's own time: sums of many frames' lengths would drift.
+            state = replace(state, next_time=start_time - missed / self.sampling_frequency)
+            white = np.concatenate([np.full(missed, np.nan, np.float32), white])
+        rate, n = self.sampling_frequency, white.size
+        begin, later = state.next_time - self.delay / rate, state.next_time + n / rate
+        out = n + self.delay if end else n
+        span = np.concatenate([state.white, white, np.zeros(out - n, np.float32)])
+        sums = np.concatenate([state.found, np.zeros((2, out), np.float32)], axis=1)
+        valid = np.concatenate([state.valid, np.ones(out, bool)])
+        due, last, tail, found = state.due, state.last, state.tail, []
+        # At the end segments go on while they begin before the last sample, shifted by the silence before the first.
+        while due + self.delay <= span.size and not (end and due >= out - self._before):
             part = slice(due, due + self.delay)
             if np.isfinite(span[part]).all():
-                feeds = {"white": span[part], "weight": state.weight}
-                one = self._session.run(None, {key: value for key, value in feeds.items() if key in self._inputs})
-                signal[part] += one[0]
-                variance[part] += one[1] ** 2
-                found.append(Found(begin + due / self.sampling_frequency, float(one[2][0]), float(one[3][0])))
+                one, series = self._look(span[part], state.weight, begin + due / rate)
             else:
+                one, series = None, np.zeros((2, self.delay), np.float32)
                 valid[part] = False
-            due += self.hop
-        whole = valid[:n]
-        frame = SignalFrame(
-            begin,
-            span[:n],
-            np.where(whole, signal[:n], np.float32(np.nan)),
-            np.where(whole, np.sqrt(variance[:n]), np.float32(np.nan)),
-            whole,
-            tuple(found),
-            self.model,
-        )
-        later = state.next_time + n / self.sampling_frequency
-        return SignalState(later, state.weight, span[n:], signal[n:], variance[n:], valid[n:], due - n), frame
+            if last and one and one_peak(last.time, one.time, self._search):
+                if one.probability * one.snr > last.probability * last.snr:
+                    last, tail = replace(last, probability=0.0), np.zeros_like(tail)
+                else:
+                    one, series = replace(one, probability=0.0), np.zeros_like(series)
+            sums[:, due : due + tail.shape[1]] += tail
+            sums[:, due : due + self.hop] += series[:, : self.hop]
+            found += [last] if last and undecided(last.time, self._search) else []
+            found += [one] if one and not undecided(one.time, self._search) else []
+            due, last, tail = due + self.hop, one, series[:, self.hop :]
+        if end:
+            sums[:, due : due + tail.shape[1]] += tail
+            found += [last] if last and undecided(last.time, self._search) else []
+        whole, missing = valid[:out], np.float32(np.nan)
+        signal, sigma = np.where(whole, sums[0, :out], missing), np.where(whole, np.sqrt(sums[1, :out]), missing)
+        frame = SignalFrame(begin, span[:out], signal, sigma, whole, tuple(found), self.model)
+        if end:
+            return self._fresh(later, state.weight), frame
+        return SignalState(later, state.weight, span[n:], sums[:, n:], valid[n:], due - n, last, tail), frame
+
+    def _look(self, white: np.ndarray, weight: np.ndarray, start_time: float) -> tuple[Found, np.ndarray]:
+        """What one segment (delay,) holds, and its signal and variance (2, delay) float32."""
+        feeds = {"white": white, "weight": weight}
+        signal, sigma, probability, snr = self._session.run(None, {key: feeds[key] for key in self._inputs})
+        time = peak_time(signal, self.sampling_frequency, self._search)
+        return Found(start_time, time, float(probability[0]), float(snr[0])), np.stack([signal, sigma**2])

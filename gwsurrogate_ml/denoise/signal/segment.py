@@ -13,6 +13,8 @@ DURATION = 4.0
 """Segment that is denoised at once, s."""
 SEARCH = (1.9, 3.6)
 """Where in the segment a signal's peak is looked for, s: light binaries need what lies before, filters what lies after."""
+NEAR = 0.1
+"""Peaks this near each other (s) that two segments see on either side of the seam of their search intervals are one."""
 TAPER = 0.2
 """Tukey taper at each end of a segment, s."""
 F_LOW, F_HIGH = 24.0, 480.0
@@ -25,6 +27,36 @@ class Segment:
 
     white: np.ndarray
     psd: np.ndarray
+
+
+def undecided(time: float, search: tuple[float, float] = SEARCH) -> bool:
+    """Whether a peak at `time` (s from its segment's start) may be the next segment's.
+
+    Examples
+    --------
+    >>> undecided(3.0), undecided(3.5)
+    (False, True)
+    """
+    return time > search[1] - NEAR
+
+
+def one_peak(time: float, later: float, search: tuple[float, float] = SEARCH) -> bool:
+    """Whether the peaks of a segment and of the next, each in s from its segment's start, are one, to be counted once.
+
+    Examples
+    --------
+    >>> one_peak(3.59, 1.91), one_peak(3.59, 2.5)
+    (True, False)
+    """
+    return undecided(time, search) and later + search[1] - search[0] - time < NEAR
+
+
+def peak_time(series: np.ndarray, sampling_frequency: float, search: tuple[float, float] = SEARCH) -> float:
+    """Time (s) of the largest envelope of a segment's `series` (n,), n even, in the search interval."""
+    full = np.zeros(series.size, np.complex128)
+    full[: series.size // 2] = fft.rfft(series)[:-1]
+    first, last = (round(t * sampling_frequency) for t in search)
+    return float((first + np.argmax(np.abs(fft.ifft(full))[first:last])) / sampling_frequency)
 
 
 def frequencies() -> np.ndarray:

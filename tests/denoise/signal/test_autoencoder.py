@@ -272,11 +272,13 @@ def test_a_stream_equals_the_whole_series_however_it_is_cut(guided: AutoencoderD
     for size in (2048, 128, 12 * 2048):
         state, frames = stream.start(100.0), []
         for first in range(0, white.size, size):
-            state, frame = stream.step(state, white[first : first + size], 100.0 + first / 2048)
+            last = first + size >= white.size
+            state, frame = stream.step(state, white[first : first + size], 100.0 + first / 2048, end=last)
             frames.append(frame)
         signal, spread, valid = (np.concatenate([getattr(x, key) for x in frames]) for key in ("signal", "sigma", "valid"))
         at = np.flatnonzero(valid)
-        assert at.size > 2048
+        assert at[-1] == signal.size - 1 == stream.delay + white.size - 1
+        assert at.size > 8 * 2048
         assert np.abs(signal[at] - whole.value[at - stream.delay]).max() < 1e-4
         assert np.abs(spread[at] - sigma.value[at - stream.delay]).max() < 1e-4
         assert frames[0].start_time == pytest.approx(100.0 - stream.delay / 2048)
@@ -307,9 +309,17 @@ def test_gaps_and_dropped_frames_pass_through_flagged(onnx_file: Path) -> None:
     # A segment that holds the gap, or time before the stream, reaches no farther than this.
     assert valid[(np.abs(at - gap) > 4.0) & (at > 4.0) & (at < 20.0)].all()
     before = state
-    state, frame = stream.step(state, rng.standard_normal(2048), 36.0)  # twelve seconds are missing
-    assert not frame.valid.any()
+    for missing in (1.0, 12.0):
+        state, frame = stream.step(before, rng.standard_normal(2048), 24.0 + missing)
+        # Nothing that was held is lost: the output goes on where it ended, over the gap.
+        assert frame.start_time == pytest.approx(20.0)
+        assert frame.white.size == frame.signal.size == frame.valid.size == round((missing + 1) * 2048)
+        assert np.array_equal(frame.white[:2048], before.white[:2048])
+        assert np.flatnonzero(~frame.valid)[0] == pytest.approx(0.2 * 2048, abs=13)  # the first segment not whole begins at 20.2
+        assert np.isnan(frame.white[4 * 2048 : round((4 + missing) * 2048)]).all()
     assert state.next_time == pytest.approx(37.0)
+    with pytest.raises(DataError, match=r"61\.0 s of the stream were lost .* begin anew"):
+        stream.step(state, rng.standard_normal(2048), 98.0)
     assert before.next_time == pytest.approx(24.0)  # a step leaves its state as it is
     state, frame = stream.step(state, rng.standard_normal(2048), 38.0)  # and one
     assert state.next_time == pytest.approx(39.0)
@@ -332,24 +342,38 @@ def test_what_cannot_be_exported_or_loaded(tmp_path: Path, model: AutoencoderDen
         SignalStream(tmp_path / "bad.onnx")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["bbh-autoencoder", "bbh-signal"])
-def test_a_signal_at_the_border_of_two_segments_is_counted_once(name: str) -> None:
-    denoiser, rate, f = gw.load_denoiser(name), 2048, frequencies()
+def _at_a_seam(shift: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Whitened strain at 2048 Hz, and the signal in it: SNR 15, `shift` (s) after two segments' search intervals meet, at 6.8 s."""
+    f = frequencies()
     psd = np.interp(f, *load_psd(REFERENCE))
     h = gw.load_surrogate("nr22").frequency_domain(
         np.array([36.0]), np.array([29.0]), np.zeros(1), np.zeros(1), duration=16.0, sampling_frequency=2048.0, f_min=20.0
     )[0][np.round(f * 16).astype(int)] / np.sqrt(psd)  # fmt: skip
-    h *= 15.0 / np.sqrt(4 / DURATION * np.sum(np.abs(h) ** 2)) * np.exp(-2j * np.pi * f * 3.0)
-    border = 3 * (SEARCH[1] - SEARCH[0])  # segments meet at multiples of the interval
-    for seed, shift in enumerate((-0.06, 0.06)):
-        white = np.random.default_rng(seed).standard_normal(10 * rate)
-        truth = np.zeros(10 * rate)
-        first = round((border + shift - 3.0) * rate)
-        truth[first : first + 4 * rate] = to_series(h[None], rate)[0]
-        found = denoiser(TimeSeries(white + truth, sample_rate=rate))[0].value
-        assert found @ truth / np.linalg.norm(found) / np.linalg.norm(truth) > 0.95
-        assert 0.75 < np.linalg.norm(found) / np.linalg.norm(truth) < 1.25
+    h *= 15.0 / np.sqrt(4 / DURATION * np.sum(np.abs(h) ** 2))
+    truth = np.zeros(10 * 2048)
+    first = round((4 * (SEARCH[1] - SEARCH[0]) - 3.0) * 2048)
+    truth[first : first + 4 * 2048] = to_series((h * np.exp(-2j * np.pi * f * (3.0 + shift)))[None], 2048)[0]
+    return np.random.default_rng(seed).standard_normal(truth.size) + truth, truth
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bbh-autoencoder", "bbh-signal", "exported"])
+def test_a_signal_at_the_border_of_two_segments_is_counted_once(name: str, tmp_path: Path) -> None:
+    if name == "exported":
+        stream = SignalStream(export_onnx(gw.load_denoiser("bbh-autoencoder"), tmp_path / "denoiser.onnx"))
+    else:
+        denoiser = gw.load_denoiser(name)
+    for seed, shift in enumerate((-0.06, -0.0005, 0.06, 0.0005, 0.0, 0.005, 0.001, 0.02)):
+        data, truth = _at_a_seam(shift, seed)
+        if name == "exported":
+            _, frame = stream.step(stream.start(0.0), data, end=True)
+            signal, found = np.nan_to_num(frame.signal[stream.delay :]), frame.found
+        else:
+            series, _, found = denoiser.denoise(TimeSeries(data, sample_rate=2048))
+            signal = series.value
+        assert signal @ truth / np.linalg.norm(signal) / np.linalg.norm(truth) > 0.95
+        assert 0.75 < np.linalg.norm(signal) / np.linalg.norm(truth) < 1.25
+        assert sum(one.probability > 0.5 for one in found) == 1
 
 
 def test_the_command_line_names_what_is_wrong(tmp_path: Path) -> None:
