@@ -48,6 +48,7 @@ class Call:
     inputs : float64 arrays by name (uint8 where declared); optional ones may be missing
     parameters : by name, with defaults filled in
     wanted : names of the outputs asked for; empty: all
+    end : whether nothing of a stream follows
     deadline : time.monotonic() at which the answer is no longer wanted
     max_bytes : of the answer
     """
@@ -55,6 +56,7 @@ class Call:
     inputs: Mapping[str, np.ndarray]
     parameters: Mapping[str, float]
     wanted: frozenset[str] = frozenset()
+    end: bool = False
     deadline: float = math.inf
     max_bytes: float = math.inf
 
@@ -135,7 +137,8 @@ class ServedModel:
                 checked[name] = _fit(tensor, inputs[name])
             elif not tensor.optional:
                 raise RequestError(400, f"{self.name} needs the input {name!r} of shape {list(tensor.shape)}")
-        return Call(checked, self._parameters(parameters), frozenset(outputs), deadline, max_bytes)
+        end = parameters.get("sequence_end") is True
+        return Call(checked, self._parameters(parameters), frozenset(outputs), end, deadline, max_bytes)
 
     def _parameters(self, given: Mapping[str, Parameter]) -> dict[str, float]:
         values = dict(self.defaults)

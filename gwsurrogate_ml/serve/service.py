@@ -187,7 +187,7 @@ class Service:
 
         if not isinstance(model, StreamModel):
             raise RequestError(400, f"{model.name} is no stream: leave sequence_id out")
-        start, end = parameters.get("sequence_start") is True, parameters.get("sequence_end") is True
+        start = parameters.get("sequence_start") is True
         key = (model.name, name)
         sequence = self.sequences.open(key, start)
         sequence.waiting += 1
@@ -195,7 +195,7 @@ class Service:
             async with sequence.lock:
                 if not start and sequence.state is None:
                     raise RequestError(404, f"{model.name}: the first frame of sequence {name!r} failed, begin it anew")
-                work = functools.partial(_step, model, sequence.state, call, end)
+                work = functools.partial(_step, model, sequence.state, call)
                 state, outputs = await self._run(model, call.deadline, work, model.slow)
                 self.sequences.done(key, sequence, state)
         except BaseException:
@@ -204,7 +204,7 @@ class Service:
             raise
         finally:
             sequence.waiting -= 1
-        if end:
+        if call.end:
             self.sequences.close(key, sequence)
         return outputs | {"state": pack(state)} if "state" in call.wanted else outputs
 
@@ -247,5 +247,5 @@ class Service:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _step(model: StreamModel, state: Any, call: Call, end: bool) -> tuple[Any, dict[str, Any]]:
-    return model.first(call, end) if state is None else model.advance(state, call, end)
+def _step(model: StreamModel, state: Any, call: Call) -> tuple[Any, dict[str, Any]]:
+    return model.first(call) if state is None else model.advance(state, call)

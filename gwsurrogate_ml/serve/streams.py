@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from gwsurrogate_ml.denoise.signal import segment_stream
 from gwsurrogate_ml.denoise.signal.segment import DURATION, F_HIGH
 from gwsurrogate_ml.denoise.signal.segment_stream import SegmentState
 from gwsurrogate_ml.denoise.witness.gain_tracking import BLOCK
-from gwsurrogate_ml.denoise.witness.stream import StreamState
+from gwsurrogate_ml.denoise.witness.stream import StreamState, joined
 from gwsurrogate_ml.errors import GwsmlError
 from gwsurrogate_ml.serve.base import REQUIRED, Call, ServedModel, Tensor
 from gwsurrogate_ml.serve.protocol import RequestError
@@ -33,12 +34,15 @@ MOST_TIME = 1e10
 PIECE = 16.0
 """Seconds of a long frame that are worked on between two looks at the clock."""
 _NUMBER = (-np.finfo(np.float64).max, np.finfo(np.float64).max)
-_BOUNDS = {"next_time": (-MOST_TIME, MOST_TIME), "psd": (np.finfo(np.float64).tiny, _NUMBER[1])} | dict.fromkeys(
-    ("variance", "skip", "run", "watch.variance", "watch.before", "watch.after"), (0.0, _NUMBER[1])
-)
+_BOUNDS = {
+    "next_time": (-MOST_TIME, MOST_TIME),
+    "psd": (np.finfo(np.float64).tiny, _NUMBER[1]),
+    "last.probability": (0.0, 1.0),
+    "last.time": (0.0, DURATION),
+} | dict.fromkeys(("variance", "skip", "last.sigma", "run", "watch.variance", "watch.before", "watch.after"), (0.0, _NUMBER[1]))
 """What the values of a state's fields lie between; those of all others are finite, but for gaps."""
-_GAPS = {"strain", "last", "watch.raw"}
-"""Fields in which NaN marks gaps."""
+_GAPS = {"strain", "last", "last.ood_latent", "watch.raw"}
+"""Fields in which NaN marks gaps, or that there is no such number."""
 _GROWING = {"white", "signal", "variance", "channels", "prediction"} | {
     f"watch.{name}" for name in ("raw", "counts", "predicted", "before", "after")
 }
@@ -125,14 +129,17 @@ class StreamModel(ServedModel):
         """State of a stream that the frame in `call` begins, or continues where it brings a state."""
         raise NotImplementedError
 
-    def advance(self, state: State, call: Call, end: bool) -> tuple[State, dict[str, np.ndarray]]:
-        """The next state and the outputs; `state` is left as it is, so that a frame that failed can be sent again."""
+    def advance(self, state: State, call: Call) -> tuple[State, dict[str, np.ndarray]]:
+        """The next state and the outputs, at the stream's end all the rest.
+
+        `state` is left as it is, so that a frame that failed can be sent again.
+        """
         raise NotImplementedError
 
-    def first(self, call: Call, end: bool) -> tuple[State, dict[str, np.ndarray]]:
+    def first(self, call: Call) -> tuple[State, dict[str, np.ndarray]]:
         """The first step here: the stream begins, or goes on from a state that comes with the call."""
         try:
-            return self.advance(self.begin(call), call, end)
+            return self.advance(self.begin(call), call)
         except GwsmlError:
             raise
         except (ValueError, IndexError, TypeError) as error:
@@ -142,7 +149,7 @@ class StreamModel(ServedModel):
 
     def infer(self, call: Call) -> dict[str, np.ndarray]:
         """One pure step: the state goes back with the outputs."""
-        state, outputs = self.first(call, end=False)
+        state, outputs = self.first(call)
         return outputs | {"state": pack(state)}
 
 
@@ -150,7 +157,8 @@ class WitnessStream(StreamModel):
     """Witness subtraction: `strain` (n,) and `witnesses` (n_channels, n), rows as in the cleaner's card, to cleaned `strain`.
 
     The output lags by the cleaner's latency: its first sample is at `start_time`. `weight` is 1 where fully cleaned, 0 where
-    the strain passed through. NaN are gaps (in JSON: null). The parameter `start_time` (GPS s) of every frame is checked.
+    the strain passed through. NaN are gaps (in JSON: null). The parameter `start_time` (GPS s) of every frame is checked. The last
+    frame (`sequence_end`) brings all the rest out.
     """
 
     def __init__(self, cleaner: WitnessCleaner) -> None:
@@ -184,7 +192,7 @@ class WitnessStream(StreamModel):
             raise _no_state("watch is another cleaner's")
         return state
 
-    def advance(self, state: StreamState, call: Call, end: bool) -> tuple[StreamState, dict[str, np.ndarray]]:
+    def advance(self, state: StreamState, call: Call) -> tuple[StreamState, dict[str, np.ndarray]]:
         """See `StreamModel`."""
         from gwpy.timeseries import TimeSeries
 
@@ -194,6 +202,9 @@ class WitnessStream(StreamModel):
         grid = {"t0": _start_time(call), "sample_rate": self.cleaner.plan.sampling_frequency, "copy": False}
         rows = {name: TimeSeries(row, **grid) for name, row in zip(self.channels, witnesses, strict=True)}
         state, frame = self.cleaner.step(state, TimeSeries(strain, **grid), rows)
+        if call.end:
+            state, rest = self.cleaner.plan.end(state)
+            frame = joined([frame, rest])
         return state, {"strain": frame.strain, "weight": frame.weight, "start_time": np.array([frame.start_time])}
 
 
@@ -201,7 +212,7 @@ class SignalStreamModel(StreamModel):
     """Binary black-hole signals from whitened strain: `white` (n,) to `signal` and `sigma`, which lag by up to 4 s.
 
     The first frame may bring `psd` (m,), that of the whitening, in steps of the parameter `psd_step` from 0 Hz; without it a
-    design curve is taken. One number for every segment done in the step: `probability` of a signal, `snr`, `time` (GPS s) and
+    design curve is taken. One number for every segment decided in the step: `probability` of a signal, `snr`, `time` (GPS s) and
     `ood`, the out-of-distribution score. The last frame (`sequence_end`) brings all the rest out.
     """
 
@@ -238,7 +249,7 @@ class SignalStreamModel(StreamModel):
             raise _no_state("white, signal and variance do not fit each other, or the stream has ended")
         return state
 
-    def advance(self, state: SegmentState, call: Call, end: bool) -> tuple[SegmentState, dict[str, np.ndarray]]:
+    def advance(self, state: SegmentState, call: Call) -> tuple[SegmentState, dict[str, np.ndarray]]:
         """See `StreamModel`."""
         rate, start = call.parameters["sampling_frequency"], _start_time(call)
         if rate != state.sampling_frequency:
@@ -248,10 +259,11 @@ class SignalStreamModel(StreamModel):
                 400,
                 f"a frame at GPS {start:.4f} came, {state.next_time:.4f} was due: send what is missing, or begin anew",
             )
+        state = replace(state, next_time=start)  # whole samples from here: sums of many frames' lengths would drift
         white, size, frames = call.inputs["white"], round(PIECE * rate), []
         for first in range(0, max(1, white.size), size):  # the numbers do not depend on how a stream is cut
             call.require_time()
-            last = end and first + size >= white.size
+            last = call.end and first + size >= white.size
             state, frame = segment_stream.step(self.denoiser, state, white[first : first + size], last)
             frames.append(frame)
         found = [(at, one) for frame in frames for at, one in zip(frame.found_at, frame.found, strict=True)]

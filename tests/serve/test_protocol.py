@@ -178,6 +178,7 @@ class Smoother(SignalDenoiser):
 
 
 RATE = 1024.0
+START = segment_stream.start(Smoother(), 100.0, RATE)
 
 
 @pytest.mark.parametrize("frame", [777, 4096, 40_000])
@@ -216,6 +217,9 @@ def test_a_state_that_is_none_is_refused() -> None:
         ({"white": np.zeros(2000)}, "do not fit"),
         ({"white": np.full(1946, np.nan)}, "white is not finite"),
         ({"variance": np.full(1946, -1.0)}, "variance is not finite or out of bounds"),
+        ({"last": replace(START.last, probability=1.5)}, "last.probability"),
+        ({"last": replace(START.last, time=np.nan)}, "last.time"),
+        ({"last": replace(START.last, signal=np.zeros(9))}, "last.signal has shape"),
         ({"skip": -1}, "skip"),
         ({"skip": 10**6}, "rate"),
         ({"psd": np.zeros(3)}, "psd"),
@@ -224,7 +228,7 @@ def test_a_state_that_is_none_is_refused() -> None:
     ],
 )
 def test_a_signal_streams_state_must_be_one_that_a_stream_can_have(changes: dict[str, object], said: str) -> None:
-    model, state = SignalStreamModel(Smoother()), segment_stream.start(Smoother(), 100.0, RATE)
+    model, state = SignalStreamModel(Smoother()), START
 
     def goes_on(from_state: object) -> dict[str, np.ndarray]:
         inputs = {"white": np.ones(5000), "state": pack(from_state)}
@@ -242,7 +246,7 @@ def test_a_long_frame_is_worked_on_in_pieces_until_its_deadline() -> None:
     white = np.random.default_rng(3).normal(size=50_000)  # 49 s
     model, denoiser = SignalStreamModel(Smoother()), Smoother()
     inputs, parameters = {"white": white}, {"start_time": 100.0, "sampling_frequency": RATE}
-    state, found = model.first(model.call(inputs, parameters), end=True)
+    state, found = model.first(model.call(inputs, parameters | {"sequence_end": True}))
     expected, sigma, one_by_one = denoiser.denoise(TimeSeries(white, t0=100.0, sample_rate=RATE))
     assert np.allclose(found["signal"], expected.value)
     assert np.allclose(found["sigma"], sigma.value)
@@ -250,5 +254,20 @@ def test_a_long_frame_is_worked_on_in_pieces_until_its_deadline() -> None:
     assert found["time"].size == len(one_by_one)
     assert state.next_time == pytest.approx(100.0 + 50_000 / RATE)
     with pytest.raises(RequestError, match="time-out") as caught:
-        model.first(model.call(inputs, parameters, deadline=0.0), end=True)
+        model.first(model.call(inputs, parameters, deadline=0.0))
     assert caught.value.status == 504
+
+
+def test_the_last_frame_brings_all_out_without_a_sequence_too() -> None:
+    model, white = SignalStreamModel(Smoother()), np.ones(5000)
+    parameters = {"start_time": 100.0, "sampling_frequency": RATE, "sequence_end": True}
+    assert model.infer(model.call({"white": white}, parameters))["signal"].size == white.size
+
+
+def test_a_signal_streams_clock_is_that_of_its_frames_and_no_sum_of_their_lengths() -> None:
+    """Sums of 0.05 s round: at 20 kHz a frame was refused after half a minute, at the time printed as due."""
+    model, start, rate = SignalStreamModel(Smoother()), 1126259462.1, 20_000.0
+    call = model.call({"white": np.ones(1000)}, {"start_time": start, "sampling_frequency": rate})
+    for off in (-0.4, 0.4):
+        state, _ = model.advance(segment_stream.start(Smoother(), start + off / rate, rate), call)
+        assert state.next_time == start + 0.05

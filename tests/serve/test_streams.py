@@ -74,4 +74,38 @@ def test_a_start_that_is_no_time_is_refused(cleaner: gw.WitnessCleaner) -> None:
     model = WitnessStream(cleaner)
     inputs = {"strain": np.ones(9), "witnesses": np.ones((len(cleaner.plan.channels), 9))}
     with pytest.raises(RequestError, match="GPS seconds"):
-        model.advance(cleaner.start(50.0), model.call(inputs, {"start_time": 1.7e308}), end=False)
+        model.advance(cleaner.start(50.0), model.call(inputs, {"start_time": 1.7e308}))
+
+
+@pytest.mark.parametrize("kept_by", ["server", "client"])
+def test_the_last_frame_of_a_witness_stream_brings_the_rest_out(cleaner: gw.WitnessCleaner, kept_by: str) -> None:
+    model, state, out = WitnessStream(cleaner), None, []
+    data = preset("sidebands_only", sampling_frequency=RATE).draw(12.0, seed=8)
+    rows = np.stack([data.witnesses[name].value for name in cleaner.plan.channels])
+    sizes = [1, 1023, 2048, 3071, 1]  # a frame may be one sample
+    for first, size in zip(np.cumsum([0, *sizes[:-1]]), sizes, strict=True):
+        part = slice(first, first + size)
+        inputs = {"strain": data.strain.value[part], "witnesses": rows[:, part]}
+        parameters = {"start_time": float(data.strain.t0.value) + first / RATE, "sequence_end": bool(part.stop == sum(sizes))}
+        if kept_by == "client":
+            found = model.infer(model.call(inputs | ({} if state is None else {"state": state}), parameters))
+            state = found["state"]
+        else:
+            call = model.call(inputs, parameters)
+            state, found = model.first(call) if state is None else model.advance(state, call)
+        out.append(found["strain"])
+    clean = np.concatenate(out)[cleaner.plan.delay :]
+    expected = cleaner.apply(data.strain, data.witnesses).strain
+    assert np.allclose(clean, expected, rtol=0, atol=1e-12 * np.ptp(data.strain.value))
+
+
+def test_a_streams_clock_is_that_of_its_frames_and_no_sum_of_their_lengths(cleaner: gw.WitnessCleaner) -> None:
+    """Sums of 100 samples at 1000 Hz round: after some minutes a sample was inserted, or the frame refused as out of order."""
+    model, n, start = WitnessStream(cleaner), len(cleaner.plan.channels), 1126259462.1
+    for off in (-0.4, 0.4):
+        state = cleaner.start(start + off / RATE)
+        for missing in (0, 7):
+            inputs = {"strain": np.ones(100), "witnesses": np.ones((n, 100))}
+            after, found = model.advance(state, model.call(inputs, {"start_time": start + missing / RATE}))
+            assert found["strain"].size == 100 + missing
+            assert after.next_time == start + missing / RATE + 100 / RATE

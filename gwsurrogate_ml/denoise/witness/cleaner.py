@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -300,6 +301,8 @@ class WitnessCleaner:
             raise DataError(f"a frame at GPS {start:.4f} came out of order, {state.next_time:.4f} was due: drop it or start() anew")
         if lost >= MAX_GAP * rate:
             raise DataError(f"{lost / rate:.1f} s of the stream were lost before GPS {start:.4f}: begin anew with start()")
+        # Whole samples from the frame's own time: sums of many frames' lengths would drift.
+        state = replace(state, next_time=start - lost / rate)
         if lost:
             values = np.concatenate([np.full(lost, np.nan), values])
             rows = np.concatenate([np.full((len(rows), lost), np.nan), rows], axis=1)

@@ -187,6 +187,10 @@ class Filter:
         )
         return new, frame
 
+    def end(self, state: StreamState) -> tuple[StreamState, CleanFrame]:
+        """The rest of a stream that ends, its last `delay` samples: as before an endless gap."""
+        return self.step(state, np.zeros(self.delay), np.full((len(self.channels), self.delay), np.nan))
+
     def predict(self, channels: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The latest features (n_features, n_taps - 1), and predictions (n_bands, m) of m new samples.
 
@@ -236,8 +240,7 @@ def run_through(plan: Filter, strain: np.ndarray, witnesses: np.ndarray, start_t
         part = slice(first, first + size)
         state, frame = plan.step(state, strain[part], witnesses[:, part])
         frames.append(frame)
-    nothing = np.full((len(plan.channels), plan.delay), np.nan)
-    frames.append(plan.step(state, np.zeros(plan.delay), nothing)[1])
+    frames.append(plan.end(state)[1])
     return joined(frames, plan.delay, start_time)
 
 
