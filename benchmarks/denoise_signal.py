@@ -36,8 +36,8 @@ from gwsurrogate_ml.artifacts import SHIPPED
 from gwsurrogate_ml.denoise.signal import calibration, glitches
 from gwsurrogate_ml.denoise.signal import waveform_bank as banks
 from gwsurrogate_ml.denoise.signal.bank_denoiser import BankDenoiser
-from gwsurrogate_ml.denoise.signal.denoiser import DEFAULT, Reconstruction, SignalDenoiser
-from gwsurrogate_ml.denoise.signal.segment import Segment
+from gwsurrogate_ml.denoise.signal.denoiser import DEFAULT, SignalDenoiser
+from gwsurrogate_ml.denoise.signal.segment import Reconstruction, Segment
 
 SNRS, GLITCH_SNRS = (8.0, 12.0, 20.0), (8.0, 15.0, 30.0)
 KINDS = ("sine-Gaussian", "blip", "whistle")

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gwsurrogate_ml.denoise.signal import segment_stream
-from gwsurrogate_ml.denoise.signal.denoiser import Reconstruction, SignalDenoiser
+from gwsurrogate_ml.denoise.signal.denoiser import SignalDenoiser
+from gwsurrogate_ml.denoise.signal.segment import Reconstruction
 from gwsurrogate_ml.serve.protocol import Request, RequestError, decode, encode, inflate
 from gwsurrogate_ml.serve.sequences import Sequences
 from gwsurrogate_ml.serve.streams import SignalStreamModel, pack, unpack

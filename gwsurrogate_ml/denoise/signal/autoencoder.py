@@ -17,10 +17,10 @@ import numpy as np
 import torch
 
 from gwsurrogate_ml import artifacts
-from gwsurrogate_ml.denoise.signal.denoiser import Reconstruction, SignalDenoiser, residual_excess
+from gwsurrogate_ml.denoise.signal.denoiser import SignalDenoiser, residual_excess
 from gwsurrogate_ml.denoise.signal.network import RATE, Autoencoder
 from gwsurrogate_ml.denoise.signal.projection import Families, Projection, of_bank, project
-from gwsurrogate_ml.denoise.signal.segment import DURATION, SEARCH, peak_time, to_series
+from gwsurrogate_ml.denoise.signal.segment import DURATION, SEARCH, Reconstruction, peak_time, to_series
 from gwsurrogate_ml.denoise.signal.settings import NetworkSettings
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.kernels import fft

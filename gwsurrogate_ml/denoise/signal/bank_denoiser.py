@@ -20,11 +20,10 @@ from gwsurrogate_ml.denoise.signal.denoiser import (
     DEFAULT,
     KIND,
     N_TIME,
-    Reconstruction,
     SignalDenoiser,
     residual_excess,
 )
-from gwsurrogate_ml.denoise.signal.segment import DURATION, SEARCH
+from gwsurrogate_ml.denoise.signal.segment import DURATION, SEARCH, Reconstruction
 from gwsurrogate_ml.denoise.signal.waveform_bank import Bank
 from gwsurrogate_ml.kernels import fft
 

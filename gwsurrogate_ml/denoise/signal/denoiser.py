@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from gwsurrogate_ml.denoise.signal.segment import (
     F_HIGH,
     F_LOW,
     SEARCH,
+    Reconstruction,
     frequencies,
     require_rate,
     to_series,
@@ -40,35 +40,6 @@ OOD_WINDOW = 0.3
 """The out-of-distribution score is the largest residual energy in a window of this length, s."""
 REFERENCE = "aLIGO_late_asd.txt"
 """Noise curve taken where the caller gives no PSD."""
-
-
-@dataclass(frozen=True)
-class Reconstruction:
-    """What a denoiser says of one segment.
-
-    Parameters
-    ----------
-    signal, sigma : (n,) float64, whitened; the posterior mean times the probability of a signal, and its standard deviation
-    probability : float, that there is a signal of the denoiser's kind in the segment's search interval
-    snr : float, of the data along the reconstruction
-    time : float, s from the segment's start, of its peak
-    log_bayes : float, signal against noise
-    ood : float
-        excess of the residual's energy in its loudest window, in standard deviations of Gaussian noise
-    best : int, index of the best waveform of a bank; -1 where there is no bank
-    ood_latent : float
-        distance of the data's inner representation from those of signals and noise; NaN where there is none
-    """
-
-    signal: np.ndarray
-    sigma: np.ndarray
-    probability: float
-    snr: float
-    time: float
-    log_bayes: float
-    ood: float
-    best: int = -1
-    ood_latent: float = float("nan")
 
 
 class SignalDenoiser(ABC):

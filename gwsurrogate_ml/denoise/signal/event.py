@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gwsurrogate_ml.denoise.signal.calibration import RATE
-from gwsurrogate_ml.denoise.signal.denoiser import Reconstruction, SignalDenoiser
+from gwsurrogate_ml.denoise.signal.denoiser import SignalDenoiser
 from gwsurrogate_ml.denoise.signal.noise import FILTER, whitened
-from gwsurrogate_ml.denoise.signal.segment import DURATION, require_rate
+from gwsurrogate_ml.denoise.signal.segment import DURATION, Reconstruction, require_rate
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.strain.quality import sentences
 

@@ -1,4 +1,4 @@
-"""The signal denoisers' segment: its length, band and frequencies, and the way between whitened spectra and series."""
+"""The signal denoisers' segment: its length, band and frequencies, what is found in it, and the way between spectra and series."""
 
 from __future__ import annotations
 
@@ -29,12 +29,41 @@ class Segment:
     psd: np.ndarray
 
 
+@dataclass(frozen=True)
+class Reconstruction:
+    """What a denoiser says of one segment.
+
+    Parameters
+    ----------
+    signal, sigma : (n,) float64, whitened; the posterior mean times the probability of a signal, and its standard deviation
+    probability : float, that there is a signal of the denoiser's kind in the segment's search interval
+    snr : float, of the data along the reconstruction
+    time : float, s from the segment's start, of its peak
+    log_bayes : float, signal against noise
+    ood : float
+        excess of the residual's energy in its loudest window, in standard deviations of Gaussian noise
+    best : int, index of the best waveform of a bank; -1 where there is no bank
+    ood_latent : float
+        distance of the data's inner representation from those of signals and noise; NaN where there is none
+    """
+
+    signal: np.ndarray
+    sigma: np.ndarray
+    probability: float
+    snr: float
+    time: float
+    log_bayes: float
+    ood: float
+    best: int = -1
+    ood_latent: float = float("nan")
+
+
 def undecided(time: float, search: tuple[float, float] = SEARCH) -> bool:
     """Whether a peak at `time` (s from its segment's start) may be the next segment's.
 
     Examples
     --------
-    >>> undecided(3.0), undecided(3.5)
+    >>> undecided(3.0), undecided(3.55)
     (False, True)
     """
     return time > search[1] - NEAR

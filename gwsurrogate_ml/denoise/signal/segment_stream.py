@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gwsurrogate_ml.denoise.signal.segment import DURATION, SEARCH, one_peak, undecided
+from gwsurrogate_ml.denoise.signal.segment import DURATION, SEARCH, Reconstruction, one_peak, undecided
 from gwsurrogate_ml.errors import DataError
 from gwsurrogate_ml.strain.spectrum import PsdSource
 
 if TYPE_CHECKING:
-    from gwsurrogate_ml.denoise.signal.denoiser import Reconstruction, SignalDenoiser
+    from gwsurrogate_ml.denoise.signal.denoiser import SignalDenoiser
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,6 @@ def start(denoiser: SignalDenoiser, time: float, sampling_frequency: float, psd:
     DataError
         if the PSD does not cover the denoiser's band
     """
-    from gwsurrogate_ml.denoise.signal.denoiser import Reconstruction  # which needs this module
-
     before = round(SEARCH[0] * sampling_frequency)
     nothing, silent = np.zeros(before), np.zeros(round(DURATION * sampling_frequency))
     last = Reconstruction(silent, silent, 0.0, 0.0, 0.0, 0.0, 0.0)

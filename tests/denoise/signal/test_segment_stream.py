@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from gwsurrogate_ml.denoise.signal import segment_stream
-from gwsurrogate_ml.denoise.signal.denoiser import Reconstruction, SignalDenoiser
-from gwsurrogate_ml.denoise.signal.segment import SEARCH
+from gwsurrogate_ml.denoise.signal.denoiser import SignalDenoiser
+from gwsurrogate_ml.denoise.signal.segment import SEARCH, Reconstruction
 from gwsurrogate_ml.serve.streams import pack, unpack
 
 RATE = 1024.0
