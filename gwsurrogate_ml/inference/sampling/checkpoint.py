@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 SUFFIX = ".step"
-FORMAT = 4
+FORMAT, DIGITS = 4, 8
 PARTS, COMPLEX = ("result.", "sampler."), "~complex"
 OLD = 60.0
 """Seconds after which a half-written step belongs to nobody."""
@@ -101,7 +101,8 @@ class KeptSteps(Steps):
     folder : Path
         made where missing
     key : str
-        what fixes the analysis, see `analysis_key`: steps of another are replaced
+        what fixes the analysis, see `analysis_key`, whose first digits are in the files' names: steps of others are left alone,
+        such as those of an attempt whose prior cut the posterior off
     label : str
         start of the files' names: of several walks in one folder
 
@@ -126,7 +127,7 @@ class KeptSteps(Steps):
     def __call__(self, name: str, step: Callable[[], K], kind: type[K], sampler: EventSampler | None = None) -> K:
         """The result of `step`, run or read back."""
         self._count += 1
-        path = self.folder / f"{self.label}{self._count:03d}{SUFFIX}"
+        path = self.folder / f"{self.label}{self.key[:DIGITS]}-{self._count:03d}{SUFFIX}"
         if path.exists():
             with suppress(ArtifactError):
                 seconds, tensors = load(path, self.key, name)

@@ -112,6 +112,22 @@ def test_steps_of_another_seed_are_not_taken(segment: Any, unfinished: Path) -> 
     assert sample(segment, unfinished, dies_at="refinement", seed=1)[1][first] == 1
 
 
+def test_steps_of_a_first_attempt_outlast_those_of_a_second(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    def walk(key: str) -> None:
+        steps = checkpoint.KeptSteps(tmp_path, key)
+        for name in ("pilot", "flow"):
+            steps(name, lambda: done.append(key) or checkpoint.Arrays(x=np.zeros(1)), checkpoint.Arrays)
+
+    for _ in range(2):  # the first time to a kill in the third attempt, say
+        walk("a" * 64)
+        walk("b" * 64)
+    assert Counter(done) == {"a" * 64: 2, "b" * 64: 2}
+    checkpoint.clear(tmp_path)
+    assert not tmp_path.exists()
+
+
 def test_what_is_kept_is_plain_tensors_of_one_step_of_one_analysis(tmp_path: Path) -> None:
     path = tmp_path / "a.step"
     tensors = {"a": np.arange(6.0).reshape(2, 3)[:, ::2] + 1j, "b": np.array(True), "c": np.arange(3, dtype=">f8")[:0]}
