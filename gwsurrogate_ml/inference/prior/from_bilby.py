@@ -37,6 +37,8 @@ FOREIGN = {
     **{f"{detector}_time": _TIMES for detector in ("H1", "L1", "V1", "K1")},
 }
 """Why some parameters of bilby's are none here, and the way on, by how their names begin."""
+TIME = 1e-6
+"""Seconds by which ends of priors on `geocent_time` may differ: they are rounded, half a microsecond at most."""
 WAY_ON = (
     "`sample_event(data, priors)` takes it as it is, drawn under a prior that is nowhere narrower and re-weighted: exact, as "
     "`result.with_prior(priors)`; or sample with bilby, on the likelihood of `segment.to_bilby()`"
@@ -113,6 +115,16 @@ def require_densities(priors: Mapping[str, Any], optional: Sequence[str] = (), n
         _require_density(name, prior)
 
 
+def _range(name: str, prior: Prior) -> str:
+    """The ends of the prior on `name`, in words."""
+    return f"{_value(name, prior.minimum)} to {_value(name, prior.maximum)}"
+
+
+def _value(name: str, value: float) -> str:
+    """A value of the parameter `name`, in words."""
+    return f"{value:{'.6f' if name == 'geocent_time' else 'g'}}"
+
+
 def _require_density(name: str, prior: Prior) -> None:
     """Raise unless `prior` has a density that a draw can be weighed by, without the other parameters, and can be kept."""
     from bilby.core.prior import Constraint, DeltaFunction, JointPrior
@@ -121,9 +133,10 @@ def _require_density(name: str, prior: Prior) -> None:
     if not hasattr(prior, "ln_prob"):
         raise ConfigError(f"the prior on {name} is {prior!r}, which is no prior: give one of bilby's, such as Uniform(low, high)")
     if isinstance(prior, DeltaFunction):
+        peak = _value(name, prior.peak)
         raise DomainError(
-            f"the prior on {name} is the single value {prior.peak:g}, which no draw has: an analysis needs a density; give a "
-            f"Uniform about {prior.peak:g} that is wide enough to hold some hundred of the draws"
+            f"the prior on {name} is the single value {peak}, which no draw has: an analysis needs a density; give a Uniform about "
+            f"{peak} that is wide enough to hold some hundred of the draws"
         )
     if isinstance(prior, Constraint):
         raise ConfigError(
@@ -137,7 +150,7 @@ def _require_density(name: str, prior: Prior) -> None:
         )
     if not np.isfinite([prior.minimum, prior.maximum]).all():
         raise ConfigError(
-            f"the prior on {name} is a {kind} from {prior.minimum:g} to {prior.maximum:g}: an analysis needs ends; give one that "
+            f"the prior on {name} is a {kind} from {_range(name, prior)}: an analysis needs ends; give one that "
             "has them, such as a TruncatedGaussian"
         )
     require_kept(name, prior)
@@ -156,7 +169,7 @@ def within(name: str, prior: Prior, low: float, high: float) -> Prior:
     except (TypeError, ValueError) as error:
         raise ConfigError(f"the prior on {name} is a {type(prior).__name__}, which has no other ends ({error})") from error
     if not np.allclose((again.minimum, again.maximum), (low, high), rtol=1e-9):
-        raise ConfigError(f"the prior on {name} reaches from {prior.minimum:g} to {prior.maximum:g}: give a range inside it")
+        raise ConfigError(f"the prior on {name} reaches from {_range(name, prior)}: give a range inside it")
     return again
 
 
@@ -170,12 +183,11 @@ def require_within(new: Mapping[str, Prior], old: Mapping[str, Prior], remedy: s
     """
     for name, prior in new.items():
         low, high = float(old[name].minimum), float(old[name].maximum)
-        slack = 1e-9 * max(abs(low), abs(high), 1.0)
-        wanted = float(prior.minimum), float(prior.maximum)
-        if wanted[0] < low - slack or wanted[1] > high + slack:
+        slack = TIME if name == "geocent_time" else 1e-9 * (high - low)
+        if prior.minimum < low - slack or prior.maximum > high + slack:
             raise DomainError(
-                f"the prior on {name} ({wanted[0]:g} to {wanted[1]:g}) is wider than the one the draws come from ({low:g} to "
-                f"{high:g}): nothing is known outside; {remedy}"
+                f"the prior on {name} ({_range(name, prior)}) is wider than the one the draws come from "
+                f"({_range(name, old[name])}): nothing is known outside; {remedy}"
             )
 
 
@@ -190,17 +202,16 @@ def differences(given: Mapping[str, Prior], expected: Mapping[str, Prior]) -> li
     for name, prior in given.items():
         if name not in expected:
             continue
-        said, other = f"{name} is {type(prior).__name__} from {prior.minimum:g} to {prior.maximum:g}", expected[name]
-        # The ends of the times are rounded, half a microsecond at most.
-        slack = 1e-6 if name == "geocent_time" else 0.0
+        said, other = f"{name} is {type(prior).__name__} from {_range(name, prior)}", expected[name]
+        slack = TIME if name == "geocent_time" else 0.0
         same = abs(prior.minimum - other.minimum) <= slack and abs(prior.maximum - other.maximum) <= slack
         at = other.rescale(np.linspace(0.0, 1.0, 1001)[1:-1])
         if not (same and np.allclose(prior.ln_prob(at), other.ln_prob(at), rtol=0, atol=1e-9 + 100 * slack)):
-            offered = f"{type(other).__name__} from {other.minimum:g} to {other.maximum:g}"
+            offered = f"{type(other).__name__} from {_range(name, other)}"
             found.append(f"{said}, and can be {OFFERED.get(name, offered)}")
     beside = constraints(given, expected)
     found += [
-        f"{name} is Constraint from {beside[name].minimum:g} to {beside[name].maximum:g}, which cuts into the prior: leave it out"
+        f"{name} is Constraint from {_range(name, beside[name])}, which cuts into the prior: leave it out"
         for name in cutting(beside, expected)
     ]
     return found
