@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from gwsurrogate_ml.cli.output import Output, plain, write_json
 from gwsurrogate_ml.cli.strain_files import Files, record
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.inference.result.alert import read_alert
-from gwsurrogate_ml.inference.result.draws import prior_of
+from gwsurrogate_ml.inference.result.draws import model_of, prior_of
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.inference.analysis.any_event import Analysis
@@ -61,7 +61,7 @@ class Run:
     gps : float, GPS s
         the time given
     result : posterior and its diagnostics
-    model : waveform model
+    model : waveform model of the draws
     choice : how the event was analysed, and why
     filtered : matched filter with the posterior's waveform of highest likelihood, whose spectra the figures share
     sky : sky map; None without the extra `skymap`
@@ -93,7 +93,8 @@ def analyse(
     data, segment, result, model = analysis.data, analysis.segment, analysis.result, analysis.model
     if settings.higher_modes:
         n = len(result.posterior)
-        result = result.with_higher_modes(segment, n=n, seed=settings.seed, progress=progress, checkpoint=checkpoint)
+        result = result.with_higher_modes(segment, n=n, seed=settings.seed, progress=progress, checkpoint=checkpoint, model=model)
+        model = model_of(result)
     with progress.stage("remnant"):
         result = result.with_remnant()
     with progress.stage("matched filter"):
@@ -241,24 +242,16 @@ def _source(run: Run, settings: Settings) -> str:
     return "the network"
 
 
-def waveforms(model: WaveformModel, reweighted: str = "") -> dict[str, str]:
-    """What a report says of the waveforms of `model`, and of those of the surrogate that its draws were `reweighted` to."""
-    if not model.quadrupole_only:
-        return {
-            "spins": Report.spins if model.space == ALIGNED else "spins in any direction",
-            "modes": f"the modes {_listed(model.modes)} of {model.name} (matched filter: its (2,2) mode for spins along the orbit)",
-            "integrated": "sky, time, polarization and phase",
-        }
-    if not reweighted:
+def waveforms(model: WaveformModel, reweighted: bool = False) -> dict[str, str]:
+    """What a report says of the waveforms of `model`, to which draws under a (2,2) mode may have been `reweighted`."""
+    if model.quadrupole_only:
         return {}
-    from gwsurrogate_ml.surrogate.load import load_aligned
-
-    modes = f"the modes {_listed(load_aligned(reweighted).modes)} of {reweighted}"
-    return {"modes": f"{modes} (matched filter, residual and the figure of the waveform: the (2,2) mode only)"}
-
-
-def _listed(modes: Iterable[tuple[int, int]]) -> str:
-    return ", ".join(f"({ell},{m})" for ell, m in modes)
+    modes = ", ".join(f"({ell},{m})" for ell, m in model.modes)
+    return {
+        "spins": Report.spins if model.space == ALIGNED else "spins in any direction",
+        "modes": f"the modes {modes} of {model.name} (matched filter: its (2,2) mode for spins along the orbit)",
+        "integrated": Report.integrated if reweighted else "sky, time, polarization and phase",
+    }
 
 
 def _ranges(result: Result) -> str:
@@ -401,7 +394,7 @@ def run_into(
         residual_p=run.result.meta["checks"]["residual"]["p_value"],
         largest_weight=largest_share(run.result.log_weights),
         source=_source(run, settings),
-        **waveforms(run.model, run.result.meta["waveform"] if settings.higher_modes else ""),
+        **waveforms(run.model, settings.higher_modes),
         calibration=_calibration(run.result),
         ranges=_ranges(run.result),
         acknowledgement=acknowledgement,

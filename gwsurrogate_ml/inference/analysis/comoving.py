@@ -29,6 +29,5 @@ def in_comoving_source_frame(result: Result, seed: int) -> Result:
         done,
         n_draws=result.n_draws,
         sample_efficiency=result.sample_efficiency * done.sample_efficiency,
-        pareto_k=max(result.pareto_k, done.pareto_k),
         meta=done.meta | {"drawn_from": drawn_from},
     )

@@ -270,6 +270,7 @@ def _concluded(
     drawn_from = [{name: getattr(r, name) for name in ("n_draws", "sample_efficiency", "pareto_k")} for r in results]
     base = replace(
         results[-1],
+        pareto_k=max(r.pareto_k for r in results),
         log_evidence=noise,
         log_noise_evidence=noise,
         log_evidence_error=float(np.mean([r.log_evidence_error for r in results])),
@@ -284,5 +285,4 @@ def _concluded(
     clean = replace(segment, strain=segment.strain - strain_of(likelihood, best, glitches.names)[0])
     row = {name: float(best[name].iloc[0]) for name in parameters_of(best)}
     checks = examine(SegmentLikelihood(clean, likelihood.model), row, templates(likelihood, prior))
-    pareto_k = max(out.pareto_k, *(r.pareto_k for r in results))
-    return replace(out, pareto_k=pareto_k, meta=out.meta | {"checks": checks})
+    return replace(out, meta=out.meta | {"checks": checks})

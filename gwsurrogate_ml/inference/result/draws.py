@@ -12,7 +12,7 @@ from scipy.interpolate import CubicSpline
 
 from gwsurrogate_ml.binaries import space_of
 from gwsurrogate_ml.conventions import EXTRINSIC, component_masses
-from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.errors import ArtifactError, ConfigError
 
 if TYPE_CHECKING:
     from bilby.core.prior import PriorDict
@@ -145,8 +145,32 @@ def chosen_draws(result: Result, n: int, seed: int) -> pd.DataFrame:
     return result.posterior.iloc[np.sort(chosen)].reset_index(drop=True)
 
 
-def model_of(result: Result) -> WaveformModel:
-    """The (2,2) waveform model that the result was made with."""
+def model_of(result: Result, model: WaveformModel | None = None) -> WaveformModel:
+    """The waveform model that the draws are under: of the analysis, or what they were re-weighted to.
+
+    Parameters
+    ----------
+    result : Result
+    model : WaveformModel, optional
+        where no model of its name is shipped, such as one of your own; default: loaded by its name
+
+    Raises
+    ------
+    ConfigError
+        if it is not found by its name, or `model` or what is found is another
+    """
     from gwsurrogate_ml.surrogate.load import load_model
 
-    return load_model(result.meta["surrogate"]["name"])
+    meta = result.meta
+    known = meta.get("waveform_model", {"name": meta["waveform"]}) if "waveform" in meta else meta["surrogate"]
+    under = f"the result is under the waveforms of {known['name']}"
+    way = "give the model itself: model=load_model(FOLDER), or an object of your class"
+    if model is None:
+        try:
+            model = load_model(known["name"])
+        except (ArtifactError, ConfigError) as error:
+            raise ConfigError(f"{under}, which no model is called ({error}): {way}") from error
+    found = model.identity
+    if other := next((key for key in found if key in known and known[key] != found[key]), None):
+        raise ConfigError(f"{under} of {other} {known[other]}, that of {model.name} is {found[other]}: {way}")
+    return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,13 +72,60 @@ def under_weights(result: Result, log_weights: np.ndarray, log_evidence: float) 
         if the result is of old and has no column of a glitch's odds
     """
     about = result.meta["glitch"]
-    if lacking := [name for name in (column(d, LOG_ODDS) for d in about["detectors"]) if name not in result.posterior]:
-        raise ConfigError(f"the result was saved before the column {lacking[0]} was kept, which other weights need: analyse anew")
+    require_odds(result.posterior, about["detectors"])
     detectors = {
         name: found | odds(log_weights, result.posterior[column(name, LOG_ODDS)].to_numpy())
         for name, found in about["detectors"].items()
     }
     return about | {"detectors": detectors, "signal_log_bayes_factor": about["signal_log_bayes_factor"] + log_evidence}
+
+
+def require_alike(results: Sequence[Result]) -> None:
+    """Raise ConfigError unless all results integrate glitches of the same detectors and windows, or none."""
+    first, *others = [
+        {name: found.get("window") for name, found in r.meta.get("glitch", {}).get("detectors", {}).items()} for r in results
+    ]
+    if any(other != first for other in others):
+        raise ConfigError(
+            "the results differ in the detectors whose glitch is integrated, or in the prior on its time: they cannot be combined"
+        )
+
+
+def pooled(results: Sequence[Result], share: np.ndarray, posterior: pd.DataFrame, log_bayes_factor: float) -> dict[str, Any]:
+    """The glitches' meta data of results that are combined.
+
+    Parameters
+    ----------
+    results : sequence of Result
+    share : (n,) float
+        of each in the weight of all
+    posterior : DataFrame
+        equally weighted draws of all
+    log_bayes_factor : float
+        of a signal against noise, of all
+
+    Raises
+    ------
+    ConfigError
+        if one is of old and has no column of a glitch's odds
+    """
+    about = [result.meta["glitch"] for result in results]
+    require_odds(posterior, about[0]["detectors"])
+    detectors = {
+        name: found
+        | odds(np.zeros(len(posterior)), posterior[column(name, LOG_ODDS)].to_numpy())
+        | {"effective_points": float(share @ [a["detectors"][name]["effective_points"] for a in about])}
+        for name, found in about[0]["detectors"].items()
+    }
+    # Of the data without a signal, the glitches integrated: each run's estimate counts alike.
+    alone = np.mean([r.log_bayes_factor - a["signal_log_bayes_factor"] for r, a in zip(results, about, strict=True)])
+    return about[0] | {"detectors": detectors, "signal_log_bayes_factor": float(log_bayes_factor - alone)}
+
+
+def require_odds(posterior: pd.DataFrame, detectors: Iterable[str]) -> None:
+    """Raise ConfigError unless the draws have the odds of a glitch in each of the detectors."""
+    if lacking := [name for name in (column(d, LOG_ODDS) for d in detectors) if name not in posterior]:
+        raise ConfigError(f"the result was saved before the column {lacking[0]} was kept, which other weights need: analyse anew")
 
 
 def strain_of(likelihood: SegmentLikelihood, posterior: pd.DataFrame, detectors: list[str]) -> np.ndarray:

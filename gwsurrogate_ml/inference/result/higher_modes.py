@@ -22,7 +22,7 @@ from gwsurrogate_ml.inference.likelihood.detectors import earth_direction
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
 from gwsurrogate_ml.inference.result.draws import chosen_draws, model_of, parameters_of, require_same_data
 from gwsurrogate_ml.inference.result.nuisances import require_none
-from gwsurrogate_ml.inference.result.reweight import Progress, offset, require_own_waveform, under_waveform
+from gwsurrogate_ml.inference.result.reweight import Progress, offset, require_own_waveform, responses, under_waveform
 from gwsurrogate_ml.inference.sampling.checkpoint import Arrays, kept_in
 from gwsurrogate_ml.waveform.model import Quadrupole
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.inference.result.result import Result
     from gwsurrogate_ml.strain.segment import AnalysisSegment
     from gwsurrogate_ml.surrogate.model import Surrogate
+    from gwsurrogate_ml.waveform.model import WaveformModel
 
 FEWEST, POINTS = 1024, 26.0
 """Points of the grid of the orbital phase, and how many for each unit of signal-to-noise ratio: of m = 2 two in a standard
@@ -116,6 +117,7 @@ def with_higher_modes(
     seed: int = 0,
     progress: Progress | None = None,
     checkpoint: str | Path | None = None,
+    model: WaveformModel | None = None,
 ) -> Result:
     """The posterior under a surrogate with higher modes, from that of its (2,2) mode.
 
@@ -132,6 +134,8 @@ def with_higher_modes(
     progress : callable, optional, ``progress(stage, done, total)``
     checkpoint : path, optional
         folder that keeps what is done: the same call goes on from there after a kill, with the same result
+    model : WaveformModel, optional
+        of the analysis; see `draws.model_of`
 
     Returns
     -------
@@ -142,10 +146,11 @@ def with_higher_modes(
     Raises
     ------
     ConfigError
-        if the segment is another one, or the result is not of a (2,2) model, or not any more
+        if the segment is another one, or the result is not of a (2,2) model, or not any more, or under a prior on phase that is
+        not uniform
     """
     require_own_waveform(result)
-    first = model_of(result)
+    first = model_of(result, model)
     if not first.quadrupole_only:
         raise ConfigError(
             f"re-weighting to higher modes takes posteriors of the (2,2) mode: {first.name} has its modes from the start"
@@ -176,8 +181,9 @@ def with_higher_modes(
     parts = [steps(f"draws from {start}", partial(part, start), Arrays) for start in range(0, len(draws), PART)]
     found = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
     shifted = table.assign(phase=found["phase"], geocent_time=found["geocent_time"])
-    meta = {"reweighted": "higher modes", "waveform": higher.info["name"]}
-    return under_waveform(result, draws, shifted, found["log_ratio"], found["log_new"], found["power"], meta, seed + 1)
+    meta = {"reweighted": "higher modes", "waveform": higher.name, "waveform_model": higher.identity}
+    weighed = found["log_ratio"], found["log_new"], found["power"]
+    return under_waveform(result, old, responses(segment, higher), draws, shifted, *weighed, meta, seed + 1)
 
 
 def _reweigh(

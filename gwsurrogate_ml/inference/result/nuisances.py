@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +61,7 @@ def with_nuisances(
     -------
     Result
         its posterior has a column for each node, and `log_likelihood` is the likelihood there. `sample_efficiency` and `n_draws`
-        are those of the re-weighting, `pareto_k` the larger of both steps
+        are those of the re-weighting
     """
     draws = result.posterior
     table = {name: draws[name].to_numpy() for name in parameters_of(draws)}
@@ -96,8 +95,7 @@ def with_nuisances(
             "drawn_from": {name: getattr(result, name) for name in ("n_draws", "sample_efficiency", "pareto_k")},
         }
     }
-    out = reweighted(result, new, log_weights, meta, seed + 5)
-    return replace(out, pareto_k=max(out.pareto_k, result.pareto_k))
+    return reweighted(result, new, log_weights, meta, seed + 5)
 
 
 def log_ratio(likelihood: SegmentLikelihood, signals: np.ndarray) -> np.ndarray:

@@ -202,12 +202,17 @@ def second_signal(likelihood: SegmentLikelihood, signal: np.ndarray, merger: np.
 
 def best_signal(likelihood: SegmentLikelihood, best: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
     """Signal (n_det, n_f) of the eleven parameters `best`, and its arrival (n_det,) in s from the segment's start."""
+    table = {name: np.array([float(best[name])]) for name in (*likelihood.space.names, *EXTRINSIC)}
+    return likelihood.signals(table)[0], arrival(likelihood, best)
+
+
+def arrival(likelihood: SegmentLikelihood, best: Mapping[str, float]) -> np.ndarray:
+    """When a signal of the parameters `best` arrives in each detector, (n_det,) in s from the segment's start."""
     from gwsurrogate_ml.inference.likelihood.detectors import earth_direction
 
-    table = {name: np.array([float(best[name])]) for name in (*likelihood.space.names, *EXTRINSIC)}
-    direction = earth_direction(table["ra"], table["dec"], table["geocent_time"])
-    merger = float(best["geocent_time"]) - likelihood.segment.start_time + likelihood.network.delays(direction)[0]
-    return likelihood.signals(table)[0], merger
+    ra, dec, time = (np.array([float(best[name])]) for name in ("ra", "dec", "geocent_time"))
+    delays = likelihood.network.delays(earth_direction(ra, dec, time))[0]
+    return np.asarray(time - likelihood.segment.start_time + delays)
 
 
 def examine(likelihood: SegmentLikelihood, best: Mapping[str, float], templates: np.ndarray) -> dict[str, Any]:
@@ -219,7 +224,11 @@ def examine(likelihood: SegmentLikelihood, best: Mapping[str, float], templates:
     best : the eleven parameters of the posterior draw of highest likelihood
     templates : (N, n_f) complex128, see `second_signal`
     """
-    signal, merger = best_signal(likelihood, best)
+    return examine_signal(likelihood, *best_signal(likelihood, best), templates)
+
+
+def examine_signal(likelihood: SegmentLikelihood, signal: np.ndarray, merger: np.ndarray, templates: np.ndarray) -> dict[str, Any]:
+    """The same where the `signal` (n_det, n_f) and its arrival `merger` (n_det,) are known."""
     return {
         "residual": asdict(residual_test(likelihood, signal, merger)),
         "second_signal": second_signal(likelihood, signal, merger, templates),

@@ -58,7 +58,7 @@ class Result:
     n_draws : int
         of the analysis; of a re-weighted result those weighed anew
     sample_efficiency : float, effective draws / `n_draws`
-    pareto_k : float, tail of the weights: < 0.5 good, > 0.7 not to be trusted
+    pareto_k : float, tail of the weights, the heaviest of all steps of a re-weighted result: < 0.5 good, > 0.7 not to be trusted
     log_evidence, log_evidence_error, log_noise_evidence : float
         the error is the larger of the weights' and of the scatter between extrinsic sets; of models of several modes, whose
         sets have points in common, the root of the sum of their squares
@@ -236,7 +236,7 @@ class Result:
         segment : AnalysisSegment
             the data analysed
         model : WaveformModel, optional
-            of the (2, 2) mode; by default the surrogate of the analysis
+            by default that of the analysis, or what the result was re-weighted to, by its name
         n : int
             posterior draws behind the band
         """
@@ -255,7 +255,7 @@ class Result:
         segment : AnalysisSegment
             the data analysed
         model : WaveformModel, optional
-            by default the surrogate of the analysis
+            by default that of the analysis, or what the result was re-weighted to, by its name
         """
         from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
         from gwsurrogate_ml.inference.nuisances.softened import recalibrated

@@ -2,7 +2,7 @@
 
 Each function returns a new `Result` whose `sample_efficiency`, `pareto_k` and evidence tell what is left: with w the
 ratio of new to old posterior density of a draw, the evidence is multiplied by the mean of w, and (sum w)^2 / sum w^2
-draws count.
+draws count; `pareto_k` is the largest of all steps.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import qmc
 
 from gwsurrogate_ml.binaries import ALIGNED, space_of
 from gwsurrogate_ml.errors import ConfigError, DomainError
@@ -31,6 +32,7 @@ from gwsurrogate_ml.inference.result.draws import (
     require_same_data,
 )
 from gwsurrogate_ml.inference.result.glitches import under_weights
+from gwsurrogate_ml.inference.result.residual import arrival, examine_signal
 from gwsurrogate_ml.inference.weights import resample, summarise
 from gwsurrogate_ml.waveform.model import WaveformModel
 
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 Progress = Callable[[str, int, int], None]
+TEMPLATES = 32
+"""Waveforms that what another model leaves of the data is searched with for a second signal."""
 
 
 def check_prior(new: PriorDict, old: PriorDict) -> None:
@@ -105,7 +109,7 @@ def with_prior(result: Result, prior: Mapping[str, Any] | str | Path, seed: int 
 
 
 def reweighted(result: Result, draws: pd.DataFrame, log_ratio: np.ndarray, meta: Mapping[str, Any], seed: int) -> Result:
-    """Result of equally weighted `draws` of `result` that get the weights exp(log_ratio)."""
+    """Result of equally weighted `draws` of `result` that get the weights exp(log_ratio); its Pareto-k is the larger of both."""
     if not np.any(np.isfinite(log_ratio)):
         raise DomainError("no draw of the result lies inside the new prior: the data and this prior exclude each other")
     summary = summarise(log_ratio)
@@ -122,7 +126,7 @@ def reweighted(result: Result, draws: pd.DataFrame, log_ratio: np.ndarray, meta:
         weighted=weighted,
         n_draws=len(draws),
         sample_efficiency=summary.efficiency,
-        pareto_k=summary.pareto_k,
+        pareto_k=max(summary.pareto_k, result.pareto_k),  # weights do not become good by later ones
         log_evidence=result.log_evidence + summary.log_evidence,
         log_evidence_error=float(np.hypot(result.log_evidence_error, summary.log_evidence_error)),
         meta={key: value for key, value in result.meta.items() if key not in BY_SET} | dict(meta),
@@ -137,6 +141,7 @@ def with_waveform(
     n: int = 2000,
     seed: int = 0,
     progress: Progress | None = None,
+    model: WaveformModel | None = None,
 ) -> Result:
     """The posterior under another waveform model, from the likelihood of every draw recomputed.
 
@@ -157,6 +162,8 @@ def with_waveform(
         draws used at most: a LAL model takes 5 to 50 ms each
     seed : int
     progress : callable, optional, ``progress(stage, done, total)``
+    model : WaveformModel, optional
+        of the analysis; see `draws.model_of`
 
     Returns
     -------
@@ -167,8 +174,8 @@ def with_waveform(
     Raises
     ------
     ConfigError
-        if the segment is another one, the approximant is unknown, the result is under another waveform already, or calibration
-        errors or a glitch are integrated in it
+        if the segment is another one, the approximant is unknown, the result is under another waveform already or a prior on
+        phase that is not uniform, or calibration errors or a glitch are integrated in it
     """
     require_own_waveform(result)
     if {"nuisances", "glitch"} & result.meta.keys():
@@ -178,8 +185,7 @@ def with_waveform(
         )
     require_same_data(result, segment)
     draws = chosen_draws(result, n, seed)
-    old = model_of(result)
-    likelihood = SegmentLikelihood(segment, old)
+    likelihood = SegmentLikelihood(segment, model_of(result, model))
     strain = responses(segment, waveform)
     log_old, log_new, power = (np.empty(len(draws)) for _ in range(3))
     names = list(parameters_of(draws))
@@ -199,17 +205,32 @@ def with_waveform(
             progress("waveforms", i + 1, len(draws))
     name = waveform if isinstance(waveform, str) else getattr(waveform, "name", type(waveform).__name__)
     meta = {"reweighted": "waveform", "waveform": str(name), "reference_frequency": _reference_frequency(segment, waveform)}
-    return under_waveform(result, draws, shifted, log_new - log_old, log_new, power, meta, seed + 1)
+    if isinstance(waveform, WaveformModel):
+        meta["waveform_model"] = waveform.identity
+    elif isinstance(waveform, str):
+        meta["waveform_model"] = {"name": f"lal:{waveform.removeprefix('lal:')}"}
+    return under_waveform(result, likelihood, strain, draws, shifted, log_new - log_old, log_new, power, meta, seed + 1)
 
 
 def require_own_waveform(result: Result) -> None:
-    """Raise ConfigError unless the draws are of the model that the analysis was made with, which weights are relative to."""
+    """Raise ConfigError unless the draws are of the model that the analysis was made with, which weights are relative to, and
+    under a prior that is uniform in the orbital phase, which another model counts from elsewhere."""
     if "waveform" in result.meta:
         raise ConfigError(f"the result is already under {result.meta['waveform']!r}: pass the one of the analysis itself")
+    phase = prior_of(result)["phase"]
+    turn = np.linspace(0.0, 2 * np.pi, 101)[1:-1]
+    if not np.allclose(phase.ln_prob(turn), -np.log(2 * np.pi), rtol=0, atol=1e-6):
+        raise ConfigError(
+            f"the prior on phase is a {type(phase).__name__} from {phase.minimum:g} to {phase.maximum:g}: waveform models count it "
+            "from different instants, and re-weighting takes it as uniform over 2 pi; re-weigh a result under that prior, and give "
+            "yours afterwards: with_prior"
+        )
 
 
 def under_waveform(
     result: Result,
+    likelihood: SegmentLikelihood,
+    strain: Callable[[Mapping[str, float]], np.ndarray],
     draws: pd.DataFrame,
     shifted: pd.DataFrame,
     log_ratio: np.ndarray,
@@ -219,8 +240,10 @@ def under_waveform(
     seed: int,
 ) -> Result:
     """Result of `draws` under another model, at the phases and times `shifted`: log likelihood ratios to noise `log_new`, <h|h>
-    `power`, and `log_ratio` of new to old likelihood, to which the prior on time is added."""
-    prior = prior_of(result)["geocent_time"]
+    `power`, and `log_ratio` of new to old likelihood, to which the prior on time is added. Its residual is examined anew, by
+    the new model's `strain` (n_det, n_f) of parameters; `likelihood` is the old one of the data."""
+    priors = prior_of(result)
+    prior = priors["geocent_time"]
     log_ratio = log_ratio + np.asarray(prior.ln_prob(shifted["geocent_time"].to_numpy()))
     log_ratio -= np.asarray(prior.ln_prob(draws["geocent_time"].to_numpy()))
     columns = {name: shifted[name].to_numpy() for name in shifted}
@@ -231,7 +254,13 @@ def under_waveform(
         log_likelihood=log_new + result.log_noise_evidence,
         log_likelihood_ratio=log_new,
     )
-    return reweighted(result, new, log_ratio, meta, seed)
+    done = reweighted(result, new, log_ratio, meta, seed)
+    best = done.posterior.iloc[int(np.argmax(done.posterior["log_likelihood"]))]
+    row = {name: float(best[name]) for name in columns}
+    quantiles = qmc.Sobol(len(likelihood.space.names), seed=np.random.default_rng(0)).random(TEMPLATES).T
+    theta = np.stack([priors[name].rescale(u) for name, u in zip(likelihood.space.names, quantiles, strict=True)], axis=1)
+    checks = examine_signal(likelihood, strain(row), arrival(likelihood, row), likelihood.waveforms(theta))
+    return replace(done, meta=done.meta | {"checks": checks})
 
 
 def responses(segment: AnalysisSegment, waveform: Any) -> Callable[[Mapping[str, float]], np.ndarray]:
@@ -254,7 +283,7 @@ def _reference_frequency(segment: AnalysisSegment, waveform: Any) -> float:
     if isinstance(waveform, WaveformModel):
         return segment.f_min
     if isinstance(waveform, str):
-        return max(segment.f_min, 20.0)
+        return segment.f_min
     return float((getattr(waveform, "waveform_arguments", None) or {}).get("reference_frequency", segment.f_min))
 
 

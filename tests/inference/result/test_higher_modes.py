@@ -15,8 +15,9 @@ from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.inference import BinaryPrior, Result, SegmentLikelihood
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.likelihood.injections import simulate_segment
-from gwsurrogate_ml.inference.result.draws import derived
+from gwsurrogate_ml.inference.result.draws import derived, model_of
 from gwsurrogate_ml.inference.result.higher_modes import PhaseLikelihood, Phases
+from gwsurrogate_ml.inference.result.residual import examine
 from gwsurrogate_ml.strain.segment import AnalysisSegment
 from gwsurrogate_ml.strain.spectrum import load_psd
 
@@ -140,6 +141,11 @@ def test_the_weight_is_the_ratio_of_likelihoods_summed_over_phase(nrhm: gw.Surro
     result = result_of(loud, 30, 5, 1e-3)
     again = result.with_higher_modes(loud, nrhm)
     assert again.meta["waveform"] == "nrhm"
+    assert model_of(again).identity == nrhm.identity == again.meta["waveform_model"]
+    best = again.posterior.iloc[int(np.argmax(again.posterior["log_likelihood"]))]
+    found = SegmentLikelihood(loud, nrhm)
+    expected = examine(found, best, found.waveforms(np.array([[26.0, 0.35, 0.3, -0.2]])))
+    assert again.meta["checks"]["residual"] == pytest.approx(expected["residual"])
     assert config.detectors == loud.detectors
     # The truth has higher modes: they explain what (2,2) does not.
     assert again.log_evidence - result.log_evidence > 5.0

@@ -31,7 +31,8 @@ from gwsurrogate_ml.inference import BinaryPrior, LalModel, Result, SegmentLikel
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.likelihood.injections import simulate_segment
 from gwsurrogate_ml.inference.result import reweight
-from gwsurrogate_ml.inference.result.draws import derived
+from gwsurrogate_ml.inference.result.draws import derived, model_of
+from gwsurrogate_ml.inference.result.residual import examine
 from gwsurrogate_ml.strain.spectrum import load_psd
 
 GPS = 1187008882.4
@@ -100,6 +101,9 @@ def test_wider_missing_and_unknown_priors_are_refused() -> None:
         result.with_prior(few)
     with pytest.raises(ConfigError, match="a_1, which is no parameter"):
         result.with_prior(other_prior(a_1=Uniform(0, 1)))
+    times = Uniform(GPS - 0.3, GPS + 0.3, name="geocent_time")
+    with pytest.raises(DomainError, match=r"geocent_time \(1187008882.1\d+ to 1187008882.7\d+\) is wider .* \(1187008882.3"):
+        result.with_prior(other_prior(geocent_time=times))
     with pytest.raises(DomainError, match="no draw"):
         result.with_prior(other_prior(chirp_mass=Uniform(20, 20 + 1e-9)))
 
@@ -238,6 +242,46 @@ def test_combined_results_pool_draws_and_evidence() -> None:
         first.combine(other)
 
 
+def test_combined_results_keep_the_columns_of_all() -> None:
+    first, second = toy(400, 1), toy(400, 2)
+    for results in ((first.with_remnant(), second), (second, first.with_remnant())):
+        both = results[0].combine(results[1])
+        assert set(both.posterior) == set(first.posterior)
+        assert not both.posterior.isna().to_numpy().any()
+
+
+def with_glitch(result: Result, window: tuple[float, float], log_odds: float, log_bayes_factor: float) -> Result:
+    """The same with a glitch in H1 of these odds in each draw."""
+    found = {"window": list(window), "probability": 0.0, "log_bayes_factor": 0.0, "effective_points": 100.0}
+    columns = {f"glitch_H1_{name}": 1.0 for name in ("snr", "phase", "time", "frequency", "bandwidth")}
+    about = {"detectors": {"H1": found}, "signal_log_bayes_factor": log_bayes_factor}
+    posterior = result.posterior.assign(**columns, glitch_H1_log_odds=log_odds)
+    return replace(result, posterior=posterior, meta=result.meta | {"glitch": about})
+
+
+def test_combined_glitches_are_of_one_window_and_their_odds_of_all_draws() -> None:
+    window = (GPS, GPS + 0.6)
+    first = with_glitch(toy(4000, 1), window, np.log(9.0), 12.0)
+    second = with_glitch(toy(4000, 2), window, np.log(1 / 9), 13.0)
+    with pytest.raises(ConfigError, match="prior on its time"):
+        first.combine(with_glitch(second, (GPS + 1, GPS + 1.2), 0.0, 12.0))
+    about = first.combine(second).meta["glitch"]
+    assert about["detectors"]["H1"]["probability"] == pytest.approx(0.5, abs=1e-3)
+    assert about["detectors"]["H1"]["log_bayes_factor"] == pytest.approx(0.0, abs=1e-3)
+    assert about["signal_log_bayes_factor"] == pytest.approx(12.5)  # the evidences are the same
+
+
+def test_weights_that_were_unreliable_stay_so() -> None:
+    new = other_prior(luminosity_distance=PowerLaw(1, 10, 2500, name="luminosity_distance"))
+    results = [replace(toy(2000, seed), pareto_k=k).with_prior(new) for seed, k in ((1, 1.3), (2, 0.9))]
+    assert [result.pareto_k for result in results] == [1.3, 0.9]
+    both = results[0].combine(results[1])
+    assert both.pareto_k == 1.3
+    assert both.flags[0].startswith("unreliable weights")
+    # Of plain runs the weights of all draws tell.
+    assert toy(2000, 1).combine(replace(toy(2000, 2), pareto_k=1.3)).pareto_k < 0.7
+
+
 def test_remnants_are_those_of_the_remnant_model() -> None:
     from gwsurrogate_ml.surrogate.remnant.model import load_remnant
 
@@ -338,6 +382,55 @@ def test_a_result_under_another_waveform_is_not_weighed_once_more(simulated) -> 
     again = result.with_waveform(segment, "IMRPhenomXAS", n=4)
     with pytest.raises(ConfigError, match="already under 'IMRPhenomXAS'"):
         again.with_waveform(segment, "IMRPhenomXAS", n=4)
+
+
+def test_phases_of_a_prior_that_is_not_uniform_are_not_moved(simulated) -> None:
+    segment, result = simulated
+    quarter = result.with_prior(other_prior(phase=Uniform(0, np.pi / 2, name="phase")))
+    for change in (lambda: quarter.with_waveform(segment, "IMRPhenomXAS", n=4), lambda: quarter.with_higher_modes(segment, n=4)):
+        with pytest.raises(ConfigError, match=r"phase is a Uniform from 0 to 1.5708.*afterwards: with_prior"):
+            change()
+    other = result.with_prior(other_prior(psi=Uniform(0.2, 0.6, name="psi"))).with_waveform(segment, "IMRPhenomXAS", n=4)
+    assert other.posterior["psi"].between(0.2, 0.6).all()
+
+
+@pytest.mark.parametrize("waveform", ["IMRPhenomXHM", LalModel("IMRPhenomXAS")], ids=["by name", "a model"])
+def test_figures_and_checks_are_of_the_waveform_in_force(simulated, tmp_path, waveform) -> None:
+    segment, result = simulated
+    stale = replace(result, meta=result.meta | {"checks": {"residual": {"p_value": 1e-9}}})
+    again = Result.load(stale.with_waveform(segment, waveform, n=8).save(tmp_path / "again.json"))
+    model = model_of(again)
+    assert model.name == (f"lal:{waveform}" if isinstance(waveform, str) else waveform.name)
+    likelihood = SegmentLikelihood(segment, model)
+    exact = likelihood.log_likelihood_ratio({name: again.posterior[name].to_numpy() for name in PARAMETERS})
+    np.testing.assert_allclose(again.posterior["log_likelihood_ratio"], exact, atol=1e-2)
+    best = again.posterior.iloc[int(np.argmax(again.posterior["log_likelihood"]))]
+    templates = likelihood.waveforms(np.array([[28.0, 0.7, 0.2, -0.1]]))
+    expected = examine(likelihood, best, templates)["residual"]["p_value"]
+    assert again.meta["checks"]["residual"]["p_value"] == pytest.approx(expected, rel=1e-3)
+    assert again.plot_residual(segment).axes
+    assert again.plot_waveform(segment).axes
+
+
+def test_models_that_are_not_found_by_their_name_are_asked_for(simulated) -> None:
+    segment, result = simulated
+    mine = replace(result, meta=result.meta | {"surrogate": {"name": "mine", "weights_sha256": "ab"}})
+    for call in (mine.plot_waveform, mine.plot_residual, lambda s: mine.with_waveform(s, "IMRPhenomD", n=4)):
+        with pytest.raises(ConfigError, match=r"waveforms of mine, which no model is called .*: give the model itself: model="):
+            call(segment)
+    model = LalModel("IMRPhenomD")
+    model.name = "mine"
+    assert mine.with_waveform(segment, "IMRPhenomD", n=4, model=model).sample_efficiency > 0.999
+    with pytest.raises(ConfigError, match="of name mine, that of lal:IMRPhenomD is lal:IMRPhenomD"):
+        mine.with_waveform(segment, "IMRPhenomD", n=4, model=LalModel())
+    # One that has the name of another.
+    other = replace(result, meta=result.meta | {"surrogate": gw.load_surrogate("nr22").identity | {"weights_sha256": "ab"}})
+    for call in (other.plot_waveform, lambda s: other.with_higher_modes(s, n=4)):
+        with pytest.raises(ConfigError, match="waveforms of nr22 of weights_sha256 ab, that of nr22 is"):
+            call(segment)
+    under = result.with_waveform(segment, reweight._lal(segment, "IMRPhenomD"), n=4)
+    with pytest.raises(ConfigError, match="waveforms of WaveformGenerator, which no model is called"):
+        under.plot_waveform(segment)
 
 
 def test_a_model_of_other_spins_than_the_draws_is_refused(simulated) -> None:
