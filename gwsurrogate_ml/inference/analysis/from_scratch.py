@@ -30,7 +30,7 @@ from gwsurrogate_ml.inference.likelihood.trigger import search
 from gwsurrogate_ml.inference.nuisances.envelope import Calibration
 from gwsurrogate_ml.inference.nuisances.glitch_prior import Glitch
 from gwsurrogate_ml.inference.nuisances.prior import requested
-from gwsurrogate_ml.inference.prior.binary import as_prior
+from gwsurrogate_ml.inference.prior.binary import as_prior, states_time
 from gwsurrogate_ml.inference.prior.composition import Prior
 from gwsurrogate_ml.inference.prior.span import require_covered
 from gwsurrogate_ml.inference.result.reweight import with_prior
@@ -72,7 +72,7 @@ def sample_event(
     data : StrainData or AnalysisSegment
     prior : Prior, mapping, or path of one of bilby's prior files
         such as a `BinaryPrior`, its ranges by name (of precessing models for spins in any direction), a `ComposedPrior` of your own
-        parts, or any densities of bilby's: see `as_prior`
+        parts, or any densities of bilby's: see `as_prior`. One on `geocent_time` is taken as it is, wherever the event lies
     segment : SegmentConfig, optional
         detectors, duration and band to cut StrainData to; default: all detectors of the data, 4 s, 20 to 1024 Hz, and
         no more than 92 % of the data's Nyquist frequency
@@ -103,6 +103,7 @@ def sample_event(
     given = data if isinstance(data, AnalysisSegment) else segment or SegmentConfig()
     asked = requested(data.detectors, (given.f_min, given.f_max), calibration, waveform_error)
     model = load_model(surrogate if model is None else model)
+    centre = options.centre_time and not states_time(prior)
     prior = as_prior(prior, getattr(data, "gps", None), model)
     report = progress or (lambda stage, done, total: None)
     if prior.names != model.space.names:
@@ -115,7 +116,7 @@ def sample_event(
         cut = _segment(data, segment, model, prior, seed, False)
         sample = partial(_sample, prior=prior, model=model)
         return sample_with_glitch(sample, cut, model, prior, glitch, n, seed, progress, options, checkpoint)
-    cut = _segment(data, segment, model, prior, seed, options.centre_time)
+    cut = _segment(data, segment, model, prior, seed, centre)
     likelihood = SegmentLikelihood(cut, model)
     band = np.flatnonzero(likelihood.frequencies >= cut.f_min)
     reference = likelihood.waveforms(prior.reference())[0, band]
@@ -155,7 +156,7 @@ def _as_meant(result: Result, prior: Prior, seed: int) -> Result:
         return result
     drawn_from = {name: getattr(result, name) for name in ("n_draws", "sample_efficiency", "pareto_k")}
     done = with_prior(result, prior.target, seed + 6)
-    return replace(done, pareto_k=max(done.pareto_k, result.pareto_k), meta=done.meta | {"drawn_from": drawn_from})
+    return replace(done, meta=done.meta | {"drawn_from": drawn_from})
 
 
 def _sample(

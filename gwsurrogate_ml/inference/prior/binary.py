@@ -232,6 +232,19 @@ def of_file(fields: Mapping[str, Any], model: WaveformModel) -> Prior:
     return covering(given, None, model.space, of_fields)
 
 
+def states_time(prior: Prior | Mapping[str, Any] | str | Path) -> bool:
+    """Whether what `as_prior` takes says itself when the event arrives: a `geocent_time` of bilby's.
+
+    Examples
+    --------
+    >>> states_time(BinaryPrior().to_bilby(1126259462.4)), states_time({"time_half_width": 0.05})
+    (True, False)
+    """
+    if isinstance(prior, Prior):
+        return False
+    return "geocent_time" in (prior if isinstance(prior, Mapping) else read_priors(prior))
+
+
 def time_of(fields: Mapping[str, Any], gps: float, reach: float) -> float | None:
     """GPS time that a prior file's `geocent_time` is about; None where no file says one.
 

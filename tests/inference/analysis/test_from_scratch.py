@@ -22,6 +22,7 @@ from gwsurrogate_ml.inference import (
     sample_event,
     train_estimator,
 )
+from gwsurrogate_ml.inference.analysis import from_scratch
 from gwsurrogate_ml.inference.analysis.preflight import spectrum_flags
 from gwsurrogate_ml.inference.config import SegmentConfig
 from gwsurrogate_ml.inference.likelihood.injections import GPS, random_psds, simulate_segment
@@ -169,6 +170,24 @@ def test_strain_in_other_units_and_priors_beyond_the_model_are_refused_with_what
         model.frequency_domain(mass_1, mass_2, *spins, duration=32.0, sampling_frequency=512.0, f_min=start)
         with pytest.raises(DomainError, match="does not reach down"):
             model.frequency_domain(mass_1, mass_2, *spins, duration=32.0, sampling_frequency=512.0, f_min=start - 0.5)
+
+
+def test_a_time_that_the_prior_states_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    segment = simulated(SegmentConfig(f_max=512.0), 1)
+    moved: list[bool] = []
+
+    def cut(*arguments: object) -> None:
+        moved.append(arguments[-1])
+        raise DomainError("far enough")
+
+    monkeypatch.setattr(from_scratch, "_segment", cut)
+    stated = PRIOR.to_bilby(segment.gps)
+    PRIOR.write_prior_file(tmp_path / "event.prior", segment.gps)
+    silent = {name: prior for name, prior in stated.items() if name != "geocent_time"}
+    for prior in (stated, tmp_path / "event.prior", silent, PRIOR, {"chirp_mass": (24.0, 38.0)}):
+        with pytest.raises(DomainError, match="far enough"):
+            sample_event(segment, prior, model=LalModel(), n=1500)
+    assert moved == [False, False, True, True, True]
 
 
 @pytest.fixture(scope="module")
