@@ -23,6 +23,7 @@ from gwsurrogate_ml.cli.analyze.settings import Settings
 from gwsurrogate_ml.cli.demo import GPS, simulate_data
 from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.strain.data import StrainData
+from gwsurrogate_ml.surrogate.load import load_model
 from tests.cli.analyze.calls import assert_refused, invoke, strain_options
 
 SLOW_FIXTURES = ("gw150914", "demo")
@@ -399,13 +400,11 @@ def test_the_report_says_what_was_drawn_from_what_and_how_heavy_the_tail_is(
     options: list[str], rounds: int, said: str, modes: str,
 ) -> None:  # fmt: skip
     weighted = runs[0].result.weighted.assign(log_weight=np.log(np.r_[[250.0], np.ones(len(runs[0].result.weighted) - 1)]))
-    meta = runs[0].result.meta | {
-        "rounds": [{"proposal": name, "efficiency": 0.103} for name in ("network", "refinement 1")][:rounds],
-        "waveform": "nrhm",
-    }
+    rows = [{"proposal": name, "efficiency": 0.103} for name in ("network", "refinement 1")][:rounds]
+    meta, model = runs[0].result.meta | {"rounds": rows}, load_model("nrhm") if "--higher-modes" in options else runs[0].model
     result = replace(runs[0].result, meta=meta, pareto_k=1.05, sample_efficiency=0.735, weighted=weighted)
     choice = replace(runs[0].choice, estimator="") if "--from-scratch" in options else runs[0].choice
-    monkeypatch.setattr(pipeline, "analyse", lambda *_: replace(runs[0], result=result, choice=choice))
+    monkeypatch.setattr(pipeline, "analyse", lambda *_: replace(runs[0], result=result, choice=choice, model=model))
     words = ["analyze", *strain_options(data_dir, 1126259446), "--gps", "1126259462.4", *options]
     done = invoke(*words, "--out", str(tmp_path / "out"))
     assert done.exit_code == 0, done.output
