@@ -46,7 +46,7 @@ def phases(n: int) -> np.ndarray:
 
 
 def needed(q: np.ndarray, chi1: np.ndarray, chi2: np.ndarray) -> np.ndarray:
-    """How many phases (N,) int binaries of mass ratios q >= 1 (N,) and spins (N, 3) need, the spins' third axis that of the orbit."""
+    """How many phases (N,) int binaries of mass ratios q >= 1 (N,) and spins (N, 3) need; the third axis is that of the orbit."""
     flat = (q * np.hypot(chi1[:, 0], chi1[:, 1]) + np.hypot(chi2[:, 0], chi2[:, 1])) / (1 + q)
     return np.array(PHASES)[np.searchsorted(FLAT, flat)]
 
