@@ -7,6 +7,7 @@ twice.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -234,7 +235,7 @@ def _fitted(sampler: EventSampler, pool: Mixture, log_weights: np.ndarray, seed:
 
 def final_draws(
     sampler: EventSampler,
-    proposals: list[Proposal],
+    proposals: Sequence[Proposal],
     shares: np.ndarray,
     n: int,
     seed: int,
