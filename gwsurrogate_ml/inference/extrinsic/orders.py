@@ -61,8 +61,6 @@ class OrderPoints:
         where the phase is: below `ANYWHERE` anywhere, above it which of two maxima it is about, the likelier the larger its share
     place : (M,) float64
         phase over a turn (anywhere), or normal score about the maximum
-    origin : (M,) int
-        the number of the set they were chosen for
     """
 
     points: ExtrinsicPoints
@@ -71,10 +69,9 @@ class OrderPoints:
     turned: np.ndarray
     kind: np.ndarray
     place: np.ndarray
-    origin: np.ndarray
 
     @classmethod
-    def of(cls, points: ExtrinsicPoints, seed: int, origin: int = 0) -> OrderPoints:
+    def of(cls, points: ExtrinsicPoints, seed: int) -> OrderPoints:
         """Points with a place for angle and phase each; the angles given, uniform in [0, pi / 2), say which quantile it is."""
         rng = np.random.default_rng([seed, 5])
         n = len(points)
@@ -84,7 +81,7 @@ class OrderPoints:
         turned = np.pi / 2 * rng.integers(0, 2, n)
         aim = rng.choice(2, p=[ANYWHERE, 1 - ANYWHERE], size=n)
         aimed, place = np.where(aim == 0, quantile, ndtri(quantile)), np.where(kind < ANYWHERE, u, ndtri(u))
-        return cls(points, aim, aimed, turned, kind, place, np.full(n, origin))
+        return cls(points, aim, aimed, turned, kind, place)
 
     def _own(self) -> dict[str, np.ndarray]:
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "points"}
@@ -116,31 +113,6 @@ class OrderPoints:
 
     def __len__(self) -> int:
         return len(self.points)
-
-
-def shared(sets: Sequence[OrderPoints], influence: Sequence[np.ndarray], share: float) -> list[OrderPoints]:
-    """The sets of points, with those of the largest influence in each of them, of all sets and with their part of the weight.
-
-    A heavy point is one that hardly any of the binaries wanted for which points were chosen. For another binary it may count more
-    than all the rest: in one set there is such a point, and the integral is far too large, in the others there is none. In all sets
-    it has an n-th of its weight, and the integral's expectation is the same.
-
-    Parameters
-    ----------
-    sets : sequence of OrderPoints
-    influence : sequence of (M,) float64, of the points of each
-    share : float
-        of all points, those in common
-    """
-    every = np.sort(np.concatenate(influence))
-    least = every[min(round((1 - share) * len(every)), len(every) - 1)]
-    own, common = [], []
-    for points, of_each in zip(sets, influence, strict=True):
-        many = (of_each >= least) & np.isfinite(of_each)
-        light, heavy = np.flatnonzero(~many), np.flatnonzero(many)
-        own.append(points.take(light, points.log_weight[light]))
-        common.append(points.take(heavy, points.log_weight[heavy] - np.log(len(sets))))
-    return [OrderPoints.joined([one, *common]) for one in own]
 
 
 @njit(inline="always")

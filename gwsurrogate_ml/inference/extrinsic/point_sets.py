@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gwsurrogate_ml.errors import GwsmlError
-from gwsurrogate_ml.inference.extrinsic.points import Azimuths, ExtrinsicPoints, keep_best
+from gwsurrogate_ml.inference.extrinsic.points import Azimuths, ExtrinsicPoints, keep_best, shared
 from gwsurrogate_ml.inference.extrinsic.quadrupole import ExtrinsicIntegral, moved
 from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork
 from gwsurrogate_ml.inference.weights import effective_size, log_sum
@@ -16,6 +16,8 @@ from gwsurrogate_ml.kernels.threads import in_threads
 
 LEARNING, ENOUGH = 5, 1000.0
 """Rounds in which the directions that count are learned, at most, and the effective points at which they end."""
+SHARED = 0.02
+"""Share of the points, those that may count most for another binary, that all sets have in common."""
 PLENTY, FEWEST = 500.0, 0.25
 """Effective points of a kept set that suffice (they change log likelihoods by 0.04), and the least share of the points that may be
 kept of which that many are."""
@@ -82,7 +84,7 @@ def choose_sets(
     seeds: np.random.SeedSequence,
     progress: Callable[[int], None],
 ) -> tuple[list[ExtrinsicIntegral], float]:
-    """Independent sets of the points that count for some binaries.
+    """Sets of the points that count for some binaries, independent but for the heaviest points, see `points.shared`.
 
     Parameters
     ----------
@@ -90,7 +92,7 @@ def choose_sets(
     binaries : LikelyBinaries
     integral : callable
         the integral over given points
-    draw : callable, ``draw(seed, aimed, azimuths)``
+    draw : callable, ``draw(seed, aimed, azimuths, origin)``
         candidates, `points.quasi_random`
     n_sets, n_points : int
         at most so many points a set, fewer where `PLENTY` of them count
@@ -105,7 +107,7 @@ def choose_sets(
     children = [child.generate_state(2) for child in seeds.spawn(n_sets + LEARNING)]
 
     def weighed(which: int, aimed: bool, azimuths: Azimuths | None) -> tuple[ExtrinsicPoints, np.ndarray]:
-        points = draw(int(children[which][0]), aimed, azimuths)
+        points = draw(int(children[which][0]), aimed, azimuths, which)
         return points, binaries.mean_likelihood(integral(points))
 
     def effective(points: ExtrinsicPoints, mean: np.ndarray) -> float:
@@ -123,17 +125,18 @@ def choose_sets(
         count = effective(points, mean)
     if count > ENOUGH:
         # So many candidates count that hardly any is kept twice.
-        found = binaries.effective(integral(keep_best(points, mean, n_points, np.random.default_rng(int(children[-1][1])))))
+        kept, _ = keep_best(points, mean, n_points, np.random.default_rng(int(children[-1][1])))
+        found = binaries.effective(integral(kept))
         n_points = round(n_points * min(1.0, max(FEWEST, PLENTY / max(found, 1.0))))
-    sets: list[ExtrinsicIntegral | None] = [None] * n_sets
+    sets: list[tuple[ExtrinsicPoints, np.ndarray] | None] = [None] * n_sets
     done = iter(range(1, n_sets + 1))
 
     def work(which: slice) -> None:
         for number in range(n_sets)[which]:
             points, mean = weighed(number, aimed, azimuths) if aimed or number else first
-            kept = keep_best(points, mean, n_points, np.random.default_rng(int(children[number][1])))
-            sets[number] = integral(kept)
+            sets[number] = keep_best(points, mean, n_points, np.random.default_rng(int(children[number][1])))
             progress(next(done))
 
     in_threads(work, n_sets, block=1)
-    return [one for one in sets if one is not None], count
+    every, influence = zip(*(one for one in sets if one is not None), strict=True)
+    return [integral(points) for points in shared(every, influence, SHARED)], count

@@ -9,7 +9,9 @@ points are weighed once at a few likely binaries, and the few thousand that are 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
@@ -45,6 +47,8 @@ class ExtrinsicPoints:
     psi : (M,) rad, folded into [0, pi/2); cos_theta : (M,)
     amplitude : (M, n_det) complex128, `detectors.amplitudes`
     log_weight : (M,) float64
+    origin : (M,) int, or one for all
+        number of the set that they were chosen for
     """
 
     times: np.ndarray
@@ -54,23 +58,35 @@ class ExtrinsicPoints:
     cos_theta: np.ndarray
     amplitude: np.ndarray
     log_weight: np.ndarray
+    origin: np.ndarray | int = 0
 
     def __len__(self) -> int:
         return len(self.log_weight)
 
+    @property
+    def origins(self) -> np.ndarray:
+        """`origin` of each, (M,) int."""
+        return np.broadcast_to(self.origin, self.log_weight.shape)
+
     def tensors(self) -> dict[str, np.ndarray]:
         """All of them, by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {field.name: getattr(self, field.name) for field in fields(self)} | {"origin": self.origins}
+
+    @classmethod
+    def joined(cls, sets: Sequence[Self]) -> Self:
+        """All points of some sets."""
+        tensors = [points.tensors() for points in sets]
+        return cls(**{name: np.concatenate([one[name] for one in tensors]) for name in tensors[0]})
 
     def take(self, index: np.ndarray, log_weight: np.ndarray) -> ExtrinsicPoints:
         """The chosen points with new weights."""
         columns = (self.times, self.geocentre, self.direction, self.psi, self.cos_theta, self.amplitude)
         times, geocentre, direction, psi, cos_theta, amplitude = (column[index] for column in columns)
-        return ExtrinsicPoints(times, geocentre, direction, psi, cos_theta, amplitude, log_weight)
+        return ExtrinsicPoints(times, geocentre, direction, psi, cos_theta, amplitude, log_weight, self.origins[index])
 
     def packed(self, window: TimeWindow) -> tuple[np.ndarray, ...]:
         """Arrays as the compiled loops read them: left index and weights of the interpolation, conj(A), |A|^2,
-        weights, times.
+        weights, times, origins.
         """
         position = (self.times - window.start) / window.step
         left = np.floor(position).astype(np.int64) - (TAPS // 2 - 1)
@@ -81,7 +97,29 @@ class ExtrinsicPoints:
             np.abs(self.amplitude) ** 2,
             self.log_weight,
             self.geocentre,
+            np.ascontiguousarray(self.origins, dtype=np.int64),
         )
+
+
+class Points(Protocol):
+    """Weighted points of either integral."""
+
+    @property
+    def log_weight(self) -> np.ndarray:
+        """(M,) float64."""
+        ...
+
+    def take(self, index: np.ndarray, log_weight: np.ndarray) -> Self:
+        """The chosen points with new weights."""
+        ...
+
+    @classmethod
+    def joined(cls, sets: Sequence[Self]) -> Self:
+        """All points of some sets."""
+        ...
+
+
+P = TypeVar("P", bound=Points)
 
 
 @dataclass(frozen=True)
@@ -162,6 +200,7 @@ def quasi_random(
     seed: int,
     aimed: bool = False,
     azimuths: Azimuths | None = None,
+    origin: int = 0,
 ) -> ExtrinsicPoints:
     """Scrambled Sobol points over the extrinsic prior, concentrated where the data want them.
 
@@ -186,6 +225,8 @@ def quasi_random(
         give half of the points the orientation that the measured amplitudes ask for, not the prior's
     azimuths : Azimuths, optional
         where on the ring of directions the points lie; default: as the arrival times at further detectors have it
+    origin : int
+        of the points
 
     Returns
     -------
@@ -227,7 +268,7 @@ def quasi_random(
         log_proposal += np.logaddexp(0.0, wanted.log_density(amplitude * sigma, cos_theta)) - np.log(2)
     log_prior = -np.log(2 * half_width) - np.log(2 * travel)
     log_weight = log_prior - log_proposal - np.log(n)
-    points = ExtrinsicPoints(times, geocentre, direction, psi, cos_theta, amplitude, log_weight)
+    points = ExtrinsicPoints(times, geocentre, direction, psi, cos_theta, amplitude, log_weight, origin)
     return points.take(np.flatnonzero(inside), log_weight[inside])
 
 
@@ -328,13 +369,42 @@ def _azimuths(
     return 2 * np.pi * (cell + within) / _RING, np.log(chosen * _RING)
 
 
-def keep_best(points: ExtrinsicPoints, log_likelihood: np.ndarray, size: int, rng: np.random.Generator) -> ExtrinsicPoints:
-    """The points that `systematic_draw` takes, with the weights it gives them: `size` in all, whose weighted sum has the
-    expectation of the full set's."""
-    return points.take(*systematic_draw(points.log_weight, log_likelihood, size, rng))
+def keep_best(points: P, log_likelihood: np.ndarray, size: int, rng: np.random.Generator) -> tuple[P, np.ndarray]:
+    """The points that `_systematic_draw` takes, with the weights it gives them: at most `size`, whose weighted sum has the
+    expectation of the full set's; and the log of what each may count for, its influence."""
+    index, log_weight = _systematic_draw(points.log_weight, log_likelihood, size, rng)
+    # A point that was drawn several times is one point: it is summed once, and counted once.
+    index, first, copies = np.unique(index, return_index=True, return_counts=True)
+    log_weight = log_weight[first] + np.log(copies)
+    return points.take(index, log_weight), log_weight + 0.5 * log_likelihood[index]
 
 
-def systematic_draw(
+def shared(sets: Sequence[P], influence: Sequence[np.ndarray], share: float) -> list[P]:
+    """The sets of points, with those of the largest influence in each of them, of all sets and with their part of the weight.
+
+    A heavy point is one that hardly any of the binaries wanted for which points were chosen. For another binary it may count more
+    than all the rest: in one set there is such a point, and the integral is far too large, in the others there is none. In all sets
+    it has an n-th of its weight, and the integral's expectation is the same.
+
+    Parameters
+    ----------
+    sets : sequence of points
+    influence : sequence of (M,) float64, of the points of each
+    share : float
+        of all points, those in common
+    """
+    every = np.sort(np.concatenate(influence))
+    least = every[min(round((1 - share) * len(every)), len(every) - 1)]
+    own, common = [], []
+    for points, of_each in zip(sets, influence, strict=True):
+        many = (of_each >= least) & np.isfinite(of_each)
+        light, heavy = np.flatnonzero(~many), np.flatnonzero(many)
+        own.append(points.take(light, points.log_weight[light]))
+        common.append(points.take(heavy, points.log_weight[heavy] - np.log(len(sets))))
+    return [type(one).joined([one, *common]) for one in own]
+
+
+def _systematic_draw(
     log_weight: np.ndarray, log_likelihood: np.ndarray, size: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Systematic draw of points by a mixture of posterior weight, its square root's and the prior's.

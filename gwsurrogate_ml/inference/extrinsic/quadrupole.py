@@ -70,7 +70,7 @@ def _log_term(series, power, shift, later, packed, e, table, edges, t_low, t_hig
 
     `shift` in whole steps moves the point along the series, `later` is the same and the rest of it in s.
     """
-    left, weights, conj_a, a_squared, log_weight, geocentre = packed
+    left, weights, conj_a, a_squared, log_weight, geocentre, _ = packed
     time = geocentre[e] + later
     if time < t_low or time > t_high:
         return -np.inf
@@ -138,8 +138,8 @@ def moved(series: np.ndarray, shift: float) -> np.ndarray:
 
 @njit(nogil=True)
 def _marginal_loop(series, power, shift, packed, table, edges, t_low, t_high, step):  # type: ignore[no-untyped-def]
-    n, m = series.shape[0], len(packed[4])
-    log_total, effective = np.empty(n), np.empty(n)
+    n, m, origin = series.shape[0], len(packed[4]), packed[6]
+    log_total, effective, of_set = np.empty(n), np.empty(n), np.zeros((n, origin.max() + 1))
     moved = np.empty_like(series[0])
     for i in range(n):
         whole = _moved(series[i], shift[i], moved)
@@ -152,13 +152,17 @@ def _marginal_loop(series, power, shift, packed, table, edges, t_low, t_high, st
             if term > top:
                 scale = np.exp(top - term)
                 s1, s2, top = s1 * scale + 1.0, s2 * scale * scale + 1.0, term
+                of_set[i] *= scale
+                of_set[i, origin[e]] += 1.0
             else:
                 w = np.exp(term - top)
                 s1 += w
                 s2 += w * w
+                of_set[i, origin[e]] += w
         log_total[i] = top + np.log(s1) if s1 > 0 else -np.inf
         effective[i] = s1 * s1 / s2 if s2 > 0 else 0.0
-    return log_total, effective
+        of_set[i] /= max(s1, 1e-300)
+    return log_total, effective, of_set
 
 
 @njit(nogil=True)
@@ -234,8 +238,9 @@ class ExtrinsicIntegral:
             self.window.step,
         )
 
-    def marginal(self, series: np.ndarray, power: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Log marginal likelihood ratio and effective number of points of each binary.
+    def marginal(self, series: np.ndarray, power: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Log marginal likelihood ratio and effective number of points of each binary, and the shares of its likelihood from points
+        of each origin.
 
         Parameters
         ----------
@@ -246,7 +251,7 @@ class ExtrinsicIntegral:
 
         Returns
         -------
-        (N,), (N,) float64
+        (N,), (N,), (N, largest origin + 1) float64
         """
         return _marginal_loop(series, power, shift, *self._arguments)
 

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gwsurrogate_ml.conventions import EXTRINSIC
-from gwsurrogate_ml.inference.extrinsic.orders import SKIP, OrderPoints, OrdersIntegral, shared
+from gwsurrogate_ml.inference.extrinsic.orders import SKIP, OrderPoints, OrdersIntegral
 from gwsurrogate_ml.inference.extrinsic.point_sets import ENOUGH
-from gwsurrogate_ml.inference.extrinsic.points import Azimuths, arrivals, quasi_random, systematic_draw
+from gwsurrogate_ml.inference.extrinsic.points import Azimuths, arrivals, keep_best, quasi_random, shared
 from gwsurrogate_ml.inference.likelihood.coarse import CoarseBand
 from gwsurrogate_ml.inference.likelihood.detectors import sky_angles
 from gwsurrogate_ml.inference.likelihood.window import TimeWindow
@@ -177,19 +177,14 @@ class OrdersSampler(EventSampler):
             """Candidates, the log of their mean likelihood, and how many of them count."""
             seed = int(seeds[2 * number])
             half_width = self.prior.time_half_width
-            plain = quasi_random(network, self.window, series, norms, half_width, log2_n, seed, azimuths=azimuths)
-            points = OrderPoints.of(plain, seed, number)
+            plain = quasi_random(network, self.window, series, norms, half_width, log2_n, seed, azimuths=azimuths, origin=number)
+            points = OrderPoints.of(plain, seed)
             mean = self._mean_likelihood(points, binaries)
             return points, mean, effective_size(points.log_weight + mean) if np.isfinite(mean).any() else 0.0
 
         def kept(points: OrderPoints, mean: np.ndarray, size: int, number: int) -> tuple[OrderPoints, np.ndarray]:
             """The points that are kept, and the log of what each may count for."""
-            rng = np.random.default_rng(int(seeds[2 * number + 1]))
-            index, log_weight = systematic_draw(points.log_weight, mean, size, rng)
-            # A point that was kept several times is one point: it is summed once, and `effective` counts it once.
-            index, first, copies = np.unique(index, return_index=True, return_counts=True)
-            log_weight = log_weight[first] + np.log(copies)
-            return points.take(index, log_weight), log_weight + 0.5 * mean[index]
+            return keep_best(points, mean, size, np.random.default_rng(int(seeds[2 * number + 1])))
 
         def each(points: OrderPoints, mean: np.ndarray, number: int) -> float:
             """How many of the points that would be kept count for a binary, for all but a few at least."""
@@ -269,7 +264,7 @@ class OrdersSampler(EventSampler):
             draws.log_likelihood[row] = total = log_sum(terms)
             draws.effective[row] = effective_size(terms) if np.isfinite(total) else 0.0
             if np.isfinite(total):
-                draws.of_set[row] = np.bincount(integral.points.origin, np.exp(terms - total), self.n_sets)
+                draws.of_set[row] = np.bincount(integral.points.points.origins, np.exp(terms - total), self.n_sets)
                 at, *there = integral.draw(terms, matches, powers, rng)
                 found.append(row)
                 draws.shift[row] = binary.later

@@ -190,8 +190,9 @@ class QuadrupoleSampler(EventSampler):
         """See `EventSampler.marginal`."""
         series, power = self._series(draws.coefficients[rows]), draws.power[rows]
         draws.shift[rows] = self._shift(series, power)
-        found = self.sets[number].marginal(series, power, draws.shift[rows])
-        draws.log_likelihood[rows], draws.effective[rows] = found
+        draws.log_likelihood[rows], draws.effective[rows], of_set = self.sets[number].marginal(series, power, draws.shift[rows])
+        draws.of_set[rows] = 0.0
+        draws.of_set[rows, : of_set.shape[1]] = of_set
 
     def completed(self, draws: Evaluated, rows: np.ndarray, number: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """See `EventSampler.completed`."""

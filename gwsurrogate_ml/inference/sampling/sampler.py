@@ -1,8 +1,8 @@
 """One event from proposal to weighted draws: what is the same whichever integral the waveform model asks for.
 
 The extrinsic integral uses several independent randomised sets of points, each for its own share of the draws, and
-the scatter of the evidence between them is reported. Those of models with several modes have their heaviest points in common
-(`extrinsic.orders.shared`): the evidence by each counts what it gave to all.
+the scatter of the evidence between them is reported. They have their heaviest points in common (`extrinsic.points.shared`): the
+evidence by each counts what it gave to all.
 """
 
 from __future__ import annotations

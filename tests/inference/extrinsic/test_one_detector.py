@@ -58,7 +58,7 @@ def test_marginal_with_one_detector_equals_plain_monte_carlo(aimed: bool) -> Non
     a = detectors.amplitudes(*likelihood.network.patterns(direction, psi), cos_theta)
     log_weight = -np.log(2 * prior.time_half_width) - log_arrival - np.log(n)
     plain = quadrupole.ExtrinsicPoints(arrival[:, None], geocentre, direction, psi, cos_theta, a, log_weight)
-    expected, effective = quadrupole.ExtrinsicIntegral(plain, window, table, (1.9, 2.1)).marginal(series, power, shift)
+    expected, effective, _ = quadrupole.ExtrinsicIntegral(plain, window, table, (1.9, 2.1)).marginal(series, power, shift)
     assert effective[0] > 2000
     assert np.mean(ours) == pytest.approx(expected[0], abs=4 / np.sqrt(effective[0]))
     assert np.std(ours) < 0.05

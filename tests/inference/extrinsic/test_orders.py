@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from gwsurrogate_ml.inference.extrinsic.orders import _NODES, _WEIGHTS, OrderPoints, OrdersIntegral, _over_distance, shared
-from gwsurrogate_ml.inference.extrinsic.points import ExtrinsicPoints
+from gwsurrogate_ml.inference.extrinsic.orders import _NODES, _WEIGHTS, OrderPoints, OrdersIntegral, _over_distance
+from gwsurrogate_ml.inference.extrinsic.points import ExtrinsicPoints, shared
 from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork
 from gwsurrogate_ml.inference.likelihood.window import TimeWindow
 from gwsurrogate_ml.inference.weights import effective_size, log_sum
@@ -105,7 +105,7 @@ def test_sets_share_their_heaviest_points_and_keep_the_mean_of_the_sums() -> Non
     for number in range(4):
         rows = rng.choice(N, 200, replace=False)
         points = one.take(rows, rng.normal(size=200))
-        sets.append(replace(points, origin=np.full(200, number)))
+        sets.append(replace(points, points=replace(points.points, origin=number)))
         values.append(points.log_weight)
     function = lambda points: float(np.sum(np.exp(points.log_weight) * points.kind))  # noqa: E731
     joined = shared(sets, values, 0.05)
@@ -113,7 +113,7 @@ def test_sets_share_their_heaviest_points_and_keep_the_mean_of_the_sums() -> Non
     assert np.std([function(x) for x in joined]) < np.std([function(x) for x in sets])
     heaviest = max(x.max() for x in values)
     for number, points in enumerate(joined):
-        of_others = points.origin != number
+        of_others = points.points.origins != number
         assert of_others.sum() + np.sum(np.isclose(points.log_weight[~of_others], heaviest - np.log(4))) >= 1
         assert np.sum(np.isclose(points.log_weight, heaviest - np.log(4))) == 1
         assert len(points) == 200 + 40 - np.sum(values[number] >= np.sort(np.concatenate(values))[760])

@@ -44,10 +44,10 @@ def test_marginal_with_three_detectors_equals_plain_monte_carlo() -> None:
     for seed in range(4):
         points = candidates.quasi_random(likelihood.network, window, snr, sigma, prior.time_half_width, 15, seed, seed % 2 == 1)
         terms = quadrupole.ExtrinsicIntegral(points, window, table, (1.9, 2.1)).terms(series, power, shift)[0]
-        kept = candidates.keep_best(points, terms - points.log_weight, 1024, np.random.default_rng(seed))
-        value, effective = quadrupole.ExtrinsicIntegral(kept, window, table, (1.9, 2.1)).marginal(series, power, shift)
+        kept, _ = candidates.keep_best(points, terms - points.log_weight, 1024, np.random.default_rng(seed))
+        value, effective, _ = quadrupole.ExtrinsicIntegral(kept, window, table, (1.9, 2.1)).marginal(series, power, shift)
         ours.append(value[0])
-        assert effective[0] > 400  # observed 800 of 1024
+        assert effective[0] > 120  # observed 190 to 350 of 1024: a point that is kept several times counts once
     # The reference: arrival at the first detector and its delay against the second from normals around their peaks.
     n, spread = 1_000_000, 6e-4
     travel = likelihood.network.light_travel_time
@@ -64,7 +64,7 @@ def test_marginal_with_three_detectors_equals_plain_monte_carlo() -> None:
     # A delay longer than light takes is no direction; far from the peaks the likelihood is smaller by e^-50.
     chosen = np.flatnonzero((np.abs(lag) < travel) & (np.abs(geocentre + delays[:, 1] - peaks[1]) < 4e-3))
     plain = quadrupole.ExtrinsicIntegral(all_points.take(chosen, log_weight[chosen]), window, table, (1.9, 2.1))
-    expected, effective = plain.marginal(series, power, shift)
+    expected, effective, _ = plain.marginal(series, power, shift)
     assert effective[0] > 50  # observed 66
     assert np.mean(ours) == pytest.approx(expected[0], abs=4 / np.sqrt(effective[0]))
     assert np.std(ours) < 0.08  # without regard to the third detector's series: 0.15
