@@ -282,9 +282,10 @@ def settled_draws(
     for attempt in range(1, REPAIRS + 2):
         last: ThinnedProposal | None = None
         log_weights = pool.log_weights(sampler.prior)
-        if sampler.dear:
+        if sampler.dear or attempt > 1:
+            # For the binaries that count as far as is known now.
             likely = some_likely(log_weights, pool.draws.log_likelihood, seed, sampler.group(pool.draws.theta))
-            sampler.build_sets((pool.draws.coefficients[likely], pool.draws.power[likely]), log2_n=15)
+            sampler.build_sets((pool.draws.coefficients[likely], pool.draws.power[likely]), log2_n=15 if sampler.dear else 16)
         if enough(log_weights) and sampler.dear:
             fit = partial(_fitted, sampler, pool, log_weights, seed, options)
             last = with_flow(sampler, pool, steps(f"last flow {attempt}", fit, FlowProposal), seed)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gwsurrogate_ml.inference.proposal.flows import FlowProposal, Proposal
+from gwsurrogate_ml.inference.proposal.flows import FlowProposal, PriorProposal, Proposal
 from gwsurrogate_ml.inference.proposal.regression import DEPTH, Regression
 from gwsurrogate_ml.inference.proposal.thinned import ThinnedProposal
 from gwsurrogate_ml.inference.sampling.mixture import BROAD, Mixture
@@ -77,7 +77,13 @@ def of_pool(sampler: EventSampler, pool: Mixture, shares: np.ndarray, efficiency
     proposals = [p for p, is_plain in zip(pool.proposals, plain, strict=True) if is_plain]
     kept = min(MOST_KEPT, PER_EFFICIENCY * max(efficiency, 2 * KEPT))
     target = _log_target(sampler, pool, seed, FEWER)
-    return ThinnedProposal(proposals, shares[plain] / shares[plain].sum(), target, seed, kept=kept, floor=HIGHER)
+    parts = shares[plain] / shares[plain].sum()
+    import os
+    prior = np.array([isinstance(p, PriorProposal) for p in proposals])
+    S = float(os.environ.get("PS", 0.15))
+    if prior.any() and parts[prior].sum() < S:
+        parts = np.where(prior, S, (1 - S) * parts / parts[~prior].sum())
+    return ThinnedProposal(proposals, parts, target, seed, kept=kept, floor=float(os.environ.get("FL", HIGHER)))
 
 
 def with_flow(sampler: EventSampler, pool: Mixture, flow: FlowProposal, seed: int) -> ThinnedProposal:

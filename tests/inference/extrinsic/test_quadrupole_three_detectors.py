@@ -40,14 +40,28 @@ def test_marginal_with_three_detectors_equals_plain_monte_carlo() -> None:
     sigma = np.sqrt(power[0])
     snr = series[0] / sigma[:, None]
     shift = np.zeros(1, dtype=np.int64)
-    ours = []
+    ours, sets = [], []
     for seed in range(4):
-        points = candidates.quasi_random(likelihood.network, window, snr, sigma, prior.time_half_width, 15, seed, seed % 2 == 1)
+        place = likelihood.network, window, snr, sigma, prior.time_half_width
+        points = candidates.quasi_random(*place, 15, seed, seed % 2 == 1, origin=seed)
         terms = quadrupole.ExtrinsicIntegral(points, window, table, (1.9, 2.1)).terms(series, power, shift)[0]
-        kept, _ = candidates.keep_best(points, terms - points.log_weight, 1024, np.random.default_rng(seed))
+        kept, influence = candidates.keep_best(points, terms - points.log_weight, 1024, np.random.default_rng(seed))
+        sets.append((kept, influence))
         value, effective, _ = quadrupole.ExtrinsicIntegral(kept, window, table, (1.9, 2.1)).marginal(series, power, shift)
         ours.append(value[0])
         assert effective[0] > 120  # observed 190 to 350 of 1024: a point that is kept several times counts once
+    # With the heaviest points in common the sums have the same mean, and say how much is from which set.
+    totals = []
+    for number, points in enumerate(candidates.shared(*zip(*sets, strict=True), 0.05)):
+        integral = quadrupole.ExtrinsicIntegral(points, window, table, (1.9, 2.1))
+        (total,), _, (of_set,) = integral.marginal(series, power, shift)
+        terms = integral.terms(series, power, shift)[0]
+        expected = [np.sum(np.exp(terms[points.origins == k] - total)) for k in range(4)]
+        np.testing.assert_allclose(of_set, expected, atol=1e-6)
+        assert np.argmax(of_set) == number
+        assert 0.2 < of_set[number] < 0.99
+        totals.append(np.exp(total))
+    assert np.mean(totals) == pytest.approx(np.mean(np.exp(ours)), rel=1e-6)
     # The reference: arrival at the first detector and its delay against the second from normals around their peaks.
     n, spread = 1_000_000, 6e-4
     travel = likelihood.network.light_travel_time
