@@ -24,9 +24,12 @@ SHARES = (0.65, 0.2, 0.05, 0.1)
 weights."""
 KEPT, MOST_KEPT, PER_EFFICIENCY = 0.1, 0.5, 0.75
 """Mean chance that a draw is kept: where draws are dear, and otherwise at most, and in units of the efficiency without thinning."""
-FLOOR, HIGHER = 0.1, 0.5
+FLOOR, HIGHER = 0.1, 0.3
 """Least chance in units of the mean, where draws are dear and otherwise: of what the draws so far did not find a regression knows
-nothing, and where draws are cheap what is lost by keeping it is little."""
+nothing, and where draws are cheap little is lost by keeping some of it."""
+OF_PRIOR = 0.15
+"""Least share of the prior among what cheap draws are proposed by, where it is one of the proposals: those of quiet events may have
+maxima of the noise far from where the network looks, and thinning takes most of what is there for nothing."""
 INTERPOLATED, FEWER = 3000, 1000
 """Draws that the regression interpolates where draws are dear, and where they are cheap."""
 NOISE = 4.0
@@ -77,13 +80,10 @@ def of_pool(sampler: EventSampler, pool: Mixture, shares: np.ndarray, efficiency
     proposals = [p for p, is_plain in zip(pool.proposals, plain, strict=True) if is_plain]
     kept = min(MOST_KEPT, PER_EFFICIENCY * max(efficiency, 2 * KEPT))
     target = _log_target(sampler, pool, seed, FEWER)
-    parts = shares[plain] / shares[plain].sum()
-    import os
-    prior = np.array([isinstance(p, PriorProposal) for p in proposals])
-    S = float(os.environ.get("PS", 0.15))
-    if prior.any() and parts[prior].sum() < S:
-        parts = np.where(prior, S, (1 - S) * parts / parts[~prior].sum())
-    return ThinnedProposal(proposals, parts, target, seed, kept=kept, floor=float(os.environ.get("FL", HIGHER)))
+    parts, prior = shares[plain] / shares[plain].sum(), np.array([isinstance(p, PriorProposal) for p in proposals])
+    if prior.any() and parts[prior].sum() < OF_PRIOR:
+        parts = np.where(prior, OF_PRIOR / prior.sum(), (1 - OF_PRIOR) * parts / parts[~prior].sum())
+    return ThinnedProposal(proposals, parts, target, seed, kept=kept, floor=HIGHER)
 
 
 def with_flow(sampler: EventSampler, pool: Mixture, flow: FlowProposal, seed: int) -> ThinnedProposal:
