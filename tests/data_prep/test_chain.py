@@ -57,7 +57,9 @@ SETTINGS = """
 name = "small"
 eob = "eob"
 nr = "nr/nr.npz"
+q_max = 4.0
 q_hard = 4.0
+chi_max = 0.5
 chi_hard = 0.5
 [data.eob]
 n = 16
