@@ -162,8 +162,8 @@ def conclude(
         sample_efficiency=summary.efficiency,
         pareto_k=summary.pareto_k,
         log_evidence=summary.log_evidence + noise,
-        # Sets have points in common, and use one another's draws: what is left between them is the points' part alone.
-        log_evidence_error=float(np.hypot(error, scatter)),
+        # Sets that have many points in common use one another's draws: what is left between them is the points' part alone.
+        log_evidence_error=float(np.hypot(error, scatter)) if sampler.dear else max(error, scatter),
         log_noise_evidence=noise,
         extrinsic_ess=float(np.sum(weights * draws.effective) / np.sum(weights)),
         seconds=time.perf_counter() - started,

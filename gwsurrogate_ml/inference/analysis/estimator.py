@@ -213,7 +213,8 @@ class Estimator:
             ``progress(stage, done, total)``
         options : SamplingOptions, optional
         checkpoint : path, optional
-            folder that keeps what is done (`steps`): the same call goes on from there after a kill, with the same result
+            folder that keeps what is done (`steps`): the same call goes on from there after a kill, with the same result. Steps of
+            other calls stay there beside it: remove the folder when the result is saved
         calibration : mapping from detector to a file or `CalibrationEnvelope`, optional
             envelopes of calibration errors, which are integrated: see `nuisances.envelope`
         waveform_error : "surrogate" or (amplitude, phase), optional

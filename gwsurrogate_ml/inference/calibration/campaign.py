@@ -101,8 +101,8 @@ def analyse_injection(
     return record | {
         "measured_snr": float(np.linalg.norm(list(result.meta["search"]["snr"].values()))),
         "efficiency": result.sample_efficiency,
-        # Where nothing was refined all draws are the network's own; else only the pilot's are.
-        "network_efficiency": result.sample_efficiency if len(rounds) == 1 else rounds[0]["efficiency"],
+        # As the pilot foretells it: the final draws are refined, or thinned.
+        "network_efficiency": rounds[0]["efficiency"],
         "pareto_k": result.pareto_k,
         "extrinsic_ess": result.extrinsic_ess,
         "log_bayes_factor": result.log_bayes_factor,

@@ -240,9 +240,9 @@ def states_time(prior: Prior | Mapping[str, Any] | str | Path) -> bool:
     >>> states_time(BinaryPrior().to_bilby(1126259462.4)), states_time({"time_half_width": 0.05})
     (True, False)
     """
-    if isinstance(prior, Prior):
-        return False
-    return "geocent_time" in (prior if isinstance(prior, Mapping) else read_priors(prior))
+    if isinstance(prior, str | Path):
+        prior = read_priors(prior)
+    return isinstance(prior, Mapping) and "geocent_time" in prior
 
 
 def time_of(fields: Mapping[str, Any], gps: float, reach: float) -> float | None:

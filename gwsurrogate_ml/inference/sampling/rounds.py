@@ -22,7 +22,7 @@ from gwsurrogate_ml.inference.sampling.checkpoint import Steps
 from gwsurrogate_ml.inference.sampling.exact import exactly_weighed
 from gwsurrogate_ml.inference.sampling.mixture import Mixture, join
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
-from gwsurrogate_ml.inference.sampling.thinning import WIDER, enough, of_pool, with_flow
+from gwsurrogate_ml.inference.sampling.thinning import WIDER, enough, of_pool, with_flow, worth_thinning
 from gwsurrogate_ml.inference.weights import effective_size, resample, summarise, tempering
 
 EDGE_SHARE = 0.02
@@ -54,8 +54,8 @@ LIKELY, MANY = 8, 256
 """Draws of either kind and of each group for which the extrinsic points are chosen, see `some_likely`; draws of a proposal among
 which those of a group are looked for."""
 REPAIRS, SHORTFALL, POOR = 2, 0.5, 0.4
-"""How often final draws are drawn anew, the share of the efficiency foretold below which they are, and the efficiency of thinned
-ones below which they are once."""
+"""How often final draws are drawn anew, the share of the efficiency foretold below which they are, and the efficiency below which dear
+ones are once."""
 UNKEPT = Steps()
 
 
@@ -79,8 +79,8 @@ class SamplingOptions:
         factor on the widths of the network's base distribution
     n_sets, n_points : int
         sets of extrinsic points and points in each: a quarter where so many of them count that it makes no difference; of models
-        with several modes up to four times as many where few count, for each side of the orbit, and what they
-        share: a twentieth of the points of all
+        with several modes up to four times as many where few count, for each side of the orbit. And what they
+        share, a fiftieth or, of these models, a twentieth of the points of all
     max_posterior : int
         most equally weighted draws returned
     on_edge : "raise" or "warn"
@@ -289,12 +289,13 @@ def settled_draws(
         if enough(log_weights) and sampler.dear:
             fit = partial(_fitted, sampler, pool, log_weights, seed, options)
             last = with_flow(sampler, pool, steps(f"last flow {attempt}", fit, FlowProposal), seed)
-        elif enough(log_weights):
+        elif not sampler.dear and worth_thinning(log_weights, rounds[-1]["efficiency"]):
             last = of_pool(sampler, pool, shares, rounds[-1]["efficiency"], seed)
         proposals, parts = (pool.proposals, shares) if last is None else ([last], np.ones(1))
         draws, log_weights = final_draws(sampler, proposals, parts, n, seed, steps)
         found = effective_size(log_weights) / n
-        wanted = max(SHORTFALL * rounds[-1]["efficiency"], POOR if last is not None and attempt == 1 else 0.0)
+        again = sampler.dear and last is not None and attempt == 1
+        wanted = max(SHORTFALL * rounds[-1]["efficiency"], POOR if again else 0.0)
         if attempt > REPAIRS or options.max_rounds == 0 or found > wanted:
             break
         seed += 1000
@@ -304,13 +305,16 @@ def settled_draws(
             pool.add(last, draws)
         if last is not None and sampler.dear:
             # The next flow and regression learn of them as they are.
+            shares, _ = pool.tune(sampler.prior)
             more = [_round("", found, pool.log_weights(sampler.prior))]
         else:
             shares, more = learn(sampler, pool, found, seed, options, most=1, steps=steps)
         rounds += [entry | {"proposal": f"repair {attempt}"} for entry in more]
+    errors = [p.relative_error for p in proposals if isinstance(p, ThinnedProposal)]
     if last is not None:
-        name = "flow, thinned" if sampler.dear else "thinned"
-        rounds.append(_round(name, found, log_weights) | {"normalisation_error": last.relative_error})
+        rounds.append(_round("flow, thinned" if sampler.dear else "thinned", found, log_weights))
+    if errors:
+        rounds[-1]["normalisation_error"] = max(errors)
     draws, log_weights, exact = exactly_weighed(sampler, draws, log_weights, steps)
     return draws, log_weights, rounds + exact
 

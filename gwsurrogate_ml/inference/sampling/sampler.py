@@ -1,6 +1,6 @@
 """One event from proposal to weighted draws: what is the same whichever integral the waveform model asks for.
 
-The extrinsic integral uses several independent randomised sets of points, each for its own share of the draws, and
+The extrinsic integral uses several randomised sets of points, each for its own share of the draws, and
 the scatter of the evidence between them is reported. They have their heaviest points in common (`extrinsic.points.shared`): the
 evidence by each counts what it gave to all.
 """

@@ -35,8 +35,10 @@ INTERPOLATED, FEWER = 3000, 1000
 NOISE = 4.0
 """Variance of a log likelihood times its effective extrinsic points: above one, because few points are not even seen to be few."""
 
-FEWEST = 40
-"""Effective draws that a regression needs to say which others will count."""
+FEWEST, CHEAP, GOOD = 40, 500, 0.3
+"""Effective draws that a regression needs to say which others will count; where draws are cheap, and how efficient their proposals are
+then: from few and poor ones a regression on cheap draws does more harm than good.
+"""
 
 
 class Behind:
@@ -74,11 +76,18 @@ def enough(log_weights: np.ndarray) -> bool:
     return effective_size(log_weights) >= FEWEST
 
 
+def worth_thinning(log_weights: np.ndarray, efficiency: float) -> bool:
+    """Whether cheap draws of these log weights (N,) are enough for a regression, and their proposals, of an `efficiency` foretold,
+    good enough to be thinned.
+    """
+    return efficiency >= GOOD and effective_size(log_weights) >= CHEAP
+
+
 def of_pool(sampler: EventSampler, pool: Mixture, shares: np.ndarray, efficiency: float, seed: int) -> ThinnedProposal:
     """The proposals of a pool in `shares` (n_proposals,), of an `efficiency` foretold."""
     plain = [not isinstance(p, ThinnedProposal) for p in pool.proposals]
     proposals = [p for p, is_plain in zip(pool.proposals, plain, strict=True) if is_plain]
-    kept = min(MOST_KEPT, PER_EFFICIENCY * max(efficiency, 2 * KEPT))
+    kept = min(MOST_KEPT, PER_EFFICIENCY * efficiency)
     target = _log_target(sampler, pool, seed, FEWER)
     parts, prior = shares[plain] / shares[plain].sum(), np.array([isinstance(p, PriorProposal) for p in proposals])
     if prior.any() and parts[prior].sum() < OF_PRIOR:

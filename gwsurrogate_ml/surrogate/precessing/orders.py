@@ -7,7 +7,7 @@ the orbit. Half a turn reverses the components in the plane: rates of the orbit 
 are, antisymmetric parts reverse their sign. n phases an n-th of half a turn apart therefore give twice as many, and these the
 orders -n + 1 to n - 1 of A_m in the phase. What is lost begins with the n-th order, and parts below `NEGLIGIBLE`. The more spin
 lies in the plane, the more the merger comes earlier at one phase than at another, and the more phases it takes (`PHASES`): of
-binaries over the prior of the estimators a tenth lose more than 1e-5 of their power, one in thirty more than 1e-4.
+binaries over the prior of the estimators a tenth lose more than 1e-5 of their power, one in thirty more than 5e-5.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from gwsurrogate_ml.inference.sampling import rounds
 from gwsurrogate_ml.inference.sampling.mixture import Mixture
 from gwsurrogate_ml.inference.sampling.rounds import LIKELY, SamplingOptions, affordable, settled_draws, some_likely
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated
-from gwsurrogate_ml.inference.sampling.thinning import Behind
+from gwsurrogate_ml.inference.sampling.thinning import OF_PRIOR, Behind, of_pool
 from gwsurrogate_ml.inference.weights import effective_size
 
 
@@ -71,6 +71,86 @@ def test_draws_are_thinned_where_enough_of_the_earlier_ones_count(
     error = np.hypot(weights.std() / np.sqrt(len(weights)) / weights.mean(), found[-1].get("normalisation_error", 0.0))
     assert np.log(weights.mean()) == pytest.approx(np.log(scatter**2 / (1 + scatter**2)), abs=4 * error)
     assert len(draws.z) == 20_000
+
+
+class Narrow(Shifted):
+    """A normal of a third of the width."""
+
+    def draw(self, n: int, seed: int) -> np.ndarray:
+        return self.place + np.random.default_rng(seed).normal(size=(n, len(self.place))) / 3
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        return multivariate_normal(self.place, np.eye(len(self.place)) / 9).logpdf(z)
+
+    def widened(self, factor: float) -> Shifted:
+        return Shifted(self.place)
+
+
+@pytest.mark.parametrize("dear", [True, False])
+def test_poor_final_draws_teach_the_next_ones(dear: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two maxima, of which the first proposals know one: the other is found by the few final draws that come from the prior."""
+    places = np.array([[1.2, 0.0], [-1.2, 0.0]])
+    fitted: list[np.ndarray] = []
+
+    def fit(_sampler: object, pool: Mixture, log_weights: np.ndarray, *_: object) -> Narrow:
+        weights = np.exp(log_weights - log_weights.max())
+        fitted.append(np.array([weights[pool.draws.z[:, 0] * sign > 0].sum() for sign in (1, -1)]) / weights.sum())
+        return Narrow(places[len(fitted) % 2])
+
+    monkeypatch.setattr(rounds, "_fitted", fit)
+    built: list[int] = []
+
+    def evaluate(z: np.ndarray, stage: str) -> Evaluated:
+        each = [-0.5 * np.sum((z - place) ** 2, axis=1) / 0.04 for place in places]
+        none, one_set = np.zeros(len(z)), np.ones((len(z), 1))
+        log_likelihood = np.logaddexp(*each)
+        return Evaluated(z, z, z, none, none, none.astype(int), log_likelihood, np.full(len(z), 1e3), none[:, None], one_set)
+
+    sampler = SimpleNamespace(
+        dear=dear,
+        prior=SimpleNamespace(log_normal=multivariate_normal(np.zeros(2)).logpdf),
+        evaluate=evaluate,
+        build_sets=lambda known, log2_n=15: built.append(log2_n),
+        group=lambda theta: np.zeros(len(theta), int),
+        smooth=lambda z: z,
+        progress=lambda *_: None,
+        drawn_at_once=(),
+    )
+    first = [Narrow(places[0]), PriorProposal(2)]
+    z = np.concatenate([first[0].draw(1990, 1), np.tile(places[:1], (10, 1))])
+    pool = Mixture(first, [1990, 10], evaluate(z, ""))
+    before = [{"proposal": "network", "efficiency": 0.9}]
+    options = SamplingOptions(max_rounds=1, pilot=1000)
+    draws, log_weights, found = settled_draws(sampler, pool, np.array([0.99, 0.01]), before, 8000, 3, options)  # type: ignore[arg-type]
+    names = [row["proposal"] for row in found]
+    assert names[:2] == ["network", "repair 1"]
+    assert names[-1] == ("flow, thinned" if dear else "thinned")
+    assert built[-1] == (15 if dear else 16)
+    assert found[-1]["efficiency"] > found[1]["efficiency"] if dear else found[-1]["efficiency"] > 0.4
+    weights = np.exp(log_weights)
+    error = np.hypot(weights.std() / np.sqrt(len(weights)) / weights.mean(), found[-1]["normalisation_error"])
+    expected = np.log(2 * 0.04 / 1.04) - 0.5 * 1.44 / 1.04
+    assert np.log(weights.mean()) == pytest.approx(expected, abs=4 * error)
+    assert np.average(draws.z[:, 0] > 0, weights=weights) == pytest.approx(0.5, abs=0.05)
+
+
+def test_quiet_events_have_a_share_of_the_prior_and_densities_that_are_kept_are_those_computed() -> None:
+    def evaluate(z: np.ndarray) -> Evaluated:
+        none = np.zeros(len(z))
+        log_likelihood = -0.5 * np.sum((z / 0.8) ** 2, axis=1)
+        return Evaluated(z, z, z, none, none, none, log_likelihood, np.full(len(z), 1e3), none[:, None], np.ones((len(z), 1)))
+
+    proposals = [Narrow(np.zeros(2)), PriorProposal(2)]
+    z = np.concatenate([p.draw(n, 1) for p, n in zip(proposals, (900, 100), strict=True)])
+    pool = Mixture(proposals, [900, 100], evaluate(z))
+    prior = SimpleNamespace(log_normal=multivariate_normal(np.zeros(2)).logpdf)
+    sampler = SimpleNamespace(prior=prior, smooth=lambda z: z)
+    proposal = of_pool(sampler, pool, np.array([0.99, 0.01]), 0.6, 1)  # type: ignore[arg-type]
+    np.testing.assert_allclose(proposal.shares, [1 - OF_PRIOR, OF_PRIOR])
+    drawn = proposal.draw(2000, 5)
+    kept = proposal.log_density(drawn)
+    proposal.log_density(drawn[:5])
+    np.testing.assert_allclose(proposal.log_density(drawn.copy()), kept, atol=1e-5)
 
 
 def test_a_proposal_seen_from_behind_is_a_density() -> None:
