@@ -54,8 +54,8 @@ LIKELY, MANY = 8, 256
 """Draws of either kind and of each group for which the extrinsic points are chosen, see `some_likely`; draws of a proposal among
 which those of a group are looked for."""
 REPAIRS, SHORTFALL, POOR = 2, 0.5, 0.4
-"""How often final draws are drawn anew, the share of the efficiency foretold below which they are, and the efficiency below which dear
-ones are once."""
+"""How often final draws are drawn anew, the share of the efficiency foretold below which they are, and the efficiency below which
+dear ones are once."""
 UNKEPT = Steps()
 
 

@@ -36,8 +36,8 @@ NOISE = 4.0
 """Variance of a log likelihood times its effective extrinsic points: above one, because few points are not even seen to be few."""
 
 FEWEST, CHEAP, GOOD = 40, 500, 0.3
-"""Effective draws that a regression needs to say which others will count; where draws are cheap, and how efficient their proposals are
-then: from few and poor ones a regression on cheap draws does more harm than good.
+"""Effective draws that a regression needs to say which others will count; where draws are cheap, and how efficient their proposals
+are then: from few and poor ones a regression on cheap draws does more harm than good.
 """
 
 

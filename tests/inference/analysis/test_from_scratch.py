@@ -138,6 +138,9 @@ def test_noise_and_impossible_settings_are_refused() -> None:
         sample_event(noise, PRIOR, model=LalModel())
     with pytest.raises(ConfigError, match="at least 100"):
         sample_event(noise, PRIOR, model=LalModel(), n=10)
+    for nothing in (5, [1], None):
+        with pytest.raises(ConfigError, match="the prior is a"):
+            sample_event(noise, nothing, model=LalModel())  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

@@ -255,7 +255,9 @@ def test_shares_of_the_sets_add_up_and_give_the_evidence_of_each(precessing) -> 
     draws = ours.evaluate(np.repeat(z, 3, axis=0)[:17], "")
     np.testing.assert_allclose(draws.of_set.sum(axis=1), 1.0, rtol=1e-12)
     assert np.all((draws.of_set > 0).sum(axis=1) > 1)  # points in common
-    assert np.all(draws.of_set[np.arange(len(draws.z)), draws.part] > 0.3)
+    own = draws.of_set[np.arange(len(draws.z)), draws.part]
+    assert np.median(own) > 0.5
+    assert own.min() > 0.1
 
 
 @pytest.mark.parametrize("common", [0.0, 0.5])
