@@ -2,8 +2,8 @@
 
     python benchmarks/posterior_ablation.py --strain H1=FILE --strain L1=FILE [--draws 20000]
 
-Rows: the network, its draws thinned (the default); not thinned; with a flow fitted to the event as well; flows without a network, from
-the prior; a quarter of the extrinsic points; and a flow over all eleven parameters at once, fitted to the event's own posterior
+Rows: the network, its draws thinned (the default); not thinned; with a flow fitted to the event as well; flows without a network,
+from the prior; a quarter of the extrinsic points; and a flow over all eleven parameters at once, fitted to the event's own posterior
 draws, which is more than any training could give it. Writes benchmarks/results/posterior_ablation.json and .md.
 """
 
@@ -122,7 +122,7 @@ def main() -> None:
         return lambda: estimator.sample(segment, n=n, seed=seed, options=SamplingOptions(**options))
 
     def plain() -> Any:
-        with mock.patch.object(rounds, "worth_thinning", lambda *_: False):
+        with mock.patch.object(rounds, "worth_thinning", return_value=False):
             return sampled()()
 
     default = sampled()()
