@@ -3,7 +3,7 @@
     python benchmarks/posterior_ablation.py --strain H1=FILE --strain L1=FILE [--draws 20000]
 
 Rows: the network, its draws thinned (the default); not thinned; with a flow fitted to the event as well; flows without a network,
-from the prior; a quarter of the extrinsic points; and a flow over all eleven parameters at once, fitted to the event's own posterior
+from the prior; a quarter of the extrinsic points; and a flow over all eleven parameters at once, fitted to its own posterior
 draws, which is more than any training could give it. Writes benchmarks/results/posterior_ablation.json and .md.
 """
 
