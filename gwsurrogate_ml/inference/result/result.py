@@ -61,7 +61,7 @@ class Result:
     pareto_k : float, tail of the weights, the heaviest of all steps of a re-weighted result: < 0.5 good, > 0.7 not to be trusted
     log_evidence, log_evidence_error, log_noise_evidence : float
         the error is the larger of the weights' and of the scatter between extrinsic sets; of models of several modes, whose
-        sets have points in common, the root of the sum of their squares
+        sets have many points in common, the root of the sum of their squares
     extrinsic_ess : float
         effective extrinsic points behind one draw, posterior mean
     seconds : float, wall time

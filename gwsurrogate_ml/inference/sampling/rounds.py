@@ -70,7 +70,7 @@ class SamplingOptions:
         many. Without a network the rounds begin with twice as many of the prior, where its aligned part gives nothing better
     refine_below : float
         efficiency foretold by the pilot below which flows are fitted to this event, if more draws are asked for than the
-        pilot has; 0.6 of it where a draw takes milliseconds; 1: always. Final draws are thinned, and do better than that
+        pilot has; 0.6 of it where a draw takes milliseconds; 1: always. Where enough is known, final draws are thinned and better
     max_rounds : int
         most refinements at the full likelihood, twice as many where a draw takes milliseconds; 0: none
     refine_steps : int

@@ -454,20 +454,10 @@ class PrecessingSurrogate(WaveformModel):
         ConfigError
             as for `polarizations`
         """
-        given = {
-            "mass_1": mass_1,
-            "mass_2": mass_2,
-            "a_1": a_1,
-            "a_2": a_2,
-            "tilt_1": tilt_1,
-            "tilt_2": tilt_2,
-            "phi_12": phi_12,
-            "phi_jl": phi_jl,
-            "luminosity_distance": luminosity_distance,
-            "theta_jn": theta_jn,
-            "phase": phase,
-        }
-        return series.batch(self._physical, given, f_ref, start, samples, sampling_frequency)
+        masses = {"mass_1": mass_1, "mass_2": mass_2}
+        spins = {"a_1": a_1, "a_2": a_2, "tilt_1": tilt_1, "tilt_2": tilt_2, "phi_12": phi_12, "phi_jl": phi_jl}
+        place = {"luminosity_distance": luminosity_distance, "theta_jn": theta_jn, "phase": phase}
+        return series.batch(self._physical, masses | spins | place, f_ref, start, samples, sampling_frequency)
 
     def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `WaveformModel.orders`; spins belong to `f_min`. Close, not exact: see `precessing.orders`; `transforms` is."""
