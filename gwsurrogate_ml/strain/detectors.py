@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,26 @@ def interferometer(name: str) -> Any:
         found = getattr(made, "name", type(made).__name__)
         raise DataError(f"{path} describes {found!r}: give one interferometer, with the name of its file, {name!r}")
     return made
+
+
+def site(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Response tensor (3, 3), dimensionless, and place (3,), m from the geocentre, of a detector; raises as `interferometer`.
+
+    Examples
+    --------
+    >>> bool(abs(np.linalg.norm(site("H1")[1]) - 6.4e6) < 5e4)
+    True
+    """
+    require_known([name])
+    path = detector_files()[name]
+    return _site(name, path, path.stat().st_mtime_ns)
+
+
+@lru_cache
+def _site(name: str, path: Path, changed: int) -> tuple[np.ndarray, np.ndarray]:
+    """`site`, kept as long as its file does not change: bilby reads a noise curve with every interferometer."""
+    geometry = interferometer(name).geometry
+    return geometry.detector_tensor, geometry.vertex
 
 
 def project(

@@ -17,6 +17,7 @@ from gwsurrogate_ml.inference.result.result import Result
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions, check_edges
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
 from gwsurrogate_ml.inference.weights import summarise
+from gwsurrogate_ml.kernels.threads import one_blas_thread
 from gwsurrogate_ml.strain.amplitude import NOISIEST, QUIETEST, amplitudes
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ N_TEMPLATES = 32
 """Waveforms that the residual is searched with."""
 
 
+@one_blas_thread()
 def conclude(
     sampler: EventSampler,
     draws: Evaluated,

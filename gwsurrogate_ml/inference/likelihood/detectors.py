@@ -38,12 +38,10 @@ class DetectorNetwork:
         >>> round(1e3 * DetectorNetwork.of(("H1", "L1")).light_travel_time, 1)
         10.0
         """
-        from gwsurrogate_ml.strain.detectors import interferometer
+        from gwsurrogate_ml.strain.detectors import site
 
-        detectors = [interferometer(name) for name in names]
-        tensors = np.array([d.geometry.detector_tensor for d in detectors])
-        vertices = np.array([d.geometry.vertex for d in detectors])
-        return cls(tuple(names), tensors, vertices)
+        tensors, vertices = zip(*(site(name) for name in names), strict=True)
+        return cls(tuple(names), np.array(tensors), np.array(vertices))
 
     @property
     def baseline(self) -> np.ndarray:

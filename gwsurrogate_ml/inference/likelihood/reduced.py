@@ -29,8 +29,15 @@ class ReducedLikelihood:
     ) -> None:
         self.likelihood, self.window, self.tolerance = likelihood, window, tolerance
         # One basis serves all detectors: whitened by the sum of their weights.
-        self._root = np.sqrt(likelihood.weight.sum(axis=0)[likelihood.band])
-        self._take(basis)
+        band, data = likelihood.band, likelihood.weight * likelihood.strain
+        self._root = np.sqrt(likelihood.weight.sum(axis=0)[band])
+        self._shares = likelihood.weight[:, band] / self._root**2
+        turns = np.exp(2j * np.pi * np.outer(likelihood.frequencies[band], window.times))
+        self._series = [(d[band] / self._root)[:, None] * turns for d in data]
+        empty = np.zeros((len(band), 0), dtype=np.complex128)
+        self.basis, self._filters = empty, [empty.T @ series for series in self._series]
+        self._metrics = [np.zeros((0, 0), dtype=np.complex128) for _ in data]
+        self._add(basis)
 
     @classmethod
     def of(
@@ -55,27 +62,27 @@ class ReducedLikelihood:
         white = examples[:, self.likelihood.band] * self._root
         white /= np.linalg.norm(white, axis=1, keepdims=True)
         rest = white - (white @ np.conj(self.basis)) @ self.basis.T
-        _, singular, vectors = np.linalg.svd(rest, full_matrices=False)
-        share = np.append(np.cumsum((singular**2)[::-1])[::-1][1:], 0.0) / len(examples)
+        # Principal directions by the small matrix of products: in units of the whole power they are good to rounding error.
+        power, mixed = np.linalg.eigh(rest @ np.conj(rest).T)
+        share = np.append(np.cumsum(np.maximum(power, 0.0))[:-1][::-1], 0.0) / len(examples)
         n = int(np.searchsorted(-share, -self.tolerance)) + 1
-        # Rows of V^H span the waveforms (h = c V^H): its transpose, not its conjugate, holds them as columns.
-        fresh = vectors[:n].T
+        fresh = rest.T @ np.conj(mixed[:, ::-1][:, :n])
+        fresh /= np.maximum(np.linalg.norm(fresh, axis=0), 1e-300)
         for _ in range(2):  # twice is enough for orthogonality to rounding error; earlier vectors must not change
             fresh = fresh - self.basis @ (np.conj(self.basis).T @ fresh)
             fresh, _ = np.linalg.qr(fresh)
-        self._take(np.hstack([self.basis, fresh]))
+        self._add(fresh)
 
-    def _take(self, basis: np.ndarray) -> None:
-        """Take `basis` (n_band, K) and prepare what it needs of the data."""
-        self.basis = basis
-        likelihood, band = self.likelihood, self.likelihood.band
-        turns = np.exp(2j * np.pi * np.outer(likelihood.frequencies[band], self.window.times))
-        self._filters = [
-            np.conj(basis).T @ ((w * d)[band, None] / self._root[:, None] * turns)
-            for w, d in zip(likelihood.weight, likelihood.strain, strict=True)
-        ]
-        shares = likelihood.weight[:, band] / self._root**2
-        self._metrics = [np.conj(basis).T @ (share[:, None] * basis) for share in shares]
+    def _add(self, fresh: np.ndarray) -> None:
+        """Add the vectors `fresh` (n_band, k), and what they need of the data."""
+        conjugate, known = np.conj(fresh).T, self.basis
+        self.basis = np.hstack([known, fresh])
+        self._filters = [np.concatenate([old, conjugate @ series]) for old, series in zip(self._filters, self._series, strict=True)]
+        metrics = []
+        for old, share in zip(self._metrics, self._shares, strict=True):
+            mixed, own = np.conj(known).T @ (share[:, None] * fresh), conjugate @ (share[:, None] * fresh)
+            metrics.append(np.block([[old, mixed], [np.conj(mixed).T, own]]))
+        self._metrics = metrics
 
     def project(self, waveforms: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Coefficients (N, K), powers (N, n_det) and the share of whitened power lost by the basis (N,)."""

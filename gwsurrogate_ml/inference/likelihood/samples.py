@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
+from gwsurrogate_ml.kernels.threads import in_threads
 
 NODES = 400
 """Samples of each waveform that are looked at."""
@@ -108,9 +109,17 @@ class EmpiricalInterpolant:
         """Coefficients (N, K) of binaries (N, 4), and whether they hold (N,)."""
         likelihood = self.likelihood
         samples = likelihood.model.samples(likelihood.space.binaries(theta), likelihood.grid, self.times)
-        amplitudes = samples @ self._inverse
-        rest = samples - amplitudes @ self._directions[self._steps].T
-        return amplitudes @ self._coefficients, np.sum(rest**2, axis=1) <= self._residual * np.sum(samples**2, axis=1)
+        coefficients = np.empty((len(theta), self._coefficients.shape[1]), dtype=np.complex128)
+        good, at_nodes = np.empty(len(theta), dtype=bool), self._directions[self._steps].T
+
+        def work(rows: slice) -> None:
+            amplitudes = samples[rows] @ self._inverse
+            rest = samples[rows] - amplitudes @ at_nodes
+            coefficients[rows] = amplitudes @ self._coefficients
+            good[rows] = np.sum(rest**2, axis=1) <= self._residual * np.sum(samples[rows] ** 2, axis=1)
+
+        in_threads(work, len(theta))
+        return coefficients, good
 
     def add(self, waveforms: np.ndarray, coefficients: np.ndarray) -> None:
         """Learn from more binaries. Their coefficients may have further columns, which are zero for those known before."""
@@ -158,7 +167,7 @@ def _nodes(series: np.ndarray, duration: float) -> tuple[np.ndarray, np.ndarray]
     end = int(np.argmin(np.sum(series[:, : n // 2] ** 2, axis=0)))
     if len(series) > _PROBES:
         series = np.random.default_rng(0).normal(size=(_PROBES, len(series))) @ series
-    _, _, order = qr(series, mode="economic", pivoting=True)
+    _, order = qr(series, mode="r", pivoting=True)
     steps = order[: min(NODES, len(series))]
     times = np.where(steps >= end, steps - n, steps) * (duration / n)
     ascending = np.argsort(times)

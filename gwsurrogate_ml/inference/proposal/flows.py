@@ -13,10 +13,11 @@ from gwsurrogate_ml.inference.prior.binary import BinaryPrior
 from gwsurrogate_ml.inference.proposal.adam import Adam
 from gwsurrogate_ml.inference.proposal.density import unconditional_flow
 from gwsurrogate_ml.inference.weights import effective_size, resample
+from gwsurrogate_ml.kernels.threads import each, one_torch_thread
 
 _SEEDED = threading.Lock()
 """Held while torch's generator, which all threads share, is seeded for a flow's first weights."""
-_CHUNK = 16384
+_CHUNK = 4096
 QUIET = 10.0
 WIDTHS = (1.0, 1.25, 1.7)
 """Widths of the base from which the network's draws come; a pilot decides in which shares."""
@@ -68,44 +69,59 @@ class _Latent:
         self._log_det = float(np.log(np.abs(np.diag(self.root))).sum())
         self._last: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
-    @torch.no_grad()
     def __call__(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Base coordinates (n, n_z) and log Jacobian (n,) of `z` (n, n_z)."""
         if self._last is None or self._last[0] is not z:
             plain = z if self._inverse is None else (z - self.mean) @ self._inverse.T
             x = torch.from_numpy(plain.astype(np.float32))
-            parts = [self.transform.call_and_ladj(x[i : i + _CHUNK]) for i in range(0, len(x), _CHUNK)]
-            base, ladj = (torch.cat(column).double().numpy() for column in zip(*parts, strict=True))
+            base, ladj = (torch.cat(column).double().numpy() for column in zip(*_by_parts(self.transform.call_and_ladj, x), strict=True))
             self._last = z, base, ladj - self._log_det
         return self._last[1:]
 
-    @torch.no_grad()
     def inverse(self, base: torch.Tensor) -> np.ndarray:
         """z (n, n_z) float64 of base coordinates (n, n_z)."""
-        parts = []
-        for i in range(0, len(base), _CHUNK):
-            x = base[i : i + _CHUNK]
-            for part in reversed(self.transform.transforms):
-                x = _undone(part, x)
-            parts.append(x)
-        return torch.cat(parts).double().numpy() @ self.root.T + self.mean
+        return torch.cat(_by_parts(self._inverse_of, base)).double().numpy() @ self.root.T + self.mean
+
+    def _inverse_of(self, x: torch.Tensor) -> torch.Tensor:
+        for part in reversed(self.transform.transforms):
+            x = _undone(part, x)
+        return x
+
+
+def _by_parts(work: Callable[[torch.Tensor], Any], x: torch.Tensor) -> list[Any]:
+    """`work` on rows of `x`, so many at a time, in threads, without gradients."""
+
+    def alone(some: torch.Tensor) -> Any:
+        with torch.no_grad():  # a thread's own setting
+            return work(some)
+
+    with one_torch_thread():
+        return each(alone, x.split(_CHUNK))
 
 
 def _undone(part: Any, y: torch.Tensor) -> torch.Tensor:
     """``part.inv(y)`` (n, n_z): of an autoregressive transform, which zuko inverts with the splines of all numbers for each of
-    them, with that of one at a time."""
+    them, with that of one at a time, the first of which is the same for all, and what the context gives worked out once."""
     from zuko.flows.autoregressive import MaskedAutoregressiveTransform
-    from zuko.utils import broadcast, unpack
+    from zuko.utils import unpack
 
     layer = getattr(getattr(getattr(part, "meta", None), "func", None), "__self__", None)
     if not isinstance(layer, MaskedAutoregressiveTransform) or layer.order is None or layer.passes != y.shape[-1]:
         return part.inv(y)
-    (context,) = part.meta.args
+    (context,), n = part.meta.args, y.shape[-1]
+    first, *between, last = layer.hyper
+    weight, bias = first.mask * first.weight, first.bias
+    if context is not None:
+        weight, bias = weight[:, :n], bias + weight[:, n:] @ context
+    last_weight = last.mask * last.weight
     x = torch.zeros_like(y)
-    for number in torch.argsort(layer.order).tolist():
-        phi = layer.hyper(x if context is None else torch.cat(broadcast(x, context, ignore=1), dim=-1))
-        own = unpack(phi.unflatten(-1, (-1, layer.total))[..., number, :], layer.shapes)
-        x[..., number] = layer.univariate(*own).inv(y[..., number])
+    for place, number in enumerate(torch.argsort(layer.order).tolist()):
+        hidden = torch.nn.functional.linear(x if place else x[:1], weight, bias)
+        for step in between:
+            hidden = step(hidden)
+        rows = slice(number * layer.total, (number + 1) * layer.total)
+        own = unpack(torch.nn.functional.linear(hidden, last_weight[rows], last.bias[rows]), layer.shapes)
+        x[:, number] = layer.univariate(*own).inv(y[:, number])
     return x
 
 

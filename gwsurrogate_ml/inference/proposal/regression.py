@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from gwsurrogate_ml.inference.proposal.adam import Adam
+from gwsurrogate_ml.kernels.threads import each, one_torch_thread
 
 LEARNED, FEW = 0.2, 300
 """Share of the draws that are interpolated by which length scales are chosen, and how many they are at least."""
@@ -13,7 +14,7 @@ DEPTH = 16.0
 """Draws whose log likelihood lies this far below the largest are left out: nothing counts there."""
 ROOM = 3.0
 """How far above the largest log likelihood of a draw the regression may go: away from draws a quadratic form knows no end."""
-_STEPS, _BLOCK = 40, 256
+_STEPS, _BLOCK, _PART = 40, 256, 4096
 _ALIKE = 3e-3
 """Least width of a coordinate by weight, in units of that of all draws."""
 _ROUGHEST, _RIDGE = 0.02, 1.0
@@ -92,31 +93,33 @@ class Regression:
 
     @classmethod
     def _learned(cls, x: torch.Tensor, y: torch.Tensor, errors: torch.Tensor) -> torch.Tensor:
-        """Scales of the largest marginal likelihood."""
+        """Scales of the largest marginal likelihood, by its gradient (Rasmussen & Williams 2006, equation 5.9)."""
         scales = torch.full((x.shape[1] + 1,), float(np.log(3.0)), dtype=torch.float64)
         scales[-1] = float(np.log(max(float(y.std(correction=0)), 1e-3)))
-        scales.requires_grad_(True)
         optimiser = Adam([scales])
         for _ in range(_STEPS):
-            scales.grad = None
-            factor = torch.linalg.cholesky(cls._kernel(x, x, scales) + torch.diag(errors))
+            kernel = cls._kernel(x, x, scales)
+            factor = torch.linalg.cholesky(kernel + torch.diag(errors))
             solved = torch.cholesky_solve(y[:, None], factor)[:, 0]
-            loss = 0.5 * (y @ solved) + factor.diagonal().log().sum()
-            loss.backward()
+            change = (torch.cholesky_inverse(factor) - torch.outer(solved, solved)) * kernel
+            scaled = x * torch.exp(-scales[:-1])
+            of_lengths = change.sum(dim=1) @ scaled**2 - (scaled * (change @ scaled)).sum(dim=0)
+            scales.grad = torch.cat([of_lengths, change.sum()[None]])
             optimiser.step(0.1)
-        return scales.detach()
+        return scales
 
     @staticmethod
     def _with_square(x: torch.Tensor) -> torch.Tensor:
         """x, minus half of its square, and 1, (N, n + 2)."""
         return torch.cat([x, -0.5 * (x * x).sum(1, keepdim=True), torch.ones_like(x[:, :1])], dim=1)
 
-    @torch.no_grad()
     def __call__(self, places: np.ndarray) -> np.ndarray:
         """Log likelihood (N,) float64 at `places` (N, n), at most `ROOM` above that of any draw."""
         x = self._whitened(places)
         known, factors = self._single
         of_x = self._with_square(x * torch.exp(-self._log_scales[:-1])).float()
         # As many at a time as stay in the cache.
-        rest = torch.cat([(some @ known).exp_() @ factors for some in of_x.split(_BLOCK)]).double().numpy()
+        with one_torch_thread():
+            parts = each(lambda some: torch.cat([(few @ known).exp_() @ factors for few in some.split(_BLOCK)]), of_x.split(_PART))
+        rest = torch.cat(parts).double().numpy()
         return np.minimum(_quadratic(x.numpy()) @ self._form + np.exp(2 * float(self._log_scales[-1])) * rest, self._most)

@@ -15,8 +15,8 @@ from scipy.special import logsumexp
 
 from gwsurrogate_ml.inference.proposal.flows import Proposal
 
-CANDIDATES = 40_000
-"""Draws by which the chance is scaled and its mean estimated."""
+CANDIDATES = 20_000
+"""Draws by which the chance is scaled: the first to be thinned, too."""
 _BLOCK = 4096
 
 
@@ -38,7 +38,7 @@ class ThinnedProposal:
     Attributes
     ----------
     log_mean : float
-        log A
+        log A, as far as draws of the mixture say
     relative_error : float
         standard error of A over A
     """
@@ -55,14 +55,19 @@ class ThinnedProposal:
     ) -> None:
         self.proposals, self.shares, self.log_target, self._least = proposals, shares, log_target, floor * kept
         z = self._candidates(CANDIDATES, np.random.default_rng([seed, 6]))
-        log_ratio = self.log_target(z) - self._log_mixture(z)
+        log_mixture = self._log_mixture(z)
+        log_ratio = self.log_target(z) - log_mixture
+        self._unused: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = [(z, log_mixture, log_ratio)]
         low, high = log_ratio.min() - 1.0, log_ratio.max() + np.log(1 / kept)
         self._log_scale, self.log_mean = 0.0, 0.0
         self._last: tuple[np.ndarray, np.ndarray] | None = None
         for _ in range(50):
             self._log_scale = 0.5 * (low + high)
             low, high = (self._log_scale, high) if self._chance(log_ratio).mean() > kept else (low, self._log_scale)
-        chance = self._chance(log_ratio)
+        self._estimate(self._chance(log_ratio))
+
+    def _estimate(self, chance: np.ndarray) -> None:
+        """Take the mean of the chances (N,) of draws of the mixture."""
         self.log_mean = float(np.log(chance.mean()))
         self.relative_error = float(chance.std() / chance.mean() / np.sqrt(len(chance)))
 
@@ -77,31 +82,36 @@ class ThinnedProposal:
         return np.concatenate([p.draw(int(c), int(rng.integers(2**31))) for p, c in zip(self.proposals, counts, strict=True) if c])
 
     def draw(self, n: int, seed: int) -> np.ndarray:
-        """(n, n_z) float64."""
-        rng, there = np.random.default_rng([seed, 7]), 0
+        """(n, n_z) float64. The first call thins the draws by which the chance was scaled, too, and what all draws say of its mean
+        holds from then on."""
+        rng, there, first = np.random.default_rng([seed, 7]), 0, bool(self._unused)
         found: list[np.ndarray] = []
         densities: list[np.ndarray] = []
+        chances: list[np.ndarray] = []
         while there < n:
-            z = self._candidates(_BLOCK, rng)
-            log_density, chance = self._densities(z)
+            if self._unused:
+                z, log_mixture, log_ratio = self._unused.pop()
+            else:
+                z = self._candidates(_BLOCK, rng)
+                log_mixture = self._log_mixture(z)
+                log_ratio = self.log_target(z) - log_mixture
+            chance = self._chance(log_ratio)
             # Candidates of a block come proposal by proposal: which of the last block are taken must not depend on that.
             rows = rng.permutation(np.flatnonzero(rng.random(len(z)) < chance))
             found.append(z[rows])
-            densities.append(log_density[rows])
+            densities.append(log_mixture[rows] + np.log(chance[rows]))
+            chances.append(chance)
             there += len(rows)
+        if first:
+            self._estimate(np.concatenate(chances))
         drawn = np.concatenate(found)[:n]
-        self._last = drawn, np.concatenate(densities)[:n]
+        self._last = drawn, np.concatenate(densities)[:n] - self.log_mean
         return drawn
-
-    def _densities(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Log density (n,) and the chance (n,) that a draw of the mixture at (n, n_z) is kept."""
-        log_mixture = self._log_mixture(z)
-        chance = self._chance(self.log_target(z) - log_mixture)
-        return log_mixture + np.log(chance) - self.log_mean, chance
 
     def log_density(self, z: np.ndarray) -> np.ndarray:
         """(n,) float64."""
         # Kept: the same draws are asked for several times.
         if self._last is None or not np.array_equal(self._last[0], z):
-            self._last = z, self._densities(z)[0]
+            log_mixture = self._log_mixture(z)
+            self._last = z, log_mixture + np.log(self._chance(self.log_target(z) - log_mixture)) - self.log_mean
         return self._last[1]

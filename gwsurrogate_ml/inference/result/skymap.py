@@ -22,6 +22,7 @@ import numpy as np
 from gwsurrogate_ml.arguments import whole
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.files import whole_file
+from gwsurrogate_ml.kernels.threads import each, one_blas_thread, one_torch_thread
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -244,6 +245,8 @@ def _in_finest_pixels(to_pixel: Any, ra: np.ndarray, dec: np.ndarray, nside: int
     return np.asarray(to_pixel(ra * units.rad, dec * units.rad, nside, order="nested"))
 
 
+@one_torch_thread()
+@one_blas_thread()
 def from_draws(
     ra: np.ndarray,
     dec: np.ndarray,
@@ -334,10 +337,13 @@ def _clustered() -> Any:
             for weight, kde in zip(self.weights, self.kdes, strict=True):
                 root, middle = np.linalg.cholesky(2 * kde.covariance), kde.dataset.mean(axis=1)[:, None]
                 here, there = (torch.from_numpy(np.linalg.solve(root, x - middle)).float() for x in (places.T, kde.dataset))
-                sums = []
-                for x, y in zip(*(a.split(BLOCK) for a in here), strict=True):
-                    square = (x[:, None] - there[0]).square_().add_((y[:, None] - there[1]).square_())
-                    sums.append(square.clamp_(max=FARTHEST).neg_().exp_().sum(dim=1))
+
+                def added(some: torch.Tensor, there: torch.Tensor = there) -> torch.Tensor:
+                    x, y = some[..., None]
+                    square = (x - there[0]).square_().add_((y - there[1]).square_())
+                    return square.clamp_(max=FARTHEST).neg_().exp_().sum(dim=1)
+
+                sums = each(added, here.split(BLOCK, dim=1))
                 total = torch.cat(sums).double().numpy().reshape(3, -1).sum(axis=0)
                 density += weight / (np.pi * root[0, 0] * root[1, 1] * kde.n) * total
             return density

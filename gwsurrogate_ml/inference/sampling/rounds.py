@@ -24,6 +24,7 @@ from gwsurrogate_ml.inference.sampling.mixture import Mixture, join
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
 from gwsurrogate_ml.inference.sampling.thinning import WIDER, enough, of_pool, with_flow, worth_thinning
 from gwsurrogate_ml.inference.weights import effective_size, resample, summarise, tempering
+from gwsurrogate_ml.kernels.threads import one_blas_thread, one_torch_thread
 
 EDGE_SHARE = 0.02
 """Outermost share of the range of chirp mass in which a posterior density above `EDGE_DENSITY` of its peak counts as
@@ -110,6 +111,8 @@ def affordable(options: SamplingOptions, sampler: EventSampler) -> SamplingOptio
     return replace(options, pilot=max(round(FEWER * options.pilot), 1), refine_below=enough)
 
 
+@one_torch_thread()
+@one_blas_thread()
 def weigh(
     sampler: EventSampler,
     proposals: list[Proposal],
@@ -118,7 +121,7 @@ def weigh(
     options: SamplingOptions,
     steps: Steps = UNKEPT,
 ) -> tuple[Evaluated, np.ndarray, list[dict[str, Any]]]:
-    """Pilot, refinement where it pays, and the final `n` draws with their weights.
+    """Pilot, refinement where it pays, and the final `n` draws with their weights, in threads of our own alone.
 
     Parameters
     ----------

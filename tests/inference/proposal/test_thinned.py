@@ -8,7 +8,7 @@ from scipy.stats import multivariate_normal
 
 from gwsurrogate_ml.inference.proposal.flows import PriorProposal
 from gwsurrogate_ml.inference.proposal.regression import ROOM, Regression
-from gwsurrogate_ml.inference.proposal.thinned import ThinnedProposal
+from gwsurrogate_ml.inference.proposal.thinned import CANDIDATES, ThinnedProposal
 from gwsurrogate_ml.inference.weights import effective_size
 
 CENTRE, COVARIANCE = np.array([0.8, -0.3]), np.array([[0.3, 0.2], [0.2, 0.4]])
@@ -58,7 +58,20 @@ def test_nothing_is_lost_where_the_target_is_said_to_be_small(proposal) -> None:
     base = np.logaddexp(np.log(0.6) + PriorProposal(2).log_density(far), np.log(0.4) + Shifted(2).log_density(far))
     assert TARGET.logpdf(far) < -40
     assert proposal.log_density(far)[0] == pytest.approx(base[0] + np.log(FLOOR * KEPT) - proposal.log_mean)
-    assert proposal.log_mean == pytest.approx(np.log(KEPT), abs=0.01)
+    # The chance was scaled by so many draws; its mean is that of all.
+    assert proposal.log_mean == pytest.approx(np.log(KEPT), abs=4 * np.sqrt(1 / KEPT / CANDIDATES))
+
+
+def test_the_mean_chance_is_that_of_all_draws_of_the_mixture() -> None:
+    few = ThinnedProposal([PriorProposal(2)], np.ones(1), lambda z: TARGET.logpdf(z), 2, kept=KEPT, floor=FLOOR)
+    before = few.log_mean, few.relative_error
+    z = few.draw(20_000, 4)
+    # What is kept of draws of the prior that took no part.
+    other = PriorProposal(2).draw(400_000, 5)
+    kept = np.exp(few.log_density(other) + few.log_mean - PriorProposal(2).log_density(other))
+    assert few.log_mean != before[0]
+    assert abs(few.log_mean - np.log(kept.mean())) < 4 * few.relative_error < 2 * before[1]
+    np.testing.assert_array_equal(few.log_density(z), few.log_density(z.copy()))
 
 
 def test_a_regression_finds_a_noisy_surface() -> None:
