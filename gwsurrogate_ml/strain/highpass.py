@@ -2,7 +2,12 @@
 
 Towards low frequencies the noise of every detector rises. Where a spectrum that was measured from the data falls, a filter was
 there, which took from the signal what it took from the noise: a likelihood that knows the noise alone would expect a loud signal
-there and not find it. Such frequencies are left out, by an infinite spectrum.
+there and not find it.
+
+Signal and noise are still there in the same proportion, and the filters of the field (LAL's, PyCBC's, gwpy's) change no phase.
+How much was taken is what the noise lacks against that of another detector of the same length, scaled to it above the filter: two
+of one kind rise nearly alike. Data and spectrum are divided by that, down to where little is left; below, and where there is no
+such detector, they are left out, by an infinite spectrum.
 """
 
 from __future__ import annotations
@@ -12,6 +17,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from gwsurrogate_ml.strain.detectors import interferometer
 
 if TYPE_CHECKING:
     from gwsurrogate_ml.strain.segment import AnalysisSegment
@@ -29,33 +36,74 @@ CLEAR, LOSS, RISE = 1.5, 0.03, 6.0
 there; the power of the frequency with which a detector's own noise falls about it."""
 
 
+FAINTEST = 0.3
+"""Share of the amplitude below which what a filter left is not used: the less is left, the less certain it is."""
+SIMILAR = 0.35
+"""Largest scatter of the log of the ratio of two detectors' spectra above the filter with which one says what the other lacks."""
+SMOOTH, COMPARED = 1.08, 2.5
+"""Factor on the frequency to either side within which the median of that ratio is taken, and on that from which on the data are as
+recorded up to which the two are compared."""
+
+
 def without_filtered(segment: AnalysisSegment) -> AnalysisSegment:
-    """The segment with an infinite spectrum wherever the data of a detector were high-passed, and a flag that says so.
+    """The segment with the filter undone where the data of a detector were high-passed, an infinite spectrum where that cannot be,
+    and a flag that says so.
 
     Spectra that were given, not measured from the data, stay as they are.
     """
-    psd, flags = segment.psd, list(segment.flags)
-    for d, name in enumerate(segment.detectors):
-        measured = any(segment.psd_segments[d : d + 1])
-        if not measured or (start := clear_from(segment.frequencies[segment.mask], segment.psd[d, segment.mask])) == 0.0:
+    frequencies, band = segment.frequencies, segment.mask
+    measured = [any(segment.psd_segments[d : d + 1]) for d in range(len(segment.detectors))]
+    starts = [clear_from(frequencies[band], psd[band]) if own else 0.0 for psd, own in zip(segment.psd, measured, strict=True)]
+    if not any(starts):
+        return segment
+    strain, psd, flags = segment.strain.copy(), segment.psd.copy(), list(segment.flags)
+    whole = [d for d, start in enumerate(starts) if measured[d] and not start]
+    for d, (name, start) in enumerate(zip(segment.detectors, starts, strict=True)):
+        if not start:
             continue
-        psd = psd.copy()
-        psd[d, segment.frequencies < start] = np.inf
+        left, like = np.zeros(len(frequencies)), ""
+        arms = interferometer(name).length
+        for other in (k for k in whole if interferometer(segment.detectors[k]).length == arms):
+            found, scatter = _left(frequencies, segment.psd[d], segment.psd[other], band, start)
+            if scatter < SIMILAR and not like:
+                left, like = found, segment.detectors[other]
+        left[frequencies >= start] = 1.0
+        lowest = float(frequencies[band][np.argmax(left[band] >= FAINTEST)])
+        used = left >= FAINTEST
+        psd[d, used] /= left[used] ** 2
+        strain[d, used] /= left[used]
+        psd[d, ~used] = np.inf
+        undone = (
+            f"from {lowest:.0f} to {start:.0f} Hz that is undone as far as {like}'s noise says what was taken, by a filter without "
+            "phase, and "
+        )
         flags.append(
             f"filtered data: {name}'s noise falls towards low frequencies, where every detector's rises: the data were "
-            f"high-passed, with the signal in them; {name} is used from {start:.0f} Hz on; give data as recorded"
+            f"high-passed, with the signal in them; {undone if like else ''}{name} is used from {lowest:.0f} Hz on; give data as "
+            "recorded"
         )
-    return segment if psd is segment.psd else replace(segment, psd=psd, flags=tuple(flags))
+    return replace(segment, strain=strain, psd=psd, flags=tuple(flags), filtered_below=tuple(starts))
 
 
-def used_from(segment: AnalysisSegment) -> dict[str, float]:
-    """Frequency (Hz) from which on each detector is used: the segment's, or where its spectrum ceases to be infinite."""
-    frequencies, psd = segment.frequencies[segment.mask], segment.psd[:, segment.mask]
-    starts = {}
-    for name, row in zip(segment.detectors, psd, strict=True):
-        first = int(np.argmax(np.isfinite(row)))
-        starts[name] = float(frequencies[first]) if first else segment.f_min
-    return starts
+def _left(f: np.ndarray, psd: np.ndarray, other: np.ndarray, band: np.ndarray, start: float) -> tuple[np.ndarray, float]:
+    """Share (n_f,) of the amplitude that a high-pass filter left of a detector's data, by the spectrum of another one, 0 outside
+    the band; and how unlike the two are from `start` (Hz) on, the standard deviation of the log of their ratio."""
+    usable = band & np.isfinite(psd) & np.isfinite(other) & (psd > 0) & (other > 0) & (f <= COMPARED * start)
+    at, ratio = f[usable], np.log(psd[usable] / other[usable])
+    low, high = np.searchsorted(at, at / SMOOTH), np.searchsorted(at, at * SMOOTH, side="right")
+    level = np.array([np.median(ratio[a:b]) for a, b in zip(low, high, strict=True)])
+    above = level[at >= start]
+    if not above.size:
+        return np.zeros(len(f)), np.inf
+    # The less the lower: a high-pass filter does not rise towards low frequencies.
+    lost = np.minimum.accumulate(np.minimum(level - np.median(above), 0.0)[::-1])[::-1]
+    left = np.where(band, np.interp(f, at, np.exp(0.5 * lost)), 0.0)
+    return left, float(above.std())
+
+
+def unfiltered_from(segment: AnalysisSegment) -> dict[str, float]:
+    """Frequency (Hz) from which on each detector's data are as recorded: the segment's lowest, or where a filter ends."""
+    return {name: max(segment.f_min, *segment.filtered_below[d : d + 1], 0.0) for d, name in enumerate(segment.detectors)}
 
 
 def clear_from(frequencies: np.ndarray, psd: np.ndarray) -> float:

@@ -57,6 +57,8 @@ class AnalysisSegment:
         periodograms behind each PSD; 0 where the PSD was given
     flags : tuple of str
         what speaks against trusting these data, a sentence each: every result made from them carries it
+    filtered_below : tuple of float, length n_det, or none, Hz
+        where the data of a detector had been high-passed below: strain and PSD are those before the filter, as far as they are used
     """
 
     detectors: tuple[str, ...]
@@ -72,6 +74,7 @@ class AnalysisSegment:
     mask: np.ndarray
     psd_segments: tuple[int, ...] = ()
     flags: tuple[str, ...] = ()
+    filtered_below: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         n_det, n_f = len(self.detectors), len(self.frequencies)

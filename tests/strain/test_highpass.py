@@ -7,33 +7,81 @@ import pytest
 from scipy.signal import butter, sosfiltfilt
 
 import gwsurrogate_ml as gw
-from gwsurrogate_ml.strain.highpass import clear_from, used_from, without_filtered
+from gwsurrogate_ml.strain.highpass import FAINTEST, clear_from, unfiltered_from, without_filtered
 from gwsurrogate_ml.strain.read import make_series
 from gwsurrogate_ml.strain.simulate import simulate
 
 
-@pytest.mark.parametrize("corner", [0.0, 30.0, 45.0])
-def test_a_high_pass_in_one_detector_alone_is_seen_and_what_lies_below_is_left_out(corner: float) -> None:
-    data = simulate(None, detectors=("H1", "V1"), duration=64, sampling_frequency=1024, gps=1126259462.4, seed=5)
-    series = dict(data.series)
-    if corner:
-        h = series["H1"]
-        passed = sosfiltfilt(butter(6, corner, "highpass", fs=1024.0, output="sos"), h.value)
-        series["H1"] = make_series(passed, float(h.t0.value), 1024.0, "H1")
-    found = gw.StrainData.from_series(series, gps=data.gps).segment(f_max=400.0)
-    assert without_filtered(found) is found
-    np.testing.assert_array_equal(found.psd[1], data.segment(f_max=400.0).psd[1])
-    if not corner:
-        assert not found.flags
-        assert used_from(found) == {"H1": 20.0, "V1": 20.0}
-        return
+def data_and_passed(detectors: tuple[str, ...], corner: float) -> tuple[gw.StrainData, gw.StrainData]:
+    """Noise as recorded, and with the first detector's high-passed without a change of phase."""
+    data = simulate(None, detectors=detectors, duration=64, sampling_frequency=1024, gps=1126259462.4, seed=5)
+    first = data.series[detectors[0]]
+    passed = sosfiltfilt(butter(6, corner, "highpass", fs=1024.0, output="sos"), first.value)
+    series = data.series | {detectors[0]: make_series(passed, float(first.t0.value), 1024.0, detectors[0])}
+    return data, gw.StrainData.from_series(series, gps=data.gps)
+
+
+@pytest.mark.parametrize("corner", [30.0, 45.0])
+def test_a_high_pass_in_a_detector_unlike_all_others_is_seen_and_what_lies_below_is_left_out(corner: float) -> None:
+    data, passed = data_and_passed(("H1",), corner)
+    found, whole = passed.segment(f_max=400.0), data.segment(f_max=400.0)
+    assert not whole.flags
+    assert unfiltered_from(whole) == {"H1": 20.0}
     lost = found.frequencies[np.isinf(found.psd[0]) & found.mask]
     assert corner < lost.max() < 2.2 * corner
-    assert used_from(found) == {"H1": lost.max() + 0.25, "V1": 20.0}
+    assert unfiltered_from(found)["H1"] == pytest.approx(lost.max() + 0.25, abs=0.25)
     attenuation = 1 / (1 + (corner / lost.max()) ** 12)  # of the amplitude, twice a Butterworth's of order 6
     assert attenuation > 0.95
     assert [flag.partition(":")[0] for flag in found.flags] == ["filtered data"]
     assert "H1 is used from" in found.flags[0]
+    assert "undone" not in found.flags[0]
+    np.testing.assert_array_equal(found.strain, passed_strain(passed, found))
+
+
+def passed_strain(passed: gw.StrainData, like: gw.AnalysisSegment) -> np.ndarray:
+    """The strain as given, by spectra that are given: these are believed."""
+    curve = like.frequencies[1:], np.full(len(like.frequencies) - 1, 1e-46)
+    return passed.segment(f_max=like.f_max, psd=dict.fromkeys(like.detectors, curve)).strain
+
+
+@pytest.mark.parametrize("corner", [35.0, 45.0])
+def test_a_high_pass_is_undone_by_the_noise_of_a_detector_of_the_same_kind(corner: float) -> None:
+    data, passed = data_and_passed(("H1", "L1"), corner)
+    found, whole = passed.segment(f_max=400.0), data.segment(f_max=400.0)
+    assert unfiltered_from(whole) == {"H1": 20.0, "L1": 20.0}
+    np.testing.assert_array_equal(found.psd[1], whole.psd[1])
+    np.testing.assert_array_equal(found.strain[1], whole.strain[1])
+    f, clear = found.frequencies, unfiltered_from(found)["H1"]
+    assert corner < clear < 2.2 * corner
+    used = np.isfinite(found.psd[0]) & found.mask
+    left = 1 / (1 + (corner / np.maximum(f, 1.0)) ** 12)
+    assert 0.7 * FAINTEST < left[used].min() < 1.5 * FAINTEST
+    assert f[used].min() < 0.95 * corner
+    ratio = found.strain[0, used] / whole.strain[0, used]
+    np.testing.assert_allclose(np.abs(ratio), 1.0, atol=0.25)
+    assert np.median(np.abs(np.abs(ratio) - 1)) < 0.02
+    assert np.abs(np.angle(ratio)).max() < 0.15  # what the window leaks
+    # What was taken from the signal was taken from the noise: whitened data stay what they were.
+    before = passed_strain(passed, found)[0, used] ** 2 / found.strain[0, used] ** 2
+    assert np.all(before.real <= 1 + 1e-12)
+    np.testing.assert_allclose(found.psd[0, used] * before.real, passed.segment(f_max=400.0).psd[0, used] * before.real)
+    assert [flag.partition(":")[0] for flag in found.flags] == ["filtered data"]
+    assert "that is undone as far as L1's noise says" in found.flags[0]
+
+
+def test_a_detector_of_another_kind_does_not_say_what_a_filter_took() -> None:
+    _, passed = data_and_passed(("H1", "V1"), 45.0)
+    found = passed.segment(f_max=400.0)
+    assert "undone" not in found.flags[0]
+    assert np.isinf(found.psd[0, found.mask & (found.frequencies < unfiltered_from(found)["H1"])]).all()
+
+
+def test_data_as_recorded_stay_as_they_are() -> None:
+    data = simulate(None, detectors=("H1", "V1"), duration=64, sampling_frequency=1024, gps=1126259462.4, seed=5)
+    found = data.segment(f_max=400.0)
+    assert without_filtered(found) is found
+    assert not found.flags
+    assert unfiltered_from(found) == {"H1": 20.0, "V1": 20.0}
 
 
 def test_spectra_that_were_given_are_believed_and_flat_ones_are_no_filters() -> None:

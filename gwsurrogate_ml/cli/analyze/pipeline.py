@@ -99,7 +99,7 @@ def analyse(
         result = result.with_remnant()
     with progress.stage("matched filter"):
         from gwsurrogate_ml.strain.filtering import matched_filter
-        from gwsurrogate_ml.strain.highpass import used_from
+        from gwsurrogate_ml.strain.highpass import unfiltered_from
 
         best = result.posterior.loc[result.posterior["log_likelihood"].idxmax()]
         reach = float(segment.frequencies[segment.mask][-1])
@@ -107,7 +107,7 @@ def analyse(
             data,
             model,
             best,
-            f_min=used_from(segment),
+            f_min=unfiltered_from(segment),
             f_max=reach,
             psd=dict(settings.psd) or None,  # a long filter has no use for spectra under the window of a short segment
             filter_duration=filter_duration(data),

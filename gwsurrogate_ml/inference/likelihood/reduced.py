@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gwsurrogate_ml.inference.likelihood.segment import SegmentLikelihood
@@ -19,13 +21,18 @@ class ReducedLikelihood:
     ----------
     likelihood : SegmentLikelihood
     window : TimeWindow
-    basis : (n_band, K) complex128, orthonormal columns
+    parts : sequence of (n_band, k) complex128, orthonormal columns
+        the basis as it grew: sums over other parts would differ in the last digits
     tolerance : float
         share of whitened power the basis may lose on the examples that extend it (their mean)
     """
 
     def __init__(
-        self, likelihood: SegmentLikelihood, window: TimeWindow, basis: np.ndarray, tolerance: float = BASIS_TOLERANCE
+        self,
+        likelihood: SegmentLikelihood,
+        window: TimeWindow,
+        parts: Sequence[np.ndarray] = (),
+        tolerance: float = BASIS_TOLERANCE,
     ) -> None:
         self.likelihood, self.window, self.tolerance = likelihood, window, tolerance
         # One basis serves all detectors: whitened by the sum of their weights.
@@ -37,7 +44,9 @@ class ReducedLikelihood:
         empty = np.zeros((len(band), 0), dtype=np.complex128)
         self.basis, self._filters = empty, [empty.T @ series for series in self._series]
         self._metrics = [np.zeros((0, 0), dtype=np.complex128) for _ in data]
-        self._add(basis)
+        self.sizes: list[int] = []
+        for part in parts:
+            self._add(part)
 
     @classmethod
     def of(
@@ -48,7 +57,7 @@ class ReducedLikelihood:
         tolerance: float = BASIS_TOLERANCE,
     ) -> ReducedLikelihood:
         """With a basis of face-on waveforms `examples` (P, n_f) complex128, which span what will be asked for."""
-        found = cls(likelihood, window, np.zeros((len(likelihood.band), 0), dtype=np.complex128), tolerance)
+        found = cls(likelihood, window, (), tolerance)
         found.extend(examples)
         return found
 
@@ -75,6 +84,7 @@ class ReducedLikelihood:
 
     def _add(self, fresh: np.ndarray) -> None:
         """Add the vectors `fresh` (n_band, k), and what they need of the data."""
+        self.sizes.append(fresh.shape[1])
         conjugate, known = np.conj(fresh).T, self.basis
         self.basis = np.hstack([known, fresh])
         self._filters = [np.concatenate([old, conjugate @ series]) for old, series in zip(self._filters, self._series, strict=True)]

@@ -74,7 +74,9 @@ class _Latent:
         if self._last is None or self._last[0] is not z:
             plain = z if self._inverse is None else (z - self.mean) @ self._inverse.T
             x = torch.from_numpy(plain.astype(np.float32))
-            base, ladj = (torch.cat(column).double().numpy() for column in zip(*_by_parts(self.transform.call_and_ladj, x), strict=True))
+            base, ladj = (
+                torch.cat(column).double().numpy() for column in zip(*_by_parts(self.transform.call_and_ladj, x), strict=True)
+            )
             self._last = z, base, ladj - self._log_det
         return self._last[1:]
 

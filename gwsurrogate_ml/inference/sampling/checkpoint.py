@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 SUFFIX = ".step"
-FORMAT, DIGITS = 4, 8
+FORMAT, DIGITS = 5, 8
 PARTS, COMPLEX = ("result.", "sampler."), "~complex"
 OLD = 60.0
 """Seconds after which a half-written step belongs to nobody."""

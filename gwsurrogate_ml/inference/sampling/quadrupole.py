@@ -57,7 +57,7 @@ class QuadrupoleSampler(EventSampler):
         """See `EventSampler.tensors`: the event's basis, the interpolant, the points."""
         out = {f"set.{i}.{name}": x for i, s in enumerate(self.sets) for name, x in s.points.tensors().items()}
         if self.reduced is not None:
-            out["basis"] = self.reduced.basis
+            out["basis"], out["basis_sizes"] = self.reduced.basis, np.array(self.reduced.sizes)
         if self.nodes is not None:
             out |= {f"nodes.{name}": x for name, x in self.nodes.tensors().items()}
         return out
@@ -66,7 +66,8 @@ class QuadrupoleSampler(EventSampler):
         """See `EventSampler.restore`."""
         parts = {p: {k.removeprefix(p): v for k, v in tensors.items() if k.startswith(p)} for p in ("set.", "nodes.")}
         if "basis" in tensors:
-            self.reduced = ReducedLikelihood(self.likelihood, self.window, tensors["basis"], self._basis_tolerance)
+            grown = np.split(tensors["basis"], np.cumsum(tensors["basis_sizes"])[:-1], axis=1)
+            self.reduced = ReducedLikelihood(self.likelihood, self.window, grown, self._basis_tolerance)
         if parts["nodes."]:
             self.nodes = EmpiricalInterpolant(self.likelihood, parts["nodes."])
         self.sets = [self._integral(ExtrinsicPoints(**part), self.table) for part in numbered(parts["set."])]
