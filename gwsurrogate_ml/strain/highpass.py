@@ -79,7 +79,7 @@ def without_filtered(segment: AnalysisSegment) -> AnalysisSegment:
         )
         flags.append(
             f"filtered data: {name}'s noise falls towards low frequencies, where every detector's rises: the data were "
-            f"high-passed, with the signal in them; {undone if like else ''}{name} is used from {lowest:.0f} Hz on; give data as "
+            f"high-passed, with the signal in them; {undone if like and lowest < start else ''}{name} is used from {lowest:.0f} Hz on; give data as "
             "recorded"
         )
     return replace(segment, strain=strain, psd=psd, flags=tuple(flags), filtered_below=tuple(starts))
