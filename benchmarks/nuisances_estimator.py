@@ -2,9 +2,9 @@
 
     python benchmarks/nuisances_estimator.py [--estimator bbh-h1l1] [--of calibration | waveform] [--events 100] [--seed 21]
 
-Signals of the estimator's prior in noise of its ensemble of spectra, those of an optimal network signal-to-noise ratio from 15 to 60
-as their own waveform has it: a prior that is cut there, as the posteriors then are, so that ranks of the true values are uniform if
-all is right. Each detector's calibration, or the waveform in all of them alike, is drawn from splines of 10 nodes with errors of
+Signals of the estimator's prior in noise of its ensemble of spectra, those of an optimal network signal-to-noise ratio from 15 to
+60 as their own waveform has it: a prior that is cut there, as the posteriors then are, so that ranks of the true values are uniform
+if all is right. Each detector's calibration, or the waveform in all of them alike, is drawn from splines of 10 nodes with errors of
 20 % and 20 degrees. Each event is analysed with these integrated (`Estimator.sample(calibration=...)`, `waveform_error=`) and as if
 there were none. Writes benchmarks/results/nuisances_estimator.json and .md, or nuisances_estimator_waveform, and goes on from them.
 """
@@ -125,7 +125,9 @@ def markdown(found: dict[str, Any]) -> str:
     lines += ["", "| parameter | " + " | ".join(f"{way}: p, truth inside 50 %, 90 %" for way in ways) + " |", "| --- " * 3 + "|"]
     for name in found[ways[0]]["pp"]:
         cells = [found[way]["pp"][name] for way in ways]
-        lines.append(f"| {name} | " + " | ".join(f"{c['ks_p']:.2g}, {c['inside_50']:.0%}, {c['inside_90']:.0%}" for c in cells) + " |")
+        lines.append(
+            f"| {name} | " + " | ".join(f"{c['ks_p']:.2g}, {c['inside_50']:.0%}, {c['inside_90']:.0%}" for c in cells) + " |"
+        )
     for label, of in (
         ("efficiency, 5 % and 50 %", lambda x: "{:.0%}, {:.0%}".format(*x["efficiency"])),
         ("Pareto k above 0.7", lambda x: f"{x['heavy']:.0%}"),

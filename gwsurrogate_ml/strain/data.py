@@ -233,8 +233,8 @@ class StrainData:
         psd : source, or mapping of detector to source, optional
             (frequencies, PSD) arrays, a file or the name of a curve (see `spectrum.load_psd`); where left out, the
             median Welch PSD of the data around the segment, 4 s at a time (the duration where shorter), under the
-            same Tukey window, smoothed between its lines (see `smooth`), infinite where a notch was cut out of the data (see
-            `notches`), and below a high-pass filter that shows in them (see `highpass`)
+            same Tukey window, smoothed between its lines (see `smooth`). Any is infinite where a notch was cut out of the data
+            (see `notches`), and where a high-pass filter left too little; what it left more of is undone (see `highpass`)
         psd_span : float, s
             use off-source data at most half of this away from the segment's middle
         extend : bool
@@ -252,7 +252,8 @@ class StrainData:
         A PSD from few stretches scatters. Its mean effect is corrected for: E[1/PSD] is 1/S (see `scatter`). The weights would
         still scatter, which makes the variance of an estimate larger than the likelihood claims: by 30 % from 32 s of data, 10 %
         from 64 s, 4 % from 128 s (measured on simulated noise). Smoothing leaves a quarter of that. Read longer files where there
-        are any; `AnalysisSegment.psd_segments` tells how many periodograms went in. A PSD given is taken as it is.
+        are any; `AnalysisSegment.psd_segments` tells how many periodograms went in. A PSD given is taken as it is but
+        for frequencies that a filter took.
 
         Raises
         ------

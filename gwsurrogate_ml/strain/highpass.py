@@ -5,13 +5,14 @@ there, which took from the signal what it took from the noise: a likelihood that
 there and not find it.
 
 Signal and noise are still there in the same proportion, and the filters of the field (LAL's, PyCBC's, gwpy's) change no phase.
-How much was taken is what the noise lacks against that of another detector of the same length, scaled to it above the filter: two
-of one kind rise nearly alike. Data and spectrum are divided by that, down to where little is left; below, and where there is no
-such detector, they are left out, by an infinite spectrum.
+How much was taken is what the noise lacks against a spectrum that was given for it, or against the noise of another detector of
+the same length, scaled to it above the filter: two of one kind rise nearly alike. Data and spectrum are divided by that, down to
+where little is left; below, and where nothing says what was there, they are left out, by an infinite spectrum.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -45,42 +46,50 @@ SMOOTH, COMPARED = 1.08, 2.5
 recorded up to which the two are compared."""
 
 
-def without_filtered(segment: AnalysisSegment) -> AnalysisSegment:
+def without_filtered(segment: AnalysisSegment, measured: Sequence[np.ndarray | None]) -> AnalysisSegment:
     """The segment with the filter undone where the data of a detector were high-passed, an infinite spectrum where that cannot be,
     and a flag that says so.
 
-    Spectra that were given, not measured from the data, stay as they are.
+    Parameters
+    ----------
+    segment : AnalysisSegment
+    measured : sequence of (n_f,) float64 or None, length n_det
+        spectra of the data, whether these or others are the segment's; None where they are too short for one
     """
     frequencies, band = segment.frequencies, segment.mask
-    measured = [any(segment.psd_segments[d : d + 1]) for d in range(len(segment.detectors))]
-    starts = [clear_from(frequencies[band], psd[band]) if own else 0.0 for psd, own in zip(segment.psd, measured, strict=True)]
+    starts = [0.0 if own is None else clear_from(frequencies[band], own[band]) for own in measured]
     if not any(starts):
         return segment
     strain, psd, flags = segment.strain.copy(), segment.psd.copy(), list(segment.flags)
-    whole = [d for d, start in enumerate(starts) if measured[d] and not start]
-    for d, (name, start) in enumerate(zip(segment.detectors, starts, strict=True)):
-        if not start:
+    lengths = [interferometer(name).length for name in segment.detectors]
+    for d, (name, start, own) in enumerate(zip(segment.detectors, starts, measured, strict=True)):
+        if not start or own is None:
             continue
-        left, like = np.zeros(len(frequencies)), ""
-        arms = interferometer(name).length
-        for other in (k for k in whole if interferometer(segment.detectors[k]).length == arms):
-            found, scatter = _left(frequencies, segment.psd[d], segment.psd[other], band, start)
-            if scatter < SIMILAR and not like:
-                left, like = found, segment.detectors[other]
-        left[frequencies >= start] = 1.0
-        lowest = float(frequencies[band][np.argmax(left[band] >= FAINTEST)])
+        # A spectrum that does not fall knows the noise before the filter.
+        given = clear_from(frequencies[band], psd[d, band]) == 0.0
+        known = {"the spectrum given": psd[d]}
+        if not given:
+            whole = [k for k, other in enumerate(measured) if other is not None and not starts[k] and lengths[k] == lengths[d]]
+            known = {f"{segment.detectors[k]}'s noise": segment.psd[k] for k in whole}
+        left, said = np.where(frequencies < start, 0.0, 1.0), ""
+        for source, spectrum in known.items():
+            found, scatter = _left(frequencies, own, spectrum, band, start)
+            if scatter < SIMILAR:
+                left, said = np.where(frequencies < start, found, 1.0), source
+                break
         used = left >= FAINTEST
-        psd[d, used] /= left[used] ** 2
+        lowest = float(frequencies[band & used][0])
         strain[d, used] /= left[used]
+        if not given:
+            psd[d, used] /= left[used] ** 2
         psd[d, ~used] = np.inf
         undone = (
-            f"from {lowest:.0f} to {start:.0f} Hz that is undone as far as {like}'s noise says what was taken, by a filter without "
-            "phase, and "
+            f"from {lowest:.0f} to {start:.0f} Hz that is undone as far as {said} says what was taken, by a filter without phase, "
         )
         flags.append(
             f"filtered data: {name}'s noise falls towards low frequencies, where every detector's rises: the data were "
-            f"high-passed, with the signal in them; {undone if like and lowest < start else ''}{name} is used from {lowest:.0f} Hz on; give data as "
-            "recorded"
+            f"high-passed, with the signal in them; {undone + 'and ' if said and lowest < start else ''}{name} is used from "
+            f"{lowest:.0f} Hz on; give data as recorded"
         )
     return replace(segment, strain=strain, psd=psd, flags=tuple(flags), filtered_below=tuple(starts))
 

@@ -199,19 +199,22 @@ def make_segment(
     else:
         of_each = min(4.0, duration)
         for name in data.detectors:
-            (f, measured), counts[name] = data.off_source_psd(
+            (f, own), counts[name] = data.off_source_psd(
                 name, (starts[0], starts[0] + duration), segment_duration=of_each, span=psd_span, roll_off=roll_off
             )
-            curves[name] = f, smoothed(f, measured, counts[name], tapered(of_each, rate, roll_off)) if smooth else measured
+            curves[name] = f, smoothed(f, own, counts[name], tapered(of_each, rate, roll_off)) if smooth else own
     psds = [psd_on_grid(*curves[name], frequencies, f_min=f_min, f_max=f_max, detector=name) for name in data.detectors]
-    if psd is None:
-        for d, name in enumerate(data.detectors):
-            if bands := data.notches(name, f_min, f_max, psd_span):
-                psds[d] = notches.without(bands, frequencies, psds[d])
-                flags.append(
-                    f"filtered data: {name} holds neither noise nor signal at {notches.named(bands)}: a notch was cut out of the "
-                    "data; these frequencies are left out; give data as recorded"
-                )
+    measured: list[np.ndarray | None] = list(psds)
+    if psd is not None:
+        measured = [_measured(data, name, starts[0], duration, psd_span, frequencies, f_min, f_max) for name in data.detectors]
+    for d, name in enumerate(data.detectors):
+        if bands := data.notches(name, f_min, f_max, psd_span):
+            psds[d] = notches.without(bands, frequencies, psds[d])
+            measured[d] = None if (seen := measured[d]) is None else notches.without(bands, frequencies, seen)
+            flags.append(
+                f"filtered data: {name} holds neither noise nor signal at {notches.named(bands)}: a notch was cut out of the "
+                "data; these frequencies are left out; give data as recorded"
+            )
     flags += [
         f"rough spectrum: {name}'s is the median of {count} periodograms, in which lines are hard to tell from scatter: this makes "
         "intervals too narrow and moves the evidence; read a longer file, one without gaps and gates, or give a PSD"
@@ -235,9 +238,20 @@ def make_segment(
         mask=(frequencies >= f_min) & (frequencies <= f_max),
         psd_segments=tuple(counts.values()),
     )
-    segment = without_filtered(segment)
+    segment = without_filtered(segment, measured)
     against = sentences(data.marks, starts[0], starts[0] + duration)
     return replace(segment, flags=(*flags, *segment.flags, *against, *unusual_scale(segment)))
+
+
+def _measured(
+    data: StrainData, name: str, start: float, duration: float, span: float, frequencies: np.ndarray, f_min: float, f_max: float
+) -> np.ndarray | None:
+    """The spectrum (n_f,) of a detector's data about the segment, where there are enough of them."""
+    try:
+        curve, count = data.off_source_psd(name, (start, start + duration), segment_duration=min(4.0, duration), span=span)
+    except DataError:
+        return None
+    return psd_on_grid(*curve, frequencies, f_min=f_min, f_max=f_max, detector=name) if count >= notches.FEWEST else None
 
 
 def _out_of_data(name: str, gps: float, before: float, after: float, duration: float, post_trigger: float, roll_off: float) -> str:

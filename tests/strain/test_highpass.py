@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.signal import butter, sosfiltfilt
+from scipy.signal.windows import tukey
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.strain.highpass import FAINTEST, clear_from, unfiltered_from, without_filtered
@@ -38,10 +39,35 @@ def test_a_high_pass_in_a_detector_unlike_all_others_is_seen_and_what_lies_below
     np.testing.assert_array_equal(found.strain, passed_strain(passed, found))
 
 
+def test_a_high_pass_is_undone_by_the_spectrum_that_is_given_for_the_noise() -> None:
+    data, passed = data_and_passed(("H1",), 45.0)
+    whole = data.segment(f_max=400.0)
+    curve = whole.frequencies[whole.mask], whole.psd[0, whole.mask]
+    found = passed.segment(f_max=400.0, psd={"H1": curve})
+    used = np.isfinite(found.psd[0]) & found.mask
+    np.testing.assert_array_equal(found.psd[0, used], whole.psd[0, used])
+    assert found.frequencies[used].min() < 0.95 * 45.0
+    np.testing.assert_allclose(np.abs(found.strain[0, used] / whole.strain[0, used]), 1.0, atol=0.25)
+    assert "that is undone as far as the spectrum given says" in found.flags[0]
+
+
+def test_a_given_spectrum_of_filtered_data_does_not_say_what_was_there() -> None:
+    _, passed = data_and_passed(("H1",), 45.0)
+    alone = passed.segment(f_max=400.0)
+    usable = np.isfinite(alone.psd[0]) & alone.mask
+    measured = passed.off_source_psd("H1", (alone.start_time, alone.start_time + 4.0))[0]
+    found = passed.segment(f_max=400.0, psd={"H1": measured})
+    assert "undone" not in found.flags[0]
+    lowest, start = found.frequencies[np.isfinite(found.psd[0]) & found.mask].min(), alone.frequencies[usable].min()
+    assert 45.0 < lowest == pytest.approx(start, rel=0.15)
+
+
 def passed_strain(passed: gw.StrainData, like: gw.AnalysisSegment) -> np.ndarray:
-    """The strain as given, by spectra that are given: these are believed."""
-    curve = like.frequencies[1:], np.full(len(like.frequencies) - 1, 1e-46)
-    return passed.segment(f_max=like.f_max, psd=dict.fromkeys(like.detectors, curve)).strain
+    """The transform of the data as they were given."""
+    segment = next(iter(passed.series.values()))
+    start = round((like.start_time - float(segment.t0.value)) * 1024)
+    window, n = tukey(4 * 1024, alpha=0.2), len(like.frequencies)
+    return np.stack([np.fft.rfft(window * s.value[start : start + 4 * 1024])[:n] / 1024 for s in passed.series.values()])
 
 
 @pytest.mark.parametrize("corner", [35.0, 45.0])
@@ -79,7 +105,7 @@ def test_a_detector_of_another_kind_does_not_say_what_a_filter_took() -> None:
 def test_data_as_recorded_stay_as_they_are() -> None:
     data = simulate(None, detectors=("H1", "V1"), duration=64, sampling_frequency=1024, gps=1126259462.4, seed=5)
     found = data.segment(f_max=400.0)
-    assert without_filtered(found) is found
+    assert without_filtered(found, list(found.psd)) is found
     assert not found.flags
     assert unfiltered_from(found) == {"H1": 20.0, "V1": 20.0}
 
@@ -89,7 +115,9 @@ def test_spectra_that_were_given_are_believed_and_flat_ones_are_no_filters() -> 
     frequencies = np.arange(0, 513.0)
     rising = 1e-46 * (1 + frequencies) ** 4
     segment = data.segment(f_max=400.0, psd={"H1": (frequencies, rising)})
-    assert without_filtered(segment) is segment
+    assert not [flag for flag in segment.flags if "filtered" in flag]
+    assert segment.filtered_below == ()
+    assert np.isfinite(segment.psd[0, segment.mask]).all()
     assert clear_from(frequencies, np.ones(513)) == 0.0
     assert clear_from(frequencies, rising) > 0
 

@@ -60,12 +60,14 @@ def test_a_notch_is_found_left_out_of_spectrum_and_filter_and_flagged(data: gw.S
     assert rest.detectors["L1"].peak_snr == pytest.approx(full.detectors["L1"].peak_snr, rel=1e-12)
 
 
-def test_a_spectrum_that_was_given_is_taken_as_it_is(data: gw.StrainData) -> None:
+def test_a_notch_has_no_weight_under_a_spectrum_that_was_given(data: gw.StrainData) -> None:
     frequencies = np.arange(0, 513.0)
-    segment = cut(data, (93.0, 95.0)).segment(
-        f_max=400.0, psd={name: (frequencies, 1e-46 + 0 * frequencies) for name in ("H1", "L1")}
-    )
-    assert np.isfinite(segment.psd[:, segment.mask]).all()
+    curves = {name: (frequencies, 1e-46 + 0 * frequencies) for name in ("H1", "L1")}
+    segment, whole = (some.segment(f_max=400.0, psd=curves) for some in (cut(data, (93.0, 95.0)), data))
+    assert np.isfinite(whole.psd[:, whole.mask]).all()
+    lost = np.isinf(segment.psd) & segment.mask
+    assert lost.any(axis=1).sum() == 1
+    np.testing.assert_allclose(segment.frequencies[lost.any(axis=0)][[0, -1]], (93.0, 95.0), atol=0.5)
 
 
 def found(x: np.ndarray) -> list[tuple[float, float]]:
