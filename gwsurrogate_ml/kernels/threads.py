@@ -36,53 +36,36 @@ def _openblas() -> ThreadpoolController:
 
 
 class _Limit:
-    """A library's numbers of threads, one while anybody is inside."""
+    """OpenBLAS's number of threads, one while anybody is inside."""
 
-    def __init__(self, read: Callable[[], list[int]], write: Callable[[list[int]], None]) -> None:
-        self.read, self.write = read, write
+    def __init__(self) -> None:
         self.lock, self.inside = threading.Lock(), 0
         self.before: list[int] = []
 
-    def __enter__(self) -> None:
+    def enter(self) -> None:
         with self.lock:
             if not self.inside:
-                self.before = self.read()
-                self.write([1] * len(self.before))
+                self.before = [library.num_threads for library in _openblas().lib_controllers]
+                self._set([1] * len(self.before))
             self.inside += 1
 
-    def __exit__(self, *raised: object) -> None:
+    def leave(self) -> None:
         with self.lock:
             self.inside -= 1
             if not self.inside:
-                self.write(self.before)
+                self._set(self.before)
+
+    @staticmethod
+    def _set(numbers: list[int]) -> None:
+        for library, number in zip(_openblas().lib_controllers, numbers, strict=True):
+            # It lets only the thread that was first set the number, as long as that one has it; here the last to leave restores it.
+            release = getattr(library, "clear_controlling_thread", lambda force: None)
+            release(force=True)
+            library.set_num_threads(number)
+            release(force=True)
 
 
-def _read_openblas() -> list[int]:
-    return [library.num_threads for library in _openblas().lib_controllers]
-
-
-def _write_openblas(numbers: list[int]) -> None:
-    for library, number in zip(_openblas().lib_controllers, numbers, strict=True):
-        # It lets only the thread that was first set the number, as long as that one has it; here the last to leave restores it.
-        release = getattr(library, "clear_controlling_thread", lambda force: None)
-        release(force=True)
-        library.set_num_threads(number)
-        release(force=True)
-
-
-def _read_torch() -> list[int]:
-    import torch
-
-    return [torch.get_num_threads()]
-
-
-def _write_torch(numbers: list[int]) -> None:
-    import torch
-
-    torch.set_num_threads(numbers[0])
-
-
-_OPENBLAS, _TORCH = _Limit(_read_openblas, _write_openblas), _Limit(_read_torch, _write_torch)
+_LIMIT = _Limit()
 
 
 @contextmanager
@@ -99,25 +82,11 @@ def one_blas_thread() -> Iterator[None]:
     ...     {library["num_threads"] for library in threadpool_info() if library["internal_api"] == "openblas"} <= {1}
     True
     """
-    with _OPENBLAS:
+    _LIMIT.enter()
+    try:
         yield
-
-
-@contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """torch works with one thread in the threads that are started inside, and in this one.
-
-    Its threads spin, too, and small products cost twice as much on two cores as on one.
-
-    Examples
-    --------
-    >>> import torch
-    >>> with one_torch_thread():
-    ...     torch.get_num_threads()
-    1
-    """
-    with _TORCH:
-        yield
+    finally:
+        _LIMIT.leave()
 
 
 def each(work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int | None = None) -> list[_Result]:

@@ -109,7 +109,10 @@ def site(name: str) -> tuple[np.ndarray, np.ndarray]:
 def _site(name: str, path: Path, changed: int) -> tuple[np.ndarray, np.ndarray]:
     """`site`, kept as long as its file does not change: bilby reads a noise curve with every interferometer."""
     geometry = interferometer(name).geometry
-    return geometry.detector_tensor, geometry.vertex
+    found = np.array(geometry.detector_tensor), np.array(geometry.vertex)
+    for array in found:
+        array.flags.writeable = False
+    return found
 
 
 def project(

@@ -48,7 +48,7 @@ def test_a_high_pass_is_undone_by_the_spectrum_that_is_given_for_the_noise() -> 
     np.testing.assert_array_equal(found.psd[0, used], whole.psd[0, used])
     assert found.frequencies[used].min() < 0.95 * 45.0
     np.testing.assert_allclose(np.abs(found.strain[0, used] / whole.strain[0, used]), 1.0, atol=0.25)
-    assert "that is undone as far as the spectrum given says" in found.flags[0]
+    assert "Hz, by the spectrum given, and as if" in found.flags[0]
 
 
 def test_a_given_spectrum_of_filtered_data_does_not_say_what_was_there() -> None:
@@ -88,18 +88,50 @@ def test_a_high_pass_is_undone_by_the_noise_of_a_detector_of_the_same_kind(corne
     assert np.median(np.abs(np.abs(ratio) - 1)) < 0.02
     assert np.abs(np.angle(ratio)).max() < 0.15  # what the window leaks
     # What was taken from the signal was taken from the noise: whitened data stay what they were.
-    before = passed_strain(passed, found)[0, used] ** 2 / found.strain[0, used] ** 2
-    assert np.all(before.real <= 1 + 1e-12)
-    np.testing.assert_allclose(found.psd[0, used] * before.real, passed.segment(f_max=400.0).psd[0, used] * before.real)
+    before = np.abs(passed_strain(passed, found)[0, used] / found.strain[0, used]) ** 2
+    assert np.all(before < 1 + 1e-12)
+    measured, _ = passed.off_source_psd("H1", (found.start_time, found.start_time + 4.0))
+    low = f[used] < clear
+    quotient = np.interp(f[used][low], *measured) / (found.psd[0, used][low] * before[low])
+    assert np.median(quotient) == pytest.approx(1.0, abs=0.15)
     assert [flag.partition(":")[0] for flag in found.flags] == ["filtered data"]
-    assert "that is undone as far as L1's noise says" in found.flags[0]
+    assert "that is undone from" in found.flags[0]
 
 
-def test_a_detector_of_another_kind_does_not_say_what_a_filter_took() -> None:
-    _, passed = data_and_passed(("H1", "V1"), 45.0)
+@pytest.mark.parametrize("detectors", [("H1", "V1"), ("V1", "K1")])
+def test_a_detector_of_another_kind_does_not_say_what_a_filter_took(detectors: tuple[str, ...]) -> None:
+    _, passed = data_and_passed(detectors, 45.0)
     found = passed.segment(f_max=400.0)
     assert "undone" not in found.flags[0]
-    assert np.isinf(found.psd[0, found.mask & (found.frequencies < unfiltered_from(found)["H1"])]).all()
+    assert np.isinf(found.psd[0, found.mask & (found.frequencies < unfiltered_from(found)[detectors[0]])]).all()
+
+
+def test_what_a_detector_whose_noise_rises_otherwise_says_is_half_right() -> None:
+    data, passed = data_and_passed(("H1", "L1"), 40.0)
+    # L1's noise rises more, as H1's did against L1's in 2017.
+    f = np.fft.rfftfreq(len(passed.series["L1"]), 1 / 1024)
+    louder = np.where(f > 0, 1 + (30 / np.maximum(f, 10.0)) ** 2, 1.0)
+    other = passed.series["L1"]
+    series = make_series(np.fft.irfft(louder * np.fft.rfft(other.value)), float(other.t0.value), 1024.0, "L1")
+    found = gw.StrainData.from_series(passed.series | {"L1": series}, gps=passed.gps).segment(f_max=400.0)
+    used = np.isfinite(found.psd[0]) & found.mask
+    ratio = np.abs(found.strain[0, used] / data.segment(f_max=400.0).strain[0, used])
+    assert 1.1 < np.median(ratio[found.frequencies[used] < 45.0]) < 1.5
+    assert "good to 10 to 40 %" in found.flags[0]
+
+
+def test_a_band_that_ends_below_the_filter_has_a_detector_without_weight() -> None:
+    _, passed = data_and_passed(("H1",), 45.0)
+    found = passed.segment(f_max=50.0)
+    assert np.isinf(found.psd[0, found.mask]).all()
+
+
+@pytest.mark.parametrize("corner", [31.0, 33.0])
+def test_at_the_lower_end_of_the_band_no_more_is_said_to_be_left_than_is(corner: float) -> None:
+    data, passed = data_and_passed(("H1", "L1"), corner)
+    found, whole = (some.segment(f_min=30.0, f_max=400.0) for some in (passed, data))
+    used = np.isfinite(found.psd[0]) & found.mask & (found.frequencies < corner + 4)
+    np.testing.assert_allclose(np.abs(found.strain[0, used] / whole.strain[0, used]), 1.0, atol=0.2)
 
 
 def test_data_as_recorded_stay_as_they_are() -> None:

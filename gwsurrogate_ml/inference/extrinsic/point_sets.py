@@ -18,8 +18,8 @@ LEARNING, ENOUGH = 5, 1000.0
 """Rounds in which the directions that count are learned, at most, and the effective points at which they end."""
 SHARED = 0.02
 """Share of the points, those that may count most for another binary, that all sets have in common."""
-PLENTY, FEWEST = 250.0, 0.25
-"""Effective points of a kept set that suffice (they change log likelihoods by 0.06), and the least share of the points that may be
+PLENTY, FEWEST = 500.0, 0.25
+"""Effective points of a kept set that suffice (they change log likelihoods by 0.04), and the least share of the points that may be
 kept of which that many are."""
 
 

@@ -12,8 +12,9 @@ import torch
 from gwsurrogate_ml.inference.prior.binary import BinaryPrior
 from gwsurrogate_ml.inference.proposal.adam import Adam
 from gwsurrogate_ml.inference.proposal.density import unconditional_flow
+from gwsurrogate_ml.inference.threads import one_torch_thread
 from gwsurrogate_ml.inference.weights import effective_size, resample
-from gwsurrogate_ml.kernels.threads import each, one_torch_thread
+from gwsurrogate_ml.kernels.threads import each
 
 _SEEDED = threading.Lock()
 """Held while torch's generator, which all threads share, is seeded for a flow's first weights."""
@@ -94,11 +95,10 @@ def _by_parts(work: Callable[[torch.Tensor], Any], x: torch.Tensor) -> list[Any]
     """`work` on rows of `x`, so many at a time, in threads, without gradients."""
 
     def alone(some: torch.Tensor) -> Any:
-        with torch.no_grad():  # a thread's own setting
+        with torch.no_grad(), one_torch_thread():  # both a thread's own
             return work(some)
 
-    with one_torch_thread():
-        return each(alone, x.split(_CHUNK))
+    return each(alone, x.split(_CHUNK))
 
 
 def _undone(part: Any, y: torch.Tensor) -> torch.Tensor:

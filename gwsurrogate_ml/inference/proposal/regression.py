@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from gwsurrogate_ml.inference.proposal.adam import Adam
-from gwsurrogate_ml.kernels.threads import each, one_torch_thread
+from gwsurrogate_ml.inference.threads import one_torch_thread
+from gwsurrogate_ml.kernels.threads import each
 
 LEARNED, FEW = 0.2, 300
 """Share of the draws that are interpolated by which length scales are chosen, and how many they are at least."""
@@ -119,7 +120,11 @@ class Regression:
         known, factors = self._single
         of_x = self._with_square(x * torch.exp(-self._log_scales[:-1])).float()
         # As many at a time as stay in the cache.
-        with one_torch_thread():
-            parts = each(lambda some: torch.cat([(few @ known).exp_() @ factors for few in some.split(_BLOCK)]), of_x.split(_PART))
+
+        @one_torch_thread()
+        def alone(some: torch.Tensor) -> torch.Tensor:
+            return torch.cat([(few @ known).exp_() @ factors for few in some.split(_BLOCK)])
+
+        parts = each(alone, of_x.split(_PART))
         rest = torch.cat(parts).double().numpy()
         return np.minimum(_quadratic(x.numpy()) @ self._form + np.exp(2 * float(self._log_scales[-1])) * rest, self._most)

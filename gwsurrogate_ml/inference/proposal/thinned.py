@@ -40,7 +40,7 @@ class ThinnedProposal:
     log_mean : float
         log A, as far as draws of the mixture say
     relative_error : float
-        standard error of A over A
+        standard error of A over A, by itself; `error_of_mean` is its part in an evidence
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class ThinnedProposal:
         low, high = log_ratio.min() - 1.0, log_ratio.max() + np.log(1 / kept)
         self._log_scale, self.log_mean = 0.0, 0.0
         self._last: tuple[np.ndarray, np.ndarray] | None = None
+        self._chances = np.empty(0)
         for _ in range(50):
             self._log_scale = 0.5 * (low + high)
             low, high = (self._log_scale, high) if self._chance(log_ratio).mean() > kept else (low, self._log_scale)
@@ -86,6 +87,7 @@ class ThinnedProposal:
         holds from then on."""
         rng, there, first = np.random.default_rng([seed, 7]), 0, bool(self._unused)
         found: list[np.ndarray] = []
+        of_found: list[np.ndarray] = []
         densities: list[np.ndarray] = []
         chances: list[np.ndarray] = []
         while there < n:
@@ -101,12 +103,23 @@ class ThinnedProposal:
             found.append(z[rows])
             densities.append(log_mixture[rows] + np.log(chance[rows]))
             chances.append(chance)
+            of_found.append(chance[rows])
             there += len(rows)
         if first:
             self._estimate(np.concatenate(chances))
-        drawn = np.concatenate(found)[:n]
+        drawn, self._chances = np.concatenate(found)[:n], np.concatenate(of_found)[:n]
         self._last = drawn, np.concatenate(densities)[:n] - self.log_mean
         return drawn
+
+    def error_of_mean(self, log_weights: np.ndarray) -> float:
+        """What A adds, in quadrature, to the relative error of the evidence by the draws of the last call, of these weights (n,).
+
+        A is the mean chance of the draws of the mixture of which those that were kept are some: where draws of great weight had
+        great chances, both err to the same side.
+        """
+        chance, weights = self._chances, np.exp(log_weights - log_weights.max())
+        added = 2 * np.average(chance, weights=weights) - chance.mean() - np.exp(self.log_mean)
+        return float(np.sqrt(max(added, 0.0) / len(chance)))
 
     def log_density(self, z: np.ndarray) -> np.ndarray:
         """(n,) float64."""

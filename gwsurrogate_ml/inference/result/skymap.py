@@ -22,7 +22,7 @@ import numpy as np
 from gwsurrogate_ml.arguments import whole
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.files import whole_file
-from gwsurrogate_ml.kernels.threads import each, one_blas_thread, one_torch_thread
+from gwsurrogate_ml.kernels.threads import each, one_blas_thread
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -245,7 +245,6 @@ def _in_finest_pixels(to_pixel: Any, ra: np.ndarray, dec: np.ndarray, nside: int
     return np.asarray(to_pixel(ra * units.rad, dec * units.rad, nside, order="nested"))
 
 
-@one_torch_thread()
 @one_blas_thread()
 def from_draws(
     ra: np.ndarray,
@@ -330,6 +329,8 @@ def _clustered() -> Any:
     import torch
     from ligo.skymap.kde import Clustered2DSkyKDE
 
+    from gwsurrogate_ml.inference.threads import one_torch_thread
+
     class Clustered(Clustered2DSkyKDE):
         def eval_kdes(self, pts: np.ndarray) -> np.ndarray:
             density = np.zeros(len(pts))
@@ -338,6 +339,7 @@ def _clustered() -> Any:
                 root, middle = np.linalg.cholesky(2 * kde.covariance), kde.dataset.mean(axis=1)[:, None]
                 here, there = (torch.from_numpy(np.linalg.solve(root, x - middle)).float() for x in (places.T, kde.dataset))
 
+                @one_torch_thread()
                 def added(some: torch.Tensor, there: torch.Tensor = there) -> torch.Tensor:
                     x, y = some[..., None]
                     square = (x - there[0]).square_().add_((y - there[1]).square_())

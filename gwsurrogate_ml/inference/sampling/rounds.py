@@ -23,8 +23,9 @@ from gwsurrogate_ml.inference.sampling.exact import exactly_weighed
 from gwsurrogate_ml.inference.sampling.mixture import Mixture, join
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated, EventSampler
 from gwsurrogate_ml.inference.sampling.thinning import WIDER, enough, of_pool, with_flow, worth_thinning
+from gwsurrogate_ml.inference.threads import one_torch_thread
 from gwsurrogate_ml.inference.weights import effective_size, resample, summarise, tempering
-from gwsurrogate_ml.kernels.threads import one_blas_thread, one_torch_thread
+from gwsurrogate_ml.kernels.threads import one_blas_thread
 
 EDGE_SHARE = 0.02
 """Outermost share of the range of chirp mass in which a posterior density above `EDGE_DENSITY` of its peak counts as
@@ -163,6 +164,8 @@ def weigh(
     return settled_draws(sampler, pool, shares, rounds, n, seed, options, steps)
 
 
+@one_torch_thread()
+@one_blas_thread()
 def learn(
     sampler: EventSampler,
     pool: Mixture,
@@ -258,6 +261,8 @@ def final_draws(
     return final.draws, final.log_weights(sampler.prior)
 
 
+@one_torch_thread()
+@one_blas_thread()
 def settled_draws(
     sampler: EventSampler,
     pool: Mixture,
@@ -313,10 +318,10 @@ def settled_draws(
         else:
             shares, more = learn(sampler, pool, found, seed, options, most=1, steps=steps)
         rounds += [entry | {"proposal": f"repair {attempt}"} for entry in more]
-    errors = [p.relative_error for p in proposals if isinstance(p, ThinnedProposal)]
     if last is not None:
         rounds.append(_round("flow, thinned" if sampler.dear else "thinned", found, log_weights))
-    if errors:
+        rounds[-1]["normalisation_error"] = last.error_of_mean(log_weights)
+    elif errors := [p.relative_error for p in proposals if isinstance(p, ThinnedProposal)]:
         rounds[-1]["normalisation_error"] = max(errors)
     draws, log_weights, exact = exactly_weighed(sampler, draws, log_weights, steps)
     return draws, log_weights, rounds + exact
