@@ -34,6 +34,8 @@ from gwsurrogate_ml.inference.result.draws import parameters_of
 AMPLITUDE, PHASE = 0.2, float(np.radians(20.0))
 LOUD = 15.0, 60.0
 WAYS = ("integrated", "left out")
+FEWEST = 10
+"""Events, at least, that are analysed, and after which results are written."""
 
 
 def optimal(likelihood: SegmentLikelihood, table: Any) -> np.ndarray:
@@ -106,9 +108,10 @@ def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
     out: dict[str, Any] = {"events": len(records), "snr": np.quantile([r["snr"] for r in records], (0.05, 0.5, 0.95)).tolist()}
     for way in WAYS:
         mine = [r[way] for r in records if r[way].get("draws", 0) > 0]
-        if len(mine) >= 10:
+        if len(mine) >= FEWEST:
             out[way] = {
                 "events": len(mine),
+                "failed": len(records) - len(mine),
                 "pp": pp_test(mine),
                 "efficiency": np.quantile([r["efficiency"] for r in mine], (0.05, 0.5)).tolist(),
                 "heavy": float(np.mean([r["pareto_k"] > 0.7 for r in mine])),
@@ -119,7 +122,7 @@ def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
 def markdown(found: dict[str, Any]) -> str:
     """The table."""
     ways = [way for way in WAYS if way in found]
-    counts = ", ".join(f"{found[way]['events']} {way}" for way in ways)
+    counts = ", ".join(f"{found[way]['events']} {way} ({found[way]['failed']} failed)" for way in ways)
     lines = [f"Errors of 20 % and 20 degrees; events: {counts}; network SNR 5 %, 50 %, 95 %: "]
     lines[0] += ", ".join(f"{x:.0f}" for x in found["snr"]) + "."
     lines += ["", "| parameter | " + " | ".join(f"{way}: p, truth inside 50 %, 90 %" for way in ways) + " |", "| --- " * 3 + "|"]
@@ -149,19 +152,21 @@ def main() -> None:
     warnings.simplefilter("ignore", DomainWarning)
     estimator = gw.load_estimator(arguments.estimator)
     stem = arguments.out / ("nuisances_estimator" + ("_waveform" if arguments.of == "waveform" else ""))
-    same = f"--estimator {arguments.estimator} --of {arguments.of} --draws {arguments.draws} --seed {arguments.seed}"
+    settings = {name: getattr(arguments, name) for name in ("estimator", "of", "draws", "seed")}
     records: list[dict[str, Any]] = []
     if stem.with_suffix(".json").exists():
         kept = json.loads(stem.with_suffix(".json").read_text())
-        if same in kept["command"]:
+        if kept["settings"] == settings:
             records = kept["events"]
-    for number in range(len(records), arguments.events):
+    for number in range(len(records), max(arguments.events, FEWEST)):
         records.append(event(estimator, number, arguments.seed, arguments.draws, arguments.of))
-        if len(records) < 10 or (len(records) % 10 and len(records) < arguments.events):
+        if len(records) % FEWEST and len(records) < arguments.events:
             continue
         found = summary(records)
         content = {
-            "command": f"python benchmarks/nuisances_estimator.py --events {len(records)} {same}",
+            "command": f"python benchmarks/nuisances_estimator.py --events {len(records)} "
+            + " ".join(f"--{name} {value}" for name, value in settings.items()),
+            "settings": settings,
             "versions": artifacts.package_versions("numpy", "scipy", "numba", "torch"),
             "summary": found,
             "events": records,
