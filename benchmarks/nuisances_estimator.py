@@ -1,12 +1,13 @@
 """Coverage of all parameters by a shipped estimator where calibration or waveform errors are in the data: integrated, and left out.
 
-    python benchmarks/nuisances_estimator.py [--estimator bbh-h1l1] [--of calibration | waveform] [--events 100] [--seed 21]
+    python benchmarks/nuisances_estimator.py [--estimator bbh-h1l1] [--of calibration | waveform] [--error 0.2] [--events 100]
 
 Signals of the estimator's prior in noise of its ensemble of spectra, those of an optimal network signal-to-noise ratio from 15 to
 60 as their own waveform has it: a prior that is cut there, as the posteriors then are, so that ranks of the true values are uniform
 if all is right. Each detector's calibration, or the waveform in all of them alike, is drawn from splines of 10 nodes with errors of
-20 % and 20 degrees. Each event is analysed with these integrated (`Estimator.sample(calibration=...)`, `waveform_error=`) and as if
-there were none. Writes benchmarks/results/nuisances_estimator.json and .md, or nuisances_estimator_waveform, and goes on from them.
+20 % and 20 degrees, or as `--error` says. Each event is analysed with these integrated (`Estimator.sample(calibration=...)`,
+`waveform_error=`) and as if there were none. Writes benchmarks/results/nuisances_estimator.json and .md, or
+nuisances_estimator_waveform, and goes on from them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,6 @@ from gwsurrogate_ml.inference.nuisances.envelope import CalibrationEnvelope
 from gwsurrogate_ml.inference.nuisances.prior import Nuisances
 from gwsurrogate_ml.inference.result.draws import parameters_of
 
-AMPLITUDE, PHASE = 0.2, float(np.radians(20.0))
 LOUD = 15.0, 60.0
 WAYS = ("integrated", "left out")
 FEWEST = 10
@@ -43,7 +44,7 @@ def optimal(likelihood: SegmentLikelihood, table: Any) -> np.ndarray:
     return np.sqrt(np.sum(np.abs(likelihood.signals(table)) ** 2 * likelihood.weight, axis=(1, 2)))
 
 
-def simulated(estimator: gw.Estimator, of: str, rng: np.random.Generator) -> tuple[dict[str, float], float, Any]:
+def simulated(estimator: gw.Estimator, of: str, error: float, rng: np.random.Generator) -> tuple[dict[str, float], float, Any]:
     """True parameters, their signal-to-noise ratio, and data with an error in the signal."""
     import bilby
 
@@ -59,36 +60,41 @@ def simulated(estimator: gw.Estimator, of: str, rng: np.random.Generator) -> tup
             break
     row = {name: float(table[name][loud[0]]) for name in (*model.space.names, *EXTRINSIC)}
     segment = simulate_segment(row, model, psd, config, rng)
-    errors = nuisances(config, of)
+    errors = nuisances(config, of, error)
     signal = likelihood.signals({name: np.array([value]) for name, value in row.items()})[0]
     factor = errors.factor(errors.draw(rng), likelihood.frequencies[likelihood.band])
     segment.strain[:, likelihood.band] += signal[:, likelihood.band] * (factor - 1)
     return row, float(snr[loud[0]]), segment
 
 
-def nuisances(config: Any, of: str) -> Nuisances:
+def widths(error: float) -> tuple[float, float]:
+    """Standard deviations of amplitude, and of phase in rad: as many degrees as per cent."""
+    return error, float(np.radians(100 * error))
+
+
+def nuisances(config: Any, of: str, error: float) -> Nuisances:
     """The errors that are drawn."""
     band = config.f_min, config.f_max
     if of == "waveform":
-        return Nuisances.of(config.detectors, band, waveform=(AMPLITUDE, PHASE, "drawn"))
-    return Nuisances.of(config.detectors, band, {d: CalibrationEnvelope.constant(AMPLITUDE, PHASE) for d in config.detectors})
+        return Nuisances.of(config.detectors, band, waveform=(*widths(error), "drawn"))
+    return Nuisances.of(config.detectors, band, {d: CalibrationEnvelope.constant(*widths(error)) for d in config.detectors})
 
 
-def event(estimator: gw.Estimator, number: int, seed: int, draws: int, of: str) -> dict[str, Any]:
+def event(estimator: gw.Estimator, number: int, seed: int, draws: int, of: str, error: float) -> dict[str, Any]:
     """One signal, analysed both ways."""
     rng = np.random.default_rng([seed, number])
-    truth, snr, segment = simulated(estimator, of, rng)
+    truth, snr, segment = simulated(estimator, of, error, rng)
     likelihood = SegmentLikelihood(segment, estimator.model)
     detectors = estimator.config.segment.detectors
-    given: dict[str, Any] = {"waveform_error": (AMPLITUDE, PHASE)}
+    given: dict[str, Any] = {"waveform_error": widths(error)}
     if of == "calibration":
-        given = {"calibration": {d: CalibrationEnvelope.constant(AMPLITUDE, PHASE) for d in detectors}}
+        given = {"calibration": {d: CalibrationEnvelope.constant(*widths(error)) for d in detectors}}
     record: dict[str, Any] = {"event": number, "snr": snr}
     for way, errors in zip(WAYS, (given, {}), strict=True):
         try:
-            result = estimator.sample(segment, n=draws, seed=number, options=THOROUGH, **errors)
-        except GwsmlError as error:
-            record[way] = {"failed": str(error)}
+            result = estimator.sample(segment, n=draws, seed=number, options=replace(THOROUGH, max_posterior=draws), **errors)
+        except GwsmlError as problem:
+            record[way] = {"failed": str(problem)}
             continue
         posterior = result.posterior
         seen = optimal(likelihood, {name: posterior[name].to_numpy() for name in parameters_of(posterior)})
@@ -119,11 +125,11 @@ def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
     return out
 
 
-def markdown(found: dict[str, Any]) -> str:
+def markdown(found: dict[str, Any], error: float) -> str:
     """The table."""
     ways = [way for way in WAYS if way in found]
     counts = ", ".join(f"{found[way]['events']} {way} ({found[way]['failed']} failed)" for way in ways)
-    lines = [f"Errors of 20 % and 20 degrees; events: {counts}; network SNR 5 %, 50 %, 95 %: "]
+    lines = [f"Errors of {error:.0%} and {100 * error:.0f} degrees; events: {counts}; network SNR 5 %, 50 %, 95 %: "]
     lines[0] += ", ".join(f"{x:.0f}" for x in found["snr"]) + "."
     lines += ["", "| parameter | " + " | ".join(f"{way}: p, truth inside 50 %, 90 %" for way in ways) + " |", "| --- " * 3 + "|"]
     for name in found[ways[0]]["pp"]:
@@ -144,6 +150,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--estimator", default="bbh-h1l1")
     parser.add_argument("--of", choices=("calibration", "waveform"), default="calibration")
+    parser.add_argument("--error", type=float, default=0.2, help="of amplitudes; phases have as many degrees as this has per cent")
     parser.add_argument("--events", type=int, default=100)
     parser.add_argument("--draws", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=21)
@@ -152,14 +159,14 @@ def main() -> None:
     warnings.simplefilter("ignore", DomainWarning)
     estimator = gw.load_estimator(arguments.estimator)
     stem = arguments.out / ("nuisances_estimator" + ("_waveform" if arguments.of == "waveform" else ""))
-    settings = {name: getattr(arguments, name) for name in ("estimator", "of", "draws", "seed")}
+    settings = {name: getattr(arguments, name) for name in ("estimator", "of", "error", "draws", "seed")}
     records: list[dict[str, Any]] = []
     if stem.with_suffix(".json").exists():
         kept = json.loads(stem.with_suffix(".json").read_text())
         if kept["settings"] == settings:
             records = kept["events"]
     for number in range(len(records), max(arguments.events, FEWEST)):
-        records.append(event(estimator, number, arguments.seed, arguments.draws, arguments.of))
+        records.append(event(estimator, number, arguments.seed, arguments.draws, arguments.of, arguments.error))
         if len(records) % FEWEST and len(records) < arguments.events:
             continue
         found = summary(records)
@@ -172,7 +179,7 @@ def main() -> None:
             "events": records,
         }
         stem.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")
-        stem.with_suffix(".md").write_text(markdown(found) + "\n")
+        stem.with_suffix(".md").write_text(markdown(found, arguments.error) + "\n")
         print(f"{len(records)} of {arguments.events}", flush=True)
     print(stem.with_suffix(".md").read_text())
 

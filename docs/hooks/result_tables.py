@@ -363,6 +363,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "cogwheel": lambda: written("cogwheel"),
     "nuisances": lambda: written("nuisances"),
     "nuisances_waveform": lambda: written("nuisances_waveform"),
+    "nuisances_estimator": lambda: written("nuisances_estimator"),
+    "nuisances_estimator_waveform": lambda: written("nuisances_estimator_waveform"),
     "glitch": lambda: written("glitch"),
     "events": lambda: written("events"),
     "events_precession": lambda: written("events_precession"),
