@@ -20,7 +20,8 @@ TRUTH = {
     "chirp_mass": 28.0, "mass_ratio": 0.7, "chi_1": 0.2, "chi_2": -0.1, "luminosity_distance": 350.0, "theta_jn": 0.5,
     "phase": 1.0, "psi": 0.4, "ra": 1.9, "dec": 0.3, "geocent_time": GPS,
 }  # fmt: skip
-QUICK = SamplingOptions(n_sets=2, n_points=512, pilot=600, refine_steps=100, max_rounds=2)
+QUICK = SamplingOptions(n_sets=2, n_points=512, pilot=1500, refine_steps=100, max_rounds=2)
+"""Rounds of 600 draws leave the signal-to-noise ratio of 83 below to chance: from 1 to 82 % by the seed."""
 
 
 @pytest.mark.slow
@@ -32,7 +33,7 @@ def test_detectors_without_an_estimator_give_the_true_binary_and_exact_likelihoo
     analysis = analyze(data, n=1500, options=QUICK, told=told.append)
     result = analysis.result
     assert tuple(told) == analysis.choice.reasons == tuple(result.meta["choice"]["reasons"])
-    assert result.sample_efficiency > 0.1
+    assert result.sample_efficiency > 0.2  # observed 0.31 to 0.82
     for name in ("chirp_mass", "mass_ratio", "luminosity_distance"):
         low, high = result.posterior[name].quantile([0.0005, 0.9995])  # of six, one misses by the noise alone once in 170 seeds
         assert low < TRUTH[name] < high
