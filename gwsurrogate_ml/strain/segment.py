@@ -248,10 +248,12 @@ def _measured(
 ) -> np.ndarray | None:
     """The spectrum (n_f,) of a detector's data about the segment, where there are enough of them."""
     try:
-        curve, count = data.off_source_psd(name, (start, start + duration), segment_duration=min(4.0, duration), span=span)
+        curve, _ = data.off_source_psd(
+            name, (start, start + duration), segment_duration=min(4.0, duration), span=span, at_least=notches.FEWEST
+        )
+        return psd_on_grid(*curve, frequencies, f_min=f_min, f_max=f_max, detector=name)
     except DataError:
         return None
-    return psd_on_grid(*curve, frequencies, f_min=f_min, f_max=f_max, detector=name) if count >= notches.FEWEST else None
 
 
 def _out_of_data(name: str, gps: float, before: float, after: float, duration: float, post_trigger: float, roll_off: float) -> str:
