@@ -94,12 +94,12 @@ class WaveformModel(ABC):
         """
 
     def orders_at(
-        self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, wanted: np.ndarray, short: bool = False
+        self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, wanted: np.ndarray, lost: float = 0.0
     ) -> tuple[np.ndarray, np.ndarray]:
         """`orders` at the frequencies numbered `wanted` (n,) int, ascending, alone: spectra (N, n_m, 2, n).
 
-        Where `short`, a model may leave out what takes it long and changes log likelihoods by some tenths at a signal-to-noise
-        ratio of 20 to 30.
+        A model that can save time may lose the share `lost` of most waveforms' power, which changes log likelihoods by some
+        signal-to-noise ratio times its root.
         """
         # A few at a time: of all frequencies not all are kept.
         starts = range(0, max(len(binaries), 1), _FEW)

@@ -19,7 +19,7 @@ from gwsurrogate_ml.inference.likelihood.trigger import Trigger
 from gwsurrogate_ml.inference.proposal.flows import FlowProposal
 from gwsurrogate_ml.inference.sampling.rounds import SamplingOptions
 
-N_KEPT = 200
+N_KEPT = 100
 """Draws of each event that are kept for the tests in several dimensions."""
 
 

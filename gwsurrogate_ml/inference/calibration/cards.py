@@ -40,7 +40,7 @@ def identity(estimator: Estimator, seed: int, n_draws: int, thorough: bool = Fal
         "options": asdict(THOROUGH if thorough else QUICK),
         "seed": seed,
         "n_draws": n_draws,
-        "format": 4,
+        "format": 5,
         "thorough": thorough,
     }
 

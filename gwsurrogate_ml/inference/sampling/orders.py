@@ -37,8 +37,8 @@ LIGHTER = 0.85
 MOST, FAINT = 8, 30.0
 """Binaries of each group for which points are chosen, and the log of the share of the largest term below which a point is of no use
 to one."""
-LOUD = 30.0
-"""Network signal-to-noise ratio of the loudest template above which nothing is left out of waveforms to save time."""
+CHANGE = 0.15
+"""What is left out of waveforms to save time may change most log likelihoods by so much."""
 WANTED, MOSTLY = 150.0, 20.0
 """Effective points that binaries should have, and the percentage of them that may have fewer."""
 LEAST, MORE, ROUGH = 0.25, 4.0, 14
@@ -119,11 +119,11 @@ class OrdersSampler(EventSampler):
 
     def _each(self, theta: np.ndarray) -> Iterator[Spectra]:
         """Binaries (N, n) against the data, one after the other, orders that hardly count left out."""
-        likelihood, short = self.likelihood, {"short": True} if self.found.network_snr <= LOUD else {}
+        likelihood, lost = self.likelihood, (CHANGE / self.found.network_snr) ** 2
         for first in range(0, len(theta), TOGETHER):
             some = theta[first : first + TOGETHER]
             binaries = likelihood.space.binaries(some[:, :-1])
-            orders, spectra = likelihood.model.orders_at(binaries, likelihood.grid, some[:, -1], self.coarse.nodes, **short)
+            orders, spectra = likelihood.model.orders_at(binaries, likelihood.grid, some[:, -1], self.coarse.nodes, lost)
             yield from self._against(orders, spectra)
 
     def _against(self, orders: np.ndarray, h: np.ndarray) -> Iterator[Spectra]:

@@ -14,7 +14,7 @@ from gwsurrogate_ml.surrogate.model import Surrogate
 from gwsurrogate_ml.surrogate.names import named
 from gwsurrogate_ml.surrogate.precessing import series
 from gwsurrogate_ml.surrogate.precessing.modes import SEEN, PrecessingModes
-from gwsurrogate_ml.surrogate.precessing.orders import HIGHEST, TOP
+from gwsurrogate_ml.surrogate.precessing.orders import HIGHEST, LOST, TOP
 from gwsurrogate_ml.surrogate.precessing.physical import EARLY, Orbit, PhysicalWaveforms
 from gwsurrogate_ml.surrogate.precessing.remnant import PrecessingRemnant, remnant
 from gwsurrogate_ml.surrogate.precessing.spins import along_axis
@@ -461,21 +461,22 @@ class PrecessingSurrogate(WaveformModel):
 
     def orders(self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `WaveformModel.orders`; spins belong to `f_min`. Close, not exact: see `precessing.orders`; `transforms` is."""
-        return self._orders(binaries, grid, theta_jn, np.arange(grid.n_f), -np.inf)
+        return self._orders(binaries, grid, theta_jn, np.arange(grid.n_f), LOST)
 
     def orders_at(
-        self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, wanted: np.ndarray, short: bool = False
+        self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, wanted: np.ndarray, lost: float = LOST
     ) -> tuple[np.ndarray, np.ndarray]:
-        """See `WaveformModel.orders_at`: `short` of what orders above m = 2 have before `EARLY`, where m = 2 begins later."""
-        return self._orders(binaries, grid, theta_jn, wanted, EARLY if short else -np.inf)
+        """See `WaveformModel.orders_at`. Above `SHORT` of a loss what orders above m = 2 have before `EARLY` is left out, where m = 2
+        begins later: nothing of most binaries, a thousandth of the power of one in ten."""
+        return self._orders(binaries, grid, theta_jn, wanted, max(lost, LOST))
 
     def _orders(
-        self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, wanted: np.ndarray, early: float
+        self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, wanted: np.ndarray, lost: float
     ) -> tuple[np.ndarray, np.ndarray]:
         require_heavier_first(binaries.mass_1, binaries.mass_2)
         out = np.zeros((len(binaries), 2 * HIGHEST + 1, 2, len(wanted)), np.complex128)
         if len(binaries):
-            self._physical.orders(binaries, grid, np.asarray(theta_jn, np.float64), wanted, early, out)
+            self._physical.orders(binaries, grid, np.asarray(theta_jn, np.float64), wanted, lost, out)
         return np.arange(-HIGHEST, HIGHEST + 1), out
 
     def quadrupole(self, binaries: Binaries, grid: Grid) -> np.ndarray:

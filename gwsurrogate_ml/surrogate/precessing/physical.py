@@ -29,6 +29,8 @@ from gwsurrogate_ml.waveform.model import Grid
 EARLY = -3900.0
 """M before which binaries are evolved one by one: where time counts, `orders` does not begin before it for the sake of the orders
 above m = 2."""
+SHORT = 2e-5
+"""Share of the power that may be lost above which time counts in this sense."""
 ENOUGH = 6.0
 """Order of the orbital phase whose ringdown `orders` still samples: with 3.5 heavy unequal binaries lose 1e-2 of their power."""
 
@@ -238,16 +240,16 @@ class PhysicalWaveforms:
         return out
 
     def orders(
-        self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, wanted: np.ndarray, early: float, out: np.ndarray
+        self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, wanted: np.ndarray, lost: float, out: np.ndarray
     ) -> None:
         """Add spectra of binaries at 1 Mpc by order in the orbital phase, at the frequencies numbered `wanted` (n,), to `out`
-        (N, 2 HIGHEST + 1, 2, n); for `early` see `_begin`."""
+        (N, 2 HIGHEST + 1, 2, n); the share `lost` of their power may be missing."""
         iota, chi1, chi2 = spins_in_orbit(binaries, theta_jn, grid.f_min, 0.0)
         total, q = binaries.mass_1 + binaries.mass_2, binaries.mass_1 / binaries.mass_2
         self.model.check_all(q, chi1, chi2)
         unit = total * MTSUN_SI
         t_ref = self.model.times_of(q, chi1, chi2, math.pi * grid.f_min * unit, f"f_ref = {grid.f_min:g}")
-        needed = by_order.needed(q, chi1, chi2)
+        needed, early = by_order.needed(q, chi1, chi2, lost), EARLY if lost > SHORT else -math.inf
         for n in np.unique(needed):
             rows = np.flatnonzero(needed == n)
             phases = by_order.phases(n)

@@ -48,7 +48,7 @@ def test_orders_give_the_waveform_at_every_phase(sur) -> None:
     assert max(early) < 6e-3
     # At few frequencies, to save time: below 45 Hz orders above m = 2 may not be there yet.
     wanted = np.arange(80, GRID.n_f, 7)
-    same, some_of_them = sur.orders_at(binaries, GRID, theta_jn, wanted, short=True)
+    same, some_of_them = sur.orders_at(binaries, GRID, theta_jn, wanted, lost=1e-4)
     assert same.tolist() == orders.tolist()
     here = np.zeros_like(exact)
     here[:, :, wanted] = np.einsum("nm,nmpf->npf", np.exp(1j * np.outer(phase, orders)), some_of_them)
