@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,13 +55,15 @@ def write_card(folder: Path, card: dict[str, Any], records: list[dict[str, Any]]
 @app.command("estimator")
 def estimator(
     name: Annotated[str, typer.Argument(help="A shipped estimator's name, or a folder.")] = "bbh-h1l1",
-    injections: Annotated[int, typer.Option("--injections", min=20, help="Simulated events to analyse.")] = 500,
+    injections: Annotated[
+        int, typer.Option("--injections", min=0, help="Simulated events to analyse; 0: a card of those of --also.")
+    ] = 500,
     out: Annotated[Path | None, typer.Option("--out", help="Folder; default out/validate-NAME.")] = None,
     n_draws: Annotated[int, typer.Option("--n-draws", min=1000, help="Draws of each event.")] = 5000,
     seed: Seed = 1,
     also: Annotated[
         list[Path] | None,
-        typer.Option("--also", help="Folder of a run with another seed whose events count too; may be repeated."),
+        typer.Option("--also", help="Folder of a run with another seed, or its file, .gz too: they count too; may be repeated."),
     ] = None,
     thorough: Annotated[
         bool,
@@ -73,28 +76,24 @@ def estimator(
     """Simulate events over the prior, analyse them, and test whether the posteriors are calibrated."""
     import gwsurrogate_ml as gw
     from gwsurrogate_ml import scale
+    from gwsurrogate_ml.inference.calibration import coverage
     from gwsurrogate_ml.inference.calibration.cards import identity, judge, read_others, run_injections
 
+    if injections < coverage.FEWEST and not also:
+        raise ConfigError(f"--injections {injections} says too little: give at least {coverage.FEWEST}, or others' with --also")
     with ProgressReport() as progress:
         with progress.stage("loading the estimator"):
             loaded = gw.load_estimator(name)
         folder = validation_folder(out or Path("out") / f"validate-{Path(name).name}")
         head = identity(loaded, seed, n_draws, thorough)
-        others = read_others([path / RECORDS for path in also or []], head)
+        paths = [path if path.is_file() else path / RECORDS for path in also or []]
+        others, seeds = read_others(paths, head, [seed] if injections else [])
         with scale.cluster(cluster, workers) as mapper:
-            records = run_injections(
-                loaded,
-                injections,
-                folder / RECORDS,
-                seed=seed,
-                n_draws=n_draws,
-                thorough=thorough,
-                progress=progress,
-                mapper=None if cluster is None else mapper,
-                source=name,
-            )
+            elsewhere = None if cluster is None else mapper
+            given = partial(run_injections, loaded, injections, folder / RECORDS, seed=seed, n_draws=n_draws, thorough=thorough)
+            records = given(progress=progress, mapper=elsewhere, source=name) if injections else []
         records += others
-        card = judge(records, head, progress)
+        card = judge(records, head | {"seeds": [*([seed] if injections else []), *seeds]}, progress)
         write_card(folder, card, records)
     if as_json:
         echo_json(card)

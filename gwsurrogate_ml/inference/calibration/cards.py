@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import itertools
 import json
+import zlib
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -46,11 +48,12 @@ def identity(estimator: Estimator, seed: int, n_draws: int, thorough: bool = Fal
 
 
 def read_records(path: Path, expected: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    """Records of a file of JSON lines; a last line cut off by an interruption is removed from the file.
+    """Records of a file of JSON lines; a last line cut off by an interruption is removed from the file, if it is not compressed.
 
     Parameters
     ----------
     path : Path
+        compressed by gzip where its name ends so
     expected : mapping, optional
         the `identity` the file must have
 
@@ -61,15 +64,9 @@ def read_records(path: Path, expected: Mapping[str, Any] | None = None) -> list[
     """
     if not path.exists():
         return []
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        write_whole(path, whole)
-    try:
-        lines = [json.loads(line) for line in whole.splitlines()]
-        head = lines.pop(0)["validation"] if lines else None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{path} is no file of a validation: name another folder") from error
+    head, lines, cut = _parsed(path)
+    if cut and path.suffix != ".gz":
+        write_whole(path, b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
     if head is None:
         return []
     for key, value in (expected or head).items():
@@ -81,8 +78,29 @@ def read_records(path: Path, expected: Mapping[str, Any] | None = None) -> list[
     return lines
 
 
-def read_others(paths: Sequence[Path], head: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Records of other runs of the same estimator with other seeds, so that several processes share the work.
+def _parsed(path: Path) -> tuple[dict[str, Any] | None, list[dict[str, Any]], bool]:
+    """What fixes the events of a file, if anything is in it, its records, and whether a last line is cut off."""
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        lines = [json.loads(line) for line in whole.splitlines()]
+        return lines.pop(0)["validation"] if lines else None, lines, len(whole) < len(content)
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} is no file of a validation: name another folder") from error
+
+
+def read_others(
+    paths: Sequence[Path], head: Mapping[str, Any], seeds: Sequence[int] = ()
+) -> tuple[list[dict[str, Any]], list[int]]:
+    """Records of other runs of the same estimator with other seeds, so that several processes share the work, and their seeds.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+    head : mapping
+        the `identity` that the runs must have, their seeds apart
+    seeds : sequence of int
+        that none may have
 
     Raises
     ------
@@ -90,18 +108,18 @@ def read_others(paths: Sequence[Path], head: Mapping[str, Any]) -> list[dict[str
         if a file is missing, belongs to other weights or another number of draws, or repeats a seed
     """
     records: list[dict[str, Any]] = []
-    seeds = {head["seed"]}
+    others: list[int] = []
     for path in paths:
         if not path.is_file():
-            raise ConfigError(f"no file {path}: give the folder of another validation")
+            raise ConfigError(f"no file {path}: give the folder of another validation, or its file of records")
         found = read_records(path, {key: value for key, value in head.items() if key != "seed"})
-        with path.open(encoding="utf-8") as stream:
-            seed = json.loads(stream.readline() or "{}").get("validation", {}).get("seed")
-        if seed in seeds:
+        if (seed := (_parsed(path)[0] or {}).get("seed")) is None:
+            continue
+        if seed in (*seeds, *others):
             raise ConfigError(f"{path} has seed {seed} as another run: its events would count twice")
-        seeds.add(seed)
+        others.append(seed)
         records += found
-    return records
+    return records, others
 
 
 def run_injections(
@@ -209,7 +227,7 @@ def judge(
     Parameters
     ----------
     records : as `run_injections` returns them
-    head : what the card starts with, see `identity`
+    head : what the card starts with, see `identity`, and `seeds` where there are several
     progress : callable, optional
     classify : bool
         with the tests that train classifiers
@@ -238,6 +256,7 @@ def judge(
             progress("tests", number + 1, len(steps))
     k = np.array([record["pareto_k"] for record in done])
     return {
+        "seeds": [head["seed"]],
         **head,
         "n_analysed": len(done),
         "n_without_signal": sum("skipped" in record for record in records),
@@ -258,7 +277,8 @@ def markdown(card: Mapping[str, Any]) -> str:
         f"# Validation of {card['estimator']}",
         "",
         f"{card['n_analysed']} simulated events from the prior in Gaussian noise of varying spectra, {card['n_draws']} draws "
-        f"each; {card['n_without_signal']} more showed no signal, {len(card['failures'])} failed. Seed {card['seed']}, weights "
+        f"each; {card['n_without_signal']} more showed no signal, {len(card['failures'])} failed. Seeds "
+        f"{', '.join(map(str, card['seeds']))}, weights "
         f"{str(card['weights_sha256'])[:12]}.",
         "",
         f"Efficiency of the results, {'sampled as real events' if card['thorough'] else 'quickly sampled'}: median "

@@ -15,7 +15,7 @@ from gwsurrogate_ml.surrogate.names import named
 from gwsurrogate_ml.surrogate.precessing import series
 from gwsurrogate_ml.surrogate.precessing.modes import SEEN, PrecessingModes
 from gwsurrogate_ml.surrogate.precessing.orders import HIGHEST, LOST, TOP
-from gwsurrogate_ml.surrogate.precessing.physical import EARLY, Orbit, PhysicalWaveforms
+from gwsurrogate_ml.surrogate.precessing.physical import Orbit, PhysicalWaveforms
 from gwsurrogate_ml.surrogate.precessing.remnant import PrecessingRemnant, remnant
 from gwsurrogate_ml.surrogate.precessing.spins import along_axis
 from gwsurrogate_ml.waveform.lal import spins_of_angles
@@ -466,8 +466,8 @@ class PrecessingSurrogate(WaveformModel):
     def orders_at(
         self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, wanted: np.ndarray, lost: float = LOST
     ) -> tuple[np.ndarray, np.ndarray]:
-        """See `WaveformModel.orders_at`. Above `SHORT` of a loss what orders above m = 2 have before `EARLY` is left out, where m = 2
-        begins later: nothing of most binaries, a thousandth of the power of one in ten."""
+        """See `WaveformModel.orders_at`. Above a loss of `physical.SHORT` what orders above m = 2 have before `physical.EARLY` is
+        left out, where m = 2 begins later: nothing of most binaries, a thousandth of the power of one in ten."""
         return self._orders(binaries, grid, theta_jn, wanted, max(lost, LOST))
 
     def _orders(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -217,6 +218,31 @@ def test_the_command_writes_the_card_and_takes_other_seeds_along(validated: Path
     assert "40 events analysed, 8 showed no signal" in done.output
     assert json.loads((validated / "b" / "card.json").read_text())["n_analysed"] == 40
     assert (validated / "b" / "card.md").is_file()
+
+
+@pytest.mark.slow
+def test_a_card_of_kept_records_alone_says_whose_they_are(validated: Path) -> None:
+    kept = []
+    for name in ("a", "b"):
+        kept.append(validated / f"{name}.jsonl.gz")
+        kept[-1].write_bytes(gzip.compress((validated / name / "injections.jsonl").read_bytes()))
+    done = validate("--injections", 0, "--out", validated / "c", "--also", kept[0], "--also", kept[1])
+    assert done.exit_code == 0, done.output
+    card = json.loads((validated / "c" / "card.json").read_text())
+    assert (card["n_analysed"], card["seeds"]) == (40, [7, 1])
+    assert "Seeds 7, 1, weights" in (validated / "c" / "card.md").read_text()
+    assert not (validated / "c" / "injections.jsonl").exists()
+    kept[0].write_bytes(kept[0].read_bytes()[:-40])
+    refused = validate("--injections", 0, "--out", validated / "c", "--also", kept[0])
+    assert refused.exit_code == 2
+    assert "no file of a validation" in refused.stderr
+
+
+def test_a_card_of_nothing_is_refused_before_work_starts(tmp_path) -> None:
+    refused = validate("--injections", 0, "--out", tmp_path / "a")
+    assert refused.exit_code == 2
+    assert "--injections 0 says too little" in refused.stderr
+    assert not (tmp_path / "a").exists()
 
 
 def test_events_of_one_seed_do_not_count_twice(validated: Path) -> None:
