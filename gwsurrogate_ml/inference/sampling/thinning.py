@@ -30,7 +30,7 @@ nothing, and where draws are cheap little is lost by keeping some of it."""
 OF_PRIOR = 0.15
 """Least share of the prior among what cheap draws are proposed by, where it is one of the proposals: those of quiet events may have
 maxima of the noise far from where the network looks, and thinning takes most of what is there for nothing."""
-INTERPOLATED, FEWER = 3000, 1000
+INTERPOLATED, OF_CHEAP = 3000, 1000
 """Draws that the regression interpolates where draws are dear, and where they are cheap."""
 NOISE = 4.0
 """Variance of a log likelihood times its effective extrinsic points: above one, because few points are not even seen to be few."""
@@ -88,7 +88,7 @@ def of_pool(sampler: EventSampler, pool: Mixture, shares: np.ndarray, efficiency
     plain = [not isinstance(p, ThinnedProposal) for p in pool.proposals]
     proposals = [p for p, is_plain in zip(pool.proposals, plain, strict=True) if is_plain]
     kept = min(MOST_KEPT, PER_EFFICIENCY * efficiency)
-    target = _log_target(sampler, pool, seed, FEWER)
+    target = _log_target(sampler, pool, seed, OF_CHEAP)
     parts, prior = shares[plain] / shares[plain].sum(), np.array([isinstance(p, PriorProposal) for p in proposals])
     if prior.any() and parts[prior].sum() < OF_PRIOR:
         parts = np.where(prior, OF_PRIOR / prior.sum(), (1 - OF_PRIOR) * parts / parts[~prior].sum())
