@@ -81,13 +81,16 @@ def estimator(
 
     if injections < coverage.FEWEST and not also:
         raise ConfigError(f"--injections {injections} says too little: give at least {coverage.FEWEST}, or others' with --also")
+    paths = [path / RECORDS if path.is_dir() else path for path in also or []]
+    for path in paths:
+        if not path.is_file():
+            raise ConfigError(f"--also: no file {path}: give the folder of another validation, or its file of records")
     with ProgressReport() as progress:
         with progress.stage("loading the estimator"):
             loaded = gw.load_estimator(name)
-        folder = validation_folder(out or Path("out") / f"validate-{Path(name).name}")
         head = identity(loaded, seed, n_draws, thorough)
-        paths = [path if path.is_file() else path / RECORDS for path in also or []]
         others, seeds = read_others(paths, head, [seed] if injections else [])
+        folder = validation_folder(out or Path("out") / f"validate-{Path(name).name}")
         with scale.cluster(cluster, workers) as mapper:
             elsewhere = None if cluster is None else mapper
             given = partial(run_injections, loaded, injections, folder / RECORDS, seed=seed, n_draws=n_draws, thorough=thorough)

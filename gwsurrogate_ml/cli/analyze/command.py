@@ -138,7 +138,7 @@ def analyze(
     The same command again goes on where a killed one was. Of many events each gets a folder, and --cluster shares them out.
     """
     from gwsurrogate_ml.cli.analyze.alerts import require_alert
-    from gwsurrogate_ml.cli.analyze.events import Event, analyse_event, claim, read_table
+    from gwsurrogate_ml.cli.analyze.events import Event, analyse_event, claim, folder_of, read_table
     from gwsurrogate_ml.cli.analyze.pipeline import announce
     from gwsurrogate_ml.cli.analyze.settings import Settings
     from gwsurrogate_ml.cli.printing import require_browser
@@ -233,7 +233,10 @@ def analyze(
     if cluster is not None:
         raise ConfigError("--cluster shares out many events: give several names, or --events FILE")
     one = Event(names[0]) if names else Event(announced.superevent_id if announced else "", at, files, how, alert)
-    folder = out or Path("out") / (one.name or f"GPS{at:.0f}")
+    usual = Path("out") / (one.name or f"GPS{at:.0f}")
+    folder = out or folder_of(one, settings, usual)
     with ProgressReport() as progress:
+        if out is None and folder != usual:
+            progress.say(f"{usual} holds another analysis: this one goes to {folder}")
         summary = analyse_event(one, settings, folder, progress, pdf=pdf)
     announce(folder, summary, as_json)

@@ -6,8 +6,10 @@ An analysis keeps its steps in ``FOLDER.unfinished`` until the folder is whole: 
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,10 +24,12 @@ from gwsurrogate_ml.cli.options import require_capitals
 from gwsurrogate_ml.cli.output import CONFIG, output_folder, plain
 from gwsurrogate_ml.cli.strain_files import PLAIN, Files, Reading, matching, record, strain_words
 from gwsurrogate_ml.errors import ConfigError, GwsmlError
+from gwsurrogate_ml.files import write_whole
 from gwsurrogate_ml.inference.sampling.checkpoint import SUFFIX, clear
 from gwsurrogate_ml.strain.times import gps_seconds
 
-UNFINISHED = ".unfinished"
+UNFINISHED, OWNER = ".unfinished", "command.json"
+"""End of the name of the folder that keeps the steps of a run, and its file that says whose they are."""
 TABLE = ("events.csv", "events.json")
 """Files of many events, beside their folders."""
 PAUSE = 5.0
@@ -165,6 +169,8 @@ def unfinished(folder: Path) -> Iterator[Path]:
     steps = place.with_name(place.name + UNFINISHED)
     try:
         yield steps
+        with suppress(OSError):
+            (steps / OWNER).unlink()
         clear(steps)
     except KeyboardInterrupt:
         if steps.is_dir() and any(steps.iterdir()):
@@ -172,18 +178,71 @@ def unfinished(folder: Path) -> Iterator[Path]:
         raise
     finally:
         with suppress(OSError):
-            steps.rmdir()  # a run that was refused before its first step leaves nothing
+            if not _kept(steps):  # a run that was refused before its first step leaves nothing
+                (steps / OWNER).unlink(missing_ok=True)
+            steps.rmdir()
+
+
+def _kept(steps: Path) -> bool:
+    """Whether a folder holds steps."""
+    return steps.is_dir() and any(path.suffix == SUFFIX for path in steps.iterdir())
+
+
+def _of_another(steps: Path, command: Sequence[str]) -> list[str]:
+    """The command whose steps a folder holds, if it is another one than `command`."""
+    try:
+        of = json.loads((steps / OWNER).read_text())
+    except (OSError, ValueError):
+        return []
+    return of if isinstance(of, list) and of != list(command) and _kept(steps) else []
+
+
+def claim_steps(steps: Path, command: Sequence[str]) -> None:
+    """Note that the steps that `steps` holds, and will hold, are those of `command`.
+
+    Raises
+    ------
+    ConfigError
+        if they are another command's, or the folder cannot be made
+    """
+    if of := _of_another(steps, command):
+        raise ConfigError(
+            f"{steps} holds the unfinished run of `gwsml {shlex.join(map(str, of))}`: give that command again, delete the folder, "
+            "or choose another --out"
+        )
+    try:
+        steps.mkdir(parents=True, exist_ok=True)
+        write_whole(steps / OWNER, json.dumps(list(command)) + "\n")
+    except OSError as error:
+        raise ConfigError(f"{steps} cannot be written ({error.strerror or error}): choose another --out") from error
+
+
+def folder_of(event: Event, settings: Settings, place: Path) -> Path:
+    """`place`, or with a number at its end the first such folder that neither holds nor is to hold another analysis."""
+    for number in itertools.count(1):
+        folder = place if number == 1 else place.with_name(f"{place.name}-{number}")
+        steps = folder.with_name(folder.name + UNFINISHED)
+        free = not folder.is_dir() or not any(folder.iterdir()) or repeats(Task(event, settings, folder))
+        if free and not _of_another(steps, _words(event, settings)):
+            return folder
+    raise AssertionError("not reached")
+
+
+def _words(event: Event, settings: Settings) -> list[str]:
+    """What fixes an analysis, as words after ``gwsml``."""
+    return [str(word) for word in ("analyze", *event.words(), *settings.options())]
 
 
 def analyse_event(event: Event, settings: Settings, folder: Path, progress: ProgressReport, *, pdf: bool = False) -> dict[str, Any]:
     """Analyse `event` into `folder`; the content of its summary.json."""
     from gwsurrogate_ml.strain.data import StrainData
 
-    command = ["analyze", *event.words(), *settings.options(), *(["--pdf"] if pdf else []), "--out", str(folder)]
+    own = _words(event, settings)
+    command = [*own, *(["--pdf"] if pdf else []), "--out", str(folder)]
     head = {"command": "analyze", "reading": plain(asdict(event.how))}
     with unfinished(folder) as steps, output_folder(folder, head) as output:
-        if steps.is_dir() and any(path.suffix == SUFFIX for path in steps.iterdir()):
-            progress("taking up an unfinished run", 1, 1)
+        if _of_another(steps, own):
+            claim_steps(steps, own)  # refuses
         with progress.stage("reading the strain"):
             gps, files = event.gps, dict(event.files)
             if not files:
@@ -198,6 +257,9 @@ def analyse_event(event: Event, settings: Settings, folder: Path, progress: Prog
                 sampling_frequency=event.how.sampling_frequency,
                 start_time=event.how.start_time,
             )
+        if _kept(steps):
+            progress("taking up an unfinished run", 1, 1)
+        claim_steps(steps, own)
         public = all("LOSC" in path.name or "GWOSC" in path.name for paths in files.values() for path in paths)
         note = GWOSC_NOTE if public else ""
         summary = run_into(

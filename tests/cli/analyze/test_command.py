@@ -451,6 +451,35 @@ def test_steps_of_a_killed_run_stay_until_the_output_is_there(data_dir, tmp_path
     assert list(tmp_path.iterdir()) == [out]
 
 
+@pytest.mark.usefixtures("quick")
+def test_the_steps_of_another_command_are_neither_taken_up_nor_lost(data_dir, tmp_path: Path) -> None:
+    out, steps = tmp_path / "out", tmp_path / "out.unfinished"
+    given = [*strain_options(data_dir, 1126259446), "--gps", "1126259462.4", "--out", str(out)]
+    steps.mkdir()
+    (steps / "001.step").write_bytes(b"some minutes of work")
+    (steps / "command.json").write_text('["analyze", "--seed", "3"]')
+    refused = invoke("analyze", *given, "--seed", "4")
+    assert refused.exit_code == 2
+    assert "unfinished run of `gwsml analyze --seed 3`: give that command again" in refused.stderr
+    assert sorted(path.name for path in steps.iterdir()) == ["001.step", "command.json"]
+    assert list(tmp_path.iterdir()) == [steps]
+    (steps / "001.step").unlink()  # of that run nothing is kept
+    assert invoke("analyze", *given, "--seed", "4").exit_code == 0
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.usefixtures("quick")
+def test_without_out_no_analysis_replaces_another(data_dir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["analyze", *strain_options(data_dir, 1126259446), "--gps", "1126259462.4"]
+    monkeypatch.chdir(tmp_path)
+    first, second, again = (invoke(*words, "--seed", seed) for seed in ("3", "4", "3"))
+    assert [first.exit_code, second.exit_code, again.exit_code] == [0, 0, 0], first.output + second.output + again.output
+    folders = {path.name: read(path / "config.json")["settings"]["seed"] for path in (tmp_path / "out").iterdir()}
+    assert folders == {"GPS1126259462": 3, "GPS1126259462-2": 4}
+    assert "holds another analysis: this one goes to out/GPS1126259462-2" in second.output
+    assert "holds another analysis" not in again.output
+
+
 def test_how_a_spectrum_was_understood_stands_in_the_report(quick: None, data_dir, tmp_path: Path) -> None:
     psds = [f"--psd=H1={data_dir('formats/aplus.txt')}", f"--psd=L1={data_dir('formats/gwcelery_psd.xml.gz')}"]
     out = tmp_path / "out"

@@ -245,6 +245,13 @@ def test_a_card_of_nothing_is_refused_before_work_starts(tmp_path) -> None:
     assert not (tmp_path / "a").exists()
 
 
+def test_a_file_of_records_that_is_not_there_is_named_and_leaves_nothing(tmp_path) -> None:
+    refused = validate("--out", tmp_path / "a", "--also", tmp_path / "no.jsonl.gz")
+    assert refused.exit_code == 2
+    assert "no.jsonl.gz: give" in " ".join(refused.stderr.split())
+    assert not (tmp_path / "a").exists()
+
+
 def test_events_of_one_seed_do_not_count_twice(validated: Path) -> None:
     twice = validate("--seed", 7, "--out", validated / "c", "--also", validated / "a")
     assert twice.exit_code == 2
