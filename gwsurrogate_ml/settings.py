@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,7 +38,7 @@ def shipped(name_or_path: str | Path) -> dict[str, Any]:
         path = CONFIGS / f"{name_or_path}.toml"
     if not path.is_file():
         names = sorted(file.stem for file in CONFIGS.glob("*.toml"))
-        raise ConfigError(f"no configuration {str(name_or_path)!r}: give a TOML file or one of {names}")
+        raise ConfigError(f"no configuration {str(name_or_path)!r}: give a TOML file or one of {', '.join(names)}")
     try:
         return tomllib.loads(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -64,7 +65,23 @@ def read(kind: type[S], source: S | Mapping[str, Any] | str | Path) -> S:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "configuration"
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(_unknown(kind, [str(part) for part in first["loc"]])) from error
         given = f"set it in the file or by --set {where}=VALUE" if first["type"] == "missing" else f"given: {first['input']!r}"
         raise ConfigError(f"{where}: {first['msg']} ({given})") from error
     except ValueError as error:
         raise ConfigError(f"{source} is neither TOML nor JSON: {error}") from error
+
+
+def _unknown(kind: type[BaseModel], place: Sequence[str]) -> str:
+    """What is said of a key that settings of a `kind` do not have."""
+    known: Any = kind
+    for part in place[:-1]:
+        field = getattr(known, "model_fields", {}).get(part)
+        known = None if field is None else field.annotation
+    names = list(getattr(known, "model_fields", {}))
+    where = "".join(f"{part}." for part in place[:-1])
+    if near := get_close_matches(place[-1], names, n=1):
+        return f"{where}{place[-1]}: no such setting: did you mean {where}{near[0]}?"
+    said = f"; there are {', '.join(names)}" if names else ""
+    return f"{where}{place[-1]}: no such setting{said}: is the file meant for another command?"

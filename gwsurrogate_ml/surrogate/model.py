@@ -62,6 +62,9 @@ class Surrogate(WaveformModel):
         self.name = str(card.get("name", "unnamed"))
         self.limits = self.mode_model.limits
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}: spins along the orbit, modes {', '.join(map(str, self.modes))}>"
+
     @property
     def identity(self) -> dict[str, Any]:
         """Name, version and checksum of the weights."""
@@ -73,17 +76,74 @@ class Surrogate(WaveformModel):
 
     @named
     def __call__(self, q: float, chi1: float, chi2: float, times: np.ndarray | None = None, **unknown: object) -> Modes:
-        """Modes of one binary, r h / M in geometric units: `AlignedModes.__call__`."""
+        """Modes of one binary, r h / M in geometric units.
+
+        Parameters
+        ----------
+        q : float, m1 / m2 >= 1
+        chi1, chi2 : float, dimensionless spin components along the orbital angular momentum
+        times : (n,) array, optional
+            in M, 0 at the peak; by default every 1 M from `t_join` on
+
+        Returns
+        -------
+        Modes
+            `t` in M; `modes[l, m]` complex128 (n,)
+
+        Raises
+        ------
+        DomainError
+            parameters beyond the hard limit, or times outside the model's range
+        ConfigError
+            unknown keyword, wrong shape of `times`
+
+        Examples
+        --------
+        >>> from gwsurrogate_ml import load_surrogate
+        >>> modes = load_surrogate()(q=2.0, chi1=0.5, chi2=0.0, times=[-100.0, 0.0])
+        >>> modes[2, 2].shape
+        (2,)
+        """
         return self.mode_model(q, chi1, chi2, times, **unknown)
 
     @named
     def batch(self, parameters: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
-        """Modes (N, n_modes, n) of many binaries in torch, on any device, differentiable: `AlignedModes.batch`."""
+        """Modes of many binaries in torch, on the device of `parameters`, differentiable in parameters and times.
+
+        Parameters
+        ----------
+        parameters : (N, 3) float64 tensor
+            columns q >= 1, chi1, chi2
+        times : (n,) or (N, n) float64 tensor
+            in M, 0 at each binary's peak
+
+        Returns
+        -------
+        (N, n_modes, n) complex128 tensor, r h_lm / M, modes as in `modes`
+
+        Raises
+        ------
+        DomainError, ConfigError
+            as for one binary
+        """
         return self.mode_model.batch(parameters, times)
 
     @named
     def error_estimate(self, q: float, chi1: float, chi2: float, **unknown: object) -> ErrorEstimate:
-        """What the model expects its own error to be for one binary: `AlignedModes.error_estimate`."""
+        """What the model expects its own error to be for one binary, `q`, `chi1` and `chi2` as for its modes.
+
+        Returns
+        -------
+        ErrorEstimate
+            expected mismatch to numerical relativity, its 90 % bound, and such a bound for each higher mode
+
+        Raises
+        ------
+        ConfigError
+            if the model was trained without numerical relativity
+        DomainError
+            as for a waveform
+        """
         return self.mode_model.error_estimate(q, chi1, chi2, **unknown)
 
     def expected_mismatch(self, binaries: Binaries) -> np.ndarray | None:

@@ -255,13 +255,14 @@ def waveforms(model: WaveformModel, reweighted: bool = False) -> dict[str, str]:
 
 
 def _ranges(result: Result) -> str:
-    """The data that were analysed and the ends of the prior."""
+    """The data that were analysed, and the prior: ends and density (bilby's name) of all that is not an angle of uniform density."""
     priors, segment = prior_of(result), result.meta["segment"]
     shown = []
-    for name in ("chirp_mass", "mass_ratio", "chi_1", "a_1", "luminosity_distance"):
+    for name in ("chirp_mass", "mass_ratio", "chi_1", "chi_2", "a_1", "a_2", "tilt_1", "tilt_2", "luminosity_distance"):
         if name in priors:
             (said, unit), prior = DESCRIPTIONS[name], priors[name]
-            shown.append(f"{said} {prior.minimum:.6g} to {prior.maximum:.6g} {unit}".rstrip())
+            ends = f"{prior.minimum:.4g} to {prior.maximum:.4g} {unit}".rstrip()
+            shown.append(f"{said} {ends} ({type(prior).__name__})")
     return (
         f"Data: {segment['duration']:g} s, {segment['f_min']:g} to {segment['f_max']:g} Hz, of {', '.join(segment['detectors'])}. "
         f"Prior: {', '.join(shown)}."

@@ -106,6 +106,10 @@ class Estimator:
         self.network.eval()
         self._band, self._frequencies = band_frequencies(self.config)
 
+    def __repr__(self) -> str:
+        detectors, (low, high) = self.config.segment.detectors, self.config.prior.chirp_mass
+        return f"<{type(self).__name__} {self.info['name']}: {', '.join(detectors)}, chirp mass {low:g} to {high:g} solar masses>"
+
     @cached_property
     def model(self) -> WaveformModel:
         """The waveform model the likelihood uses: the surrogate the network was trained on."""

@@ -68,6 +68,11 @@ class PrecessingSurrogate(WaveformModel):
         }
         self._physical = PhysicalWaveforms(self.mode_model, aligned)
 
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {self.name}: spins in any direction, {len(self.inertial_modes)} modes in the inertial frame>"
+        )
+
     @property
     def identity(self) -> dict[str, Any]:
         """Name, version and checksum of the weights."""

@@ -50,6 +50,9 @@ class Remnant:
         except (KeyError, ValueError, IndexError) as error:
             raise ArtifactError(f"the weights of {card.get('name')!r} are not a remnant model's ({error}): get it again") from error
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.info.get('name')}: mass, spin and kick of the final black hole>"
+
     @named
     def __call__(self, q: Value, chi1: Value, chi2: Value, **unknown: object) -> RemnantState:
         """Remnants of one or many binaries.
