@@ -255,7 +255,7 @@ def waveforms(model: WaveformModel, reweighted: bool = False) -> dict[str, str]:
 
 
 def _ranges(result: Result) -> str:
-    """The data that were analysed, and the prior: ends and density (bilby's name) of all that is not an angle of uniform density."""
+    """The data that were analysed, and the prior: ends and densities (by bilby's names) but of angles of uniform density."""
     priors, segment = prior_of(result), result.meta["segment"]
     shown = []
     for name in ("chirp_mass", "mass_ratio", "chi_1", "chi_2", "a_1", "a_2", "tilt_1", "tilt_2", "luminosity_distance"):
