@@ -274,8 +274,14 @@ def _exchange(one: Path, other: Path) -> bool:
     )
 
 
-def _locked(folder: Path) -> int | None:
-    """A descriptor that holds a lock on `folder` until it is closed or the process ends; None where another holds it."""
+def locked(folder: Path) -> int | None:
+    """A descriptor that holds a lock on `folder` until it is closed or the process ends; None where there are no locks.
+
+    Raises
+    ------
+    BlockingIOError
+        if another process holds it; other OSErrors of `open` and `flock` as they are
+    """
     if sys.platform == "win32":
         return None
     descriptor = os.open(folder, os.O_RDONLY)
@@ -283,8 +289,16 @@ def _locked(folder: Path) -> int | None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
-        return None
+        raise
     return descriptor
+
+
+def _locked(folder: Path) -> int | None:
+    """`locked`, None also where another holds the lock."""
+    try:
+        return locked(folder)
+    except OSError:
+        return None
 
 
 def _umask() -> int:

@@ -44,15 +44,15 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Simulate a GW150914-like signal in H1 and L1 noise, analyse it, and compare with the truth."""
-    from gwsurrogate_ml.cli.analyze.events import unfinished
     from gwsurrogate_ml.cli.analyze.pipeline import announce, run_into
     from gwsurrogate_ml.cli.analyze.settings import Settings
+    from gwsurrogate_ml.cli.analyze.steps import unfinished
     from gwsurrogate_ml.cli.output import output_folder
 
     settings = Settings(estimator=estimator, n_draws=n_draws, seed=seed)
     words = command_words({"estimator": estimator, "n_draws": n_draws, "seed": seed, "out": out})
     with (
-        unfinished(out) as steps,
+        unfinished(out, {"demo": [estimator, n_draws, seed]}, ["demo", *words]) as steps,
         output_folder(out, {"command": "demo"}) as output,
         ProgressReport() as progress,
     ):

@@ -96,7 +96,8 @@ def estimator(
             given = partial(run_injections, loaded, injections, folder / RECORDS, seed=seed, n_draws=n_draws, thorough=thorough)
             records = given(progress=progress, mapper=elsewhere, source=name) if injections else []
         records += others
-        card = judge(records, head | {"seeds": [*([seed] if injections else []), *seeds]}, progress)
+        seeds = [*([seed] if injections else []), *seeds]
+        card = judge(records, head | {"seed": seeds[0], "seeds": seeds}, progress)
         write_card(folder, card, records)
     if as_json:
         echo_json(card)
@@ -113,4 +114,4 @@ def estimator(
         f"{quantile['50 %']:.1%}, {quantile['5 %']:.1%}, below 10 % for {poor['share']:.1%}"
     )
     console.print(f"smallest P-P p-value of {len(card['weighted']['pp'])}: {worst[1]['ks_p']:.3f} ({worst[0]})")
-    console.print(f"wrote {folder}: card.md, card.json, {RECORDS} and figures", soft_wrap=True)
+    console.print(f"wrote {folder}: card.md, card.json, {f'{RECORDS} ' if injections else ''}and figures", soft_wrap=True)

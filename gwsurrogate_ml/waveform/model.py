@@ -98,8 +98,8 @@ class WaveformModel(ABC):
     ) -> tuple[np.ndarray, np.ndarray]:
         """`orders` at the frequencies numbered `wanted` (n,) int, ascending, alone: spectra (N, n_m, 2, n).
 
-        A model that can save time may lose the share `lost` of most waveforms' power, which changes log likelihoods by some
-        signal-to-noise ratio times its root.
+        A model that can save time may lose the share `lost` of most waveforms' power, and more of some, which changes log
+        likelihoods by some signal-to-noise ratio times its root.
         """
         # A few at a time: of all frequencies not all are kept.
         starts = range(0, max(len(binaries), 1), _FEW)

@@ -57,7 +57,11 @@ def analyze(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Output folder; default out/EVENT or out/GPS and the time, of many events out/events."),
+        typer.Option(
+            "--out",
+            help="Output folder; default out/EVENT or out/GPS and the time, with a number where another analysis is there; of "
+            "many events out/events.",
+        ),
     ] = None,
     psd: Annotated[
         list[str] | None,

@@ -1,7 +1,4 @@
-"""One event or many through `gwsml analyze`: where their strain comes from, and a folder for each.
-
-An analysis keeps its steps in ``FOLDER.unfinished`` until the folder is whole: the same command goes on from there after a kill.
-"""
+"""One event or many through `gwsml analyze`: where their strain comes from, and a folder for each."""
 
 from __future__ import annotations
 
@@ -9,27 +6,22 @@ import csv
 import itertools
 import json
 import os
-import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from gwsurrogate_ml.cli.analyze.pipeline import GWOSC_NOTE, PACKAGES, PDF, run_into
 from gwsurrogate_ml.cli.analyze.settings import Settings
+from gwsurrogate_ml.cli.analyze.steps import UNFINISHED, kept, steps_of, taken, unfinished
 from gwsurrogate_ml.cli.console import ProgressReport
 from gwsurrogate_ml.cli.options import require_capitals
 from gwsurrogate_ml.cli.output import CONFIG, output_folder, plain
 from gwsurrogate_ml.cli.strain_files import PLAIN, Files, Reading, matching, record, strain_words
 from gwsurrogate_ml.errors import ConfigError, GwsmlError
-from gwsurrogate_ml.files import write_whole
-from gwsurrogate_ml.inference.sampling.checkpoint import SUFFIX, clear
 from gwsurrogate_ml.strain.times import gps_seconds
 
-UNFINISHED, OWNER = ".unfinished", "command.json"
-"""End of the name of the folder that keeps the steps of a run, and its file that says whose they are."""
 TABLE = ("events.csv", "events.json")
 """Files of many events, beside their folders."""
 PAUSE = 5.0
@@ -162,87 +154,48 @@ def read_table(path: Path, how: Reading = PLAIN) -> list[Event]:
     return events
 
 
-@contextmanager
-def unfinished(folder: Path) -> Iterator[Path]:
-    """The folder beside `folder` for the steps of its analysis; they stay until `folder` is there, whatever ends the run."""
-    place = folder.expanduser().resolve()
-    steps = place.with_name(place.name + UNFINISHED)
-    try:
-        yield steps
-        with suppress(OSError):
-            (steps / OWNER).unlink()
-        clear(steps)
-    except KeyboardInterrupt:
-        if steps.is_dir() and any(steps.iterdir()):
-            raise KeyboardInterrupt(f"what was done is kept in {steps}: the same command goes on from there") from None
-        raise
-    finally:
-        with suppress(OSError):
-            if not _kept(steps):  # a run that was refused before its first step leaves nothing
-                (steps / OWNER).unlink(missing_ok=True)
-            steps.rmdir()
-
-
-def _kept(steps: Path) -> bool:
-    """Whether a folder holds steps."""
-    return steps.is_dir() and any(path.suffix == SUFFIX for path in steps.iterdir())
-
-
-def _of_another(steps: Path, command: Sequence[str]) -> list[str]:
-    """The command whose steps a folder holds, if it is another one than `command`."""
-    try:
-        of = json.loads((steps / OWNER).read_text())
-    except (OSError, ValueError):
-        return []
-    return of if isinstance(of, list) and of != list(command) and _kept(steps) else []
-
-
-def claim_steps(steps: Path, command: Sequence[str]) -> None:
-    """Note that the steps that `steps` holds, and will hold, are those of `command`.
-
-    Raises
-    ------
-    ConfigError
-        if they are another command's, or the folder cannot be made
-    """
-    if of := _of_another(steps, command):
-        raise ConfigError(
-            f"{steps} holds the unfinished run of `gwsml {shlex.join(map(str, of))}`: give that command again, delete the folder, "
-            "or choose another --out"
-        )
-    try:
-        steps.mkdir(parents=True, exist_ok=True)
-        write_whole(steps / OWNER, json.dumps(list(command)) + "\n")
-    except OSError as error:
-        raise ConfigError(f"{steps} cannot be written ({error.strerror or error}): choose another --out") from error
+def analysis_of(event: Event, settings: Settings) -> dict[str, Any]:
+    """What fixes an analysis, in values of JSON, however it was spelled."""
+    files = {name: [str(path.expanduser().absolute()) for path in paths] for name, paths in event.files.items()}
+    return {
+        "event": event.name,
+        "gps": event.gps,
+        "alert": str(event.alert.absolute()) if event.alert else None,
+        "files": files,
+        "reading": plain(asdict(event.how)),
+        "settings": plain(asdict(settings.absolute())),
+    }
 
 
 def folder_of(event: Event, settings: Settings, place: Path) -> Path:
     """`place`, or with a number at its end the first such folder that neither holds nor is to hold another analysis."""
+    analysis = analysis_of(event, settings)
     for number in itertools.count(1):
         folder = place if number == 1 else place.with_name(f"{place.name}-{number}")
-        steps = folder.with_name(folder.name + UNFINISHED)
-        free = not folder.is_dir() or not any(folder.iterdir()) or repeats(Task(event, settings, folder))
-        if free and not _of_another(steps, _words(event, settings)):
+        if not _holds_another(folder, event, settings) and not taken(steps_of(folder), analysis):
             return folder
     raise AssertionError("not reached")
 
 
-def _words(event: Event, settings: Settings) -> list[str]:
-    """What fixes an analysis, as words after ``gwsml``."""
-    return [str(word) for word in ("analyze", *event.words(), *settings.options())]
+def _holds_another(folder: Path, event: Event, settings: Settings) -> bool:
+    """Whether a folder holds an analysis of another event or by other settings, whatever the versions."""
+    try:
+        config = json.loads((folder / CONFIG).read_text())
+        same = config["settings"] == plain(asdict(settings)) and config["event"]["gps"] == (event.gps or config["event"]["gps"])
+        return not (same and config["event"]["name"] == (event.name or config["event"]["name"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def analyse_event(event: Event, settings: Settings, folder: Path, progress: ProgressReport, *, pdf: bool = False) -> dict[str, Any]:
     """Analyse `event` into `folder`; the content of its summary.json."""
     from gwsurrogate_ml.strain.data import StrainData
 
-    own = _words(event, settings)
-    command = [*own, *(["--pdf"] if pdf else []), "--out", str(folder)]
+    command = ["analyze", *event.words(), *settings.options(), *(["--pdf"] if pdf else []), "--out", str(folder)]
     head = {"command": "analyze", "reading": plain(asdict(event.how))}
-    with unfinished(folder) as steps, output_folder(folder, head) as output:
-        if _of_another(steps, own):
-            claim_steps(steps, own)  # refuses
+    with unfinished(folder, analysis_of(event, settings), command) as steps, output_folder(folder, head) as output:
+        if kept(steps):
+            progress("taking up an unfinished run", 1, 1)
         with progress.stage("reading the strain"):
             gps, files = event.gps, dict(event.files)
             if not files:
@@ -257,9 +210,6 @@ def analyse_event(event: Event, settings: Settings, folder: Path, progress: Prog
                 sampling_frequency=event.how.sampling_frequency,
                 start_time=event.how.start_time,
             )
-        if _kept(steps):
-            progress("taking up an unfinished run", 1, 1)
-        claim_steps(steps, own)
         public = all("LOSC" in path.name or "GWOSC" in path.name for paths in files.values() for path in paths)
         note = GWOSC_NOTE if public else ""
         summary = run_into(

@@ -255,14 +255,15 @@ def waveforms(model: WaveformModel, reweighted: bool = False) -> dict[str, str]:
 
 
 def _ranges(result: Result) -> str:
-    """The data that were analysed, and the prior: ends and densities (by bilby's names) but of angles of uniform density."""
+    """The data that were analysed, and the prior: ends and kinds of density (bilby's names), of masses, spins and distance."""
     priors, segment = prior_of(result), result.meta["segment"]
     shown = []
     for name in ("chirp_mass", "mass_ratio", "chi_1", "chi_2", "a_1", "a_2", "tilt_1", "tilt_2", "luminosity_distance"):
         if name in priors:
             (said, unit), prior = DESCRIPTIONS[name], priors[name]
-            ends = f"{prior.minimum:.4g} to {prior.maximum:.4g} {unit}".rstrip()
-            shown.append(f"{said} {ends} ({type(prior).__name__})")
+            ends = f"{prior.minimum:.6g} to {prior.maximum:.6g} {unit}".rstrip()
+            power = f", power {prior.alpha:g}" if hasattr(prior, "alpha") else ""
+            shown.append(f"{said} {ends} ({type(prior).__name__}{power})")
     return (
         f"Data: {segment['duration']:g} s, {segment['f_min']:g} to {segment['f_max']:g} Hz, of {', '.join(segment['detectors'])}. "
         f"Prior: {', '.join(shown)}."

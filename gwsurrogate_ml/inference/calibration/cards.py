@@ -84,7 +84,7 @@ def _parsed(path: Path) -> tuple[dict[str, Any] | None, list[dict[str, Any]], bo
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
         lines = [json.loads(line) for line in whole.splitlines()]
-        return lines.pop(0)["validation"] if lines else None, lines, len(whole) < len(content)
+        return dict(lines.pop(0)["validation"]) if lines else None, lines, len(whole) < len(content)
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} is no file of a validation: name another folder") from error
 
@@ -114,7 +114,7 @@ def read_others(
             raise ConfigError(f"no file {path}: give the folder of another validation, or its file of records")
         found = read_records(path, {key: value for key, value in head.items() if key != "seed"})
         if (seed := (_parsed(path)[0] or {}).get("seed")) is None:
-            continue
+            raise ConfigError(f"{path} holds no records of a validation: leave it out")
         if seed in (*seeds, *others):
             raise ConfigError(f"{path} has seed {seed} as another run: its events would count twice")
         others.append(seed)

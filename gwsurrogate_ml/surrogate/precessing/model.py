@@ -472,7 +472,8 @@ class PrecessingSurrogate(WaveformModel):
         self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, wanted: np.ndarray, lost: float = LOST
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `WaveformModel.orders_at`. Above a loss of `physical.SHORT` what orders above m = 2 have before `physical.EARLY` is
-        left out, where m = 2 begins later: nothing of most binaries, a thousandth of the power of one in ten."""
+        left out, where m = 2 begins later: less than `lost` for three in five, a thousandth of the power of one in ten (one in
+        five in a detector of LIGO's design)."""
         return self._orders(binaries, grid, theta_jn, wanted, max(lost, LOST))
 
     def _orders(

@@ -29,7 +29,7 @@ from gwsurrogate_ml.waveform.model import Grid
 EARLY = -3900.0
 """M before which binaries are evolved one by one: where time counts, `orders` does not begin before it for the sake of the orders
 above m = 2."""
-SHORT = 2e-5
+SHORT = 2.5e-5
 """Share of the power that may be lost above which time counts in this sense."""
 ENOUGH = 6.0
 """Order of the orbital phase whose ringdown `orders` still samples: with 3.5 heavy unequal binaries lose 1e-2 of their power."""

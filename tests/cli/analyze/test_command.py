@@ -457,10 +457,10 @@ def test_the_steps_of_another_command_are_neither_taken_up_nor_lost(data_dir, tm
     given = [*strain_options(data_dir, 1126259446), "--gps", "1126259462.4", "--out", str(out)]
     steps.mkdir()
     (steps / "001.step").write_bytes(b"some minutes of work")
-    (steps / "command.json").write_text('["analyze", "--seed", "3"]')
+    (steps / "command.json").write_text('{"analysis": {"seed": 3}, "command": ["analyze", "--seed", "3", "--out", "a b"]}')
     refused = invoke("analyze", *given, "--seed", "4")
     assert refused.exit_code == 2
-    assert "unfinished run of `gwsml analyze --seed 3`: give that command again" in refused.stderr
+    assert "unfinished run of `gwsml analyze --seed 3 --out 'a b'`: give that command again" in " ".join(refused.stderr.split())
     assert sorted(path.name for path in steps.iterdir()) == ["001.step", "command.json"]
     assert list(tmp_path.iterdir()) == [steps]
     (steps / "001.step").unlink()  # of that run nothing is kept
