@@ -21,6 +21,7 @@ from gwsurrogate_ml.inference.likelihood.injections import GPS
 from gwsurrogate_ml.scale import Mapper
 
 SLOW_FIXTURES = ("continued",)
+KEPT = Path(__file__).parents[3] / "benchmarks" / "reference" / "records"
 
 
 def record(event: int, width: float = 1.0, bias: float = 0.0) -> dict:
@@ -236,6 +237,17 @@ def test_a_card_of_kept_records_alone_says_whose_they_are(validated: Path) -> No
     refused = validate("--injections", 0, "--out", validated / "c", "--also", kept[0])
     assert refused.exit_code == 2
     assert "no file of a validation" in refused.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted(KEPT.glob("*.jsonl.gz")), ids=lambda path: path.name)
+def test_records_that_are_kept_are_those_of_the_shipped_estimator(path: Path) -> None:
+    name, seed = path.name.removesuffix(".jsonl.gz").rsplit("-", 1)
+    head = cards.identity(load_estimator(name), int(seed), 5000, thorough=True)
+    kept, seeds = cards.read_others([path], head)
+    assert seeds == [int(seed)]
+    assert [found["event"] for found in kept] == list(range(len(kept)))
+    assert all("rank" in found or "skipped" in found for found in kept)
 
 
 def test_a_card_of_nothing_is_refused_before_work_starts(tmp_path) -> None:
