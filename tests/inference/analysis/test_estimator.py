@@ -238,9 +238,9 @@ def test_data_in_other_units_than_strain_are_refused(estimator: Estimator, scale
 def test_a_signal_far_louder_than_the_training_is_analysed_exactly(estimator: Estimator) -> None:
     truth, segment = simulated(estimator, seed=6, luminosity_distance=60.0)
     with pytest.warns(DomainWarning, match="outside the trained range"):
-        result = estimator.sample(segment, n=3000, seed=1, options=replace(SMALL, n_points=1024, pilot=3000))
+        result = estimator.sample(segment, n=3000, seed=1, options=replace(SMALL, n_points=2048, pilot=3000, refine_below=0.3))
     assert result.meta["search"]["snr"]["H1"] > 100
-    assert result.sample_efficiency > 0.1
+    assert result.sample_efficiency > 0.1  # observed 0.16 and 0.27
     assert result.pareto_k < 0.5
     draws = result.posterior.iloc[:100]
     exact = SegmentLikelihood(segment, estimator.model).log_likelihood_ratio({name: draws[name].to_numpy() for name in PARAMETERS})
