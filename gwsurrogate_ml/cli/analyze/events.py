@@ -181,10 +181,19 @@ def _holds_another(folder: Path, event: Event, settings: Settings) -> bool:
     """Whether a folder holds an analysis of another event or by other settings, whatever the versions."""
     try:
         config = json.loads((folder / CONFIG).read_text())
-        same = config["settings"] == plain(asdict(settings)) and config["event"]["gps"] == (event.gps or config["event"]["gps"])
-        return not (same and config["event"]["name"] == (event.name or config["event"]["name"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        return not (config["settings"] == plain(asdict(settings)) and _of_same_data(config, event))
+    except (OSError, ValueError, KeyError, TypeError, GwsmlError):
         return False
+
+
+def _of_same_data(config: Mapping[str, Any], event: Event) -> bool:
+    """Whether an analysis of this config.json is of the data of `event`: the content of its files, read alike, at its time."""
+    if not event.files:
+        return bool(config["event"]["name"] == event.name)
+    strain = {name: entry["sha256"] for name, entry in config["strain"].items()}
+    same = strain == {name: record(paths)["sha256"] for name, paths in event.files.items()}
+    same = same and config["event"]["gps"] == event.gps
+    return bool(same and config.get("reading", plain(asdict(PLAIN))) == plain(asdict(event.how)))
 
 
 def analyse_event(event: Event, settings: Settings, folder: Path, progress: ProgressReport, *, pdf: bool = False) -> dict[str, Any]:
@@ -267,15 +276,8 @@ def repeats(task: Task) -> bool:
 
     try:
         config = json.loads((task.folder / CONFIG).read_text())
-        if task.event.files:
-            strain = {name: entry["sha256"] for name, entry in config["strain"].items()}
-            same = strain == {name: record(paths)["sha256"] for name, paths in task.event.files.items()}
-            same = same and config["event"]["gps"] == task.event.gps
-            same = same and config.get("reading", plain(asdict(PLAIN))) == plain(asdict(task.event.how))
-        else:
-            same = config["event"]["name"] == task.event.name
         return bool(
-            same
+            _of_same_data(config, task.event)
             and config["settings"] == plain(asdict(task.settings))
             and config["settings_sha256"] == task.settings.sha256()
             and config["versions"] == package_versions(*PACKAGES)

@@ -474,8 +474,12 @@ def test_without_out_no_analysis_replaces_another(data_dir, tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     first, second, again = (invoke(*words, "--seed", seed) for seed in ("3", "4", "3"))
     assert [first.exit_code, second.exit_code, again.exit_code] == [0, 0, 0], first.output + second.output + again.output
+    copied = tmp_path / "H.hdf5"
+    copied.write_bytes(Path(words[2].removeprefix("H1=")).read_bytes())
+    alone = invoke("analyze", "--strain", f"H1={copied}", *words[5:], "--seed", "3")  # other data, the same time and settings
+    assert alone.exit_code == 0, alone.output
     folders = {path.name: read(path / "config.json")["settings"]["seed"] for path in (tmp_path / "out").iterdir()}
-    assert folders == {"GPS1126259462": 3, "GPS1126259462-2": 4}
+    assert folders == {"GPS1126259462": 3, "GPS1126259462-2": 4, "GPS1126259462-3": 3}
     assert "holds another analysis: this one goes to out/GPS1126259462-2" in second.output
     assert "holds another analysis" not in again.output
 
