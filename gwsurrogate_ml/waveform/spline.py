@@ -219,6 +219,8 @@ def rotating_modes(
                         row[k] = complex(re[k], im[k])
                 for w in range(weights.shape[0]):
                     total, a, b = sums[w, begin : begin + n], weights[w, i, 0], weights[w, i, 1]
+                    if a == 0.0 and b == 0.0:
+                        continue
                     for k in range(n):
                         total[k] += a * re[k] + b * im[k]
 

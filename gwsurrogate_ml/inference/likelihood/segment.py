@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gwsurrogate_ml.errors import DataError
-from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork, amplitudes, earth_direction
+from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork, earth_direction
+from gwsurrogate_ml.inference.likelihood.response import match_and_power
 from gwsurrogate_ml.inference.likelihood.window import TimeWindow
 from gwsurrogate_ml.waveform.model import Grid, WaveformModel
 
@@ -84,28 +85,30 @@ class SegmentLikelihood:
 
     def log_ratio_and_power(self, parameters: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """As `log_likelihood_ratio`, and <h|h> of the network, each (N,) float64."""
-        signals = self.signals(parameters)
-        match, power = np.zeros(len(signals)), np.zeros(len(signals))
-        for d, (weight, strain) in enumerate(zip(self.weight[:, self.band], self.strain[:, self.band], strict=True)):
-            signal = signals[:, d, self.band]
-            match += np.real(np.conj(signal) @ (weight * strain))
-            power += (signal.real**2 + signal.imag**2) @ weight
+        theta, place, patterns, times = self._placed(parameters)
+        both = self.model.transforms(self.space.binaries(theta), self.grid, *place)
+        match, power = np.zeros(len(theta)), np.zeros(len(theta))
+        match_and_power(both, *patterns, times, 1 / self.segment.duration, self.weight * self.strain, self.weight, match, power)
         return match - 0.5 * power, power
 
     def signals(self, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
         """Strain (N, n_det, n_f) complex128 in 1/Hz of N draws of all parameters, all modes of the model, as bilby's
         `get_detector_response`.
         """
+        theta, place, (f_plus, f_cross), times = self._placed(parameters)
+        both = self.model.transforms(self.space.binaries(theta), self.grid, *place)
+        turns = np.exp(-2j * np.pi * times[:, :, None] * self.frequencies)
+        return (f_plus[:, :, None] * both[:, None, 0] + f_cross[:, :, None] * both[:, None, 1]) * turns
+
+    def _placed(
+        self, parameters: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, list[np.ndarray], tuple[np.ndarray, ...], np.ndarray]:
+        """The model's parameters (N, n); inclination, phase and distance (N,) each; antenna patterns, plus and cross, and arrival
+        times in s from the segment's start, (N, n_det) each."""
         p = {key: np.atleast_1d(np.asarray(value, dtype=np.float64)) for key, value in parameters.items()}
         theta = self.space.theta(p)
         direction = earth_direction(p["ra"], p["dec"], p["geocent_time"])
         times = (p["geocent_time"] - self.segment.start_time)[:, None] + self.network.delays(direction)
-        turns = np.exp(-2j * np.pi * times[:, :, None] * self.frequencies)
-        if not self.model.quadrupole_only:
-            f_plus, f_cross = self.network.patterns(direction, p["psi"])
-            place = (np.broadcast_to(p[name], len(theta)) for name in ("theta_jn", "phase", "luminosity_distance"))
-            both = self.model.transforms(self.space.binaries(theta), self.grid, *place)
-            return (f_plus[:, :, None] * both[:, None, 0] + f_cross[:, :, None] * both[:, None, 1]) * turns
-        a = amplitudes(*self.network.patterns(direction, p["psi"]), np.cos(p["theta_jn"]))
-        a = a * (np.exp(2j * p["phase"]) / p["luminosity_distance"])[:, None]
-        return a[:, :, None] * self.waveforms(theta)[:, None, :] * turns
+        place = [np.broadcast_to(p[name], len(theta)) for name in ("theta_jn", "phase", "luminosity_distance")]
+        every = np.zeros((len(theta), times.shape[1]))
+        return theta, place, tuple(x + every for x in self.network.patterns(direction, p["psi"])), times + every

@@ -17,6 +17,7 @@ from gwsurrogate_ml.surrogate.aligned.compiled import Knots
 from gwsurrogate_ml.surrogate.aligned.physical import Layout, PhysicalModes
 from gwsurrogate_ml.waveform.conditioning import start_taper
 from gwsurrogate_ml.waveform.model import Grid
+from gwsurrogate_ml.waveform.polarizations import harmonics, projections
 
 _FACE_ON = np.array([[[-np.sqrt(5.0 / (4.0 * np.pi)), 0.0]]])  # h_plus of (2,2) for theta_jn = 0, phase = 0
 
@@ -35,15 +36,20 @@ def spectra(
     parameters: np.ndarray,
     total: np.ndarray,
     weights: np.ndarray,
-    chosen: tuple[ModeKey, ...],
     grid: Grid,
+    wanted: np.ndarray | slice = slice(None),
 ) -> np.ndarray:
-    """Transforms (n_sums, n_f) of sums over the modes of one binary, `weights` (n_sums, n, 2), at 1 Mpc."""
-    n = si.n_samples(grid.duration, grid.sampling_frequency)
-    orders = max(m for _, m in chosen)
-    k = si.reaching(k, total * MTSUN_SI, parameters, grid, orders)
-    layout = si.layout(k, total * MTSUN_SI, parameters, grid, orders)
-    return transformed(si, k, 0, float(total[0]) * MTSUN_SI, weights, layout, grid.duration, n // 2 + 1)
+    """Transforms (N, n_sums, n) at the frequencies `wanted`, 1 Mpc away, of sums over the modes of N binaries: `weights` (N or 1,
+    n_sums, n_modes, 2)."""
+    n_f = si.n_samples(grid.duration, grid.sampling_frequency) // 2 + 1
+    units, highest = total * MTSUN_SI, max(m for _, m in si.modes[: weights.shape[2]])
+    k = si.reaching(k, units, parameters, grid, highest)
+    layout = si.layout(k, units, parameters, grid, highest)
+    weights = np.broadcast_to(weights, (len(units), *weights.shape[1:]))
+    out = np.empty((len(units), weights.shape[1], len(range(n_f)[wanted] if isinstance(wanted, slice) else wanted)), np.complex128)
+    for i, unit in enumerate(units.tolist()):
+        out[i] = transformed(si, k, i, unit, weights[i], layout, grid.duration, n_f)[:, wanted]
+    return out
 
 
 def transformed(
@@ -118,28 +124,45 @@ def polarizations(
     k = si.at_knots(parameters, total * MTSUN_SI, grid.f_min, f_ref)
     phase = si.phase_at_peak(k, total * MTSUN_SI, phase, f_ref, parameters)
     weights = si.weights(theta_jn, phase, chosen) / luminosity_distance
-    plus, cross = spectra(si, k, parameters, total, weights, chosen, grid)
+    plus, cross = spectra(si, k, parameters, total, weights[None], grid)[0]
     return plus, cross
 
 
-def by_order(
-    si: PhysicalModes,
-    binary: tuple[float, ...],
-    theta_jn: float,
-    grid: Grid,
-) -> tuple[np.ndarray, np.ndarray]:
-    """See `Surrogate.frequency_domain_orders`."""
-    theta_jn = finite(theta_jn, "theta_jn", "rad")
-    parameters, total = si.one(*binary)
+def oriented(si: PhysicalModes, binaries: tuple[Any, ...], theta_jn: np.ndarray, phase: np.ndarray, grid: Grid) -> np.ndarray:
+    """Both polarizations (N, 2, n_f) of N binaries at 1 Mpc, all modes; angles (N,) in rad."""
+    parameters, total = si.many(*binaries)
     k = si.at_knots(parameters, total * MTSUN_SI, grid.f_min)
-    orders = sorted({m for _, m in si.modes})
-    rows = []
-    for m in orders:
-        of_this_order = tuple(mode for mode in si.modes if mode[1] == m)
-        for phase in (0.0, 0.5 * np.pi / m):
-            weights = np.zeros((2, len(si.modes), 2))
-            found = si.weights(theta_jn, phase, of_this_order)
-            weights[:, : found.shape[1]] = found
-            rows.append(weights)
-    found = spectra(si, k, parameters, total, np.concatenate(rows), si.modes, grid)
-    return np.array(orders), found.reshape(len(orders), 2, 2, -1)
+    return spectra(si, k, parameters, total, si.weights(theta_jn, phase, si.modes), grid)
+
+
+def orders(
+    si: PhysicalModes,
+    binaries: tuple[Any, ...],
+    theta_jn: np.ndarray,
+    grid: Grid,
+    wanted: np.ndarray | slice = slice(None),
+    one_sided: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """See `WaveformModel.orders_at`; `one_sided`: without negative m, half of the transforms."""
+    parameters, total = si.many(*binaries)
+    k = si.at_knots(parameters, total * MTSUN_SI, grid.f_min)
+    found = np.array(sorted({m for _, m in si.modes}))
+    weights = order_weights(si.modes, theta_jn, found)
+    n, n_modes = len(total), len(si.modes)
+    # Each mode's real and imaginary parts; one-sided the real parts alone, as the imaginary ones have i times their transforms.
+    parts = np.eye(2 * n_modes).reshape(1, 2 * n_modes, n_modes, 2)
+    if one_sided:
+        parts, weights = parts[:, ::2], weights[..., :1] + 1j * weights[..., 1:]
+    else:
+        found, weights = np.concatenate([found, -found]), np.concatenate([weights, weights.conj()], axis=1)
+    h = spectra(si, k, parameters, total, parts, grid, wanted)
+    return found, (weights.reshape(n, 2 * len(found), parts.shape[1]) @ h).reshape(n, len(found), 2, h.shape[-1])
+
+
+def order_weights(modes: tuple[ModeKey, ...], theta_jn: np.ndarray, orders: np.ndarray) -> np.ndarray:
+    """Weights (N, n_m, 2, n_modes, 2) complex128 of the modes' real and imaginary parts in plus and cross, order by order m > 0:
+    the polarizations are the sum over m of ``2 Re[exp(i m phase) weights]`` times these."""
+    y = harmonics(modes, theta_jn, 0.0)
+    quarter = y * np.array([-1j, 1j])  # at the phase pi / 2m
+    half = 0.5 * (projections(modes, y) - 1j * projections(modes, quarter))
+    return half[:, None] * (orders[:, None] == np.array([m for _, m in modes]))[:, None, :, None]
