@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.waveform.modes import Modes
 
 ONE_SIDED = 1e-6
-"""Share of the power that negative m hold at positive frequencies, or less (293 of 300 binaries of a prior; 5e-6 at most): what
-series that begin and end leave there."""
+"""Share of the power that negative m hold at positive frequencies, or less: what series that begin and end leave there. In 10 s
+from 20 Hz it is less for 293 of 300 binaries of the estimators' prior, 5e-6 at most; in 4 s from 40 Hz up to 2e-5."""
 
 
 class Surrogate(WaveformModel):
@@ -489,9 +489,9 @@ class Surrogate(WaveformModel):
     def transforms(
         self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance: np.ndarray
     ) -> np.ndarray:
-        """See `WaveformModel.transforms`: of (2, 2) alone from `frequency_domain`, else `frequency_domain_polarizations`."""
+        """See `WaveformModel.transforms`: of (2, 2) alone from `frequency_domain`, else as `frequency_domain_polarizations`."""
         if self.quadrupole_only:
             return oriented(self.quadrupole(binaries, grid), theta_jn, phase, luminosity_distance)
-        require_places(theta_jn, phase, luminosity_distance)
+        require_places(len(binaries), theta_jn, phase, luminosity_distance)
         found = transforms.oriented(self._si, binaries.aligned_columns(self.name), theta_jn, phase, grid)
         return found / np.asarray(luminosity_distance)[:, None, None]

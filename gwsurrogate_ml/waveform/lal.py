@@ -271,7 +271,7 @@ class LalModel(WaveformModel):
         self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance: np.ndarray
     ) -> np.ndarray:
         """See `WaveformModel.transforms`: one call of LAL a binary."""
-        require_places(theta_jn, phase, luminosity_distance)
+        require_places(len(binaries), theta_jn, phase, luminosity_distance)
         self._check(binaries)
         out = np.empty((len(binaries), 2, grid.n_f), dtype=np.complex128)
         for i, row in enumerate(out):

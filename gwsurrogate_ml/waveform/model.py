@@ -115,7 +115,7 @@ class WaveformModel(ABC):
         self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance: np.ndarray
     ) -> np.ndarray:
         """h_plus and h_cross (N, 2, n_f) complex128, 1/Hz; `theta_jn`, `phase` rad, `luminosity_distance` Mpc, each (N,)."""
-        require_places(theta_jn, phase, luminosity_distance)
+        require_places(len(binaries), theta_jn, phase, luminosity_distance)
         orders, spectra = self.orders(binaries, grid, theta_jn)
         turns = np.exp(1j * np.outer(phase, orders)) / np.asarray(luminosity_distance)[:, None]
         return np.einsum("nm,nmpf->npf", turns, spectra)
@@ -142,9 +142,11 @@ class WaveformModel(ABC):
         return None
 
 
-def require_places(theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance: np.ndarray) -> None:
-    """Raise ConfigError for angles (N,) in rad or distances (N,) in Mpc that no binary has."""
+def require_places(n: int, theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance: np.ndarray) -> None:
+    """Raise ConfigError for angles (n,) in rad or distances (n,) in Mpc that no binary has, or that are not one for each of `n`."""
     for name, values in (("theta_jn", theta_jn), ("phase", phase), ("luminosity_distance", luminosity_distance)):
+        if np.shape(values) != (n,):
+            raise ConfigError(f"{name} has the shape {np.shape(values)}: give ({n},), one number for each binary")
         if not np.isfinite(values).all():
             raise ConfigError(f"{name} is not finite everywhere: check the values passed")
     if not (np.asarray(luminosity_distance) > 0).all():
@@ -153,7 +155,7 @@ def require_places(theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance:
 
 def oriented(h: np.ndarray, theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance: np.ndarray) -> np.ndarray:
     """h_plus and h_cross (N, 2, n_f) of (2, +-2) modes from h_plus (N, n_f) face-on at phase 0 and 1 Mpc; angles (N,) rad."""
-    require_places(theta_jn, phase, luminosity_distance)
+    require_places(len(h), theta_jn, phase, luminosity_distance)
     c = np.cos(theta_jn)[:, None]
     turned = h * (np.exp(2j * phase) / luminosity_distance)[:, None]
     return np.stack([0.5 * (1 + c**2) * turned, -1j * c * turned], axis=1)

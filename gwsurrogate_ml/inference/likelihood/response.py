@@ -16,6 +16,7 @@ def match_and_power(
     f_plus: np.ndarray,
     f_cross: np.ndarray,
     times: np.ndarray,
+    band: tuple[int, int],
     df: float,
     data: np.ndarray,
     weight: np.ndarray,
@@ -30,12 +31,13 @@ def match_and_power(
         plus and cross at the frequencies 0, `df`, 2 `df`, ...
     f_plus, f_cross, times : (N, n_det) float64
         antenna patterns; arrival times in s
+    band : (first, end), int
+        frequencies that count
     df : float, Hz
     data : (n_det, n) complex128
         strain times `weight`
     weight : (n_det, n) float64
     """
-    n = both.shape[2]
     table = np.empty(_BLOCK, np.complex128)
     for i in range(len(both)):
         for d in range(len(data)):
@@ -43,10 +45,10 @@ def match_and_power(
             angle = -2.0 * np.pi * df * times[i, d]
             for k in range(_BLOCK):
                 table[k] = complex(np.cos(angle * k), np.sin(angle * k))
-            for first in range(0, n, _BLOCK):
+            for first in range(band[0], band[1], _BLOCK):
                 start = complex(np.cos(angle * first), np.sin(angle * first))
                 re, total = 0.0, 0.0
-                for k in range(min(_BLOCK, n - first)):
+                for k in range(min(_BLOCK, band[1] - first)):
                     f = first + k
                     a = plus * both[i, 0, f].real + cross * both[i, 1, f].real
                     b = plus * both[i, 0, f].imag + cross * both[i, 1, f].imag

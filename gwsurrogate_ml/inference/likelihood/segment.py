@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gwsurrogate_ml.errors import DataError
+from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork, earth_direction
 from gwsurrogate_ml.inference.likelihood.response import match_and_power
 from gwsurrogate_ml.inference.likelihood.window import TimeWindow
@@ -85,30 +85,35 @@ class SegmentLikelihood:
 
     def log_ratio_and_power(self, parameters: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """As `log_likelihood_ratio`, and <h|h> of the network, each (N,) float64."""
-        theta, place, patterns, times = self._placed(parameters)
-        both = self.model.transforms(self.space.binaries(theta), self.grid, *place)
-        match, power = np.zeros(len(theta)), np.zeros(len(theta))
-        match_and_power(both, *patterns, times, 1 / self.segment.duration, self.weight * self.strain, self.weight, match, power)
+        both, (f_plus, f_cross), times = self._placed(parameters)
+        match, power = np.zeros(len(both)), np.zeros(len(both))
+        band, df = (int(self.band[0]), int(self.band[-1]) + 1), 1 / self.segment.duration
+        match_and_power(both, f_plus, f_cross, times, band, df, self.weight * self.strain, self.weight, match, power)
         return match - 0.5 * power, power
 
     def signals(self, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
         """Strain (N, n_det, n_f) complex128 in 1/Hz of N draws of all parameters, all modes of the model, as bilby's
         `get_detector_response`.
         """
-        theta, place, (f_plus, f_cross), times = self._placed(parameters)
-        both = self.model.transforms(self.space.binaries(theta), self.grid, *place)
+        both, (f_plus, f_cross), times = self._placed(parameters)
         turns = np.exp(-2j * np.pi * times[:, :, None] * self.frequencies)
         return (f_plus[:, :, None] * both[:, None, 0] + f_cross[:, :, None] * both[:, None, 1]) * turns
 
-    def _placed(
-        self, parameters: Mapping[str, np.ndarray]
-    ) -> tuple[np.ndarray, list[np.ndarray], tuple[np.ndarray, ...], np.ndarray]:
-        """The model's parameters (N, n); inclination, phase and distance (N,) each; antenna patterns, plus and cross, and arrival
-        times in s from the segment's start, (N, n_det) each."""
-        p = {key: np.atleast_1d(np.asarray(value, dtype=np.float64)) for key, value in parameters.items()}
-        theta = self.space.theta(p)
+    def _placed(self, parameters: Mapping[str, np.ndarray]) -> tuple[np.ndarray, tuple[np.ndarray, ...], np.ndarray]:
+        """Polarizations (N, 2, n_f); antenna patterns, plus and cross, and arrival times in s from the segment's start, (N, n_det)
+        each."""
+        given = {key: np.atleast_1d(np.asarray(value, dtype=np.float64)) for key, value in parameters.items()}
+        if len(lengths := {len(x) for x in given.values()} - {1}) > 1:
+            of_each = ", ".join(f"{key} {len(x)}" for key, x in given.items())
+            raise ConfigError(f"parameters of different numbers of draws: {of_each}; give one number for each draw")
+        p = {key: np.broadcast_to(x, max(lengths, default=1)) for key, x in given.items()}
         direction = earth_direction(p["ra"], p["dec"], p["geocent_time"])
         times = (p["geocent_time"] - self.segment.start_time)[:, None] + self.network.delays(direction)
-        place = [np.broadcast_to(p[name], len(theta)) for name in ("theta_jn", "phase", "luminosity_distance")]
-        every = np.zeros((len(theta), times.shape[1]))
-        return theta, place, tuple(x + every for x in self.network.patterns(direction, p["psi"])), times + every
+        place = (p["theta_jn"], p["phase"], p["luminosity_distance"])
+        both = self.model.transforms(self.space.binaries(self.space.theta(p)), self.grid, *place)
+        if both.shape != (wanted := (len(times), 2, len(self.frequencies))):
+            raise ConfigError(
+                f"the transforms of the model {self.model.name} have the shape {both.shape} where they must have {wanted}: "
+                "binaries, plus and cross, the grid's frequencies from 0 on; mend the model"
+            )
+        return np.ascontiguousarray(both, np.complex128), self.network.patterns(direction, p["psi"]), times

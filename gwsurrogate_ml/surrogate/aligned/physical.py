@@ -59,29 +59,29 @@ class PhysicalModes:
         admitted = k.phase_slope[np.arange(len(units)), np.minimum(last, k.centre)] <= wanted
         return k if admitted.all() else model.with_early(k, parameters)
 
-    def reaching(self, k: Knots, units: np.ndarray, parameters: np.ndarray, grid: Grid, m: int) -> Knots:
-        """`k`, with the early inspiral where the modes up to `m` are on the segment within it, from `f_min` on."""
+    def reaching(self, k: Knots, units: np.ndarray, parameters: np.ndarray, grid: Grid, l: int) -> Knots:
+        """`k`, with the early inspiral where the modes up to `l` are on the segment within it, from `f_min` on."""
         model = self.geometric
-        if m <= 2 or model.inspiral is None or k.knots[0] < model.knots[0]:
+        if l <= 2 or model.inspiral is None or k.knots[0] < model.knots[0]:
             return k
         reach = self.start_at(k, units, grid.f_min, parameters) * units
-        early = self._earliest(reach, units, grid, m) > -model.t_join * units
+        early = self._earliest(reach, units, grid, l) > -model.t_join * units
         return model.with_early(k, parameters) if early.any() else k
 
-    def _earliest(self, reach: np.ndarray, units: np.ndarray, grid: Grid, m: int) -> np.ndarray:
-        """Seconds before the peak (N,) from which on modes up to `m` are wanted, where (2,2) passes `f_min` at `reach` s: time to
-        the peak goes with frequency to the power -8/3."""
-        wanted = self.taper(grid.f_min) - reach * max(m / 2, 1.0) ** (8 / 3)
+    def _earliest(self, reach: np.ndarray, units: np.ndarray, grid: Grid, l: int) -> np.ndarray:
+        """Seconds before the peak (N,) from which on modes up to `l`, m = l among them, are wanted, where (2,2) passes `f_min` at
+        `reach` s: time to the peak goes with frequency to the power -8/3."""
+        wanted = self.taper(grid.f_min) - reach * max(l / 2, 1.0) ** (8 / 3)
         return np.minimum(wanted, np.minimum(grid.duration, -self.geometric.t_min * units))
 
-    def layout(self, k: Knots, units: np.ndarray, parameters: np.ndarray, grid: Grid, m: int = 2) -> Layout:
-        """How the waveforms, their modes up to `m`, lie on a segment, checked to hold each of them from `f_min` on."""
+    def layout(self, k: Knots, units: np.ndarray, parameters: np.ndarray, grid: Grid, l: int = 2) -> Layout:
+        """How the waveforms, their modes up to `l`, lie on a segment, checked to hold each of them from `f_min` on."""
         duration, sampling_frequency, f_min = grid
         reach = self.start_at(k, units, f_min, parameters) * units
-        rate = self.rate(sampling_frequency, k.phase_slope.max(1) / units, m)
+        rate = self.rate(sampling_frequency, k.phase_slope.max(1) / units, l)
         before, after = segment_times(duration, rate, self.geometric.t_max * units)
         # As much of the segment as the model itself fills; of the early inspiral only what is asked for, and a taper.
-        most = np.maximum(-self.geometric.t_join * units, self._earliest(reach, units, grid, m))
+        most = np.maximum(-self.geometric.t_join * units, self._earliest(reach, units, grid, l))
         before = np.minimum(before, (most * rate).astype(np.int64))
         # The model itself always reaches back a cycle more than the f_min it admits.
         if (short := reach + before / rate < 1.0 / f_min).any():
@@ -221,24 +221,24 @@ class PhysicalModes:
         return parameters, total
 
     @staticmethod
-    def highest(k: Knots, unit: np.ndarray, m: int) -> float:
-        """Highest frequency in Hz, in the ringdown, of the modes up to `m`; `unit` (N,) is the total mass in seconds."""
-        return float((k.phase_slope.max(1) / unit).max()) * m / (4 * np.pi)
+    def highest(k: Knots, unit: np.ndarray, l: int) -> float:
+        """Highest frequency in Hz, in the ringdown, of the modes up to `l`; `unit` (N,) is the total mass in seconds."""
+        return float((k.phase_slope.max(1) / unit).max()) * l / (4 * np.pi)
 
     @staticmethod
-    def require_rate(sampling_frequency: float, highest: float, m: int) -> None:
-        """Raise unless `highest` (Hz), in the ringdown of the modes with `m`, lies below half the sampling frequency."""
+    def require_rate(sampling_frequency: float, highest: float, l: int) -> None:
+        """Raise unless `highest` (Hz), in the ringdown of the modes with `l`, lies below half the sampling frequency."""
         if highest > 0.5 * sampling_frequency:
             raise ConfigError(
-                f"sampling_frequency is {sampling_frequency:g} Hz: the ringdown of the modes with m = {m} reaches {highest:.0f} Hz "
+                f"sampling_frequency is {sampling_frequency:g} Hz: the ringdown of the modes with l = {l} reaches {highest:.0f} Hz "
                 f"and would be aliased; sample at {at_least(2 * highest)} Hz or faster"
             )
 
     @staticmethod
-    def rate(sampling_frequency: float, omega: np.ndarray, m: int) -> np.ndarray:
-        """`sampling_frequency`, doubled until the ringdown of the modes with `m` lies below half of it, (N,): in frequency only
+    def rate(sampling_frequency: float, omega: np.ndarray, l: int) -> np.ndarray:
+        """`sampling_frequency`, doubled until the ringdown of the modes with `l` lies below half of it, (N,): in frequency only
         the band asked for is kept. `omega` (N,) is the (2,2) mode's highest angular frequency, rad/s."""
-        doublings = np.ceil(np.log2(omega * m / (2 * np.pi) / sampling_frequency))
+        doublings = np.ceil(np.log2(omega * l / (2 * np.pi) / sampling_frequency))
         return sampling_frequency * 2.0 ** np.maximum(doublings, 0.0)
 
     @classmethod

@@ -40,8 +40,8 @@ def strain(
     k = si.at_knots(parameters, total * MTSUN_SI, f_min, f_ref)
     reach = float(si.start_at(k, total * MTSUN_SI, f_min, parameters)[0]) * unit
     chosen = si.chosen(modes)
-    m = max(m for _, m in chosen)
-    si.require_rate(sampling_frequency, si.highest(k, total * MTSUN_SI, m), m)
+    l = max(l for l, _ in chosen)
+    si.require_rate(sampling_frequency, si.highest(k, total * MTSUN_SI, l), l)
     begin = max(reach - 0.4 / 0.9, si.geometric.t_min * unit) if taper else reach
     first = int(np.ceil(begin * sampling_frequency))
     last = int(np.floor(si.geometric.t_max * unit * sampling_frequency))
@@ -74,7 +74,7 @@ def batch(
     columns = si.columns(given)
     parameters, total = si.many(*(columns[name] for name in ("mass_1", "mass_2", "chi_1", "chi_2")))
     distance, theta, azimuth = (columns[name] for name in ("luminosity_distance", "theta_jn", "phase"))
-    require_places(theta, azimuth, distance)
+    require_places(len(total), theta, azimuth, distance)
     chosen = si.chosen(modes)
     units = total * MTSUN_SI
     end = start + (samples - 1) / sampling_frequency
@@ -83,7 +83,7 @@ def batch(
     scale = units / (distance * MPC_SECONDS)
     weights = si.weights(theta, azimuth, chosen) * scale[:, None, None, None]
     out = np.empty((len(total), 2, samples))
-    highest = max(m for _, m in chosen)
+    highest = max(l for l, _ in chosen)
 
     def work(part: slice) -> None:
         k = si.geometric.at_knots(parameters[part], (start / units[part]).min())

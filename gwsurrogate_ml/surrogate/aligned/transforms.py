@@ -10,6 +10,7 @@ import numpy as np
 
 from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.conventions import MPC_SECONDS, MTSUN_SI, ModeKey
+from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.kernels import fft
 from gwsurrogate_ml.kernels.threads import in_threads
 from gwsurrogate_ml.surrogate.aligned import compiled
@@ -36,17 +37,18 @@ def spectra(
     parameters: np.ndarray,
     total: np.ndarray,
     weights: np.ndarray,
+    chosen: tuple[ModeKey, ...],
     grid: Grid,
     wanted: np.ndarray | slice = slice(None),
 ) -> np.ndarray:
     """Transforms (N, n_sums, n) at the frequencies `wanted`, 1 Mpc away, of sums over the modes of N binaries: `weights` (N or 1,
-    n_sums, n_modes, 2)."""
+    n_sums, n_modes, 2), zero for modes that are not `chosen`."""
     n_f = si.n_samples(grid.duration, grid.sampling_frequency) // 2 + 1
-    units, highest = total * MTSUN_SI, max(m for _, m in si.modes[: weights.shape[2]])
+    units, highest = total * MTSUN_SI, max(l for l, _ in chosen)
     k = si.reaching(k, units, parameters, grid, highest)
     layout = si.layout(k, units, parameters, grid, highest)
     weights = np.broadcast_to(weights, (len(units), *weights.shape[1:]))
-    out = np.empty((len(units), weights.shape[1], len(range(n_f)[wanted] if isinstance(wanted, slice) else wanted)), np.complex128)
+    out = np.empty((len(units), weights.shape[1], len(np.arange(n_f)[wanted])), np.complex128)
     for i, unit in enumerate(units.tolist()):
         out[i] = transformed(si, k, i, unit, weights[i], layout, grid.duration, n_f)[:, wanted]
     return out
@@ -124,15 +126,22 @@ def polarizations(
     k = si.at_knots(parameters, total * MTSUN_SI, grid.f_min, f_ref)
     phase = si.phase_at_peak(k, total * MTSUN_SI, phase, f_ref, parameters)
     weights = si.weights(theta_jn, phase, chosen) / luminosity_distance
-    plus, cross = spectra(si, k, parameters, total, weights[None], grid)[0]
+    plus, cross = spectra(si, k, parameters, total, weights[None], chosen, grid)[0]
     return plus, cross
 
 
 def oriented(si: PhysicalModes, binaries: tuple[Any, ...], theta_jn: np.ndarray, phase: np.ndarray, grid: Grid) -> np.ndarray:
     """Both polarizations (N, 2, n_f) of N binaries at 1 Mpc, all modes; angles (N,) in rad."""
     parameters, total = si.many(*binaries)
-    k = si.at_knots(parameters, total * MTSUN_SI, grid.f_min)
-    return spectra(si, k, parameters, total, si.weights(theta_jn, phase, si.modes), grid)
+    out = np.empty((len(total), 2, grid.n_f), dtype=np.complex128)
+
+    def work(rows: slice) -> None:
+        k = si.at_knots(parameters[rows], total[rows] * MTSUN_SI, grid.f_min)
+        weights = si.weights(theta_jn[rows], phase[rows], si.modes)
+        out[rows] = spectra(si, k, parameters[rows], total[rows], weights, si.modes, grid)
+
+    in_threads(work, len(total))
+    return out
 
 
 def orders(
@@ -145,18 +154,27 @@ def orders(
 ) -> tuple[np.ndarray, np.ndarray]:
     """See `WaveformModel.orders_at`; `one_sided`: without negative m, half of the transforms."""
     parameters, total = si.many(*binaries)
-    k = si.at_knots(parameters, total * MTSUN_SI, grid.f_min)
+    if np.shape(theta_jn) != total.shape:
+        raise ConfigError(f"theta_jn has the shape {np.shape(theta_jn)}: give ({len(total)},), one angle for each binary")
     found = np.array(sorted({m for _, m in si.modes}))
     weights = order_weights(si.modes, theta_jn, found)
-    n, n_modes = len(total), len(si.modes)
     # Each mode's real and imaginary parts; one-sided the real parts alone, as the imaginary ones have i times their transforms.
+    n_modes = len(si.modes)
     parts = np.eye(2 * n_modes).reshape(1, 2 * n_modes, n_modes, 2)
     if one_sided:
         parts, weights = parts[:, ::2], weights[..., :1] + 1j * weights[..., 1:]
     else:
         found, weights = np.concatenate([found, -found]), np.concatenate([weights, weights.conj()], axis=1)
-    h = spectra(si, k, parameters, total, parts, grid, wanted)
-    return found, (weights.reshape(n, 2 * len(found), parts.shape[1]) @ h).reshape(n, len(found), 2, h.shape[-1])
+    weights = weights.reshape(len(total), 2 * len(found), parts.shape[1])
+    out = np.empty((len(total), len(found), 2, len(np.arange(grid.n_f)[wanted])), dtype=np.complex128)
+
+    def work(rows: slice) -> None:
+        k = si.at_knots(parameters[rows], total[rows] * MTSUN_SI, grid.f_min)
+        h = spectra(si, k, parameters[rows], total[rows], parts, si.modes, grid, wanted)
+        out[rows] = (weights[rows] @ h).reshape(out[rows].shape)
+
+    in_threads(work, len(total))
+    return found, out
 
 
 def order_weights(modes: tuple[ModeKey, ...], theta_jn: np.ndarray, orders: np.ndarray) -> np.ndarray:

@@ -497,6 +497,6 @@ class PrecessingSurrogate(WaveformModel):
         self, binaries: Binaries, grid: Grid, theta_jn: np.ndarray, phase: np.ndarray, luminosity_distance: np.ndarray
     ) -> np.ndarray:
         """See `WaveformModel.transforms`."""
-        require_places(theta_jn, phase, luminosity_distance)
+        require_places(len(binaries), theta_jn, phase, luminosity_distance)
         require_heavier_first(binaries.mass_1, binaries.mass_2)
         return self._physical.segments(binaries, grid, theta_jn, phase) / np.asarray(luminosity_distance)[:, None, None]

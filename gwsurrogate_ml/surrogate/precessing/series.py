@@ -66,7 +66,7 @@ def batch(
     n, model = int(samples), physical.model
     columns = PhysicalModes.columns(given)
     distance, theta, phase = (columns[name] for name in ("luminosity_distance", "theta_jn", "phase"))
-    require_places(theta, phase, distance)
+    require_places(len(theta), theta, phase, distance)
     every = binaries(columns)
     units = (every.mass_1 + every.mass_2) * MTSUN_SI
     if len(units):

@@ -7,6 +7,7 @@ import pytest
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.binaries import Binaries
+from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.strain.spectrum import load_psd
 from gwsurrogate_ml.surrogate.model import ONE_SIDED, Surrogate
 from gwsurrogate_ml.waveform.model import Grid
@@ -67,6 +68,30 @@ def test_negative_orders_are_left_out_where_they_may_be(sur: Surrogate) -> None:
     assert (negative < ONE_SIDED * power).all()
     assert (change < ONE_SIDED * power).all()
     assert (change > 0).all()
+
+
+def test_modes_are_sampled_as_fast_as_their_l_asks(sur: Surrogate) -> None:
+    """The ringdown of (4,3) is as high as that of (4,4): sampled as m = 3 asks, at 1024 Hz half of the power was wrong."""
+    binary = {
+        "mass_1": 30.0,
+        "mass_2": 25.0,
+        "chi_1": 0.5,
+        "chi_2": -0.4,
+        "luminosity_distance": 100.0,
+        "theta_jn": 1.0,
+        "phase": 0.0,
+    }
+    given = {"duration": 4.0, "f_min": 20.0, "modes": [(4, 3)]}
+    slow, fast = (sur.frequency_domain_polarizations(**binary, **given, sampling_frequency=rate)[0] for rate in (1024.0, 8192.0))
+    fast = fast[80 : len(slow)]
+    assert np.sum(np.abs(slow[80:] - fast) ** 2) < 1e-6 * np.sum(np.abs(fast) ** 2)
+
+
+def test_one_angle_and_one_distance_for_each_binary_are_asked_for(sur: Surrogate) -> None:
+    with pytest.raises(ConfigError, match=r"phase has the shape \(1,\): give \(4,\)"):
+        sur.transforms(binaries(), GRID, THETA, PHASE[:1], DISTANCE)
+    with pytest.raises(ConfigError, match=r"theta_jn has the shape \(3,\): give \(4,\)"):
+        sur.orders(binaries(), GRID, THETA[:3])
 
 
 def test_no_binaries_have_no_orders(sur: Surrogate) -> None:
