@@ -493,5 +493,5 @@ class Surrogate(WaveformModel):
         if self.quadrupole_only:
             return oriented(self.quadrupole(binaries, grid), theta_jn, phase, luminosity_distance)
         require_places(len(binaries), theta_jn, phase, luminosity_distance)
-        found = transforms.oriented(self._si, binaries.aligned_columns(self.name), theta_jn, phase, grid)
-        return found / np.asarray(luminosity_distance)[:, None, None]
+        columns = binaries.aligned_columns(self.name)
+        return transforms.oriented(self._si, columns, theta_jn, phase, luminosity_distance, grid)

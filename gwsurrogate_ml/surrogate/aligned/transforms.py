@@ -130,14 +130,21 @@ def polarizations(
     return plus, cross
 
 
-def oriented(si: PhysicalModes, binaries: tuple[Any, ...], theta_jn: np.ndarray, phase: np.ndarray, grid: Grid) -> np.ndarray:
-    """Both polarizations (N, 2, n_f) of N binaries at 1 Mpc, all modes; angles (N,) in rad."""
+def oriented(
+    si: PhysicalModes,
+    binaries: tuple[Any, ...],
+    theta_jn: np.ndarray,
+    phase: np.ndarray,
+    luminosity_distance: np.ndarray,
+    grid: Grid,
+) -> np.ndarray:
+    """Both polarizations (N, 2, n_f) of N binaries, all modes; angles (N,) in rad, distances (N,) in Mpc."""
     parameters, total = si.many(*binaries)
     out = np.empty((len(total), 2, grid.n_f), dtype=np.complex128)
 
     def work(rows: slice) -> None:
         k = si.at_knots(parameters[rows], total[rows] * MTSUN_SI, grid.f_min)
-        weights = si.weights(theta_jn[rows], phase[rows], si.modes)
+        weights = si.weights(theta_jn[rows], phase[rows], si.modes) / luminosity_distance[rows, None, None, None]
         out[rows] = spectra(si, k, parameters[rows], total[rows], weights, si.modes, grid)
 
     in_threads(work, len(total))
