@@ -58,8 +58,8 @@ class PriorProposal:
 
 
 class _Latent:
-    """A flow's map from z to its base's unit normal, after an affine one ``x = root^-1 (z - mean)``; the last result kept:
-    proposals of several widths share it."""
+    """A flow's map from z to its base's unit normal, after an affine one ``x = root^-1 (z - mean)``; each thread's last result is
+    kept: proposals of several widths share it."""
 
     def __init__(self, distribution: Any, mean: np.ndarray | None = None, root: np.ndarray | None = None) -> None:
         self.transform = distribution.transform
@@ -68,18 +68,18 @@ class _Latent:
         self.root = np.eye(self.dimension) if root is None else root
         self._inverse = None if mean is None and root is None else np.linalg.inv(self.root)
         self._log_det = float(np.log(np.abs(np.diag(self.root))).sum())
-        self._last: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+        self._kept = threading.local()
 
     def __call__(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Base coordinates (n, n_z) and log Jacobian (n,) of `z` (n, n_z)."""
-        if self._last is None or self._last[0] is not z:
+        if getattr(self._kept, "z", None) is not z:
             plain = z if self._inverse is None else (z - self.mean) @ self._inverse.T
             x = torch.from_numpy(plain.astype(np.float32))
             base, ladj = (
                 torch.cat(column).double().numpy() for column in zip(*_by_parts(self.transform.call_and_ladj, x), strict=True)
             )
-            self._last = z, base, ladj - self._log_det
-        return self._last[1:]
+            self._kept.z, self._kept.result = z, (base, ladj - self._log_det)
+        return self._kept.result
 
     def inverse(self, base: torch.Tensor) -> np.ndarray:
         """z (n, n_z) float64 of base coordinates (n, n_z)."""

@@ -8,16 +8,29 @@ wrong is in their weights, as with any proposal. Only A, a number, is estimated:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import logsumexp
 
 from gwsurrogate_ml.inference.proposal.flows import Proposal
+from gwsurrogate_ml.kernels.threads import each
 
 CANDIDATES = 20_000
 """Draws by which the chance is scaled: the first to be thinned, too."""
 _BLOCK = 4096
+
+
+class _Thinned(NamedTuple):
+    """Draws (n, n_z) of a block, n times their log density, their chances, and the chances of all of the block."""
+
+    z: np.ndarray
+    log_density: np.ndarray
+    chance: np.ndarray
+    every: np.ndarray
 
 
 class ThinnedProposal:
@@ -57,7 +70,7 @@ class ThinnedProposal:
         z = self._candidates(CANDIDATES, np.random.default_rng([seed, 6]))
         log_mixture = self._log_mixture(z)
         log_ratio = self.log_target(z) - log_mixture
-        self._unused: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = [(z, log_mixture, log_ratio)]
+        self._unused: tuple[np.ndarray, np.ndarray, np.ndarray] | None = (z, log_mixture, log_ratio)
         low, high = log_ratio.min() - 1.0, log_ratio.max() + np.log(1 / kept)
         self._log_scale, self.log_mean = 0.0, 0.0
         self._last: tuple[np.ndarray, np.ndarray] | None = None
@@ -85,31 +98,36 @@ class ThinnedProposal:
     def draw(self, n: int, seed: int) -> np.ndarray:
         """(n, n_z) float64. The first call thins the draws by which the chance was scaled, too, and what all draws say of its mean
         holds from then on."""
-        rng, there, first = np.random.default_rng([seed, 7]), 0, bool(self._unused)
-        found: list[np.ndarray] = []
-        of_found: list[np.ndarray] = []
-        densities: list[np.ndarray] = []
-        chances: list[np.ndarray] = []
+        first, blocks, there = bool(self._unused), 0, 0
+        found: list[_Thinned] = []
         while there < n:
-            if self._unused:
-                z, log_mixture, log_ratio = self._unused.pop()
-            else:
-                z = self._candidates(_BLOCK, rng)
-                log_mixture = self._log_mixture(z)
-                log_ratio = self.log_target(z) - log_mixture
-            chance = self._chance(log_ratio)
-            # Candidates of a block come proposal by proposal: which of the last block are taken must not depend on that.
-            rows = rng.permutation(np.flatnonzero(rng.random(len(z)) < chance))
-            found.append(z[rows])
-            densities.append(log_mixture[rows] + np.log(chance[rows]))
-            chances.append(chance)
-            of_found.append(chance[rows])
-            there += len(rows)
+            # As many blocks as should do, in threads; what they hold depends on their numbers alone.
+            wanted = range(blocks, blocks + math.ceil((n - there) / (_BLOCK * np.exp(self.log_mean))))
+            for block in each(partial(self._block, seed), wanted):
+                if there < n:
+                    found.append(block)
+                    there += len(block.z)
+            blocks, self._unused = wanted.stop, None
         if first:
-            self._estimate(np.concatenate(chances))
-        drawn, self._chances = np.concatenate(found)[:n], np.concatenate(of_found)[:n]
-        self._last = drawn, np.concatenate(densities)[:n] - self.log_mean
+            self._estimate(np.concatenate([block.every for block in found]))
+        drawn = np.concatenate([block.z for block in found])[:n]
+        self._chances = np.concatenate([block.chance for block in found])[:n]
+        self._last = drawn, np.concatenate([block.log_density for block in found])[:n] - self.log_mean
         return drawn
+
+    def _block(self, seed: int, number: int) -> _Thinned:
+        """Some draws of the mixture, thinned."""
+        rng = np.random.default_rng([seed, 7, number])
+        if self._unused and number == 0:
+            z, log_mixture, log_ratio = self._unused
+        else:
+            z = self._candidates(_BLOCK, rng)
+            log_mixture = self._log_mixture(z)
+            log_ratio = self.log_target(z) - log_mixture
+        chance = self._chance(log_ratio)
+        # Candidates of a block come proposal by proposal: which of the last block are taken must not depend on that.
+        rows = rng.permutation(np.flatnonzero(rng.random(len(z)) < chance))
+        return _Thinned(z[rows], log_mixture[rows] + np.log(chance[rows]), chance[rows], chance)
 
     def error_of_mean(self, log_weights: np.ndarray) -> float:
         """What A adds, in quadrature, to the relative error of the evidence by the draws of the last call, of these weights (n,).

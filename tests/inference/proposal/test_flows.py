@@ -41,6 +41,6 @@ def test_widths_of_a_flow_share_its_map_and_each_has_its_own_density() -> None:
     latent = narrow._latent
     assert wide._latent is latent
     narrow.log_density(z)
-    kept = latent._last
+    kept = latent._kept.result
     wide.log_density(z)
-    assert latent._last is kept
+    assert latent._kept.result is kept

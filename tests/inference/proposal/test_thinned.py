@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from gwsurrogate_ml.inference.proposal.flows import PriorProposal
+from gwsurrogate_ml.inference.proposal.flows import PriorProposal, fit_flow
 from gwsurrogate_ml.inference.proposal.regression import ROOM, Regression
 from gwsurrogate_ml.inference.proposal.thinned import CANDIDATES, ThinnedProposal
 from gwsurrogate_ml.inference.weights import effective_size
@@ -72,6 +73,21 @@ def test_the_mean_chance_is_that_of_all_draws_of_the_mixture() -> None:
     assert few.log_mean != before[0]
     assert abs(few.log_mean - np.log(kept.mean())) < 4 * few.relative_error < 2 * before[1]
     np.testing.assert_array_equal(few.log_density(z), few.log_density(z.copy()))
+
+
+def test_draws_are_the_same_in_however_many_threads(monkeypatch) -> None:
+    """Of a flow at two widths, which share what they work out of the same draws: each thread its own."""
+    flow = fit_flow(TARGET.rvs(2000, random_state=1), np.zeros(2000), 1, steps=20)
+    found = []
+    for threads in (1, 3):
+        monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", threads)
+        thinned = ThinnedProposal([flow, flow.widened(1.5)], np.array([0.7, 0.3]), TARGET.logpdf, 1, kept=KEPT, floor=FLOOR)
+        z = thinned.draw(6000, 2)
+        found.append((z, thinned.log_density(z), thinned.log_density(z.copy()), thinned.log_mean))
+        np.testing.assert_allclose(found[-1][1], found[-1][2], atol=1e-4)
+        assert len(np.unique(z, axis=0)) == len(z)
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_regression_finds_a_noisy_surface() -> None:
