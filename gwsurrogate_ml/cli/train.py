@@ -133,8 +133,7 @@ def estimator(
 
     settings = read_config(content(config, sets, seed))
     folder = model_folder(out, config)
-    if (status := relaunch(devices)) is not None:
-        raise typer.Exit(status)
+    relaunch(devices)
     with ProgressReport() as progress:
         train_estimator(settings, folder, progress=progress)
     if os.environ.get("RANK", "0") == "0":

@@ -7,7 +7,6 @@ simulates its share of every batch, gradients are averaged over all, and the fir
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -124,8 +123,10 @@ def processes() -> Iterator[Processes]:
             torch.distributed.destroy_process_group()
 
 
-def relaunch(devices: int) -> int | None:
-    """Run this command in as many processes, and return their exit status; None where this is one of them, or the only one.
+def relaunch(devices: int) -> None:
+    """Become PyTorch's launcher of this command in as many processes; nothing where this is one of them, or the only one.
+
+    The launcher takes this process's place: who stops it stops them all.
 
     Raises
     ------
@@ -134,12 +135,13 @@ def relaunch(devices: int) -> int | None:
 
     Examples
     --------
-    >>> relaunch(1) is None
-    True
+    >>> relaunch(1)
     """
     if devices == 1 or "WORLD_SIZE" in os.environ:
-        return None
+        return
     if torch.cuda.is_available() and torch.cuda.device_count() < devices:
         raise ConfigError(f"--devices {devices}: there are {torch.cuda.device_count()} GPUs here")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}"]
-    return subprocess.run([*command, "-m", "gwsurrogate_ml.cli.main", *sys.argv[1:]], check=False).returncode
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}"]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, *launcher, "-m", "gwsurrogate_ml.cli.main", *sys.argv[1:]])

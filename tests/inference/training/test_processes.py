@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -125,20 +126,17 @@ def test_streams_differ_between_processes_and_one_process_has_its_own() -> None:
 
 def test_the_command_starts_itself_in_as_many_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[list[str]] = []
-
-    def run(command: list[str], check: bool) -> subprocess.CompletedProcess[str]:
-        started.append(command)
-        return subprocess.CompletedProcess(command, 3)
-
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(os, "execv", lambda program, command: started.append([program, *command]))
     monkeypatch.setattr(sys, "argv", ["gwsml", "train", "estimator", "x.toml", "--devices", "2"])
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    assert relaunch(2) == 3
-    assert started[0][-5:] == ["gwsurrogate_ml.cli.main", *sys.argv[1:]][-5:]
+    relaunch(2)
+    assert started[0][:2] == [sys.executable] * 2
+    assert started[0][-7:] == ["-m", "gwsurrogate_ml.cli.main", *sys.argv[1:]]
     assert "--nproc-per-node=2" in started[0]
     monkeypatch.setenv("WORLD_SIZE", "2")  # as the processes started see it
-    assert relaunch(2) is None
+    relaunch(2)
+    assert len(started) == 1
     monkeypatch.delenv("WORLD_SIZE")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
