@@ -67,12 +67,6 @@ class CompressedBank:
     reference: np.ndarray
     captured: float
 
-    def projector(self, psd: np.ndarray, network_basis: np.ndarray, df: float) -> np.ndarray:
-        """Matrix (K_net, K) from coefficients to the projection on `network_basis` (n_b, K_net) of waveforms whitened
-        by `psd`.
-        """
-        return (np.conj(network_basis).T * (np.sqrt(4 * df / psd) / self.whitening)) @ self.basis
-
     def whitened(self, coefficients: np.ndarray, delay: np.ndarray, psd: np.ndarray, df: float) -> np.ndarray:
         """Waveforms (N, n_b) of `coefficients` (N, K), delayed by `delay` s and whitened by `psd` (n_b,) or (N, n_b)."""
         shifted = coefficients * np.exp(-2j * np.pi * self.tones * delay[:, None])
@@ -132,8 +126,45 @@ def orthonormal(functions: np.ndarray, whitening: np.ndarray) -> np.ndarray:
     True
     """
     white = functions * whitening[:, None]
-    white = white / np.linalg.norm(white, axis=0)
-    values, vectors = np.linalg.eigh(np.conj(white).T @ white)
+    return white @ orthonormalising(np.conj(white).T @ white)
+
+
+def orthonormalising(gram: np.ndarray) -> np.ndarray:
+    """Matrix (K, K) by which functions with these inner products (K, K) become `orthonormal`."""
+    norms = np.sqrt(np.diag(gram).real)
+    values, vectors = np.linalg.eigh(gram / np.outer(norms, norms))
     # Directions a narrow band cannot tell apart would only carry noise blown up.
     inverse_root = np.where(values > 1e-10 * values[-1], 1 / np.sqrt(np.maximum(values, 1e-300)), 0.0)
-    return white @ ((vectors * inverse_root) @ np.conj(vectors).T)
+    return ((vectors * inverse_root) @ np.conj(vectors).T) / norms[:, None]
+
+
+class Projections:
+    """What the network sees under any spectrum of waveforms that a bank holds, and of templates.
+
+    Parameters
+    ----------
+    bank : CompressedBank
+    functions : (n_b, K_net) complex128, `network_functions`
+    templates : (K_net, R) complex128, coefficients over them
+    """
+
+    def __init__(self, bank: CompressedBank, functions: np.ndarray, templates: np.ndarray) -> None:
+        self._mirrored, self._templates = np.conj(functions).T, templates
+        self._both = np.concatenate([functions, bank.basis / bank.whitening[:, None]], axis=1)
+
+    def __call__(self, whitening: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Under the spectrum that `whitening` (n_b,), sqrt(4 df / S), stands for.
+
+        Returns
+        -------
+        projector : (K_net, K) complex128
+            from the bank's coefficients to those in the network's basis, the functions made `orthonormal`
+        templates : (R, K_net) complex128
+            in that basis, unit norm
+        """
+        products = (self._mirrored * whitening**2) @ self._both
+        size = len(self._mirrored)
+        gram = products[:, :size]
+        turned = np.conj(orthonormalising(gram)).T
+        seen = (turned @ gram @ self._templates).T
+        return turned @ products[:, size:], seen / np.linalg.norm(seen, axis=1, keepdims=True)

@@ -1,25 +1,31 @@
 """Training in several processes, one for each GPU, by PyTorch's DistributedDataParallel.
 
 `torchrun` starts the processes and tells each its place; without it there is one, and nothing here costs anything. Each
-simulates its share of every batch, gradients are averaged over all, and the first process alone validates, logs and writes.
+simulates its share of every batch and its part of the waveforms, which all then have; gradients are averaged over all, and the
+first process alone validates, logs and writes.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import numpy as np
 import torch
 from torch import nn
 
 from gwsurrogate_ml.errors import ConfigError
 
 _PATIENCE = timedelta(hours=12)
-"""Processes wait for the first one's bank of waveforms and its validation this long."""
+"""Processes wait for one another's waveforms and the first one's validation this long."""
+_LOOK = 2.0
+"""Seconds between looks at whether the launcher still runs."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,32 @@ class Processes:
         """
         return list(words) if self.size == 1 else [*words, self.size, self.rank]
 
+    def part(self, rows: int) -> slice:
+        """Those of so many rows that this process computes.
+
+        Examples
+        --------
+        >>> Processes(1, 2).part(5)
+        slice(2, 5, None)
+        """
+        return slice(rows * self.rank // self.size, rows * (self.rank + 1) // self.size)
+
+    def joined(self, mine: np.ndarray) -> np.ndarray:
+        """The rows of all processes (N, ...), of each its `part`, in order."""
+        if self.size == 1:
+            return mine
+        every: list[np.ndarray] = [mine] * self.size
+        torch.distributed.all_gather_object(every, mine)
+        return np.concatenate(every)
+
+    def agreed(self, said: bool) -> bool:
+        """What the first process says."""
+        if self.size == 1:
+            return said
+        word = [said]
+        torch.distributed.broadcast_object_list(word)
+        return word[0]
+
     def wait(self) -> None:
         """Until all processes are here."""
         if self.size > 1:
@@ -115,12 +147,20 @@ def processes() -> Iterator[Processes]:
         torch.cuda.set_device(device)
     ours = not torch.distributed.is_initialized()  # else the caller's, which cannot be opened twice
     if ours:
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
         torch.distributed.init_process_group("nccl" if gpu else "gloo", timeout=_PATIENCE)
     try:
         yield Processes(rank, size, device)
     finally:
         if ours:
             torch.distributed.destroy_process_group()
+
+
+def _end_with(launcher: int) -> None:
+    """End this process once its launcher, which may be killed without a word, is gone: files are whole at any moment."""
+    while os.getppid() == launcher:
+        time.sleep(_LOOK)
+    os._exit(1)
 
 
 def relaunch(devices: int) -> None:

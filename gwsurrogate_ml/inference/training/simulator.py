@@ -21,6 +21,7 @@ from gwsurrogate_ml.inference.likelihood.detectors import DetectorNetwork
 from gwsurrogate_ml.inference.proposal import compression
 from gwsurrogate_ml.inference.proposal import summaries as feature_map
 from gwsurrogate_ml.inference.psds import band_ratios, kind_of, random_psd
+from gwsurrogate_ml.inference.training.processes import Processes
 from gwsurrogate_ml.inference.training.sensitivity import SigmaFit
 from gwsurrogate_ml.inference.training.sources import Sources
 
@@ -30,21 +31,29 @@ _CHUNK = 500
 _ORIENTATIONS = 300_000
 _EXAMPLES, _SPANNED = 2500, 2000
 """Binaries whose waveforms make the bank's basis, and the network's."""
+_FEW = 20
+"""Binaries of which it is computed how much of their power the network's basis holds."""
 _MORE = 1.6
 """So many times more signals are simulated than asked for, to make up for those too quiet."""
 
 
-def compress(sources: Sources, bank: compression.CompressedBank, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Coefficients (N, P, K) complex64 of the waveforms of binaries (N, n_z) in the bank's basis."""
+def compress(sources: Sources, bank: compression.CompressedBank, theta: np.ndarray, phase: np.ndarray) -> np.ndarray:
+    """Coefficients (N, P, K) complex64 of the waveforms of binaries (N, n_z), of phases (N,), in the bank's basis."""
     basis = np.conj(bank.basis).astype(np.complex64)
-    chunks = (theta[start : start + _CHUNK] for start in range(0, len(theta), _CHUNK))
-    return np.concatenate([(sources.waveforms(some, rng) * bank.whitening).astype(np.complex64) @ basis for some in chunks])
+    out = np.empty((len(theta), sources.parts, basis.shape[1]), dtype=np.complex64)
+    for start in range(0, len(theta), _CHUNK):
+        some = slice(start, start + _CHUNK)
+        out[some] = (sources.waveforms(theta[some], phase[some]) * bank.whitening).astype(np.complex64) @ basis
+    return out
 
 
 def build_bank(
-    sources: Sources, rng: np.random.Generator, progress: Callable[[str, int, int], None] | None = None
+    sources: Sources,
+    rng: np.random.Generator,
+    progress: Callable[[str, int, int], None] | None = None,
+    here: Processes = Processes(),  # noqa: B008 (frozen)
 ) -> compression.CompressedBank:
-    """Draw binaries from the prior, compute, align and compress their waveforms.
+    """Draw binaries from the prior, compute, align and compress their waveforms, in each process its part of them.
 
     Raises
     ------
@@ -56,7 +65,8 @@ def build_bank(
     theta = sources.draw(size, rng)
     n = min(_EXAMPLES, size)
     chunks = [theta[i : min(i + _CHUNK, n)] for i in range(0, n, _CHUNK)]
-    examples = np.concatenate([np.einsum("np,npf->nf", sources.mixes(len(x), rng), sources.waveforms(x, rng)) for x in chunks])
+    seen = ((sources.mixes(len(x), rng), sources.waveforms(x, sources.phases(len(x), rng))) for x in chunks)
+    examples = np.concatenate([np.einsum("np,npf->nf", mixes, h) for mixes, h in seen])
     vectors, tones = compression.build_basis(examples, frequencies, df, settings.basis_size, rng)
     whitening = compression.whitening_curve(frequencies, df)
     white = examples[:500] * whitening
@@ -76,11 +86,13 @@ def build_bank(
         sources.reference,
         float(held.mean()),
     )
-    for start in range(0, size, _CHUNK):
-        part = slice(start, min(start + _CHUNK, size))
-        empty[part] = compress(sources, bank, theta[part], rng)
+    phase = sources.phases(size, rng)
+    for start in range(0, size, here.size * _CHUNK):
+        rows = np.arange(start, min(start + here.size * _CHUNK, size))
+        mine = rows[here.part(len(rows))]
+        empty[rows] = here.joined(compress(sources, bank, theta[mine], phase[mine]))
         if progress:
-            progress("bank", part.stop, size)
+            progress("bank", int(rows[-1]) + 1, size)
     return bank
 
 
@@ -126,9 +138,18 @@ class Simulator:
         for the PSDs and the network's basis
     holdout : int
         first rows of the bank, drawn only for validation and never replaced
+    here : Processes
+        which together prepare the spectra
     """
 
-    def __init__(self, sources: Sources, bank: compression.CompressedBank, rng: np.random.Generator, holdout: int = 0) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        bank: compression.CompressedBank,
+        rng: np.random.Generator,
+        holdout: int = 0,
+        here: Processes = Processes(),  # noqa: B008 (frozen)
+    ) -> None:
         self.sources, self.bank, self.holdout = sources, bank, holdout
         self.config = config = sources.config
         df, f = 1 / config.segment.duration, bank.frequencies
@@ -147,19 +168,19 @@ class Simulator:
         self._rows = [kinds.index(kind_of(name)) * settings.psds for name in config.segment.detectors]
         sample, theta = some(1500)
         size, k = settings.network_basis_size, bank.coefficients.shape[2]
-        projectors = np.empty((len(psds), size, k), dtype=np.complex64)
-        templates = np.empty((len(psds), self.templates.shape[1], size), dtype=np.complex64)
-        ratio, held = np.empty((len(psds), len(sample))), np.empty(len(psds))
+        mine = psds[here.part(len(psds))]
+        projectors = np.empty((len(mine), size, k), dtype=np.complex64)
+        templates = np.empty((len(mine), self.templates.shape[1], size), dtype=np.complex64)
+        ratio, held = np.empty((len(mine), len(sample))), np.empty(len(mine))
         norm = np.linalg.norm(sample, axis=1)
-        for i, psd in enumerate(psds):
-            whitening = np.sqrt(4 * df / psd)
-            basis = compression.orthonormal(self.functions, whitening)
-            projectors[i] = bank.projector(psd, basis, df)
-            templates[i] = feature_map.seen_templates(self.functions, basis, whitening, self.templates)
+        few = np.abs((sample[:_FEW] @ bank.basis.T) / bank.whitening) ** 2
+        project = compression.Projections(bank, self.functions, self.templates)
+        for i, psd in enumerate(mine):
+            projectors[i], templates[i] = project(np.sqrt(4 * df / psd))
             sigma = np.linalg.norm(sample @ projectors[i].T, axis=1)
             ratio[i] = sigma / norm
-            few = (sample[:20] @ bank.basis.T) * (whitening / bank.whitening)
-            held[i] = np.mean(sigma[:20] ** 2 / np.sum(np.abs(few) ** 2, axis=1))
+            held[i] = np.mean(sigma[:_FEW] ** 2 / (few @ (4 * df / psd)))
+        projectors, templates, ratio, held = (here.joined(x) for x in (projectors, templates, ratio, held))
         self.captured = float(np.median(held))
         if self.captured < 0.95:
             raise ConfigError(

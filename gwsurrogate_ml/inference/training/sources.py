@@ -77,13 +77,14 @@ class Sources:
         """What the search takes for binaries (N, n_z): face-on (2, 2) waveforms (N, n_b) complex128, 1/Hz, aligned."""
         return align(self._face_on(theta), self.reference, self.frequencies)
 
-    def waveforms(self, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Waveforms (N, P, n_b) complex128, 1/Hz at 1 Mpc, of binaries (N, n_z), aligned as the search aligns data."""
+    def waveforms(self, theta: np.ndarray, phase: np.ndarray) -> np.ndarray:
+        """Waveforms (N, P, n_b) complex128, 1/Hz at 1 Mpc, of binaries (N, n_z), aligned as the search aligns data; orbital
+        phases (N,) in rad count where there are two."""
         if self.parts == 1:
             return self.templates(theta)[:, None]
         n = len(theta)
         binaries = self.model.space.binaries(theta[:, :-1])
-        h = self.model.transforms(binaries, self._grid, theta[:, -1], rng.uniform(0, 2 * np.pi, n), np.ones(n))[:, :, self._band]
+        h = self.model.transforms(binaries, self._grid, theta[:, -1], phase, np.ones(n))[:, :, self._band]
         plain = self._face_on(theta)
         delay, _ = alignment(plain, self.reference, self.frequencies)
         delay = delay + self._later(plain, h)
@@ -110,6 +111,10 @@ class Sources:
         if self.parts == 1:
             return amplitudes(f_plus, f_cross, rng.uniform(-1, 1, len(f_plus)))[:, :, None]
         return np.stack([f_plus, f_cross], axis=2)
+
+    def phases(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Orbital phases (n,) in rad of waveforms that are not kept at one alone."""
+        return np.zeros(n) if self.parts == 1 else rng.uniform(0, 2 * np.pi, n)
 
     def turned(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Factors (n,) of the orbital phase, where waveforms are kept at one alone."""

@@ -41,7 +41,7 @@ from gwsurrogate_ml.waveform.model import WaveformModel
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
-FORMAT = 2
+FORMAT = 3
 """Of what a training folder holds: an older one's training is not gone on with."""
 _BANK_STREAM, _SIMULATOR_STREAM, _VALIDATION_STREAM, _RANGE_STREAM = 1, 2, 3, 4
 
@@ -106,18 +106,15 @@ def _train(
             claim(work, {"config": config.model_dump(mode="json"), "surrogate": identity, "format": FORMAT})
         except OSError as error:
             raise refusal(out, error) from error
-    else:
-        here.wait()  # for the bank
     try:
-        bank = cached_bank(work, sources, progress)
+        bank = cached_bank(work, sources, progress, here)
         held = min(4000, len(bank.theta) // 10)
-        simulator = Simulator(sources, bank, np.random.default_rng([config.seed, _SIMULATOR_STREAM]), holdout=held)
+        rng = np.random.default_rng([config.seed, _SIMULATOR_STREAM])
+        simulator = Simulator(sources, bank, rng, holdout=held, here=here)
     except ConfigError:
         if here.first and not (work / "checkpoint.pt").exists():
             shutil.rmtree(work, ignore_errors=True)  # else the mended configuration would find it in its way
         raise
-    if here.first:
-        here.wait()
     network, metrics = _optimise(simulator, work, progress, started, here)
     if here.first:
         card, tensors = describe(simulator, network, identity, metrics)
@@ -129,20 +126,21 @@ def _train(
     return out
 
 
-def cached_bank(work: Path, sources: Sources, progress: Progress | None) -> CompressedBank:
-    """The bank of waveforms, from the training folder if it is there."""
+def cached_bank(work: Path, sources: Sources, progress: Progress | None, here: Processes) -> CompressedBank:
+    """The bank of waveforms, from the training folder if it is there; else all processes compute it, and the first one writes."""
     path = work / "bank.npz"
     names = ("theta", "coefficients", "templates", "basis", "whitening", "tones", "frequencies", "reference", "captured")
-    if path.exists():
+    if here.agreed(path.exists()):
         try:
             with np.load(path) as stored:
                 fields = {name: stored[name] for name in names}
         except Exception as error:  # OSError, ValueError, KeyError, EOFError, BadZipFile or zlib.error, as the damage is
             raise DataError(f"{path} is damaged ({error}): delete it and train again") from error
         return CompressedBank(**fields | {"captured": float(fields["captured"])})
-    bank = build_bank(sources, np.random.default_rng([sources.config.seed, _BANK_STREAM]), progress)
-    with whole_file(path) as temporary:
-        np.savez(temporary, **{name: getattr(bank, name) for name in names})
+    bank = build_bank(sources, np.random.default_rng([sources.config.seed, _BANK_STREAM]), progress, here)
+    if here.first:
+        with whole_file(path) as temporary:
+            np.savez(temporary, **{name: getattr(bank, name) for name in names})
     return bank
 
 
@@ -169,7 +167,7 @@ def _optimise(
     validation = simulator.batch(
         t.validation, np.random.default_rng([config.seed, _VALIDATION_STREAM]), rows=(0, simulator.holdout)
     )
-    fresh = ResampledBank(simulator)
+    fresh = ResampledBank(simulator, here)
     network.embedding.standardise(validation.features)
     network.to(here.device)
     seen = validation.z.to(here.device), validation.features.to(here.device)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ from torch import nn
 
 from gwsurrogate_ml import artifacts
 from gwsurrogate_ml.errors import ConfigError
+from gwsurrogate_ml.inference import LalModel, train_estimator
 from gwsurrogate_ml.inference.training.processes import MeanLoss, Processes, relaunch
 
 SETTINGS = {
@@ -59,6 +63,9 @@ with processes.processes() as here:
     part = slice(rank * 8, rank * 8 + 8)
     loss = here.together(processes.MeanLoss(network))
     loss(z[part], x[part]).backward()
+    rows = np.arange(10.0).reshape(5, 2)
+    assert np.array_equal(here.joined(rows[here.part(5)]), rows)
+    assert here.agreed(rank == 0) and not here.agreed(rank == 1)
     torch.save(network.layer.weight.grad, folder / f"gradient{rank}.pt")
     for attempt in range(2):
         try:
@@ -108,9 +115,52 @@ def test_two_processes_train_one_network_and_resume(tmp_path: Path) -> None:
     assert card["metrics"]["processes"] == 2
     assert card["metrics"]["samples"] == 10 * 64
     assert all(np.isfinite(value).all() for value in tensors.values())
+    # Of the same waveforms, spectra and functions as one process alone.
+    alone = train_estimator(SETTINGS | {"training": SETTINGS["training"] | {"steps": 1}}, tmp_path / "alone", model=LalModel())
+    first = artifacts.load(alone, "estimator")
+    for name in ("functions.real", "templates.real", "reference.real"):
+        np.testing.assert_allclose(tensors[name], first[1][name], rtol=1e-3, atol=1e-3 * np.abs(first[1][name]).max())
     lines = [json.loads(line) for line in (tmp_path / "tiny.training" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [5, 10]  # the fifth once, though it was done twice: the checkpoint is of the fourth
     assert [path.name for path in (tmp_path / "tiny.training").iterdir()] == ["log.jsonl"]
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see whether a process runs")
+def test_a_process_ends_when_its_launcher_is_killed(tmp_path: Path) -> None:
+    worker = f"""
+import os, pathlib, time
+from gwsurrogate_ml.inference.training.processes import processes
+with processes():
+    pathlib.Path({str(tmp_path / "pid")!r}).write_text(str(os.getpid()))
+    time.sleep(300)
+"""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    place = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    start = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {worker!r}])"
+    launcher = subprocess.Popen([sys.executable, "-c", start], env=os.environ | place)
+    wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "")
+    pid = int((tmp_path / "pid").read_text())
+    launcher.kill()
+    launcher.wait()
+    wait_until(lambda: not alive(pid))
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not asked for its status does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:

@@ -126,14 +126,12 @@ def test_features_of_full_length_data_equal_the_simulators(sim: simulator.Simula
     turns = np.exp(2j * np.pi * f * aligned[:, None])
     whitening = np.sqrt(likelihood.weight[:, band])
     bases = [compression.orthonormal(sim.functions, row) for row in whitening]
+    project = compression.Projections(bank, sim.functions, sim.templates)
+    projectors, _ = zip(*(project(np.sqrt(4 * df / psd[d, band])) for d in range(2)), strict=True)
     data = whitening * segment.strain[:, band] * turns
     projected = np.stack([row @ np.conj(vectors) for row, vectors in zip(data, bases, strict=True)])
     simulated = np.stack(
-        [
-            bank.projector(psd[d, band], bases[d], df)
-            @ (a[d] * bank.coefficients[17, 0] * np.exp(-2j * np.pi * bank.tones * error[d]))
-            for d in range(2)
-        ]
+        [projectors[d] @ (a[d] * bank.coefficients[17, 0] * np.exp(-2j * np.pi * bank.tones * error[d])) for d in range(2)]
     )
     # The simulator drops the common phase, which the features rotate out.
     phase = np.sum(np.conj(simulated) * projected, axis=1)
@@ -151,6 +149,17 @@ def test_features_of_full_length_data_equal_the_simulators(sim: simulator.Simula
     theirs = features(torch.from_numpy(simulated)[None], templates, delay, bands)
     assert ours.shape == (1, simulator.n_features(config))
     assert torch.allclose(ours, theirs, atol=5e-3 * float(theirs.abs().max()))
+
+
+def test_projections_are_those_of_the_whitened_functions(sim: simulator.Simulator) -> None:
+    """By inner products alone they are what the functions themselves, whitened and made orthonormal, give."""
+    bank, df = sim.bank, 1 / sim.config.segment.duration
+    whitening = np.sqrt(4 * df / psds.random_psd(bank.frequencies, np.random.default_rng(4)))
+    basis = compression.orthonormal(sim.functions, whitening)
+    projector, templates = compression.Projections(bank, sim.functions, sim.templates)(whitening)
+    expected = np.conj(basis).T @ (bank.basis * (whitening / bank.whitening)[:, None])
+    assert np.abs(projector - expected).max() < 1e-6 * np.abs(expected).max()
+    assert np.abs(templates - seen_templates(sim.functions, basis, whitening, sim.templates)).max() < 1e-6
 
 
 def test_streams_keep_power_and_put_the_signal_first() -> None:
@@ -178,7 +187,7 @@ def test_new_binaries_take_the_place_of_old_ones(sources: Sources, config: Estim
     bank = simulator.build_bank(sources, np.random.default_rng(0))
     sim = simulator.Simulator(sources, bank, np.random.default_rng(1), holdout=100)
     theta = config.prior.sample_intrinsic(30, rng)
-    sim.replace(200, theta, simulator.compress(sources, bank, theta, rng))
+    sim.replace(200, theta, simulator.compress(sources, bank, theta, sources.phases(30, rng)))
     assert np.array_equal(sim.bank.theta[200:230], theta)
     back = config.prior.from_normal(sim.z[200:230].double().numpy())
     assert np.allclose(back, theta, rtol=1e-5, atol=1e-5)
@@ -267,7 +276,7 @@ def test_features_of_precessing_signals_equal_the_simulators(precessing: simulat
     bank, df, model = sim.bank, 1 / config.segment.duration, precessing.sources.model
     rng = np.random.default_rng(7)
     theta, phase = bank.theta[[17]], np.random.default_rng(3).uniform(0, 2 * np.pi, 1)[0]
-    coefficients = simulator.compress(sources, bank, theta, np.random.default_rng(3))[0]
+    coefficients = simulator.compress(sources, bank, theta, np.array([phase]))[0]
     parameters = {name: float(value) for name, value in sources.prior.to_bilby(1187008882.4).sample().items()}
     parameters |= dict(zip(sources.proposed.names, theta[0], strict=True)) | {"luminosity_distance": 400.0, "phase": phase}
     psd = random_psds(config.segment, rng)
@@ -288,7 +297,8 @@ def test_features_of_precessing_signals_equal_the_simulators(precessing: simulat
         basis = compression.orthonormal(sim.functions, whitening[d])
         real = (whitening[d] * segment.strain[d, sources._band] * turns[d]) @ np.conj(basis)
         ours = (factors[d] @ coefficients) * np.exp(-2j * np.pi * bank.tones * error[d])
-        simulated = bank.projector(psd[d, sources._band], basis, df) @ ours
+        projector, _ = compression.Projections(bank, sim.functions, sim.templates)(np.sqrt(4 * df / psd[d, sources._band]))
+        simulated = projector @ ours
         assert np.abs(real - simulated).max() < 2e-3 * np.abs(simulated).max()
 
 
