@@ -154,7 +154,7 @@ def parse_glitch(words: Sequence[str]) -> dict[str, float | None]:
 def parse_prior(words: Sequence[str]) -> dict[str, Any]:
     """Fields of `BinaryPrior` from ``NAME=LOW,HIGH`` words, ``spins=KIND``, and bilby's prior files; later words win.
 
-    A file of a prior that has no such fields is named under "file", for `prior.binary.of_file`.
+    A file is named under "file", for `prior.binary.of_file`.
 
     Raises
     ------
@@ -166,16 +166,14 @@ def parse_prior(words: Sequence[str]) -> dict[str, Any]:
     >>> parse_prior(["chirp_mass=7,10"])
     {'chirp_mass': (7.0, 10.0)}
     """
-    from gwsurrogate_ml.inference.prior.binary import BinaryPrior, as_prior, validated
+    from gwsurrogate_ml.inference.prior.binary import as_prior, validated
 
     ranges: dict[str, Any] = {}
-    of_file = None
     for word in words:
         name, _, text = word.partition("=")
         if word.endswith(".prior"):
-            prior = as_prior(word)
-            ranges = dict(prior) if isinstance(prior, BinaryPrior) else {"file": word}
-            of_file = ranges.get("spins")
+            as_prior(word)  # or its error, now
+            ranges = {"file": word}
             continue
         if name in ("spins", "time_half_width"):
             ranges[name] = text
@@ -187,8 +185,6 @@ def parse_prior(words: Sequence[str]) -> dict[str, Any]:
         except ValueError:
             raise ConfigError(f"--prior {word!r}: write NAME=LOW,HIGH, such as chirp_mass=7,10") from None
         ranges[name] = (low, high)
-        if name == "chi" and of_file == ranges.get("spins") == "uniform":
-            del ranges["spins"]  # which the file had, and of which `chi` takes the place
     file = {name: ranges.pop(name) for name in ("file",) if name in ranges}
     try:
         fields = validated(ranges)

@@ -12,6 +12,9 @@ from scipy.optimize import brentq
 
 from gwsurrogate_ml.errors import GwsmlError
 
+FEWEST = 25
+"""Positive weights without which nothing is known of a tail."""
+
 
 @dataclass(frozen=True)
 class WeightSummary:
@@ -81,8 +84,8 @@ def generalised_pareto_fit(x: np.ndarray) -> tuple[float, float]:
 def pareto_k(log_weights: np.ndarray) -> float:
     """Shape of the tail of the weights: below 0.5 the variance exists, above 0.7 the result is not to be trusted.
 
-    The largest ``min(N/5, 3 sqrt(N))`` weights are fitted, and the fit is drawn to 1/2 as by ten prior observations
-    (Vehtari et al., arXiv:1507.02646).
+    The largest ``min(P/5, 3 sqrt(N))`` weights are fitted, P of which are positive, and the fit is drawn to 1/2 as by ten prior
+    observations (Vehtari et al., arXiv:1507.02646).
 
     Parameters
     ----------
@@ -90,11 +93,11 @@ def pareto_k(log_weights: np.ndarray) -> float:
 
     Returns
     -------
-    float; inf where no more weights are positive than are fitted, or than 5; -inf where the tail is constant
+    float; inf where fewer than 25 weights are positive; -inf where the tail is constant
     """
     positive = np.sort(log_weights[np.isfinite(log_weights)])
-    size = int(np.ceil(min(0.2 * len(log_weights), 3 * np.sqrt(len(log_weights)))))
-    if len(positive) <= max(size, 5):
+    size = int(np.ceil(min(0.2 * len(positive), 3 * np.sqrt(len(log_weights)))))
+    if len(positive) < FEWEST:
         return float("inf")
     tail = np.exp(positive[-size:] - positive[-1])
     exceedance = tail - np.exp(positive[-size - 1] - positive[-1])

@@ -44,6 +44,17 @@ def test_pareto_k_tells_good_proposals_from_narrow_ones(spread: float, low: floa
     assert low < k < high
 
 
+def test_a_truncation_of_equal_weights_has_no_tail() -> None:
+    """Their variance is known; of a few nothing is. Zeros do not hide a tail."""
+    log_weights = np.full(20_000, -np.inf)
+    log_weights[:400] = 1.0
+    assert weights.pareto_k(log_weights) == -np.inf
+    log_weights[24:] = -np.inf
+    assert weights.pareto_k(log_weights) == np.inf
+    log_weights[:400] = np.log(np.random.default_rng(2).pareto(0.5, 400))
+    assert weights.pareto_k(log_weights) > 0.7
+
+
 def test_not_a_number_raises_and_zero_stays() -> None:
     with pytest.raises(GwsmlError, match="1 of 3"):
         weights.summarise(np.array([0.0, np.nan, 1.0]))

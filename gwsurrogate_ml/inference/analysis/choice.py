@@ -271,6 +271,11 @@ def _masses(between: tuple[float, float]) -> str:
     return f"{between[0]:.3g} to {between[1]:.3g}"
 
 
+def _span(value: Any) -> str:
+    """A field of a prior, one number or two, in words."""
+    return f"{value:g}" if isinstance(value, float) else " to ".join(f"{end:g}" for end in value)
+
+
 def _against(config: EstimatorConfig, data: StrainData, found: Located, wanted: Wanted) -> Iterator[str]:
     """Why the estimator does not fit."""
     from gwsurrogate_ml.inference.analysis.estimator import LEAST_REACH
@@ -336,11 +341,15 @@ def _settled(
 ) -> Iterator[str]:
     """What was settled on."""
     if "file" in prior:
-        yield f"prior: {prior['file']}"
+        beside = [f"{name} {value if isinstance(value, str) else _span(value)}" for name, value in prior.items() if name != "file"]
+        yield ", ".join([f"prior: {prior['file']}", *beside])
         yield f"waveforms of {model.name}, {duration:g} s, {f_min:g} to {f_max:g} Hz"
         return
-    spins = "aligned, " if model.space == ALIGNED else "in any direction, "
-    spins += "isotropic with uniform magnitude" if prior.get("spins", "isotropic") == "isotropic" else "uniform"
+    aligned, bounds = model.space == ALIGNED, of_file(prior, model).bounds()
+    low, high = bounds["chi_1" if aligned else "a_1"]
+    spins = "aligned, " if aligned else "in any direction, "
+    isotropic = prior.get("spins", "uniform" if aligned else "isotropic") == "isotropic"
+    spins += f"isotropic with uniform magnitude to {high:g}" if isotropic else f"uniform from {low:g} to {high:g}"
     kind = "~ d^2" if "luminosity_distance" in wanted.prior else "uniform in comoving volume and source-frame time"
     yield (
         f"prior: chirp mass {_masses(prior['chirp_mass'])} solar masses, masses uniform in the components, spins {spins}, distance "

@@ -206,8 +206,9 @@ def of_model(fields: Mapping[str, Any], model: WaveformModel) -> Prior:
 def of_file(fields: Mapping[str, Any], model: WaveformModel) -> Prior:
     """As `of_model`, where "file" may be among the fields: a prior file of bilby's.
 
-    Ranges of masses and distance beside it are the ends of the file's own densities; `chi` and `spins` replace its spins. Of its
-    `geocent_time` the width is taken; for its middle see `time_of`.
+    Ranges of masses and distance beside it are the ends of the file's own densities; `chi` and `spins` replace its spins,
+    `chi` alone by isotropic ones where the file's are: those of any direction, or `AlignedSpin`. Of its `geocent_time` the width is
+    taken; for its middle see `time_of`.
 
     Raises
     ------
@@ -215,10 +216,13 @@ def of_file(fields: Mapping[str, Any], model: WaveformModel) -> Prior:
         see `as_prior`
     """
     from bilby.core.prior import PriorDict
+    from bilby.gw.prior import AlignedSpin
 
     if "file" not in fields:
         return of_model(fields, model)
     given, others = read_priors(fields["file"]), {name: value for name, value in fields.items() if name != "file"}
+    if "chi" in others and ("a_1" in given or any(isinstance(given.get(name), AlignedSpin) for name in ALIGNED.names[2:])):
+        others.setdefault("spins", "isotropic")
     plain = of_model(others, model).to_bilby(0.0)
     spins = [name for name in plain if name in model.space.names[2:]]
     if {"chi", "spins"} & others.keys():

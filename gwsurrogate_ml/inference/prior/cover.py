@@ -57,7 +57,7 @@ def covering(
         raise ConfigError(
             f"the prior has {foreign[0]}, a parameter of {kind} spins, which the waveform model does not have: take a model of "
             f"{kind} spins (surrogate, --surrogate: nr22 and nrhm are of aligned, nrphm and lal:IMRPhenomXPHM of precessing ones), "
-            f"or give priors of {way}"
+            f"or give priors of {way}, or a range in their place (--prior chi=-A,A after the file)"
         )
     names = (*space.names, *EXTRINSIC)
     require_densities(priors, ["geocent_time"], names)

@@ -57,9 +57,9 @@ def read_priors(source: Mapping[str, Any] | str | Path) -> PriorDict:
 
     name = "" if isinstance(source, Mapping) else f" {source}"
     if not isinstance(source, Mapping) and not Path(source).is_file():
-        raise ConfigError(f"there is no prior file{name}")
+        raise ConfigError(f"there is no prior file{name}: give the path of one, also of those that bilby ships")
     try:
-        return PriorDict(translated(dict(source) if isinstance(source, Mapping) else _of_file(Path(source))))
+        return PriorDict(translated(dict(PriorDict(dict(source))) if isinstance(source, Mapping) else _of_file(Path(source))))
     except (AttributeError, ImportError, LookupError, NameError, OSError, SyntaxError, TypeError, ValueError) as error:
         raise ConfigError(f"the prior{name} cannot be read ({error}): give one of bilby's, such as Uniform(low, high)") from error
 
@@ -142,6 +142,10 @@ def _require_density(name: str, prior: Prior) -> None:
         raise ConfigError(
             f"the prior on {name} is a Constraint, which has no density of its own: give a Uniform, or another density, over "
             "the same range"
+        )
+    if hasattr(prior, "nvalues"):
+        raise ConfigError(
+            f"the prior on {name} is a {kind}, whose values no draw has: an analysis needs a density; give an Interped"
         )
     if isinstance(prior, JointPrior) or hasattr(prior, "condition_func"):
         raise ConfigError(

@@ -80,6 +80,11 @@ def combine(results: Sequence[Result], seed: int = 0) -> Result:
     weights = np.exp(log_weights - log_weights.max())
     meta = {key: value for key, value in first.meta.items() if key not in BY_SET}
     meta |= {"combined": len(results), "seeds": [r.meta.get("seed") for r in results]}
+    if flags := list(dict.fromkeys(flag for r in results for flag in r.meta.get("flags", []))):
+        meta["flags"] = flags
+    loudest = max(results, key=lambda r: float(r.posterior["log_likelihood_ratio"].max()))
+    if "checks" in loudest.meta:  # made at its best draw
+        meta["checks"] = loudest.meta["checks"]
     if "glitch" in meta:
         meta["glitch"] = glitches.pooled(results, share, posterior, summary.log_evidence)
     return replace(

@@ -12,6 +12,7 @@ from gwsurrogate_ml.inference.result.residual import GLITCH
 
 if TYPE_CHECKING:
     import pandas as pd
+    from bilby.core.prior import Prior
 
     from gwsurrogate_ml.inference.result.result import Result
 
@@ -28,47 +29,64 @@ BOUNDED = {
     "a_2": (0.0, 1.0),
     "luminosity_distance": (0.0, np.inf),
     "geocent_time": (-np.inf, np.inf),
+    "mass_1": (0.0, np.inf),
+    "mass_2": (0.0, np.inf),
+    "total_mass": (0.0, np.inf),
 }
-"""Parameters that a prior may cut off, with the ends that nature gives them; angles have all of their range."""
-AT_EDGE, NEAR_EDGE = 0.175, 0.2
-"""Share of the draws that may lie within `NEAR_EDGE` standard deviations of an end: 6 % of a uniform posterior, 10 % of half a
-normal one, 18 % of an exponential that falls from the edge."""
+"""Parameters that a prior, or a constraint of one, may cut off, with the ends that nature gives them; angles have all of their
+range."""
+AT_EDGE, NEAR_EDGE = 0.15, 0.2
+"""Share of the likelihood that may lie within `NEAR_EDGE` standard deviations of an end: 6 % of a flat one, 9 % of a normal one
+that peaks at the end, 15 % of one that peaks two of its standard deviations beyond, 18 % of one whose peak is far."""
+SEEN = 0.03
+"""Share of the draws themselves that must lie there: where the prior vanishes towards an end, few stand for much."""
 UNSEEN, NETWORK_SERVED = "unlike the training", 0.2
 """Words of the flags of data that the network had not seen (`unusual`), and the efficiency from which they do not matter."""
 FEW_DRAWS = 300
 """Effective draws below which quantiles are rough."""
 
 
-def cut_off(posterior: pd.DataFrame, bounds: Mapping[str, tuple[float, float]]) -> list[str]:
-    """What piles up at an end of its prior, one sentence for each end.
+def cut_off(posterior: pd.DataFrame, priors: Mapping[str, Prior]) -> list[str]:
+    """What piles up at an end of its prior more than the prior itself does, one sentence for each end.
 
     Parameters
     ----------
     posterior : DataFrame
         equally weighted draws
-    bounds : mapping from parameter to (low, high) of its prior
+    priors : mapping from parameter to its prior, or a constraint, of bilby's
 
     Examples
     --------
     >>> import pandas as pd
+    >>> from bilby.core.prior import Uniform
     >>> x = np.random.default_rng(0).exponential(size=10_000)
-    >>> len(cut_off(pd.DataFrame({"chirp_mass": 20 + x}), {"chirp_mass": (20.0, 60.0)}))
+    >>> len(cut_off(pd.DataFrame({"chirp_mass": 20 + x}), {"chirp_mass": Uniform(20.0, 60.0)}))
     1
     """
     out = []
     for name, nature in BOUNDED.items():
-        if name not in posterior or name not in bounds:
+        if name not in posterior or name not in priors:
             continue
-        x = posterior[name].to_numpy()
-        for bound, natural in zip(bounds[name], nature, strict=True):
-            share = float(np.mean(np.abs(x - bound) < NEAR_EDGE * np.std(x)))
-            if bound != natural and share > AT_EDGE:
+        x, prior = posterior[name].to_numpy(), priors[name]
+        weights = _likelihood(x, prior)
+        spread = np.sqrt(np.average((x - np.average(x, weights=weights)) ** 2, weights=weights))
+        for bound, natural in zip((float(prior.minimum), float(prior.maximum)), nature, strict=True):
+            near = np.abs(x - bound) < NEAR_EDGE * spread
+            share = float(np.average(near, weights=weights))
+            if bound != natural and share > AT_EDGE and np.mean(near) > SEEN:
                 out.append(
-                    f"cut off by the prior: {100 * share:.0f} % of the posterior of {name} lie at the end of its prior, "
-                    f"{bound:.10g}: the truth may lie beyond, and what depends on it is off; widen the prior where the model "
-                    "reaches further"
+                    f"cut off by the prior: {100 * share:.0f} % of the likelihood of {name} lie at the end of its prior, "
+                    f"{bound:.10g}: the truth may lie beyond, and what depends on it is off; widen the prior, or the constraint, "
+                    "where the model reaches further"
                 )
     return out
+
+
+def _likelihood(x: np.ndarray, prior: Prior) -> np.ndarray:
+    """Weights that take the prior out of draws `x` (n,); a constraint has no density of its own."""
+    density = np.ones(len(x)) if type(prior).__name__ == "Constraint" else np.asarray(prior.prob(x), dtype=float)
+    usable = np.isfinite(density) & (density > 0)
+    return np.divide(1.0, density, where=usable, out=np.zeros(len(x))) if usable.any() else np.ones(len(x))
 
 
 def largest_share(log_weights: np.ndarray) -> float:
@@ -82,13 +100,13 @@ def largest_share(log_weights: np.ndarray) -> float:
     return float(1.0 / np.sum(np.exp(log_weights - np.max(log_weights))))
 
 
-def _bounds(result: Result) -> dict[str, tuple[float, float]]:
-    """(low, high) of the prior on each parameter; empty where the result does not say."""
+def _priors(result: Result) -> dict[str, Prior]:
+    """The prior on each parameter; empty where the result does not say."""
     from gwsurrogate_ml.inference.result.draws import prior_of
 
     if not {"prior", "segment"} <= result.meta.keys():
         return {}
-    return {name: (float(p.minimum), float(p.maximum)) for name, p in prior_of(result).items() if name in BOUNDED}
+    return {name: prior for name, prior in prior_of(result).items() if name in BOUNDED and prior.minimum < prior.maximum}
 
 
 def flags(result: Result) -> list[str]:
@@ -117,7 +135,7 @@ def flags(result: Result) -> list[str]:
             f"no signal: the log Bayes factor against Gaussian noise is {result.log_bayes_factor:.1f}; the posterior is "
             "hardly more than the prior"
         )
-    found += cut_off(result.posterior, _bounds(result))
+    found += cut_off(result.posterior, _priors(result))
     found += nuisances.flags(result) + glitches.flags(result)
     checks = result.meta.get("checks", {})
     residual, second, glitch = (checks.get(name) for name in ("residual", "second_signal", "glitch"))

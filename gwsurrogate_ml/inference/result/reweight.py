@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from gwsurrogate_ml.strain.segment import AnalysisSegment
 
 Progress = Callable[[str, int, int], None]
+QUANTILES = (np.arange(1000) + 0.5) / 1000
+"""Of a new prior, at which the old one must not vanish."""
 TEMPLATES = 32
 """Waveforms that what another model leaves of the data is searched with for a second signal."""
 
@@ -61,6 +63,13 @@ def check_prior(new: PriorDict, old: PriorDict) -> None:
     require_densities(densities(new), names=tuple(before))
     within = {name: new[name] for name in before}
     require_within(within, before, "narrow it, or analyse with a wider estimator")
+    for name, prior in within.items():
+        inside = np.asarray(prior.rescale(QUANTILES))
+        if np.any(nothing := np.isneginf(before[name].ln_prob(inside))):
+            raise DomainError(
+                f"the prior that the draws come from is zero at {name} {inside[nothing][0]:g}, this one is not: nothing is known "
+                "there; give one that is zero wherever that is, or analyse anew"
+            )
     if (beside := constraints(old, before)) and not constraints_kept(new, within, beside):
         raise DomainError(
             f"the prior reaches beyond the Constraints on {', '.join(beside)} of the one the draws come from: nothing is known "

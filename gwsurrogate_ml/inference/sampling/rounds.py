@@ -27,11 +27,11 @@ from gwsurrogate_ml.inference.threads import one_torch_thread
 from gwsurrogate_ml.inference.weights import effective_size, resample, summarise, tempering
 from gwsurrogate_ml.kernels.threads import one_blas_thread
 
-EDGE_SHARE = 0.02
-"""Outermost share of the range of chirp mass in which a posterior density above `EDGE_DENSITY` of its peak counts as
-cut off.
+EDGE_SHARE, EDGE_WIDTH = 0.02, 0.3
+"""Outermost share of the range of chirp mass, and at most so many of the posterior's standard deviations, in which a posterior
+density above `EDGE_DENSITY` of its peak counts as cut off.
 """
-EDGE_DENSITY = 0.25
+EDGE_DENSITY, MOST_BINS = 0.25, 100_000
 FLATTEN = 0.8
 """Power to which the weights are taken that a flow is fitted to: its tails are then between those of the posterior and those of
 the broader proposals that the draws came from.
@@ -153,9 +153,10 @@ def weigh(
     if efficiency < HOPELESS:
         # Nor on one whose loudest template already lies at the end of the prior.
         low, high = prior.bounds()["chirp_mass"]
-        place = (float(sampler.found.theta[0]) - low) / (high - low)
-        if min(place, 1 - place) < EDGE_SHARE:
-            cut_off(prior, high if place > 0.5 else low, options)
+        loudest = float(sampler.found.theta[0])
+        nearest = low if loudest - low < high - loudest else high
+        if abs(loudest - nearest) < EDGE_SHARE * min(high - low, loudest):
+            cut_off(prior, nearest, options)
     rounds = [_round("network", efficiency, log_weights)]
     worthwhile = pilot_n < n or efficiency < HOPELESS or options.refine_below >= 1.0
     if efficiency < options.refine_below and options.max_rounds > 0 and worthwhile:
@@ -390,8 +391,10 @@ def check_edges(prior: Prior, theta: np.ndarray, log_weights: np.ndarray, option
     """Refuse a posterior that the prior's bound on chirp mass cuts off (those of mass ratio and spins often do)."""
     low, high = prior.bounds()["chirp_mass"]
     weights = np.exp(log_weights - log_weights.max())
-    edges = np.linspace(low, high, round(1 / EDGE_SHARE) + 1)
-    density, _ = np.histogram(theta[:, 0], bins=edges, weights=weights)
+    mean = np.average(theta[:, 0], weights=weights)
+    spread = np.sqrt(np.average((theta[:, 0] - mean) ** 2, weights=weights))
+    bins = int(np.clip((high - low) / max(EDGE_WIDTH * spread, 1e-300), 1 / EDGE_SHARE, MOST_BINS))
+    density, _ = np.histogram(theta[:, 0], bins=np.linspace(low, high, bins + 1), weights=weights)
     for bound, share in ((low, density[0]), (high, density[-1])):
         if share > EDGE_DENSITY * density.max():
             cut_off(prior, bound, options)

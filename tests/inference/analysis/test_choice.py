@@ -10,9 +10,9 @@ import pytest
 
 import gwsurrogate_ml as gw
 from gwsurrogate_ml.errors import ConfigError, DomainError
-from gwsurrogate_ml.inference.analysis.choice import Wanted, choose
+from gwsurrogate_ml.inference.analysis.choice import Wanted, choose, from_scratch
 from gwsurrogate_ml.inference.analysis.coarse_search import chirp_masses, locate
-from gwsurrogate_ml.inference.prior.binary import of_model
+from gwsurrogate_ml.inference.prior.binary import BinaryPrior, of_model
 from gwsurrogate_ml.inference.prior.span import require_reach
 from gwsurrogate_ml.strain.simulate import simulate
 from gwsurrogate_ml.surrogate.load import load_model
@@ -150,3 +150,30 @@ def test_a_prior_that_cuts_the_posterior_off_is_widened_at_that_end(nr22) -> Non
     assert wider.prior["chirp_mass"] == (low / 1.5, high)
     assert wider.duration >= choice.duration
     assert re.search(r"widened to .*: .* cut the posterior off", " ".join(wider.reasons))
+
+
+@pytest.mark.parametrize(
+    ("prior", "surrogate", "said"),
+    [
+        ({"chi": (0.0, 0.8)}, "nr22", "spins aligned, uniform from 0 to 0.8"),
+        ({"chi": (-0.8, 0.8)}, "nr22", "spins aligned, isotropic with uniform magnitude to 0.8"),
+        ({"chi": (-0.8, 0.8), "spins": "uniform"}, "nr22", "spins aligned, uniform from -0.8 to 0.8"),
+        (
+            {"mass_ratio": (0.2, 1.0), "chi": (-0.7, 0.7)},
+            "nrphm",
+            "spins in any direction, isotropic with uniform magnitude to 0.7",
+        ),
+    ],
+)
+def test_the_spins_said_are_those_of_the_prior(prior: dict, surrogate: str, said: str) -> None:
+    data = simulate(None, detectors=("H1",), duration=32, sampling_frequency=2048, gps=GPS, seed=5)
+    wanted = Wanted(prior={"chirp_mass": (25.0, 35.0), **prior}, surrogate=surrogate)
+    assert said in from_scratch(data, wanted, None, ()).reasons[0]
+
+
+def test_ranges_beside_a_file_are_said(tmp_path) -> None:
+    path = tmp_path / "event.prior"
+    BinaryPrior(chirp_mass=(25.0, 35.0)).write_prior_file(path, GPS)
+    data = simulate(None, detectors=("H1",), duration=32, sampling_frequency=2048, gps=GPS, seed=5)
+    wanted = Wanted(prior={"file": str(path), "chi": (-0.7, 0.7)}, surrogate="nr22")
+    assert from_scratch(data, wanted, None, ()).reasons[0] == f"prior: {path}, chi -0.7 to 0.7"

@@ -89,8 +89,16 @@ def test_a_range_of_spins_takes_the_place_of_a_files_uniform_ones(tmp_path: Path
     BinaryPrior(chirp_mass=(25.0, 35.0), mass_ratio=(0.2, 1.0)).write_prior_file(path, GPS)
     prior = of_file(parse_prior([str(path), "chi=-0.7,0.7"]), model)
     assert (prior.bounds()["a_1"], prior.bounds()["chirp_mass"]) == ((0.0, 0.7), (25.0, 35.0))
-    assert of_file(parse_prior([str(path), "chi=-0.7,0.7"]), load_model("nr22")).spins == "uniform"
-    with pytest.raises(ConfigError, match="--prior spins=isotropic"):
+    aligned = load_model("nr22")
+    assert of_file(parse_prior([str(path), "chi=-0.7,0.7"]), aligned).spins == "uniform"
+    # Isotropic ones are cut, and stay isotropic.
+    BinaryPrior(chirp_mass=(25.0, 35.0), spins="isotropic").write_prior_file(path, GPS)
+    assert of_file(parse_prior([str(path), "chi=-0.7,0.7"]), aligned) == BinaryPrior(
+        chirp_mass=(25.0, 35.0), chi=(-0.7, 0.7), spins="isotropic"
+    )
+    assert of_file(parse_prior([str(path), "chi=-0.7,0.7", "spins=uniform"]), aligned).spins == "uniform"
+    BinaryPrior(chirp_mass=(25.0, 35.0), mass_ratio=(0.2, 1.0)).write_prior_file(path, GPS)
+    with pytest.raises(ConfigError, match=r"chi_1, a parameter of aligned spins, .*--prior chi=-A,A after the file"):
         of_file(parse_prior([str(path)]), model)
     with pytest.raises(ConfigError, match="--prior spins=isotropic"):
         of_file(parse_prior([str(path), "chi=-0.7,0.7", "spins=uniform"]), model)

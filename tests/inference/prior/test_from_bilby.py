@@ -16,8 +16,9 @@ from gwsurrogate_ml.cli.analyze.settings import Settings
 from gwsurrogate_ml.cli.options import parse_prior
 from gwsurrogate_ml.errors import ConfigError, DomainError
 from gwsurrogate_ml.inference import BinaryPrior
-from gwsurrogate_ml.inference.prior.binary import as_prior
+from gwsurrogate_ml.inference.prior.binary import as_prior, of_file, time_of
 from gwsurrogate_ml.inference.prior.extrinsic import Extrinsic
+from gwsurrogate_ml.surrogate.load import load_model
 
 GPS = 1126259462.4
 ISOTROPIC = BinaryPrior(chirp_mass=(7.7, 10.0), chi=(-0.99, 0.99), spins="isotropic", time_half_width=0.05)
@@ -58,8 +59,13 @@ def test_prior_files_are_written_and_read(prior: BinaryPrior, tmp_path: Path) ->
     assert bilby.gw.prior.BBHPriorDict(filename=str(path)) == prior.to_bilby(GPS)
     assert as_prior(path, GPS) == as_prior(str(path)) == BinaryPrior.from_bilby(path) == prior
     settings_ = Settings(prior=parse_prior([str(path)]))
-    words = [word for word in settings_.options() if "=" in word]
-    assert parse_prior(words) == settings_.prior == dict(prior)
+    words = [word for word in settings_.options() if word.endswith(".prior")]
+    assert parse_prior(words) == settings_.prior == {"file": str(path)}
+    assert of_file(settings_.prior, load_model("nr22")) == prior
+    # Its time counts, as that of any file.
+    assert time_of(settings_.prior, GPS + 0.5, 3.0) == pytest.approx(GPS)
+    with pytest.raises(ConfigError, match="the event at"):
+        time_of(settings_.prior, 1126259462.4, 3.0)
     with pytest.raises(ConfigError, match="end in"):
         prior.write_prior_file(tmp_path / "event.txt", GPS)
 

@@ -78,6 +78,8 @@ def test_tilts_fixed_at_zero_are_aligned_spins(tmp_path: Path) -> None:
     prior = as_prior(tmp_path / "x.prior")
     assert prior.names == ALIGNED.names
     assert prior.bounds()["chi_1"] == (0.0, 0.99)
+    numbers = {name: 0.0 for name in ("tilt_1", "tilt_2", "phi_12", "phi_jl")}
+    assert as_prior(dict(PriorDict(filename=str(OWN))) | numbers).names == ALIGNED.names
 
 
 def test_bilbys_json_is_read(tmp_path: Path) -> None:

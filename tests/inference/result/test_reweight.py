@@ -13,6 +13,7 @@ from bilby.core.prior import (
     ConditionalUniform,
     Constraint,
     DeltaFunction,
+    DiscreteValues,
     Interped,
     MultivariateGaussian,
     MultivariateGaussianDist,
@@ -121,6 +122,7 @@ JOINT = MultivariateGaussianDist(["chi_1", "chi_2"], mus=[0.0, 0.0], covs=[[0.1,
     ("change", "error", "message"),
     [
         ({"chi_1": DeltaFunction(0.0)}, DomainError, "chi_1 is the single value 0, .* give a Uniform about 0"),
+        ({"mass_ratio": DiscreteValues([0.5, 0.8])}, ConfigError, "mass_ratio is a DiscreteValues, whose values no draw has"),
         ({"chi_1": 0.3}, DomainError, "chi_1 is the single value 0.3, .* needs a density"),
         ({"chirp_mass": Constraint(21, 30)}, ConfigError, "chirp_mass is a Constraint, .* give a Uniform"),
         (
@@ -208,6 +210,23 @@ def test_constraints_on_masses_cut_draws_and_are_kept() -> None:
     narrower = again.with_prior(new | {"mass_1": Constraint(5, 40, name="mass_1")})
     assert narrower.posterior["mass_1"].max() < 40
     assert narrower.log_evidence == pytest.approx(result.log_evidence, abs=0.1)
+
+
+def test_a_prior_that_vanishes_within_its_range_is_not_undone() -> None:
+    x = np.linspace(-0.9, 0.9, 100)
+    half = toy(2000).with_prior(other_prior(chi_1=Interped(x, np.where(x > 0, 0.0, 1.0), -0.9, 0.9, name="chi_1")))
+    with pytest.raises(DomainError, match=r"is zero at chi_1 0\.\d+, this one is not"):
+        half.with_prior(other_prior())
+
+
+def test_combined_results_keep_the_flags_of_all_and_the_checks_of_the_best() -> None:
+    first, second = toy(400, 1), toy(400, 2)
+    first.meta.update(flags=["one", "two"], checks={"residual": {"p_value": 0.5}})
+    second.meta.update(flags=["two", "three"], checks={"residual": {"p_value": 1e-6}})
+    better = replace(second, posterior=second.posterior.assign(log_likelihood_ratio=21.0))
+    for both in (first.combine(better), better.combine(first)):
+        assert sorted(both.meta["flags"]) == ["one", "three", "two"]
+        assert both.meta["checks"]["residual"]["p_value"] == 1e-6
 
 
 def test_combined_results_pool_draws_and_evidence() -> None:

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
+from gwsurrogate_ml.errors import CutOffError
+from gwsurrogate_ml.inference import BinaryPrior
 from gwsurrogate_ml.inference.proposal.flows import PriorProposal
 from gwsurrogate_ml.inference.sampling import rounds
 from gwsurrogate_ml.inference.sampling.mixture import Mixture
-from gwsurrogate_ml.inference.sampling.rounds import LIKELY, SamplingOptions, affordable, settled_draws, some_likely
+from gwsurrogate_ml.inference.sampling.rounds import LIKELY, SamplingOptions, affordable, check_edges, settled_draws, some_likely
 from gwsurrogate_ml.inference.sampling.sampler import Evaluated
 from gwsurrogate_ml.inference.sampling.thinning import OF_PRIOR, Behind, of_pool
 from gwsurrogate_ml.inference.weights import effective_size
@@ -176,3 +178,20 @@ def test_dear_draws_are_fewer_in_the_rounds_and_what_is_asked_for_holds() -> Non
     assert (few.pilot, few.refine_below) == (500, 0.3)
     assert affordable(SamplingOptions(pilot=1, refine_below=1.0), dear).refine_below == 1.0
     assert affordable(SamplingOptions(pilot=1), dear).pilot == 1
+
+
+@pytest.mark.parametrize(
+    ("chirp_mass", "spread", "bound"),
+    [(8.49, 0.03, None), (8.49, 0.3, 8.0), (8.0, 0.03, 8.0), (44.9, 0.02, None), (30.0, 2.0, None), (44.0, 2.0, 45.0)],
+)
+def test_a_posterior_is_cut_off_at_its_own_scale(chirp_mass: float, spread: float, bound: float | None) -> None:
+    """One narrower than the outermost fiftieth of the prior's range, and well inside, was refused."""
+    x = np.random.default_rng(7).normal(chirp_mass, spread, 4000)
+    theta = x[(x > 8.0) & (x < 45.0)][:, None]
+    prior = BinaryPrior(chirp_mass=(8.0, 45.0))
+    if bound is None:
+        check_edges(prior, theta, np.zeros(len(theta)), SamplingOptions())
+        return
+    with pytest.raises(CutOffError) as caught:
+        check_edges(prior, theta, np.zeros(len(theta)), SamplingOptions())
+    assert caught.value.bound == bound
