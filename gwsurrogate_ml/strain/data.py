@@ -13,7 +13,7 @@ from gwsurrogate_ml.arguments import finite, positive
 from gwsurrogate_ml.errors import ConfigError, DataError
 from gwsurrogate_ml.strain.channels import strain_scale
 from gwsurrogate_ml.strain.detectors import require_known
-from gwsurrogate_ml.strain.gates import require_moving
+from gwsurrogate_ml.strain.gates import MAX_STUCK, constant, require_moving, stuck_fraction
 from gwsurrogate_ml.strain.notches import notched
 from gwsurrogate_ml.strain.quality import Mark
 from gwsurrogate_ml.strain.rates import USABLE, to_lowest_rate
@@ -217,7 +217,7 @@ class StrainData:
         f_max: float = 1024.0,
         roll_off: float = 0.4,
         psd: PsdSource | Mapping[str, PsdSource] | None = None,
-        psd_span: float = 256.0,
+        psd_span: float | None = None,
         extend: bool = False,
         smooth: bool = True,
     ) -> AnalysisSegment:
@@ -234,9 +234,10 @@ class StrainData:
             (frequencies, PSD) arrays, a file or the name of a curve (see `spectrum.load_psd`); where left out, the
             median Welch PSD of the data around the segment, 4 s at a time (the duration where shorter), under the
             same Tukey window, smoothed between its lines (see `smooth`). Any is infinite where a notch was cut out of the data
-            (see `notches`), and where a high-pass filter left too little; what it left more of is undone (see `highpass`)
-        psd_span : float, s
-            use off-source data at most half of this away from the segment's middle
+            (see `notches`), where a low-pass filter was (see `lowpass`), and where a high-pass filter left too little; what that
+            left more of is undone (see `highpass`)
+        psd_span : float, s, optional
+            use off-source data at most half of this away from the segment's middle; default: 256 s, or 128 s more than `duration`
         extend : bool
             where the data are sampled at less than twice f_max, use them up to 92 % of their Nyquist frequency (filters against
             aliasing bend the rest) and let the segment hold nothing from there to f_max, rather than refuse
@@ -268,12 +269,14 @@ class StrainData:
         if extend and f_max > 0.5 * self.sampling_frequency:
             reach = np.floor(USABLE * 0.5 * self.sampling_frequency * duration) / duration
         post_trigger, roll_off = finite(post_trigger, "post_trigger", "s"), finite(roll_off, "roll_off", "s")
-        f_min, psd_span = finite(f_min, "f_min", "Hz"), positive(psd_span, "psd_span", "s")
+        f_min = finite(f_min, "f_min", "Hz")
+        psd_span = max(256.0, duration + 128.0) if psd_span is None else positive(psd_span, "psd_span", "s")
         segment = make_segment(self, duration, post_trigger, f_min, float(reach), roll_off, psd, psd_span, smooth)
         return segment if reach == f_max else segment.extended(f_max)
 
     def stretch(self, detector: str, span: float = 64.0) -> TimeSeries:
-        """Data of one detector around the event without a gap: at most `span` s, whole seconds where longer than one.
+        """Data of one detector around the event without a gap: at most `span` s, whole seconds where longer than one. Where much of
+        that is constant, as filled gaps are, constant stretches are gaps too.
 
         Raises
         ------
@@ -283,16 +286,22 @@ class StrainData:
         series, rate = self.series[detector], self.sampling_frequency
         span = positive(span, "span", "s")
         event = int((self.gps - float(series.t0.value)) * rate)
-        bad = np.flatnonzero(~np.isfinite(series.value))
-        if event in bad:
+        gap = ~np.isfinite(series.value)
+        if gap[event]:
             raise DataError(f"{detector}: GPS {self.gps:.3f} lies in a gap of the data; leave the detector out")
-        position = int(np.searchsorted(bad, event))
-        begin = max(bad[position - 1] + 1 if position else 0, event - round(span * rate / 2), 0)
-        end = min(bad[position] if position < bad.size else series.size, event + round(span * rate / 2))
-        second = round(rate)
-        length = (end - begin) // second * second or (end - begin) // 2 * 2
-        piece = series[begin : begin + length]
-        if length > 1:
+
+        def without(gap: np.ndarray) -> TimeSeries:
+            bad = np.flatnonzero(gap)
+            position = int(np.searchsorted(bad, event))
+            begin = max(bad[position - 1] + 1 if position else 0, event - round(span * rate / 2), 0)
+            end = min(bad[position] if position < bad.size else series.size, event + round(span * rate / 2))
+            second = round(rate)
+            return series[begin : begin + ((end - begin) // second * second or (end - begin) // 2 * 2)]
+
+        piece = without(gap)
+        if stuck_fraction(piece.value) > MAX_STUCK and not (stuck := constant(series.value))[event]:
+            piece = without(gap | stuck)
+        if piece.size > 1:
             require_moving(piece.value, detector, f"around GPS {self.gps:.3f}")
         return piece
 

@@ -43,6 +43,19 @@ def require_moving(samples: np.ndarray, detector: str, where: str) -> None:
         )
 
 
+def constant(x: np.ndarray) -> np.ndarray:
+    """Where `x` (n,) lies in a row of `GATE` equal samples or more; bool (n,).
+
+    Examples
+    --------
+    >>> constant(np.array([0.1, 0.3, 0.3, 0.3, 0.3, 0.2])).astype(int).tolist()
+    [0, 1, 1, 1, 1, 0]
+    """
+    starts = np.flatnonzero(np.concatenate([[True], x[1:] != x[:-1]]))
+    lengths = np.diff(np.append(starts, len(x)))
+    return np.repeat(lengths >= GATE, lengths)
+
+
 def gated(x: np.ndarray, sampling_frequency: float) -> bool:
     """Whether `x` (n,) holds a gate: `GATE` samples or more in a row that are exactly zero, or `GATE_TIME` s that nearly are.
 

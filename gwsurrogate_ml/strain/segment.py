@@ -18,6 +18,7 @@ from gwsurrogate_ml.strain.amplitude import unusual_scale
 from gwsurrogate_ml.strain.detectors import interferometer
 from gwsurrogate_ml.strain.gates import gated, require_moving
 from gwsurrogate_ml.strain.highpass import without_filtered
+from gwsurrogate_ml.strain.lowpass import clear_to
 from gwsurrogate_ml.strain.quality import sentences
 from gwsurrogate_ml.strain.smooth import smoothed
 from gwsurrogate_ml.strain.spectrum import ROUGH, PsdSource, per_detector, psd_on_grid, tapered
@@ -214,6 +215,13 @@ def make_segment(
             flags.append(
                 f"filtered data: {name} holds neither noise nor signal at {notches.named(bands)}: a notch was cut out of the "
                 "data; these frequencies are left out; give data as recorded"
+            )
+        if (own_noise := measured[d]) is not None and (end := clear_to(frequencies, own_noise)) < f_max:
+            psds[d] = np.where(frequencies > end, np.inf, psds[d])
+            flags.append(
+                f"filtered data: {name}'s noise falls towards high frequencies, as no detector's does: the data were low-passed, "
+                f"or decimated by a filter that begins early, with the signal in them; {name} is used up to {end:.0f} Hz; give "
+                "data as recorded"
             )
     flags += [
         f"rough spectrum: {name}'s is the median of {count} periodograms, in which lines are hard to tell from scatter: this makes "

@@ -235,6 +235,26 @@ def test_stretch_stops_at_gaps_and_refuses_an_event_inside_one():
         data_of(strain).stretch("H1")
 
 
+@pytest.mark.parametrize("filled", [0.0, 3e-21])
+def test_stretch_stops_at_constant_stretches_where_they_are_many(filled: float) -> None:
+    """Gaps filled with a number: an analysis of the 4 s between ended at the matched filter of its report."""
+    strain = noise()
+    strain[: index(-6)] = strain[index(6) :] = filled
+    piece = data_of(strain).stretch("H1")
+    assert piece.size == 12 * RATE or piece.size == 11 * RATE
+    assert piece.t0.value == pytest.approx(START + index(-6) / RATE, abs=1e-9)
+    with pytest.raises(DataError, match="constant or saturated"):
+        data_of(np.full_like(strain, filled)).stretch("H1")
+
+
+@pytest.mark.slow
+def test_a_long_segment_has_its_spectrum_from_beyond_it() -> None:
+    rate = 128.0
+    series = {"H1": make_series(noise(1200, rate=rate), GPS - 900, rate, "H1")}
+    segment = StrainData.from_series(series, gps=GPS).segment(256.0, f_max=50.0)
+    assert segment.psd_segments[0] >= 26
+
+
 def test_frequencies_beyond_the_data_carry_no_information():
     data = data_of(noise(seed=1), noise(seed=2))
     short = data.segment(f_max=500.0)

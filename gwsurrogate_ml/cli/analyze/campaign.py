@@ -19,6 +19,8 @@ from gwsurrogate_ml.errors import ConfigError
 from gwsurrogate_ml.files import write_whole
 
 COLUMNS = ("chirp_mass", "total_mass_source", "luminosity_distance", "chi_eff")
+OURS = "event,outcome,"
+"""What a table of results begins with, see `line`."""
 NUMBERS = ("sample_efficiency", "pareto_k", "log_bayes_factor", "seconds")
 
 
@@ -48,6 +50,7 @@ def analyse_many(
     scale.require(cluster, workers)
     place = out.expanduser().resolve()
     tasks = tasks_of(events, settings, place, pdf)
+    _refuse_anothers_table(place)
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -70,6 +73,17 @@ def analyse_many(
     if failed:
         complain("error", f"{failed} of {len(rows)} events could not be analysed: see the warnings above, or events.csv")
         raise typer.Exit(EXIT_ERROR)
+
+
+def _refuse_anothers_table(place: Path) -> None:
+    """Raise where the table of all would take the place of a file that is no such table, such as the list of the events itself."""
+    path = place / TABLE[0]
+    try:
+        first = path.read_text(encoding="utf-8", errors="replace").partition("\n")[0] if path.exists() else OURS
+    except OSError:
+        first = ""
+    if not first.startswith(OURS):
+        raise ConfigError(f"{path} is no table of results, which would take its place: give another --out, or move it away")
 
 
 def line(row: Mapping[str, Any]) -> dict[str, Any]:

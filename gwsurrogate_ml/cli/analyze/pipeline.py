@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gwsurrogate_ml.binaries import ALIGNED
 from gwsurrogate_ml.cli.analyze.alerts import ALERT_SKY_MAP
 from gwsurrogate_ml.cli.analyze.report import CARDS, DESCRIPTIONS, Report, interval, read_psd_segments, render
@@ -102,7 +104,7 @@ def analyse(
         from gwsurrogate_ml.strain.highpass import unfiltered_from
 
         best = result.posterior.loc[result.posterior["log_likelihood"].idxmax()]
-        reach = float(segment.frequencies[segment.mask][-1])
+        reach = float(min(segment.frequencies[segment.mask & np.isfinite(row)][-1] for row in segment.psd))
         filtered = matched_filter(
             data,
             model,

@@ -28,7 +28,8 @@ def steps_of(folder: Path) -> Path:
 
 
 def _names(steps: Path) -> set[str]:
-    return {path.name for path in steps.iterdir() if path.suffix == SUFFIX} if steps.is_dir() else set()
+    """Those of all runs of an analysis, each in a folder of its own where there are several."""
+    return {str(path.relative_to(steps)) for path in steps.rglob(f"*{SUFFIX}")} if steps.is_dir() else set()
 
 
 def kept(steps: Path) -> bool:

@@ -31,7 +31,9 @@ UNSTEADY, STEADY = (0.3, 2.5), (0.6, 1.5)
 STEADY_FROM = 80.0
 LEFT, HARMLESS = 0.2, 0.1
 """Share of the signal's energy that the loudest template may leave, and its share in the noise's of a tile that is asked still."""
-NO_NOISE = 0.02
+NO_NOISE, SILENT = 0.02, 1e-4
+"""Power, in units of the spectrum's, below which every band of data without noise lies, where the template leaves some of the
+signal, and below which one of them does: noise of a spectrum that is far too large is as far below it in all."""
 WRONG = 3.0
 """Ratio, the median of the bands', above which the spectrum is not that of these data: weights and evidence would be fiction."""
 
@@ -113,7 +115,7 @@ def spectrum_flags(likelihood: SegmentLikelihood, found: Trigger) -> list[str]:
         t = tiles(likelihood, likelihood.strain - signal, d)
         away = (t.times + TILE < found.times[d] - BEFORE) | (t.times > found.times[d] + AFTER)
         levels = t.levels(away & (LEFT * tiles(likelihood, signal, d).ratio < HARMLESS))
-        if np.all(levels < NO_NOISE):  # a signal without noise, for which any spectrum will do
+        if np.max(levels) < NO_NOISE and np.min(levels) < SILENT:  # a signal without noise, for which any spectrum will do
             continue
         measured = any(likelihood.segment.psd_segments[d : d + 1])
         if (typical := float(np.median(levels))) > WRONG:

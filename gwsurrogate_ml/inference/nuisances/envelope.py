@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,14 @@ from scipy.interpolate import InterpolatedUnivariateSpline
 
 from gwsurrogate_ml.arguments import finite
 from gwsurrogate_ml.errors import ConfigError, DataError
+from gwsurrogate_ml.strain.channels import detectors_named, prefix
 from gwsurrogate_ml.strain.text_tables import UNREADABLE, read_table
 
+logger = logging.getLogger(__name__)
 CORRECTIONS = ("data", "template")
-LARGEST_PHASE = 1.0
-"""rad, of a file: envelopes of real detectors have a tenth."""
+LARGEST_PHASE, CALIBRATED, FACTORS = 1.0, 2048.0, (0.5, 2.0)
+"""rad, of a file below a frequency in Hz (envelopes of real detectors have a tenth there, and more above), and between what its
+median amplitudes lie."""
 COLUMNS = "frequency, median amplitude, median phase, -1 sigma amplitude, -1 sigma phase, +1 sigma amplitude, +1 sigma phase"
 
 
@@ -105,7 +109,13 @@ class CalibrationEnvelope:
             raise DataError(f"{path}: the first column does not rise from above zero: it holds frequencies in Hz")
         if not (min(median.min(), below.min(), above.min()) > 0):
             raise DataError(f"{path}: amplitudes are not all positive: they are factors near one")
-        if (largest := float(np.abs([phase, phase_below, phase_above]).max())) > LARGEST_PHASE:
+        if not (FACTORS[0] < median.min() and median.max() < FACTORS[1]):
+            raise DataError(
+                f"{path}: median amplitudes run from {median.min():g} to {median.max():g}: they are factors near one, neither per "
+                "cent nor errors alone"
+            )
+        seen = frequencies <= CALIBRATED
+        if (largest := float(np.abs([phase[seen], phase_below[seen], phase_above[seen]]).max(initial=0.0))) > LARGEST_PHASE:
             raise DataError(f"{path}: phases reach {largest:g}, more than {LARGEST_PHASE:g} rad: give them in rad, not in degrees")
         if correction == "data":
             median, below, above, phase = 1 / median, 1 / below, 1 / above, -phase
@@ -171,6 +181,9 @@ def _envelope(name: str, source: Any) -> CalibrationEnvelope:
     if not isinstance(source, str | Path):
         raise ConfigError(f"calibration of {name} is a {type(source).__name__}: give a file or a CalibrationEnvelope")
     correction, path = split_correction(str(source))
+    others = detectors_named(Path(path).name)
+    if others and prefix(name).upper() not in others:
+        logger.warning("%s: its calibration is taken from %s, which is named after %s", name, path, " and ".join(sorted(others)))
     return CalibrationEnvelope.read(path, correction)
 
 

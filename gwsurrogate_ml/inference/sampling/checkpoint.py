@@ -159,10 +159,12 @@ class KeptSteps(Steps):
 
 
 def clear(folder: Path) -> None:
-    """Remove the steps in `folder`, and the folder where nothing else is in it."""
+    """Remove the steps in `folder` and in its folders, and each where nothing else is in it."""
     with suppress(OSError):
         for path in folder.iterdir():
-            if path.name.endswith(SUFFIX):  # also the hidden ones that a kill left half written
+            if path.is_dir() and not path.is_symlink():
+                clear(path)
+            elif path.name.endswith(SUFFIX):  # also the hidden ones that a kill left half written
                 path.unlink()
         folder.rmdir()
 

@@ -75,6 +75,18 @@ def test_events_that_cannot_have_a_folder_of_their_own_are_refused(name: str, tm
     assert list(tmp_path.iterdir()) == [table]
 
 
+def test_the_table_of_results_takes_no_other_files_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list of the events itself, where that lies in the folder of the results: it was written over."""
+    monkeypatch.chdir(tmp_path)
+    text = "name,gps,H1\na,1126259462.4,H.hdf5\n"
+    Path("events.csv").write_text(text)
+    Path("H.hdf5").write_bytes(b"")
+    result = invoke("analyze", "--events", "events.csv", "--out", ".")
+    assert result.exit_code == 2
+    assert "events.csv is no table of results" in " ".join(result.stderr.split())
+    assert Path("events.csv").read_text() == text
+
+
 def test_files_of_a_table_may_lie_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
     table = tmp_path / "events.csv"

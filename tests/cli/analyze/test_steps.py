@@ -14,11 +14,12 @@ from gwsurrogate_ml.errors import ConfigError
 ONE, OTHER = {"seed": 1}, {"seed": 2}
 
 
-def run(folder: Path, analysis: dict, end: type[BaseException], step: bool = True) -> None:
+def run(folder: Path, analysis: dict, end: type[BaseException], step: str = "001.step") -> None:
     """A run that ends by an exception, after a step or before the first."""
     with unfinished(folder, analysis, ["analyze", "--seed", "1"]) as steps:
         if step:
-            (steps / "001.step").write_bytes(b"work")
+            (steps / step).parent.mkdir(exist_ok=True)
+            (steps / step).write_bytes(b"work")
         raise end
 
 
@@ -38,6 +39,18 @@ def test_the_same_analysis_goes_on_and_another_is_refused(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+def test_steps_of_several_runs_in_folders_of_their_own_are_steps(tmp_path: Path) -> None:
+    """Those of an analysis with a glitch."""
+    out = tmp_path / "a"
+    with pytest.raises(KeyboardInterrupt, match="goes on from there"):
+        run(out, ONE, KeyboardInterrupt, step="glitch0/001.step")
+    with pytest.raises(ConfigError, match="unfinished run of"), unfinished(out, OTHER, []):
+        pass
+    with unfinished(out, ONE, []) as steps:
+        assert (steps / "glitch0" / "001.step").read_bytes() == b"work"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_run_at_work_without_steps_yet_holds_its_folder(tmp_path: Path) -> None:
     out = tmp_path / "new" / "a"
     with unfinished(out, ONE, ["analyze"]) as steps:
@@ -54,7 +67,7 @@ def test_a_run_at_work_without_steps_yet_holds_its_folder(tmp_path: Path) -> Non
 
 def test_an_interruption_says_what_is_kept_where_anything_is(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt) as before:
-        run(tmp_path / "a", ONE, KeyboardInterrupt, step=False)
+        run(tmp_path / "a", ONE, KeyboardInterrupt, step="")
     assert before.value.args == ()
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(KeyboardInterrupt, match="goes on from there"):

@@ -84,6 +84,14 @@ def test_a_spectrum_off_by_two_is_named_with_its_detector_and_band() -> None:
     assert spectrum_flags(of, found(of))[0].startswith("spectrum unlike the noise: L1's segment has 2.")
 
 
+@pytest.mark.parametrize("factor", [30.0, 100.0, 1000.0])
+def test_a_spectrum_that_is_far_too_large_is_flagged(factor: float) -> None:
+    """From 50 on it was taken for a signal without noise."""
+    of = SegmentLikelihood(replace(s := segment(2, BINARY), psd=factor * s.psd), LalModel())
+    flags = spectrum_flags(of, found(of))
+    assert [flag.partition(":")[0] for flag in flags] == ["spectrum unlike the noise"] * 2
+
+
 def test_a_spectrum_off_by_far_is_refused_before_the_sampling() -> None:
     of = likelihood(3, psd=segment(3).psd / 5)
     with pytest.raises(DataError, match=r"H1: the noise of the segment has [45]\.\d times the power.*leave out --psd"):

@@ -51,11 +51,31 @@ def test_prefix_says_what_is_corrected(tmp_path) -> None:
         (lambda t: t * np.array([1, -1, 1, 1, 1, 1, 1]), "not all positive"),
         (lambda t: t + np.array([0, 0, 40, 0, 40, 0, 40]), "in rad"),
         (lambda t: t * np.array([1, 1, 57, 1, 57, 1, 57]) + np.array([0, 0, 0, 0, -2, 0, 2]), "not in degrees"),
+        (lambda t: t * np.array([1, 100, 1, 100, 1, 100, 1]), "neither per cent nor errors alone"),
+        (lambda t: t * np.array([1, 0.01, 1, 0.01, 1, 0.01, 1]), "neither per cent nor errors alone"),
     ],
 )
 def test_tables_that_are_no_envelope_are_refused(tmp_path, change, said: str) -> None:
     with pytest.raises(DataError, match=said):
         CalibrationEnvelope.read(write(tmp_path / "H1.txt", change=change))
+
+
+def test_phases_may_be_large_beyond_the_detectors_bands(tmp_path) -> None:
+    """20 microseconds of timing are 0.13 rad at 1 kHz and 1.06 at 8."""
+    f = np.geomspace(10.0, 8192.0, 60)
+    timing, one = 2 * np.pi * f * 2e-5, np.ones(60)
+    np.savetxt(tmp_path / "V1.txt", np.column_stack([f, one, timing, one - 0.05, timing - 0.01, one + 0.05, timing + 0.01]))
+    found = envelopes({"V1": tmp_path / "V1.txt"}, ("V1",))["V1"].at(np.array([20.0, 1024.0]))
+    assert found[2] == pytest.approx(-2 * np.pi * np.array([20.0, 1024.0]) * 2e-5, rel=1e-3)
+
+
+def test_an_envelope_named_after_another_detector_is_told(tmp_path, caplog) -> None:
+    path = write(tmp_path / "L1_CalEnv.txt")
+    envelopes({"L1": path}, ("L1",))
+    assert not caplog.records
+    envelopes({"H1": path}, ("H1",))
+    assert "H1: its calibration is taken from" in caplog.text
+    assert "named after L1" in caplog.text
 
 
 def test_what_cannot_be_integrated_is_refused_before_any_work(tmp_path) -> None:
