@@ -47,7 +47,8 @@ def clear_to(frequencies: np.ndarray, psd: np.ndarray) -> float:
     top = len(levels) - 1
     while top >= BEHIND and levels[top - BEHIND : top].max() > STEEP * levels[top]:
         top -= 1
-    if levels[top] < FALL * levels[-1]:
+    # Noise that falls all the way, as GEO 600's does to some 500 Hz, is a detector's own.
+    if top < BEHIND or levels[top] < FALL * levels[-1]:
         return np.inf
     apart = min(PER_OCTAVE // 4, len(levels) - 1 - max(top - BEHIND, 0))
     behind = levels[max(top - BEHIND, 0) :]

@@ -90,6 +90,12 @@ def test_data_as_recorded_have_no_such_filter(detectors: tuple[str, ...], f_max:
     assert not whole.segment(8.0, f_max=f_max).flags
 
 
+@pytest.mark.parametrize("slope", [3.0, 6.0])
+def test_noise_that_falls_all_the_way_is_the_detectors_own(slope: float) -> None:
+    f = np.arange(20.0, 400.0, 0.25)
+    assert clear_to(f, 1e-44 * (f / 100) ** -slope) == np.inf
+
+
 def test_wide_lines_are_no_filter() -> None:
     """Those of Virgo's suspension fill more than a bin, at the end of the band of data of 1024 Hz."""
     f = np.arange(20.0, 471.0, 0.25)
