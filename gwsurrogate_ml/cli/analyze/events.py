@@ -328,7 +328,7 @@ class _Silent(ProgressReport):
 
 
 def tasks_of(events: Sequence[Event], settings: Settings, out: Path, pdf: bool) -> list[Task]:
-    """One task an event, with paths that workers elsewhere find too.
+    """One task an event, with paths that workers elsewhere find too, and of the envelopes those of its detectors.
 
     Raises
     ------
@@ -340,4 +340,11 @@ def tasks_of(events: Sequence[Event], settings: Settings, out: Path, pdf: bool) 
         replace(event, files={name: tuple(path.absolute() for path in paths) for name, paths in event.files.items()})
         for event in events
     ]
-    return [Task(event, settings, place / event.name, pdf) for event in found]
+    heard = {name for event in found for name in event.files}
+
+    def own(event: Event) -> Settings:
+        # An envelope of a detector that no event has is refused with the first.
+        surplus = heard - event.files.keys() if event.files else set()
+        return replace(settings, calibration={name: file for name, file in settings.calibration.items() if name not in surplus})
+
+    return [Task(event, own(event), place / event.name, pdf) for event in found]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gwsurrogate_ml.cli.analyze.events import read_table
+from gwsurrogate_ml.cli.analyze.events import read_table, tasks_of
 from gwsurrogate_ml.cli.analyze.settings import Settings
 from gwsurrogate_ml.cli.main import app
 from gwsurrogate_ml.cli.options import parse_prior
@@ -85,6 +85,16 @@ def test_the_table_of_results_takes_no_other_files_place(tmp_path: Path, monkeyp
     assert result.exit_code == 2
     assert "events.csv is no table of results" in " ".join(result.stderr.split())
     assert Path("events.csv").read_text() == text
+
+
+def test_each_event_of_many_has_the_envelopes_of_its_own_detectors(tmp_path: Path) -> None:
+    """A campaign of events with and without V1 had those without it refused."""
+    table = tmp_path / "list.csv"
+    table.write_text("name,gps,H1,L1,V1\na,1,H.hdf5,L.hdf5,\nb,2,H.hdf5,L.hdf5,V.hdf5\n")
+    files = {name: f"data:{tmp_path / name}.txt" for name in ("H1", "L1", "V1", "K1")}
+    first, second = tasks_of(read_table(table), Settings(calibration=files), tmp_path / "out", pdf=False)
+    assert list(first.settings.calibration) == ["H1", "L1", "K1"]  # K1's is refused: no event has it
+    assert list(second.settings.calibration) == ["H1", "L1", "V1", "K1"]
 
 
 def test_files_of_a_table_may_lie_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
