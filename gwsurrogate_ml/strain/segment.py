@@ -217,6 +217,8 @@ def make_segment(
                 "data; these frequencies are left out; give data as recorded"
             )
         if (own_noise := measured[d]) is not None and (end := clear_to(frequencies, own_noise)) < f_max:
+            if end <= f_min:
+                raise DataError(f"{name}: the data were low-passed at {end:.0f} Hz, below the band: leave the detector out")
             psds[d] = np.where(frequencies > end, np.inf, psds[d])
             flags.append(
                 f"filtered data: {name}'s noise falls towards high frequencies, as no detector's does: the data were low-passed, "

@@ -66,7 +66,7 @@ def test_what_lies_beyond_a_low_pass_filter_is_left_out(
     (flag,) = [flag for flag in segment.flags if "high frequencies" in flag]
     assert flag.startswith("filtered data: H1's noise falls towards high frequencies")
     assert f"used up to {used.max():.0f} Hz" in flag
-    # It was 0.3 to 0.9 of the signal, as much as the filter took where it takes nearly all.
+    # Matched beyond the filter, down to nothing of it was found.
     assert amplitude(segment) == pytest.approx(amplitude(data.segment(8.0, f_max=f_max)), abs=0.08)
 
 
@@ -81,6 +81,11 @@ def test_a_steep_filter_against_aliasing_takes_nothing_of_the_band(data) -> None
 def test_a_given_spectrum_is_cut_there_too(data) -> None:
     segment = changed(data, band_passed).segment(psd="aLIGO")
     assert 180 < segment.frequencies[np.isfinite(segment.psd[0]) & segment.mask].max() < 250
+
+
+def test_a_band_beyond_the_filter_is_refused(data) -> None:
+    with pytest.raises(gw.errors.DataError, match=r"H1: the data were low-passed at .* Hz, below the band"):
+        changed(data, band_passed).segment(f_min=280.0)
 
 
 @pytest.mark.parametrize("f_max", [200.0, 471.0, 1024.0])

@@ -115,7 +115,8 @@ def spectrum_flags(likelihood: SegmentLikelihood, found: Trigger) -> list[str]:
         t = tiles(likelihood, likelihood.strain - signal, d)
         away = (t.times + TILE < found.times[d] - BEFORE) | (t.times > found.times[d] + AFTER)
         levels = t.levels(away & (LEFT * tiles(likelihood, signal, d).ratio < HARMLESS))
-        if np.max(levels) < NO_NOISE and np.min(levels) < SILENT:  # a signal without noise, for which any spectrum will do
+        # No band to tell by, or a signal without noise, for which any spectrum will do.
+        if not levels.size or (np.all(levels < NO_NOISE) and np.any(levels < SILENT)):
             continue
         measured = any(likelihood.segment.psd_segments[d : d + 1])
         if (typical := float(np.median(levels))) > WRONG:
