@@ -165,6 +165,14 @@ def test_the_loudest_signals_are_not_taken_for_noise() -> None:
         assert spectrum_flags(of, loud) == []
 
 
+def test_a_band_too_narrow_for_a_tile_says_nothing() -> None:
+    whole = segment(2, BINARY)
+    narrow = (whole.frequencies > 100) & (whole.frequencies < 103)
+    of = SegmentLikelihood(replace(whole, psd=np.where(narrow, whole.psd, np.inf)), LalModel())
+    assert not tiles(of, of.strain, 0).bands.size
+    assert spectrum_flags(of, found(of)) == []
+
+
 def test_a_signal_without_noise_belongs_to_any_spectrum() -> None:
     data = simulate(BINARY, LalModel(), duration=8.0, sampling_frequency=2048.0, gps=GPS, zero_noise=True)
     of = SegmentLikelihood(data.segment(psd="aLIGO"), LalModel())
